@@ -1,0 +1,84 @@
+"""Random variants of a prepared photo, for training: the same seed gives the same pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.errors import OptionError
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a variant may be from its photo.
+
+    `flip`, `grey` and `cutout` are probabilities; `crop` is the range of the area kept (above 1
+    zooms out); `stretch` the most one side may gain on the other; `rotation` is in degrees;
+    `brightness` is a share of full scale; `contrast` and `saturation` are factors around 1.
+    `cutout_side` is the range of the patch's sides as shares of the photo's
+    (DeVries & Taylor, arXiv:1708.04552).
+    """
+
+    flip: float = 0.5
+    crop: tuple[float, float] = (0.5, 1.1)
+    stretch: float = 1.25
+    rotation: float = 15.0
+    brightness: float = 0.2
+    contrast: tuple[float, float] = (0.75, 1.3)
+    saturation: tuple[float, float] = (0.5, 1.5)
+    grey: float = 0.05
+    cutout: float = 0.5
+    cutout_side: tuple[float, float] = (0.1, 0.4)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop[0] <= self.crop[1]:
+            raise OptionError(f"crop {self.crop}: give a rising range of areas above 0")
+        if self.stretch < 1:
+            raise OptionError(f"stretch {self.stretch}: give a factor of 1 or more")
+
+    def __call__(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A variant of square `pixels (S, S, 3)`, same shape; the input is left alone."""
+        moved = cv2.warpAffine(
+            pixels,
+            self._placement(pixels.shape[0], rng),
+            pixels.shape[1::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        coloured = cv2.transform(moved, self._colour(rng)).astype(np.uint8, copy=False)
+        if rng.random() < self.cutout:
+            self._cut_out(coloured, rng)
+        return coloured
+
+    def _placement(self, side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Flip, crop, zoom, stretch and rotation as one `(2, 3)` map from variant to photo."""
+        mirror = -1.0 if rng.random() < self.flip else 1.0
+        angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation))
+        area = rng.uniform(*self.crop)
+        aspect = np.exp(rng.uniform(-np.log(self.stretch), np.log(self.stretch)))
+        wide, high = np.sqrt(area * aspect), np.sqrt(area / aspect)
+        room = np.abs(1 - np.array([wide, high])) / 2 * side
+        centre = side / 2 + rng.uniform(-room, room)
+        cos, sin = np.cos(angle), np.sin(angle)
+        linear = np.array([[cos * wide * mirror, -sin * high], [sin * wide * mirror, cos * high]])
+        shift = centre - linear @ np.full(2, side / 2)
+        return np.column_stack([linear, shift]).astype(np.float32)
+
+    def _colour(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Saturation, contrast and brightness as one `(3, 4)` map over RGB."""
+        offset = rng.uniform(-self.brightness, self.brightness) * 255
+        contrast = rng.uniform(*self.contrast)
+        saturation = 0.0 if rng.random() < self.grey else rng.uniform(*self.saturation)
+        mix = contrast * (np.eye(3) * saturation + (1 - saturation) * _LUMA)
+        return np.column_stack([mix, np.full(3, 128 * (1 - contrast) + offset)]).astype(np.float32)
+
+    def _cut_out(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> None:
+        side = pixels.shape[0]
+        high, wide = (max(1, int(side * rng.uniform(*self.cutout_side))) for _ in range(2))
+        top, left = rng.integers(0, side - high + 1), rng.integers(0, side - wide + 1)
+        pixels[top : top + high, left : left + wide] = rng.integers(0, 256, 3)

@@ -1,0 +1,198 @@
+"""Fitting the decision rule to what the shipped network puts out on photos it did not train on.
+
+Everything here is fitted on validation photos; where those are few, on out-of-fold training
+photos too. What is reported was decided by a rule fitted without the photo (`cross_decide`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.cluster import KMeans
+from sklearn.model_selection import StratifiedKFold
+
+from tagger.decision import (
+    DEFAULT_THRESHOLD,
+    Decision,
+    DecisionRule,
+    Reference,
+    nearest_distance,
+    to_probabilities,
+    unit,
+)
+from tagger.heads import fit_logistic
+
+FAMILIAR_SHARE = 0.99  # of validation photos, kept by the familiarity test
+CERTAIN_SHARE = 0.99  # of a label's rightly named photos, kept by its threshold
+THRESHOLD_RANGE = (0.5, 0.95)  # of a fitted threshold
+MIN_FOR_THRESHOLD = 100  # rightly named photos of a label, before its threshold is fitted
+MIN_VALIDATION = 100  # photos, before they are enough on their own
+REFERENCE_SIZE = 512  # vectors; more did not separate better (bench/ood_study.py)
+MAX_REFERENCE_PHOTOS = 20_000  # that the vectors are drawn from
+SPREAD_FLOOR = 0.05  # share of the mean spread: a feature that hardly varies says little
+TEMPERATURE_RANGE = (0.3, 10.0)
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Of N labelled photos: `logits (N, C)`, `features (N, D)`, `labels (N,)`."""
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[np.integer]) -> Outputs:
+        """Those photos."""
+        return Outputs(self.logits[rows], self.features[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """Photos a rule may be fitted on, with their distance to training features."""
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    distances: NDArray[np.float32]
+
+    def take(self, rows: NDArray[np.integer]) -> _Evidence:
+        return _Evidence(self.logits[rows], self.labels[rows], self.distances[rows])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The rule that ships, and how rules like it decide the validation photos they did not see."""
+
+    rule: DecisionRule
+    decisions: list[Decision]
+    probabilities: NDArray[np.floating]  # (N, C), calibrated, of those decisions
+    out_of_fold: int  # training photos that helped to fit it
+
+
+def calibrate(train: Outputs, validation: Outputs, seed: int) -> Calibration:
+    """Fit the rule, and decide each validation photo by a rule fitted without it."""
+    spread, vectors = summarise(train.features, seed)
+    held_out = _Evidence(
+        validation.logits,
+        validation.labels,
+        nearest_distance(unit(validation.features / spread), vectors),
+    )
+    extra = _out_of_fold(train, seed) if len(validation) < MIN_VALIDATION else None
+    rule = _fit(held_out, extra, spread, vectors)
+    decisions = _cross_decide(held_out, extra, validation, spread, vectors, seed)
+    probabilities = np.stack([decision.probabilities for decision in decisions])
+    return Calibration(rule, decisions, probabilities, len(extra.labels) if extra else 0)
+
+
+def summarise(
+    features: NDArray[np.float32], seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The spread `(D,)` of `features (N, D)` and at most `REFERENCE_SIZE` unit vectors for them."""
+    rng = np.random.default_rng(seed)
+    if len(features) > MAX_REFERENCE_PHOTOS:
+        features = features[rng.choice(len(features), MAX_REFERENCE_PHOTOS, replace=False)]
+    deviation = features.std(axis=0)
+    floor = max(float(deviation.mean()) * SPREAD_FLOOR, 1e-6)
+    spread = (deviation + floor).astype(np.float16).astype(np.float32)  # as the file keeps it
+    points = unit(features / spread)
+    if len(points) > REFERENCE_SIZE:
+        means = KMeans(REFERENCE_SIZE, n_init=1, max_iter=20, random_state=seed).fit(points)
+        points = unit(means.cluster_centers_)
+    return spread, points.astype(np.float16).astype(np.float32)
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The temperature that makes the labels likeliest (Guo et al. 2017, arXiv:1706.04599)."""
+
+    def loss(log_temperature: float) -> float:
+        probabilities = to_probabilities(logits, "single", float(np.exp(log_temperature)))
+        picked = probabilities[np.arange(len(labels)), labels]
+        return float(-np.log(np.maximum(picked, 1e-12)).mean())
+
+    low, high = np.log(TEMPERATURE_RANGE)
+    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+def fit_thresholds(
+    probabilities: NDArray[np.floating], labels: NDArray[np.int64]
+) -> tuple[float, ...]:
+    """For each label, the probability that `CERTAIN_SHARE` of its rightly named photos reach."""
+    predicted = probabilities.argmax(axis=1)
+    thresholds = []
+    for label in range(probabilities.shape[1]):
+        right = probabilities[(labels == label) & (predicted == label), label]
+        if len(right) < MIN_FOR_THRESHOLD:
+            thresholds.append(DEFAULT_THRESHOLD)
+        else:
+            fitted = np.quantile(right, 1 - CERTAIN_SHARE, method="lower")
+            thresholds.append(float(np.clip(fitted, *THRESHOLD_RANGE)))
+    return tuple(thresholds)
+
+
+def _fit(
+    held_out: _Evidence,
+    extra: _Evidence | None,
+    spread: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+) -> DecisionRule:
+    limit = float(np.quantile(held_out.distances, FAMILIAR_SHARE, method="higher"))
+    evidence = held_out
+    if extra is not None:
+        # The looser of the two: a fine-tuned network has seen the out-of-fold photos too, so
+        # they lie closer to each other than new ones will.
+        limit = max(limit, float(np.quantile(extra.distances, FAMILIAR_SHARE, method="higher")))
+        evidence = _Evidence(
+            np.concatenate([held_out.logits, extra.logits]),
+            np.concatenate([held_out.labels, extra.labels]),
+            np.concatenate([held_out.distances, extra.distances]),
+        )
+    temperature = fit_temperature(evidence.logits, evidence.labels)
+    probabilities = to_probabilities(evidence.logits, "single", temperature)
+    reference = Reference(vectors, spread, np.sort(evidence.distances), limit)
+    return DecisionRule(
+        "single", temperature, fit_thresholds(probabilities, evidence.labels), reference
+    )
+
+
+def _cross_decide(
+    held_out: _Evidence,
+    extra: _Evidence | None,
+    validation: Outputs,
+    spread: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    seed: int,
+) -> list[Decision]:
+    decisions: dict[int, Decision] = {}
+    for rest, fold in _folds(validation.labels, seed):
+        rule = _fit(held_out.take(rest), extra, spread, vectors)
+        part = validation.take(fold)
+        found = rule.decide(part.logits, part.features)
+        decisions.update(zip(fold.tolist(), found, strict=True))
+    return [decisions[index] for index in range(len(validation))]
+
+
+def _out_of_fold(train: Outputs, seed: int) -> _Evidence:
+    """Training photos as a head and a reference see them that were fitted without them."""
+    logits = np.empty_like(train.logits)
+    distances = np.empty(len(train), np.float32)
+    for rest, fold in _folds(train.labels, seed):
+        part = train.take(rest)
+        head = fit_logistic(part.features, part.labels, train.logits.shape[1], seed)
+        logits[fold] = head.logits(train.features[fold])
+        spread, vectors = summarise(part.features, seed)
+        distances[fold] = nearest_distance(unit(train.features[fold] / spread), vectors)
+    return _Evidence(logits, train.labels, distances)
+
+
+def _folds(
+    labels: NDArray[np.int64], seed: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    count = max(2, min(FOLDS, int(np.bincount(labels).max())))
+    folds = StratifiedKFold(count, shuffle=True, random_state=seed)
+    return list(folds.split(np.zeros(len(labels)), labels))

@@ -1,0 +1,176 @@
+"""Judging a model on photos it never trained on; the numbers that reports and cards show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import metrics
+from tagger.calibration import MAX_REFERENCE_PHOTOS, Outputs, summarise
+from tagger.decision import Decision, DecisionRule, nearest_distance, to_probabilities, unit
+from tagger.labels import LabelSet
+
+MIN_LABELS_LEFT_OUT = 3  # with two labels, leaving one out leaves nothing to know
+WORST_SHOWN = 48
+
+
+def judge(
+    labels: LabelSet,
+    paths: Sequence[Path],
+    outputs: Outputs,
+    decisions: Sequence[Decision],
+    temperature: float,
+) -> dict[str, Any]:
+    """Accuracy, calibration and what was called unknown, as plain JSON values.
+
+    Accuracy is of the likeliest label, whether or not it was then decided.
+    """
+    raw = to_probabilities(outputs.logits, labels.kind)
+    calibrated = np.stack([decision.probabilities for decision in decisions])
+    predicted = calibrated.argmax(axis=1)
+    correct = predicted == outputs.labels
+    known = np.array([decision.reason is None for decision in decisions])
+    reasons = [decision.reason for decision in decisions]
+    before, after = raw.max(axis=1), calibrated.max(axis=1)
+    return {
+        "photos": len(outputs),
+        "accuracy": float(correct.mean()),
+        "top_3": metrics.top_k_accuracy(calibrated, outputs.labels, 3) if len(labels) > 3 else None,
+        "by_label": metrics.by_label(predicted, outputs.labels, labels.names),
+        "confusion": metrics.confusion(predicted, outputs.labels, len(labels)),
+        "calibration": {
+            "temperature": temperature,
+            "ece_before": metrics.expected_calibration_error(before, correct),
+            "ece_after": metrics.expected_calibration_error(after, correct),
+            "reliability_before": metrics.reliability(before, correct),
+            "reliability_after": metrics.reliability(after, correct),
+        },
+        "decision": {
+            "known": float(known.mean()),
+            "unfamiliar": reasons.count("unfamiliar") / len(reasons),
+            "uncertain": reasons.count("uncertain") / len(reasons),
+            "accuracy_of_known": float(correct[known].mean()) if known.any() else None,
+        },
+        "mistakes": _mistakes(labels, paths, outputs.labels, decisions),
+    }
+
+
+def judge_unrelated(
+    rule: DecisionRule,
+    validation: Outputs,
+    unrelated_logits: NDArray[np.float32],
+    unrelated_features: NDArray[np.float32],
+    kinds: Sequence[str],
+) -> dict[str, Any] | None:
+    """How well "unknown" tells photos of other things from validation photos."""
+    if rule.reference is None:
+        return None
+    decisions = rule.decide(unrelated_logits, unrelated_features)
+    accepted = np.array([decision.reason is None for decision in decisions])
+    known = rule.reference.distance(validation.features)
+    unknown = rule.reference.distance(unrelated_features)
+    rows = np.array(kinds)
+    return {
+        "measured_on": "unrelated photos",
+        "photos": len(decisions),
+        "auroc": metrics.auroc(known, unknown),
+        "fpr95": metrics.fpr95(known, unknown),
+        "accepted": float(accepted.mean()),
+        "by_kind": {
+            kind: {
+                "photos": int((rows == kind).sum()),
+                "accepted": float(accepted[rows == kind].mean()),
+            }
+            for kind in sorted(set(kinds))
+        },
+    }
+
+
+def judge_left_out(
+    labels: LabelSet, train: Outputs, validation: Outputs, seed: int
+) -> dict[str, Any] | None:
+    """The same with each label in turn as the unknown one; None for fewer than three labels.
+
+    The backbone has seen the label that is left out, so other unknown things may differ.
+    """
+    if len(labels) < MIN_LABELS_LEFT_OUT:
+        return None
+    rows = np.random.default_rng(seed).permutation(len(train))[:MAX_REFERENCE_PHOTOS]
+    train = train.take(rows)
+    by_kind = {}
+    for index, name in enumerate(labels.names):
+        left_out = validation.labels == index
+        if not left_out.any() or left_out.all():
+            continue
+        spread, vectors = summarise(train.features[train.labels != index], seed)
+        distances = nearest_distance(unit(validation.features / spread), vectors)
+        known, unknown = distances[~left_out], distances[left_out]
+        by_kind[name] = {
+            "photos": int(left_out.sum()),
+            "auroc": metrics.auroc(known, unknown),
+            "fpr95": metrics.fpr95(known, unknown),
+        }
+    return {
+        "measured_on": "labels left out in turn",
+        "photos": len(validation),
+        "auroc": float(np.mean([row["auroc"] for row in by_kind.values()])),
+        "fpr95": float(np.mean([row["fpr95"] for row in by_kind.values()])),
+        "accepted": None,
+        "by_kind": by_kind,
+    }
+
+
+def summary(judgement: dict[str, Any]) -> dict[str, Any]:
+    """The part of a judgement that a card keeps."""
+    calibration = judgement["calibration"]
+    return {
+        "photos": judgement["photos"],
+        "accuracy": judgement["accuracy"],
+        "top_3": judgement["top_3"],
+        "f1": {name: row["f1"] for name, row in judgement["by_label"].items()},
+        "ece_before": calibration["ece_before"],
+        "ece_after": calibration["ece_after"],
+        **judgement["decision"],
+    }
+
+
+def weakest(judgement: dict[str, Any], unknown: dict[str, Any] | None) -> list[str]:
+    """Where a model fails, in sentences: its worst labels, and what it takes for known."""
+    rows = sorted(judgement["by_label"].items(), key=lambda row: row[1]["recall"])
+    lines = [
+        f"finds {row['recall']:.1%} of {name} ({row['photos']} validation photos)"
+        for name, row in rows[:3]
+        if row["recall"] < 1
+    ]
+    kinds = (unknown or {}).get("by_kind", {})
+    accepted = sorted(kinds.items(), key=lambda row: -row[1].get("accepted", 0))
+    return lines + [
+        f"calls {row['accepted']:.1%} of unrelated {kind} known ({row['photos']} photos)"
+        for kind, row in accepted[:3]
+        if row.get("accepted")
+    ]
+
+
+def _mistakes(
+    labels: LabelSet,
+    paths: Sequence[Path],
+    truth: NDArray[np.int64],
+    decisions: Sequence[Decision],
+) -> list[dict[str, Any]]:
+    """Photos with another label than theirs, the surest first."""
+    rows: list[dict[str, Any]] = [
+        {
+            "path": str(path),
+            "label": labels.names[label],
+            "predicted": labels.names[decision.best],
+            "probability": float(decision.probabilities[decision.best]),
+            "unknown": decision.reason is not None,
+        }
+        for path, label, decision in zip(paths, truth, decisions, strict=True)
+        if decision.best != label
+    ]
+    return sorted(rows, key=lambda row: -row["probability"])[:WORST_SHOWN]

@@ -1,0 +1,254 @@
+"""Fine-tuning every convolution: the epochs, their checkpoints, and how to go on from one."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.augment import Augmentation
+from tagger.bundle import write_atomically
+from tagger.dataset import Sample
+from tagger.decision import to_probabilities
+from tagger.errors import ModelError, OptionError
+from tagger.parallel import Progress, chunks, ordered_map, silent
+from tagger.pixels import PixelStore
+
+if TYPE_CHECKING:
+    import keras
+
+WARM_UP_STEPS = 100  # at most; a tenth of all steps when those are fewer
+AVERAGE_EPOCHS = 2  # the moving average of the weights spans about this many
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is fine-tuned. AdamW under a cosine schedule with warm-up.
+
+    `patience` is the number of epochs without a better validation loss before it stops.
+    """
+
+    epochs: int = 12
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.02
+    patience: int = 5
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.batch_size < 1 or self.patience < 1:
+            raise OptionError("epochs must be 0 or more; batch size and patience 1 or more")
+        if not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1:
+            raise OptionError("the learning rate must lie in (0, 1), the weight decay in [0, 1)")
+
+
+@dataclass
+class Epoch:
+    """One row of the history; epoch 0 is the network as it came, where `loss` is None."""
+
+    epoch: int
+    loss: float | None
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass
+class State:
+    """How far a run is. `stopped` says why it ended early: "no better" or "interrupted"."""
+
+    history: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped: str | None = None
+
+    @property
+    def best_loss(self) -> float:
+        """The lowest validation loss so far."""
+        return min((row.val_loss for row in self.history), default=float("inf"))
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Where the training and validation pixels are, and which labels they have."""
+
+    store: PixelStore
+    train: Sequence[Sample]
+    validation: Sequence[Sample]
+    label_count: int
+
+    def label_weights(self) -> NDArray[np.float32]:
+        """`(C,)`, mean 1 over the training photos: a rare label counts as much as a common one."""
+        counts = np.bincount([s.label for s in self.train], minlength=self.label_count)
+        return (len(self.train) / (self.label_count * np.maximum(counts, 1))).astype(np.float32)
+
+
+def fine_tune(
+    network: keras.Model,
+    photos: Photos,
+    recipe: Recipe,
+    folder: Path,
+    progress: Progress = silent,
+    on_epoch: Callable[[Epoch], None] = lambda row: None,
+) -> State:
+    """Train `network` in place and leave it with the best weights found.
+
+    A checkpoint is kept in `folder` after every epoch; where one is there, training goes on from
+    it and ends as it would have without the break. KeyboardInterrupt ends it with the best
+    weights so far.
+    """
+    steps = -(-len(photos.train) // recipe.batch_size)
+    _compile(network, recipe, steps)
+    state = _restore(network, folder)
+    if not state.history:
+        state.history.append(_validated(network, photos, Epoch(0, None, 0, 0, 0, 0)))
+        _save_arrays(folder / "best-0.npz", _values(network.variables))
+        _checkpoint(network, state, folder)
+        on_epoch(state.history[-1])
+    try:
+        while state.stopped is None and state.history[-1].epoch < recipe.epochs:
+            _one_epoch(network, photos, recipe, state, folder, progress)
+            on_epoch(state.history[-1])
+    except KeyboardInterrupt:
+        state.stopped = "interrupted"
+    _assign(network.variables, _load_arrays(folder / f"best-{state.best_epoch}.npz"))
+    return state
+
+
+def _one_epoch(
+    network: keras.Model,
+    photos: Photos,
+    recipe: Recipe,
+    state: State,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    epoch = state.history[-1].epoch + 1
+    began = time.monotonic()
+    weights = photos.label_weights()
+    augmentation = Augmentation()
+
+    def batch(rows: list[int]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        samples = [photos.train[row] for row in rows]
+        pixels = [
+            augmentation(photos.store[sample.row], np.random.default_rng([recipe.seed, epoch, row]))
+            for sample, row in zip(samples, rows, strict=True)
+        ]
+        return np.stack(pixels), np.array([sample.label for sample in samples])
+
+    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(photos.train)).tolist()
+    batches = list(chunks(order, recipe.batch_size))
+    losses = []
+    made = ordered_map(batch, batches, workers=1)
+    for pixels, labels in progress(made, len(batches), f"Epoch {epoch}/{recipe.epochs}"):
+        losses.append(float(network.train_on_batch(pixels, labels, sample_weight=weights[labels])))
+    rate = float(np.asarray(network.optimizer.learning_rate))
+    row = Epoch(epoch, float(np.mean(losses)), 0, 0, rate, time.monotonic() - began)
+
+    raw = _values(network.variables)
+    network.optimizer.finalize_variable_values(network.trainable_variables)  # the moving average
+    row = _validated(network, photos, row)
+    if row.val_loss < state.best_loss:
+        _save_arrays(folder / f"best-{epoch}.npz", _values(network.variables))
+        state.best_epoch = epoch
+    _assign(network.variables, raw)
+    state.history.append(row)
+    if epoch - state.best_epoch >= recipe.patience:
+        state.stopped = "no better"
+    _checkpoint(network, state, folder)
+
+
+def _compile(network: keras.Model, recipe: Recipe, steps: int) -> None:
+    import keras
+
+    total = max(1, steps * recipe.epochs)
+    warm_up = min(WARM_UP_STEPS, max(1, total // 10))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 10,
+        max(1, total - warm_up),
+        alpha=0.01,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        weight_decay=recipe.weight_decay,
+        use_ema=True,
+        ema_momentum=max(0.5, 1 - 1 / (AVERAGE_EPOCHS * steps)),
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # XLA on a CPU takes minutes to compile this network and 5 GB, and is no faster afterwards.
+    network.compile(optimizer, loss, jit_compile=False)
+    optimizer.build(network.trainable_variables)
+
+
+def _validated(network: keras.Model, photos: Photos, row: Epoch) -> Epoch:
+    logits = np.concatenate(
+        [
+            np.asarray(network.predict_on_batch(np.stack(list(pixels))))
+            for pixels in chunks(photos.store.rows(s.row for s in photos.validation), 50)
+        ]
+    )
+    labels = np.array([sample.label for sample in photos.validation])
+    probabilities = to_probabilities(logits, "single")
+    picked = probabilities[np.arange(len(labels)), labels]
+    row.val_loss = float(-np.log(np.maximum(picked, 1e-12)).mean())
+    row.val_accuracy = float((logits.argmax(axis=1) == labels).mean())
+    return row
+
+
+def _checkpoint(network: keras.Model, state: State, folder: Path) -> None:
+    """Arrays first, then the state that names them: a kill in between leaves the older pair."""
+    epoch = state.history[-1].epoch
+    variables = [*network.variables, *network.optimizer.variables]
+    _save_arrays(folder / f"checkpoint-{epoch}.npz", _values(variables))
+    write_atomically(folder / "state.json", json.dumps(asdict(state), indent=2))
+    keep = {f"checkpoint-{epoch}.npz", f"best-{state.best_epoch}.npz"}
+    for old in [*folder.glob("checkpoint-*.npz"), *folder.glob("best-*.npz")]:
+        if old.name not in keep:
+            old.unlink()
+
+
+def _restore(network: keras.Model, folder: Path) -> State:
+    try:
+        found = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return State()
+    history = [Epoch(**row) for row in found["history"]]
+    state = State(history, found["best_epoch"], found["stopped"])
+    variables = [*network.variables, *network.optimizer.variables]
+    _assign(variables, _load_arrays(folder / f"checkpoint-{history[-1].epoch}.npz"))
+    return state
+
+
+def _values(variables: Sequence[keras.Variable]) -> list[NDArray[np.generic]]:
+    return [np.array(variable) for variable in variables]
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[np.generic]]) -> None:
+    if len(variables) != len(values):
+        raise ModelError(f"a checkpoint of {len(values)} arrays for {len(variables)} variables")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _save_arrays(path: Path, values: Sequence[NDArray[np.generic]]) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "wb") as file:
+        named: dict[str, Any] = {f"{index:05}": value for index, value in enumerate(values)}
+        np.savez(file, **named)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _load_arrays(path: Path) -> list[NDArray[np.generic]]:
+    with np.load(path, allow_pickle=False) as file:
+        return [file[name] for name in sorted(file.files)]

@@ -1,0 +1,288 @@
+"""Photos in: a path, bytes or an array becomes upright RGB `uint8 (H, W, 3)`, or an ImageError.
+
+Every photo that is trained on, validated on, tagged or exported passes through `prepare`, so a
+network sees the same pixels everywhere. The limits on what is opened are here, named.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from tagger.errors import ImageError
+
+Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
+Source = str | os.PathLike[str] | bytes | Pixels
+
+MAX_BYTES = 256 * 2**20  # of a file
+MAX_PIXELS = 120_000_000  # decoded whole: PNG, HEIC, TIFF, ... (a 108-megapixel phone photo fits)
+MAX_JPEG_PIXELS = 178_000_000  # decoded at a fraction of its size; Pillow itself stops near here
+MAX_SIDE = 65_500  # pixels; the most that JPEG itself can say
+
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+EXTENSIONS = frozenset(
+    (*_JPEG, ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
+)
+BACKGROUND = (255, 255, 255)  # behind transparent pixels
+
+# An explicit list: Pillow would otherwise try every plugin it has, and its EPS plugin starts
+# Ghostscript. Importing the plugins here lets `formats=` find them without loading the rest.
+_PLUGINS = (
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+    GifImagePlugin,
+    BmpImagePlugin,
+    TiffImagePlugin,
+    AvifImagePlugin,
+)
+_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
+FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# A scaled decode may come out this much short of the size asked for, and is then enlarged by as
+# little: it lets a 375-pixel side (half is 188) serve a 192-pixel network at half the work.
+_SCALED_DECODE_SLACK = 0.95
+
+
+def read(source: Source, shorter_side: int | None = None) -> Pixels:
+    """Upright RGB `uint8 (H, W, 3)` of a photo: the first frame, on white where transparent.
+
+    `shorter_side` in pixels lets the decoder stop early: the result is then the smallest that
+    the decoder gives cheaply whose shorter side is about that or more. Raises ImageError.
+    """
+    if isinstance(source, np.ndarray):
+        return _checked_array(source)
+    name = "photo" if isinstance(source, bytes) else os.fspath(source)
+    data = source if isinstance(source, bytes) else read_bytes(source)
+    try:
+        with _open(data) as image:
+            _check_size(image)
+            return _pixels(image, shorter_side)
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from None
+    except MemoryError:
+        raise ImageError(f"{name}: not enough memory to decode it") from None
+    except Exception as error:  # decoders raise every kind on broken files
+        raise ImageError(f"{name}: cannot be decoded ({_one_line(error)})") from error
+
+
+def prepare(source: Source, size: int) -> Pixels:
+    """The one preprocessing: shorter side to `size`, centre crop, `uint8 (size, size, 3)`."""
+    return fit(read(source, shorter_side=size), size)
+
+
+def fit(rgb: Pixels, size: int) -> Pixels:
+    """The centre square of `rgb (H, W, 3)`, resized to `(size, size, 3)`.
+
+    Shrinks by a whole factor averaging every pixel, then by the rest (under 2) bilinearly.
+    """
+    side = min(rgb.shape[:2])
+    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
+    factor = max(1, side // size)
+    kept = side - side % factor
+    square: Pixels = rgb[top : top + kept, left : left + kept]
+    if factor > 1:
+        square = _resized(square, kept // factor, cv2.INTER_AREA)
+    if square.shape[0] != size:
+        square = _resized(square, size, cv2.INTER_LINEAR)
+    return np.ascontiguousarray(square)
+
+
+def perceptual_hash(rgb: Pixels) -> int:
+    """64 bits that differ in few places between copies of one photo.
+
+    The signs, against their median, of the 8x8 lowest frequencies of a 32x32 grey copy
+    (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
+    """
+    grey = cv2.cvtColor(cv2.resize(rgb, (32, 32), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    low = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
+    bits = low > np.median(low[1:])  # the mean brightness says nothing of what is in it
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def walk(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Photos under a folder, by extension, sorted, hidden files and folders left out."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS:
+                yield Path(root, name)
+
+
+def overlay(rgb: Pixels, heat: NDArray[np.float32], opacity: float = 0.6) -> Pixels:
+    """`rgb (H, W, 3)` with `heat (h, w)` in [0, 1] over the centre square the network saw.
+
+    Where there is no heat the photo stays as it is; outside the square it is darker.
+    """
+    side = min(rgb.shape[:2])
+    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
+    smooth = np.clip(cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC), 0, 1)
+    colours = cv2.applyColorMap((smooth * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    share = (smooth * opacity)[..., None]
+    painted = (rgb * 0.5).astype(np.uint8)
+    inside = rgb[top : top + side, left : left + side]
+    painted[top : top + side, left : left + side] = inside * (1 - share) + colours * share
+    return painted
+
+
+def encode(rgb: Pixels, format: str = "PNG") -> bytes:
+    """An encoded file ("PNG" or "JPEG") of `rgb (H, W, 3)`."""
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, format, quality=85)
+    return out.getvalue()
+
+
+def _resized(square: Pixels, side: int, interpolation: int) -> Pixels:
+    return cv2.resize(square, (side, side), interpolation=interpolation).astype(
+        np.uint8, copy=False
+    )
+
+
+def _checked_array(array: NDArray[np.generic]) -> Pixels:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ImageError(
+            f"an array of {array.dtype} {array.shape}: pass RGB pixels, uint8 (height, width, 3)"
+        )
+    return array.astype(np.uint8, copy=False)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A file as it is, within the limit of size. Raises ImageError."""
+    name = os.fspath(path)
+    try:
+        info = os.stat(path)
+        if stat.S_ISDIR(info.st_mode):
+            raise ImageError(f"{name}: a folder, not a photo")
+        if not stat.S_ISREG(info.st_mode):
+            raise ImageError(f"{name}: not a regular file")
+        if info.st_size > MAX_BYTES:
+            raise ImageError(
+                f"{name}: {info.st_size / 2**20:.0f} MB; photos up to {MAX_BYTES / 2**20:.0f} MB"
+                " are opened"
+            )
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ImageError(f"{name}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name}: cannot be opened ({_one_line(error)})") from None
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise ImageError("an empty file")
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"larger than {MAX_BYTES / 2**20:.0f} MB")
+    formats = _FORMATS
+    if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
+        formats = ["HEIF"]
+        _register_heif()
+    try:
+        return Image.open(io.BytesIO(data), formats=formats)
+    except UnidentifiedImageError:
+        raise ImageError(f"not a {FORMAT_NAMES} photo, or broken at its start") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"over {MAX_JPEG_PIXELS // 10**6} megapixels") from None
+
+
+def _register_heif() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False)
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
+    if width < 1 or height < 1:
+        raise ImageError(f"{width}x{height} pixels")
+    if width * height > limit or max(width, height) > MAX_SIDE:
+        raise ImageError(
+            f"{width}x{height} pixels; {image.format} photos up to {limit // 10**6} megapixels"
+            f" and {MAX_SIDE} pixels a side are opened"
+        )
+
+
+def _pixels(image: Image.Image, shorter_side: int | None) -> Pixels:
+    if shorter_side is not None:
+        least = max(1, int(shorter_side * _SCALED_DECODE_SLACK))
+        image.draft("RGB", (least, least))  # JPEG alone; others ignore it
+    elif image.size[0] * image.size[1] > MAX_PIXELS:
+        raise ImageError(f"over {MAX_PIXELS // 10**6} megapixels, too large to show whole")
+    image.load()
+    orientation = _orientation(image)
+    if shorter_side is not None and image.mode in ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr"):
+        factor = min(image.size) // (2 * shorter_side)
+        if factor > 1:  # shrink before converting: it keeps huge photos within memory
+            image = image.reduce(factor)
+    rgb = _to_rgb(image)
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    return np.asarray(rgb)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - a photo with broken EXIF is still a photo
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        canvas = Image.new("RGB", rgba.size, BACKGROUND)
+        canvas.paste(rgba, mask=rgba.getchannel("A"))
+        return canvas
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey by its high byte; 32-bit and float, which have no fixed range, by their own."""
+    values = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    finite = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    low, high = float(finite.min()), float(finite.max())
+    scaled = (finite - low) * (255 / (high - low)) if high > low else finite * 0
+    return Image.fromarray(scaled.astype(np.uint8))
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else text[:157] + "..."

@@ -1,0 +1,44 @@
+"""The names a model can answer with, in the order of its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tagger.errors import OptionError
+
+Kind = Literal["single", "multi"]
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Label names in output order.
+
+    `kind` is "single" when a photo has exactly one of them (softmax) and "multi" when it may
+    have several or none (sigmoid). Raises OptionError for an empty, blank or repeated name.
+    """
+
+    names: tuple[str, ...]
+    kind: Kind = "single"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("single", "multi"):
+            raise OptionError(f"label kind {self.kind!r}: use 'single' or 'multi'")
+        if not self.names:
+            raise OptionError("a label set needs at least one name")
+        blank = [name for name in self.names if not isinstance(name, str) or not name.strip()]
+        if blank:
+            raise OptionError(f"a label's name cannot be blank: {blank[0]!r}")
+        if len(set(self.names)) != len(self.names):
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise OptionError(f"labels named twice: {', '.join(twice)}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def describe_rest(self) -> str:
+        """What a photo outside all labels is called: "not cat or dog", "none of 58 labels"."""
+        if len(self.names) > 3:
+            return f"none of {len(self.names)} labels"
+        *most, last = self.names
+        return f"not {', '.join(most)} or {last}" if most else f"not {last}"

@@ -1,0 +1,64 @@
+"""Work on every core at once, answers in order, never more than a few items held."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AHEAD = 4  # items begun for each worker before the first is asked for
+
+
+class Progress(Protocol):
+    """How a long loop shows itself: wraps an iterable of `total` items (tqdm does it)."""
+
+    def __call__(self, items: Iterable[T], total: int, what: str) -> Iterable[T]: ...
+
+
+def silent(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+    """A `Progress` that shows nothing."""
+    return items
+
+
+def worker_count() -> int:
+    """One for each core this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ordered_map(
+    function: Callable[[T], R], items: Iterable[T], workers: int | None = None
+) -> Iterator[R]:
+    """`function` of each item, in order, on threads; the first exception is raised in its turn.
+
+    Threads, since decoding and the network release the GIL. Items are taken as they are needed,
+    so an endless or huge iterable is fine.
+    """
+    workers = workers or worker_count()
+    source = iter(items)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="tagger")
+    try:
+        begun: deque[Future[R]] = deque(
+            pool.submit(function, item) for item in islice(source, workers * AHEAD)
+        )
+        while begun:
+            result = begun.popleft().result()
+            for item in islice(source, 1):
+                begun.append(pool.submit(function, item))
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items in order; the last may be shorter."""
+    source = iter(items)
+    while chunk := list(islice(source, size)):
+        yield chunk

@@ -1,0 +1,37 @@
+"""Where things live, whatever the current directory is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tagger.errors import ModelError
+
+ROOT = Path(__file__).resolve().parent.parent
+DATASET = ROOT / "dataset"
+MODELS = ROOT / "model"
+RUNS = ROOT / "runs"
+OWN_MODEL = MODELS / "image_tagger.h5"  # what train.py writes unless told otherwise
+BUNDLED_MODEL = MODELS / "pets.h5"
+
+
+def find_model(name: str | Path | None = None) -> Path:
+    """A model file by name ("pets") or path; by default the user's own, else the bundled one.
+
+    Raises ModelError naming the models there are.
+    """
+    if name is None:
+        return OWN_MODEL if OWN_MODEL.is_file() else BUNDLED_MODEL
+    path = Path(name)
+    if path.suffix == ".h5" or path.parent != Path():
+        if path.is_file():
+            return path
+        raise ModelError(f"{path}: no such model file{_known()}")
+    named = MODELS / f"{path}.h5"
+    if named.is_file():
+        return named
+    raise ModelError(f"no model is called {name!r}{_known()}")
+
+
+def _known() -> str:
+    names = sorted(path.stem for path in MODELS.glob("*.h5"))
+    return f"; {MODELS} has {', '.join(names)}" if names else f"; {MODELS} has none"

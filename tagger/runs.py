@@ -1,0 +1,88 @@
+"""The folder a training run keeps: its settings, how far it is, its numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tagger.bundle import write_atomically
+from tagger.errors import OptionError
+
+CONFIG, METRICS, HISTORY = "config.json", "metrics.json", "history.csv"
+_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn", "pillow")
+
+
+def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -> Path:
+    """A new folder `<time>-<name>` with the settings in it; with `resume`, the unfinished one.
+
+    Raises OptionError when there is nothing to resume, or when it was begun otherwise.
+    """
+    if resume:
+        return _unfinished(runs, name, settings)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(100):
+        folder = runs / (f"{stamp}-{name}" if not attempt else f"{stamp}-{name}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        config = {**settings, "versions": versions(), "command": command()}
+        write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+        return folder
+    raise OptionError(f"{runs}: could not make a new run folder")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide a result."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def command() -> str:
+    """How this process was started, file names only for the program itself."""
+    return " ".join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def write_history(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line an epoch."""
+    if not rows:
+        return
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(run / HISTORY, out.getvalue())
+
+
+def peak_memory_mb() -> float | None:
+    """The most this process has held so far; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _unfinished(runs: Path, name: str, settings: Mapping[str, Any]) -> Path:
+    begun = [
+        folder
+        for folder in sorted(runs.glob(f"*-{name}*"))
+        if (folder / CONFIG).is_file() and not (folder / METRICS).is_file()
+    ]
+    if not begun:
+        raise OptionError(f"nothing to resume: {runs} has no unfinished run for {name}")
+    before = json.loads((begun[-1] / CONFIG).read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(dict(settings)))
+    changed = [key for key in now if now[key] != before.get(key)]
+    if changed:
+        told = ", ".join(f"{key} was {before.get(key)!r}, is {now[key]!r}" for key in changed)
+        raise OptionError(f"{begun[-1]} was begun with other settings ({told}); use the same")
+    return begun[-1]

@@ -1,0 +1,38 @@
+"""Photos for a first try: a cat, an astronaut, a cup of coffee and a rocket.
+
+They come with scikit-image, so nothing is downloaded.
+
+    python -m tagger.samples samples
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from tagger.errors import OptionError
+
+# The file in scikit-image's own data folder, and what to call it.
+PHOTOS = {
+    "chelsea.png": "cat.png",
+    "astronaut.png": "astronaut.png",
+    "coffee.png": "coffee.png",
+    "rocket.jpg": "rocket.jpg",
+}
+
+
+def write_samples(folder: Path) -> list[Path]:
+    """Copy the sample photos into `folder`, made if it is not there; their paths."""
+    spec = find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise OptionError("the sample photos come with scikit-image: pip install scikit-image")
+    source = Path(spec.submodule_search_locations[0]) / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copyfile(source / of, folder / name)) for of, name in PHOTOS.items()]
+
+
+if __name__ == "__main__":
+    for photo in write_samples(Path(sys.argv[1] if len(sys.argv) > 1 else "samples")):
+        print(photo)

@@ -1,0 +1,198 @@
+"""`Tagger.load("pets").tag("photo.jpg")`: one photo, or a stream of them, to predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import bundle, images
+from tagger.decision import Decision, Floats, Reason
+from tagger.errors import ImageError, OptionError
+from tagger.images import Pixels, Source
+from tagger.labels import LabelSet
+from tagger.parallel import chunks, ordered_map
+from tagger.places import find_model
+from tagger.runtime import Outputs, Runtime
+
+CHUNK = 16  # photos decided together
+HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side
+HEAD_WEIGHTS = "head/head/kernel"  # (D, C), as Keras names it
+
+
+@dataclass(frozen=True)
+class Score:
+    """A label with its calibrated probability, in [0, 1]."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one photo.
+
+    `label` is None when unknown, and `reason` then says why: "unfamiliar" (unlike every training
+    photo) or "uncertain" (between labels). `confidence` in [0, 1] is the probability of the
+    label, or of the best guess. `ood_score` in [0, 1], higher is stranger, is the share of
+    validation photos less strange than this one; None for a model that cannot tell. `tags` are
+    the labels decided, `scores` the likeliest K, both best first.
+    """
+
+    label: str | None
+    confidence: float
+    unknown: bool
+    reason: Reason | None
+    ood_score: float | None
+    tags: tuple[Score, ...]
+    scores: tuple[Score, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+class Tagger:
+    """A model ready to tag. Safe to use from several threads at once."""
+
+    def __init__(self, model: bundle.Bundle) -> None:
+        self._model = model
+        self._runtime = Runtime(model.network)
+        bundle.check_outputs(model, self._runtime.label_count, self._runtime.feature_count)
+
+    @classmethod
+    def load(cls, model: str | Path | None = None) -> Tagger:
+        """By name ("pets") or file; by default the user's own model, else the bundled one.
+
+        Raises ModelError for one that is missing, broken or tampered with.
+        """
+        return cls(bundle.load(find_model(model)))
+
+    @property
+    def labels(self) -> LabelSet:
+        """The labels it knows."""
+        return self._model.labels
+
+    @property
+    def name(self) -> str:
+        """The model's name: "pets"."""
+        return self._model.name
+
+    @property
+    def card(self) -> bundle.Card:
+        """What it was trained on, how it scores, where it fails."""
+        return self._model.card
+
+    @property
+    def judges_familiarity(self) -> bool:
+        """Whether it can say "unfamiliar"; without a reference it can only be uncertain."""
+        return self._model.rule.reference is not None
+
+    def tag(
+        self, photo: Source, *, top: int | None = 5, threshold: float | None = None
+    ) -> Prediction:
+        """Tag one photo: a path, encoded bytes, or RGB pixels `uint8 (H, W, 3)`.
+
+        `top` is the number of `scores` (None: all); `threshold` in [0, 1] replaces the fitted
+        ones. Raises ImageError for a photo that cannot be read.
+        """
+        _check_top(top)
+        return self._predictions([self._run(photo)], top, threshold)[0]
+
+    def tag_many(
+        self,
+        photos: Iterable[Source],
+        *,
+        top: int | None = 5,
+        threshold: float | None = None,
+        workers: int | None = None,
+    ) -> Iterator[Prediction | ImageError]:
+        """Tag photos on every core, in order: each a prediction, or the error for that photo.
+
+        Photos are taken from the iterable as they are needed; memory holds a few at a time.
+        """
+        _check_top(top)
+
+        def work(chunk: list[Source]) -> list[Prediction | ImageError]:
+            outputs = [self._run_or_error(photo) for photo in chunk]
+            read = [o for o in outputs if isinstance(o, Outputs)]
+            predictions = iter(self._predictions(read, top, threshold))
+            return [next(predictions) if isinstance(o, Outputs) else o for o in outputs]
+
+        for answers in ordered_map(work, chunks(photos, CHUNK), workers):
+            yield from answers
+
+    def heatmap(self, photo: Source, label: str | None = None) -> Pixels:
+        """The photo with the class activation map of a label (by default the likeliest).
+
+        RGB `uint8 (H, W, 3)`. Raises OptionError for a label the model does not have, ImageError
+        for a photo that cannot be read.
+        """
+        rgb = images.read(photo, shorter_side=HEATMAP_SIDE)
+        pixels = images.fit(rgb, self._runtime.image_size)
+        return images.overlay(rgb, self.activation_map(pixels, label))
+
+    def activation_map(self, pixels: Pixels, label: str | None = None) -> NDArray[np.float32]:
+        """`(h, w)` in [0, 1] for prepared `pixels (S, S, 3)`: where a label's evidence lies.
+
+        The feature map times the label's weights in the linear head, negative evidence left out
+        (Zhou et al., "Learning Deep Features for Discriminative Localization", 2016,
+        arXiv:1512.04150).
+        """
+        outputs = self._runtime.run(pixels, feature_map=True)
+        index = int(outputs.logits.argmax()) if label is None else self._index(label)
+        weights = bundle.read_arrays(self._model.path)[HEAD_WEIGHTS][:, index]  # (D,)
+        evidence = np.maximum(outputs.feature_map @ weights, 0)  # (h, w)
+        scaled: NDArray[np.float32] = evidence / np.float32(max(float(evidence.max()), 1e-12))
+        return scaled
+
+    def _index(self, label: str) -> int:
+        if label not in self.labels.names:
+            raise OptionError(f"label {label!r}: the model has {', '.join(self.labels.names)}")
+        return self.labels.names.index(label)
+
+    def _run(self, photo: Source) -> Outputs:
+        return self._runtime.run(images.prepare(photo, self._runtime.image_size))
+
+    def _run_or_error(self, photo: Source) -> Outputs | ImageError:
+        try:
+            return self._run(photo)
+        except ImageError as error:
+            return error
+
+    def _predictions(
+        self, outputs: list[Outputs], top: int | None, threshold: float | None
+    ) -> list[Prediction]:
+        if not outputs:
+            return []
+        logits = np.stack([output.logits for output in outputs])
+        features = np.stack([output.features for output in outputs])
+        decisions = self._model.rule.decide(logits, features, threshold)
+        return [self._prediction(decision, top) for decision in decisions]
+
+    def _prediction(self, decision: Decision, top: int | None) -> Prediction:
+        probabilities = decision.probabilities
+        order = np.argsort(-probabilities, kind="stable")[:top].tolist()
+        decided = decision.tags[0] if decision.tags else None
+        shown = decision.best if decided is None else decided
+        return Prediction(
+            label=None if decided is None else self.labels.names[decided],
+            confidence=float(probabilities[shown]),
+            unknown=decided is None,
+            reason=decision.reason,
+            ood_score=decision.ood_score,
+            tags=self._scores(decision.tags, probabilities),
+            scores=self._scores(order, probabilities),
+        )
+
+    def _scores(self, indices: Iterable[int], probabilities: Floats) -> tuple[Score, ...]:
+        return tuple(Score(self.labels.names[i], float(probabilities[i])) for i in indices)
+
+
+def _check_top(top: int | None) -> None:
+    if top is not None and top < 1:
+        raise OptionError(f"top {top}: give 1 or more, or None for every label")

@@ -1,0 +1,388 @@
+"""The recipe: photos → features → head → fine-tuned network → decision rule → model file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tagger import bundle, convert, dataset, evaluation, images, networks, runs
+from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, Outputs, calibrate
+from tagger.dataset import Collection, Sample
+from tagger.errors import DatasetError, ImageError, OptionError, WeightsUnavailableError
+from tagger.fine_tuning import Epoch, Photos, Recipe, State, fine_tune
+from tagger.heads import choose_logistic
+from tagger.parallel import Progress, ordered_map, silent
+from tagger.pixels import PixelStore
+from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL, RUNS, find_model
+from tagger.runtime import Runtime
+
+if TYPE_CHECKING:
+    import keras
+
+INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
+IMAGENET, NO_WEIGHTS = "imagenet", "none"
+PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a training run is asked for; `image_size` in pixels.
+
+    `weights` is "imagenet", "none", a model's name or a file. `unrelated` holds photos of other
+    things, `test` labelled photos from elsewhere: neither is ever trained on. `about` goes into
+    the card.
+    """
+
+    data: Path = DATASET
+    output: Path = OWN_MODEL
+    backbone: str = "mobilenet_v2"
+    image_size: int = 192
+    weights: str = IMAGENET
+    recipe: Recipe = field(default_factory=Recipe)
+    unrelated: Path | None = None
+    test: Path | None = None
+    about: str = ""
+    resume: bool = False
+    tensorboard: bool = False
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        networks.find_backbone(self.backbone)
+        networks.check_image_size(self.image_size)
+        if self.output.suffix != ".h5":
+            raise OptionError(f"output {self.output}: a model file's name ends in .h5")
+        for folder in (self.unrelated, self.test):
+            if folder is not None and not folder.is_dir():
+                raise OptionError(f"{folder}: no such folder")
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, as plain JSON values."""
+        shown = {**asdict(self), **asdict(self.recipe)}
+        for key in ("recipe", "resume", "workers", "tensorboard"):
+            shown.pop(key)
+        return {k: str(v) if isinstance(v, Path) else v for k, v in shown.items()}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where the model and its run are, and the numbers of `metrics.json`."""
+
+    model: Path
+    run: Path
+    metrics: dict[str, Any]
+    history: list[Epoch]
+
+
+def teach(
+    options: Options,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Trained:
+    """Train, judge and save a model. Raises TaggerError for what the caller can mend.
+
+    `say` gets a sentence at each stage, `progress` wraps every long loop. KeyboardInterrupt
+    during fine-tuning ends that stage with the best weights so far.
+    """
+    run = runs.open_run(RUNS, options.output.stem, options.settings(), options.resume)
+    store = PixelStore(run / "pixels.u8", options.image_size)
+    try:
+        return _Teacher(options, run, store, progress, say).teach()
+    finally:
+        store.close()
+
+
+@dataclass
+class _Teacher:
+    """One run: what every stage needs."""
+
+    options: Options
+    run: Path
+    store: PixelStore
+    progress: Progress
+    say: Callable[[str], None]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def teach(self) -> Trained:
+        collection = self._read()
+        network = self._new_network(collection)
+        state = self._fit(network, collection)
+        conversion = self._convert(network, collection)
+        runtime = Runtime(conversion.network)
+        with self._timed("calibrating"):
+            known = _sample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
+            seen = self._outputs(runtime, known, "Learning what is familiar")
+            held_out = self._outputs(runtime, collection.split("val"), "Validating")
+            calibration = calibrate(seen, held_out, self._seed)
+        found = self._judge(collection, runtime, seen, held_out, calibration)
+        found = {**found, "conversion": conversion.summary()}
+        card = self._card(collection, found, calibration)
+        model = bundle.Bundle(
+            collection.labels, self.options.image_size, calibration.rule, conversion.network, card
+        )
+        self._save(network, model)
+        found |= {"seconds": self.seconds, "peak_memory_mb": runs.peak_memory_mb()}
+        self._finish(found, state)
+        return Trained(self.options.output, self.run, found, state.history)
+
+    @property
+    def _seed(self) -> int:
+        return self.options.recipe.seed
+
+    def _read(self) -> Collection:
+        with self._timed("reading photos"):
+            collection = dataset.load(
+                self.options.data, self.store, self._seed, self.options.workers, self.progress
+            )
+        for split, counts in collection.counts().items():
+            told = ", ".join(f"{count:,} {name}" for name, count in list(counts.items())[:6])
+            more = ", ..." if len(counts) > 6 else ""
+            self.say(f"{split}: {sum(counts.values()):,} photos ({told}{more})")
+        for line in collection.problems.lines():
+            self.say(line)
+        return collection
+
+    def _new_network(self, collection: Collection) -> keras.Model:
+        options = self.options
+        networks.set_seed(self._seed)
+        network = networks.build(
+            options.backbone,
+            options.image_size,
+            len(collection.labels),
+            train_normalisation=options.weights == NO_WEIGHTS,
+        )
+        if options.weights == IMAGENET:
+            try:
+                networks.load_imagenet(network, options.backbone)
+            except WeightsUnavailableError as error:
+                if not BUNDLED_MODEL.is_file():
+                    raise
+                self.say(f"{error}. Starting from {BUNDLED_MODEL.name} instead.")
+                networks.load_backbone(network, options.backbone, BUNDLED_MODEL)
+        elif options.weights != NO_WEIGHTS:
+            networks.load_backbone(network, options.backbone, find_model(options.weights))
+        return network
+
+    def _fit(self, network: keras.Model, collection: Collection) -> State:
+        if not (self.run / "state.json").is_file():
+            self._fit_head(network, collection)
+        if not self.options.recipe.epochs:
+            return State()
+        photos = Photos(
+            self.store, collection.split("train"), collection.split("val"), len(collection.labels)
+        )
+        with self._timed("fine-tuning"), _tensorboard(self.run, self.options) as log:
+
+            def on_epoch(row: Epoch) -> None:
+                log(row)
+                self.say(_epoch_line(row))
+
+            state = fine_tune(
+                network, photos, self.options.recipe, self.run, self.progress, on_epoch
+            )
+        if state.stopped:
+            why = {"no better": "no better for a while", "interrupted": "interrupted"}
+            self.say(f"Stopped: {why[state.stopped]}; keeping epoch {state.best_epoch}.")
+        return state
+
+    def _fit_head(self, network: keras.Model, collection: Collection) -> None:
+        with self._timed("features"):
+            runtime = Runtime(convert.to_litert(network))
+            train = self._outputs(runtime, collection.split("train"), "Computing features")
+            held_out = self._outputs(runtime, collection.split("val"), "Validation features")
+        with self._timed("head"):
+            head = choose_logistic(
+                (train.features, train.labels),
+                (held_out.features, held_out.labels),
+                len(collection.labels),
+                self._seed,
+            )
+        network.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
+
+    def _convert(self, network: keras.Model, collection: Collection) -> convert.Conversion:
+        validation = collection.split("val")
+        ranges = _sample(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
+        self.say("Converting to the fast runtime.")
+        with self._timed("converting"):
+            return convert.choose_precision(
+                network,
+                list(self.store.rows(sample.row for sample in ranges)),
+                lambda: self.store.rows(sample.row for sample in validation),
+                np.array([sample.label for sample in validation]),
+            )
+
+    def _outputs(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> Outputs:
+        pixels = self.store.rows(sample.row for sample in samples)
+        found = runtime.run_all(pixels, self.options.workers)
+        rows = list(self.progress(found, len(samples), what))
+        return Outputs(
+            np.stack([row.logits for row in rows]),
+            np.stack([row.features for row in rows]),
+            np.array([sample.label for sample in samples], dtype=np.int64),
+        )
+
+    def _judge(
+        self,
+        collection: Collection,
+        runtime: Runtime,
+        seen: Outputs,
+        held_out: Outputs,
+        calibration: Calibration,
+    ) -> dict[str, Any]:
+        labels, rule = collection.labels, calibration.rule
+        with self._timed("judging"):
+            validation = evaluation.judge(
+                labels,
+                [sample.path for sample in collection.split("val")],
+                held_out,
+                calibration.decisions,
+                rule.temperature,
+            )
+            test = self._test_samples(collection)
+            judged = None
+            if test:
+                outputs = self._outputs(runtime, test, "Testing")
+                decided = rule.decide(outputs.logits, outputs.features)
+                paths = [sample.path for sample in test]
+                judged = evaluation.judge(labels, paths, outputs, decided, rule.temperature)
+            if self.options.unrelated:
+                logits, features, kinds = self._unrelated(runtime, self.options.unrelated)
+                unknown = evaluation.judge_unrelated(rule, held_out, logits, features, kinds)
+            else:
+                unknown = evaluation.judge_left_out(labels, seen, held_out, self._seed)
+        return {
+            "model": self.options.output.stem,
+            "labels": list(labels.names),
+            "photos": collection.counts(),
+            "validation": validation,
+            "test": judged,
+            "unknown": unknown,
+            "problems": asdict(collection.problems),
+        }
+
+    def _test_samples(self, collection: Collection) -> list[Sample]:
+        if not self.options.test:
+            return collection.split("test")
+        return dataset.load_test(
+            self.options.test,
+            collection.labels,
+            self.store,
+            self.options.workers,
+            self.progress,
+        )
+
+    def _unrelated(self, runtime: Runtime, root: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        def run(path: Path) -> tuple[Any, str] | None:
+            try:
+                found = runtime.run(images.prepare(path, self.options.image_size))
+            except ImageError:
+                return None
+            parts = path.relative_to(root).parts
+            return found, parts[0] if len(parts) > 1 else root.name
+
+        paths = list(images.walk(root))
+        answers = ordered_map(run, paths, self.options.workers)
+        rows = [row for row in self.progress(answers, len(paths), "Unrelated photos") if row]
+        if not rows:
+            raise DatasetError(f"{root}: no readable photos of unrelated things in it")
+        logits = np.stack([found.logits for found, _ in rows])
+        features = np.stack([found.features for found, _ in rows])
+        return logits, features, [kind for _, kind in rows]
+
+    def _card(
+        self, collection: Collection, found: dict[str, Any], calibration: Calibration
+    ) -> bundle.Card:
+        unknown = found["unknown"]
+        return {
+            "name": self.options.output.stem,
+            "about": self.options.about,
+            "backbone": self.options.backbone,
+            "preprocessing": PREPROCESSING,
+            "trained_on": {
+                "collection": collection.root.resolve().name,
+                "photos": collection.counts(),
+                "fingerprint": collection.fingerprint,
+            },
+            "precision": found["conversion"],
+            "scores": {
+                "validation": evaluation.summary(found["validation"]),
+                "test": found["test"] and evaluation.summary(found["test"]),
+                "unknown": unknown,
+                "rule_fitted_on": {
+                    "validation_photos": found["validation"]["photos"],
+                    "out_of_fold_training_photos": calibration.out_of_fold,
+                },
+            },
+            "weakest": evaluation.weakest(found["validation"], unknown),
+            "settings": self.options.settings(),
+            "versions": runs.versions(),
+            "command": runs.command(),
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+
+    def _save(self, network: keras.Model, model: bundle.Bundle) -> None:
+        output = self.options.output
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary = output.with_name(f".{output.stem}.unfinished.h5")
+        with self._timed("saving"):
+            networks.save_h5(network, temporary)
+            bundle.save(output, temporary, model)
+
+    def _finish(self, found: dict[str, Any], state: State) -> None:
+        """Numbers last: a run that has them is done, so its checkpoints can go."""
+        runs.write_history(self.run, [asdict(row) for row in state.history])
+        bundle.write_atomically(self.run / runs.METRICS, json.dumps(found, indent=2) + "\n")
+        for checkpoint in [*self.run.glob("*.npz"), self.run / "state.json"]:
+            checkpoint.unlink(missing_ok=True)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
+
+
+def _sample(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
+    """All of them in order, or `most` of them at random."""
+    if len(samples) <= most:
+        return list(samples)
+    rows = np.random.default_rng(seed).choice(len(samples), most, replace=False)
+    return [samples[row] for row in sorted(rows.tolist())]
+
+
+def _epoch_line(row: Epoch) -> str:
+    if row.loss is None:
+        return f"Head alone: validation accuracy {row.val_accuracy:.2%}, loss {row.val_loss:.4f}"
+    return (
+        f"Epoch {row.epoch}: loss {row.loss:.4f}, validation accuracy {row.val_accuracy:.2%},"
+        f" loss {row.val_loss:.4f} ({row.seconds:.0f} s)"
+    )
+
+
+@contextmanager
+def _tensorboard(run: Path, options: Options) -> Iterator[Callable[[Epoch], None]]:
+    """A logger of epochs for TensorBoard, where asked for."""
+    if not options.tensorboard:
+        yield lambda row: None
+        return
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(run / "tensorboard"))
+
+    def log(row: Epoch) -> None:
+        with writer.as_default(step=row.epoch):
+            for name, value in asdict(row).items():
+                if name != "epoch" and value is not None:
+                    tf.summary.scalar(name, value)
+        writer.flush()
+
+    try:
+        yield log
+    finally:
+        writer.close()
