@@ -61,6 +61,7 @@ def parse() -> argparse.Namespace:
     add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
     add("--test", type=Path, help="labelled photos from elsewhere, to test on")
     add("--about", default="", help="a sentence for the card: what the photos are")
+    add("--runs", type=Path, default=DEFAULTS.runs, help="where each run keeps its folder")
     add("--workers", type=int, help="threads that decode and tag; default: one a core")
     add("--resume", action="store_true", help="go on with the run that was stopped")
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the run")

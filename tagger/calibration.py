@@ -91,9 +91,9 @@ def calibrate(train: Outputs, validation: Outputs, seed: int) -> Calibration:
 
 
 def summarise(
-    features: NDArray[np.float32], seed: int
+    features: NDArray[np.float32], seed: int, size: int = REFERENCE_SIZE
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The spread `(D,)` of `features (N, D)` and at most `REFERENCE_SIZE` unit vectors for them."""
+    """The spread `(D,)` of `features (N, D)` and at most `size` unit vectors for them."""
     rng = np.random.default_rng(seed)
     if len(features) > MAX_REFERENCE_PHOTOS:
         features = features[rng.choice(len(features), MAX_REFERENCE_PHOTOS, replace=False)]
@@ -101,8 +101,8 @@ def summarise(
     floor = max(float(deviation.mean()) * SPREAD_FLOOR, 1e-6)
     spread = (deviation + floor).astype(np.float16).astype(np.float32)  # as the file keeps it
     points = unit(features / spread)
-    if len(points) > REFERENCE_SIZE:
-        means = KMeans(REFERENCE_SIZE, n_init=1, max_iter=20, random_state=seed).fit(points)
+    if len(points) > size:
+        means = KMeans(size, n_init=1, max_iter=20, random_state=seed).fit(points)
         points = unit(means.cluster_centers_)
     return spread, points.astype(np.float16).astype(np.float32)
 

@@ -9,20 +9,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tagger import images
 from tagger.errors import DatasetError, ImageError
 from tagger.labels import LabelSet
 from tagger.parallel import Progress, ordered_map, silent
 from tagger.pixels import PixelStore
+from tagger.splits import SPLITS, Sample, stratified, without_copies, without_leaks
 
-SPLITS = ("train", "val", "test")
 _SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -35,20 +32,7 @@ _SPLIT_NAMES = {
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
 MIN_PHOTOS = 5  # of each label, to train on and to check with
-NEAR_BITS = 3  # of 64: perceptual hashes this close are one photo
 LAYOUT = "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in"
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A photo with its label; `row` is where its prepared pixels lie in the pixel store."""
-
-    path: Path
-    label: int
-    split: str
-    row: int = -1
-    digest: str = ""
-    perceptual: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,24 +106,28 @@ def load(
     root = Path(root)
     names, listed = _listed(root)
     samples, unreadable = _decoded(root, listed, store, workers, progress)
-    samples, conflicting, copies = _without_copies(root, samples)
-    groups = near_groups([sample.perceptual for sample in samples])
-    leaked: tuple[str, ...] = ()
+    samples, conflicting, copies = without_copies(samples)
+    leaked: list[Path] = []
     given = {sample.split for sample in samples}
     if given & {"val", "test"}:
-        samples, leaked = _without_leaks(root, samples, groups)
-        groups = near_groups([sample.perceptual for sample in samples])
+        samples, leaked = without_leaks(samples)
     if "val" not in given:
-        samples = _stratified(samples, groups, VALIDATION_SHARE, seed)
+        samples = stratified(samples, VALIDATION_SHARE, seed)
     trained = {sample.label for sample in samples if sample.split == "train"}
-    strays = tuple(_relative(root, s.path) for s in samples if s.label not in trained)
+    strays = [sample.path for sample in samples if sample.label not in trained]
     kept = [index for index in range(len(names)) if index in trained]
     samples = [
         replace(sample, label=kept.index(sample.label))
         for sample in samples
         if sample.label in kept
     ]
-    problems = Problems(unreadable, conflicting, copies, leaked, strays)
+    problems = Problems(
+        unreadable=unreadable,
+        conflicting=tuple(_relative(root, same) for same in conflicting),
+        copies=_relative(root, copies),
+        leaked=_relative(root, leaked),
+        unknown_labels=_relative(root, strays),
+    )
     _check_enough(root, names, samples, problems)
     labels = LabelSet(tuple(names[index] for index in kept))
     return Collection(root, labels, tuple(samples), problems)
@@ -162,40 +150,6 @@ def load_test(
     if not known:
         raise DatasetError(f"{root}: no folder in it is named as a label ({_few(labels.names)})")
     return _decoded(root, known, store, workers, progress)[0]
-
-
-def near_groups(hashes: Sequence[int], bits: int = NEAR_BITS) -> NDArray[np.int64]:
-    """A group number for each 64-bit hash: those within `bits` of each other share one.
-
-    Hashes that close must agree in one of `bits + 1` bands (Norouzi et al. 2012,
-    arXiv:1307.2982), so only those that share a band are compared.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    codes = np.array(hashes, dtype=np.uint64)
-    pairs = [pair for band in _bands(codes, bits + 1) for pair in _close_pairs(codes, band, bits)]
-    left, right = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    links = coo_array((np.ones(len(left)), (left, right)), shape=(len(codes), len(codes)))
-    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
-
-
-def _bands(codes: NDArray[np.uint64], count: int) -> Iterator[NDArray[np.uint64]]:
-    width = 64 // count
-    for band in range(count):
-        yield (codes >> np.uint64(band * width)) & np.uint64((1 << width) - 1)
-
-
-def _close_pairs(
-    codes: NDArray[np.uint64], band: NDArray[np.uint64], bits: int
-) -> Iterator[tuple[int, int]]:
-    order = np.argsort(band, kind="stable")
-    edges = np.flatnonzero(np.diff(band[order])) + 1
-    for bucket in np.split(order, edges):
-        for place, index in enumerate(bucket[:-1]):
-            rest = bucket[place + 1 :]
-            near = rest[np.bitwise_count(codes[rest] ^ codes[index]) <= bits]
-            yield from ((int(index), int(other)) for other in near)
 
 
 def _listed(root: Path) -> tuple[list[str], list[Sample]]:
@@ -265,67 +219,10 @@ def _decoded(
     decoded = ordered_map(decode, listed, workers)
     for sample, pixels, error in progress(decoded, len(listed), "Reading photos"):
         if pixels is None:
-            unreadable.append((_relative(root, sample.path), error))
+            unreadable.append((_relative(root, [sample.path])[0], error))
         else:
             samples.append(replace(sample, row=store.append(pixels)))
     return samples, tuple(unreadable)
-
-
-def _without_copies(
-    root: Path, samples: list[Sample]
-) -> tuple[list[Sample], tuple[tuple[str, ...], ...], tuple[str, ...]]:
-    """One of each file; none of a file that has two labels. Copies in val/ and test/ win."""
-    by_digest: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_digest.setdefault(sample.digest, []).append(sample)
-    kept: list[Sample] = []
-    conflicting: list[tuple[str, ...]] = []
-    copies: list[str] = []
-    for same in by_digest.values():
-        if len({sample.label for sample in same}) > 1:
-            conflicting.append(tuple(_relative(root, sample.path) for sample in same))
-            continue
-        first, *rest = sorted(same, key=lambda s: -SPLITS.index(s.split))
-        kept.append(first)
-        copies.extend(_relative(root, sample.path) for sample in rest)
-    return sorted(kept, key=lambda s: s.row), tuple(conflicting), tuple(copies)
-
-
-def _without_leaks(
-    root: Path, samples: list[Sample], groups: NDArray[np.int64]
-) -> tuple[list[Sample], tuple[str, ...]]:
-    held_out = {g for g, s in zip(groups, samples, strict=True) if s.split != "train"}
-    leaks = [
-        sample
-        for group, sample in zip(groups, samples, strict=True)
-        if sample.split == "train" and group in held_out
-    ]
-    rows = {sample.row for sample in leaks}
-    return [s for s in samples if s.row not in rows], tuple(_relative(root, s.path) for s in leaks)
-
-
-def _stratified(
-    samples: list[Sample], groups: NDArray[np.int64], share: float, seed: int
-) -> list[Sample]:
-    """Move about `share` of each label's training photos, whole groups at a time, to "val"."""
-    rng = np.random.default_rng(seed)
-    members: dict[int, list[int]] = {}
-    for index, sample in enumerate(samples):
-        if sample.split == "train":
-            members.setdefault(int(groups[index]), []).append(index)
-    wanted = Counter(s.label for s in samples if s.split == "train")
-    room = {label: max(1, round(count * share)) for label, count in wanted.items()}
-    moved: set[int] = set()
-    for key in rng.permutation(sorted(members)):
-        needs = Counter(samples[index].label for index in members[int(key)])
-        if all(room[label] >= count for label, count in needs.items()):
-            moved.update(members[int(key)])
-            for label, count in needs.items():
-                room[label] -= count
-    return [
-        replace(sample, split="val") if index in moved else sample
-        for index, sample in enumerate(samples)
-    ]
 
 
 def _check_enough(root: Path, names: list[str], samples: list[Sample], problems: Problems) -> None:
@@ -347,9 +244,9 @@ def _check_enough(root: Path, names: list[str], samples: list[Sample], problems:
         )
 
 
-def _relative(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+
+
+def _relative(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(path.relative_to(root).as_posix() for path in paths)

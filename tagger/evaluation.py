@@ -124,37 +124,6 @@ def judge_left_out(
     }
 
 
-def summary(judgement: dict[str, Any]) -> dict[str, Any]:
-    """The part of a judgement that a card keeps."""
-    calibration = judgement["calibration"]
-    return {
-        "photos": judgement["photos"],
-        "accuracy": judgement["accuracy"],
-        "top_3": judgement["top_3"],
-        "f1": {name: row["f1"] for name, row in judgement["by_label"].items()},
-        "ece_before": calibration["ece_before"],
-        "ece_after": calibration["ece_after"],
-        **judgement["decision"],
-    }
-
-
-def weakest(judgement: dict[str, Any], unknown: dict[str, Any] | None) -> list[str]:
-    """Where a model fails, in sentences: its worst labels, and what it takes for known."""
-    rows = sorted(judgement["by_label"].items(), key=lambda row: row[1]["recall"])
-    lines = [
-        f"finds {row['recall']:.1%} of {name} ({row['photos']} validation photos)"
-        for name, row in rows[:3]
-        if row["recall"] < 1
-    ]
-    kinds = (unknown or {}).get("by_kind", {})
-    accepted = sorted(kinds.items(), key=lambda row: -row[1].get("accepted", 0))
-    return lines + [
-        f"calls {row['accepted']:.1%} of unrelated {kind} known ({row['photos']} photos)"
-        for kind, row in accepted[:3]
-        if row.get("accepted")
-    ]
-
-
 def _mistakes(
     labels: LabelSet,
     paths: Sequence[Path],

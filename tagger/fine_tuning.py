@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from tagger.augment import Augmentation
 from tagger.bundle import write_atomically
-from tagger.dataset import Sample
 from tagger.decision import to_probabilities
 from tagger.errors import ModelError, OptionError
 from tagger.parallel import Progress, chunks, ordered_map, silent
 from tagger.pixels import PixelStore
+from tagger.splits import Sample
 
 if TYPE_CHECKING:
     import keras

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger import bundle, convert, dataset, evaluation, images, networks, runs
+from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, Outputs, calibrate
-from tagger.dataset import Collection, Sample
+from tagger.dataset import Collection
 from tagger.errors import DatasetError, ImageError, OptionError, WeightsUnavailableError
 from tagger.fine_tuning import Epoch, Photos, Recipe, State, fine_tune
 from tagger.heads import choose_logistic
@@ -22,13 +22,13 @@ from tagger.parallel import Progress, ordered_map, silent
 from tagger.pixels import PixelStore
 from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL, RUNS, find_model
 from tagger.runtime import Runtime
+from tagger.splits import Sample
 
 if TYPE_CHECKING:
     import keras
 
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
 IMAGENET, NO_WEIGHTS = "imagenet", "none"
-PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Options:
     unrelated: Path | None = None
     test: Path | None = None
     about: str = ""
+    runs: Path = RUNS
     resume: bool = False
     tensorboard: bool = False
     workers: int | None = None
@@ -65,7 +66,7 @@ class Options:
     def settings(self) -> dict[str, Any]:
         """What decides the result, as plain JSON values."""
         shown = {**asdict(self), **asdict(self.recipe)}
-        for key in ("recipe", "resume", "workers", "tensorboard"):
+        for key in ("recipe", "runs", "resume", "workers", "tensorboard"):
             shown.pop(key)
         return {k: str(v) if isinstance(v, Path) else v for k, v in shown.items()}
 
@@ -90,7 +91,7 @@ def teach(
     `say` gets a sentence at each stage, `progress` wraps every long loop. KeyboardInterrupt
     during fine-tuning ends that stage with the best weights so far.
     """
-    run = runs.open_run(RUNS, options.output.stem, options.settings(), options.resume)
+    run = runs.open_run(options.runs, options.output.stem, options.settings(), options.resume)
     store = PixelStore(run / "pixels.u8", options.image_size)
     try:
         return _Teacher(options, run, store, progress, say).teach()
@@ -122,7 +123,9 @@ class _Teacher:
             calibration = calibrate(seen, held_out, self._seed)
         found = self._judge(collection, runtime, seen, held_out, calibration)
         found = {**found, "conversion": conversion.summary()}
-        card = self._card(collection, found, calibration)
+        card = cards.write(
+            self.options.output.stem, self.options.settings(), collection, found, calibration
+        )
         model = bundle.Bundle(
             collection.labels, self.options.image_size, calibration.rule, conversion.network, card
         )
@@ -294,37 +297,6 @@ class _Teacher:
         logits = np.stack([found.logits for found, _ in rows])
         features = np.stack([found.features for found, _ in rows])
         return logits, features, [kind for _, kind in rows]
-
-    def _card(
-        self, collection: Collection, found: dict[str, Any], calibration: Calibration
-    ) -> bundle.Card:
-        unknown = found["unknown"]
-        return {
-            "name": self.options.output.stem,
-            "about": self.options.about,
-            "backbone": self.options.backbone,
-            "preprocessing": PREPROCESSING,
-            "trained_on": {
-                "collection": collection.root.resolve().name,
-                "photos": collection.counts(),
-                "fingerprint": collection.fingerprint,
-            },
-            "precision": found["conversion"],
-            "scores": {
-                "validation": evaluation.summary(found["validation"]),
-                "test": found["test"] and evaluation.summary(found["test"]),
-                "unknown": unknown,
-                "rule_fitted_on": {
-                    "validation_photos": found["validation"]["photos"],
-                    "out_of_fold_training_photos": calibration.out_of_fold,
-                },
-            },
-            "weakest": evaluation.weakest(found["validation"], unknown),
-            "settings": self.options.settings(),
-            "versions": runs.versions(),
-            "command": runs.command(),
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
 
     def _save(self, network: keras.Model, model: bundle.Bundle) -> None:
         output = self.options.output

@@ -1,0 +1,140 @@
+"""Which score tells the familiar from the unfamiliar? The table behind `tagger.decision`.
+
+    TAGGER_DATA=... python bench/ood_study.py [--model pets] [--json FILE]
+
+Every score is fitted on the features that the shipped network puts out for `pets/train`, its
+threshold set to keep 99 % of `pets/val`; then: how many photos of other things does it accept,
+and how many cats and dogs of another collection does it keep?
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ood_methods import METHODS, Fit, NearestNeighbour
+
+from tagger import bundle, calibration, images, metrics
+from tagger.decision import DecisionRule, nearest_distance, unit
+from tagger.parallel import ordered_map
+from tagger.places import find_model
+from tagger.runtime import Runtime
+from tagger.tagger import HEAD_WEIGHTS
+
+SETS = ("pets/train", "pets/val", "pets_other_source", "unrelated")
+KEPT = 0.99  # of pets/val
+REFERENCE_SIZES = (128, 256, 512, 1024)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network puts out for a set of photos."""
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="pets")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not os.environ.get("TAGGER_DATA"):
+        sys.exit("set TAGGER_DATA to the folder that holds pets/, pets_other_source/, unrelated/")
+    rows = study(options.model, Path(os.environ["TAGGER_DATA"]))
+    show(rows)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def study(model: str, data: Path) -> list[dict[str, Any]]:
+    path = find_model(model)
+    loaded = bundle.load(path)
+    runtime = Runtime(loaded.network)
+    paths = {name: list(images.walk(data / name)) for name in SETS}
+    seen = {name: look(runtime, photos) for name, photos in paths.items()}
+    train = seen["pets/train"]
+    names = loaded.labels.names
+    labels = np.array([names.index(photo.parent.name) for photo in paths["pets/train"]])
+    arrays = bundle.read_arrays(path)
+    fit = Fit(train.features, train.logits, labels, arrays[HEAD_WEIGHTS], arrays["head/head/bias"])
+    rows = []
+    for name, method in METHODS.items():
+        method.fit(fit)
+        scores = {key: method.score(s.features, s.logits) for key, s in seen.items()}
+        rows.append({"method": name, "paper": method.paper, **compare(scores)})
+    rows += spread_rows(fit, seen)
+    return [*rows, shipped_row(loaded.rule, seen)]
+
+
+def look(runtime: Runtime, photos: list[Path]) -> Seen:
+    size = runtime.image_size
+    outputs = list(ordered_map(lambda path: runtime.run(images.prepare(path, size)), photos))
+    return Seen(np.stack([o.logits for o in outputs]), np.stack([o.features for o in outputs]))
+
+
+def compare(scores: dict[str, NDArray[Any]]) -> dict[str, float]:
+    known, other, unknown = scores["pets/val"], scores["pets_other_source"], scores["unrelated"]
+    threshold = np.quantile(known, KEPT, method="higher")
+    return {
+        "auroc": metrics.auroc(known, unknown),
+        "fpr95": metrics.fpr95(known, unknown),
+        "unrelated_accepted": float((unknown <= threshold).mean()),
+        "other_source_kept": float((other <= threshold).mean()),
+        "val_kept": float((known <= threshold).mean()),
+    }
+
+
+def spread_rows(fit: Fit, seen: dict[str, Seen]) -> list[dict[str, Any]]:
+    """Nearest neighbour with each feature over its spread: all training photos, then k-means."""
+    spread, _ = calibration.summarise(fit.features, seed=42)
+    nearest = NearestNeighbour(1)
+    nearest.fit(Fit(fit.features / spread, fit.logits, fit.labels, fit.weights, fit.bias))
+    scores = {key: nearest.score(s.features / spread, s.logits) for key, s in seen.items()}
+    paper = "Sun et al. 2022, features over their spread"
+    rows = [{"method": "kNN, k=1, spread", "paper": paper, **compare(scores)}]
+    for size in REFERENCE_SIZES:
+        spread, vectors = calibration.summarise(fit.features, seed=42, size=size)
+        scores = {
+            key: nearest_distance(unit(s.features / spread), vectors) for key, s in seen.items()
+        }
+        rows.append({"method": f"same, {size} k-means", "paper": paper, **compare(scores)})
+    return rows
+
+
+def shipped_row(rule: DecisionRule, seen: dict[str, Seen]) -> dict[str, Any]:
+    """The rule in the model file: familiar and certain."""
+    accepted = {
+        key: float(np.mean([d.reason is None for d in rule.decide(s.logits, s.features)]))
+        for key, s in seen.items()
+    }
+    return {
+        "method": "shipped: familiar and certain",
+        "paper": "",
+        "unrelated_accepted": accepted["unrelated"],
+        "other_source_kept": accepted["pets_other_source"],
+        "val_kept": accepted["pets/val"],
+    }
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    print(
+        f"{'score':30} {'AUROC':>7} {'FPR95':>7} {'accepted':>9} {'other kept':>11} {'val kept':>9}"
+    )
+    for row in rows:
+        auroc = f"{row['auroc']:7.4f} {row['fpr95']:7.1%}" if "auroc" in row else " " * 15
+        print(
+            f"{row['method']:30} {auroc} {row['unrelated_accepted']:9.1%}"
+            f" {row['other_source_kept']:11.1%} {row['val_kept']:9.1%}  {row['paper']}"
+        )
+
+
+if __name__ == "__main__":
+    main()

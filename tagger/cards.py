@@ -1,0 +1,83 @@
+"""The card: what a model was trained on, how it scores, where it fails, how to make it again."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tagger import runs
+from tagger.bundle import Card
+from tagger.calibration import CERTAIN_SHARE, FAMILIAR_SHARE, Calibration
+from tagger.dataset import Collection
+
+PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
+WORST_SHOWN = 3
+
+
+def write(
+    name: str,
+    settings: dict[str, Any],
+    collection: Collection,
+    metrics: dict[str, Any],
+    calibration: Calibration,
+) -> Card:
+    """Everything but the decision rule and the digests, which the model file adds."""
+    return {
+        "name": name,
+        "about": settings["about"],
+        "backbone": settings["backbone"],
+        "preprocessing": PREPROCESSING,
+        "trained_on": {
+            "collection": collection.root.resolve().name,
+            "photos": collection.counts(),
+            "fingerprint": collection.fingerprint,
+        },
+        "precision": metrics["conversion"],
+        "scores": {
+            "validation": summary(metrics["validation"]),
+            "test": metrics["test"] and summary(metrics["test"]),
+            "unknown": metrics["unknown"],
+        },
+        "rule_fitted_on": {
+            "validation_photos": metrics["validation"]["photos"],
+            "out_of_fold_training_photos": calibration.out_of_fold,
+            "familiar_share_kept": FAMILIAR_SHARE,
+            "certain_share_kept": CERTAIN_SHARE,
+        },
+        "weakest": weakest(metrics["validation"], metrics["unknown"]),
+        "settings": settings,
+        "versions": runs.versions(),
+        "command": runs.command(),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def summary(judgement: dict[str, Any]) -> dict[str, Any]:
+    """The part of a judgement that a card keeps."""
+    calibration = judgement["calibration"]
+    return {
+        "photos": judgement["photos"],
+        "accuracy": judgement["accuracy"],
+        "top_3": judgement["top_3"],
+        "f1": {name: row["f1"] for name, row in judgement["by_label"].items()},
+        "ece_before": calibration["ece_before"],
+        "ece_after": calibration["ece_after"],
+        **judgement["decision"],
+    }
+
+
+def weakest(judgement: dict[str, Any], unknown: dict[str, Any] | None) -> list[str]:
+    """Where a model fails, in sentences: its worst labels, and what it takes for known."""
+    rows = sorted(judgement["by_label"].items(), key=lambda row: row[1]["recall"])
+    lines = [
+        f"finds {row['recall']:.1%} of {name} ({row['photos']} validation photos)"
+        for name, row in rows[:WORST_SHOWN]
+        if row["recall"] < 1
+    ]
+    kinds = (unknown or {}).get("by_kind", {})
+    accepted = sorted(kinds.items(), key=lambda row: -row[1].get("accepted", 0))
+    return lines + [
+        f"calls {row['accepted']:.1%} of unrelated {kind} known ({row['photos']} photos)"
+        for kind, row in accepted[:WORST_SHOWN]
+        if row.get("accepted")
+    ]

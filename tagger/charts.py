@@ -1,0 +1,188 @@
+"""The report's pictures: confusion, reliability, what is taken for known, training curves.
+
+Drawn on figures of their own, without pyplot and its global state; matplotlib is imported when
+the first is drawn.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_ANNOTATED = 20  # labels, before a confusion matrix is too fine to print counts in
+MAX_BARS = 40  # kinds of unknown photos in the picture; the table has them all
+NAME_LENGTH = 24  # letters of a label in a picture
+DOTS_PER_INCH, CSS_PIXELS_PER_INCH = 150, 90  # sharp on dense screens too
+BLUE, GREY, ORANGE = "#2f6fb2", "#9aa3ad", "#d07a28"
+
+# Tried for letters that matplotlib's own font lacks; those not installed are passed over.
+_FONTS = (
+    "Noto Sans CJK SC",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+    "Noto Emoji",
+)
+
+Json = dict[str, Any]
+
+
+def save(figure: Figure, path: Path) -> Json:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():  # a letter that no font here has is drawn as a box
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(buffer.getvalue())
+    temporary.replace(path)
+    width = round(figure.get_figwidth() * CSS_PIXELS_PER_INCH)
+    return {"uri": data_uri(buffer.getvalue(), "image/png"), "width": width}
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _quiet(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e4e7ea", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _percent_axis(axes: Axes, which: str) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    getattr(axes, f"{which}axis").set_major_formatter(PercentFormatter(1.0))
+
+
+def _name_style(size: float) -> Json:
+    """How names are drawn: a `$` in one is a dollar, not mathematics."""
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    families = ["DejaVu Sans", *(font for font in _FONTS if font in installed)]
+    return {"parse_math": False, "fontfamily": families, "fontsize": size}
+
+
+def _short(name: str) -> str:
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return printable if len(printable) <= NAME_LENGTH else printable[: NAME_LENGTH - 1] + "…"
+
+
+def draw_confusion(labels: list[str], confusion: list[list[int]]) -> Figure:
+    from matplotlib.colors import PowerNorm
+
+    counts = np.array(confusion)  # (C, C), true label by predicted label
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    few = len(labels) <= MAX_ANNOTATED
+    side = max(4.2, 2.2 + (0.42 if few else 0.15) * len(labels))
+    figure = _figure(side + 0.9, side)
+    axes = figure.add_subplot()
+    norm = PowerNorm(0.5, 0, 1)  # so that a label's few mistakes are seen beside its many hits
+    picture = axes.imshow(shares, cmap="Blues", norm=norm)
+    style = _name_style(9 if few else 7)
+    names, places = [_short(label) for label in labels], range(len(labels))
+    tilt = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if few else {"rotation": 90}
+    axes.set_xticks(places, names, **style, **tilt)
+    axes.set_yticks(places, names, **style)
+    axes.set(xlabel="predicted", ylabel="true label")
+    axes.spines[:].set_visible(False)
+    if few:
+        _print_counts(axes, counts, norm(shares))
+    bar = figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the true label's photos")
+    bar.outline.set_visible(False)
+    _percent_axis(bar.ax, "y")
+    return figure
+
+
+def _print_counts(axes: Axes, counts: Any, darkness: Any) -> None:
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if darkness[row, column] > 0.6 else "#22303c"
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, size=9)
+
+
+def draw_reliability(calibration: Json) -> Figure:
+    figure = _figure(5, 4.8)
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as sure as right")
+    for when, colour in (("before", ORANGE), ("after", BLUE)):
+        bins = calibration[f"reliability_{when}"]
+        confidence, accuracy = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
+        upper.plot(confidence, accuracy, "o-", color=colour, label=f"{when} calibration")
+    bins = calibration["reliability_after"]
+    lower.bar([b["confidence"] for b in bins], [b["photos"] for b in bins], 0.03, color=BLUE)
+    lower.set(xlabel="confidence", ylabel="photos", xlim=(0, 1.02))
+    upper.set(ylabel="share that is right", ylim=(-0.02, 1.04))
+    upper.legend(frameon=False, loc="upper left")
+    for axes in (upper, lower):
+        _quiet(axes)
+    _percent_axis(upper, "y")
+    _percent_axis(lower, "x")
+    return figure
+
+
+def draw_unknown(unknown: Json) -> Figure:
+    """What is taken for known, by kind, the most first; below them, over all photos."""
+    measure = "fpr95" if unknown["accepted"] is None else "accepted"
+    kinds = sorted(unknown["by_kind"].items(), key=lambda item: -item[1][measure])[:MAX_BARS]
+    names = [_short(name) for name, _ in kinds] + ["all together"]
+    shares = [row[measure] for _, row in kinds] + [unknown[measure]]
+    figure = _figure(5.4, 1.2 + 0.28 * len(names))
+    axes = figure.add_subplot()
+    bars = axes.barh(range(len(names)), shares, color=[BLUE] * len(kinds) + [GREY])
+    axes.bar_label(bars, [percent(share) for share in shares], padding=4, size=9)
+    axes.set_yticks(range(len(names)), names, **_name_style(9))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, min(1.12, max(0.05, 1.2 * max(shares))))
+    axes.set_xlabel("taken for known" + (" (FPR95)" if measure == "fpr95" else ""))
+    _quiet(axes)
+    axes.grid(visible=False, axis="y")
+    _percent_axis(axes, "x")
+    return figure
+
+
+def draw_curves(history: list[dict[str, float]]) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _figure(5, 5.4)
+    upper, lower = figure.subplots(2, sharex=True)
+    epochs = [row["epoch"] for row in history]
+    for name, label, colour in (("loss", "training", ORANGE), ("val_loss", "validation", BLUE)):
+        upper.plot(epochs, [row[name] for row in history], "o-", ms=4, color=colour, label=label)
+    upper.legend(frameon=False)
+    lower.plot(epochs, [row["val_accuracy"] for row in history], "o-", ms=4, color=BLUE)
+    upper.set(ylabel="loss")
+    lower.set(xlabel="epoch (0: the head alone)", ylabel="accuracy on validation")
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    for axes in (upper, lower):
+        _quiet(axes)
+    _percent_axis(lower, "y")
+    return figure
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def percent(share: float | None) -> str:
+    if share is None or math.isnan(share):
+        return "–"
+    near_an_end = 0 < share < 0.01 or 0.99 < share < 1  # where a tenth of a percent hides much
+    return f"{share:.{2 if near_an_end else 1}%}"

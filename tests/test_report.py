@@ -1,0 +1,314 @@
+"""The report of a training run: what a reader of it sees."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tagger import images, report
+from tagger.errors import OptionError
+
+SECTIONS = ["glance", "labels", "confusion", "calibration", "unknown", "curves"]
+SECTIONS += ["mistakes", "left-out", "settings"]
+HOSTILE = '<script>alert("hi")</script>\'"><img src=x onerror=alert(1)>'
+
+
+class Page(HTMLParser):
+    """Ids, tags, sources and text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.sections: list[str] = []
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        given = dict(attrs)
+        if tag == "section":
+            self.sections.append(given["id"] or "")
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data.split()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+def bins(gap: float) -> list[dict[str, float]]:
+    return [
+        {"confidence": c, "accuracy": max(0.0, c - gap), "photos": int(400 * c**4) + 2}
+        for c in (0.55, 0.68, 0.82, 0.95, 0.995)
+    ]
+
+
+def judgement(labels: list[str], mistakes: list[dict[str, Any]]) -> dict[str, Any]:
+    rng = np.random.default_rng(7)
+    confusion = rng.poisson(0.3, (len(labels), len(labels))) + 60 * np.eye(len(labels), dtype=int)
+    row = {"precision": 0.974, "recall": 0.96, "f1": 0.967, "photos": 300}
+    return {
+        "photos": 600,
+        "accuracy": 0.9876,
+        "top_3": 0.998 if len(labels) > 3 else None,
+        "by_label": dict.fromkeys(labels, row),
+        "confusion": confusion.tolist(),
+        "calibration": {
+            "temperature": 1.31,
+            "ece_before": 0.0213,
+            "ece_after": 0.0092,
+            "reliability_before": bins(0.08),
+            "reliability_after": bins(0.01),
+        },
+        "decision": {
+            "known": 0.985,
+            "unfamiliar": 0.01,
+            "uncertain": 0.005,
+            "accuracy_of_known": 0.9951,
+        },
+        "mistakes": mistakes,
+    }
+
+
+def mistake(path: Path | str, label: str = "cat", predicted: str = "dog") -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "label": label,
+        "predicted": predicted,
+        "probability": 0.973,
+        "unknown": False,
+    }
+
+
+def unrelated(kinds: dict[str, float]) -> dict[str, Any]:
+    return {
+        "measured_on": "unrelated photos",
+        "photos": 404,
+        "auroc": 0.9991,
+        "fpr95": 0.0012,
+        "accepted": 0.0025,
+        "by_kind": {kind: {"photos": 60, "accepted": share} for kind, share in kinds.items()},
+    }
+
+
+def measured(labels: list[str], mistakes: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "model": "pets",
+        "labels": labels,
+        "photos": {
+            "train": dict.fromkeys(labels, 1600),
+            "val": dict.fromkeys(labels, 300),
+        },
+        "seconds": {"reading photos": 3.1, "head": 20.2, "fine-tuning": 601.0},
+        "peak_memory_mb": 2700.0,
+        "conversion": {
+            "precision": "int8",
+            "agreement": 0.995,
+            "float_accuracy": 0.99,
+            "int8_accuracy": 0.9876,
+        },
+        "validation": judgement(labels, mistakes),
+        "test": None,
+        "unknown": unrelated({"faces": 0.0, "rooms": 0.0125}),
+        "problems": {
+            "unreadable": [],
+            "conflicting": [],
+            "copies": [],
+            "leaked": [],
+            "unknown_labels": [],
+        },
+    }
+
+
+def save(run: Path, metrics: dict[str, Any], epochs: int = 0, **settings: Any) -> Path:
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    (run / "config.json").write_text(json.dumps({"backbone": "mobilenet_v2"} | settings))
+    if epochs:
+        names = ["epoch", "loss", "val_loss", "val_accuracy", "learning_rate", "seconds"]
+        with open(run / "history.csv", "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(names)
+            for epoch in range(epochs):
+                loss = "" if epoch == 0 else 0.5 / epoch
+                writer.writerow([epoch, loss, 0.6 / (epoch + 1), 0.95 + epoch / 200, 1e-4, 60])
+    return run
+
+
+def photo(path: Path, height: int = 300, width: int = 400) -> Path:
+    ramp = np.linspace(0, 255, height * width * 3).reshape(height, width, 3)
+    path.write_bytes(images.encode(ramp.astype(np.uint8), "JPEG"))
+    return path
+
+
+def read(path: Path) -> tuple[str, Page]:
+    html = path.read_text(encoding="utf-8")
+    return html, Page(html)
+
+
+def test_a_page_with_every_section_and_its_pictures(tmp_path: Path) -> None:
+    found = measured(["cat", "dog"], [mistake(photo(tmp_path / "tom.jpg"))])
+    run = save(tmp_path / "run", found, epochs=5)
+    path = report.write(run)
+    assert path == run / "report.html"
+    _, page = read(path)
+    assert page.sections == SECTIONS
+    assert {"98.8%", "98.5%", "0.25%", "mobilenet_v2", "int8."} <= set(page.words)
+    assert "10 min 24 s" in page.text
+    assert "tom.jpg" in page.text
+    assert len(page.sources) == 5  # four pictures, one thumbnail
+    saved = sorted(file.name for file in run.glob("*.png"))
+    assert saved == ["confusion.png", "curves.png", "reliability.png", "unknown.png"]
+    for name in saved:
+        height, width, _ = images.read(run / name).shape
+        assert 300 < height < 2500 and 600 < width < 2500
+    assert not list(run.glob(".*"))  # nothing half-written is left
+
+
+def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    found = measured(["cat", "dog"], [mistake(photo(tmp_path / "tom.jpg"))])
+    html, page = read(report.write(save(tmp_path / "run", found, epochs=2)))
+    assert "http://" not in html and "https://" not in html
+    assert all(source.startswith("data:image/") for source in page.sources)
+    assert not {"script", "link", "iframe"} & set(page.tags)
+    assert not re.search(r"url\(|@import", html)
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    labels = [HOSTILE, "$\\frac{", "猫\udcff\n"]
+    path = f"{HOSTILE}/\udcff.jpg"
+    found = measured(labels, [mistake(path, HOSTILE, labels[1])])
+    found |= {"model": HOSTILE, "unknown": unrelated({HOSTILE: 0.1, "$x_{": 0.2})}
+    found["seconds"][HOSTILE] = 1.0
+    found["problems"] = {
+        "unreadable": [[path, HOSTILE]],
+        "conflicting": [[path, HOSTILE]],
+        "copies": [path],
+        "leaked": [path],
+        "unknown_labels": [path],
+    }
+    run = save(tmp_path / "<b>run", found, about=HOSTILE, versions={HOSTILE: HOSTILE})
+    html, page = read(report.write(run))
+    assert "<script" not in html and "<b>run" not in html
+    assert "script" not in page.tags and page.tags.count("img") == 3  # the pictures
+    assert page.text.count('<script>alert("hi")</script>') > 15
+
+
+def test_a_photo_that_is_gone_is_shown_by_its_path(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    mistakes = [mistake(tmp_path / "gone.jpg"), mistake(broken), mistake("a\0b.jpg")]
+    _, page = read(report.write(save(tmp_path / "run", measured(["cat", "dog"], mistakes))))
+    assert "gone.jpg: no such file" in page.text
+    assert "broken.jpg: not a JPEG" in page.text
+    assert page.tags.count("figure") == 3
+
+
+def test_relative_photos_are_found_from_the_root(tmp_path: Path) -> None:
+    photo(tmp_path / "tom.jpg", 40, 900)
+    run = save(tmp_path / "run", measured(["cat", "dog"], [mistake("tom.jpg")]))
+    _, page = read(report.write(run, root=tmp_path))
+    assert sum(source.startswith("data:image/jpeg") for source in page.sources) == 1
+    _, page = read(report.write(run))
+    assert "tom.jpg: no such file" in page.text
+
+
+def test_no_curves_without_fine_tuning(tmp_path: Path) -> None:
+    run = save(tmp_path / "run", measured(["cat", "dog"], []))
+    _, page = read(report.write(run))
+    assert page.sections == [name for name in SECTIONS if name != "curves"]
+    assert not (run / "curves.png").exists()
+    (run / "history.csv").write_text("epoch,loss,val_loss,val_accuracy\n")
+    report.write(run)
+    assert not (run / "curves.png").exists()
+
+
+def test_unknown_that_was_not_measured(tmp_path: Path) -> None:
+    run = save(tmp_path / "run", measured(["cat", "dog"], []) | {"unknown": None})
+    _, page = read(report.write(run))
+    assert "Not measured" in page.text
+    assert not (run / "unknown.png").exists()
+
+
+def test_unknown_measured_on_labels_left_out(tmp_path: Path) -> None:
+    labels = ["cat", "dog", "hen"]
+    left_out = {
+        "measured_on": "labels left out in turn",
+        "photos": 600,
+        "auroc": 0.941,
+        "fpr95": 0.212,
+        "accepted": None,
+        "by_kind": {name: {"photos": 200, "auroc": 0.94, "fpr95": 0.2} for name in labels},
+    }
+    run = save(tmp_path / "run", measured(labels, []) | {"unknown": left_out})
+    _, page = read(report.write(run))
+    assert "leaving out each label in turn" in page.text
+    assert "21.2%" in page.text and "0.941" in page.text
+    assert (run / "unknown.png").exists()
+
+
+@pytest.mark.parametrize("count", [2, 20, 60, 100])
+def test_any_number_of_labels(tmp_path: Path, count: int) -> None:
+    labels = [f"label number {index}" for index in range(count)]
+    run = save(tmp_path / "run", measured(labels, []))
+    _, page = read(report.write(run))
+    assert f"label number {count - 1}" in page.text
+    height, width, _ = images.read(run / "confusion.png").shape
+    assert 500 < height < 2600 and height < width < 2800
+
+
+def test_the_test_photos_come_first_where_there_are_any(tmp_path: Path) -> None:
+    found = measured(["cat", "dog"], [])
+    found["test"] = judgement(["cat", "dog"], []) | {"accuracy": 0.912, "photos": 1234}
+    _, page = read(report.write(save(tmp_path / "run", found)))
+    assert "1,234 test photos" in page.text
+    assert "91.2%" in page.text and "98.8%" in page.text
+
+
+def test_numbers_that_could_not_be_measured(tmp_path: Path) -> None:
+    found = measured(["cat", "dog"], [])
+    decision = {"known": 0.0, "unfamiliar": 1.0, "uncertain": 0.0, "accuracy_of_known": None}
+    found["validation"] |= {"decision": decision, "confusion": [[5, 0], [0, 0]]}
+    found["validation"]["calibration"]["ece_before"] = float("nan")
+    _, page = read(report.write(save(tmp_path / "run", found)))
+    assert "–" in page.text and "nan" not in page.text.lower()
+
+
+def test_what_was_left_out_is_listed_with_the_reason(tmp_path: Path) -> None:
+    found = measured(["cat", "dog"], [])
+    _, page = read(report.write(save(tmp_path / "run", found)))
+    assert "every photo was used" in page.text
+    found["problems"] |= {
+        "unreadable": [["cat/a.jpg", "an empty file"]],
+        "conflicting": [["cat/x.jpg", "dog/y.jpg"]],
+    }
+    _, page = read(report.write(save(tmp_path / "run", found)))
+    assert "cat/a.jpg: an empty file" in page.text
+    assert "cat/x.jpg = dog/y.jpg" in page.text
+    assert "every photo was used" not in page.text
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\udcff", '{"model": "pets"}'])
+def test_metrics_that_are_no_run(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "metrics.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(OptionError, match=r"metrics\.json"):
+        report.write(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_no_metrics_or_an_unreadable_history(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"metrics\.json: no such file"):
+        report.write(tmp_path)
+    run = save(tmp_path / "run", measured(["cat", "dog"], []))
+    (run / "history.csv").write_text("epoch,loss\nfirst,low\n")
+    with pytest.raises(OptionError, match=r"history\.csv"):
+        report.write(run)
