@@ -30,7 +30,7 @@ def main() -> int:
     chosen = parse()
     with terminal.quiet_libraries():
         try:
-            trained = training.teach(options(chosen), terminal.progress, terminal.write_line)
+            trained = training.teach(options(chosen), terminal.progress, terminal.write)
             page = report.write(trained.run)
         except (TaggerError, OSError) as error:
             return terminal.refuse(error)

@@ -25,7 +25,7 @@ from tagger.decision import (
 )
 from tagger.heads import fit_logistic
 
-FAMILIAR_SHARE = 0.99  # of validation photos, kept by the familiarity test
+FAMILIAR_SHARE = 0.995  # of validation photos, kept by the familiarity test
 CERTAIN_SHARE = 0.99  # of a label's rightly named photos, kept by its threshold
 THRESHOLD_RANGE = (0.5, 0.95)  # of a fitted threshold
 MIN_FOR_THRESHOLD = 100  # rightly named photos of a label, before its threshold is fitted

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from typing import Protocol, TypeVar
 
+from threadpoolctl import ThreadpoolController
+
+from tagger.errors import OptionError
+
 T = TypeVar("T")
 R = TypeVar("R")
+
+_BLAS_LOCK = threading.Lock()
 
 AHEAD = 4  # items begun for each worker before the first is asked for
 
@@ -41,7 +50,9 @@ def ordered_map(
     Threads, since decoding and the network release the GIL. Items are taken as they are needed,
     so an endless or huge iterable is fine.
     """
-    workers = workers or worker_count()
+    workers = worker_count() if workers is None else workers
+    if workers < 1:
+        raise OptionError(f"workers {workers}: give 1 or more")
     source = iter(items)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="tagger")
     try:
@@ -55,6 +66,22 @@ def ordered_map(
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep matrix products on the calling thread.
+
+    Where every core already has a worker, NumPy's own threads only spin against them: tagging on
+    two cores took a third longer. One caller at a time, since the setting is the process's.
+    """
+    with _BLAS_LOCK, _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -62,13 +62,16 @@ def write_history(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def peak_memory_mb() -> float | None:
-    """The most this process has held so far; None where the system does not tell (Windows)."""
+    """The most this process has held so far, in MB of 10^6 bytes.
+
+    None where the system does not tell (Windows).
+    """
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def _unfinished(runs: Path, name: str, settings: Mapping[str, Any]) -> Path:

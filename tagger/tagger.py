@@ -15,7 +15,7 @@ from tagger.decision import Decision, Floats, Reason
 from tagger.errors import ImageError, OptionError
 from tagger.images import Pixels, Source
 from tagger.labels import LabelSet
-from tagger.parallel import chunks, ordered_map
+from tagger.parallel import chunks, one_blas_thread, ordered_map
 from tagger.places import find_model
 from tagger.runtime import Outputs, Runtime
 
@@ -171,7 +171,8 @@ class Tagger:
             return []
         logits = np.stack([output.logits for output in outputs])
         features = np.stack([output.features for output in outputs])
-        decisions = self._model.rule.decide(logits, features, threshold)
+        with one_blas_thread():
+            decisions = self._model.rule.decide(logits, features, threshold)
         return [self._prediction(decision, top) for decision in decisions]
 
     def _prediction(self, decision: Decision, top: int | None) -> Prediction:

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_JOINERS = "\ufe0f\u200d"  # parts of an emoji, though not printable on their own
+
 NOTHING_STARTED = 2  # exit status
 INTERRUPTED = 130
 CLOSED_OUTPUT = 141
@@ -66,13 +68,18 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:
     return bar
 
 
-def write_line(text: str) -> None:
-    """A line on standard output, above a progress bar where there is one."""
+def write(text: str) -> None:
+    """Lines on standard output, above a progress bar where there is one.
+
+    Control characters, which a file's name could use to steer a terminal, are spelled out.
+    """
     from tqdm import tqdm
 
-    tqdm.write(text, file=sys.stdout)
+    tqdm.write("\n".join(map(printable, text.split("\n"))), file=sys.stdout)
 
 
 def printable(text: str) -> str:
-    """Text without control characters, which a file's name could use to steer a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    """Text without control characters, and without what standard output cannot encode."""
+    shown = "".join(c if c.isprintable() or c in _JOINERS else repr(c)[1:-1] for c in text)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return shown.encode(encoding, "backslashreplace").decode(encoding)

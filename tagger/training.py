@@ -192,6 +192,7 @@ class _Teacher:
         if state.stopped:
             why = {"no better": "no better for a while", "interrupted": "interrupted"}
             self.say(f"Stopped: {why[state.stopped]}; keeping epoch {state.best_epoch}.")
+        self.say(f"Kept {state.blend:.0%} of fine-tuning, {1 - state.blend:.0%} of the start.")
         return state
 
     def _fit_head(self, network: keras.Model, collection: Collection) -> None:

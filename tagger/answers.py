@@ -1,0 +1,90 @@
+"""A prediction, or the error in its place, put into words: text, a JSON object, a table's row."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tagger.errors import ImageError
+from tagger.tagger import Prediction, Tagger
+
+Answer = Prediction | ImageError
+
+FIELDS = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_text(answer: Answer, tagger: Tagger) -> str:
+    """Two lines for a photo on its own."""
+    if isinstance(answer, ImageError):
+        return str(answer)
+    if answer.label is not None:
+        return f"Prediction: {answer.label.upper()}\nConfidence: {answer.confidence:.2%}"
+    told = f"⚠️ Unknown object ({tagger.labels.describe_rest()})"
+    if answer.reason == "uncertain":
+        return f"{told}\nConfidence was only {answer.confidence:.2%}"
+    guess = f"{answer.scores[0].label}, {answer.confidence:.2%}"
+    return f"{told}\nUnlike every training photo (best guess: {guess})"
+
+
+def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
+    """One line for one photo of many."""
+    if isinstance(answer, ImageError):
+        return str(answer)
+    if answer.label is not None:
+        return f"{path}: {answer.label.upper()} {answer.confidence:.2%}"
+    return f"{path}: {': '.join(as_text(answer, tagger).splitlines())}"
+
+
+def as_row(path: Path, answer: Answer, tagger: Tagger) -> dict[str, Any]:
+    """Plain JSON values, with `error` and `model`; what an error leaves open is None."""
+    if isinstance(answer, ImageError):
+        found = dict.fromkeys([*FIELDS[1:], "scores"])
+        return {"path": str(path), **found, "error": str(answer), "model": tagger.name}
+    return {"path": str(path), **answer.to_dict(), "error": None, "model": tagger.name}
+
+
+def as_json(path: Path, answer: Answer, tagger: Tagger) -> str:
+    """`as_row` on one line, in ASCII: safe on any terminal whatever the file's name."""
+    return json.dumps(as_row(path, answer, tagger))
+
+
+@contextmanager
+def table(
+    target: Path, tagger: Tagger, top: int | None
+) -> Iterator[Callable[[Path, Answer], None]]:
+    """A function that adds a row to a CSV file.
+
+    The file appears at the end, whole; after an interruption it holds the rows so far.
+    """
+    places = range(min(top or len(tagger.labels), len(tagger.labels)))
+    ranked = [f"{what} {place + 1}" for what in ("label", "score") for place in places]
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        writer.writerow([*FIELDS, *ranked, "error", "model"])
+
+        def add(path: Path, answer: Answer) -> None:
+            row = as_row(path, answer, tagger)
+            scores = [*(row["scores"] or ()), *[{"label": "", "score": ""}] * len(places)]
+            row["tags"] = "|".join(tag["label"] for tag in row["tags"] or ())
+            cells = [row[name] for name in FIELDS]
+            cells += [scores[place]["label"] for place in places]
+            cells += [scores[place]["score"] for place in places]
+            writer.writerow([_harmless(cell) for cell in [*cells, row["error"], row["model"]]])
+
+        try:
+            yield add
+        finally:
+            file.close()
+            os.replace(temporary, target)
+
+
+def _harmless(cell: object) -> object:
+    """A cell that no spreadsheet runs as a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

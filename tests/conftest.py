@@ -1,0 +1,97 @@
+"""What the tests share: the folder of photos, drawn photos, a small trained model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tagger import images, training
+from tagger.fine_tuning import Recipe
+from tagger.places import ROOT
+from tagger.training import Options, Trained
+
+SHAPES = ("disc", "square", "stripes")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real photos, which are not part of the project."""
+    if not os.environ.get("TAGGER_DATA"):
+        pytest.skip("needs real photos: set TAGGER_DATA to their folder")
+    return Path(os.environ["TAGGER_DATA"])
+
+
+def draw(shape: str, seed: int, side: int = 120) -> images.Pixels:
+    """A drawn photo of a disc, a square or stripes, no two alike, on a noisy ground."""
+    rng = np.random.default_rng([SHAPES.index(shape), seed])
+    ground = rng.integers(60, 200, 3)
+    canvas = np.clip(rng.normal(ground, 12, (side, side, 3)), 0, 255).astype(np.uint8)
+    colour = tuple(int(value) for value in (ground + rng.integers(90, 160, 3)) % 256)
+    x, y = (int(value) for value in rng.integers(side * 0.35, side * 0.65, 2))
+    size = int(rng.integers(side * 0.15, side * 0.3))
+    if shape == "disc":
+        cv2.circle(canvas, (x, y), size, colour, -1)
+    elif shape == "square":
+        cv2.rectangle(canvas, (x - size, y - size), (x + size, y + size), colour, -1)
+    else:
+        for offset in range(int(rng.integers(0, 8)), side, int(rng.integers(9, 16))):
+            cv2.line(canvas, (0, offset), (side, offset), colour, 4)
+    return canvas
+
+
+def draw_collection(
+    root: Path, photos: int, shapes: tuple[str, ...] = SHAPES, first: int = 0
+) -> Path:
+    """A folder for each shape, with so many drawn photos in it."""
+    for shape in shapes:
+        (root / shape).mkdir(parents=True)
+        for seed in range(first, first + photos):
+            pixels = images.encode(draw(shape, seed), "JPEG")
+            (root / shape / f"{seed:03}.jpg").write_bytes(pixels)
+    return root
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty drawn photos of each shape."""
+    return draw_collection(tmp_path_factory.mktemp("shapes"), 40)
+
+
+def small_options(data: Path, folder: Path, **changed: object) -> Options:
+    """A training that takes seconds: the bundled backbone, small photos, one epoch."""
+    settings: dict[str, object] = {
+        "data": data,
+        "output": folder / "shapes.h5",
+        "runs": folder / "runs",
+        "weights": "pets",
+        "image_size": 96,
+        "recipe": Recipe(epochs=1),
+    }
+    return Options(**{**settings, **changed})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A small model of the drawn shapes, and its run."""
+    return training.teach(small_options(shapes, tmp_path_factory.mktemp("trained")))
+
+
+def run_program(
+    program: str, *arguments: object, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `train.py` or `predict.py` as a person would; what it printed and its exit status."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / program), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=600,
+        cwd=cwd,
+        env={**os.environ, **environment},
+    )

@@ -1,0 +1,120 @@
+"""The house: which module may import which, and who alone may use a heavy library."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tagger.places import ROOT
+
+# In order: a module imports only from those before it.
+STOREYS = (
+    "errors parallel",
+    "places images labels",
+    "decision augment metrics pixels splits samples",
+    "dataset",
+    "bundle heads runs runtime",
+    "networks calibration charts",
+    "convert evaluation cards fine_tuning",
+    "training report",
+    "tagger",
+    "answers terminal",
+)
+FLOORS = " ".join(STOREYS).split()
+
+# A library, and the only modules that may import it.
+ALONE = {
+    "PIL": {"images"},
+    "cv2": {"images", "augment"},
+    "pillow_heif": {"images"},
+    "h5py": {"bundle"},
+    "ai_edge_litert": {"runtime"},
+    "keras": {"networks", "convert", "training", "fine_tuning"},
+    "tensorflow": {"networks", "convert", "training"},
+    "sklearn": {"metrics", "heads", "calibration"},
+    "matplotlib": {"charts"},
+    "jinja2": {"report"},
+    "streamlit": set(),
+}
+HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "pandas", "matplotlib", "streamlit")
+
+MODULES = sorted(p for p in (ROOT / "tagger").glob("*.py") if p.stem != "__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, wherever in the file, by full name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "tagger":
+            found |= {f"tagger.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_every_module_has_a_floor() -> None:
+    assert sorted(FLOORS) == [path.stem for path in MODULES]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_imports_only_from_floors_below(path: Path) -> None:
+    own = {name.split(".")[1] for name in imports(path) if name.startswith("tagger.")}
+    below = set(FLOORS[: FLOORS.index(path.stem)])
+    assert own <= below
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_library_has_few_users(path: Path) -> None:
+    used = {name.split(".")[0] for name in imports(path)}
+    strangers = {library for library in used & set(ALONE) if path.stem not in ALONE[library]}
+    assert not strangers
+
+
+def test_importing_tagger_is_light() -> None:
+    code = f"import tagger, sys; print([m for m in {HEAVY!r} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_tagging_never_loads_tensorflow() -> None:
+    code = (
+        "import sys, numpy as np; from tagger import Tagger;"
+        "Tagger.load('pets').tag(np.zeros((64, 64, 3), np.uint8));"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_the_programs_stay_short() -> None:
+    for name in ("train.py", "predict.py"):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= 120, name
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split()
+    if not files:
+        pytest.skip("not a git checkout")
+    elsewhere = "../" + "shared"
+    texts = [
+        name for name in files if name.endswith((".py", ".md", ".toml", ".txt", ".j2", ".json"))
+    ]
+    naming = [n for n in texts if elsewhere in (ROOT / n).read_text(encoding="utf-8")]
+    assert not naming
+
+
+def test_no_photo_is_committed() -> None:
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split()
+    photos = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff")
+    assert not [name for name in files if name.lower().endswith(photos)]
