@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from ood_methods import METHODS, Fit, NearestNeighbour
+from ood_methods import METHODS, Fit
 
 from tagger import bundle, calibration, images, metrics
-from tagger.decision import DecisionRule, nearest_distance, unit
+from tagger.decision import DecisionRule, guided, neighbour_distance, unit
 from tagger.parallel import ordered_map
 from tagger.places import find_model
 from tagger.runtime import Runtime
@@ -30,7 +30,7 @@ from tagger.tagger import HEAD_WEIGHTS
 
 SETS = ("pets/train", "pets/val", "pets_other_source", "unrelated")
 KEPT = 0.99  # of pets/val
-REFERENCE_SIZES = (128, 256, 512, 1024)
+REFERENCE_SIZES = (128, 256, 1024)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def study(model: str, data: Path) -> list[dict[str, Any]]:
         method.fit(fit)
         scores = {key: method.score(s.features, s.logits) for key, s in seen.items()}
         rows.append({"method": name, "paper": method.paper, **compare(scores)})
-    rows += spread_rows(fit, seen)
+    rows += reference_rows(fit, loaded.rule, seen)
     return [*rows, shipped_row(loaded.rule, seen)]
 
 
@@ -92,20 +92,37 @@ def compare(scores: dict[str, NDArray[Any]]) -> dict[str, float]:
     }
 
 
-def spread_rows(fit: Fit, seen: dict[str, Seen]) -> list[dict[str, Any]]:
-    """Nearest neighbour with each feature over its spread: all training photos, then k-means."""
-    spread, _ = calibration.summarise(fit.features, seed=42)
-    nearest = NearestNeighbour(1)
-    nearest.fit(Fit(fit.features / spread, fit.logits, fit.labels, fit.weights, fit.bias))
-    scores = {key: nearest.score(s.features / spread, s.logits) for key, s in seen.items()}
-    paper = "Sun et al. 2022, features over their spread"
-    rows = [{"method": "kNN, k=1, spread", "paper": paper, **compare(scores)}]
-    for size in REFERENCE_SIZES:
-        spread, vectors = calibration.summarise(fit.features, seed=42, size=size)
-        scores = {
-            key: nearest_distance(unit(s.features / spread), vectors) for key, s in seen.items()
+def reference_rows(fit: Fit, rule: DecisionRule, seen: dict[str, Seen]) -> list[dict[str, Any]]:
+    """From the nearest neighbour to the score that ships, a step at a time."""
+    deviation = fit.features.std(axis=0)
+    floor = deviation.mean() * calibration.DEVIATION_FLOOR
+    scales = {
+        "whole": np.ones_like(deviation),
+        "/ sqrt(deviation)": np.sqrt(deviation + floor),
+        "/ deviation": deviation + floor,
+    }
+    rows = []
+    for name, scale in scales.items():
+        means = calibration.cluster(unit(fit.features / scale), calibration.REFERENCE_SIZE, 42)
+        points = {key: unit(s.features / scale) for key, s in seen.items()}
+        distances = {key: neighbour_distance(p, means) for key, p in points.items()}
+        rows.append({"method": f"3 of 512 k-means, {name}", "paper": "", **compare(distances)})
+        guided_by = {
+            key: guided(d, seen[key].logits / rule.temperature, rule.kind)
+            for key, d in distances.items()
         }
-        rows.append({"method": f"same, {size} k-means", "paper": paper, **compare(scores)})
+        rows.append({"method": "    guided by the margin", "paper": "", **compare(guided_by)})
+    for size in REFERENCE_SIZES:
+        scale, vectors = calibration.summarise(fit.features, seed=42, size=size)
+        scores = {
+            key: guided(
+                neighbour_distance(unit(s.features / scale), vectors),
+                s.logits / rule.temperature,
+                rule.kind,
+            )
+            for key, s in seen.items()
+        }
+        rows.append({"method": f"shipped score, {size} k-means", "paper": "", **compare(scores)})
     return rows
 
 

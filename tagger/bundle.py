@@ -177,9 +177,9 @@ def _written_card(bundle: Bundle, keras_file: Path) -> Card:
     }
     if reference:
         decision["familiarity"] = {
-            "method": "cosine distance to the nearest reference vector, features over their spread",
+            "method": "mean cosine distance to the nearest reference vectors, guided by the margin",
             "threshold": reference.threshold,
-            "validation_distances": [round(float(d), 6) for d in reference.validation],
+            "validation_strangeness": [round(float(s), 6) for s in reference.validation],
         }
         digests["reference"] = _sha256(_stored(reference).tobytes())
     return {
@@ -229,16 +229,16 @@ def _reference(path: Path, group: h5py.Group, card: Card) -> Reference | None:
     stored = _dataset(group, "reference", MAX_REFERENCE_BYTES)
     _check(path, "reference", _sha256(stored.tobytes()), card["digests"]["reference"])
     return Reference(
-        spread=stored[0].astype(np.float32),
+        scale=stored[0].astype(np.float32),
         vectors=stored[1:].astype(np.float32),
-        validation=np.asarray(familiarity["validation_distances"], np.float32),
+        validation=np.asarray(familiarity["validation_strangeness"], np.float32),
         threshold=float(familiarity["threshold"]),
     )
 
 
 def _stored(reference: Reference) -> NDArray[np.float16]:
-    """The spread, then the vectors, as one array of half the bytes: (1 + R, D)."""
-    return np.vstack([reference.spread, reference.vectors]).astype(np.float16)
+    """The scale, then the vectors, as one array of half the bytes: (1 + R, D)."""
+    return np.vstack([reference.scale, reference.vectors]).astype(np.float16)
 
 
 def _dataset(group: h5py.Group, name: str, limit: int) -> NDArray[Any]:

@@ -7,6 +7,7 @@ photos too. What is reported was decided by a rule fitted without the photo (`cr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +20,21 @@ from tagger.decision import (
     Decision,
     DecisionRule,
     Reference,
-    nearest_distance,
+    guided,
+    neighbour_distance,
     to_probabilities,
     unit,
 )
 from tagger.heads import fit_logistic
 
-FAMILIAR_SHARE = 0.995  # of validation photos, kept by the familiarity test
+FAMILIAR_SHARE = 0.99  # of validation photos, kept by the familiarity test
 CERTAIN_SHARE = 0.99  # of a label's rightly named photos, kept by its threshold
 THRESHOLD_RANGE = (0.5, 0.95)  # of a fitted threshold
 MIN_FOR_THRESHOLD = 100  # rightly named photos of a label, before its threshold is fitted
 MIN_VALIDATION = 100  # photos, before they are enough on their own
 REFERENCE_SIZE = 512  # vectors; more did not separate better (bench/ood_study.py)
 MAX_REFERENCE_PHOTOS = 20_000  # that the vectors are drawn from
-SPREAD_FLOOR = 0.05  # share of the mean spread: a feature that hardly varies says little
+DEVIATION_FLOOR = 0.05  # share of the mean: a feature that hardly varies says little
 TEMPERATURE_RANGE = (0.3, 10.0)
 FOLDS = 5
 
@@ -64,6 +66,16 @@ class _Evidence:
     def take(self, rows: NDArray[np.integer]) -> _Evidence:
         return _Evidence(self.logits[rows], self.labels[rows], self.distances[rows])
 
+    def joined(self, other: _Evidence) -> _Evidence:
+        return _Evidence(
+            np.concatenate([self.logits, other.logits]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.distances, other.distances]),
+        )
+
+    def strangeness(self, temperature: float) -> NDArray[np.floating[Any]]:
+        return guided(self.distances, self.logits / temperature, "single")
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -77,15 +89,12 @@ class Calibration:
 
 def calibrate(train: Outputs, validation: Outputs, seed: int) -> Calibration:
     """Fit the rule, and decide each validation photo by a rule fitted without it."""
-    spread, vectors = summarise(train.features, seed)
-    held_out = _Evidence(
-        validation.logits,
-        validation.labels,
-        nearest_distance(unit(validation.features / spread), vectors),
-    )
+    scale, vectors = summarise(train.features, seed)
+    distances = neighbour_distance(unit(validation.features / scale), vectors)
+    held_out = _Evidence(validation.logits, validation.labels, distances)
     extra = _out_of_fold(train, seed) if len(validation) < MIN_VALIDATION else None
-    rule = _fit(held_out, extra, spread, vectors)
-    decisions = _cross_decide(held_out, extra, validation, spread, vectors, seed)
+    rule = _fit(held_out, extra, scale, vectors)
+    decisions = _cross_decide(held_out, extra, validation, scale, vectors, seed)
     probabilities = np.stack([decision.probabilities for decision in decisions])
     return Calibration(rule, decisions, probabilities, len(extra.labels) if extra else 0)
 
@@ -93,18 +102,27 @@ def calibrate(train: Outputs, validation: Outputs, seed: int) -> Calibration:
 def summarise(
     features: NDArray[np.float32], seed: int, size: int = REFERENCE_SIZE
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The spread `(D,)` of `features (N, D)` and at most `size` unit vectors for them."""
+    """The scale `(D,)` of `features (N, D)`, and at most `size` unit vectors that stand for them.
+
+    The scale is the square root of each feature's deviation: dividing by the whole of it, or by
+    nothing, separates less well (bench/ood_study.py).
+    """
     rng = np.random.default_rng(seed)
     if len(features) > MAX_REFERENCE_PHOTOS:
         features = features[rng.choice(len(features), MAX_REFERENCE_PHOTOS, replace=False)]
     deviation = features.std(axis=0)
-    floor = max(float(deviation.mean()) * SPREAD_FLOOR, 1e-6)
-    spread = (deviation + floor).astype(np.float16).astype(np.float32)  # as the file keeps it
-    points = unit(features / spread)
-    if len(points) > size:
-        means = KMeans(size, n_init=1, max_iter=20, random_state=seed).fit(points)
-        points = unit(means.cluster_centers_)
-    return spread, points.astype(np.float16).astype(np.float32)
+    floor = max(float(deviation.mean()) * DEVIATION_FLOOR, 1e-6)
+    scale = np.sqrt(deviation + floor).astype(np.float16).astype(np.float32)  # as the file keeps it
+    points = unit(features / scale)
+    return scale, cluster(points, size, seed).astype(np.float16).astype(np.float32)
+
+
+def cluster(points: NDArray[np.float32], size: int, seed: int) -> NDArray[np.float32]:
+    """At most `size` unit vectors (R, D) in the place of unit `points (N, D)`: their k-means."""
+    if len(points) <= size:
+        return points
+    means = KMeans(size, n_init=1, max_iter=20, random_state=seed).fit(points)
+    return unit(means.cluster_centers_)
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -138,23 +156,21 @@ def fit_thresholds(
 def _fit(
     held_out: _Evidence,
     extra: _Evidence | None,
-    spread: NDArray[np.float32],
+    scale: NDArray[np.float32],
     vectors: NDArray[np.float32],
 ) -> DecisionRule:
-    limit = float(np.quantile(held_out.distances, FAMILIAR_SHARE, method="higher"))
-    evidence = held_out
-    if extra is not None:
-        # The looser of the two: a fine-tuned network has seen the out-of-fold photos too, so
-        # they lie closer to each other than new ones will.
-        limit = max(limit, float(np.quantile(extra.distances, FAMILIAR_SHARE, method="higher")))
-        evidence = _Evidence(
-            np.concatenate([held_out.logits, extra.logits]),
-            np.concatenate([held_out.labels, extra.labels]),
-            np.concatenate([held_out.distances, extra.distances]),
-        )
+    evidence = held_out if extra is None else held_out.joined(extra)
     temperature = fit_temperature(evidence.logits, evidence.labels)
     probabilities = to_probabilities(evidence.logits, "single", temperature)
-    reference = Reference(vectors, spread, np.sort(evidence.distances), limit)
+    # With out-of-fold photos, the looser of the two limits: a fine-tuned network has trained on
+    # them, so they lie closer to each other than new photos will.
+    parts = [held_out] if extra is None else [held_out, extra]
+    limits = [
+        np.quantile(part.strangeness(temperature), FAMILIAR_SHARE, method="higher")
+        for part in parts
+    ]
+    strangeness = np.sort(evidence.strangeness(temperature))
+    reference = Reference(vectors, scale, strangeness, float(max(limits)))
     return DecisionRule(
         "single", temperature, fit_thresholds(probabilities, evidence.labels), reference
     )
@@ -164,13 +180,13 @@ def _cross_decide(
     held_out: _Evidence,
     extra: _Evidence | None,
     validation: Outputs,
-    spread: NDArray[np.float32],
+    scale: NDArray[np.float32],
     vectors: NDArray[np.float32],
     seed: int,
 ) -> list[Decision]:
     decisions: dict[int, Decision] = {}
     for rest, fold in _folds(validation.labels, seed):
-        rule = _fit(held_out.take(rest), extra, spread, vectors)
+        rule = _fit(held_out.take(rest), extra, scale, vectors)
         part = validation.take(fold)
         found = rule.decide(part.logits, part.features)
         decisions.update(zip(fold.tolist(), found, strict=True))
@@ -185,8 +201,8 @@ def _out_of_fold(train: Outputs, seed: int) -> _Evidence:
         part = train.take(rest)
         head = fit_logistic(part.features, part.labels, train.logits.shape[1], seed)
         logits[fold] = head.logits(train.features[fold])
-        spread, vectors = summarise(part.features, seed)
-        distances[fold] = nearest_distance(unit(train.features[fold] / spread), vectors)
+        scale, vectors = summarise(part.features, seed)
+        distances[fold] = neighbour_distance(unit(train.features[fold] / scale), vectors)
     return _Evidence(logits, train.labels, distances)
 
 

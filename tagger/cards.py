@@ -9,9 +9,11 @@ from tagger import runs
 from tagger.bundle import Card
 from tagger.calibration import CERTAIN_SHARE, FAMILIAR_SHARE, Calibration
 from tagger.dataset import Collection
+from tagger.places import shown
 
 PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
 WORST_SHOWN = 3
+_PATHS = ("data", "output", "unrelated", "test", "weights")
 
 
 def write(
@@ -33,6 +35,7 @@ def write(
             "fingerprint": collection.fingerprint,
         },
         "precision": metrics["conversion"],
+        "fine_tuning": metrics["fine_tuning"],
         "scores": {
             "validation": summary(metrics["validation"]),
             "test": metrics["test"] and summary(metrics["test"]),
@@ -45,7 +48,7 @@ def write(
             "certain_share_kept": CERTAIN_SHARE,
         },
         "weakest": weakest(metrics["validation"], metrics["unknown"]),
-        "settings": settings,
+        "settings": {k: shown(v) if k in _PATHS and v else v for k, v in settings.items()},
         "versions": runs.versions(),
         "command": runs.command(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from tagger import metrics
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Outputs, summarise
-from tagger.decision import Decision, DecisionRule, nearest_distance, to_probabilities, unit
+from tagger.decision import (
+    Decision,
+    DecisionRule,
+    guided,
+    neighbour_distance,
+    to_probabilities,
+    unit,
+)
 from tagger.labels import LabelSet
 
 MIN_LABELS_LEFT_OUT = 3  # with two labels, leaving one out leaves nothing to know
@@ -71,8 +78,8 @@ def judge_unrelated(
         return None
     decisions = rule.decide(unrelated_logits, unrelated_features)
     accepted = np.array([decision.reason is None for decision in decisions])
-    known = rule.reference.distance(validation.features)
-    unknown = rule.reference.distance(unrelated_features)
+    known = rule.strangeness(validation.logits, validation.features)
+    unknown = rule.strangeness(unrelated_logits, unrelated_features)
     rows = np.array(kinds)
     return {
         "measured_on": "unrelated photos",
@@ -106,9 +113,11 @@ def judge_left_out(
         left_out = validation.labels == index
         if not left_out.any() or left_out.all():
             continue
-        spread, vectors = summarise(train.features[train.labels != index], seed)
-        distances = nearest_distance(unit(validation.features / spread), vectors)
-        known, unknown = distances[~left_out], distances[left_out]
+        scale, vectors = summarise(train.features[train.labels != index], seed)
+        distances = neighbour_distance(unit(validation.features / scale), vectors)
+        others = np.delete(validation.logits, index, axis=1)
+        strangeness = guided(distances, others, labels.kind)
+        known, unknown = strangeness[~left_out], strangeness[left_out]
         by_kind[name] = {
             "photos": int(left_out.sum()),
             "auroc": metrics.auroc(known, unknown),

@@ -41,12 +41,14 @@ class Recipe:
     batch_size: int = 32
     learning_rate: float = 1e-4
     weight_decay: float = 0.02
-    patience: int = 5
+    patience: int = 8
     seed: int = 42
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.batch_size < 1 or self.patience < 1:
             raise OptionError("epochs must be 0 or more; batch size and patience 1 or more")
+        if self.seed < 0:
+            raise OptionError(f"seed {self.seed}: give 0 or more")
         if not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1:
             raise OptionError("the learning rate must lie in (0, 1), the weight decay in [0, 1)")
 
@@ -56,25 +58,36 @@ class Epoch:
     """One row of the history; epoch 0 is the network as it came, where `loss` is None."""
 
     epoch: int
-    loss: float | None
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
+    loss: float | None = None
+    val_loss: float = 0.0
+    val_accuracy: float = 0.0
+    learning_rate: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass
 class State:
     """How far a run is.
 
-    `stopped` says why it ended early: "no better" or "interrupted"; `blend` is the share of the
-    fine-tuned weights in the network that was kept.
+    `stopped` says why it ended early: "no better" or "interrupted". The network that was kept is
+    `blend` parts of epoch `kept_epoch` and the rest of what it came with.
     """
 
     history: list[Epoch] = field(default_factory=list)
     best_epoch: int = 0
     stopped: str | None = None
+    kept_epoch: int = 0
     blend: float = 1.0
+
+    def summary(self) -> dict[str, Any]:
+        """What `metrics.json` and the card keep of it."""
+        epochs = max((row.epoch for row in self.history), default=0)
+        return {
+            "epochs": epochs,
+            "kept_epoch": self.kept_epoch,
+            "stopped": self.stopped,
+            "blend": self.blend,
+        }
 
     @property
     def best_loss(self) -> float:
@@ -119,9 +132,9 @@ def fine_tune(
     _compile(network, recipe, steps)
     state = _restore(network, folder)
     if not state.history:
-        state.history.append(_validated(network, photos, Epoch(0, None, 0, 0, 0, 0)))
+        state.history.append(_validated(network, photos, Epoch(0)))
         _save_arrays(folder / START, _values(network.variables))
-        _save_arrays(folder / "best-0.npz", _values(network.variables))
+        _save_arrays(folder / "average-0.npz", _values(network.variables))
         _checkpoint(network, state, folder)
         on_epoch(state.history[-1])
     try:
@@ -130,30 +143,29 @@ def fine_tune(
             on_epoch(state.history[-1])
     except KeyboardInterrupt:
         state.stopped = "interrupted"
-    best = _load_arrays(folder / f"best-{state.best_epoch}.npz")
-    state.blend = _blend(network, photos, _load_arrays(folder / START), best)
+    _blend(network, photos, state, folder)
     return state
 
 
-def _blend(
-    network: keras.Model,
-    photos: Photos,
-    start: Sequence[NDArray[Any]],
-    best: Sequence[NDArray[Any]],
-) -> float:
-    """Leave the network with the blend whose validation loss is lowest; its share of `best`."""
+def _blend(network: keras.Model, photos: Photos, state: State, folder: Path) -> None:
+    """Leave the network with the blend whose validation loss is lowest, and say which in `state`.
 
-    def mix(share: float) -> None:
-        pairs = zip(start, best, strict=True)
+    The last epoch is tried beside the best one: its learning rate has come to rest.
+    """
+    start = _load_arrays(folder / START)
+
+    def mix(epoch: int, share: float) -> None:
+        tuned = _load_arrays(folder / f"average-{epoch}.npz")
+        pairs = zip(start, tuned, strict=True)
         _assign(network.variables, [(1 - share) * a + share * b for a, b in pairs])
 
     losses = {}
-    for share in BLENDS:
-        mix(share)
-        losses[share] = _validated(network, photos, Epoch(0, None, 0, 0, 0, 0)).val_loss
-    chosen = min(losses, key=lambda share: losses[share])
-    mix(chosen)
-    return chosen
+    for epoch in {state.best_epoch, state.history[-1].epoch}:
+        for share in BLENDS:
+            mix(epoch, share)
+            losses[epoch, share] = _validated(network, photos, Epoch(epoch)).val_loss
+    state.kept_epoch, state.blend = min(losses, key=lambda choice: losses[choice])
+    mix(state.kept_epoch, state.blend)
 
 
 def _one_epoch(
@@ -184,13 +196,14 @@ def _one_epoch(
     for pixels, labels in progress(made, len(batches), f"Epoch {epoch}/{recipe.epochs}"):
         losses.append(float(network.train_on_batch(pixels, labels, sample_weight=weights[labels])))
     rate = float(network.optimizer.learning_rate)
-    row = Epoch(epoch, float(np.mean(losses)), 0, 0, rate, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    row = Epoch(epoch, float(np.mean(losses)), learning_rate=rate, seconds=seconds)
 
     raw = _values(network.variables)
     network.optimizer.finalize_variable_values(network.trainable_variables)  # the moving average
     row = _validated(network, photos, row)
+    _save_arrays(folder / f"average-{epoch}.npz", _values(network.variables))
     if row.val_loss < state.best_loss:
-        _save_arrays(folder / f"best-{epoch}.npz", _values(network.variables))
         state.best_epoch = epoch
     _assign(network.variables, raw)
     state.history.append(row)
@@ -244,8 +257,9 @@ def _checkpoint(network: keras.Model, state: State, folder: Path) -> None:
     variables = [*network.variables, *network.optimizer.variables]
     _save_arrays(folder / f"checkpoint-{epoch}.npz", _values(variables))
     write_atomically(folder / "state.json", json.dumps(asdict(state), indent=2))
-    keep = {f"checkpoint-{epoch}.npz", f"best-{state.best_epoch}.npz"}
-    for old in [*folder.glob("checkpoint-*.npz"), *folder.glob("best-*.npz")]:
+    keep = {f"checkpoint-{epoch}.npz"}
+    keep |= {f"average-{kept}.npz" for kept in (epoch, state.best_epoch)}
+    for old in [*folder.glob("checkpoint-*.npz"), *folder.glob("average-*.npz")]:
         if old.name not in keep:
             old.unlink()
 
@@ -262,18 +276,18 @@ def _restore(network: keras.Model, folder: Path) -> State:
     return state
 
 
-def _values(variables: Sequence[keras.Variable]) -> list[NDArray[np.generic]]:
+def _values(variables: Sequence[keras.Variable]) -> list[NDArray[Any]]:
     return [variable.numpy().copy() for variable in variables]
 
 
-def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[np.generic]]) -> None:
+def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[Any]]) -> None:
     if len(variables) != len(values):
         raise ModelError(f"a checkpoint of {len(values)} arrays for {len(variables)} variables")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def _save_arrays(path: Path, values: Sequence[NDArray[np.generic]]) -> None:
+def _save_arrays(path: Path, values: Sequence[NDArray[Any]]) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     with open(temporary, "wb") as file:
         named: dict[str, Any] = {f"{index:05}": value for index, value in enumerate(values)}
@@ -283,6 +297,6 @@ def _save_arrays(path: Path, values: Sequence[NDArray[np.generic]]) -> None:
     os.replace(temporary, path)
 
 
-def _load_arrays(path: Path) -> list[NDArray[np.generic]]:
+def _load_arrays(path: Path) -> list[NDArray[Any]]:
     with np.load(path, allow_pickle=False) as file:
         return [file[name] for name in sorted(file.files)]

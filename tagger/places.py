@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tagger.errors import ModelError
@@ -30,6 +31,20 @@ def find_model(name: str | Path | None = None) -> Path:
     if named.is_file():
         return named
     raise ModelError(f"no model is called {name!r}{_known()}")
+
+
+def shown(path: str | Path) -> str:
+    """A path as a model's card tells it: from the project's folder or `$TAGGER_DATA`.
+
+    Of any other absolute path only its last part, since where a person keeps things is theirs.
+    """
+    path = Path(path)
+    if not path.is_absolute():
+        return path.as_posix()
+    for folder, name in ((os.environ.get("TAGGER_DATA"), "$TAGGER_DATA"), (ROOT, "")):
+        if folder and path.is_relative_to(Path(folder).resolve()):
+            return (Path(name) / path.relative_to(Path(folder).resolve())).as_posix()
+    return path.name
 
 
 def _known() -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tagger.bundle import write_atomically
 from tagger.errors import OptionError
+from tagger.places import shown
 
 CONFIG, METRICS, HISTORY = "config.json", "metrics.json", "history.csv"
 _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn", "pillow")
@@ -46,8 +47,10 @@ def versions() -> dict[str, str]:
 
 
 def command() -> str:
-    """How this process was started, file names only for the program itself."""
-    return " ".join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    """How this process was started, as `places.shown` tells its paths."""
+    given = [shown(part) if Path(part).is_absolute() else part for part in sys.argv[1:]]
+    quoted = [f'"{part}"' if " " in part else part for part in given]
+    return " ".join(["python", Path(sys.argv[0]).name, *quoted])
 
 
 def write_history(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:

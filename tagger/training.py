@@ -122,7 +122,7 @@ class _Teacher:
             held_out = self._outputs(runtime, collection.split("val"), "Validating")
             calibration = calibrate(seen, held_out, self._seed)
         found = self._judge(collection, runtime, seen, held_out, calibration)
-        found = {**found, "conversion": conversion.summary()}
+        found |= {"conversion": conversion.summary(), "fine_tuning": state.summary()}
         card = cards.write(
             self.options.output.stem, self.options.settings(), collection, found, calibration
         )
@@ -191,8 +191,8 @@ class _Teacher:
             )
         if state.stopped:
             why = {"no better": "no better for a while", "interrupted": "interrupted"}
-            self.say(f"Stopped: {why[state.stopped]}; keeping epoch {state.best_epoch}.")
-        self.say(f"Kept {state.blend:.0%} of fine-tuning, {1 - state.blend:.0%} of the start.")
+            self.say(f"Stopped: {why[state.stopped]}.")
+        self.say(f"Kept {state.blend:.0%} of epoch {state.kept_epoch}, blended with the start.")
         return state
 
     def _fit_head(self, network: keras.Model, collection: Collection) -> None:

@@ -1,0 +1,90 @@
+"""Make a folder of JPEGs to tag: 500 x 375 ("small") or 12 megapixels ("large").
+
+python bench/photos.py FOLDER --size small --photos 2000
+
+Cut at random, the same each time, from the photos of TAGGER_DATA (pets for small, camera for
+large), or from those that come with scikit-image. A few hundred small or a few large files are
+made and hard-linked up to the count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from tagger.images import walk
+
+QUALITY = 90
+SAMPLES = ("astronaut", "coffee", "chelsea", "rocket")  # inside scikit-image itself
+LEAST_SHARE = 0.85  # of an original's largest window, so that no two cuts are alike
+
+
+@dataclass(frozen=True)
+class Size:
+    """`pixels` (W, H) of each photo; `distinct` files; `source` folder under TAGGER_DATA."""
+
+    pixels: tuple[int, int]
+    distinct: int
+    source: str
+
+
+SIZES = {
+    "small": Size((500, 375), 200, "pets/train"),
+    "large": Size((4000, 3000), 6, "camera"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make a folder of JPEGs to tag.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--photos", type=int, default=2000)
+    options = parser.parse_args()
+    make(options.folder, SIZES[options.size], options.photos)
+
+
+def make(folder: Path, size: Size, count: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    distinct = min(size.distinct, count)
+    for number, original in enumerate(islice(cycle(originals(size)), distinct)):
+        cut(original, size.pixels, number).save(named(folder, number), quality=QUALITY)
+    for number in range(distinct, count):
+        os.link(named(folder, number % distinct), named(folder, number))
+
+
+def originals(size: Size) -> list[Image.Image]:
+    """No more of them than are wanted, from all over the source; decoded when they are cut."""
+    if data := os.environ.get("TAGGER_DATA"):
+        paths = list(walk(Path(data, size.source)))
+        return [Image.open(path) for path in paths[:: max(1, len(paths) // size.distinct)]]
+    import skimage.data
+
+    return [Image.fromarray(getattr(skimage.data, name)()) for name in SAMPLES]
+
+
+def cut(original: Image.Image, pixels: tuple[int, int], seed: int) -> Image.Image:
+    """A window of the original with the shape of `pixels`, resized to it, perhaps mirrored."""
+    random = np.random.default_rng(seed)
+    upright = ImageOps.exif_transpose(original).convert("RGB")
+    scale = min(upright.width / pixels[0], upright.height / pixels[1])
+    scale *= random.uniform(LEAST_SHARE, 1)
+    width, height = pixels[0] * scale, pixels[1] * scale
+    left = random.uniform(0, upright.width - width)
+    top = random.uniform(0, upright.height - height)
+    window = (left, top, left + width, top + height)
+    resized = upright.resize(pixels, Image.Resampling.LANCZOS, box=window)
+    return ImageOps.mirror(resized) if random.random() < 0.5 else resized
+
+
+def named(folder: Path, number: int) -> Path:
+    return folder / f"photo_{number:06}.jpg"
+
+
+if __name__ == "__main__":
+    main()

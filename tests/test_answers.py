@@ -1,0 +1,50 @@
+"""Predictions put into words; see also `test_predict.py`, where they reach a terminal."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from conftest import draw
+
+from tagger import ImageError, Tagger, answers
+from tagger.training import Trained
+
+
+@pytest.fixture(scope="module")
+def tagger(trained: Trained) -> Tagger:
+    return Tagger.load(trained.model)
+
+
+def test_unknown_names_the_labels_it_is_not(tagger: Tagger) -> None:
+    said = tagger.tag(draw("disc", 5), threshold=1.0)
+    first = answers.as_text(said, tagger).splitlines()[0]
+    assert first == "⚠️ Unknown object (not disc, square or stripes)"
+
+
+def test_an_error_takes_the_place_of_an_answer(tagger: Tagger) -> None:
+    error = ImageError("x.jpg: no such file")
+    assert answers.as_text(error, tagger) == answers.as_line(Path("x.jpg"), error, tagger)
+    row = json.loads(answers.as_json(Path("x.jpg"), error, tagger))
+    assert row["error"] == "x.jpg: no such file" and row["label"] is None and row["model"]
+
+
+def test_a_strange_file_name_is_still_json(tagger: Tagger) -> None:
+    path = Path("\udcff\x85 ‮.jpg")
+    line = answers.as_json(path, tagger.tag(draw("disc", 5)), tagger)
+    assert line.isascii() and json.loads(line)["path"] == str(path)
+
+
+def test_an_interrupted_table_keeps_what_was_done(tagger: Tagger, tmp_path: Path) -> None:
+    target = tmp_path / "tags.csv"
+    target.write_text("older")
+    with pytest.raises(KeyboardInterrupt), answers.table(target, tagger, 2) as add:
+        add(Path("a.jpg"), tagger.tag(draw("disc", 5)))
+        assert target.read_text() == "older"
+        raise KeyboardInterrupt
+    with open(target, newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["path"] == "a.jpg" and row["label 2"] and "label 3" not in row
+    assert list(tmp_path.iterdir()) == [target]

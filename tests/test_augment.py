@@ -1,0 +1,121 @@
+"""Variants of a photo for training: seeded, never in place, no further away than told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tagger.augment import Augmentation
+from tagger.errors import OptionError
+from tagger.images import Pixels
+
+STILL: dict[str, Any] = {
+    "flip": 0.0,
+    "crop": (1.0, 1.0),
+    "stretch": 1.0,
+    "rotation": 0.0,
+    "brightness": 0.0,
+    "contrast": (1.0, 1.0),
+    "saturation": (1.0, 1.0),
+    "grey": 0.0,
+    "cutout": 0.0,
+}
+
+
+def photo(side: int = 64) -> Pixels:
+    """Red on the left, blue on the right, on a ramp from dark to light downwards."""
+    canvas = np.linspace(60, 160, side)[:, None, None].repeat(side, axis=1).repeat(3, axis=2)
+    canvas[:, : side // 2, 0] += 60
+    canvas[:, side // 2 :, 2] += 60
+    return canvas.astype(np.uint8)
+
+
+def variant(seed: int = 0, **changed: Any) -> Pixels:
+    return Augmentation(**{**STILL, **changed})(photo(), np.random.default_rng(seed))
+
+
+def change(found: Pixels) -> float:
+    return float(np.abs(found.astype(int) - photo()).mean())
+
+
+def test_the_same_seed_gives_the_same_pixels() -> None:
+    vary = Augmentation()
+    first, again, other = (vary(photo(), np.random.default_rng(seed)) for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert first.shape == (64, 64, 3) and first.dtype == np.uint8
+
+
+def test_the_photo_itself_is_left_alone() -> None:
+    original = photo()
+    original.setflags(write=False)
+    for seed in range(20):
+        Augmentation(cutout=1.0)(original, np.random.default_rng(seed))
+    np.testing.assert_array_equal(original, photo())
+
+
+def test_with_everything_off_nothing_changes() -> None:
+    np.testing.assert_array_equal(variant(), photo())
+
+
+def test_flip_mirrors_left_and_right() -> None:
+    found = variant(flip=1.0).astype(int)
+    assert (found[:, 4, 2] > found[:, 4, 0]).all()
+    assert (found[:, -4, 0] > found[:, -4, 2]).all()
+    np.testing.assert_array_equal(found[:, 8, 1], photo()[:, 8, 1])  # not upside down
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"crop": (0.3, 0.5)},
+        {"crop": (1.5, 1.5)},
+        {"stretch": 1.5},
+        {"rotation": 40.0},
+        {"brightness": 0.4},
+        {"contrast": (0.4, 0.6)},
+        {"saturation": (0.0, 0.3)},
+        {"grey": 1.0},
+        {"cutout": 1.0},
+    ],
+    ids=str,
+)
+def test_each_change_alone_changes_the_photo(changed: dict[str, Any]) -> None:
+    assert np.mean([change(variant(seed, **changed)) for seed in range(8)]) > 1
+
+
+def test_grey_has_no_colour_left() -> None:
+    found = variant(grey=1.0).astype(int)
+    assert np.ptp(found, axis=2).max() <= 1
+
+
+def test_brightness_moves_no_further_than_its_share_of_full_scale() -> None:
+    moves = [variant(seed, brightness=0.1).astype(int) - photo() for seed in range(40)]
+    assert max(np.abs(move).max() for move in moves) <= 26
+    means = [move.mean() for move in moves]
+    assert min(means) < -10 and max(means) > 10
+
+
+def test_a_crop_is_a_part_of_the_photo() -> None:
+    ranges = [np.ptp(variant(seed, crop=(0.25, 0.25))[:, 10, 1].astype(int)) for seed in range(20)]
+    assert all(45 <= size <= 56 for size in ranges)  # half of the ramp's 100
+
+
+def test_cutout_hides_one_patch_of_one_colour() -> None:
+    sizes = []
+    for seed in range(30):
+        hidden = (variant(seed, cutout=1.0, cutout_side=(0.25, 0.5)) != photo()).any(axis=2)
+        rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
+        sizes.append((np.ptp(rows) + 1, np.ptp(columns) + 1))
+        assert hidden[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].mean() > 0.9
+    assert np.min(sizes) >= 15 and np.max(sizes) <= 32
+
+
+@pytest.mark.parametrize(
+    "changed", [{"crop": (0.0, 1.0)}, {"crop": (1.0, 0.5)}, {"stretch": 0.9}], ids=str
+)
+def test_options_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(changed))):
+        Augmentation(**changed)

@@ -1,0 +1,48 @@
+"""Keras → LiteRT: the same answers, and int8 only where it gives them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import SHAPES, draw
+
+from tagger import convert, images, networks
+from tagger.places import BUNDLED_MODEL
+from tagger.runtime import Runtime
+
+PHOTOS = [images.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
+
+
+@pytest.fixture(scope="module")
+def network():  # type: ignore[no-untyped-def]
+    """The bundled backbone with a head of its own; the head separates brightness by chance."""
+    networks.set_seed(3)
+    built = networks.build("mobilenet_v2", 96, 3)
+    networks.load_backbone(built, "mobilenet_v2", BUNDLED_MODEL)
+    return built
+
+
+def test_float_gives_the_same_logits(network) -> None:  # type: ignore[no-untyped-def]
+    runtime = Runtime(convert.to_litert(network))
+    ours = np.stack([output.logits for output in runtime.run_all(PHOTOS)])
+    theirs = network.predict_on_batch(np.stack(PHOTOS))
+    assert np.abs(ours - theirs).max() < 1e-3
+
+
+def test_int8_is_kept_where_it_agrees(network) -> None:  # type: ignore[no-untyped-def]
+    truth = network.predict_on_batch(np.stack(PHOTOS)).argmax(axis=1)
+    found = convert.choose_precision(network, PHOTOS, lambda: PHOTOS, truth)
+    assert found.float_accuracy == 1
+    kept = found.agreement >= convert.MIN_AGREEMENT and found.int8_accuracy >= 0.997
+    assert found.precision == ("int8" if kept else "float32")
+    assert "network" not in found.summary()
+
+
+def test_int8_is_dropped_where_it_disagrees(network) -> None:  # type: ignore[no-untyped-def]
+    """Ranges from black photos clip everything, so the int8 network cannot follow."""
+    truth = network.predict_on_batch(np.stack(PHOTOS)).argmax(axis=1)
+    black = [np.zeros((96, 96, 3), np.uint8)]
+    found = convert.choose_precision(network, black, lambda: PHOTOS, truth)
+    assert found.agreement < convert.MIN_AGREEMENT and found.precision == "float32"
+    runtime = Runtime(found.network)
+    assert [int(o.logits.argmax()) for o in runtime.run_all(PHOTOS)] == truth.tolist()

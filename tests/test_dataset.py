@@ -1,0 +1,328 @@
+"""A labelled collection on disk: what is found, left out, split and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tagger import dataset, images
+from tagger.dataset import Collection
+from tagger.errors import DatasetError
+from tagger.labels import LabelSet
+from tagger.pixels import PixelStore
+from tagger.splits import Sample
+
+SIDE = 24
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[PixelStore]:
+    kept = PixelStore(tmp_path / "pixels.u8", SIDE)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+def picture(seed: int) -> images.Pixels:
+    """Soft random colours, no two alike."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC)
+
+
+def put(folder: Path, *seeds: int) -> None:
+    """A photo for each seed, the same for the same seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        (folder / f"{seed:03}.png").write_bytes(images.encode(picture(seed)))
+
+
+def near_copy(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(images.encode(picture(seed), "JPEG"))
+
+
+def refused(root: Path, store: PixelStore) -> str:
+    with pytest.raises(DatasetError) as caught:
+        dataset.load(root, store)
+    message = str(caught.value)
+    assert "\n" not in message and str(root) in message
+    return message
+
+
+def names(root: Path, samples: list[Sample]) -> list[str]:
+    return sorted(sample.path.relative_to(root).as_posix() for sample in samples)
+
+
+def splits(collection: Collection) -> dict[str, str]:
+    return {s.path.relative_to(collection.root).as_posix(): s.split for s in collection.samples}
+
+
+# --- layouts
+
+
+def test_a_folder_is_a_label(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(10))
+    put(root / "dog", *range(100, 120))
+    found = dataset.load(root, store)
+    assert found.labels == LabelSet(("cat", "dog"))
+    assert found.counts() == {"train": {"cat": 8, "dog": 16}, "val": {"cat": 2, "dog": 4}}
+    assert len(found.split("train")) == 24 and not found.split("test")
+    assert found.problems.lines() == []
+    for sample in found.samples:
+        assert found.labels.names[sample.label] == sample.path.parent.name
+        expected = images.prepare(sample.path, SIDE)
+        np.testing.assert_array_equal(store[sample.row], expected)
+
+
+def test_folders_within_a_label_belong_to_it(root: Path, store: PixelStore) -> None:
+    put(root / "cat" / "tabby" / "summer", *range(5))
+    put(root / "cat", *range(5, 10))
+    put(root / "dog" / "2024", *range(100, 110))
+    put(root / "dog" / ".trash", 900)
+    assert dataset.load(root, store).labels.names == ("cat", "dog")
+    assert len(store) == 20
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [("train", "val", "test"), ("Training", "VALIDATION", "Testing"), ("train", "valid", "test")],
+)
+def test_given_splits_are_kept(
+    root: Path, store: PixelStore, train: str, val: str, test: str
+) -> None:
+    for number, label in enumerate(("cat", "dog")):
+        put(root / train / label, *range(number * 100, number * 100 + 6))
+        put(root / val / label, *range(number * 100 + 20, number * 100 + 22))
+        put(root / test / label, *range(number * 100 + 30, number * 100 + 33))
+    found = dataset.load(root, store)
+    for split, count in (("train", 6), ("val", 2), ("test", 3)):
+        assert found.counts()[split] == {"cat": count, "dog": count}
+    assert splits(found)[f"{val}/dog/120.png"] == "val"
+    assert splits(found)[f"{test}/dog/130.png"] == "test"
+
+
+def test_without_val_some_of_train_checks_and_test_stays(root: Path, store: PixelStore) -> None:
+    for number, label in enumerate(("cat", "dog")):
+        put(root / "train" / label, *range(number * 100, number * 100 + 10))
+        put(root / "test" / label, *range(number * 100 + 20, number * 100 + 24))
+    expected = {"train": {"cat": 8, "dog": 8}, "val": {"cat": 2, "dog": 2}}
+    assert dataset.load(root, store).counts() == expected | {"test": {"cat": 4, "dog": 4}}
+
+
+@pytest.mark.parametrize("outer", ["archive", "archive/photos", "archive/train"])
+def test_an_archives_outer_folder_is_looked_through(
+    root: Path, store: PixelStore, outer: str
+) -> None:
+    put(root / outer / "cat", *range(6))
+    put(root / outer / "dog", *range(100, 106))
+    (root / "readme.txt").write_text("photos")
+    assert dataset.load(root, store).labels.names == ("cat", "dog")
+
+
+def test_names_of_labels_may_be_in_any_script(root: Path, store: PixelStore) -> None:
+    put(root / "猫 & friends", *range(6))
+    put(root / "chien d'été", *range(100, 106))
+    assert dataset.load(str(root), store).labels.names == ("chien d'été", "猫 & friends")
+
+
+# --- what is left out
+
+
+def test_near_copies_lie_on_one_side(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(20))
+    put(root / "dog", *range(100, 120))
+    for seed in (*range(10), *range(100, 110)):
+        near_copy(root / ("cat" if seed < 100 else "dog") / f"{seed:03}.jpg", seed)
+    for seed in (1, 2, 3):
+        side = splits(dataset.load(root, store, seed=seed))
+        assert len(side) == 60
+        for name in side:
+            if name.endswith(".jpg"):
+                assert side[name] == side[name.replace(".jpg", ".png")]
+
+
+def test_an_exact_copy_counts_once(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(10))
+    put(root / "dog", *range(100, 110))
+    put(root / "cat" / "again", 3, 4)
+    found = dataset.load(root, store)
+    assert found.problems.copies == ("cat/again/003.png", "cat/again/004.png")
+    assert found.problems.lines() == [
+        "2 photos are exact copies of another photo of the label: left out"
+    ]
+    assert len(found.samples) == 20
+
+
+def test_a_photo_under_two_labels_is_used_for_neither(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(10))
+    put(root / "dog", *range(100, 110), 3)
+    found = dataset.load(root, store)
+    assert found.problems.conflicting == (("cat/003.png", "dog/003.png"),)
+    assert "2 photos are exact copies under different labels: left out" in found.problems.lines()
+    assert not {"cat/003.png", "dog/003.png"} & set(splits(found))
+
+
+def test_training_photos_near_a_given_val_photo_are_left_out(root: Path, store: PixelStore) -> None:
+    put(root / "train" / "cat", *range(8))
+    put(root / "train" / "dog", *range(100, 108))
+    put(root / "val" / "cat", 50, 51)
+    put(root / "val" / "dog", 150, 151)
+    near_copy(root / "train" / "cat" / "leak.jpg", 50)
+    put(root / "train" / "dog", 150)  # the very same file
+    found = dataset.load(root, store)
+    assert found.problems.leaked == ("train/cat/leak.jpg",)
+    assert found.problems.copies == ("train/dog/150.png",)
+    assert "1 photos in train/ are near copies" in found.problems.lines()[1]
+    assert found.counts()["train"] == {"cat": 8, "dog": 8}
+    assert found.counts()["val"] == {"cat": 2, "dog": 2}
+
+
+def test_unreadable_photos_are_listed_with_the_reason(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(6))
+    put(root / "dog", *range(100, 106))
+    (root / "dog" / "empty.jpg").touch()
+    (root / "cat" / "diary.png").write_text("Dear diary")
+    found = dataset.load(root, store)
+    listed = dict(found.problems.unreadable)
+    assert set(listed) == {"dog/empty.jpg", "cat/diary.png"}
+    assert "an empty file" in listed["dog/empty.jpg"]
+    assert found.problems.lines() == ["2 photos could not be read: left out"]
+    assert len(found.samples) == 12
+
+
+def test_labels_that_training_lacks_are_left_out(root: Path, store: PixelStore) -> None:
+    for number, label in enumerate(("cat", "dog")):
+        put(root / "train" / label, *range(number * 100, number * 100 + 6))
+        put(root / "val" / label, number * 100 + 20)
+    put(root / "val" / "ape", 300, 301)
+    (root / "train" / "bee").mkdir()
+    (root / "train" / "bee" / "broken.jpg").touch()
+    found = dataset.load(root, store)
+    assert found.labels.names == ("cat", "dog")
+    assert found.problems.unknown_labels == ("val/ape/300.png", "val/ape/301.png")
+    assert {s.path.parent.name: s.label for s in found.samples} == {"cat": 0, "dog": 1}
+
+
+# --- refusals
+
+
+def test_a_folder_that_is_not_there(root: Path, store: PixelStore) -> None:
+    assert "no such folder; make one folder for each label" in refused(root / "nowhere", store)
+    (root / "file").touch()
+    assert "not a folder" in refused(root / "file", store)
+
+
+def test_an_empty_folder_says_what_was_looked_for(root: Path, store: PixelStore) -> None:
+    message = refused(root, store)
+    assert "found 0 photos in 0 folders, 0 labels" in message
+    assert "at least 2 labels" in message
+    assert ".heic .heif .jfif .jpe .jpeg .jpg" in message
+
+
+def test_one_label_is_too_few(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(7))
+    (root / "dog").mkdir()
+    (root / "dog" / "notes.txt").touch()
+    assert "found 7 photos in 2 folders, 1 labels" in refused(root, store)
+
+
+def test_too_few_photos_of_a_label(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(10))
+    put(root / "dog", *range(100, 104))
+    (root / "dog" / "broken.jpg").touch()
+    message = refused(root, store)
+    assert "too few readable photos of dog" in message and "cat" not in message
+    assert "1 photos could not be read" in message
+    assert "at least 5 different ones of each label" in message
+
+
+def test_the_fewest_photos_are_enough(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(5))
+    put(root / "dog", *range(100, 105))
+    expected = {"train": {"cat": 4, "dog": 4}, "val": {"cat": 1, "dog": 1}}
+    assert dataset.load(root, store).counts() == expected
+
+
+def test_many_copies_of_one_photo_are_too_few(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(10))
+    put(root / "dog", 100)
+    for number in range(20):
+        near_copy(root / "dog" / f"{number}.jpg", 100)
+    message = refused(root, store)
+    assert "too few readable photos of dog" in message
+    assert "19 photos are exact copies of another photo of the label" in message
+
+
+def test_nothing_readable_at_all(root: Path, store: PixelStore) -> None:
+    for label in ("cat", "dog"):
+        (root / label).mkdir()
+        (root / label / "broken.jpg").touch()
+    message = refused(root, store)
+    assert "0 labels with readable photos (2 photos could not be read: left out)" in message
+
+
+def test_a_label_with_nothing_to_check_with(root: Path, store: PixelStore) -> None:
+    put(root / "train" / "cat", *range(8))
+    put(root / "train" / "dog", *range(100, 108))
+    put(root / "val" / "cat", 50)
+    assert "too few readable photos of dog" in refused(root, store)
+
+
+# --- seeds and fingerprints
+
+
+def test_a_seed_is_a_split(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(15))
+    put(root / "dog", *range(100, 115))
+    first, again, other = (dataset.load(root, store, seed) for seed in (1, 1, 2))
+    assert splits(first) == splits(again) != splits(other)
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+    assert splits(dataset.load(root, store, 1, workers=1)) == splits(first)
+
+
+def test_the_fingerprint_is_of_photos_and_labels_not_of_file_names(
+    root: Path, store: PixelStore
+) -> None:
+    put(root / "cat", *range(10))
+    put(root / "dog", *range(100, 110))
+    before = dataset.load(root, store).fingerprint
+    for number, path in enumerate(sorted((root / "cat").iterdir(), reverse=True)):
+        path.rename(path.with_name(f"renamed {number:02}.png"))
+    assert dataset.load(root, store).fingerprint == before
+    (root / "cat").rename(root / "lion")
+    assert dataset.load(root, store).fingerprint != before
+    (root / "lion").rename(root / "cat")
+    put(root / "cat", 99)
+    assert dataset.load(root, store).fingerprint != before
+
+
+# --- a test collection from elsewhere
+
+
+def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStore) -> None:
+    put(root / "ape", 1, 2)
+    put(root / "dog", 3, 4)
+    put(root / "cat" / "deep", 5)
+    (root / "cat" / "broken.jpg").touch()
+    found = dataset.load_test(root, LabelSet(("cat", "cow", "dog")), store)
+    assert names(root, found) == ["cat/deep/005.png", "dog/003.png", "dog/004.png"]
+    assert {(s.path.parts[len(root.parts)], s.label) for s in found} == {("cat", 0), ("dog", 2)}
+    assert {s.split for s in found} == {"test"}
+    np.testing.assert_array_equal(store[found[0].row], images.prepare(found[0].path, SIDE))
+
+
+def test_a_test_collection_of_other_things_is_refused(root: Path, store: PixelStore) -> None:
+    put(root / "ape", 1)
+    put(root / "bee", 2)
+    with pytest.raises(DatasetError, match=r"no folder in it is named as a label \(cat, dog\)"):
+        dataset.load_test(root, LabelSet(("cat", "dog")), store)

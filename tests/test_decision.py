@@ -1,0 +1,229 @@
+"""From logits and features to a label, or to "unknown" and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tagger.decision import (
+    Decision,
+    DecisionRule,
+    Reference,
+    nearest_distance,
+    to_probabilities,
+    unit,
+)
+from tagger.errors import OptionError
+
+NEAR, FAR = [1.0, 0.0], [0.0, 1.0]  # the second is at distance 1 from the reference
+quick = settings(deadline=None, max_examples=60)
+extreme = arrays(np.float32, (3, 4), elements=st.floats(-(2.0**100), 2.0**100, width=32))
+
+
+def reference(threshold: float = 0.5) -> Reference:
+    validation = np.linspace(0, 0.4, 100)
+    return Reference(np.array([NEAR], np.float32), np.ones(2, np.float32), validation, threshold)
+
+
+def rule(**changed: Any) -> DecisionRule:
+    settings: dict[str, Any] = {
+        "kind": "single",
+        "temperature": 1.0,
+        "thresholds": (0.7, 0.7, 0.7),
+        "reference": reference(),
+    }
+    return DecisionRule(**{**settings, **changed})
+
+
+def decide(rule: DecisionRule, probabilities: list[float], at: list[float] = NEAR) -> Decision:
+    """The decision for a photo that comes out with these softmax probabilities."""
+    logits = np.log(np.array([probabilities], np.float64))
+    return rule.decide(logits, np.array([at], np.float32))[0]
+
+
+# --- probabilities
+
+
+@quick
+@given(extreme, st.floats(0.01, 100))
+def test_probabilities_of_any_logits_sum_to_one(logits: Any, temperature: float) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        found = to_probabilities(logits, "single", temperature)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found >= 0).all()
+    rows = np.arange(len(logits))
+    assert (found[rows, logits.argmax(axis=1)] == found.max(axis=1)).all()
+
+
+@quick
+@given(extreme, st.floats(0.01, 100))
+def test_multi_label_probabilities_stay_between_zero_and_one(
+    logits: Any, temperature: float
+) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        found = to_probabilities(logits, "multi", temperature)
+    assert ((found >= 0) & (found <= 1)).all()
+    assert (found[logits > 0] >= 0.5).all() and (found[logits < 0] <= 0.5).all()
+
+
+def test_probabilities_are_softmax_and_sigmoid() -> None:
+    logits = np.log([[1.0, 2.0, 5.0]])
+    np.testing.assert_allclose(to_probabilities(logits, "single"), [[1 / 8, 2 / 8, 5 / 8]])
+    np.testing.assert_allclose(to_probabilities(logits, "multi"), [[1 / 2, 2 / 3, 5 / 6]])
+
+
+@quick
+@given(arrays(np.float64, 4, elements=st.floats(-20, 20)), st.floats(1.1, 10))
+def test_a_higher_temperature_makes_less_sure_but_keeps_the_order(
+    logits: Any, temperature: float
+) -> None:
+    cold = to_probabilities(logits[None], "single")[0]
+    warm = to_probabilities(logits[None], "single", temperature)[0]
+    assert warm.max() <= cold.max() + 1e-12
+    best_first = np.argsort(-logits, kind="stable")
+    assert (np.diff(warm[best_first]) <= 1e-12).all()
+
+
+# --- certain?
+
+
+def test_a_photo_at_its_labels_threshold_is_decided() -> None:
+    found = decide(rule(), [0.1, 0.75, 0.15])
+    assert (found.best, found.tags, found.reason) == (1, (1,), None)
+    np.testing.assert_allclose(found.probabilities, [0.1, 0.75, 0.15])
+    found = decide(rule(), [0.2, 0.65, 0.15])
+    assert (found.best, found.tags, found.reason) == (1, (), "uncertain")
+
+
+def test_each_label_has_its_own_threshold() -> None:
+    strict_first = rule(thresholds=(0.9, 0.5, 0.5))
+    assert decide(strict_first, [0.8, 0.1, 0.1]).reason == "uncertain"
+    assert decide(strict_first, [0.1, 0.8, 0.1]).tags == (1,)
+
+
+def test_only_the_likeliest_of_single_labels_is_decided() -> None:
+    lenient = rule(thresholds=(0.9, 0.1, 0.1))
+    assert decide(lenient, [0.6, 0.3, 0.1]).tags == ()
+    assert decide(lenient, [0.25, 0.4, 0.35]).tags == (1,)
+
+
+def test_temperature_is_applied_before_the_threshold() -> None:
+    probabilities = [0.02, 0.96, 0.02]
+    assert decide(rule(), probabilities).reason is None
+    assert decide(rule(temperature=4.0), probabilities).reason == "uncertain"
+
+
+def test_several_tags_come_best_first() -> None:
+    several = rule(kind="multi", thresholds=(0.5, 0.5, 0.95), reference=None)
+    found = several.decide(np.array([[1.0, 2.0, 2.5]]), np.zeros((1, 2)))[0]
+    assert found.tags == (1, 0)
+    assert found.best == 2  # the likeliest, though its own threshold is higher
+    nothing = several.decide(np.array([[-3.0, -1.0, -2.0]]), np.zeros((1, 2)))[0]
+    assert (nothing.tags, nothing.best, nothing.reason) == ((), 1, "uncertain")
+
+
+# --- familiar?
+
+
+def test_unfamiliar_comes_before_uncertain() -> None:
+    assert decide(rule(), [0.4, 0.3, 0.3], at=NEAR).reason == "uncertain"
+    found = decide(rule(), [0.4, 0.3, 0.3], at=FAR)
+    assert (found.tags, found.reason, found.best) == ((), "unfamiliar", 0)
+
+
+def test_an_unfamiliar_photo_is_unknown_however_sure() -> None:
+    found = decide(rule(), [0.998, 0.001, 0.001], at=FAR)
+    assert (found.tags, found.reason) == ((), "unfamiliar")
+
+
+def test_a_given_threshold_replaces_the_fitted_and_keeps_familiarity() -> None:
+    logits = np.log([[0.4, 0.35, 0.25]] * 2)
+    near, far = rule().decide(logits, np.array([NEAR, FAR]), threshold=0.3)
+    assert near.tags == (0,)
+    assert (far.tags, far.reason) == ((), "unfamiliar")
+    sure = rule().decide(np.log([[0.9, 0.05, 0.05]]), np.array([NEAR]), threshold=0.95)
+    assert sure[0].reason == "uncertain"
+    assert rule().decide(logits[:1], np.array([NEAR]), threshold=0.0)[0].tags == (0,)
+
+
+def test_without_a_reference_every_photo_is_familiar() -> None:
+    found = decide(rule(reference=None), [0.9, 0.05, 0.05], at=FAR)
+    assert (found.tags, found.reason, found.ood_score) == ((0,), None, None)
+
+
+@quick
+@given(arrays(np.float64, (20, 2), elements=st.floats(-10, 10)))
+def test_ood_scores_rise_with_distance_from_zero_to_one(features: Any) -> None:
+    logits = np.zeros((len(features), 3))
+    scores = np.array([found.ood_score for found in rule().decide(logits, features)])
+    assert ((scores >= 0) & (scores <= 1)).all()
+    distances = reference().distance(features)
+    assert (np.diff(scores[np.argsort(distances)]) >= 0).all()
+
+
+def test_the_ood_score_is_the_share_of_validation_photos_less_strange() -> None:
+    scores = reference().ood_score(np.array([-1.0, 0.0, 0.2, 0.41, 2.0]))
+    np.testing.assert_allclose(scores, [0, 0, 0.5, 1, 1])
+
+
+def test_distance_is_the_cosine_distance_to_the_nearest_vector() -> None:
+    vectors = unit(np.array([[1.0, 0.0], [1.0, 1.0]]))
+    points = unit(np.array([[3.0, 0.0], [0.0, 2.0], [-1.0, 0.0]]))
+    expected = [0, 1 - np.sqrt(0.5), 1 + np.sqrt(0.5)]
+    np.testing.assert_allclose(nearest_distance(points, vectors), expected, atol=1e-6)
+
+
+def test_features_are_divided_by_their_spread() -> None:
+    stretched = Reference(unit(np.array([[1.0, 1.0]])), np.array([1.0, 100.0]), np.zeros(1), 0.1)
+    far, near = stretched.distance(np.array([[1.0, 1.0], [1.0, 100.0]]))
+    assert near == pytest.approx(0, abs=1e-6)
+    assert far > 0.2
+
+
+# --- options
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"temperature": 0.0},
+        {"temperature": -1.0},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"thresholds": (0.5, 1.2, 0.5)},
+        {"thresholds": (0.5, -0.1, 0.5)},
+        {"thresholds": (0.5, float("nan"), 0.5)},
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        rule(**changed)
+
+
+@pytest.mark.parametrize("threshold", [-0.01, 1.01, float("nan")])
+def test_a_threshold_outside_zero_to_one_is_refused(threshold: float) -> None:
+    with pytest.raises(OptionError, match="from 0 to 1"):
+        rule().decide(np.zeros((1, 3)), np.array([NEAR]), threshold=threshold)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "spread", "validation"),
+    [
+        (np.zeros((0, 2)), np.ones(2), np.zeros(3)),
+        (np.ones((4, 2)), np.ones(2), np.zeros(0)),
+        (np.ones(2), np.ones(2), np.zeros(3)),
+        (np.ones((4, 2)), np.ones(3), np.zeros(3)),
+        (np.ones((4, 2)), np.array([1.0, 0.0]), np.zeros(3)),
+    ],
+    ids=["no vectors", "no distances", "one vector", "another width", "no spread"],
+)
+def test_a_reference_that_makes_no_sense_is_refused(
+    vectors: Any, spread: Any, validation: Any
+) -> None:
+    with pytest.raises(OptionError):
+        Reference(vectors, spread, validation, 0.5)

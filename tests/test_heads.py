@@ -1,0 +1,95 @@
+"""The linear head: the probabilities of a logistic regression, for any number of labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from tagger.decision import to_probabilities
+from tagger.heads import REGULARISATION, Labelled, LinearHead, choose_logistic, fit_logistic
+
+
+def clusters(counts: list[int], seed: int = 0, noise: float = 1.0) -> Labelled:
+    """So many features of each label, around a centre of the label's own."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    centres = 4 * np.eye(len(counts), 12)
+    features = centres[labels] + rng.normal(0, noise, (len(labels), 12))
+    return features.astype(np.float32), labels.astype(np.int64)
+
+
+def accuracy(head: LinearHead, features: np.ndarray, labels: np.ndarray) -> float:
+    return float((head.logits(features).argmax(axis=1) == labels).mean())
+
+
+def log_loss(head: LinearHead, features: np.ndarray, labels: np.ndarray) -> float:
+    found = to_probabilities(head.logits(features), "single")
+    return float(-np.log(found[np.arange(len(labels)), labels]).mean())
+
+
+def test_logits_are_of_every_photo_and_label() -> None:
+    head = LinearHead(np.array([[1, 2], [3, 4]], np.float32), np.array([10, 20], np.float32))
+    np.testing.assert_array_equal(head.logits(np.array([[1, 1]], np.float32)), [[14, 26]])
+
+
+@pytest.mark.parametrize("counts", [[60, 60], [60, 60, 60], [30] * 6])
+def test_it_learns_labels_it_can_tell_apart(counts: list[int]) -> None:
+    head = fit_logistic(*clusters(counts), len(counts), seed=0)
+    assert head.weights.shape == (12, len(counts)) and head.bias.shape == (len(counts),)
+    assert head.weights.dtype == head.bias.dtype == np.float32
+    assert accuracy(head, *clusters(counts, seed=1)) > 0.95
+
+
+@pytest.mark.parametrize("counts", [[50, 30], [40, 30, 20]])
+def test_its_probabilities_are_those_of_logistic_regression(counts: list[int]) -> None:
+    features, labels = clusters(counts, noise=3)
+    model = LogisticRegression(C=REGULARISATION[1], class_weight="balanced", tol=1e-6)
+    expected = model.fit(features, labels).predict_proba(features)
+    head = fit_logistic(features, labels, len(counts), seed=0)
+    np.testing.assert_allclose(
+        to_probabilities(head.logits(features), "single"), expected, atol=0.01
+    )
+
+
+@pytest.mark.parametrize("present", [(0, 2), (0, 2, 3)])
+def test_a_label_without_photos_is_never_chosen(present: tuple[int, ...]) -> None:
+    features, labels = clusters([40] * 5)
+    rows = np.isin(labels, present)
+    head = fit_logistic(features[rows], labels[rows], 5, seed=0)
+    assert head.weights.shape == (12, 5)
+    assert set(head.logits(features).argmax(axis=1)) == set(present)
+    assert accuracy(head, features[rows], labels[rows]) > 0.95
+
+
+def test_a_label_with_few_photos_weighs_as_much_as_one_with_many() -> None:
+    head = fit_logistic(*clusters([600, 12], noise=2.5), 2, seed=0)
+    features, labels = clusters([500, 500], seed=1, noise=2.5)
+    recall = [
+        accuracy(head, features[labels == label], labels[labels == label]) for label in (0, 1)
+    ]
+    assert min(recall) > 0.7
+
+
+def test_more_regularisation_is_less_sure() -> None:
+    features, labels = clusters([40, 40])
+    weights = [np.abs(fit_logistic(features, labels, 2, 0, c).weights).sum() for c in (1e-4, 1.0)]
+    assert weights[0] < weights[1] / 5
+
+
+@pytest.mark.parametrize("noise", [0.5, 12.0])
+def test_the_chosen_head_is_the_best_on_held_out_photos(noise: float) -> None:
+    train, held_out = clusters([30, 30, 30], 0, noise), clusters([30, 30, 30], 1, noise)
+    chosen = log_loss(choose_logistic(train, held_out, 3, seed=0), *held_out)
+    losses = [log_loss(fit_logistic(*train, 3, 0, c), *held_out) for c in REGULARISATION]
+    assert chosen == pytest.approx(min(losses))
+    assert max(losses) - min(losses) > 0.01
+
+
+def test_it_learns_from_a_sample_of_very_many_photos() -> None:
+    features, labels = clusters([40_000, 20_000])
+    features = features[:, :2]
+    first, again = (fit_logistic(features, labels, 2, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first.weights, again.weights)
+    assert (fit_logistic(features, labels, 2, seed=4).weights != first.weights).any()
+    assert accuracy(first, features, labels) > 0.95

@@ -1,0 +1,46 @@
+"""Label names: their order, their rules, what the rest is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tagger.errors import OptionError
+from tagger.labels import LabelSet
+
+
+def test_names_keep_their_order() -> None:
+    labels = LabelSet(("dog", "cat", "猫"))
+    assert labels.names == ("dog", "cat", "猫")
+    assert len(labels) == 3
+    assert labels.kind == "single"
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "why"),
+    [
+        ((), "single", "at least one name"),
+        (("cat", ""), "single", "cannot be blank: ''"),
+        (("cat", " \t"), "single", "cannot be blank"),
+        (("cat", None), "single", "cannot be blank: None"),
+        (("cat", "dog", "cat", "dog"), "single", "named twice: cat, dog"),
+        (("cat",), "both", "'both': use 'single' or 'multi'"),
+    ],
+)
+def test_names_that_cannot_be_told_apart_are_refused(names: Any, kind: Any, why: str) -> None:
+    with pytest.raises(OptionError, match=why):
+        LabelSet(names, kind)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("cat",), "not cat"),
+        (("cat", "dog"), "not cat or dog"),
+        (("cat", "dog", "hen"), "not cat, dog or hen"),
+        (("cat", "dog", "hen", "pig"), "none of 4 labels"),
+    ],
+)
+def test_what_a_photo_of_something_else_is_called(names: tuple[str, ...], told: str) -> None:
+    assert LabelSet(names).describe_rest() == told

@@ -1,0 +1,95 @@
+"""Work on threads: in order, errors in turn, never far ahead."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import count, islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagger.parallel import AHEAD, chunks, ordered_map, silent, worker_count
+
+quick = settings(deadline=None, max_examples=30)
+
+
+@quick
+@given(st.lists(st.integers(), max_size=60), st.integers(1, 4))
+def test_answers_come_in_order(items: list[int], workers: int) -> None:
+    def slow_when_even(item: int) -> int:
+        time.sleep(0.0005 * (item % 2 == 0))
+        return item * 2
+
+    assert list(ordered_map(slow_when_even, items, workers)) == [item * 2 for item in items]
+
+
+def test_an_error_is_raised_in_its_turn() -> None:
+    def halve(item: int) -> float:
+        if item == 5:
+            raise ValueError("five")
+        return item / 2
+
+    found = ordered_map(halve, range(100), workers=3)
+    assert list(islice(found, 5)) == [0, 0.5, 1, 1.5, 2]
+    with pytest.raises(ValueError, match="five"):
+        next(found)
+    assert list(found) == []
+
+
+@quick
+@given(st.integers(1, 4), st.integers(0, 30))
+def test_few_items_are_taken_ahead(workers: int, wanted: int) -> None:
+    taken = []
+
+    def endless() -> Iterator[int]:
+        for number in count():
+            taken.append(number)
+            yield number
+
+    found = ordered_map(str, endless(), workers)
+    assert not taken
+    for number in range(wanted):
+        assert next(found) == str(number)
+        assert len(taken) <= number + 1 + workers * AHEAD
+    found.close()  # type: ignore[attr-defined]
+    assert len(taken) <= wanted + workers * AHEAD + 1
+
+
+def test_workers_work_at_the_same_time() -> None:
+    meeting = threading.Barrier(3, timeout=20)
+    arrived = list(ordered_map(lambda _: meeting.wait() >= 0, range(6), workers=3))
+    assert arrived == [True] * 6
+
+
+def test_no_thread_is_left_behind() -> None:
+    before = threading.active_count()
+    found = ordered_map(str, count(), workers=4)
+    next(found)
+    assert threading.active_count() > before
+    found.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_by_default_there_is_a_worker_for_each_core() -> None:
+    names = set(ordered_map(lambda _: threading.current_thread().name, range(200)))
+    assert 1 <= len(names) <= worker_count()
+
+
+@quick
+@given(st.lists(st.integers(), max_size=30), st.integers(1, 8))
+def test_chunks_hold_every_item_once(items: list[int], size: int) -> None:
+    found = list(chunks(iter(items), size))
+    assert [item for chunk in found for item in chunk] == items
+    assert all(len(chunk) == size for chunk in found[:-1])
+    assert all(0 < len(chunk) <= size for chunk in found)
+
+
+def test_chunks_of_an_endless_iterable() -> None:
+    assert next(chunks(count(), 3)) == [0, 1, 2]
+
+
+def test_silent_progress_passes_items_on() -> None:
+    assert list(silent(iter("abc"), 3, "Reading")) == ["a", "b", "c"]

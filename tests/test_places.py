@@ -1,0 +1,83 @@
+"""Where models are looked for, from whatever directory a program is started."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tagger import places
+from tagger.errors import ModelError
+
+ASK = """
+import sys
+from tagger.errors import ModelError
+from tagger.places import find_model
+try:
+    print(find_model(*sys.argv[1:]))
+except ModelError as error:
+    print("refused:", error)
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A project of its own, with the models "pets" and "shop"."""
+    (tmp_path / "tagger").mkdir()
+    (tmp_path / "tagger" / "__init__.py").touch()
+    for module in ("errors.py", "places.py"):
+        shutil.copy(Path(places.__file__).with_name(module), tmp_path / "tagger")
+    (tmp_path / "model").mkdir()
+    for name in ("pets.h5", "shop.h5"):
+        (tmp_path / "model" / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    return tmp_path
+
+
+def ask(house: Path, *name: str) -> str:
+    """What `find_model` says when asked from another directory."""
+    code = f"import sys\nsys.path.insert(0, {str(house)!r})\n{ASK}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *name],
+        capture_output=True,
+        text=True,
+        cwd=house / "elsewhere",
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_the_users_own_model_comes_before_the_bundled_one(house: Path) -> None:
+    assert ask(house) == str(house / "model" / "pets.h5")
+    (house / "model" / "image_tagger.h5").touch()
+    assert ask(house) == str(house / "model" / "image_tagger.h5")
+
+
+def test_a_name_is_a_model_of_the_project(house: Path) -> None:
+    (house / "elsewhere" / "shop").touch()
+    assert ask(house, "shop") == str(house / "model" / "shop.h5")
+
+
+def test_an_unknown_name_is_refused_with_the_names_there_are(house: Path) -> None:
+    told = ask(house, "cars")
+    assert told == f"refused: no model is called 'cars'; {house / 'model'} has pets, shop"
+    for model in (house / "model").iterdir():
+        model.unlink()
+    assert ask(house, "cars").endswith(f"{house / 'model'} has none")
+
+
+def test_a_path_is_taken_from_where_one_is(house: Path) -> None:
+    (house / "elsewhere" / "mine.h5").touch()
+    assert ask(house, "mine.h5") == "mine.h5"
+    assert ask(house, "../model/pets.h5") == "../model/pets.h5"
+    assert ask(house, str(house / "model" / "pets.h5")) == str(house / "model" / "pets.h5")
+
+
+def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "gone.h5", tmp_path):
+        with pytest.raises(ModelError, match="no such model file"):
+            places.find_model(path)
+    assert places.find_model(Path(__file__)) == Path(__file__)

@@ -1,0 +1,31 @@
+"""The sample photos: copied where asked, and readable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tagger import images
+from tagger.samples import PHOTOS, write_samples
+
+
+def test_the_samples_are_photos(tmp_path: Path) -> None:
+    paths = write_samples(tmp_path / "new" / "folder")
+    assert {path.name for path in paths} == {"cat.png", "astronaut.png", "coffee.png", "rocket.jpg"}
+    for path in paths:
+        assert path.parent == tmp_path / "new" / "folder"
+        assert min(images.read(path).shape[:2]) >= 200
+    assert write_samples(tmp_path / "new" / "folder") == paths  # again is fine
+
+
+def test_as_a_program_it_prints_the_paths(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tagger.samples", str(tmp_path / "samples")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    printed = [Path(line) for line in done.stdout.splitlines()]
+    assert len(printed) == len(PHOTOS)
+    assert sorted(printed) == sorted((tmp_path / "samples").iterdir())

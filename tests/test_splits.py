@@ -1,0 +1,165 @@
+"""Who trains and who checks: copies together, leaks out, seeds kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagger.splits import NEAR_BITS, Sample, near_groups, stratified, without_copies, without_leaks
+
+quick = settings(deadline=None, max_examples=80)
+codes = st.integers(0, 2**64 - 1)
+flips = st.lists(st.integers(0, 63), max_size=6).map(lambda bits: sum(1 << b for b in set(bits)))
+
+
+@st.composite
+def near_hashes(draw: st.DrawFn) -> list[int]:
+    """Hashes of which many lie a few bits from each other."""
+    bases = draw(st.lists(codes, min_size=1, max_size=4))
+    return [draw(st.sampled_from(bases)) ^ draw(flips) for _ in range(draw(st.integers(0, 25)))]
+
+
+def brute_groups(hashes: list[int], bits: int) -> set[frozenset[int]]:
+    """Positions by group, from comparing every pair."""
+    groups = [{index} for index in range(len(hashes))]
+    for i, a in enumerate(hashes):
+        for j, b in enumerate(hashes[:i]):
+            if (a ^ b).bit_count() <= bits and groups[i] is not groups[j]:
+                groups[i] |= groups[j]
+                for member in groups[j]:
+                    groups[member] = groups[i]
+    return {frozenset(group) for group in groups}
+
+
+def partition(groups: list[int]) -> set[frozenset[int]]:
+    return {frozenset(np.flatnonzero(np.array(groups) == group).tolist()) for group in groups}
+
+
+def sample(number: int, label: int = 0, split: str = "train", **more: object) -> Sample:
+    given = {"row": number, "digest": f"digest {number}", "perceptual": distinct(number)} | more
+    return Sample(Path(f"{label}/{number}.jpg"), label, split, **given)  # type: ignore[arg-type]
+
+
+def distinct(number: int) -> int:
+    """A hash far from that of every other number."""
+    return int(np.random.default_rng(number).integers(0, 2**64, dtype=np.uint64))
+
+
+def collection(counts: list[int]) -> list[Sample]:
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    return [sample(number, label) for number, label in enumerate(labels)]
+
+
+# --- near copies
+
+
+@quick
+@given(near_hashes(), st.integers(0, 7))
+def test_near_groups_are_those_of_comparing_every_pair(hashes: list[int], bits: int) -> None:
+    groups = near_groups(hashes, bits).tolist()
+    assert len(groups) == len(hashes)
+    assert partition(groups) == brute_groups(hashes, bits)
+
+
+def test_a_chain_of_near_copies_is_one_group() -> None:
+    hashes = [0, 0b111, 0b111_111, 0b111_111_111, 2**64 - 1]
+    assert partition(near_groups(hashes).tolist()) == {frozenset(range(4)), frozenset([4])}
+    assert partition(near_groups([0, 0b1111]).tolist()) == {frozenset([0]), frozenset([1])}
+
+
+# --- exact copies
+
+
+def test_one_of_each_exact_copy_stays() -> None:
+    first, again, other = sample(1), sample(2, digest="digest 1"), sample(3)
+    kept, conflicting, copies = without_copies([first, again, other])
+    assert kept == [first, other]
+    assert (conflicting, copies) == ([], [again.path])
+
+
+@pytest.mark.parametrize("held_out", ["val", "test"])
+def test_of_copies_in_two_splits_the_held_out_one_stays(held_out: str) -> None:
+    trained, checked = sample(1), sample(2, split=held_out, digest="digest 1")
+    assert without_copies([trained, checked]) == ([checked], [], [trained.path])
+    assert without_copies([checked, trained]) == ([checked], [], [trained.path])
+
+
+def test_a_file_under_two_labels_is_left_out_altogether() -> None:
+    same = [sample(1, 0), sample(2, 1, digest="digest 1"), sample(3, 0, digest="digest 1")]
+    kept, conflicting, copies = without_copies([*same, sample(4)])
+    assert kept == [sample(4)]
+    assert conflicting == [[s.path for s in same]]
+    assert copies == []
+
+
+# --- leaks
+
+
+def test_a_training_photo_near_a_held_out_one_is_left_out() -> None:
+    checked = sample(1, split="val")
+    leak = sample(2, perceptual=checked.perceptual ^ 0b101)
+    fine = sample(3)
+    assert without_leaks([checked, leak, fine]) == ([checked, fine], [leak.path])
+
+
+def test_near_copies_within_a_split_are_no_leak() -> None:
+    samples = [sample(1), sample(2, perceptual=distinct(1)), sample(3, split="test")]
+    samples.append(sample(4, split="test", perceptual=distinct(3) ^ 1))
+    assert without_leaks(samples) == (samples, [])
+
+
+# --- splitting
+
+
+@quick
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=4),
+    st.floats(0.05, 0.5),
+    st.integers(0, 2**31),
+)
+def test_each_label_gives_about_its_share(counts: list[int], share: float, seed: int) -> None:
+    samples = collection(counts)
+    found = stratified(samples, share, seed)
+    assert [replace(s, split="train") for s in found] == samples
+    moved = Counter(s.label for s in found if s.split == "val")
+    assert moved == {label: max(1, round(count * share)) for label, count in enumerate(counts)}
+
+
+@quick
+@given(near_hashes(), st.integers(0, 2**31), st.randoms(use_true_random=False))
+def test_near_copies_stay_on_one_side(hashes: list[int], seed: int, random: object) -> None:
+    labels = [random.randrange(2) for _ in hashes]  # type: ignore[attr-defined]
+    samples = [
+        sample(number, label, perceptual=code)
+        for number, (label, code) in enumerate(zip(labels, hashes, strict=True))
+    ]
+    found = stratified(samples, 0.3, seed)
+    for group in brute_groups(hashes, NEAR_BITS):
+        assert len({found[index].split for index in group}) == 1
+    moved = Counter(s.label for s in found if s.split == "val")
+    assert all(moved[label] <= max(1, round(0.3 * labels.count(label))) for label in moved)
+
+
+def test_a_seed_is_a_split() -> None:
+    samples = collection([30, 30])
+    assert stratified(samples, 0.2, 1) == stratified(samples, 0.2, 1)
+    assert stratified(samples, 0.2, 1) != stratified(samples, 0.2, 2)
+
+
+def test_the_order_of_the_files_does_not_matter() -> None:
+    samples = collection([30, 30])
+    turned = stratified(samples[::-1], 0.2, 1)[::-1]
+    assert turned == stratified(samples, 0.2, 1)
+
+
+def test_given_test_photos_stay_and_count_for_nothing() -> None:
+    tests = [sample(100 + number, split="test") for number in range(50)]
+    found = stratified(collection([10]) + tests, 0.2, 1)
+    assert found[10:] == tests
+    assert sum(s.split == "val" for s in found) == 2
