@@ -69,7 +69,7 @@ def save(path: Path, keras_file: Path, bundle: Bundle) -> Card:
         group.create_dataset("network", data=np.frombuffer(bundle.network, np.uint8))
         if bundle.rule.reference:
             group.create_dataset("reference", data=_stored(bundle.rule.reference))
-    with open(keras_file, "rb") as done:
+    with open(keras_file, "r+b") as done:
         os.fsync(done.fileno())
     os.replace(keras_file, path)
     write_atomically(path.with_suffix(".json"), text + "\n")
@@ -146,12 +146,6 @@ def _arrays_digest(arrays: dict[str, NDArray[Any]]) -> str:
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.cluster import KMeans
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from tagger.decision import (
     DEFAULT_THRESHOLD,
@@ -209,6 +209,10 @@ def _out_of_fold(train: Outputs, seed: int) -> _Evidence:
 def _folds(
     labels: NDArray[np.int64], seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    count = max(2, min(FOLDS, int(np.bincount(labels).max())))
-    folds = StratifiedKFold(count, shuffle=True, random_state=seed)
+    """(rest, fold) rows; every label in every rest where the photos suffice."""
+    rarest = int(np.unique(labels, return_counts=True)[1].min())
+    if rarest < 2:
+        folds = KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed)
+    else:
+        folds = StratifiedKFold(min(FOLDS, rarest), shuffle=True, random_state=seed)
     return list(folds.split(np.zeros(len(labels)), labels))

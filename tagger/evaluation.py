@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import metrics
+from tagger import images, metrics
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Outputs, summarise
 from tagger.decision import (
     Decision,
@@ -19,7 +20,11 @@ from tagger.decision import (
     to_probabilities,
     unit,
 )
+from tagger.errors import DatasetError, ImageError
 from tagger.labels import LabelSet
+from tagger.parallel import Progress, ordered_map, silent
+from tagger.runtime import Outputs as RuntimeOutputs
+from tagger.runtime import Runtime
 
 MIN_LABELS_LEFT_OUT = 3  # with two labels, leaving one out leaves nothing to know
 WORST_SHOWN = 48
@@ -66,21 +71,50 @@ def judge(
     }
 
 
+@dataclass(frozen=True)
+class Strangers:
+    """What the network puts out for M photos of other things: logits (M, C), features (M, D).
+
+    `kinds` are the folders they were in.
+    """
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+    kinds: tuple[str, ...]
+
+
+def look(
+    runtime: Runtime, root: Path, workers: int | None = None, progress: Progress = silent
+) -> Strangers:
+    """Every readable photo under `root`. Raises DatasetError where there is none."""
+
+    def run(path: Path) -> tuple[RuntimeOutputs, str] | None:
+        try:
+            found = runtime.run(images.prepare(path, runtime.image_size))
+        except ImageError:
+            return None
+        parts = path.relative_to(root).parts
+        return found, parts[0] if len(parts) > 1 else root.name
+
+    paths = list(images.walk(root))
+    answers = ordered_map(run, paths, workers)
+    rows = [row for row in progress(answers, len(paths), "Unrelated photos") if row]
+    if not rows:
+        raise DatasetError(f"{root}: no readable photos of unrelated things in it")
+    logits = np.stack([found.logits for found, _ in rows])
+    features = np.stack([found.features for found, _ in rows])
+    return Strangers(logits, features, tuple(kind for _, kind in rows))
+
+
 def judge_unrelated(
-    rule: DecisionRule,
-    validation: Outputs,
-    unrelated_logits: NDArray[np.float32],
-    unrelated_features: NDArray[np.float32],
-    kinds: Sequence[str],
-) -> dict[str, Any] | None:
+    rule: DecisionRule, validation: Outputs, strangers: Strangers
+) -> dict[str, Any]:
     """How well "unknown" tells photos of other things from validation photos."""
-    if rule.reference is None:
-        return None
-    decisions = rule.decide(unrelated_logits, unrelated_features)
+    decisions = rule.decide(strangers.logits, strangers.features)
     accepted = np.array([decision.reason is None for decision in decisions])
     known = rule.strangeness(validation.logits, validation.features)
-    unknown = rule.strangeness(unrelated_logits, unrelated_features)
-    rows = np.array(kinds)
+    unknown = rule.strangeness(strangers.logits, strangers.features)
+    rows = np.array(strangers.kinds)
     return {
         "measured_on": "unrelated photos",
         "photos": len(decisions),
@@ -92,7 +126,7 @@ def judge_unrelated(
                 "photos": int((rows == kind).sum()),
                 "accepted": float(accepted[rows == kind].mean()),
             }
-            for kind in sorted(set(kinds))
+            for kind in sorted(set(strangers.kinds))
         },
     }
 

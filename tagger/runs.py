@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,12 @@ def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -
         write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
         return folder
     raise OptionError(f"{runs}: could not make a new run folder")
+
+
+def discard_unused(run: Path) -> None:
+    """Remove the folder of a run that ended before there was anything in it to go on from."""
+    if [path.name for path in run.iterdir()] == [CONFIG]:
+        shutil.rmtree(run)
 
 
 def versions() -> dict[str, str]:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
+from tagger import bundle, cards, convert, dataset, evaluation, networks, runs
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, Outputs, calibrate
 from tagger.dataset import Collection
-from tagger.errors import DatasetError, ImageError, OptionError, WeightsUnavailableError
+from tagger.errors import OptionError, WeightsUnavailableError
 from tagger.fine_tuning import Epoch, Photos, Recipe, State, fine_tune
 from tagger.heads import choose_logistic
-from tagger.parallel import Progress, ordered_map, silent
+from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
 from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL, RUNS, find_model
 from tagger.runtime import Runtime
@@ -97,6 +97,7 @@ def teach(
         return _Teacher(options, run, store, progress, say).teach()
     finally:
         store.close()
+        runs.discard_unused(run)
 
 
 @dataclass
@@ -255,9 +256,12 @@ class _Teacher:
                 decided = rule.decide(outputs.logits, outputs.features)
                 paths = [sample.path for sample in test]
                 judged = evaluation.judge(labels, paths, outputs, decided, rule.temperature)
+            unknown: dict[str, Any] | None
             if self.options.unrelated:
-                logits, features, kinds = self._unrelated(runtime, self.options.unrelated)
-                unknown = evaluation.judge_unrelated(rule, held_out, logits, features, kinds)
+                strangers = evaluation.look(
+                    runtime, self.options.unrelated, self.options.workers, self.progress
+                )
+                unknown = evaluation.judge_unrelated(rule, held_out, strangers)
             else:
                 unknown = evaluation.judge_left_out(labels, seen, held_out, self._seed)
         return {
@@ -280,24 +284,6 @@ class _Teacher:
             self.options.workers,
             self.progress,
         )
-
-    def _unrelated(self, runtime: Runtime, root: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        def run(path: Path) -> tuple[Any, str] | None:
-            try:
-                found = runtime.run(images.prepare(path, self.options.image_size))
-            except ImageError:
-                return None
-            parts = path.relative_to(root).parts
-            return found, parts[0] if len(parts) > 1 else root.name
-
-        paths = list(images.walk(root))
-        answers = ordered_map(run, paths, self.options.workers)
-        rows = [row for row in self.progress(answers, len(paths), "Unrelated photos") if row]
-        if not rows:
-            raise DatasetError(f"{root}: no readable photos of unrelated things in it")
-        logits = np.stack([found.logits for found, _ in rows])
-        features = np.stack([found.features for found, _ in rows])
-        return logits, features, [kind for _, kind in rows]
 
     def _save(self, network: keras.Model, model: bundle.Bundle) -> None:
         output = self.options.output

@@ -98,6 +98,8 @@ def test_a_photo_at_its_labels_threshold_is_decided() -> None:
     np.testing.assert_allclose(found.probabilities, [0.1, 0.75, 0.15])
     found = decide(rule(), [0.2, 0.65, 0.15])
     assert (found.best, found.tags, found.reason) == (1, (), "uncertain")
+    exactly = rule(thresholds=(0.25,) * 4).decide(np.zeros((1, 4)), np.array([NEAR]))[0]
+    assert exactly.tags == (0,)
 
 
 def test_each_label_has_its_own_threshold() -> None:

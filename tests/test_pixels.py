@@ -44,15 +44,16 @@ def test_a_row_that_is_not_there(tmp_path: Path, row: int) -> None:
 
 
 def test_threads_may_write_and_read_at_once(tmp_path: Path) -> None:
-    store = PixelStore(tmp_path / "pixels.u8", 6)
+    store = PixelStore(tmp_path / "pixels.u8", 64)
+    photos = [noise(seed, 64) for seed in range(300)]
 
-    def keep(seed: int) -> bool:
-        row = store.append(noise(seed))
-        return bool((store[row] == noise(seed)).all())
+    def keep(photo: np.ndarray) -> bool:
+        row = store.append(photo)
+        return all((store[row] == photo).all() for _ in range(3))
 
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(keep, range(400)))
-    assert len(store) == 400
+        assert all(pool.map(keep, photos))
+    assert len(store) == 300
     store.close()
 
 

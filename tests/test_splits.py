@@ -101,8 +101,9 @@ def test_a_file_under_two_labels_is_left_out_altogether() -> None:
 # --- leaks
 
 
-def test_a_training_photo_near_a_held_out_one_is_left_out() -> None:
-    checked = sample(1, split="val")
+@pytest.mark.parametrize("held_out", ["val", "test"])
+def test_a_training_photo_near_a_held_out_one_is_left_out(held_out: str) -> None:
+    checked = sample(1, split=held_out)
     leak = sample(2, perceptual=checked.perceptual ^ 0b101)
     fine = sample(3)
     assert without_leaks([checked, leak, fine]) == ([checked, fine], [leak.path])
