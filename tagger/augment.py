@@ -38,8 +38,14 @@ class Augmentation:
     def __post_init__(self) -> None:
         if not 0 < self.crop[0] <= self.crop[1]:
             raise OptionError(f"crop {self.crop}: give a rising range of areas above 0")
-        if self.stretch < 1:
-            raise OptionError(f"stretch {self.stretch}: give a factor of 1 or more")
+        if self.stretch < 1 or self.rotation < 0:
+            raise OptionError("stretch must be 1 or more, rotation 0 degrees or more")
+        for chance in (self.flip, self.grey, self.cutout, *self.cutout_side):
+            if not 0 <= chance <= 1:
+                raise OptionError(f"{chance}: probabilities and shares lie in [0, 1]")
+        for low, high in (self.contrast, self.saturation, self.cutout_side):
+            if not 0 <= low <= high:
+                raise OptionError(f"({low}, {high}): give a rising range from 0 on")
 
     def __call__(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """A variant of square `pixels (S, S, 3)`, same shape; the input is left alone."""
@@ -63,10 +69,11 @@ class Augmentation:
         aspect = np.exp(rng.uniform(-np.log(self.stretch), np.log(self.stretch)))
         wide, high = np.sqrt(area * aspect), np.sqrt(area / aspect)
         room = np.abs(1 - np.array([wide, high])) / 2 * side
-        centre = side / 2 + rng.uniform(-room, room)
+        middle = (side - 1) / 2  # pixel centres lie on whole numbers
+        centre = middle + rng.uniform(-room, room)
         cos, sin = np.cos(angle), np.sin(angle)
         linear = np.array([[cos * wide * mirror, -sin * high], [sin * wide * mirror, cos * high]])
-        shift = centre - linear @ np.full(2, side / 2)
+        shift = centre - linear @ np.full(2, middle)
         return np.column_stack([linear, shift]).astype(np.float32)
 
     def _colour(self, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -40,7 +40,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Outputs:
+class LabelledOutputs:
     """Of N labelled photos: `logits (N, C)`, `features (N, D)`, `labels (N,)`."""
 
     logits: NDArray[np.float32]
@@ -50,9 +50,9 @@ class Outputs:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: NDArray[np.integer]) -> Outputs:
+    def take(self, rows: NDArray[np.integer]) -> LabelledOutputs:
         """Those photos."""
-        return Outputs(self.logits[rows], self.features[rows], self.labels[rows])
+        return LabelledOutputs(self.logits[rows], self.features[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Calibration:
     out_of_fold: int  # training photos that helped to fit it
 
 
-def calibrate(train: Outputs, validation: Outputs, seed: int) -> Calibration:
+def calibrate(train: LabelledOutputs, validation: LabelledOutputs, seed: int) -> Calibration:
     """Fit the rule, and decide each validation photo by a rule fitted without it."""
     scale, vectors = summarise(train.features, seed)
     distances = neighbour_distance(unit(validation.features / scale), vectors)
@@ -179,7 +179,7 @@ def _fit(
 def _cross_decide(
     held_out: _Evidence,
     extra: _Evidence | None,
-    validation: Outputs,
+    validation: LabelledOutputs,
     scale: NDArray[np.float32],
     vectors: NDArray[np.float32],
     seed: int,
@@ -193,7 +193,7 @@ def _cross_decide(
     return [decisions[index] for index in range(len(validation))]
 
 
-def _out_of_fold(train: Outputs, seed: int) -> _Evidence:
+def _out_of_fold(train: LabelledOutputs, seed: int) -> _Evidence:
     """Training photos as a head and a reference see them that were fitted without them."""
     logits = np.empty_like(train.logits)
     distances = np.empty(len(train), np.float32)

@@ -47,6 +47,7 @@ class Problems:
     copies: tuple[str, ...] = ()
     leaked: tuple[str, ...] = ()
     unknown_labels: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """One sentence for each kind that occurred."""
@@ -56,6 +57,7 @@ class Problems:
             (len(self.copies), "are exact copies of another photo of the label"),
             (len(self.leaked), "in train/ are near copies of a photo in val/ or test/"),
             (len(self.unknown_labels), "have a label that train/ lacks"),
+            (len(self.ignored), "are in no label's folder"),
         ]
         return [f"{count} photos {why}: left out" for count, why in found if count]
 
@@ -104,7 +106,8 @@ def load(
     Raises DatasetError, saying what was found, where there is nothing to learn from.
     """
     root = Path(root)
-    names, listed = _listed(root)
+    names, listed = _listed(root, MIN_LABELS)
+    ignored = sorted(set(images.walk(root)) - {sample.path for sample in listed})
     samples, unreadable = _decoded(root, listed, store, workers, progress)
     samples, conflicting, copies = without_copies(samples)
     leaked: list[Path] = []
@@ -127,9 +130,11 @@ def load(
         copies=_relative(root, copies),
         leaked=_relative(root, leaked),
         unknown_labels=_relative(root, strays),
+        ignored=_relative(root, ignored),
     )
+    names = [names[index] for index in kept]
     _check_enough(root, names, samples, problems)
-    labels = LabelSet(tuple(names[index] for index in kept))
+    labels = LabelSet(tuple(names))
     return Collection(root, labels, tuple(samples), problems)
 
 
@@ -139,9 +144,12 @@ def load_test(
     store: PixelStore,
     workers: int | None = None,
     progress: Progress = silent,
-) -> list[Sample]:
-    """Readable photos in `root`'s folders that are named as labels, all as "test"."""
-    names, listed = _listed(root)
+) -> tuple[list[Sample], tuple[tuple[str, str], ...]]:
+    """Readable photos in `root`'s folders that are named as labels, all as "test".
+
+    And those that could not be read, each with its reason. Raises DatasetError where none could.
+    """
+    names, listed = _listed(root, 1)
     known = [
         replace(sample, label=labels.names.index(names[sample.label]), split="test")
         for sample in listed
@@ -149,11 +157,14 @@ def load_test(
     ]
     if not known:
         raise DatasetError(f"{root}: no folder in it is named as a label ({_few(labels.names)})")
-    return _decoded(root, known, store, workers, progress)[0]
+    samples, unreadable = _decoded(root, known, store, workers, progress)
+    if not samples:
+        raise DatasetError(f"{root}: none of its {len(known)} photos could be read")
+    return samples, unreadable
 
 
-def _listed(root: Path) -> tuple[list[str], list[Sample]]:
-    """Label names, and every photo by its place."""
+def _listed(root: Path, least: int) -> tuple[list[str], list[Sample]]:
+    """Label names, at least so many, and every photo by its place."""
     if not root.exists():
         raise DatasetError(f"{root}: no such folder; {LAYOUT}")
     if not root.is_dir():
@@ -167,11 +178,11 @@ def _listed(root: Path) -> tuple[list[str], list[Sample]]:
                 by_label.setdefault(folder.name, []).extend(photos)
     names = sorted(by_label)
     found = sum(map(len, by_label.values()))
-    if len(names) < MIN_LABELS:
+    if len(names) < least:
         folders = sum(len(_subfolders(top)) for top, _ in tops)
         raise DatasetError(
-            f"{root}/: found {found} photos in {folders} folders, {len(names)} labels; training"
-            f" needs at least {MIN_LABELS} labels: {LAYOUT}; looked for"
+            f"{root}/: found {found} photos in {folders} folders, {len(names)} labels; needs at"
+            f" least {least} labels: {LAYOUT}; looked for"
             f" {' '.join(sorted(images.EXTENSIONS))}"
         )
     samples = [
@@ -186,7 +197,7 @@ def _split_folders(root: Path) -> list[tuple[Path, str]]:
     """Folders that hold label folders, with their split."""
     folders = _subfolders(root)
     splits = [(f, _SPLIT_NAMES[f.name.lower()]) for f in folders if f.name.lower() in _SPLIT_NAMES]
-    if any(split == "train" for _, split in splits):
+    if any(split == "train" and _subfolders(folder) for folder, split in splits):
         return splits
     if len(folders) == 1 and _subfolders(folders[0]):  # an archive's single outer folder
         return _split_folders(folders[0])

@@ -81,6 +81,8 @@ class DecisionRule:
     def __post_init__(self) -> None:
         if not 0 < self.temperature < np.inf:
             raise OptionError(f"temperature {self.temperature}: give a number above 0")
+        if len(self.thresholds) < (2 if self.kind == "single" else 1):
+            raise OptionError(f"{len(self.thresholds)} thresholds: a {self.kind} rule needs more")
         for threshold in self.thresholds:
             check_threshold(threshold)
 
@@ -91,6 +93,8 @@ class DecisionRule:
 
         `threshold` in [0, 1] replaces every label's own; familiarity still applies.
         """
+        if logits.shape[1] != len(self.thresholds):
+            raise OptionError(f"{logits.shape[1]} logits for {len(self.thresholds)} thresholds")
         if threshold is not None:
             check_threshold(threshold)
         thresholds = (

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import images, metrics
-from tagger.calibration import MAX_REFERENCE_PHOTOS, Outputs, summarise
+from tagger.calibration import MAX_REFERENCE_PHOTOS, LabelledOutputs, summarise
 from tagger.decision import (
     Decision,
     DecisionRule,
@@ -23,8 +23,7 @@ from tagger.decision import (
 from tagger.errors import DatasetError, ImageError
 from tagger.labels import LabelSet
 from tagger.parallel import Progress, ordered_map, silent
-from tagger.runtime import Outputs as RuntimeOutputs
-from tagger.runtime import Runtime
+from tagger.runtime import Outputs, Runtime
 
 MIN_LABELS_LEFT_OUT = 3  # with two labels, leaving one out leaves nothing to know
 WORST_SHOWN = 48
@@ -33,7 +32,7 @@ WORST_SHOWN = 48
 def judge(
     labels: LabelSet,
     paths: Sequence[Path],
-    outputs: Outputs,
+    outputs: LabelledOutputs,
     decisions: Sequence[Decision],
     temperature: float,
 ) -> dict[str, Any]:
@@ -88,7 +87,7 @@ def look(
 ) -> Strangers:
     """Every readable photo under `root`. Raises DatasetError where there is none."""
 
-    def run(path: Path) -> tuple[RuntimeOutputs, str] | None:
+    def run(path: Path) -> tuple[Outputs, str] | None:
         try:
             found = runtime.run(images.prepare(path, runtime.image_size))
         except ImageError:
@@ -107,7 +106,7 @@ def look(
 
 
 def judge_unrelated(
-    rule: DecisionRule, validation: Outputs, strangers: Strangers
+    rule: DecisionRule, validation: LabelledOutputs, strangers: Strangers
 ) -> dict[str, Any]:
     """How well "unknown" tells photos of other things from validation photos."""
     decisions = rule.decide(strangers.logits, strangers.features)
@@ -132,7 +131,7 @@ def judge_unrelated(
 
 
 def judge_left_out(
-    labels: LabelSet, train: Outputs, validation: Outputs, seed: int
+    labels: LabelSet, train: LabelledOutputs, validation: LabelledOutputs, seed: int
 ) -> dict[str, Any] | None:
     """The same with each label in turn as the unknown one; None for fewer than three labels.
 

@@ -37,11 +37,11 @@ class Recipe:
     `patience` is the number of epochs without a better validation loss before it stops.
     """
 
-    epochs: int = 12
+    epochs: int = 8
     batch_size: int = 32
     learning_rate: float = 1e-4
     weight_decay: float = 0.02
-    patience: int = 8
+    patience: int = 5
     seed: int = 42
 
     def __post_init__(self) -> None:

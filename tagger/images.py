@@ -59,6 +59,7 @@ _PLUGINS = (
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 
+_REDUCIBLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -83,7 +84,7 @@ def read(source: Source, shorter_side: int | None = None) -> Pixels:
     """
     if isinstance(source, np.ndarray):
         return _checked_array(source)
-    name = "photo" if isinstance(source, bytes) else os.fspath(source)
+    name = "photo" if isinstance(source, bytes) else _one_line(os.fspath(source))
     data = source if isinstance(source, bytes) else read_bytes(source)
     try:
         with _open(data) as image:
@@ -94,7 +95,7 @@ def read(source: Source, shorter_side: int | None = None) -> Pixels:
     except MemoryError:
         raise ImageError(f"{name}: not enough memory to decode it") from None
     except Exception as error:  # decoders raise every kind on broken files
-        raise ImageError(f"{name}: cannot be decoded ({_one_line(error)})") from error
+        raise ImageError(f"{name}: cannot be decoded ({_reason(error)})") from error
 
 
 def prepare(source: Source, size: int) -> Pixels:
@@ -179,7 +180,7 @@ def _checked_array(array: NDArray[np.generic]) -> Pixels:
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """A file as it is, within the limit of size. Raises ImageError."""
-    name = os.fspath(path)
+    name = _one_line(os.fspath(path))
     try:
         info = os.stat(path)
         if stat.S_ISDIR(info.st_mode):
@@ -192,11 +193,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
                 " are opened"
             )
         with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(info.st_size + 1)
     except FileNotFoundError:
         raise ImageError(f"{name}: no such file") from None
     except (OSError, ValueError) as error:
-        raise ImageError(f"{name}: cannot be opened ({_one_line(error)})") from None
+        raise ImageError(f"{name}: cannot be opened ({_reason(error)})") from None
 
 
 def _open(data: bytes) -> Image.Image:
@@ -205,7 +206,7 @@ def _open(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise ImageError(f"larger than {MAX_BYTES / 2**20:.0f} MB")
     formats = _FORMATS
-    if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
+    if data[4:8] == b"ftyp" and not _is_avif(data):
         formats = ["HEIF"]
         _register_heif()
     try:
@@ -214,6 +215,12 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(f"not a {FORMAT_NAMES} photo, or broken at its start") from None
     except Image.DecompressionBombError:
         raise ImageError(f"over {MAX_JPEG_PIXELS // 10**6} megapixels") from None
+
+
+def _is_avif(data: bytes) -> bool:
+    """Whether the file type box names AVIF as its brand, or as one it is compatible with."""
+    box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+    return any(box[place : place + 4] in (b"avif", b"avis") for place in range(0, len(box), 4))
 
 
 def _register_heif() -> None:
@@ -242,7 +249,8 @@ def _pixels(image: Image.Image, shorter_side: int | None) -> Pixels:
         raise ImageError(f"over {MAX_PIXELS // 10**6} megapixels, too large to show whole")
     image.load()
     orientation = _orientation(image)
-    if shorter_side is not None and image.mode in ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr"):
+    opaque = "transparency" not in image.info  # one colour, or a palette's: gone once mixed
+    if shorter_side is not None and opaque and image.mode in _REDUCIBLE:
         factor = min(image.size) // (2 * shorter_side)
         if factor > 1:  # shrink before converting: it keeps huge photos within memory
             image = image.reduce(factor)
@@ -276,13 +284,21 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit grey by its high byte; 32-bit and float, which have no fixed range, by their own."""
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
-        return Image.fromarray((values >> 8).astype(np.uint8))
+        grey = (values >> 8).astype(np.uint8)
+        grey[values == image.info.get("transparency", -1)] = BACKGROUND[0]
+        return Image.fromarray(grey)
     finite = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
     low, high = float(finite.min()), float(finite.max())
     scaled = (finite - low) * (255 / (high - low)) if high > low else finite * 0
     return Image.fromarray(scaled.astype(np.uint8))
 
 
-def _one_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _one_line(name: str | bytes) -> str:
+    """A file's name with line breaks and control characters spelled out."""
+    text = os.fsdecode(name)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

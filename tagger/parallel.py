@@ -54,15 +54,22 @@ def ordered_map(
     if workers < 1:
         raise OptionError(f"workers {workers}: give 1 or more")
     source = iter(items)
+    begun: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="tagger")
+
+    def begin(count: int) -> None:
+        try:
+            begun.extend(pool.submit(function, item) for item in islice(source, count))
+        except Exception as error:  # noqa: BLE001 - the source's own, raised in its turn
+            failed: Future[R] = Future()
+            failed.set_exception(error)
+            begun.append(failed)
+
     try:
-        begun: deque[Future[R]] = deque(
-            pool.submit(function, item) for item in islice(source, workers * AHEAD)
-        )
+        begin(workers * AHEAD)
         while begun:
             result = begun.popleft().result()
-            for item in islice(source, 1):
-                begun.append(pool.submit(function, item))
+            begin(1)
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

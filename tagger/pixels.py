@@ -24,7 +24,9 @@ class PixelStore:
         self._file: BinaryIO = open(path, "w+b")  # noqa: SIM115 - closed by close()
 
     def append(self, pixels: Pixels) -> int:
-        """Keep one photo; its row number."""
+        """Keep one photo; its row number. Raises ValueError for one of another size."""
+        if pixels.shape != (self.image_size, self.image_size, 3) or pixels.dtype != np.uint8:
+            raise ValueError(f"{pixels.dtype} {pixels.shape} in rows of {self.image_size} pixels")
         with self._lock:
             self._file.seek(self._count * self._row_bytes)
             self._file.write(np.ascontiguousarray(pixels).tobytes())

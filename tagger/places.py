@@ -21,7 +21,7 @@ def find_model(name: str | Path | None = None) -> Path:
     Raises ModelError naming the models there are.
     """
     if name is None:
-        return OWN_MODEL if OWN_MODEL.is_file() else BUNDLED_MODEL
+        return OWN_MODEL if OWN_MODEL.is_file() else find_model(BUNDLED_MODEL)
     path = Path(name)
     if path.suffix == ".h5" or path.parent != Path():
         if path.is_file():
@@ -42,8 +42,9 @@ def shown(path: str | Path) -> str:
     if not path.is_absolute():
         return path.as_posix()
     for folder, name in ((os.environ.get("TAGGER_DATA"), "$TAGGER_DATA"), (ROOT, "")):
-        if folder and path.is_relative_to(Path(folder).resolve()):
-            return (Path(name) / path.relative_to(Path(folder).resolve())).as_posix()
+        if folder and path.resolve().is_relative_to(Path(folder).resolve()):
+            inside = path.resolve().relative_to(Path(folder).resolve())
+            return (Path(name) / inside).as_posix()
     return path.name
 
 

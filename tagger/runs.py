@@ -31,7 +31,7 @@ def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -
         return _unfinished(runs, name, settings)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for attempt in range(100):
-        folder = runs / (f"{stamp}-{name}" if not attempt else f"{stamp}-{name}-{attempt}")
+        folder = runs / (f"{stamp}.{attempt}-{name}" if attempt else f"{stamp}-{name}")
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
@@ -87,8 +87,10 @@ def peak_memory_mb() -> float | None:
 def _unfinished(runs: Path, name: str, settings: Mapping[str, Any]) -> Path:
     begun = [
         folder
-        for folder in sorted(runs.glob(f"*-{name}*"))
-        if (folder / CONFIG).is_file() and not (folder / METRICS).is_file()
+        for folder in sorted(runs.glob("*-*-*"))
+        if folder.name.split("-", 2)[2] == name
+        and (folder / CONFIG).is_file()
+        and not (folder / METRICS).is_file()
     ]
     if not begun:
         raise OptionError(f"nothing to resume: {runs} has no unfinished run for {name}")

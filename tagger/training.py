@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tagger import bundle, cards, convert, dataset, evaluation, networks, runs
-from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, Outputs, calibrate
+from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
 from tagger.dataset import Collection
 from tagger.errors import OptionError, WeightsUnavailableError
 from tagger.fine_tuning import Epoch, Photos, Recipe, State, fine_tune
@@ -222,11 +222,11 @@ class _Teacher:
                 np.array([sample.label for sample in validation]),
             )
 
-    def _outputs(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> Outputs:
+    def _outputs(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> LabelledOutputs:
         pixels = self.store.rows(sample.row for sample in samples)
         found = runtime.run_all(pixels, self.options.workers)
         rows = list(self.progress(found, len(samples), what))
-        return Outputs(
+        return LabelledOutputs(
             np.stack([row.logits for row in rows]),
             np.stack([row.features for row in rows]),
             np.array([sample.label for sample in samples], dtype=np.int64),
@@ -236,8 +236,8 @@ class _Teacher:
         self,
         collection: Collection,
         runtime: Runtime,
-        seen: Outputs,
-        held_out: Outputs,
+        seen: LabelledOutputs,
+        held_out: LabelledOutputs,
         calibration: Calibration,
     ) -> dict[str, Any]:
         labels, rule = collection.labels, calibration.rule
@@ -277,13 +277,16 @@ class _Teacher:
     def _test_samples(self, collection: Collection) -> list[Sample]:
         if not self.options.test:
             return collection.split("test")
-        return dataset.load_test(
+        samples, unreadable = dataset.load_test(
             self.options.test,
             collection.labels,
             self.store,
             self.options.workers,
             self.progress,
         )
+        if unreadable:
+            self.say(f"{len(unreadable)} test photos could not be read: left out")
+        return samples
 
     def _save(self, network: keras.Model, model: bundle.Bundle) -> None:
         output = self.options.output

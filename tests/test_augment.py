@@ -119,3 +119,17 @@ def test_cutout_hides_one_patch_of_one_colour() -> None:
 def test_options_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(changed))):
         Augmentation(**changed)
+
+
+def test_a_flip_is_the_mirror_image():
+    np.testing.assert_array_equal(variant(flip=1.0), photo()[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"flip": 1.5}, {"cutout_side": (0.1, 1.5)}, {"contrast": (1.3, 0.7)}, {"rotation": -5.0}],
+    ids=str,
+)
+def test_more_options_that_make_no_sense_are_refused(changed):
+    with pytest.raises(OptionError):
+        Augmentation(**changed)

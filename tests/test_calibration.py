@@ -14,7 +14,7 @@ from tagger.calibration import (
     TEMPERATURE_RANGE,
     THRESHOLD_RANGE,
     Calibration,
-    Outputs,
+    LabelledOutputs,
     calibrate,
     fit_temperature,
     fit_thresholds,
@@ -34,24 +34,24 @@ def features_of(labels: np.ndarray, seed: int, apart: float = 4.0) -> np.ndarray
     return (centres[labels] + noise).astype(np.float32)
 
 
-def learn(photos: int, seed: int = 0, apart: float = 4.0) -> tuple[Outputs, LinearHead]:
+def learn(photos: int, seed: int = 0, apart: float = 4.0) -> tuple[LabelledOutputs, LinearHead]:
     labels = np.arange(photos) % 3
     features = features_of(labels, seed, apart)
     head = fit_logistic(features, labels, 3, seed)
-    return Outputs(head.logits(features), features, labels), head
+    return LabelledOutputs(head.logits(features), features, labels), head
 
 
-def outputs(head: LinearHead, photos: int, seed: int, apart: float = 4.0) -> Outputs:
+def outputs(head: LinearHead, photos: int, seed: int, apart: float = 4.0) -> LabelledOutputs:
     labels = np.arange(photos) % 3
     features = features_of(labels, seed, apart)
-    return Outputs(head.logits(features), features, labels)
+    return LabelledOutputs(head.logits(features), features, labels)
 
 
 def kept(decisions: list[Decision]) -> float:
     return float(np.mean([decision.reason is None for decision in decisions]))
 
 
-def decide(calibration: Calibration, photos: Outputs) -> list[Decision]:
+def decide(calibration: Calibration, photos: LabelledOutputs) -> list[Decision]:
     return calibration.rule.decide(photos.logits, photos.features)
 
 
@@ -111,7 +111,7 @@ def test_decisions_on_validation_photos_foretell_those_on_new_ones() -> None:
 def test_no_photo_decides_about_itself() -> None:
     """A photo unlike all others is unknown, though a rule fitted with it would keep it."""
     seen, head = learn(480)
-    validation = outputs(head, 120, 1)
+    validation = outputs(head, 90, 1)
     strange = features_of(np.array([3]), 2)
     validation.features[7] = strange[0]
     validation.logits[7] = head.logits(strange)[0]
@@ -129,6 +129,16 @@ def test_few_validation_photos_are_helped_by_training_photos_out_of_fold() -> No
     assert len(alone.rule.reference.validation) == MIN_VALIDATION + 2
     assert len(helped.rule.reference.validation) == MIN_VALIDATION - 10 + 240
     assert len(helped.decisions) == MIN_VALIDATION - 10
+
+
+@pytest.mark.parametrize(
+    "rows", [[0, 1, 2], [0, 3, 6, 9, 12, 15, 18, 1, 4, 2, 5], [0, 3, 6, 9, 1, 2]]
+)
+def test_very_few_validation_photos_of_a_label_are_enough(rows: list[int]) -> None:
+    seen, head = learn(12)
+    found = calibrate(seen, outputs(head, 30, 1).take(np.array(rows)), 0)
+    assert len(found.decisions) == len(rows)
+    assert kept(decide(found, outputs(head, 2000, 2))) > 0.5
 
 
 def test_the_same_seed_gives_the_same_rule() -> None:
@@ -206,9 +216,9 @@ def test_a_fitted_threshold_stays_within_its_range() -> None:
 def test_many_features_are_summed_up_in_few_vectors() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(0, [1.0, 10.0, 0.0], (300, 3)).astype(np.float32)
-    spread, vectors = summarise(features, seed=1, size=20)
-    assert vectors.shape == (20, 3) and spread.shape == (3,)
-    assert (spread > 0).all() and 5 < spread[1] / spread[0] < 12
+    scale, vectors = summarise(features, seed=1, size=20)
+    assert vectors.shape == (20, 3) and scale.shape == (3,)
+    assert (scale > 0).all() and 2 < scale[1] / scale[0] < 4
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)
     np.testing.assert_array_equal(vectors, summarise(features, seed=1, size=20)[1])
 

@@ -314,7 +314,8 @@ def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStor
     put(root / "dog", 3, 4)
     put(root / "cat" / "deep", 5)
     (root / "cat" / "broken.jpg").touch()
-    found = dataset.load_test(root, LabelSet(("cat", "cow", "dog")), store)
+    found, unreadable = dataset.load_test(root, LabelSet(("cat", "cow", "dog")), store)
+    assert [path for path, _ in unreadable] == ["cat/broken.jpg"]
     assert names(root, found) == ["cat/deep/005.png", "dog/003.png", "dog/004.png"]
     assert {(s.path.parts[len(root.parts)], s.label) for s in found} == {("cat", 0), ("dog", 2)}
     assert {s.split for s in found} == {"test"}
@@ -326,3 +327,46 @@ def test_a_test_collection_of_other_things_is_refused(root: Path, store: PixelSt
     put(root / "bee", 2)
     with pytest.raises(DatasetError, match=r"no folder in it is named as a label \(cat, dog\)"):
         dataset.load_test(root, LabelSet(("cat", "dog")), store)
+
+
+def test_a_label_may_be_called_train(root, store):
+    for number, label in enumerate(("bus", "car", "train")):
+        put(root / label, *range(number * 100, number * 100 + 6))
+    assert dataset.load(root, store).labels.names == ("bus", "car", "train")
+
+
+def test_a_test_collection_may_hold_one_label(root, store):
+    put(root / "dog", 1, 2, 3)
+    samples, unreadable = dataset.load_test(root, LabelSet(("cat", "dog")), store)
+    assert [sample.label for sample in samples] == [1, 1, 1] and not unreadable
+
+
+def test_folders_beside_train_are_told_of(root, store):
+    for number, label in enumerate(("cat", "dog")):
+        put(root / "train" / label, *range(number * 100, number * 100 + 6))
+    put(root / "hen", *range(300, 320))
+    found = dataset.load(root, store)
+    assert (
+        len(found.problems.ignored) == 20
+        and "20 photos are in no label's folder: left out" in found.problems.lines()
+    )
+
+
+def test_a_test_collection_without_a_readable_photo_is_refused(root, store):
+    for label in ("cat", "dog"):
+        (root / label).mkdir()
+        (root / label / "broken.jpg").touch()
+    with pytest.raises(DatasetError):
+        dataset.load_test(root, LabelSet(("cat", "dog")), store)
+
+
+def test_bursts_larger_than_the_share_still_split(root, store):
+    for label in range(2):
+        (root / str(label)).mkdir()
+        for scene_number in range(4):
+            for shot in range(10):  # 10 near copies of each of 4 scenes: 40 photos
+                rgb = picture(label * 100 + scene_number).copy()
+                rgb[0, 0] = shot * 20
+                path = root / str(label) / f"{scene_number}-{shot}.png"
+                path.write_bytes(images.encode(rgb))
+    assert dataset.load(root, store).split("val")

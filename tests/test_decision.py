@@ -14,7 +14,7 @@ from tagger.decision import (
     Decision,
     DecisionRule,
     Reference,
-    nearest_distance,
+    neighbour_distance,
     to_probabilities,
     unit,
 )
@@ -44,6 +44,11 @@ def decide(rule: DecisionRule, probabilities: list[float], at: list[float] = NEA
     """The decision for a photo that comes out with these softmax probabilities."""
     logits = np.log(np.array([probabilities], np.float64))
     return rule.decide(logits, np.array([at], np.float32))[0]
+
+
+def away(distance: float) -> list[float]:
+    """Features at that cosine distance from the reference."""
+    return [1 - distance, np.sqrt(1 - (1 - distance) ** 2)]
 
 
 # --- probabilities
@@ -173,14 +178,45 @@ def test_the_ood_score_is_the_share_of_validation_photos_less_strange() -> None:
     np.testing.assert_allclose(scores, [0, 0, 0.5, 1, 1])
 
 
-def test_distance_is_the_cosine_distance_to_the_nearest_vector() -> None:
-    vectors = unit(np.array([[1.0, 0.0], [1.0, 1.0]]))
-    points = unit(np.array([[3.0, 0.0], [0.0, 2.0], [-1.0, 0.0]]))
-    expected = [0, 1 - np.sqrt(0.5), 1 + np.sqrt(0.5)]
-    np.testing.assert_allclose(nearest_distance(points, vectors), expected, atol=1e-6)
+def test_a_doubtful_photo_on_the_edge_is_unfamiliar_and_a_sure_one_is_not() -> None:
+    sure, doubtful = [0.9, 0.05, 0.05], [0.34, 0.33, 0.33]
+    assert decide(rule(), sure, away(0.51)).reason is None
+    assert decide(rule(), doubtful, away(0.51)).reason == "unfamiliar"
+    assert decide(rule(), doubtful, away(0.49)).reason == "uncertain"
+    assert decide(rule(temperature=9.0), sure, away(0.51)).reason == "unfamiliar"
 
 
-def test_features_are_divided_by_their_spread() -> None:
+def test_being_sure_helps_only_so_much() -> None:
+    surest = np.array([[1e6, 0.0, 0.0]])
+    near, far = (rule().decide(surest, np.array([away(d)]))[0] for d in (0.59, 0.61))
+    assert (near.reason, far.reason) == (None, "unfamiliar")
+
+
+def test_a_sure_tag_of_several_makes_familiar_too() -> None:
+    several = rule(kind="multi", thresholds=(0.5, 0.5, 0.5))
+    logits = np.array([[4.0, 4.0, -9.0], [0.1, 0.1, -9.0], [-4.0, -4.0, -9.0]])
+    found = several.decide(logits, np.array([away(0.51)] * 3))
+    assert [decision.reason for decision in found] == [None, "unfamiliar", "unfamiliar"]
+    strangeness = several.strangeness(logits, np.array([away(0.51)] * 3))
+    assert strangeness[0] < strangeness[1] < strangeness[2]
+    assert strangeness[2] == pytest.approx(0.51)
+
+
+def test_without_a_reference_nothing_is_strange() -> None:
+    with pytest.raises(OptionError, match="no reference"):
+        rule(reference=None).strangeness(np.zeros((1, 3)), np.array([NEAR]))
+
+
+def test_distance_is_the_mean_cosine_distance_to_the_nearest_three() -> None:
+    vectors = unit(np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0.0]]))
+    points = unit(np.array([[3, 0, 0], [0, 0, -2.0]]))
+    expected = [1 - (1 + np.sqrt(0.5)) / 3, 1]
+    np.testing.assert_allclose(neighbour_distance(points, vectors), expected, atol=1e-6)
+    two = neighbour_distance(points, vectors[:2])  # fewer than three vectors: all of them
+    np.testing.assert_allclose(two, [1 - (1 + np.sqrt(0.5)) / 2, 1], atol=1e-6)
+
+
+def test_features_are_divided_by_their_scale() -> None:
     stretched = Reference(unit(np.array([[1.0, 1.0]])), np.array([1.0, 100.0]), np.zeros(1), 0.1)
     far, near = stretched.distance(np.array([[1.0, 1.0], [1.0, 100.0]]))
     assert near == pytest.approx(0, abs=1e-6)
@@ -214,7 +250,7 @@ def test_a_threshold_outside_zero_to_one_is_refused(threshold: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("vectors", "spread", "validation"),
+    ("vectors", "scale", "validation"),
     [
         (np.zeros((0, 2)), np.ones(2), np.zeros(3)),
         (np.ones((4, 2)), np.ones(2), np.zeros(0)),
@@ -222,10 +258,15 @@ def test_a_threshold_outside_zero_to_one_is_refused(threshold: float) -> None:
         (np.ones((4, 2)), np.ones(3), np.zeros(3)),
         (np.ones((4, 2)), np.array([1.0, 0.0]), np.zeros(3)),
     ],
-    ids=["no vectors", "no distances", "one vector", "another width", "no spread"],
+    ids=["no vectors", "no photos", "one vector", "another width", "no scale"],
 )
 def test_a_reference_that_makes_no_sense_is_refused(
-    vectors: Any, spread: Any, validation: Any
+    vectors: Any, scale: Any, validation: Any
 ) -> None:
     with pytest.raises(OptionError):
-        Reference(vectors, spread, validation, 0.5)
+        Reference(vectors, scale, validation, 0.5)
+
+
+def test_thresholds_for_other_labels_are_refused():
+    with pytest.raises(OptionError):
+        DecisionRule("single", 1.0, (0.7, 0.7, 0.7)).decide(np.zeros((1, 2)), np.zeros((1, 2)))

@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import draw
 
-from tagger import evaluation
-from tagger.calibration import Outputs
+from tagger import bundle, evaluation, images
+from tagger.calibration import LabelledOutputs
 from tagger.decision import Decision, DecisionRule, Reason, Reference
+from tagger.errors import DatasetError
+from tagger.evaluation import Strangers
 from tagger.labels import LabelSet
+from tagger.places import BUNDLED_MODEL
+from tagger.runtime import Runtime
 
 PETS = LabelSet(("cat", "dog"))
 
@@ -23,10 +28,10 @@ def decision(probabilities: list[float], reason: Reason | None = None) -> Decisi
     return Decision(best, tags, reason, 0.5, np.array(probabilities))
 
 
-def outputs(probabilities: list[list[float]], labels: list[int]) -> Outputs:
+def outputs(probabilities: list[list[float]], labels: list[int]) -> LabelledOutputs:
     """Logits that are these probabilities before any temperature."""
     logits = np.log(np.array(probabilities)).astype(np.float32)
-    return Outputs(logits, np.zeros((len(labels), 2), np.float32), np.array(labels))
+    return LabelledOutputs(logits, np.zeros((len(labels), 2), np.float32), np.array(labels))
 
 
 def judge(
@@ -124,30 +129,49 @@ def test_nothing_known_has_no_accuracy() -> None:
 def test_unrelated_photos_by_kind() -> None:
     reference = Reference(np.array([[1.0, 0.0]]), np.ones(2), np.linspace(0, 0.4, 50), 0.5)
     rule = DecisionRule("single", 1.0, (0.7, 0.7), reference)
-    known = Outputs(np.zeros((9, 2)), np.tile([1.0, 0.1], (9, 1)), np.zeros(9, int))
+    known = LabelledOutputs(np.zeros((9, 2)), np.tile([1.0, 0.1], (9, 1)), np.zeros(9, int))
     sure, unsure = [5.0, 0.0], [0.1, 0.0]
     near, far = [1.0, 0.0], [0.0, 1.0]
     found = evaluation.judge_unrelated(
         rule,
         known,
-        np.array([sure, sure, unsure, sure]),
-        np.array([near, far, near, far]),
-        ["face", "face", "face", "room"],
+        Strangers(
+            np.array([sure, sure, unsure, sure]),
+            np.array([near, far, near, far]),
+            ("face", "face", "face", "room"),
+        ),
     )
-    assert found is not None
     assert (found["photos"], found["accepted"]) == (4, 0.25)
     assert found["by_kind"]["face"] == {"photos": 3, "accepted": pytest.approx(1 / 3)}
     assert found["by_kind"]["room"] == {"photos": 1, "accepted": 0}
     assert (found["auroc"], found["fpr95"]) == (0.5, 0.5)  # two nearer than any, two further
-    rule = DecisionRule("single", 1.0, (0.7, 0.7))
-    assert evaluation.judge_unrelated(rule, known, known.logits, known.features, ["a"] * 9) is None
 
 
-def clusters(label_count: int, photos: int, apart: float, seed: int) -> Outputs:
+def test_photos_of_other_things_are_named_by_their_folder(tmp_path: Path) -> None:
+    for name in ("faces/a/1.png", "faces/2.PNG", "rooms/3.png", "4.png"):
+        (tmp_path / "other" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "other" / name).write_bytes(images.encode(draw("disc", len(name))))
+    (tmp_path / "other" / "rooms" / "broken.png").touch()
+    runtime = Runtime(bundle.load(BUNDLED_MODEL).network)
+    found = evaluation.look(runtime, tmp_path / "other")
+    assert found.kinds == ("other", "faces", "faces", "rooms")
+    pixels = images.prepare(tmp_path / "other" / "4.png", runtime.image_size)
+    np.testing.assert_allclose(found.features[0], runtime.run(pixels).features, atol=1e-5)
+    assert len(found.logits) == 4
+
+
+def test_no_readable_photo_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").touch()
+    runtime = Runtime(bundle.load(BUNDLED_MODEL).network)
+    with pytest.raises(DatasetError, match="no readable photos of unrelated things"):
+        evaluation.look(runtime, tmp_path)
+
+
+def clusters(label_count: int, photos: int, apart: float, seed: int) -> LabelledOutputs:
     labels = np.arange(photos) % label_count
     noise = np.random.default_rng(seed).normal(0, 1, (photos, 12))
     features = (apart * np.eye(label_count, 12)[labels] + noise).astype(np.float32)
-    return Outputs(np.zeros((photos, label_count), np.float32), features, labels)
+    return LabelledOutputs(np.zeros((photos, label_count), np.float32), features, labels)
 
 
 def test_labels_far_apart_are_unknown_when_left_out() -> None:

@@ -257,7 +257,8 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
 
 
 def test_a_path_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    assert "cannot be opened" in refusal(tmp_path / "a\0b.jpg")
+    with pytest.raises(ImageError, match=r"a\\x00b\.jpg: cannot be opened"):
+        images.read(tmp_path / "a\0b.jpg")
     assert "cannot be opened" in refusal(tmp_path / ("a" * 5000))
 
 
@@ -471,3 +472,44 @@ def test_encoded_photos_can_be_read_again() -> None:
     jpeg = images.encode(scene(), "JPEG")
     assert Image.open(io.BytesIO(jpeg)).format == "JPEG"
     assert_is_scene(images.read(jpeg))
+
+
+def test_reading_a_small_file_takes_little_memory(tmp_path):
+    path = tmp_path / "photo.png"
+    path.write_bytes(images.encode(scene()))
+    tracemalloc.start()
+    try:
+        images.read_bytes(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_transparent_rgb_colour_lies_on_white_at_any_size():
+    rgb = np.full((1200, 1200, 3), (200, 10, 10), np.uint8)
+    rgb[::2, ::2] = (0, 255, 0)
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, "PNG", transparency=(0, 255, 0))
+    whole = images.fit(images.read(out.getvalue()), 100).astype(int)
+    assert np.abs(images.prepare(out.getvalue(), 100) - whole).max() < 5
+
+
+def test_transparent_sixteen_bit_grey_lies_on_white():
+    out = io.BytesIO()
+    grey = np.full((8, 8), 40_000, np.uint16)
+    Image.fromarray(grey).save(out, "PNG", transparency=40_000)
+    assert images.read(out.getvalue()).min() == 255
+
+
+def test_an_avif_of_the_generic_brand_is_read():
+    out = io.BytesIO()
+    Image.fromarray(scene()).save(out, "AVIF")
+    data = out.getvalue()
+    assert b"avif" in data[16:32]
+    assert images.read(data[:8] + b"mif1" + data[12:]).shape == (48, 80, 3)
+
+
+def test_a_refusal_is_one_line_whatever_the_name(tmp_path):
+    with pytest.raises(ImageError) as caught:
+        images.read(tmp_path / "a\nb.jpg")
+    assert "\n" not in str(caught.value)

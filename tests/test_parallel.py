@@ -10,8 +10,10 @@ from itertools import count, islice
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
-from tagger.parallel import AHEAD, chunks, ordered_map, silent, worker_count
+from tagger.errors import OptionError
+from tagger.parallel import AHEAD, chunks, one_blas_thread, ordered_map, silent, worker_count
 
 quick = settings(deadline=None, max_examples=30)
 
@@ -78,6 +80,22 @@ def test_by_default_there_is_a_worker_for_each_core() -> None:
     assert 1 <= len(names) <= worker_count()
 
 
+@pytest.mark.parametrize("workers", [0, -3])
+def test_no_workers_is_refused(workers: int) -> None:
+    with pytest.raises(OptionError, match=f"workers {workers}: give 1 or more"):
+        next(ordered_map(str, [1], workers))
+
+
+def test_matrix_products_keep_to_one_thread_for_a_while() -> None:
+    def blas_threads() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = blas_threads()
+    with one_blas_thread():
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
 @quick
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 8))
 def test_chunks_hold_every_item_once(items: list[int], size: int) -> None:
@@ -93,3 +111,15 @@ def test_chunks_of_an_endless_iterable() -> None:
 
 def test_silent_progress_passes_items_on() -> None:
     assert list(silent(iter("abc"), 3, "Reading")) == ["a", "b", "c"]
+
+
+def test_an_error_of_the_source_is_raised_in_its_turn():
+    def source():
+        yield from range(3)
+        raise ValueError("no more")
+
+    found, got = ordered_map(str, source(), workers=2), []
+    with pytest.raises(ValueError, match="no more"):
+        for item in found:
+            got.append(item)
+    assert got == ["0", "1", "2"]

@@ -72,3 +72,12 @@ def test_a_file_left_by_a_killed_run_is_begun_anew(tmp_path: Path) -> None:
     store.append(noise(1))
     np.testing.assert_array_equal(store[0], noise(1))
     store.close()
+
+
+def test_pixels_of_another_size_are_refused(tmp_path):
+    store = PixelStore(tmp_path / "pixels.u8", 6)
+    try:
+        with pytest.raises(ValueError, match="rows of 6"):
+            store.append(np.zeros((5, 5, 3), np.uint8))
+    finally:
+        store.close()

@@ -76,6 +76,18 @@ def test_a_path_is_taken_from_where_one_is(house: Path) -> None:
     assert ask(house, str(house / "model" / "pets.h5")) == str(house / "model" / "pets.h5")
 
 
+def test_a_card_tells_paths_from_the_project_and_nothing_of_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGGER_DATA", str(tmp_path / "data"))
+    assert places.shown(tmp_path / "data" / "pets" / "a.jpg") == "$TAGGER_DATA/pets/a.jpg"
+    assert places.shown(places.ROOT / "dataset" / "cat") == "dataset/cat"
+    assert places.shown(tmp_path / "private" / "me.jpg") == "me.jpg"
+    assert places.shown(Path("somewhere") / "cat") == "somewhere/cat"
+    monkeypatch.delenv("TAGGER_DATA")
+    assert places.shown(tmp_path / "data" / "pets") == "pets"
+
+
 def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.h5", tmp_path):
         with pytest.raises(ModelError, match="no such model file"):

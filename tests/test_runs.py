@@ -18,6 +18,7 @@ from tagger.runs import (
     HISTORY,
     METRICS,
     command,
+    discard_unused,
     open_run,
     peak_memory_mb,
     versions,
@@ -91,6 +92,14 @@ def test_there_may_be_nothing_to_resume(tmp_path: Path) -> None:
         resume(tmp_path)
 
 
+def test_a_run_with_nothing_in_it_can_be_discarded(tmp_path: Path) -> None:
+    empty, begun = begin(tmp_path), begin(tmp_path)
+    (begun / HISTORY).touch()
+    for run in (empty, begun):
+        discard_unused(run)
+    assert list(tmp_path.iterdir()) == [begun]
+
+
 def test_a_history_has_a_line_an_epoch(tmp_path: Path) -> None:
     write_history(tmp_path, [])
     assert not (tmp_path / HISTORY).exists()
@@ -113,3 +122,13 @@ def test_peak_memory_is_that_of_a_python_process() -> None:
     held = bytearray(b"x") * (int(before) * 2**20)
     after = peak_memory_mb()
     assert after is not None and after > len(held) / 2**20
+
+
+def test_resume_leaves_longer_names_alone(tmp_path):
+    mine = begin(tmp_path, "shop", output="shop.h5")
+    begin(tmp_path, "shop-big", output="shop-big.h5").rename(tmp_path / "29990101-000000-shop-big")
+    assert resume(tmp_path, "shop", output="shop.h5") == mine
+
+
+def test_resume_finds_a_name_with_brackets(tmp_path):
+    assert begin(tmp_path, "shop[1]") == resume(tmp_path, "shop[1]")
