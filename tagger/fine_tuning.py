@@ -207,7 +207,7 @@ def _one_epoch(
         state.best_epoch = epoch
     _assign(network.variables, raw)
     state.history.append(row)
-    if epoch - state.best_epoch >= recipe.patience:
+    if epoch - state.best_epoch >= recipe.patience and epoch < recipe.epochs:
         state.stopped = "no better"
     _checkpoint(network, state, folder)
 
