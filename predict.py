@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tagger import answers, terminal
 from tagger.answers import Answer
-from tagger.bundle import write_atomically
 from tagger.errors import ImageError, OptionError, TaggerError
+from tagger.files import write_atomically
 from tagger.images import EXTENSIONS, encode, walk
 from tagger.tagger import Tagger
 

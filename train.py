@@ -35,7 +35,10 @@ def main() -> int:
         except (TaggerError, OSError) as error:
             return terminal.refuse(error)
         except KeyboardInterrupt:
-            print("Interrupted; --resume goes on from the last epoch.", file=sys.stderr)
+            print(
+                "Interrupted. --resume goes on from the last finished epoch, if any.",
+                file=sys.stderr,
+            )
             return terminal.INTERRUPTED
         tell(trained, page)
         return 1 if trained.metrics["problems"]["unreadable"] else 0

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import ImageError
+from tagger.errors import ImageError, OptionError
+from tagger.files import spelled_out
 from tagger.tagger import Prediction, Tagger
 
 Answer = Prediction | ImageError
@@ -36,9 +37,10 @@ def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
     """One line for one photo of many."""
     if isinstance(answer, ImageError):
         return str(answer)
+    name = spelled_out(str(path))
     if answer.label is not None:
-        return f"{path}: {answer.label.upper()} {answer.confidence:.2%}"
-    return f"{path}: {': '.join(as_text(answer, tagger).splitlines())}"
+        return f"{name}: {answer.label.upper()} {answer.confidence:.2%}"
+    return f"{name}: {': '.join(as_text(answer, tagger).splitlines())}"
 
 
 def as_row(path: Path, answer: Answer, tagger: Tagger) -> dict[str, Any]:
@@ -60,8 +62,11 @@ def table(
 ) -> Iterator[Callable[[Path, Answer], None]]:
     """A function that adds a row to a CSV file.
 
-    The file appears at the end, whole; after an interruption it holds the rows so far.
+    The file appears at the end, whole; after Ctrl-C it holds the rows so far; after any other
+    trouble it is what it was.
     """
+    if target.is_dir():
+        raise OptionError(f"{target}: a folder; name a file for the table")
     places = range(min(top or len(tagger.labels), len(tagger.labels)))
     ranked = [f"{what} {place + 1}" for what in ("label", "score") for place in places]
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -80,9 +85,15 @@ def table(
 
         try:
             yield add
-        finally:
+        except KeyboardInterrupt:
             file.close()
             os.replace(temporary, target)
+            raise
+        except BaseException:
+            file.close()
+            temporary.unlink()
+            raise
+    os.replace(temporary, target)
 
 
 def _harmless(cell: object) -> object:

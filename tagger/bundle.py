@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from tagger.decision import DecisionRule, Reference
 from tagger.errors import ModelError, OptionError
+from tagger.files import write_atomically
 from tagger.labels import LabelSet
 
 FORMAT = 1
@@ -31,6 +32,18 @@ MAX_NETWORK_BYTES = 2**30
 MAX_REFERENCE_BYTES = 2**28
 
 Card = dict[str, Any]
+
+# What reading a file raises whose parts are not what they should be.
+_UNREADABLE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RuntimeError,
+    OptionError,
+)
 
 
 @dataclass(frozen=True)
@@ -60,19 +73,19 @@ def save(path: Path, keras_file: Path, bundle: Bundle) -> Card:
     decision rule, labels and digests.
     """
     card = _written_card(bundle, keras_file)
-    text = json.dumps(card, indent=2, ensure_ascii=False)
+    text = json.dumps(card, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
     with h5py.File(keras_file, "r+") as file:
         group = file.create_group(GROUP)
         group.attrs["format"] = FORMAT
-        group.attrs["card_sha256"] = _sha256(text.encode())
-        group.create_dataset("card", data=np.frombuffer(text.encode(), np.uint8))
+        group.attrs["card_sha256"] = _sha256(text)
+        group.create_dataset("card", data=np.frombuffer(text, np.uint8))
         group.create_dataset("network", data=np.frombuffer(bundle.network, np.uint8))
         if bundle.rule.reference:
             group.create_dataset("reference", data=_stored(bundle.rule.reference))
     with open(keras_file, "r+b") as done:
         os.fsync(done.fileno())
     os.replace(keras_file, path)
-    write_atomically(path.with_suffix(".json"), text + "\n")
+    write_atomically(path.with_suffix(".json"), text + b"\n")
     return card
 
 
@@ -89,7 +102,7 @@ def load(path: str | os.PathLike[str]) -> Bundle:
         raise ModelError(f"{path}: no such model file") from None
     except OSError as error:
         raise ModelError(f"{path}: truncated, or not a model file ({error})") from None
-    except (KeyError, TypeError, ValueError, OptionError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise ModelError(f"{path}: not a model file this version can read: {error}") from error
 
 
@@ -122,7 +135,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     Raises ModelError as `load` does.
     """
     digests = load(path).card["digests"]
-    arrays = _keras_arrays(path)
+    try:
+        arrays = _keras_arrays(path)
+    except _UNREADABLE as error:
+        raise ModelError(f"{path}: its Keras arrays cannot be read: {error}") from error
     _check(path, "Keras arrays", _arrays_digest(arrays), digests["keras_arrays"])
     return arrays
 
@@ -133,7 +149,7 @@ def _keras_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
     def add(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset):
-            arrays[name] = np.asarray(item[()])
+            arrays[name] = _contents(item, name, MAX_NETWORK_BYTES)
 
     with h5py.File(path, "r") as file:
         file[KERAS_GROUP].visititems(add)
@@ -146,16 +162,6 @@ def _arrays_digest(arrays: dict[str, NDArray[Any]]) -> str:
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write bytes, or text as UTF-8, so that `path` holds what it held before or all of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _written_card(bundle: Bundle, keras_file: Path) -> Card:
@@ -239,7 +245,10 @@ def _dataset(group: h5py.Group, name: str, limit: int) -> NDArray[Any]:
     """An array that lies in this file itself, no larger than `limit` bytes."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is missing or points outside the file")
-    item = group[name]
+    return _contents(group[name], name, limit)
+
+
+def _contents(item: object, name: str, limit: int) -> NDArray[Any]:
     if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
         raise ValueError(f"{name} is not an array in this file")
     if item.nbytes > limit:

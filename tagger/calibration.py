@@ -37,6 +37,7 @@ MAX_REFERENCE_PHOTOS = 20_000  # that the vectors are drawn from
 DEVIATION_FLOOR = 0.05  # share of the mean: a feature that hardly varies says little
 TEMPERATURE_RANGE = (0.3, 10.0)
 FOLDS = 5
+MAX_SCORES = 1_001  # validation photos' strangeness kept in the file, beyond that as quantiles
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,9 @@ def _fit(
     vectors: NDArray[np.float32],
 ) -> DecisionRule:
     evidence = held_out if extra is None else held_out.joined(extra)
-    temperature = fit_temperature(evidence.logits, evidence.labels)
-    probabilities = to_probabilities(evidence.logits, "single", temperature)
+    # Out-of-fold logits come from other heads, so the temperature is of validation photos alone.
+    temperature = fit_temperature(held_out.logits, held_out.labels)
+    probabilities = to_probabilities(held_out.logits, "single", temperature)
     # With out-of-fold photos, the looser of the two limits: a fine-tuned network has trained on
     # them, so they lie closer to each other than new photos will.
     parts = [held_out] if extra is None else [held_out, extra]
@@ -170,9 +172,11 @@ def _fit(
         for part in parts
     ]
     strangeness = np.sort(evidence.strangeness(temperature))
+    if len(strangeness) > MAX_SCORES:
+        strangeness = np.quantile(strangeness, np.linspace(0, 1, MAX_SCORES))
     reference = Reference(vectors, scale, strangeness, float(max(limits)))
     return DecisionRule(
-        "single", temperature, fit_thresholds(probabilities, evidence.labels), reference
+        "single", temperature, fit_thresholds(probabilities, held_out.labels), reference
     )
 
 

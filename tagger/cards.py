@@ -35,6 +35,7 @@ def write(
             "fingerprint": collection.fingerprint,
         },
         "precision": metrics["conversion"],
+        "started_from": shown(metrics["started_from"]),
         "fine_tuning": metrics["fine_tuning"],
         "scores": {
             "validation": summary(metrics["validation"]),

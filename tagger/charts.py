@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import io
 import math
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tagger.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,9 +47,7 @@ def save(figure: Figure, path: Path) -> Json:
     with warnings.catch_warnings():  # a letter that no font here has is drawn as a box
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
         figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(buffer.getvalue())
-    temporary.replace(path)
+    write_atomically(path, buffer.getvalue())
     width = round(figure.get_figwidth() * CSS_PIXELS_PER_INCH)
     return {"uri": data_uri(buffer.getvalue(), "image/png"), "width": width}
 

@@ -48,6 +48,7 @@ class Problems:
     leaked: tuple[str, ...] = ()
     unknown_labels: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    lost_labels: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """One sentence for each kind that occurred."""
@@ -59,7 +60,9 @@ class Problems:
             (len(self.unknown_labels), "have a label that train/ lacks"),
             (len(self.ignored), "are in no label's folder"),
         ]
-        return [f"{count} photos {why}: left out" for count, why in found if count]
+        lines = [f"{count} photos {why}: left out" for count, why in found if count]
+        lost = [f"no photo of {name} is left to train on: not a label" for name in self.lost_labels]
+        return lines + lost
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def load(
         leaked=_relative(root, leaked),
         unknown_labels=_relative(root, strays),
         ignored=_relative(root, ignored),
+        lost_labels=tuple(name for index, name in enumerate(names) if index not in kept),
     )
     names = [names[index] for index in kept]
     _check_enough(root, names, samples, problems)
@@ -178,6 +182,8 @@ def _listed(root: Path, least: int) -> tuple[list[str], list[Sample]]:
                 by_label.setdefault(folder.name, []).extend(photos)
     names = sorted(by_label)
     found = sum(map(len, by_label.values()))
+    if names:
+        LabelSet(tuple(names))  # a name no model file could hold is refused before any work
     if len(names) < least:
         folders = sum(len(_subfolders(top)) for top, _ in tops)
         raise DatasetError(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import images, metrics
-from tagger.calibration import MAX_REFERENCE_PHOTOS, LabelledOutputs, summarise
+from tagger.calibration import LabelledOutputs, summarise
 from tagger.decision import (
     Decision,
     DecisionRule,
@@ -27,6 +27,7 @@ from tagger.runtime import Outputs, Runtime
 
 MIN_LABELS_LEFT_OUT = 3  # with two labels, leaving one out leaves nothing to know
 WORST_SHOWN = 48
+MAX_LEFT_OUT_PHOTOS = 4_000  # training photos a reference is made of once for each label left out
 
 
 def judge(
@@ -131,7 +132,11 @@ def judge_unrelated(
 
 
 def judge_left_out(
-    labels: LabelSet, train: LabelledOutputs, validation: LabelledOutputs, seed: int
+    labels: LabelSet,
+    train: LabelledOutputs,
+    validation: LabelledOutputs,
+    temperature: float,
+    seed: int,
 ) -> dict[str, Any] | None:
     """The same with each label in turn as the unknown one; None for fewer than three labels.
 
@@ -139,7 +144,7 @@ def judge_left_out(
     """
     if len(labels) < MIN_LABELS_LEFT_OUT:
         return None
-    rows = np.random.default_rng(seed).permutation(len(train))[:MAX_REFERENCE_PHOTOS]
+    rows = np.random.default_rng(seed).permutation(len(train))[:MAX_LEFT_OUT_PHOTOS]
     train = train.take(rows)
     by_kind = {}
     for index, name in enumerate(labels.names):
@@ -149,7 +154,7 @@ def judge_left_out(
         scale, vectors = summarise(train.features[train.labels != index], seed)
         distances = neighbour_distance(unit(validation.features / scale), vectors)
         others = np.delete(validation.logits, index, axis=1)
-        strangeness = guided(distances, others, labels.kind)
+        strangeness = guided(distances, others / temperature, labels.kind)
         known, unknown = strangeness[~left_out], strangeness[left_out]
         by_kind[name] = {
             "photos": int(left_out.sum()),

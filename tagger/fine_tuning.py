@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.augment import Augmentation
-from tagger.bundle import write_atomically
 from tagger.decision import to_probabilities
 from tagger.errors import ModelError, OptionError
+from tagger.files import write_atomically
 from tagger.parallel import Progress, chunks, ordered_map, silent
 from tagger.pixels import PixelStore
 from tagger.splits import Sample
@@ -288,13 +288,10 @@ def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray[Any]])
 
 
 def _save_arrays(path: Path, values: Sequence[NDArray[Any]]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        named: dict[str, Any] = {f"{index:05}": value for index, value in enumerate(values)}
-        np.savez(file, **named)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    named: dict[str, Any] = {f"{index:05}": value for index, value in enumerate(values)}
+    out = io.BytesIO()
+    np.savez(out, **named)
+    write_atomically(path, out.getvalue())
 
 
 def _load_arrays(path: Path) -> list[NDArray[Any]]:

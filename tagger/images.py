@@ -29,6 +29,7 @@ from PIL import (
 )
 
 from tagger.errors import ImageError
+from tagger.files import spelled_out
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
 Source = str | os.PathLike[str] | bytes | Pixels
@@ -84,7 +85,7 @@ def read(source: Source, shorter_side: int | None = None) -> Pixels:
     """
     if isinstance(source, np.ndarray):
         return _checked_array(source)
-    name = "photo" if isinstance(source, bytes) else _one_line(os.fspath(source))
+    name = "photo" if isinstance(source, bytes) else spelled_out(os.fsdecode(source))
     data = source if isinstance(source, bytes) else read_bytes(source)
     try:
         with _open(data) as image:
@@ -180,7 +181,7 @@ def _checked_array(array: NDArray[np.generic]) -> Pixels:
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """A file as it is, within the limit of size. Raises ImageError."""
-    name = _one_line(os.fspath(path))
+    name = spelled_out(os.fsdecode(path))
     try:
         info = os.stat(path)
         if stat.S_ISDIR(info.st_mode):
@@ -296,9 +297,3 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:157] + "..."
-
-
-def _one_line(name: str | bytes) -> str:
-    """A file's name with line breaks and control characters spelled out."""
-    text = os.fsdecode(name)
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

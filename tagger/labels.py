@@ -29,6 +29,11 @@ class LabelSet:
         blank = [name for name in self.names if not isinstance(name, str) or not name.strip()]
         if blank:
             raise OptionError(f"a label's name cannot be blank: {blank[0]!r}")
+        for name in self.names:
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise OptionError(f"a label's name must be valid text: {name!r}") from None
         if len(set(self.names)) != len(self.names):
             twice = sorted({name for name in self.names if self.names.count(name) > 1})
             raise OptionError(f"labels named twice: {', '.join(twice)}")

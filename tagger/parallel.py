@@ -42,6 +42,12 @@ def worker_count() -> int:
     return os.cpu_count() or 1
 
 
+def check_workers(workers: int) -> None:
+    """OptionError unless 1 or more."""
+    if workers < 1:
+        raise OptionError(f"workers {workers}: give 1 or more")
+
+
 def ordered_map(
     function: Callable[[T], R], items: Iterable[T], workers: int | None = None
 ) -> Iterator[R]:
@@ -51,8 +57,7 @@ def ordered_map(
     so an endless or huge iterable is fine.
     """
     workers = worker_count() if workers is None else workers
-    if workers < 1:
-        raise OptionError(f"workers {workers}: give 1 or more")
+    check_workers(workers)
     source = iter(items)
     begun: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="tagger")

@@ -6,17 +6,14 @@ import csv
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 
 from tagger import charts, images
-from tagger.bundle import write_atomically
 from tagger.errors import ImageError, OptionError
+from tagger.files import write_atomically
 from tagger.runs import CONFIG, HISTORY, METRICS
-
-if TYPE_CHECKING:
-    pass
 
 THUMBNAIL_SIDE = 200  # pixels
 MAX_CONFUSED = 10

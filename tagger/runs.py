@@ -14,11 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tagger.bundle import write_atomically
 from tagger.errors import OptionError
+from tagger.files import write_atomically
 from tagger.places import shown
 
 CONFIG, METRICS, HISTORY = "config.json", "metrics.json", "history.csv"
+COLLECTION = "collection.sha256"
+_JUDGING_ONLY = ("about", "test", "unrelated")  # settings that may change on the way
 _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn", "pillow")
 
 
@@ -42,9 +44,21 @@ def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -
     raise OptionError(f"{runs}: could not make a new run folder")
 
 
+def check_collection(run: Path, fingerprint: str) -> None:
+    """Note what the run trains on; OptionError where it was begun on other photos or labels."""
+    note = run / COLLECTION
+    if not note.is_file():
+        write_atomically(note, fingerprint)
+    elif note.read_text(encoding="utf-8") != fingerprint:
+        raise OptionError(
+            f"{run} was begun on other photos or labels than are there now; start anew without"
+            " --resume"
+        )
+
+
 def discard_unused(run: Path) -> None:
     """Remove the folder of a run that ended before there was anything in it to go on from."""
-    if [path.name for path in run.iterdir()] == [CONFIG]:
+    if {path.name for path in run.iterdir()} <= {CONFIG, COLLECTION}:
         shutil.rmtree(run)
 
 
@@ -55,7 +69,10 @@ def versions() -> dict[str, str]:
 
 def command() -> str:
     """How this process was started, as `places.shown` tells its paths."""
-    given = [shown(part) if Path(part).is_absolute() else part for part in sys.argv[1:]]
+    given: list[str] = []
+    for part in sys.argv[1:]:  # "--data=/home/..." tells as much as "--data /home/..."
+        halves = part.split("=", 1) if part.startswith("--") else [part]
+        given += [shown(half) if Path(half).is_absolute() else half for half in halves]
     quoted = [f'"{part}"' if " " in part else part for part in given]
     return " ".join(["python", Path(sys.argv[0]).name, *quoted])
 
@@ -96,7 +113,7 @@ def _unfinished(runs: Path, name: str, settings: Mapping[str, Any]) -> Path:
         raise OptionError(f"nothing to resume: {runs} has no unfinished run for {name}")
     before = json.loads((begun[-1] / CONFIG).read_text(encoding="utf-8"))
     now = json.loads(json.dumps(dict(settings)))
-    changed = [key for key in now if now[key] != before.get(key)]
+    changed = [k for k in now if now[k] != before.get(k) and k not in _JUDGING_ONLY]
     if changed:
         told = ", ".join(f"{key} was {before.get(key)!r}, is {now[key]!r}" for key in changed)
         raise OptionError(f"{begun[-1]} was begun with other settings ({told}); use the same")

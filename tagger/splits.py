@@ -96,9 +96,10 @@ def stratified(samples: list[Sample], share: float, seed: int) -> list[Sample]:
             moved.update(members[int(key)])
             for label, count in needs.items():
                 room[label] -= count
-    for label in wanted:  # a label whose groups are all larger than its share gives its smallest
+    served = {samples[index].label for index in moved}
+    for label in set(wanted) - served:  # its groups are all larger than its share: the smallest
         groups_of = [rows for rows in members.values() if samples[rows[0]].label == label]
-        if len(groups_of) > 1 and not any(samples[index].label == label for index in moved):
+        if len(groups_of) > 1:
             smallest: list[int] = min(groups_of, key=len)
             moved.update(smallest)
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle, images
-from tagger.decision import Decision, Floats, Reason
-from tagger.errors import ImageError, OptionError
+from tagger.decision import Decision, Floats, Reason, check_threshold
+from tagger.errors import ImageError, ModelError, OptionError
 from tagger.images import Pixels, Source
 from tagger.labels import LabelSet
-from tagger.parallel import chunks, one_blas_thread, ordered_map
+from tagger.parallel import check_workers, chunks, one_blas_thread, ordered_map
 from tagger.places import find_model
 from tagger.runtime import Outputs, Runtime
 
@@ -100,7 +101,7 @@ class Tagger:
         `top` is the number of `scores` (None: all); `threshold` in [0, 1] replaces the fitted
         ones. Raises ImageError for a photo that cannot be read.
         """
-        _check_top(top)
+        _check(top, threshold)
         return self._predictions([self._run(photo)], top, threshold)[0]
 
     def tag_many(
@@ -115,7 +116,9 @@ class Tagger:
 
         Photos are taken from the iterable as they are needed; memory holds a few at a time.
         """
-        _check_top(top)
+        _check(top, threshold)
+        if workers is not None:
+            check_workers(workers)
 
         def work(chunk: list[Source]) -> list[Prediction | ImageError]:
             outputs = [self._run_or_error(photo) for photo in chunk]
@@ -123,8 +126,8 @@ class Tagger:
             predictions = iter(self._predictions(read, top, threshold))
             return [next(predictions) if isinstance(o, Outputs) else o for o in outputs]
 
-        for answers in ordered_map(work, chunks(photos, CHUNK), workers):
-            yield from answers
+        answers = ordered_map(work, chunks(photos, CHUNK), workers)
+        return (answer for chunk in answers for answer in chunk)
 
     def heatmap(self, photo: Source, label: str | None = None) -> Pixels:
         """The photo with the class activation map of a label (by default the likeliest).
@@ -132,8 +135,8 @@ class Tagger:
         RGB `uint8 (H, W, 3)`. Raises OptionError for a label the model does not have, ImageError
         for a photo that cannot be read.
         """
+        pixels = images.prepare(photo, self._runtime.image_size)
         rgb = images.read(photo, shorter_side=HEATMAP_SIDE)
-        pixels = images.fit(rgb, self._runtime.image_size)
         return images.overlay(rgb, self.activation_map(pixels, label))
 
     def activation_map(self, pixels: Pixels, label: str | None = None) -> NDArray[np.float32]:
@@ -144,11 +147,17 @@ class Tagger:
         arXiv:1512.04150).
         """
         outputs = self._runtime.run(pixels, feature_map=True)
+        feature_map = np.asarray(outputs.feature_map)  # (h, w, D)
         index = int(outputs.logits.argmax()) if label is None else self._index(label)
-        weights = bundle.read_arrays(self._model.path)[HEAD_WEIGHTS][:, index]  # (D,)
-        evidence = np.maximum(outputs.feature_map @ weights, 0)  # (h, w)
-        scaled: NDArray[np.float32] = evidence / np.float32(max(float(evidence.max()), 1e-12))
-        return scaled
+        evidence = np.maximum(feature_map @ self._head[:, index], 0)  # (h, w)
+        return np.asarray(evidence / max(float(evidence.max()), 1e-12), np.float32)
+
+    @cached_property
+    def _head(self) -> NDArray[np.float32]:
+        """The head's weights (D, C), from the file this model was loaded from."""
+        if bundle.load(self._model.path).card["digests"] != self.card["digests"]:
+            raise ModelError(f"{self._model.path}: another model is there now; load it again")
+        return np.asarray(bundle.read_arrays(self._model.path)[HEAD_WEIGHTS], np.float32)
 
     def _index(self, label: str) -> int:
         if label not in self.labels.names:
@@ -194,6 +203,8 @@ class Tagger:
         return tuple(Score(self.labels.names[i], float(probabilities[i])) for i in indices)
 
 
-def _check_top(top: int | None) -> None:
+def _check(top: int | None, threshold: float | None) -> None:
+    if threshold is not None:
+        check_threshold(threshold)
     if top is not None and top < 1:
         raise OptionError(f"top {top}: give 1 or more, or None for every label")

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-T = TypeVar("T")
+from tagger.files import spelled_out
 
-_JOINERS = "\ufe0f\u200d"  # parts of an emoji, though not printable on their own
+T = TypeVar("T")
 
 NOTHING_STARTED = 2  # exit status
 INTERRUPTED = 130
@@ -80,6 +80,5 @@ def write(text: str) -> None:
 
 def printable(text: str) -> str:
     """Text without control characters, and without what standard output cannot encode."""
-    shown = "".join(c if c.isprintable() or c in _JOINERS else repr(c)[1:-1] for c in text)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return shown.encode(encoding, "backslashreplace").decode(encoding)
+    return spelled_out(text).encode(encoding, "backslashreplace").decode(encoding)

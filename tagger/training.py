@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger import bundle, cards, convert, dataset, evaluation, networks, runs
+from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
 from tagger.dataset import Collection
-from tagger.errors import OptionError, WeightsUnavailableError
+from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
+from tagger.files import write_atomically
 from tagger.fine_tuning import Epoch, Photos, Recipe, State, fine_tune
-from tagger.heads import choose_logistic
+from tagger.heads import MAX_HEAD_PHOTOS, choose_logistic
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
 from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL, RUNS, find_model
@@ -110,6 +111,8 @@ class _Teacher:
     progress: Progress
     say: Callable[[str], None]
     seconds: dict[str, float] = field(default_factory=dict)
+    test: list[Sample] = field(default_factory=list)
+    started_from: str = ""
 
     def teach(self) -> Trained:
         collection = self._read()
@@ -120,10 +123,11 @@ class _Teacher:
         with self._timed("calibrating"):
             known = _sample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
             seen = self._outputs(runtime, known, "Learning what is familiar")
-            held_out = self._outputs(runtime, collection.split("val"), "Validating")
+            held_out = self._outputs(runtime, self._held_out(collection), "Validating")
             calibration = calibrate(seen, held_out, self._seed)
         found = self._judge(collection, runtime, seen, held_out, calibration)
         found |= {"conversion": conversion.summary(), "fine_tuning": state.summary()}
+        found |= {"started_from": self.started_from}
         card = cards.write(
             self.options.output.stem, self.options.settings(), collection, found, calibration
         )
@@ -139,7 +143,15 @@ class _Teacher:
     def _seed(self) -> int:
         return self.options.recipe.seed
 
+    def _held_out(self, collection: Collection) -> list[Sample]:
+        """The validation photos, or as many of them as memory should hold features of."""
+        return _sample(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
+
     def _read(self) -> Collection:
+        """Every photo, and whatever could otherwise go wrong after hours of training."""
+        self.options.output.parent.mkdir(parents=True, exist_ok=True)
+        if self.options.unrelated and not next(images.walk(self.options.unrelated), None):
+            raise DatasetError(f"{self.options.unrelated}: no photos in it")
         with self._timed("reading photos"):
             collection = dataset.load(
                 self.options.data, self.store, self._seed, self.options.workers, self.progress
@@ -150,6 +162,8 @@ class _Teacher:
             self.say(f"{split}: {sum(counts.values()):,} photos ({told}{more})")
         for line in collection.problems.lines():
             self.say(line)
+        runs.check_collection(self.run, collection.fingerprint)
+        self.test = self._test_samples(collection)
         return collection
 
     def _new_network(self, collection: Collection) -> keras.Model:
@@ -161,6 +175,7 @@ class _Teacher:
             len(collection.labels),
             train_normalisation=options.weights == NO_WEIGHTS,
         )
+        self.started_from = options.weights
         if options.weights == IMAGENET:
             try:
                 networks.load_imagenet(network, options.backbone)
@@ -169,6 +184,7 @@ class _Teacher:
                     raise
                 self.say(f"{error}. Starting from {BUNDLED_MODEL.name} instead.")
                 networks.load_backbone(network, options.backbone, BUNDLED_MODEL)
+                self.started_from = BUNDLED_MODEL.stem
         elif options.weights != NO_WEIGHTS:
             networks.load_backbone(network, options.backbone, find_model(options.weights))
         return network
@@ -199,8 +215,9 @@ class _Teacher:
     def _fit_head(self, network: keras.Model, collection: Collection) -> None:
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
-            train = self._outputs(runtime, collection.split("train"), "Computing features")
-            held_out = self._outputs(runtime, collection.split("val"), "Validation features")
+            sample = _sample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
+            train = self._outputs(runtime, sample, "Computing features")
+            held_out = self._outputs(runtime, self._held_out(collection), "Validation features")
         with self._timed("head"):
             head = choose_logistic(
                 (train.features, train.labels),
@@ -225,12 +242,11 @@ class _Teacher:
     def _outputs(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> LabelledOutputs:
         pixels = self.store.rows(sample.row for sample in samples)
         found = runtime.run_all(pixels, self.options.workers)
-        rows = list(self.progress(found, len(samples), what))
-        return LabelledOutputs(
-            np.stack([row.logits for row in rows]),
-            np.stack([row.features for row in rows]),
-            np.array([sample.label for sample in samples], dtype=np.int64),
-        )
+        logits = np.empty((len(samples), runtime.label_count), np.float32)
+        features = np.empty((len(samples), runtime.feature_count), np.float32)
+        for row, output in enumerate(self.progress(found, len(samples), what)):
+            logits[row], features[row] = output.logits, output.features
+        return LabelledOutputs(logits, features, np.array([sample.label for sample in samples]))
 
     def _judge(
         self,
@@ -244,17 +260,16 @@ class _Teacher:
         with self._timed("judging"):
             validation = evaluation.judge(
                 labels,
-                [sample.path for sample in collection.split("val")],
+                [sample.path for sample in self._held_out(collection)],
                 held_out,
                 calibration.decisions,
                 rule.temperature,
             )
-            test = self._test_samples(collection)
             judged = None
-            if test:
-                outputs = self._outputs(runtime, test, "Testing")
+            if self.test:
+                outputs = self._outputs(runtime, self.test, "Testing")
                 decided = rule.decide(outputs.logits, outputs.features)
-                paths = [sample.path for sample in test]
+                paths = [sample.path for sample in self.test]
                 judged = evaluation.judge(labels, paths, outputs, decided, rule.temperature)
             unknown: dict[str, Any] | None
             if self.options.unrelated:
@@ -263,7 +278,9 @@ class _Teacher:
                 )
                 unknown = evaluation.judge_unrelated(rule, held_out, strangers)
             else:
-                unknown = evaluation.judge_left_out(labels, seen, held_out, self._seed)
+                unknown = evaluation.judge_left_out(
+                    labels, seen, held_out, rule.temperature, self._seed
+                )
         return {
             "model": self.options.output.stem,
             "labels": list(labels.names),
@@ -286,11 +303,16 @@ class _Teacher:
         )
         if unreadable:
             self.say(f"{len(unreadable)} test photos could not be read: left out")
-        return samples
+        trained_on = {sample.digest for sample in collection.samples}
+        fresh = [sample for sample in samples if sample.digest not in trained_on]
+        if len(fresh) < len(samples):
+            self.say(f"{len(samples) - len(fresh)} test photos are in the collection: left out")
+        if not fresh:
+            raise DatasetError(f"{self.options.test}: every photo in it is in the collection too")
+        return fresh
 
     def _save(self, network: keras.Model, model: bundle.Bundle) -> None:
         output = self.options.output
-        output.parent.mkdir(parents=True, exist_ok=True)
         temporary = output.with_name(f".{output.stem}.unfinished.h5")
         with self._timed("saving"):
             networks.save_h5(network, temporary)
@@ -299,7 +321,7 @@ class _Teacher:
     def _finish(self, found: dict[str, Any], state: State) -> None:
         """Numbers last: a run that has them is done, so its checkpoints can go."""
         runs.write_history(self.run, [asdict(row) for row in state.history])
-        bundle.write_atomically(self.run / runs.METRICS, json.dumps(found, indent=2) + "\n")
+        write_atomically(self.run / runs.METRICS, json.dumps(found, indent=2) + "\n")
         for checkpoint in [*self.run.glob("*.npz"), self.run / "state.json"]:
             checkpoint.unlink(missing_ok=True)
 

@@ -113,11 +113,3 @@ def test_labels_that_do_not_fit_the_network_are_refused(trained: Trained) -> Non
         bundle.check_outputs(model, 7, 1280)
     with pytest.raises(ModelError, match="1280 features for a network with 9"):
         bundle.check_outputs(model, 3, 9)
-
-
-def test_an_atomic_write_replaces_whole_files(tmp_path: Path) -> None:
-    target = tmp_path / "note.txt"
-    bundle.write_atomically(target, "first")
-    bundle.write_atomically(target, "é")
-    assert target.read_text(encoding="utf-8") == "é"
-    assert list(tmp_path.iterdir()) == [target]

@@ -268,7 +268,7 @@ def test_nothing_readable_at_all(root: Path, store: PixelStore) -> None:
         (root / label).mkdir()
         (root / label / "broken.jpg").touch()
     message = refused(root, store)
-    assert "0 labels with readable photos (2 photos could not be read: left out)" in message
+    assert "0 labels with readable photos (2 photos could not be read: left out;" in message
 
 
 def test_a_label_with_nothing_to_check_with(root: Path, store: PixelStore) -> None:

@@ -101,6 +101,33 @@ def test_killed_and_resumed_ends_as_if_never_killed(shapes: Path, tmp_path: Path
     assert one["digests"] == other["digests"] and one["decision"] == other["decision"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_resuming_on_other_photos_is_refused(tmp_path: Path) -> None:
+    data = draw_collection(tmp_path / "data", 12)
+    process = begin(options(data, tmp_path, "--fine-tune", 40, "--patience", 40))
+    wait_for_epoch(tmp_path / "runs", 1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    (data / "disc" / "000.jpg").unlink()
+    again = options(data, tmp_path, "--fine-tune", 40, "--patience", 40, "--resume")
+    done = run_program("train.py", *again)
+    assert done.returncode == 2 and "begun on other photos" in done.stderr
+
+
+def test_what_would_fail_at_the_end_fails_at_the_start(shapes: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    other = draw_collection(tmp_path / "other", 2, shapes=("disc",))
+    (other / "disc").rename(other / "fish")
+    for more, told in (
+        (["--unrelated", tmp_path / "empty"], "no photos in it"),
+        (["--test", other], "no folder in it is named as a label"),
+        (["--test", shapes], "every photo in it is in the collection too"),
+    ):
+        done = run_program("train.py", *options(shapes, tmp_path, *more))
+        assert done.returncode == 2 and told in done.stderr
+        assert not list((tmp_path / "runs").iterdir())
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_ctrl_c_keeps_what_there_is(shapes: Path, tmp_path: Path) -> None:
     process = begin(options(shapes, tmp_path, "--fine-tune", 50, "--patience", 50))

@@ -1,0 +1,29 @@
+"""Files that are there whole or not at all, and names that are safe to show."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write bytes, or text as UTF-8, so that `path` holds what it held before or all of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        if isinstance(content, str):
+            content = content.encode("utf-8", "backslashreplace")
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def spelled_out(text: str) -> str:
+    """Text with line breaks and control characters spelled out, as `\\n` and `\\x1b`.
+
+    A file's name could otherwise forge a line, or steer a terminal.
+    """
+    return "".join(c if c.isprintable() or c in _JOINERS else repr(c)[1:-1] for c in text)
+
+
+_JOINERS = "\ufe0f\u200d"  # parts of an emoji, though not printable on their own

@@ -1,0 +1,22 @@
+"""Files that are there whole or not at all, and names that are safe to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tagger.files import spelled_out, write_atomically
+
+
+def test_an_atomic_write_replaces_whole_files(tmp_path: Path) -> None:
+    target = tmp_path / "note.txt"
+    write_atomically(target, "first")
+    write_atomically(target, "é\udcff")
+    assert target.read_text(encoding="utf-8") == "é\\udcff"
+    write_atomically(target, b"\x00\x01")
+    assert target.read_bytes() == b"\x00\x01"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_name_cannot_forge_a_line_or_steer_a_terminal() -> None:
+    assert spelled_out("a\nb\x1b[31m") == "a\\nb\\x1b[31m"
+    assert spelled_out("⚠️ größe.jpg") == "⚠️ größe.jpg"
