@@ -20,6 +20,7 @@ from measuring import (
     TRAIN,
     Row,
     Run,
+    at_most,
     data_folder,
     medians,
     parser,
@@ -30,6 +31,8 @@ from measuring import (
 )
 
 TESTS = {"pets/val": "error on pets/val, %", "pets_other_source": "error on another collection, %"}
+
+BARS = {"seconds": 2.0, **dict.fromkeys(TESTS.values(), 0.5)}  # ours over the baseline's, at most
 
 ErrorOf = Callable[[Path, Path], float]  # of a model on labelled photos, in %
 
@@ -119,7 +122,9 @@ def rows(ours: Taught, baseline: Taught, default: Taught | None) -> list[Row]:
     found: list[Row] = []
     names = ["seconds", "peak memory, MB", *TESTS.values()]
     for what, a, b in zip(names, ours.numbers(), baseline.numbers(), strict=True):
-        found.append({"what": what, "ours": a, "baseline": b, "ratio": ratio(a, b)})
+        share = ratio(a, b)
+        bar = at_most(share, BARS[what]) if what in BARS and share is not None else ""
+        found.append({"what": what, "ours": a, "baseline": b, "ratio": share, "bar": bar})
     if default:
         for row, number in zip(found, default.numbers(), strict=True):
             row["ours, default"] = number

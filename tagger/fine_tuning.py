@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tagger.augment import Augmentation
 from tagger.decision import to_probabilities
+from tagger.epochs import Epoch
 from tagger.errors import ModelError, OptionError
 from tagger.files import write_atomically
 from tagger.parallel import Progress, chunks, ordered_map, silent
@@ -51,18 +52,6 @@ class Recipe:
             raise OptionError(f"seed {self.seed}: give 0 or more")
         if not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1:
             raise OptionError("the learning rate must lie in (0, 1), the weight decay in [0, 1)")
-
-
-@dataclass
-class Epoch:
-    """One row of the history; epoch 0 is the network as it came, where `loss` is None."""
-
-    epoch: int
-    loss: float | None = None
-    val_loss: float = 0.0
-    val_accuracy: float = 0.0
-    learning_rate: float = 0.0
-    seconds: float = 0.0
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,9 @@ def _pictures(run: Path, metrics: Json, judged: Json) -> dict[str, Json]:
     if history:
         figures["curves"] = charts.draw_curves(history)
     return {name: charts.save(figure, run / f"{name}.png") for name, figure in figures.items()}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tagger.report RUN_FOLDER (writes its report.html again)")
+    print(write(Path(sys.argv[1])))

@@ -15,6 +15,7 @@ import numpy as np
 from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
 from tagger.dataset import Collection
+from tagger.epochs import epoch_line, epoch_log
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
 from tagger.files import write_atomically
 from tagger.fine_tuning import Epoch, Photos, Recipe, State, fine_tune
@@ -197,11 +198,11 @@ class _Teacher:
         photos = Photos(
             self.store, collection.split("train"), collection.split("val"), len(collection.labels)
         )
-        with self._timed("fine-tuning"), _tensorboard(self.run, self.options) as log:
+        with self._timed("fine-tuning"), epoch_log(self.run, self.options.tensorboard) as log:
 
             def on_epoch(row: Epoch) -> None:
                 log(row)
-                self.say(_epoch_line(row))
+                self.say(epoch_line(row))
 
             state = fine_tune(
                 network, photos, self.options.recipe, self.run, self.progress, on_epoch
@@ -338,35 +339,3 @@ def _sample(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
         return list(samples)
     rows = np.random.default_rng(seed).choice(len(samples), most, replace=False)
     return [samples[row] for row in sorted(rows.tolist())]
-
-
-def _epoch_line(row: Epoch) -> str:
-    if row.loss is None:
-        return f"Head alone: validation accuracy {row.val_accuracy:.2%}, loss {row.val_loss:.4f}"
-    return (
-        f"Epoch {row.epoch}: loss {row.loss:.4f}, validation accuracy {row.val_accuracy:.2%},"
-        f" loss {row.val_loss:.4f} ({row.seconds:.0f} s)"
-    )
-
-
-@contextmanager
-def _tensorboard(run: Path, options: Options) -> Iterator[Callable[[Epoch], None]]:
-    """A logger of epochs for TensorBoard, where asked for."""
-    if not options.tensorboard:
-        yield lambda row: None
-        return
-    import tensorflow as tf
-
-    writer = tf.summary.create_file_writer(str(run / "tensorboard"))
-
-    def log(row: Epoch) -> None:
-        with writer.as_default(step=row.epoch):
-            for name, value in asdict(row).items():
-                if name != "epoch" and value is not None:
-                    tf.summary.scalar(name, value)
-        writer.flush()
-
-    try:
-        yield log
-    finally:
-        writer.close()

@@ -1,0 +1,53 @@
+"""An epoch's numbers, and where they are shown while they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass
+class Epoch:
+    """One row of the history; epoch 0 is the network as it came, where `loss` is None."""
+
+    epoch: int
+    loss: float | None = None
+    val_loss: float = 0.0
+    val_accuracy: float = 0.0
+    learning_rate: float = 0.0
+    seconds: float = 0.0
+
+
+def epoch_line(row: Epoch) -> str:
+    """What a person watching reads after each epoch."""
+    if row.loss is None:
+        return f"Head alone: validation accuracy {row.val_accuracy:.2%}, loss {row.val_loss:.4f}"
+    return (
+        f"Epoch {row.epoch}: loss {row.loss:.4f}, validation accuracy {row.val_accuracy:.2%},"
+        f" loss {row.val_loss:.4f} ({row.seconds:.0f} s)"
+    )
+
+
+@contextmanager
+def epoch_log(run: Path, tensorboard: bool) -> Iterator[Callable[[Epoch], None]]:
+    """A logger of epochs for TensorBoard, where asked for."""
+    if not tensorboard:
+        yield lambda row: None
+        return
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(run / "tensorboard"))
+
+    def log(row: Epoch) -> None:
+        with writer.as_default(step=row.epoch):
+            for name, value in asdict(row).items():
+                if name != "epoch" and value is not None:
+                    tf.summary.scalar(name, value)
+        writer.flush()
+
+    try:
+        yield log
+    finally:
+        writer.close()
