@@ -15,10 +15,10 @@ import numpy as np
 from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
 from tagger.dataset import Collection
-from tagger.epochs import epoch_line, epoch_log
+from tagger.epochs import Epoch, epoch_line, epoch_log
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
 from tagger.files import write_atomically
-from tagger.fine_tuning import Epoch, Photos, Recipe, State, fine_tune
+from tagger.fine_tuning import Photos, Recipe, State, fine_tune
 from tagger.heads import MAX_HEAD_PHOTOS, choose_logistic
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
