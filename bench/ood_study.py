@@ -22,7 +22,14 @@ from numpy.typing import NDArray
 from ood_methods import METHODS, Fit
 
 from tagger import bundle, calibration, images, metrics
-from tagger.decision import DecisionRule, guided, neighbour_distance, unit
+from tagger.decision import (
+    DEFAULT_THRESHOLD,
+    DecisionRule,
+    guided,
+    neighbour_distance,
+    to_probabilities,
+    unit,
+)
 from tagger.parallel import ordered_map
 from tagger.places import find_model
 from tagger.runtime import Runtime
@@ -71,7 +78,8 @@ def study(model: str, data: Path) -> list[dict[str, Any]]:
         scores = {key: method.score(s.features, s.logits) for key, s in seen.items()}
         rows.append({"method": name, "paper": method.paper, **compare(scores)})
     rows += reference_rows(fit, loaded.rule, seen)
-    return [*rows, shipped_row(loaded.rule, seen)]
+    usual = {key: s.logits for key, s in seen.items()}
+    return [*rows, usual_row(usual), shipped_row(loaded.rule, seen)]
 
 
 def look(runtime: Runtime, photos: list[Path]) -> Seen:
@@ -124,6 +132,21 @@ def reference_rows(fit: Fit, rule: DecisionRule, seen: dict[str, Seen]) -> list[
         }
         rows.append({"method": f"shipped score, {size} k-means", "paper": "", **compare(scores)})
     return rows
+
+
+def usual_row(logits: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    """The field's usual rule on the same network: a softmax of 0.70 or more."""
+    accepted = {
+        key: float((to_probabilities(values, "single").max(axis=1) >= DEFAULT_THRESHOLD).mean())
+        for key, values in logits.items()
+    }
+    return {
+        "method": "usual rule: softmax >= 0.70",
+        "paper": "",
+        "unrelated_accepted": accepted["unrelated"],
+        "other_source_kept": accepted["pets_other_source"],
+        "val_kept": accepted["pets/val"],
+    }
 
 
 def shipped_row(rule: DecisionRule, seen: dict[str, Seen]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tagger import images, training
+from tagger import bundle, images, training
 from tagger.fine_tuning import Recipe
 from tagger.places import ROOT
 from tagger.training import Options, Trained
@@ -80,6 +80,15 @@ def small_options(data: Path, folder: Path, **changed: object) -> Options:
 def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A small model of the drawn shapes, and its run."""
     return training.teach(small_options(shapes, tmp_path_factory.mktemp("trained")))
+
+
+def outcome(model: Path) -> tuple[str, str, object]:
+    """What two equal trainings must agree on: arrays, reference, and the fitted rule.
+
+    The bytes of the LiteRT network also hold names that Keras numbers anew in each process.
+    """
+    card = bundle.load(model).card
+    return card["digests"]["keras_arrays"], card["digests"]["reference"], card["decision"]
 
 
 def run_program(
