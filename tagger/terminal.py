@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import sys
 import warnings
@@ -33,11 +34,15 @@ def quiet_libraries() -> Iterator[None]:
     before = sys.stderr
     sys.stderr = open(ours, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     faulthandler.enable(sys.stderr)
+    pillow = logging.getLogger("PIL")
+    level = pillow.level
+    pillow.setLevel(logging.CRITICAL)  # what it logs of a broken file, the error says too
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        pillow.setLevel(level)
         faulthandler.disable()
         sys.stderr.flush()
         sys.stderr = before

@@ -177,7 +177,7 @@ def clusters(label_count: int, photos: int, apart: float, seed: int) -> Labelled
 def test_labels_far_apart_are_unknown_when_left_out() -> None:
     labels = LabelSet(("ape", "bee", "cat"))
     train, validation = clusters(3, 150, 40, seed=0), clusters(3, 90, 40, seed=1)
-    found = evaluation.judge_left_out(labels, train, validation, seed=0)
+    found = evaluation.judge_left_out(labels, train, validation, temperature=1.0, seed=0)
     assert found is not None
     assert found["auroc"] > 0.99 and found["fpr95"] < 0.05
     assert set(found["by_kind"]) == set(labels.names)
@@ -188,11 +188,11 @@ def test_labels_far_apart_are_unknown_when_left_out() -> None:
 def test_labels_that_are_alike_stay_familiar_when_left_out() -> None:
     labels = LabelSet(("ape", "bee", "cat"))
     train, validation = clusters(3, 150, 0, seed=0), clusters(3, 300, 0, seed=1)
-    found = evaluation.judge_left_out(labels, train, validation, seed=0)
+    found = evaluation.judge_left_out(labels, train, validation, temperature=1.0, seed=0)
     assert found is not None
     assert found["auroc"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_with_two_labels_none_can_be_left_out() -> None:
     train, validation = clusters(2, 40, 20, seed=0), clusters(2, 20, 20, seed=1)
-    assert evaluation.judge_left_out(PETS, train, validation, seed=0) is None
+    assert evaluation.judge_left_out(PETS, train, validation, temperature=1.0, seed=0) is None
