@@ -41,7 +41,7 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="photos, or folders of photos")
     add("--model", metavar="NAME|FILE.h5", help="default: your own model, else the bundled one")
-    add("--top", type=int, default=5, metavar="K", help="scores to list; 0: every label's")
+    add("--top", type=int, default=5, metavar="K", help="scores in JSON and CSV; 0: all")
     add("--threshold", type=float, metavar="P", help="probability, 0 to 1, that a label needs")
     add("--workers", type=int, metavar="N", help="threads; default: one a core")
     add("--heatmap", type=Path, metavar="FILE.png", help="write one photo with what counted")
@@ -56,6 +56,8 @@ def tag(options: argparse.Namespace) -> int:
     single = len(photos) == 1 and not os.path.isdir(options.paths[0])
     if options.heatmap and not single:
         raise OptionError(f"--heatmap takes one photo; got {len(photos)}")
+    for target in (options.csv, options.heatmap):
+        check_output(target, photos)
     if options.top < 0:
         raise OptionError(f"--top {options.top}: give 0 (every label) or more")
     tagger = Tagger.load(options.model)
@@ -82,6 +84,16 @@ def find_photos(paths: list[str]) -> list[Path]:
         looked = " ".join(sorted(EXTENSIONS))
         raise OptionError(f"{', '.join(paths)}: found 0 photos; looked for {looked}")
     return photos
+
+
+def check_output(target: Path | None, photos: list[Path]) -> None:
+    """Refuse, before any work, to write over a photo or where there is no folder."""
+    if target is None:
+        return
+    if target.resolve() in {photo.resolve() for photo in photos}:
+        raise OptionError(f"{target}: is one of the photos; name another file to write")
+    if not target.resolve().parent.is_dir():
+        raise OptionError(f"{target}: there is no folder {target.parent}")
 
 
 def output(

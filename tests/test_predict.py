@@ -120,6 +120,15 @@ def test_a_bad_option_leaves_the_table_that_was_there(samples: Path, tmp_path: P
     assert list(tmp_path.iterdir()) == [table]
 
 
+def test_no_output_is_written_over_a_photo(samples: Path, tmp_path: Path) -> None:
+    photo = Path(shutil.copyfile(samples / "cat.png", tmp_path / "mine.png"))
+    before = photo.read_bytes()
+    for more in (["--csv", photo], ["--heatmap", tmp_path / "." / "mine.png"]):
+        done = run_program("predict.py", photo, *more)
+        assert done.returncode == 2 and "is one of the photos" in done.stderr
+        assert photo.read_bytes() == before
+
+
 def test_every_hostile_file_is_answered(data: Path, tmp_path: Path) -> None:
     files = sorted(path for path in (data / "hostile").rglob("*") if path.is_file())
     status, lines, stderr = predict(*files, "--json")
