@@ -1,5 +1,9 @@
 """The library's own errors: each says what came and what would work."""
 
+from __future__ import annotations
+
+import unicodedata
+
 
 class TaggerError(Exception):
     """Anything this library refuses on purpose. The message is one readable sentence."""
@@ -23,3 +27,39 @@ class OptionError(TaggerError):
 
 class WeightsUnavailableError(TaggerError):
     """Pretrained weights are neither cached here nor downloadable."""
+
+
+class CatalogueError(TaggerError):
+    """A photo library that cannot be opened: newer than this version, or not a database."""
+
+
+class QueryError(TaggerError):
+    """A search that cannot be understood.
+
+    `position` is the place in the text, from 0; at the end, the text's length.
+    """
+
+    def __init__(self, message: str, text: str, position: int) -> None:
+        super().__init__(message)
+        self.text = text
+        self.position = position
+
+    def pointed(self) -> str:
+        """The text near the place on one line, and a caret below the place on the next."""
+        start, end = max(0, self.position - _BEFORE), self.position + _AFTER
+        before, after = self.text[start : self.position], self.text[self.position : end]
+        before = "…" + before if start else before
+        after = after + "…" if end < len(self.text) else after
+        shown = "".join(c if c.isprintable() else " " for c in before + after)
+        width = sum(_width(c) for c in before)
+        return f"{shown}\n{' ' * width}^"
+
+
+_BEFORE, _AFTER = 60, 20  # characters shown on either side of the place
+
+
+def _width(character: str) -> int:
+    """Columns that a character takes where all are equally wide."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

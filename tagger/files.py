@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write bytes, or text as UTF-8, so that `path` holds what it held before or all of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Write bytes, or text as UTF-8, so that `path` holds what it held before or all of it.
+
+    Unless `durable`, a power cut (not a crash) may lose it: for what can be made again.
+    """
+    own = f"{os.getpid()}.{threading.get_ident()}"
+    temporary = path.with_name(f".{path.name}.{own}.tmp")
     with open(temporary, "wb") as file:
         if isinstance(content, str):
             content = content.encode("utf-8", "backslashreplace")
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     os.replace(temporary, path)
 
 

@@ -10,6 +10,8 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -62,6 +64,9 @@ FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 
 _REDUCIBLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION = 0x0112
+_FIRST_LYING = 5  # orientations from here on turn the photo by a quarter
+_EXIF_IFD = 0x8769
+_DATES = ((_EXIF_IFD, 0x9003), (_EXIF_IFD, 0x9004), (None, 0x0132))  # taken, digitised, changed
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -119,6 +124,44 @@ def fit(rgb: Pixels, size: int) -> Pixels:
     if square.shape[0] != size:
         square = _resized(square, size, cv2.INTER_LINEAR)
     return np.ascontiguousarray(square)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a photo's header tells: its size in pixels, upright, and when it was taken.
+
+    `taken_at` is by the camera's clock, without a time zone; None where the photo does not say.
+    """
+
+    width: int
+    height: int
+    taken_at: datetime | None
+
+
+def facts(source: str | os.PathLike[str] | bytes) -> Facts:
+    """A photo's size and date, without decoding it. Raises ImageError."""
+    name = "photo" if isinstance(source, bytes) else spelled_out(os.fsdecode(source))
+    data = source if isinstance(source, bytes) else read_bytes(source)
+    try:
+        with _open(data) as image:
+            _check_size(image)
+            width, height = image.size
+            if _orientation(image) >= _FIRST_LYING:
+                width, height = height, width
+            return Facts(width, height, _taken_at(image))
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from None
+    except Exception as error:  # decoders raise every kind on broken files
+        raise ImageError(f"{name}: cannot be decoded ({_reason(error)})") from error
+
+
+def thumbnail(rgb: Pixels, longer_side: int) -> Pixels:
+    """The whole photo, `rgb (H, W, 3)`, no side longer than `longer_side` pixels."""
+    share = min(1.0, longer_side / max(rgb.shape[:2]))
+    if share == 1:
+        return rgb
+    size = (max(1, round(rgb.shape[1] * share)), max(1, round(rgb.shape[0] * share)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def perceptual_hash(rgb: Pixels) -> int:
@@ -266,6 +309,20 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - a photo with broken EXIF is still a photo
         return 1
+
+
+def _taken_at(image: Image.Image) -> datetime | None:
+    try:
+        exif = image.getexif()
+        folders = {_EXIF_IFD: exif.get_ifd(_EXIF_IFD), None: exif}
+    except Exception:  # noqa: BLE001 - a photo with broken EXIF is still a photo
+        return None
+    for folder, field in _DATES:
+        try:
+            return datetime.strptime(str(folders[folder][field]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+        except (KeyError, ValueError):
+            continue
+    return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

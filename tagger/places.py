@@ -11,8 +11,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DATASET = ROOT / "dataset"
 MODELS = ROOT / "model"
 RUNS = ROOT / "runs"
+LIBRARY = ROOT / "library"
 OWN_MODEL = MODELS / "image_tagger.h5"  # what train.py writes unless told otherwise
 BUNDLED_MODEL = MODELS / "pets.h5"
+
+
+def library_home() -> Path:
+    """The folder of the user's photo library: `TAGGER_HOME`, or `library/` in the project."""
+    return Path(os.environ.get("TAGGER_HOME") or LIBRARY).absolute()
 
 
 def find_model(name: str | Path | None = None) -> Path:

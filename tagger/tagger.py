@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from tagger import bundle, images
 from tagger.decision import Decision, Floats, Reason, check_threshold
+from tagger.embeddings import Embedding, embed
 from tagger.errors import ImageError, ModelError, OptionError
 from tagger.images import Pixels, Source
 from tagger.labels import LabelSet
@@ -88,6 +90,23 @@ class Tagger:
         """What it was trained on, how it scores, where it fails."""
         return self._model.card
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of the model file. Raises ModelError where another model is there by now."""
+        with open(self._model.path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._check_file()
+        return digest
+
+    @property
+    def image_size(self) -> int:
+        """The side, in pixels, of the square that the network sees."""
+        return self._runtime.image_size
+
+    def threshold(self, label: str) -> float:
+        """The probability, in [0, 1], that a label needs. Raises OptionError for no label of it."""
+        return self._model.rule.thresholds[self._index(label)]
+
     @property
     def judges_familiarity(self) -> bool:
         """Whether it can say "unfamiliar"; without a reference it can only be uncertain."""
@@ -129,6 +148,22 @@ class Tagger:
         answers = ordered_map(work, chunks(photos, CHUNK), workers)
         return (answer for chunk in answers for answer in chunk)
 
+    def tag_with_embeddings(
+        self, photos: Sequence[Source], *, top: int | None = 5
+    ) -> list[tuple[Prediction, Embedding]]:
+        """A few photos at once, each with a short vector that is like that of similar photos.
+
+        See `tagger.embeddings`. Raises ImageError for a photo that cannot be read.
+        """
+        _check(top, None)
+        outputs = [self._run(photo) for photo in photos]
+        if not outputs:
+            return []
+        with one_blas_thread():
+            features = np.stack([output.features for output in outputs])
+            embeddings = embed(features, self._model.rule.reference)
+        return list(zip(self._predictions(outputs, top, None), embeddings, strict=True))
+
     def heatmap(self, photo: Source, label: str | None = None) -> Pixels:
         """The photo with the class activation map of a label (by default the likeliest).
 
@@ -155,9 +190,12 @@ class Tagger:
     @cached_property
     def _head(self) -> NDArray[np.float32]:
         """The head's weights (D, C), from the file this model was loaded from."""
+        self._check_file()
+        return np.asarray(bundle.read_arrays(self._model.path)[HEAD_WEIGHTS], np.float32)
+
+    def _check_file(self) -> None:
         if bundle.load(self._model.path).card["digests"] != self.card["digests"]:
             raise ModelError(f"{self._model.path}: another model is there now; load it again")
-        return np.asarray(bundle.read_arrays(self._model.path)[HEAD_WEIGHTS], np.float32)
 
     def _index(self, label: str) -> int:
         if label not in self.labels.names:

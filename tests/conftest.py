@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from tagger import bundle, images, training
+from tagger import bundle, images, jobs, training
 from tagger.fine_tuning import Recipe
+from tagger.history import Run
+from tagger.library import Library
 from tagger.places import ROOT
+from tagger.tagger import Tagger
 from tagger.training import Options, Trained
 
 SHAPES = ("disc", "square", "stripes")
@@ -104,3 +108,24 @@ def run_program(
         cwd=cwd,
         env={**os.environ, **environment},
     )
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """An empty library of its own."""
+    opened = Library.open(tmp_path / "library")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def pets() -> Tagger:
+    """The bundled model."""
+    return Tagger.load("pets")
+
+
+def import_folder(library: Library, folder: Path, copy: bool = False, model: str = "pets") -> Run:
+    """Import a folder in this process; the run as it ended."""
+    run_id = library.plan_folder_import(str(folder), copy, model)
+    jobs.run(library, run_id)
+    return library.run(run_id)

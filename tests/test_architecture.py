@@ -15,14 +15,22 @@ from tagger.places import ROOT
 STOREYS = (
     "errors files parallel",
     "places images labels",
-    "decision augment metrics pixels splits samples",
-    "dataset",
+    "decision augment metrics pixels splits samples query schema shelf records",
+    "dataset embeddings search catalogue",
     "bundle heads runs runtime",
     "networks calibration charts epochs",
     "convert evaluation cards fine_tuning",
     "training report",
     "tagger",
-    "answers terminal",
+    "answers terminal exports",
+    "tags",
+    "photos statistics",
+    "history importing neighbours",
+    "plans",
+    "library",
+    "claims",
+    "work lessons",
+    "jobs",
 )
 FLOORS = " ".join(STOREYS).split()
 
@@ -39,6 +47,11 @@ ALONE = {
     "matplotlib": {"charts"},
     "jinja2": {"report"},
     "streamlit": set(),
+    "sqlalchemy": {
+        *("schema", "catalogue", "search", "tags", "photos", "statistics", "history"),
+        *("importing", "neighbours", "plans", "library", "claims", "work", "jobs"),
+    },
+    "alembic": {"catalogue"},
 }
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "pandas", "matplotlib", "streamlit")
 

@@ -1,0 +1,175 @@
+"""The photo library's database: opened by a URL, brought up to date, read and written in turns."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+
+from tagger.errors import CatalogueError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+REVISION = "0001"  # the newest in `migrations/versions`
+BUSY_SECONDS = 30  # how long one writer waits for another
+_CACHE_KIB = 65_536
+_LOCK = 740_611  # of PostgreSQL's advisory locks, any number of our own
+
+
+class Catalogue:
+    """One database. Safe to share between threads; other processes may have it open too."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str, scripts: Path = MIGRATIONS, revision: str = REVISION) -> Catalogue:
+        """The database at `url` ("sqlite:////home/me/library/catalogue.db"), made if new.
+
+        Its schema is brought up to date, with the data in it. Raises CatalogueError for a
+        database of a newer version, and for what is none.
+        """
+        try:
+            place = make_url(url)
+            engine = create_engine(place, **_engine_options(place))
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise CatalogueError(f"{url}: not a database that can be opened ({error})") from None
+        shown = place.render_as_string(hide_password=True)
+        if place.get_backend_name() == "sqlite":
+            _prepare_sqlite(engine)
+        event.listen(engine, "begin", _begin)
+        try:
+            _migrate(engine, shown, scripts, revision)
+        except (DatabaseError, OSError) as error:
+            engine.dispose()
+            cause = getattr(error, "orig", None) or error
+            raise CatalogueError(f"{shown}: cannot be opened as a library ({cause})") from None
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state throughout, whatever others write meanwhile."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection whose changes appear all at once at the end, or, on an error, not at all.
+
+        One writer at a time: others wait, so that what one has read still holds as it writes.
+        """
+        with self._engine.connect() as connection:
+            connection = connection.execution_options(tagger_writes=True)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _engine_options(place: URL) -> dict[str, Any]:
+    if place.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_SECONDS}, "pool_size": 16, "max_overflow": 32}
+    return {"pool_size": 16, "pool_pre_ping": True}
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Leave transactions to `_begin`, and set what SQLite keeps for each connection."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: object) -> None:
+        connection.isolation_level = None  # the driver would begin transactions of its own
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+            cursor.execute("PRAGMA synchronous = FULL")  # what was reported survives a power cut
+            cursor.execute("PRAGMA foreign_keys = ON")
+            cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("tagger_writes", False)
+    if connection.dialect.name == "sqlite":
+        # Begun as a reader, a writer could not wait for another: SQLite would refuse it at once.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    elif writes and connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
+def _migrate(engine: Engine, shown: str, scripts: Path, newest: str) -> None:
+    with engine.connect() as connection, connection.begin():
+        current = _revision(connection)
+    if current == newest:
+        return
+    _let_readers_in(engine)
+    from alembic import command  # late: it takes a third of a second, once in a version's life
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise CatalogueError(
+            f"{shown}: made by a newer version of Image Tagger (its schema is {current}, this"
+            f" version knows up to {newest}); update Image Tagger, your library is untouched"
+        )
+    if current is not None:
+        _keep_copy(engine, current)
+    with engine.connect().execution_options(tagger_writes=True) as connection, connection.begin():
+        if _revision(connection) != newest:  # another process may have been quicker
+            config.attributes["connection"] = connection
+            command.upgrade(config, newest)
+
+
+def _let_readers_in(engine: Engine) -> None:
+    """Have SQLite write ahead, for good, so that readers need not wait for a writer."""
+    if engine.dialect.name != "sqlite":
+        return
+    until = time.monotonic() + BUSY_SECONDS
+    with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+        while True:
+            try:
+                cursor.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:  # busy; here SQLite does not wait by itself
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+
+def _revision(connection: Connection) -> str | None:
+    """Of the schema; None for an empty database. Raises CatalogueError for somebody else's."""
+    tables = inspect(connection).get_table_names()
+    if "alembic_version" in tables:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return None if found is None else str(found)
+    if tables:
+        raise CatalogueError("a database of another program; give the library one of its own")
+    return None
+
+
+def _keep_copy(engine: Engine, revision: str) -> None:
+    """Before its schema changes, a copy of a SQLite library beside it, for whoever goes back."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return
+    place = Path(engine.url.database)
+    with (
+        closing(sqlite3.connect(place)) as source,
+        closing(sqlite3.connect(place.with_name(f"{place.name}.{revision}.bak"))) as target,
+    ):
+        source.backup(target)

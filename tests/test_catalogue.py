@@ -1,0 +1,194 @@
+"""The catalogue: made, brought up to date with its data, refused when newer, written in turns."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, insert, select, update
+
+from tagger import catalogue as module
+from tagger.catalogue import Catalogue, sqlite_url
+from tagger.errors import CatalogueError
+from tagger.schema import labels, metadata, runs
+
+SECOND = '''"""A later schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("labels", sa.Column("colour", sa.Text(), server_default="grey"))
+'''
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "catalogue.db"
+
+
+@pytest.fixture
+def catalogue(place: Path) -> Iterator[Catalogue]:
+    opened = Catalogue.open(sqlite_url(place))
+    yield opened
+    opened.close()
+
+
+def name_label(catalogue: Catalogue, name: str) -> None:
+    with catalogue.writing() as connection:
+        connection.execute(insert(labels).values(name=name, folded=name.casefold()))
+
+
+def label_names(catalogue: Catalogue) -> list[str]:
+    with catalogue.reading() as connection:
+        return list(connection.scalars(select(labels.c.name).order_by(labels.c.id)))
+
+
+def test_the_migrations_make_the_schema(catalogue: Catalogue, place: Path) -> None:
+    engine = create_engine(sqlite_url(place))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_the_newest_revision_is_the_one_expected() -> None:
+    scripts = ScriptDirectory(str(module.MIGRATIONS))
+    assert scripts.get_heads() == [module.REVISION]
+
+
+def test_opening_again_keeps_what_is_there(catalogue: Catalogue, place: Path) -> None:
+    name_label(catalogue, "Straße")
+    catalogue.close()
+    again = Catalogue.open(sqlite_url(place))
+    assert label_names(again) == ["Straße"]
+    again.close()
+
+
+def test_a_later_schema_keeps_the_data_and_a_copy(
+    catalogue: Catalogue, place: Path, tmp_path: Path
+) -> None:
+    name_label(catalogue, "cat")
+    catalogue.close()
+    scripts = shutil.copytree(module.MIGRATIONS, tmp_path / "later")
+    (scripts / "versions" / "0002_later.py").write_text(SECOND)
+    later = Catalogue.open(sqlite_url(place), scripts, "0002")
+    with later.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT name, colour FROM labels").fetchall()
+    assert [tuple(row) for row in rows] == [("cat", "grey")]
+    later.close()
+    with closing(sqlite3.connect(f"{place}.0001.bak")) as copy:
+        assert copy.execute("SELECT name FROM labels").fetchall() == [("cat",)]
+    with pytest.raises(CatalogueError, match="newer version.*0002.*update"):
+        Catalogue.open(sqlite_url(place))
+
+
+def test_two_processes_may_open_a_new_one_at_once(place: Path) -> None:
+    opened: list[Catalogue] = []
+    failed: list[BaseException] = []
+
+    def open_it() -> None:
+        try:
+            opened.append(Catalogue.open(sqlite_url(place)))
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert len(opened) == 6
+    for catalogue in opened:
+        catalogue.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"this is no database at all, however long it may be", "cannot be opened as a library"),
+        (None, "another program"),
+    ],
+)
+def test_what_is_not_a_library_is_refused(place: Path, content: bytes | None, told: str) -> None:
+    if content is not None:
+        place.write_bytes(content)
+    else:
+        with closing(sqlite3.connect(place)) as other:
+            other.execute("CREATE TABLE songs (title TEXT)")
+    before = place.read_bytes()
+    with pytest.raises(CatalogueError, match=told):
+        Catalogue.open(sqlite_url(place))
+    assert place.read_bytes() == before
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuch://here/there", ""])
+def test_a_bad_url_is_a_sentence(url: str) -> None:
+    with pytest.raises(CatalogueError, match="not a database"):
+        Catalogue.open(url)
+
+
+def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="cannot be opened"):
+        Catalogue.open(sqlite_url(tmp_path / "nowhere" / "catalogue.db"))
+
+
+def test_a_failed_transaction_leaves_nothing(catalogue: Catalogue) -> None:
+    with pytest.raises(RuntimeError), catalogue.writing() as connection:
+        connection.execute(insert(labels).values(name="cat", folded="cat"))
+        raise RuntimeError
+    assert label_names(catalogue) == []
+
+
+def test_writers_take_turns_and_lose_nothing(catalogue: Catalogue) -> None:
+    now = datetime.now(UTC)
+    with catalogue.writing() as connection:
+        connection.execute(
+            insert(runs).values(
+                id=1, kind="edit", title="", status="done", options={}, created_at=now
+            )
+        )
+
+    def count_up() -> None:
+        for _ in range(25):
+            with catalogue.writing() as connection:
+                done = connection.scalar(select(runs.c.done))
+                connection.execute(update(runs).values(done=done + 1))
+
+    threads = [threading.Thread(target=count_up) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with catalogue.reading() as connection:
+        assert connection.scalar(select(runs.c.done)) == 200
+
+
+def test_a_reader_sees_one_state(catalogue: Catalogue) -> None:
+    with catalogue.reading() as connection:
+        assert connection.scalars(select(labels.c.name)).all() == []
+        name_label(catalogue, "late")
+        assert connection.scalars(select(labels.c.name)).all() == []
+    assert label_names(catalogue) == ["late"]
+
+
+def test_moments_come_back_in_utc(catalogue: Catalogue) -> None:
+    now = datetime.now(UTC)
+    with catalogue.writing() as connection:
+        row = {"kind": "edit", "title": "", "status": "done", "options": {}, "created_at": now}
+        connection.execute(insert(runs).values(row))
+        assert connection.scalar(select(runs.c.created_at)) == now

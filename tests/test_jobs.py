@@ -1,0 +1,238 @@
+"""Jobs: done in a process of their own, stopped, killed, and taken up again with nothing lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import draw_collection, import_folder
+from sqlalchemy import text
+
+from tagger import history, jobs
+from tagger.claims import MAX_ATTEMPTS, MAX_RUNNING, TURN_SECONDS, Claim, Lost
+from tagger.library import Library
+from tagger.places import ROOT
+
+PATIENCE = 60  # seconds
+
+
+def wait_until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def spawn(library: Library, run_id: int) -> subprocess.Popen[bytes]:
+    """The job's process, as `jobs.start` begins it, but ours to kill."""
+    environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tagger.jobs", str(run_id)], cwd=ROOT, env=os.environ | environment
+    )
+
+
+def forget_heartbeat(library: Library, run_id: int) -> None:
+    """As if the process that held the run had died a while ago."""
+    with library.catalogue.writing() as connection:
+        long_ago = datetime.now(UTC) - timedelta(minutes=1)
+        history.change(connection, run_id, heartbeat_at=long_ago)
+
+
+def check_consistent(library: Library) -> None:
+    """What must hold of a catalogue whatever happened to the process that was writing it."""
+    questions = {
+        "damaged": "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+        "dangling": "SELECT count(*) FROM pragma_foreign_key_check",
+        "untagged photos": """SELECT count(*) FROM photos p WHERE 1 <> (SELECT count(*) FROM
+            predictions q WHERE q.photo_id = p.id AND q.ended_by IS NULL)""",
+        "wrong counts": """SELECT count(*) FROM photos p WHERE tag_count <> (SELECT count(*) FROM
+            tags t WHERE t.photo_id = p.id)""",
+        "unfiled photos": """SELECT count(*) FROM photos p WHERE NOT EXISTS (SELECT 1 FROM files f
+            WHERE f.photo_id = p.id AND f.outcome = 'added')""",
+        "unembedded": """SELECT count(*) FROM photos p WHERE 1 <> (SELECT count(*) FROM
+            embeddings e WHERE e.photo_id = p.id)""",
+    }
+    with library.catalogue.reading() as connection:
+        for what, question in questions.items():
+            assert connection.scalar(text(question)) == 0, what
+    for photo in library.photos():
+        assert library.shelf.thumbnail(photo.sha256).is_file()
+
+
+def test_a_job_outlives_the_process_that_began_it(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    code = (
+        "from tagger import jobs; from tagger.library import Library;"
+        f"jobs.start(Library.open(), {run_id})"
+    )
+    environment = os.environ | {"TAGGER_HOME": str(library.home)}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    wait_until(lambda: not library.run(run_id).active)
+    run = library.run(run_id)
+    assert (run.status, run.counts, run.result) == ("done", {"added": 120}, {"added": 120})
+    check_consistent(library)
+
+
+def test_killed_at_random_moments_an_import_loses_nothing(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 120)
+    (folder / "broken.jpg").write_bytes(b"not a photo")
+    copy = folder / "disc" / "copy.jpg"
+    copy.write_bytes((folder / "disc" / "000.jpg").read_bytes())
+    run_id = library.plan_folder_import(str(folder), model="pets")
+    rng, kills = random.Random(3), 0
+    for _ in range(60):
+        process = spawn(library, run_id)
+        time.sleep(rng.uniform(0.05, 1.2))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        check_consistent(library)
+        forget_heartbeat(library, run_id)
+        with library.catalogue.writing() as connection:
+            history.change(connection, run_id, attempts=0)  # some are killed before they begin
+        if kills == 10:
+            break
+    jobs.run(library, run_id)
+    run = library.run(run_id)
+    assert kills
+    assert run.status == "done"
+    assert run.counts == {"added": 360, "failed": 1, "duplicate": 1}
+    assert run.done == run.total == 362
+    assert library.count() == 360
+    assert len({photo.sha256 for photo in library.photos()}) == 360
+    check_consistent(library)
+
+
+def test_a_stale_run_is_taken_up_again_and_a_living_one_is_not(
+    library: Library, shapes: Path
+) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    assert jobs.resume_stale(library) == []
+    forget_heartbeat(library, run_id)
+    assert jobs.resume_stale(library) == [run_id]
+    wait_until(lambda: library.run(run_id).status == "done")
+    assert jobs.resume_stale(library) == []
+
+
+def test_a_run_is_held_by_one_process(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    first, second = Claim(library, run_id), Claim(library, run_id)
+    assert first.take()
+    assert not second.take()
+    forget_heartbeat(library, run_id)
+    assert second.take()
+    with pytest.raises(Lost), first.writing():
+        pass
+    with second.writing() as connection:
+        second.advance(connection, 1)
+    first.finish("failed", error="must not be seen")
+    assert library.run(run_id).status == "running"
+
+
+def test_what_breaks_off_again_and_again_is_given_up(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    for _ in range(MAX_ATTEMPTS):
+        assert Claim(library, run_id).take()
+        forget_heartbeat(library, run_id)
+    assert not Claim(library, run_id).take()
+    run = library.run(run_id)
+    assert run.status == "failed"
+    assert "broke off 3 times" in (run.error or "")
+    library.plan_again(run_id)
+    jobs.run(library, run_id)
+    assert library.run(run_id).counts == {"added": 120}
+
+
+def test_a_run_stops_when_asked_and_goes_on_later(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 150)
+    run_id = library.plan_folder_import(str(folder), model="pets")
+    process = spawn(library, run_id)
+    wait_until(lambda: library.run(run_id).done > 0)
+    library.stop(run_id)
+    process.wait(PATIENCE)
+    run = library.run(run_id)
+    assert run.status == "stopped"
+    assert 0 < run.done < 450
+    assert library.count() == run.done
+    check_consistent(library)
+    library.plan_again(run_id)
+    jobs.run(library, run_id)
+    assert library.run(run_id).status == "done"
+    assert library.count() == 450
+
+
+def test_one_stopped_before_it_began_never_begins(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    library.stop(run_id)
+    jobs.run(library, run_id)
+    assert library.run(run_id).status == "stopped"
+    assert library.count() == 0
+
+
+def test_a_folder_that_went_away_is_a_sentence(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 1)
+    run_id = library.plan_folder_import(str(folder), model="pets")
+    folder.rename(tmp_path / "elsewhere")
+    jobs.run(library, run_id)
+    run = library.run(run_id)
+    assert (run.status, run.error) == ("failed", f"{folder}: no such folder on this machine")
+
+
+def test_a_model_that_went_away_is_a_sentence(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="nosuch")
+    jobs.run(library, run_id)
+    assert "no model is called 'nosuch'" in (library.run(run_id).error or "")
+
+
+def test_the_librarys_own_folder_is_not_imported(library: Library, tmp_path: Path) -> None:
+    draw_collection(tmp_path / "photos", 1)
+    assert import_folder(library, tmp_path, copy=True).counts == {"added": 3}
+    assert import_folder(library, tmp_path).counts == {"duplicate": 3}
+
+
+def test_jobs_wait_for_their_turn(library: Library, shapes: Path) -> None:
+    def plan() -> int:
+        return library.plan_folder_import(str(shapes), model="pets")
+
+    held = [Claim(library, plan()) for _ in range(MAX_RUNNING)]
+    assert all(claim.take() for claim in held)
+    waiting = plan()
+    done = threading.Thread(target=jobs.run, args=(library, waiting))
+    done.start()
+    time.sleep(2 * TURN_SECONDS)
+    assert library.run(waiting).status == "queued"
+    held[0].finish("stopped")
+    done.join(PATIENCE)
+    assert library.run(waiting).status == "done"
+
+
+def test_a_check_tells_what_is_wrong(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 6)
+    (folder / "disc" / "broken.jpg").write_bytes(b"not a photo")
+    run_id = library.plan_check(str(folder))
+    jobs.run(library, run_id)
+    result = library.run(run_id).result or {}
+    assert result["error"] is None
+    assert sum(sum(labels.values()) for labels in result["labels"].values()) == 18
+    assert [path for path, _ in result["unreadable"]] == ["disc/broken.jpg"]
+    assert any("could not be read" in line for line in result["problems"])
+    nothing = library.plan_check(str(tmp_path / "nowhere"))
+    jobs.run(library, nothing)
+    assert "no such folder" in (library.run(nothing).result or {})["error"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["x"], ["1", "2"]])
+def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert jobs.main(arguments) == 2
+    assert "usage: python -m tagger.jobs RUN_ID" in capsys.readouterr().out
