@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -45,8 +45,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--photos", type=int, default=2000)
+    parser.add_argument("--distinct", type=int, help="files that differ; the rest are links")
     options = parser.parse_args()
-    make(options.folder, SIZES[options.size], options.photos)
+    size = SIZES[options.size]
+    if options.distinct:
+        size = replace(size, distinct=options.distinct)
+    make(options.folder, size, options.photos)
 
 
 def make(folder: Path, size: Size, count: int) -> None:

@@ -11,6 +11,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -513,3 +514,54 @@ def test_a_refusal_is_one_line_whatever_the_name(tmp_path):
     with pytest.raises(ImageError) as caught:
         images.read(tmp_path / "a\nb.jpg")
     assert "\n" not in str(caught.value)
+
+
+def with_exif(pixels: images.Pixels, fields: dict[int, object]) -> bytes:
+    """A JPEG with EXIF fields: those above 0x9000 in the part where cameras put them."""
+    exif = Image.Exif()
+    inner = exif.get_ifd(0x8769)
+    for field, value in fields.items():
+        (inner if field > 0x9000 else exif)[field] = value
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("fields", "taken"),
+    [
+        ({}, None),
+        ({0x9003: "2024:05:31 12:30:59"}, datetime(2024, 5, 31, 12, 30, 59)),
+        ({0x0132: "2023:01:01 00:00:00"}, datetime(2023, 1, 1)),
+        (
+            {0x9003: "2024:05:31 12:30:59", 0x0132: "2025:01:01 00:00:00"},
+            datetime(2024, 5, 31, 12, 30, 59),
+        ),
+        ({0x9003: "0000:00:00 00:00:00"}, None),
+        ({0x9003: "    :  :     :  :  "}, None),
+        ({0x9003: "yesterday", 0x9004: "2024:05:31 12:30:59\0"}, datetime(2024, 5, 31, 12, 30, 59)),
+    ],
+)
+def test_when_a_photo_was_taken(fields: dict[int, object], taken: datetime | None) -> None:
+    found = images.facts(with_exif(np.zeros((20, 30, 3), np.uint8), fields))
+    assert (found.width, found.height, found.taken_at) == (30, 20, taken)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_facts_tell_the_upright_size(orientation: int) -> None:
+    data = with_exif(np.zeros((20, 30, 3), np.uint8), {0x0112: orientation})
+    found = images.facts(data)
+    assert (found.height, found.width) == images.read(data).shape[:2]
+
+
+@pytest.mark.parametrize("data", [b"", b"no photo"])
+def test_facts_of_no_photo_are_a_sentence(data: bytes) -> None:
+    with pytest.raises(ImageError, match=r"^photo: "):
+        images.facts(data)
+
+
+@pytest.mark.parametrize(("height", "width"), [(400, 300), (300, 4000), (10, 10), (1, 900)])
+def test_a_thumbnail_shows_the_whole_photo(height: int, width: int) -> None:
+    small = images.thumbnail(np.zeros((height, width, 3), np.uint8), 320)
+    assert max(small.shape[:2]) == min(320, max(height, width))
+    assert small.shape[0] / small.shape[1] == pytest.approx(height / width, rel=0.1, abs=0.01)

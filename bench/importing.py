@@ -1,0 +1,78 @@
+"""Importing a folder into an empty library, beside `predict.py` on the same folder.
+
+python bench/importing.py --photos 2000
+
+Both start-ups are included; every photo is another one, so that none is passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from measuring import PHOTOS, PREDICT, Run, at_least, medians, parser, publish, run, workplace
+
+BAR = 0.6  # of predict.py's throughput
+PLAN = (
+    "import sys; from tagger.library import Library;"
+    "print(Library.open().plan_folder_import(sys.argv[1], model=sys.argv[2]))"
+)
+COUNT = "from tagger.library import Library; print(Library.open().count())"
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--photos", type=int, default=2000)
+    made.add_argument("--repeats", type=int, default=3)
+    made.add_argument("--model", default="pets", help="a model's name or file")
+    options = made.parse_args()
+    predicted: list[Run] = []
+    imported: list[Run] = []
+    with workplace() as folder:
+        photos, count = folder / "photos", str(options.photos)
+        run(*PHOTOS, photos, "--photos", count, "--distinct", count)
+        for _ in range(options.repeats):
+            predicted.append(
+                run(*PREDICT, photos, "--model", options.model, "--csv", folder / "tags.csv")
+            )
+            imported.append(import_anew(folder, photos, options.model, options.photos))
+    ours, alone = medians(imported), medians(predicted)
+    share = alone.seconds / ours.seconds
+    rows = [
+        {"what": what, "seconds": one.seconds, "photos/s": options.photos / one.seconds}
+        for what, one in (("predict.py", alone), ("import", ours))
+    ]
+    publish(
+        f"Importing {options.photos:,} photos of 500 x 375 into an empty library",
+        [row | {"ratio": None, "bar": ""} for row in rows]
+        + [
+            {
+                "what": "import / predict.py, photos/s",
+                "seconds": None,
+                "photos/s": None,
+                "ratio": share,
+                "bar": at_least(share, BAR),
+            }
+        ],
+        {"predict.py": predicted, "import": imported},
+        options.json,
+    )
+
+
+def import_anew(folder: Path, photos: Path, model: str, count: int) -> Run:
+    """One import into a library of its own."""
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        os.environ["TAGGER_HOME"] = home
+        os.environ.pop("TAGGER_DATABASE", None)
+        planned = run(sys.executable, "-c", PLAN, photos, model).output.strip()
+        measured = run(sys.executable, "-m", "tagger.jobs", planned)
+        found = int(run(sys.executable, "-c", COUNT).output)
+        if found != count:
+            raise SystemExit(f"imported {found} of {count} photos")
+        return measured
+
+
+if __name__ == "__main__":
+    main()
