@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tagger import history
+from tagger import history, terminal
 from tagger.claims import Claim, Lost, Stopped
 from tagger.errors import CatalogueError, OptionError, TaggerError
 from tagger.history import Kind
@@ -114,7 +114,8 @@ def main(arguments: list[str]) -> int:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal of whoever started it closed
     try:
-        run(Library.open(), int(arguments[0]))
+        with terminal.quiet_libraries():
+            run(Library.open(), int(arguments[0]))
     except (CatalogueError, OptionError) as error:
         print(error)
         return 2
