@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tagger.images import Facts
 from tagger.parallel import chunks
+from tagger.query import fold
 from tagger.records import Photo, StoredPrediction, Tag, Verdict
 from tagger.schema import labels, models, photos, predictions, presences, tags, verdicts
 from tagger.tags import CHUNK
@@ -55,7 +56,7 @@ def add(connection: Connection, run_id: int, arrival: Arrival) -> int:
     new = insert(photos).values(
         sha256=arrival.sha256,
         name=arrival.name,
-        name_folded=arrival.name.casefold(),
+        name_folded=fold(arrival.name),
         path=arrival.path,
         stored=arrival.stored,
         size=arrival.size,

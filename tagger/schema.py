@@ -131,7 +131,7 @@ photos = Table(
     Column("id", Integer, primary_key=True),
     Column("sha256", String(64), nullable=False, unique=True),  # of the file's bytes
     Column("name", Text, nullable=False),  # as it was called when it came
-    Column("name_folded", Text, nullable=False),  # casefolded, for searching
+    Column("name_folded", Text, nullable=False),  # by query.fold, for searching
     Column("path", FilePath, nullable=False),  # absolute; relative to the library where `stored`
     Column("stored", Boolean, nullable=False),  # whether the library keeps a copy of its own
     Column("size", Integer, nullable=False),  # bytes
@@ -159,7 +159,7 @@ labels = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    Column("folded", Text, nullable=False, index=True),  # casefolded
+    Column("folded", Text, nullable=False, index=True),  # by query.fold
 )
 
 predictions = Table(

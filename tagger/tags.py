@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from tagger.errors import OptionError
 from tagger.parallel import chunks
+from tagger.query import fold
 from tagger.schema import labels, photos, predictions, tags, verdicts
 from tagger.tagger import Prediction, Tagger
 
@@ -34,8 +35,18 @@ def label_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
         found.update((row.name, row.id) for row in connection.execute(query))
     for name in wanted:
         if name not in found:
-            new = insert(labels).values(name=name, folded=name.casefold()).returning(labels.c.id)
+            new = insert(labels).values(name=name, folded=fold(name)).returning(labels.c.id)
             found[name] = connection.execute(new).scalar_one()
+    return found
+
+
+def as_known(connection: Connection, names: Iterable[str]) -> list[str]:
+    """Labels as the library spells them: "Cat" is "cat" where that is a label and "Cat" is not."""
+    found = []
+    for name in names:
+        alike = select(labels.c.name).where(labels.c.folded == fold(name)).order_by(labels.c.id)
+        known = connection.scalars(alike).all()
+        found.append(name if name in known or not known else known[0])
     return found
 
 
@@ -84,7 +95,8 @@ def judge(
     absent: Sequence[str],
 ) -> None:
     """Let a person's word on labels take the place of what people said of them before."""
-    said = dict.fromkeys(absent, False) | dict.fromkeys(present, True)
+    said = dict.fromkeys(as_known(connection, absent), False)
+    said |= dict.fromkeys(as_known(connection, present), True)
     ids = label_ids(connection, said)
     withdraw(connection, run_id, photo_ids, list(ids.values()))
     origin = {"run_id": run_id, "made_at": datetime.now(UTC), "placed_by": run_id}

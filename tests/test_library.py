@@ -344,6 +344,15 @@ def test_a_tag_is_only_ever_text(library: Library, pets: Tagger, label: str) -> 
     assert library.count() == 1
 
 
+def test_a_tag_is_spelled_as_the_library_knows_it(library: Library, pets: Tagger) -> None:
+    one = library.add("one.png", photo(1), pets).photo.id
+    two = library.add("two.png", photo(2), pets).photo.id
+    library.edit_tags([one], add=["Straße"])
+    library.edit_tags([two], add=["STRASSE", "new"])
+    assert [tag.label for tag in library.photo(two).tags] == ["Straße", "new"]
+    assert "STRASSE" not in library.labels()
+
+
 @pytest.mark.parametrize(
     ("folder", "told"),
     [
