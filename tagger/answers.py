@@ -17,7 +17,7 @@ from tagger.tagger import Prediction, Tagger
 Answer = Prediction | ImageError
 
 FIELDS = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def as_text(answer: Answer, tagger: Tagger) -> str:
@@ -81,7 +81,7 @@ def table(
             cells = [row[name] for name in FIELDS]
             cells += [scores[place]["label"] for place in places]
             cells += [scores[place]["score"] for place in places]
-            writer.writerow([_harmless(cell) for cell in [*cells, row["error"], row["model"]]])
+            writer.writerow([harmless(cell) for cell in [*cells, row["error"], row["model"]]])
 
         try:
             yield add
@@ -96,6 +96,6 @@ def table(
     os.replace(temporary, target)
 
 
-def _harmless(cell: object) -> object:
+def harmless(cell: object) -> object:
     """A cell that no spreadsheet runs as a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

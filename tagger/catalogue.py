@@ -11,7 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
 
 from tagger.errors import CatalogueError
 
@@ -57,8 +63,11 @@ class Catalogue:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one state throughout, whatever others write meanwhile."""
-        with self._engine.connect() as connection, connection.begin():
+        """A connection that sees one state throughout, whatever others write meanwhile.
+
+        Raises CatalogueError where the database cannot be read.
+        """
+        with _told(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -66,8 +75,9 @@ class Catalogue:
         """A connection whose changes appear all at once at the end, or, on an error, not at all.
 
         One writer at a time: others wait, so that what one has read still holds as it writes.
+        Raises CatalogueError where the database cannot be written.
         """
-        with self._engine.connect() as connection:
+        with _told(), self._engine.connect() as connection:
             connection = connection.execution_options(tagger_writes=True)
             with connection.begin():
                 yield connection
@@ -80,6 +90,17 @@ class Catalogue:
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file."""
     return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What befalls a database (full disk, damage, a lock that never ends), in a sentence."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError):  # our own mistakes
+        raise
+    except DatabaseError as error:
+        raise CatalogueError(f"the library's database cannot be used now ({error.orig})") from error
 
 
 def _engine_options(place: URL) -> dict[str, Any]:

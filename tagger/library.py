@@ -259,6 +259,14 @@ class Library:
             raise OptionError(f"photo {photo_id}: the library has none of that number")
         return found
 
+    def find(self, sha256: str) -> Photo | None:
+        """The photo whose file has this digest, if the library has it."""
+        with self.catalogue.reading() as connection:
+            held = photos.held(connection, sha256)
+            if held is None or held.deleted:
+                return None
+            return next(photos.read(connection, [held.id], self.home), None)
+
     def prediction(self, photo_id: int) -> StoredPrediction | None:
         """What the last model to look at a photo says of it."""
         with self.catalogue.reading() as connection:

@@ -192,3 +192,15 @@ def test_moments_come_back_in_utc(catalogue: Catalogue) -> None:
         row = {"kind": "edit", "title": "", "status": "done", "options": {}, "created_at": now}
         connection.execute(insert(runs).values(row))
         assert connection.scalar(select(runs.c.created_at)) == now
+
+
+def test_a_database_that_goes_bad_is_a_sentence(catalogue: Catalogue, place: Path) -> None:
+    name_label(catalogue, "cat")
+    catalogue.close()
+    damaged = bytearray(place.read_bytes())
+    damaged[4096:] = b"\xff" * (len(damaged) - 4096)
+    again = Catalogue.open(sqlite_url(place))
+    place.write_bytes(bytes(damaged))
+    with pytest.raises(CatalogueError, match="cannot be used now"):
+        label_names(again)
+    again.close()

@@ -104,6 +104,10 @@ def test_adding_twice_finds_the_first(library: Library, pets: Tagger) -> None:
     assert second.photo.id == first.photo.id
     assert second.photo.name == "one.png"
     assert second.run_id is None
+    assert library.find(first.photo.sha256) == first.photo
+    library.delete([first.photo.id])
+    assert library.find(first.photo.sha256) is None
+    assert library.find("0" * 64) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"no photo", photo(1)[:100]])

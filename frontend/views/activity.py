@@ -1,0 +1,152 @@
+"""Activity: what is in the library, how sure the models are of it, and what was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from html import escape
+
+import shared
+import streamlit as st
+
+from tagger.statistics import Statistics
+
+LABELS_SHOWN = 15
+MOST_DAYS = 60  # shown one by one; months otherwise
+MOST_COLUMNS = 60
+RUNS_SHOWN, MORE_RUNS = 10, 20
+LIMIT_KEY = "activity-runs"
+
+
+def show() -> None:
+    """The whole page."""
+    st.title("Activity", anchor=False)
+    statistics = shared.library().statistics()
+    if statistics.photos or statistics.deleted:
+        _show_counts(statistics)
+    else:
+        st.markdown("Your library is empty. What you import and tag is counted here.")
+        st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+    if statistics.photos:
+        left, right = st.columns(2, gap="large")
+        with left:
+            _show_labels(statistics)
+        with right:
+            _show_confidence(statistics)
+            _show_days(statistics)
+    _show_runs()
+    if statistics.deleted:
+        _show_deleted(statistics.deleted)
+
+
+def _show_counts(statistics: Statistics) -> None:
+    counts = {
+        "Photos": statistics.photos,
+        "With tags": statistics.tagged,
+        "Unknown": statistics.unknown,
+        "Reviewed by you": statistics.reviewed,
+    }
+    with st.container(horizontal=True, gap="medium", key="activity-counts"):
+        for title, count in counts.items():
+            st.metric(title, f"{count:,}", width="content")
+    told = [f"{statistics.bytes / 1e6:,.0f} MB of photos"]
+    told += [
+        f"{shared.count_of(many, 'photo')} tagged by {name}" for name, many in statistics.by_model
+    ]
+    st.caption(shared.plain(" · ".join(told)))
+
+
+def _show_labels(statistics: Statistics) -> None:
+    st.subheader("Tags", anchor=False)
+    if not statistics.by_label:
+        st.markdown("No photo has a tag yet. Add some by hand in the gallery, or import others.")
+        return
+    most = statistics.by_label[0][1]
+    shared.bars(
+        (name, many / most, f"{many:,}") for name, many in statistics.by_label[:LABELS_SHOWN]
+    )
+    if len(statistics.by_label) > LABELS_SHOWN:
+        st.caption(f"and {len(statistics.by_label) - LABELS_SHOWN:,} more tags")
+
+
+def _show_confidence(statistics: Statistics) -> None:
+    st.subheader("How sure", anchor=False)
+    step = 100 // len(statistics.confidence)
+    columns = [
+        (f"{i * step} to {(i + 1) * step}% sure", many)
+        for i, many in enumerate(statistics.confidence)
+    ]
+    _columns(columns, "0%", "100%")
+    st.caption("Photos by how sure the model was of its answer.")
+
+
+def _show_days(statistics: Statistics) -> None:
+    st.subheader("Added", anchor=False)
+    periods = timeline(statistics.added)
+    first, last = periods[0][0], periods[-1][0]
+    _columns(periods, first, last if last != first else "")
+
+
+def timeline(added: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Counts for every day from the first to the last, or every month where that is too many.
+
+    `added` is by day, "2026-11-21", in order, and leaves out days without any.
+    """
+    first, last = (date.fromisoformat(added[end][0]) for end in (0, -1))
+    days = [str(first + timedelta(n)) for n in range((last - first).days + 1)]
+    length = len("2026-11-21") if len(days) <= MOST_DAYS else len("2026-11")
+    counts = dict.fromkeys((day[:length] for day in days), 0)
+    for day, many in added:
+        counts[day[:length]] += many
+    return list(counts.items())[-MOST_COLUMNS:]
+
+
+def _columns(counts: Sequence[tuple[str, int]], first: str, last: str) -> None:
+    """A count for each name, as columns; the words are there for who cannot see them."""
+    most = max((many for _, many in counts), default=0) or 1
+    st.html(
+        '<ol class="it-columns">'
+        + "".join(
+            f'<li title="{escape(name)}: {many:,}"><span class="it-heard">{escape(name)}:'
+            f' {many:,}</span><span class="it-column" style="height:{100 * many / most:.1f}%">'
+            "</span></li>"
+            for name, many in counts
+        )
+        + f'</ol><div class="it-axis" aria-hidden="true"><span>{escape(first)}</span>'
+        f"<span>{escape(last)}</span></div>"
+    )
+
+
+def _show_runs() -> None:
+    st.subheader("What was done", anchor=False)
+    limit = st.session_state.get(LIMIT_KEY, RUNS_SHOWN)
+    runs = shared.library().runs(limit + 1)
+    if not runs:
+        st.markdown("Nothing yet.")
+    for run in runs[:limit]:
+        shared.show_run(run.id, key="activity")
+    if len(runs) > limit:
+        st.button("Show more", on_click=_show_more, key="activity-more")
+
+
+def _show_more() -> None:
+    st.session_state[LIMIT_KEY] = st.session_state.get(LIMIT_KEY, RUNS_SHOWN) + MORE_RUNS
+
+
+def _show_deleted(count: int) -> None:
+    st.subheader("Deleted photos", anchor=False)
+    st.markdown(
+        f"The library still knows {shared.count_of(count, 'deleted photo')}, so that deleting can"
+        " be undone. Your own files in folders are never removed."
+    )
+    with st.popover("Remove for good …", icon=":material/delete_forever:"):
+        st.markdown(
+            "They leave the library with their tags and the copies it kept. This cannot be undone."
+        )
+        if st.button("Remove for good", key="activity-purge", type="primary"):
+            gone = shared.library().purge()
+            shared.notify(f"{shared.count_of(gone, 'photo')} removed for good.")
+            st.rerun()
+
+
+show()

@@ -1,0 +1,96 @@
+"""Import: many photos at once, dropped or from a folder of this machine, in the background."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import BinaryIO
+
+import shared
+import streamlit as st
+
+from tagger import images
+
+FILES, FOLDER = "Files", "A folder on this machine"
+RECENT = 8  # imports listed below
+TURN_KEY = "import-turn"  # counts the imports begun: a new uploader for each, so it is empty
+
+
+def show() -> None:
+    """The whole page."""
+    st.title("Import photos", anchor=False)
+    st.markdown(
+        "They are tagged and kept in your library in the background: you may close this page and"
+        " come back."
+    )
+    source = st.segmented_control(
+        "Where are the photos?", [FILES, FOLDER], default=FILES, required=True, key="import-source"
+    )
+    if source == FILES:
+        _offer_files()
+    else:
+        _offer_folder()
+    _list_recent()
+
+
+def _offer_files() -> None:
+    turn = st.session_state.setdefault(TURN_KEY, 0)
+    files = st.file_uploader(
+        "Drop photos here",
+        type=sorted(images.EXTENSIONS),
+        accept_multiple_files=True,
+        key=f"import-files-{turn}",
+    )
+    st.caption("For thousands of photos, give their folder instead: nothing needs to be sent.")
+    many = len(files)
+    label = f"Import {shared.count_of(many, 'photo')}" if many else "Import"
+    with st.container(horizontal=True):
+        if st.button(label, key="import-start", type="primary", disabled=not many):
+            _begin_uploads((file.name, file) for file in files)
+        if st.button(
+            "Add the sample photos",
+            key="import-samples",
+            help="A cat, an astronaut, a cup of coffee and a rocket, for a first try",
+        ):
+            _begin_uploads((name, io.BytesIO(data)) for name, data in _samples())
+
+
+def _samples() -> Iterable[tuple[str, bytes]]:
+    return shared.sample_photos().items()
+
+
+def _begin_uploads(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
+    with shared.guard(), st.spinner("Taking the photos in …"):
+        shared.start(shared.library().plan_upload_import(uploads))
+        st.session_state[TURN_KEY] += 1
+        st.rerun()
+
+
+def _offer_folder() -> None:
+    with st.form("import-folder", border=False):
+        folder = st.text_input(
+            "Folder", placeholder="/home/me/Pictures", help="Folders inside it are read too"
+        )
+        copy = st.checkbox(
+            "Copy the photos into the library",
+            help="Otherwise they stay where they are, and the library remembers where that is."
+            " Either way your files are never changed.",
+        )
+        if st.form_submit_button("Import the folder", key="import-folder-start", type="primary"):
+            with shared.guard():
+                shared.start(shared.library().plan_folder_import(folder.strip(), copy))
+                st.rerun()
+
+
+def _list_recent() -> None:
+    runs = shared.library().runs(RECENT, kinds=["import"])
+    st.subheader("Imports so far", anchor=False)
+    if not runs:
+        st.markdown("None yet. Drop some photos above, or begin with the samples.")
+        return
+    st.page_link(shared.GALLERY, label="See your photos", icon=":material/grid_view:")
+    for run in runs:
+        shared.show_run(run.id, key="import")
+
+
+show()

@@ -1,0 +1,214 @@
+"""Tag: drop a photo or take one, see what it is, and keep it if it is worth keeping."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+import grid
+import shared
+import streamlit as st
+
+from tagger import ImageError, Prediction, Tagger, images
+from tagger.embeddings import Embedding
+from tagger.files import spelled_out
+from tagger.records import Photo
+
+SHOWN_SIDE = 900  # pixels, about, of a shown photo's shorter side
+CAMERA_WIDTH = 560  # pixels
+NEAREST = 6
+KEPT = 8  # photos that are kept in memory with their answers
+
+FILE, CAMERA = "A file", "The camera"
+SOURCE_KEY, UPLOAD_KEY, CAMERA_KEY = "tag-source", "tag-file", "tag-camera"
+SAMPLE_KEY, ADDED_KEY = "tag-sample", "tag-added"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The photo in hand."""
+
+    name: str
+    data: bytes
+    sha256: str
+
+
+def show() -> None:
+    """The whole page."""
+    st.title("What is in this photo?", anchor=False)
+    tagger = shared.tagger()
+    photo = _chosen(tagger)
+    if photo is None:
+        _offer_samples("No photo at hand? Try one of these.")
+        return
+    try:
+        shown = _shown(photo.sha256, photo.data)
+        prediction, embedding = _judged(photo.sha256, tagger.sha256, photo.data, tagger)
+    except ImageError as error:
+        reason = str(error).removeprefix("photo: ")
+        st.error(shared.plain(f"{photo.name} cannot be opened: {reason}"), icon=":material/error:")
+        return
+    near = shared.library().nearest(embedding, tagger.sha256, NEAREST + 1)
+    left, right = st.columns([5, 4], gap="medium")
+    with left:
+        _show_photo(photo, shown, prediction, tagger)
+    with right:
+        _show_answer(prediction, tagger)
+        _offer_adding(photo, tagger, [photo for photo, _ in near])
+    _show_nearest([(other, alike) for other, alike in near if other.sha256 != photo.sha256])
+    if SAMPLE_KEY in st.session_state:
+        _offer_samples("Try another one.")
+
+
+def _chosen(tagger: Tagger) -> Chosen | None:
+    """What was dropped, taken or tried; None where nothing was."""
+    source = st.segmented_control(
+        "Where is the photo?", [FILE, CAMERA], default=FILE, required=True, key=SOURCE_KEY
+    )
+    # The browser asks for the camera as soon as it is drawn, so not before it is wanted.
+    if source == CAMERA:
+        file = st.camera_input(
+            "Take a photo", key=CAMERA_KEY, on_change=_forget_sample, width=CAMERA_WIDTH
+        )
+    else:
+        file = st.file_uploader(
+            shared.plain(f"Drop a photo here: {tagger.name} will say {_knowledge(tagger)}."),
+            type=sorted(images.EXTENSIONS),
+            key=UPLOAD_KEY,
+            on_change=_forget_sample,
+        )
+    if file is not None:
+        name = f"camera {datetime.now():%Y-%m-%d %H.%M.%S}.jpg" if source == CAMERA else file.name
+        return _with_digest(name, file.getvalue())
+    if sample := st.session_state.get(SAMPLE_KEY):
+        return _with_digest(sample, shared.sample_photos()[sample])
+    return None
+
+
+def _with_digest(name: str, data: bytes) -> Chosen:
+    return Chosen(name, data, hashlib.sha256(data).hexdigest())
+
+
+def _forget_sample() -> None:
+    st.session_state.pop(SAMPLE_KEY, None)
+
+
+def _take_sample(name: str) -> None:
+    st.session_state[SAMPLE_KEY] = name
+
+
+def _knowledge(tagger: Tagger) -> str:
+    """What a model can say: "whether it is cat or dog, or unknown"."""
+    names = tagger.labels.names
+    if len(names) > 6:
+        return f"which of {len(names)} labels fit, or that none does"
+    *most, last = names
+    known = f"{', '.join(most)} or {last}" if most else last
+    return f"whether it is {known}, or unknown"
+
+
+def _offer_samples(invitation: str) -> None:
+    st.caption(invitation)
+    with st.container(horizontal=True, key="tag-samples", gap="small"):
+        for name, data in shared.sample_photos().items():
+            with st.container(width=132):
+                st.image(_small(name, data), width=132, alt="")
+                title = name.rsplit(".", 1)[0].capitalize()
+                key = f"tag-try-{name}"
+                st.button(title, key=key, width="stretch", on_click=_take_sample, args=(name,))
+
+
+@st.cache_resource(show_spinner=False)
+def _small(name: str, _data: bytes) -> bytes:
+    return images.encode(images.fit(images.read(_data, shorter_side=264), 264), "JPEG")
+
+
+@st.cache_resource(show_spinner=False, max_entries=KEPT)
+def _shown(sha256: str, _data: bytes) -> bytes:
+    """A JPEG for the page, upright, of any format the library reads and the browser may not."""
+    return images.encode(images.read(_data, shorter_side=SHOWN_SIDE), "JPEG")
+
+
+@st.cache_resource(show_spinner=False, max_entries=KEPT)
+def _judged(
+    sha256: str, model_sha256: str, _data: bytes, _tagger: Tagger
+) -> tuple[Prediction, Embedding]:
+    return _tagger.tag_with_embeddings([_data])[0]
+
+
+def _show_photo(photo: Chosen, shown: bytes, prediction: Prediction, tagger: Tagger) -> None:
+    best = prediction.scores[0].label
+    with st.container(key="tag-photo"):
+        picture = st.empty()
+        name = spelled_out(photo.name)
+        if st.toggle(shared.plain(f"Show what speaks for “{best}”"), key="tag-heatmap"):
+            with shared.guard():
+                heatmap = images.encode(tagger.heatmap(photo.data, best), "JPEG")
+                picture.image(heatmap, width="stretch", alt=f"{name}: what speaks for {best}")
+                st.caption("The brighter, the more it counted. The dark edges were not looked at.")
+                return
+        picture.image(shown, width="stretch", alt=name)
+
+
+def _show_answer(prediction: Prediction, tagger: Tagger) -> None:
+    label, said = answer(prediction, tagger)
+    unknown = " it-unknown" if prediction.unknown else ""
+    st.html(
+        f'<div class="it-answer{unknown}" role="status"><p class="it-label" dir="auto">'
+        f'{escape(spelled_out(label))}</p><p class="it-said">{escape(spelled_out(said))}</p></div>'
+    )
+    st.space("small")
+    shared.bars((s.label, s.score, shared.percent(s.score)) for s in prediction.scores[:5])
+
+
+def answer(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
+    """A prediction as a large word or two, and a sentence below."""
+    if not prediction.unknown:
+        sure = shared.percent(prediction.confidence)
+        return ", ".join(tag.label for tag in prediction.tags), f"{sure} sure"
+    likeliest = [f"{s.label} ({shared.percent(s.score)})" for s in prediction.scores[:2]]
+    if prediction.reason == "unfamiliar":
+        known = f"Unlike every photo that {tagger.name} was taught with."
+        return "Unknown", f"{known} Its best guess would be {likeliest[0]}."
+    if tagger.labels.kind == "multi":
+        return "Unknown", f"No label is likely enough; {likeliest[0]} comes nearest."
+    return "Unknown", f"Between {' and '.join(likeliest)}: not sure enough of either."
+
+
+def _offer_adding(photo: Chosen, tagger: Tagger, near: Sequence[Photo]) -> None:
+    """Add the photo to the library, or say that it is there, with the way to it."""
+    there = next((other.id for other in near if other.sha256 == photo.sha256), None)
+    added = st.session_state.get(ADDED_KEY)
+    words = "It is in your library."
+    if added is not None and added[0] == photo.sha256:
+        there = added[1]
+        words = "It was in your library already." if added[2] else "Added to your library."
+    st.space("small")
+    if there is None:
+        if st.button(
+            "Add to the library", key="tag-add", type="primary", icon=":material/library_add:"
+        ):
+            result = shared.library().add(photo.name, photo.data, tagger)
+            st.session_state[ADDED_KEY] = (photo.sha256, result.photo.id, result.duplicate)
+            st.rerun()
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="tag-there"):
+        st.markdown(f":material/check: {words}")
+        shared.photo_link(there)
+
+
+def _show_nearest(near: Sequence[tuple[Photo, float]]) -> None:
+    if not near:
+        return
+    st.subheader("Nearest in your library", anchor=False)
+    captions = {photo.id: f"{max(0.0, alike):.0%} alike" for photo, alike in near[:NEAREST]}
+    photos = [photo for photo, _ in near[:NEAREST]]
+    said = grid.photo_grid(photos, key="tag-nearest", captions=captions, selectable=False)
+    if said.opened is not None:
+        st.switch_page(shared.GALLERY, query_params={"photo": str(said.opened)})
+
+
+show()
