@@ -51,14 +51,17 @@ def show() -> None:
         reason = str(error).removeprefix("photo: ")
         st.error(shared.plain(f"{photo.name} cannot be opened: {reason}"), icon=":material/error:")
         return
-    near = shared.library().nearest(embedding, tagger.sha256, NEAREST + 1)
+    there = shared.library().find(photo.sha256)
+    near = shared.library().nearest(
+        embedding, tagger.sha256, NEAREST, without=None if there is None else there.id
+    )
     left, right = st.columns([5, 4], gap="medium")
     with left:
         _show_photo(photo, shown, prediction, tagger)
     with right:
         _show_answer(prediction, tagger)
-        _offer_adding(photo, tagger, [photo for photo, _ in near])
-    _show_nearest([(other, alike) for other, alike in near if other.sha256 != photo.sha256])
+        _offer_adding(photo, tagger, there)
+    _show_nearest(near)
     if SAMPLE_KEY in st.session_state:
         _offer_samples("Try another one.")
 
@@ -178,34 +181,30 @@ def answer(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
     return "Unknown", f"Between {' and '.join(likeliest)}: not sure enough of either."
 
 
-def _offer_adding(photo: Chosen, tagger: Tagger, near: Sequence[Photo]) -> None:
+def _offer_adding(photo: Chosen, tagger: Tagger, there: Photo | None) -> None:
     """Add the photo to the library, or say that it is there, with the way to it."""
-    there = next((other.id for other in near if other.sha256 == photo.sha256), None)
-    added = st.session_state.get(ADDED_KEY)
-    words = "It is in your library."
-    if added is not None and added[0] == photo.sha256:
-        there = added[1]
-        words = "It was in your library already." if added[2] else "Added to your library."
+    just_added = st.session_state.get(ADDED_KEY) == photo.sha256
     st.space("small")
     if there is None:
         if st.button(
             "Add to the library", key="tag-add", type="primary", icon=":material/library_add:"
         ):
-            result = shared.library().add(photo.name, photo.data, tagger)
-            st.session_state[ADDED_KEY] = (photo.sha256, result.photo.id, result.duplicate)
+            shared.library().add(photo.name, photo.data, tagger)
+            st.session_state[ADDED_KEY] = photo.sha256
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center", key="tag-there"):
+        words = "Added to your library." if just_added else "It is in your library."
         st.markdown(f":material/check: {words}")
-        shared.photo_link(there)
+        shared.photo_link(there.id)
 
 
 def _show_nearest(near: Sequence[tuple[Photo, float]]) -> None:
     if not near:
         return
     st.subheader("Nearest in your library", anchor=False)
-    captions = {photo.id: f"{max(0.0, alike):.0%} alike" for photo, alike in near[:NEAREST]}
-    photos = [photo for photo, _ in near[:NEAREST]]
+    captions = {photo.id: f"{max(0.0, alike):.0%} alike" for photo, alike in near}
+    photos = [photo for photo, _ in near]
     said = grid.photo_grid(photos, key="tag-nearest", captions=captions, selectable=False)
     if said.opened is not None:
         st.switch_page(shared.GALLERY, query_params={"photo": str(said.opened)})
