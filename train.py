@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from tagger import report, terminal, training
+from tagger.dataset import too_few_to_check
 from tagger.errors import TaggerError
 from tagger.fine_tuning import Recipe
 from tagger.training import Options, Trained
 
 DEFAULTS = Options()
+NAMED = 5  # unreadable files that the terminal tells of
 
 
 def main() -> int:
@@ -98,6 +100,13 @@ def tell(trained: Trained, page: Path) -> None:
             f"Unknown: AUROC {unknown['auroc']:.4f}, FPR95 {unknown['fpr95']:.2%}"
             f" on {unknown['photos']:,} {unknown['measured_on']}{told}"
         )
+    if warning := too_few_to_check(found["photos"]["val"]):
+        print(f"{warning}.")
+    unreadable = found["problems"]["unreadable"]
+    for path, reason in unreadable[:NAMED]:
+        terminal.write(f"Left out: {path}: {reason}")
+    if len(unreadable) > NAMED:
+        print(f"and {len(unreadable) - NAMED:,} more; all in report.html")
     precision, seconds = found["conversion"]["precision"], sum(found["seconds"].values())
     print(f"Model:  {trained.model} ({precision}, {seconds:.0f} s to train)")
     print(f"Report: {page}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 from typing import Any
 
@@ -13,6 +15,8 @@ from tagger.places import shown
 
 PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
 WORST_SHOWN = 3
+_PLAIN = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # to a shell
+_OPTIONS = {"epochs": "fine_tune"}  # settings that train.py calls otherwise
 _PATHS = ("data", "output", "unrelated", "test", "weights")
 
 
@@ -51,9 +55,20 @@ def write(
         "weakest": weakest(metrics["validation"], metrics["unknown"]),
         "settings": {k: shown(v) if k in _PATHS and v else v for k, v in settings.items()},
         "versions": runs.versions(),
-        "command": runs.command(),
+        "command": _command(settings),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _command(settings: dict[str, Any]) -> str:
+    """What makes it again, whether `train.py` made it or the app did."""
+    words = ["python train.py"]
+    for key, value in settings.items():
+        if value not in (None, ""):
+            told = str(shown(value) if key in _PATHS else value)
+            option = _OPTIONS.get(key, key).replace("_", "-")
+            words.append(f"--{option} {told if _PLAIN.fullmatch(told) else shlex.quote(told)}")
+    return " ".join(words)
 
 
 def summary(judgement: dict[str, Any]) -> dict[str, Any]:
@@ -64,9 +79,21 @@ def summary(judgement: dict[str, Any]) -> dict[str, Any]:
         "accuracy": judgement["accuracy"],
         "top_3": judgement["top_3"],
         "f1": {name: row["f1"] for name, row in judgement["by_label"].items()},
+        "confusion": _confusion(judgement),
         "ece_before": calibration["ece_before"],
         "ece_after": calibration["ece_after"],
+        "reliability_before": calibration["reliability_before"],
+        "reliability_after": calibration["reliability_after"],
         **judgement["decision"],
+    }
+
+
+def _confusion(judgement: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Photos by true and predicted label, without the zeros that most of a large table are."""
+    names = list(judgement["by_label"])
+    return {
+        name: {names[column]: count for column, count in enumerate(row) if count}
+        for name, row in zip(names, judgement["confusion"], strict=True)
     }
 
 

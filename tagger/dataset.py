@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tagger import images
 from tagger.errors import DatasetError, ImageError
+from tagger.files import spelled_out
 from tagger.labels import LabelSet
 from tagger.parallel import Progress, ordered_map, silent
 from tagger.pixels import PixelStore
@@ -32,6 +33,7 @@ _SPLIT_NAMES = {
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
 MIN_PHOTOS = 5  # of each label, to train on and to check with
+FEW_TO_CHECK = 20  # validation photos of a label, below which its figures prove little
 LAYOUT = "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in"
 
 
@@ -52,15 +54,32 @@ class Problems:
 
     def lines(self) -> list[str]:
         """One sentence for each kind that occurred."""
+        several = "are exact copies under different labels"
         found = [
-            (len(self.unreadable), "could not be read"),
-            (sum(map(len, self.conflicting)), "are exact copies under different labels"),
-            (len(self.copies), "are exact copies of another photo of the label"),
-            (len(self.leaked), "in train/ are near copies of a photo in val/ or test/"),
-            (len(self.unknown_labels), "have a label that train/ lacks"),
-            (len(self.ignored), "are in no label's folder"),
+            (len(self.unreadable), "could not be read", "could not be read"),
+            (sum(map(len, self.conflicting)), several, several),
+            (
+                len(self.copies),
+                "is an exact copy of another photo of the label",
+                "are exact copies of another photo of the label",
+            ),
+            (
+                len(self.leaked),
+                "in train/ is a near copy of a photo in val/ or test/",
+                "in train/ are near copies of a photo in val/ or test/",
+            ),
+            (
+                len(self.unknown_labels),
+                "has a label that train/ lacks",
+                "have a label that train/ lacks",
+            ),
+            (len(self.ignored), "is in no label's folder", "are in no label's folder"),
         ]
-        lines = [f"{count} photos {why}: left out" for count, why in found if count]
+        lines = [
+            f"{_counted(count, 'photo')} {one if count == 1 else many}: left out"
+            for count, one, many in found
+            if count
+        ]
         lost = [f"no photo of {name} is left to train on: not a label" for name in self.lost_labels]
         return lines + lost
 
@@ -108,6 +127,19 @@ def load(
 
     Raises DatasetError, saying what was found, where there is nothing to learn from.
     """
+    found = survey(root, store, seed, workers, progress)
+    check_enough(found)
+    return found
+
+
+def survey(
+    root: str | os.PathLike[str],
+    store: PixelStore,
+    seed: int = 42,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Collection:
+    """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
     names, listed = _listed(root, MIN_LABELS)
     ignored = sorted(set(images.walk(root)) - {sample.path for sample in listed})
@@ -136,10 +168,41 @@ def load(
         ignored=_relative(root, ignored),
         lost_labels=tuple(name for index, name in enumerate(names) if index not in kept),
     )
-    names = [names[index] for index in kept]
-    _check_enough(root, names, samples, problems)
-    labels = LabelSet(tuple(names))
+    if not kept:
+        raise DatasetError(_too_few_labels(root, 0, problems))
+    labels = LabelSet(tuple(names[index] for index in kept))
     return Collection(root, labels, tuple(samples), problems)
+
+
+def check_enough(collection: Collection) -> None:
+    """DatasetError unless there are photos enough of labels enough."""
+    root, names, problems = collection.root, collection.labels.names, collection.problems
+    if len(names) < MIN_LABELS:
+        raise DatasetError(_too_few_labels(root, len(names), problems))
+    trained = Counter(sample.label for sample in collection.split("train"))
+    checked = {sample.label for sample in collection.split("val")}
+    few = [
+        name
+        for label, name in enumerate(names)
+        if trained[label] < MIN_PHOTOS - 1 or label not in checked
+    ]
+    if few:
+        raise DatasetError(
+            f"{root}: too few readable photos of {', '.join(few)}{_told(problems)}; training needs"
+            f" at least {MIN_PHOTOS} different ones of each label, some to check with"
+        )
+
+
+def _too_few_labels(root: Path, count: int, problems: Problems) -> str:
+    return (
+        f"{root}: {_counted(count, 'label')} with readable photos{_told(problems)}; training needs"
+        f" at least {MIN_LABELS}: {LAYOUT}"
+    )
+
+
+def _told(problems: Problems) -> str:
+    told = "; ".join(problems.lines())
+    return f" ({told})" if told else ""
 
 
 def load_test(
@@ -167,6 +230,17 @@ def load_test(
     return samples, unreadable
 
 
+def too_few_to_check(checked: Mapping[str, int]) -> str | None:
+    """A sentence where some labels have few validation photos; `checked` counts them by label."""
+    few = [f"{count:,} of {name}" for name, count in checked.items() if count < FEW_TO_CHECK]
+    if not few:
+        return None
+    return (
+        f"Validation photos: only {_few(few)}; with so few photos to check with, the figures prove"
+        " little"
+    )
+
+
 def _listed(root: Path, least: int) -> tuple[list[str], list[Sample]]:
     """Label names, at least so many, and every photo by its place."""
     if not root.exists():
@@ -187,9 +261,9 @@ def _listed(root: Path, least: int) -> tuple[list[str], list[Sample]]:
     if len(names) < least:
         folders = sum(len(_subfolders(top)) for top, _ in tops)
         raise DatasetError(
-            f"{root}/: found {found} photos in {folders} folders, {len(names)} labels; needs at"
-            f" least {least} labels: {LAYOUT}; looked for"
-            f" {' '.join(sorted(images.EXTENSIONS))}"
+            f"{root}/: found {_counted(found, 'photo')} in {_counted(folders, 'folder')},"
+            f" {_counted(len(names), 'label')}; needs at least {_counted(least, 'label')}:"
+            f" {LAYOUT}; looked for {' '.join(sorted(images.EXTENSIONS))}"
         )
     samples = [
         Sample(path, index, split)
@@ -226,7 +300,7 @@ def _decoded(
             data = images.read_bytes(sample.path)
             pixels = images.prepare(data, store.image_size)
         except ImageError as error:
-            return sample, None, str(error)
+            return sample, None, _reason(error, sample.path)
         digest = hashlib.sha256(data).hexdigest()
         seen = replace(sample, digest=digest, perceptual=images.perceptual_hash(pixels))
         return seen, pixels, ""
@@ -242,23 +316,13 @@ def _decoded(
     return samples, tuple(unreadable)
 
 
-def _check_enough(root: Path, names: list[str], samples: list[Sample], problems: Problems) -> None:
-    trained = Counter(s.label for s in samples if s.split == "train")
-    checked = {s.label for s in samples if s.split == "val"}
-    told = "; ".join(problems.lines())
-    told = f" ({told})" if told else ""
-    if len(trained) < MIN_LABELS:
-        raise DatasetError(
-            f"{root}: {len(trained)} labels with readable photos{told}; training needs at least"
-            f" {MIN_LABELS}: {LAYOUT}"
-        )
-    few = [names[label] for label, count in trained.items() if count < MIN_PHOTOS - 1]
-    few += [names[label] for label in trained if label not in checked]
-    if few:
-        raise DatasetError(
-            f"{root}: too few readable photos of {', '.join(sorted(set(few)))}{told}; training"
-            f" needs at least {MIN_PHOTOS} different ones of each label, some to check with"
-        )
+def _reason(error: ImageError, path: Path) -> str:
+    """Why a photo cannot be read, without the name that the error begins with."""
+    return str(error).removeprefix("photo: ").removeprefix(f"{spelled_out(os.fsdecode(path))}: ")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -18,7 +18,8 @@ from typing import BinaryIO, TextIO
 
 from tagger.answers import harmless
 from tagger.errors import ImageError, OptionError
-from tagger.files import spelled_out
+from tagger.images import EXTENSIONS
+from tagger.query import fold
 from tagger.records import Photo, Tag
 
 PLACES = 5  # tags of a photo in the table
@@ -28,12 +29,12 @@ HEADER = (
     *(f"Score {place}" for place in range(1, PLACES + 1)),
 )
 LABELS = "labels.csv"
-MAX_PART = 80  # characters of a file's or folder's name
+MAX_PART = 120  # bytes of a file's or folder's name; most file systems take 255
 UNTAGGED = "has no tag"
 
 # What some file system or shell would take for something else; Windows reserves the names.
-_AWKWARD = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_AWKWARD = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?", re.IGNORECASE)
 
 
 @dataclass
@@ -77,7 +78,7 @@ def write_zip(photos: Iterable[Photo], read: Callable[[Photo], bytes], file: Bin
         listed = io.StringIO()
         for inside, data in _filed(photos, read, listed, left):
             archive.writestr(inside, data)
-        archive.writestr(LABELS, listed.getvalue())
+        archive.writestr(LABELS, listed.getvalue().encode("utf-8", "backslashreplace"))
     return left
 
 
@@ -98,7 +99,7 @@ def write_collection(photos: Iterable[Photo], read: Callable[[Photo], bytes], fo
             place = temporary / inside
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(data)
-        (temporary / LABELS).write_text(listed.getvalue(), encoding="utf-8", newline="")
+        (temporary / LABELS).write_bytes(listed.getvalue().encode("utf-8", "backslashreplace"))
         if folder.exists():
             folder.rmdir()
         os.replace(temporary, folder)
@@ -125,7 +126,10 @@ def _filed(
             left.out.append((photo.name, str(error)))
             continue
         label = photo.tags[0].label
-        inside = f"{folders.of(label)}/{photo.id}-{_part(photo.name, 'photo')}"
+        name = _part(photo.name, "photo")
+        if os.path.splitext(name)[1].lower() not in EXTENSIONS:
+            name += ".jpg"  # photos are listed by their endings, and opened by what is in them
+        inside = f"{folders.of(label)}/{photo.id}-{name}"
         yield inside, data
         names = "|".join(tag.label for tag in photo.tags)
         writer.writerow([harmless(cell) for cell in (inside, label, names)])
@@ -141,12 +145,14 @@ class _Folders:
 
     def of(self, label: str) -> str:
         if label not in self._names:
-            name = plain = _part(label, "tag")
-            number = 1
-            while name.casefold() in self._taken:  # some file systems know no case
+            plain = _part(label, "tag")
+            if harmless(plain) != plain:  # in `labels.csv` it would not be the folder's name
+                plain = f"_{plain}"
+            name, number = plain, 1
+            while fold(name) in self._taken:  # some file systems know no case, or one accent
                 number += 1
                 name = f"{plain} {number}"
-            self._taken.add(name.casefold())
+            self._taken.add(fold(name))
             self._names[label] = name
         return self._names[label]
 
@@ -157,8 +163,13 @@ def _part(text: str, otherwise: str) -> str:
     if _RESERVED.fullmatch(clean):
         clean = f"_{clean}"
     stem, ending = os.path.splitext(clean)
-    ending = ending[:10]
-    return (stem[: MAX_PART - len(ending)].strip(" .") + ending) or otherwise
+    ending = _cut(ending, 10)
+    return (_cut(stem, MAX_PART - 10).strip(" .") + ending) or otherwise
+
+
+def _cut(text: str, size: int) -> str:
+    """As much of a text as `size` bytes hold."""
+    return text.encode()[:size].decode(errors="ignore")
 
 
 def _percent(tag: Tag) -> str:
@@ -169,7 +180,7 @@ def _plain(photo: Photo) -> dict[str, object]:
     return {
         "id": photo.id,
         "name": photo.name,
-        "path": spelled_out(str(photo.path)),
+        "path": str(photo.path),
         "sha256": photo.sha256,
         "size": photo.size,
         "width": photo.width,

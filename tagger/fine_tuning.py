@@ -105,7 +105,7 @@ def fine_tune(
     recipe: Recipe,
     folder: Path,
     progress: Progress = silent,
-    on_epoch: Callable[[Epoch], None] = lambda row: None,
+    on_epoch: Callable[[Sequence[Epoch]], None] = lambda rows: None,
 ) -> State:
     """Train `network` in place and leave it with the best weights found.
 
@@ -113,9 +113,9 @@ def fine_tune(
     by validation loss: the middle is more robust to photos from elsewhere than either end
     (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022, arXiv:2109.01903).
 
-    A checkpoint is kept in `folder` after every epoch; where one is there, training goes on from
-    it and ends as it would have without the break. KeyboardInterrupt ends it with the best
-    weights so far.
+    A checkpoint is kept in `folder` after every epoch, and `on_epoch` gets the rows so far; where
+    one is there, training goes on from it and ends as it would have without the break.
+    KeyboardInterrupt ends it with the best weights so far.
     """
     steps = -(-len(photos.train) // recipe.batch_size)
     _compile(network, recipe, steps)
@@ -125,11 +125,11 @@ def fine_tune(
         _save_arrays(folder / START, _values(network.variables))
         _save_arrays(folder / "average-0.npz", _values(network.variables))
         _checkpoint(network, state, folder)
-        on_epoch(state.history[-1])
+        on_epoch(state.history)
     try:
         while state.stopped is None and state.history[-1].epoch < recipe.epochs:
             _one_epoch(network, photos, recipe, state, folder, progress)
-            on_epoch(state.history[-1])
+            on_epoch(state.history)
     except KeyboardInterrupt:
         state.stopped = "interrupted"
     _blend(network, photos, state, folder)

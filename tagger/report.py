@@ -61,7 +61,7 @@ def _read_json(path: Path) -> Json:
     return found
 
 
-def _read_history(path: Path) -> list[dict[str, float]]:
+def read_history(path: Path) -> list[dict[str, float]]:
     """A row an epoch, NaN where a cell is empty; no rows where there was no fine-tuning."""
     if not path.exists():
         return []
@@ -126,7 +126,7 @@ def _pictures(run: Path, metrics: Json, judged: Json) -> dict[str, Json]:
     }
     if metrics.get("unknown"):
         figures["unknown"] = charts.draw_unknown(metrics["unknown"])
-    history = _read_history(run / HISTORY)
+    history = read_history(run / HISTORY)
     if history:
         figures["curves"] = charts.draw_curves(history)
     return {name: charts.save(figure, run / f"{name}.png") for name, figure in figures.items()}

@@ -2,20 +2,30 @@
 
 Nothing of a search's text becomes SQL: a tree of `tagger.query` becomes conditions of SQLAlchemy,
 and what was typed is only ever a parameter.
+
+What makes it quick, with 100,000 photos and 500,000 tags in SQLite: each condition is a list of
+ids read from an index that holds all it asks for, and photos are counted by going through the
+shortest way there is, the tags of a label rather than every photo.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from datetime import UTC
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CompoundSelect,
     Connection,
+    Select,
     and_,
     case,
+    exists,
     func,
     literal,
     not_,
@@ -29,10 +39,19 @@ from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query
 from tagger.records import Sort
 from tagger.schema import labels, models, photos, predictions, presences, tags, verdicts
 
+SPARSE = 2000  # photos found, up to which all of them are sorted for a page
+NEAR = 2000  # first photos in order, up to which each is asked whether it is one of those found
+AMPLE = 4  # times as many are asked as would do if those found were spread evenly
+
 Where = ColumnElement[bool]
+Ids = Select[tuple[int]] | CompoundSelect[tuple[int]]
 
 _HERE = photos.c.deleted_by.is_(None)
-_ORDERS: dict[Sort, tuple[ColumnElement[object], ...]] = {
+# The same, said so that SQLite goes through all of the one index that has every column asked for,
+# or through the table, and never looks up the table's rows one by one in an index's order.
+_ALL_HERE = (photos.c.deleted_by + 0).is_(None)
+_DELETED = select(photos.c.id).where(photos.c.deleted_by.is_not(None))
+_ORDERS: dict[Sort, tuple[ColumnElement[Any], ...]] = {
     "newest": (photos.c.added_at.desc(), photos.c.id.desc()),
     "oldest": (photos.c.added_at, photos.c.id),
     "taken": (photos.c.taken_at.desc().nulls_last(), photos.c.id.desc()),
@@ -46,7 +65,7 @@ _STATES: dict[str, Where] = {
     "tagged": photos.c.tag_count > 0,
     "untagged": photos.c.tag_count == 0,
 }
-_COMPARE = {
+_COMPARE: dict[str, Callable[[Any, float], Where]] = {
     "<": operator.lt,
     "<=": operator.le,
     "=": operator.eq,
@@ -62,21 +81,19 @@ def find(
 
     Raises QueryError.
     """
-    where = _where(_tree(query))
-    page = select(photos.c.id).where(_HERE, where).order_by(*_ORDERS[sort])
-    found = connection.scalars(page.limit(limit).offset(offset)).all()
-    return list(found), _count(connection, where)
+    plan = _plan(_tree(query))
+    total = _count(connection, plan)
+    return (_page(connection, plan, total, sort, offset, limit) if offset < total else []), total
 
 
 def ids(connection: Connection, query: str | Query) -> list[int]:
     """Every photo found, by id, in order. Raises QueryError."""
-    where = _where(_tree(query))
-    return list(connection.scalars(select(photos.c.id).where(_HERE, where).order_by(photos.c.id)))
+    return sorted(set(connection.scalars(_ids(_plan(_tree(query))))))
 
 
 def count(connection: Connection, query: str | Query) -> int:
     """How many photos are found. Raises QueryError."""
-    return _count(connection, _where(_tree(query)))
+    return _count(connection, _plan(_tree(query)))
 
 
 def label_counts(connection: Connection, query: str | Query) -> list[tuple[str, int]]:
@@ -84,53 +101,132 @@ def label_counts(connection: Connection, query: str | Query) -> list[tuple[str, 
 
     Raises QueryError.
     """
-    found = select(photos.c.id).where(_HERE, _where(_tree(query)))
     number = func.count()
+    found = _ids(_plan(_tree(query))).subquery()
     counted = (
         select(labels.c.name, number)
         .join_from(tags, labels, labels.c.id == tags.c.label_id)
-        .where(tags.c.photo_id.in_(found))
+        .where(tags.c.photo_id.in_(select(found.c.id)))
         .group_by(labels.c.id, labels.c.name)
         .order_by(number.desc(), labels.c.name)
     )
     return [(str(name), int(times)) for name, times in connection.execute(counted)]
 
 
-def _count(connection: Connection, where: Where) -> int:
-    counted = select(func.count()).select_from(photos).where(_HERE, where)
-    return int(connection.execute(counted).scalar_one())
-
-
 def _tree(query: str | Query) -> Query:
     return parse(query) if isinstance(query, str) else query
 
 
-def _where(tree: Query, scope: tuple[Where, ...] = ()) -> Where:
-    """The condition on `photos`; only tags within `scope` count."""
+def _page(
+    connection: Connection, plan: Plan, total: int, sort: Sort, offset: int, limit: int
+) -> list[int]:
+    """Few are sorted. Of many, there are probably enough among the first photos in that order."""
+    order = _ORDERS[sort]
+    page = select(photos.c.id).order_by(*order).limit(limit).offset(offset)
+    if total <= SPARSE:
+        every = _ids(plan).subquery()
+        return list(connection.scalars(page.where(photos.c.id.in_(select(every.c.id)))))
+    last = connection.scalar(select(func.max(photos.c.id)))
+    reach = AMPLE * (offset + limit) * (last or 0) // total
+    if reach <= NEAR and not isinstance(plan, _Kept):
+        near = select(photos.c.id).where(_HERE).order_by(*order).limit(reach).subquery()
+        among = page.join(near, near.c.id == photos.c.id)
+        found = connection.scalars(among.where(_holds(plan, photos.c.id, near=True))).all()
+        if len(found) == limit:
+            return list(found)
+    return list(connection.scalars(page.where(_HERE, _holds(plan, photos.c.id))))
+
+
+# What a tree amounts to in terms of tables: conditions on rows of `tags`, on rows of `photos`.
+
+
+@dataclass(frozen=True)
+class _Tagged:
+    """Photos with a tag for which `where` holds; `labelled` if it says of which labels."""
+
+    where: Where
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Photos for which `where` holds."""
+
+    where: Where
+
+
+@dataclass(frozen=True)
+class _Not:
+    term: Plan
+
+
+@dataclass(frozen=True)
+class _Each:
+    terms: tuple[Plan, ...]
+
+
+@dataclass(frozen=True)
+class _Either:
+    terms: tuple[Plan, ...]
+
+
+Plan = _Tagged | _Kept | _Not | _Each | _Either
+
+
+def _plan(tree: Query, scope: tuple[Where, ...] = ()) -> Plan:
+    """Of the tags, only those within `scope` count."""
     match tree:
         case Everything():
-            return true()
-        case Label():
-            return _tagged(_called(tree), *scope)
+            return _Kept(true())
         case Flag(name):
-            return _STATES[name]
-        case Not(term):
-            return not_(_where(term))
-        case Or(terms):
-            return or_(*(_where(term, scope) for term in terms))
-        case And(terms):
-            return _all_of(terms, scope)
+            return _Kept(_STATES[name])
+        case Label(name, wildcard):
+            if wildcard and not scope and not name.strip("*"):
+                return _Kept(_STATES["tagged"])
+            return _Tagged(and_(_called(tree), *scope), labelled=True)
         case Condition():
-            return _tagged(_counts(tree), *scope) if _is_about_tags(tree) else _condition(tree)
+            if _is_about_tags(tree):
+                return _Tagged(and_(_counts(tree), *scope), labelled=False)
+            return _Kept(_condition(tree))
+        case Not(term):
+            plan = _plan(term)
+            return _Kept(not_(plan.where)) if isinstance(plan, _Kept) else _Not(plan)
+        case Or(terms):
+            return _either([_plan(term, scope) for term in terms])
+        case And(terms):
+            return _each(_plans(terms, scope))
 
 
-def _all_of(terms: tuple[Query, ...], scope: tuple[Where, ...]) -> Where:
+def _plans(terms: tuple[Query, ...], scope: tuple[Where, ...]) -> list[Plan]:
+    """Of the terms of a group, those that are about tags put in the scope of the others."""
     asked = any(map(_asks_for_tags, terms))
     about = [t for t in terms if _is_about_tags(t) and (asked or not isinstance(t, Not))]
-    rest = [term for term in terms if term not in about]
     own = (*scope, *map(_counts, about))
-    alone = [_tagged(*own)] if about and not asked else []
-    return and_(*alone, *(_where(term, own) for term in rest))
+    plans = [_plan(term, own) for term in terms if term not in about]
+    return [_Tagged(and_(*own), labelled=False), *plans] if about and not asked else plans
+
+
+def _either(plans: list[Plan]) -> Plan:
+    """With one condition of each kind: on photos, on tags, and whatever else there is."""
+    flat = [t for plan in plans for t in (plan.terms if isinstance(plan, _Either) else (plan,))]
+    kept = [plan for plan in flat if isinstance(plan, _Kept)]
+    tagged = [plan for plan in flat if isinstance(plan, _Tagged)]
+    terms: list[Plan] = [plan for plan in flat if not isinstance(plan, _Kept | _Tagged)]
+    if kept:
+        terms.append(_Kept(or_(*(plan.where for plan in kept))))
+    if tagged:
+        labelled = all(plan.labelled for plan in tagged)
+        terms.append(_Tagged(or_(*(plan.where for plan in tagged)), labelled))
+    return terms[0] if len(terms) == 1 else _Either(tuple(terms))
+
+
+def _each(plans: list[Plan]) -> Plan:
+    """With at most one condition on photos, the first."""
+    flat = [t for plan in plans for t in (plan.terms if isinstance(plan, _Each) else (plan,))]
+    kept = [plan.where for plan in flat if isinstance(plan, _Kept)]
+    rest = [plan for plan in flat if not isinstance(plan, _Kept)]
+    terms = [_Kept(and_(*kept)), *rest] if kept else rest
+    return terms[0] if len(terms) == 1 else _Each(tuple(terms))
 
 
 def _asks_for_tags(tree: Query) -> bool:
@@ -153,18 +249,61 @@ def _is_about_tags(tree: Query) -> bool:
             return False
 
 
-def _tagged(*conditions: Where) -> Where:
-    """Has a tag for which all of the conditions hold."""
-    return photos.c.id.in_(select(tags.c.photo_id).where(*conditions))
+def _ids(plan: Plan) -> Ids:
+    """The photos, some perhaps more than once."""
+    if isinstance(plan, _Either):
+        return union_all(*map(_ids, plan.terms))
+    terms = plan.terms if isinstance(plan, _Each) else (plan,)
+    ways = [t for t in terms if isinstance(t, _Tagged) and (t.labelled or len(terms) == 1)]
+    if not ways:
+        return select(photos.c.id).where(_ALL_HERE, *(_holds(t, photos.c.id) for t in terms))
+    way, others = ways[0], [term for term in terms if term is not ways[0]]
+    found = select(tags.c.photo_id.label("id")).where(way.where)
+    if not any(isinstance(term, _Kept) for term in others):
+        found = found.where(tags.c.photo_id.not_in(_DELETED))
+    return found.where(*(_holds(term, tags.c.photo_id) for term in others))
+
+
+def _holds(plan: Plan, photo: Column[int], near: bool = False) -> Where:
+    """The condition on rows of `photos` or `tags`, `photo` being the column that says which.
+
+    `near` is for few of them: each is looked up by itself. Else there are lists, and adding
+    nothing to the column keeps SQLite from looking up rows for every entry of a list.
+    """
+    on_photos = photo.table is photos
+    match plan:
+        case _Kept(where) if on_photos:
+            return where
+        case _Kept(where):
+            return (photo + 0).in_(select(photos.c.id).where(_ALL_HERE, where))
+        case _Tagged(where, labelled) if on_photos and (near or not labelled):
+            return exists().where(tags.c.photo_id == photo, where).correlate(photos)
+        case _Tagged(where):
+            return (photo + 0).in_(select(tags.c.photo_id).where(where))
+        case _Not(term):
+            return not_(_holds(term, photo, near))
+        case _Each(terms):
+            return and_(*(_holds(term, photo, near) for term in terms))
+        case _Either(terms):
+            return or_(*(_holds(term, photo, near) for term in terms))
+
+
+def _count(connection: Connection, plan: Plan) -> int:
+    if isinstance(plan, _Not):
+        return _count(connection, _Kept(true())) - _count(connection, plan.term)
+    found = _ids(plan).subquery()
+    repeats = not isinstance(plan, _Kept)
+    number = func.count(found.c.id.distinct() if repeats else found.c.id)
+    return int(connection.execute(select(number)).scalar_one())
 
 
 def _called(label: Label) -> Where:
     """The condition on `tags` that its label is called so."""
     folded = fold(label.name)
-    if not label.wildcard:
-        return tags.c.label_id.in_(select(labels.c.id).where(labels.c.folded == folded))
-    pattern = "%".join(map(_literally, folded.split("*")))
-    alike = labels.c.folded.like(pattern, escape=_ESCAPE)
+    alike = labels.c.folded == folded
+    if label.wildcard:
+        pattern = "%".join(map(_literally, folded.split("*")))
+        alike = labels.c.folded.like(pattern, escape=_ESCAPE)
     return tags.c.label_id.in_(select(labels.c.id).where(alike))
 
 
@@ -176,8 +315,7 @@ def _counts(tree: Query) -> Where:
         case Condition(_, comparison, value):
             given = or_(tags.c.by_person, tags.c.score.is_(None))
             score = case((given, literal(1.0)), else_=tags.c.score)
-            counts: Where = _COMPARE[comparison](score, float(value))
-            return counts
+            return _COMPARE[comparison](score, float(value))
         case Not(term):
             return not_(_counts(term))
         case And(terms):
@@ -212,19 +350,22 @@ def _condition(condition: Condition) -> Where:
 
 
 def _when(condition: Condition) -> Where:
-    begin, end = span(condition.value)
-    column = photos.c.taken_at
-    if condition.field == "added":
-        column = photos.c.added_at
-        begin, end = begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    """Never null. COALESCE also keeps SQLite from sorting all that a range holds for one page."""
+    added = condition.field == "added"
+    column = photos.c.added_at if added else photos.c.taken_at
+    begin, end, first, last = (
+        moment.replace(tzinfo=UTC) if added else moment
+        for moment in (*span(condition.value), datetime.min, datetime.max)
+    )
+    before, after = func.coalesce(column, last), func.coalesce(column, first)
     within: dict[str, Where] = {
-        "<": column < begin,
-        "<=": column < end,
-        "=": and_(column >= begin, column < end),
-        ">=": column >= begin,
-        ">": column >= end,
+        "<": before < begin,
+        "<=": before < end,
+        "=": and_(after >= begin, after < end),
+        ">=": after >= begin,
+        ">": after >= end,
     }
-    return and_(column.is_not(None), within[condition.comparison])
+    return within[condition.comparison]
 
 
 def _touched_by(run: int) -> CompoundSelect[tuple[int]]:

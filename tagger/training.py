@@ -87,13 +87,16 @@ def teach(
     options: Options,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda sentence: None,
+    began: Callable[[Path], None] = lambda run: None,
 ) -> Trained:
     """Train, judge and save a model. Raises TaggerError for what the caller can mend.
 
-    `say` gets a sentence at each stage, `progress` wraps every long loop. KeyboardInterrupt
-    during fine-tuning ends that stage with the best weights so far.
+    `say` gets a sentence at each stage, `progress` wraps every long loop, `began` gets the run's
+    folder as soon as there is one. KeyboardInterrupt during fine-tuning ends that stage with the
+    best weights so far.
     """
     run = runs.open_run(options.runs, options.output.stem, options.settings(), options.resume)
+    began(run)
     store = PixelStore(run / "pixels.u8", options.image_size)
     try:
         return _Teacher(options, run, store, progress, say).teach()
@@ -150,6 +153,8 @@ class _Teacher:
 
     def _read(self) -> Collection:
         """Every photo, and whatever could otherwise go wrong after hours of training."""
+        if self.options.weights not in (IMAGENET, NO_WEIGHTS):
+            find_model(self.options.weights)
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
         if self.options.unrelated and not next(images.walk(self.options.unrelated), None):
             raise DatasetError(f"{self.options.unrelated}: no photos in it")
@@ -200,9 +205,10 @@ class _Teacher:
         )
         with self._timed("fine-tuning"), epoch_log(self.run, self.options.tensorboard) as log:
 
-            def on_epoch(row: Epoch) -> None:
-                log(row)
-                self.say(epoch_line(row))
+            def on_epoch(rows: Sequence[Epoch]) -> None:
+                runs.write_history(self.run, [asdict(row) for row in rows])
+                log(rows[-1])
+                self.say(epoch_line(rows[-1]))
 
             state = fine_tune(
                 network, photos, self.options.recipe, self.run, self.progress, on_epoch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from tagger import dataset, images
-from tagger.dataset import Collection
+from tagger.dataset import Collection, Problems
 from tagger.errors import DatasetError
 from tagger.labels import LabelSet
 from tagger.pixels import PixelStore
@@ -182,7 +183,7 @@ def test_training_photos_near_a_given_val_photo_are_left_out(root: Path, store: 
     found = dataset.load(root, store)
     assert found.problems.leaked == ("train/cat/leak.jpg",)
     assert found.problems.copies == ("train/dog/150.png",)
-    assert "1 photos in train/ are near copies" in found.problems.lines()[1]
+    assert "1 photo in train/ is a near copy of" in found.problems.lines()[1]
     assert found.counts()["train"] == {"cat": 8, "dog": 8}
     assert found.counts()["val"] == {"cat": 2, "dog": 2}
 
@@ -195,7 +196,8 @@ def test_unreadable_photos_are_listed_with_the_reason(root: Path, store: PixelSt
     found = dataset.load(root, store)
     listed = dict(found.problems.unreadable)
     assert set(listed) == {"dog/empty.jpg", "cat/diary.png"}
-    assert "an empty file" in listed["dog/empty.jpg"]
+    assert listed["dog/empty.jpg"] == "an empty file"  # and no path, nor "photo:"
+    assert listed["cat/diary.png"].startswith("not a JPEG")
     assert found.problems.lines() == ["2 photos could not be read: left out"]
     assert len(found.samples) == 12
 
@@ -233,7 +235,7 @@ def test_one_label_is_too_few(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(7))
     (root / "dog").mkdir()
     (root / "dog" / "notes.txt").touch()
-    assert "found 7 photos in 2 folders, 1 labels" in refused(root, store)
+    assert "found 7 photos in 2 folders, 1 label;" in refused(root, store)
 
 
 def test_too_few_photos_of_a_label(root: Path, store: PixelStore) -> None:
@@ -242,7 +244,7 @@ def test_too_few_photos_of_a_label(root: Path, store: PixelStore) -> None:
     (root / "dog" / "broken.jpg").touch()
     message = refused(root, store)
     assert "too few readable photos of dog" in message and "cat" not in message
-    assert "1 photos could not be read" in message
+    assert "1 photo could not be read" in message
     assert "at least 5 different ones of each label" in message
 
 
@@ -276,6 +278,55 @@ def test_a_label_with_nothing_to_check_with(root: Path, store: PixelStore) -> No
     put(root / "train" / "dog", *range(100, 108))
     put(root / "val" / "cat", 50)
     assert "too few readable photos of dog" in refused(root, store)
+
+
+def test_a_survey_tells_what_is_there_before_it_is_enough(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(10))
+    put(root / "dog", *range(100, 103))
+    (root / "dog" / "broken.jpg").touch()
+    found = dataset.survey(root, store)
+    assert found.counts()["train"] == {"cat": 8, "dog": 2}
+    assert found.problems.unreadable == (("dog/broken.jpg", "an empty file"),)
+    with pytest.raises(DatasetError, match="too few readable photos of dog"):
+        dataset.check_enough(found)
+    for path in (root / "dog").glob("*.png"):
+        path.unlink()
+    with pytest.raises(DatasetError, match="1 label with readable photos"):
+        dataset.check_enough(dataset.survey(root, store))
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read every file")
+def test_a_file_nobody_may_open_has_a_reason_without_its_path(
+    root: Path, store: PixelStore
+) -> None:
+    put(root / "cat", *range(6))
+    put(root / "dog", *range(100, 106))
+    (root / "cat" / "000.png").chmod(0)
+    (listed,) = dataset.load(root, store).problems.unreadable
+    assert listed[0] == "cat/000.png" and listed[1].startswith("cannot be opened")
+
+
+def test_one_and_many_are_told_apart() -> None:
+    one = Problems(
+        unreadable=(("a.jpg", "broken"),),
+        copies=("b.jpg",),
+        leaked=("c.jpg",),
+        unknown_labels=("d.jpg",),
+        ignored=("e.jpg",),
+    )
+    assert all(line.startswith("1 photo ") for line in one.lines())
+    assert not [line for line in one.lines() if " are " in line or " have " in line]
+    many = Problems(copies=("b.jpg",) * 1_200)
+    assert many.lines() == ["1,200 photos are exact copies of another photo of the label: left out"]
+
+
+def test_few_validation_photos_are_warned_of() -> None:
+    assert dataset.too_few_to_check({"cat": 20, "dog": 300}) is None
+    told = dataset.too_few_to_check({"cat": 4, "dog": 300, "hen": 19})
+    assert told is not None and "only 4 of cat, 19 of hen;" in told
+    assert "the figures prove little" in told
+    many = dataset.too_few_to_check({f"label {index}": 1 for index in range(30)})
+    assert many is not None and "label 5, ...;" in many and "label 6" not in many
 
 
 # --- seeds and fingerprints

@@ -14,8 +14,10 @@ import pytest
 from conftest import draw
 
 from tagger import dataset, exports, images
+from tagger.answers import harmless
 from tagger.errors import ImageError, OptionError
 from tagger.pixels import PixelStore
+from tagger.query import fold
 from tagger.records import Photo, Tag
 
 MOMENT = datetime(2026, 11, 21, 11, 20, 5, tzinfo=UTC)
@@ -122,6 +124,14 @@ def test_json_lines_have_everything() -> None:
     assert second["unknown"] is True
 
 
+@pytest.mark.parametrize("name", ["Bildschirmfoto um 5.00\u202fPM.png", "a\nb.jpg", "\udcff.jpg"])
+def test_json_lines_lead_to_the_file_whatever_it_is_called(name: str) -> None:
+    out = io.StringIO()
+    exports.write_json_lines([replace(photo(1), path=Path("/photos") / name)], out)
+    (line,) = out.getvalue().splitlines()
+    assert json.loads(line)["path"] == f"/photos/{name}"
+
+
 def collection() -> list[Photo]:
     return [photo(n, tag("cat" if n % 2 else "dog")) for n in range(1, 25)]
 
@@ -183,9 +193,16 @@ def test_photos_that_are_gone_are_counted(tmp_path: Path) -> None:
         "..",
         "",
         "x" * 500,
-        "a\0b\n",
+        "🐕" * 100,
+        "x." + "猫" * 100,
+        "a\0b\n\x85\u202e",
+        "\udcff",
+        "COM¹",
         "é<>|?*",
         " . ",
+        ".hidden",
+        "=cmd()",
+        "-rf",
     ],
 )
 def test_names_stay_inside(tmp_path: Path, hostile: str) -> None:
@@ -194,16 +211,28 @@ def test_names_stay_inside(tmp_path: Path, hostile: str) -> None:
     exports.write_collection(photos, lambda one: b"x", folder)
     inside = [path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file()]
     assert sorted(len(parts) for parts in inside) == [1, 2, 2]
-    assert all(len(part) <= 100 for parts in inside for part in parts)
-    assert not any(set(part) & set('<>:"/\\|?*\0\n') for parts in inside for part in parts)
+    assert all(len(part.encode()) <= 150 for parts in inside for part in parts)
+    awkward = set('<>:"/\\|?*\0\n\x85\u202e')
+    assert not any(set(part) & awkward for parts in inside for part in parts)
+    assert not any(part.startswith((".", "-", "=")) for parts in inside for part in parts)
+    assert not any(part.upper().startswith(("CON", "AUX", "COM¹")) for p in inside for part in p)
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"] for row in rows} == {"/".join(p) for p in inside if len(p) == 2}
+    assert len(set(images.walk(folder))) == 2  # as train.py lists them
 
 
 def test_labels_that_clean_to_one_name_stay_apart(tmp_path: Path) -> None:
-    photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(["a/b", "a:b", "A?b", "a_b"])]
+    labels = ["a/b", "a:b", "A?b", "a_b", "caf\u00e9", "cafe\u0301", "=1", "_=1"]
+    photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(labels)]
     exports.write_collection(photos, lambda one: b"x", tmp_path / "c")
     folders = [path.name for path in (tmp_path / "c").iterdir() if path.is_dir()]
-    assert len({name.casefold() for name in folders}) == 4
+    assert len({fold(name) for name in folders}) == len(labels)
+    with open(tmp_path / "c" / "labels.csv", newline="", encoding="utf-8") as file:
+        told = {row["image"].split("/")[0]: row["label"] for row in csv.DictReader(file)}
+    assert told == dict(zip(told, [harmless(label) for label in labels], strict=True))
+    assert set(told) == set(folders)
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:

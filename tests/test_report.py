@@ -234,7 +234,7 @@ def test_no_curves_without_fine_tuning(tmp_path: Path) -> None:
 def test_unknown_that_was_not_measured(tmp_path: Path) -> None:
     run = save(tmp_path / "run", measured(["cat", "dog"], []) | {"unknown": None})
     _, page = read(report.write(run))
-    assert "Not measured" in page.text
+    assert "Not measured" in page.text and "train with --unrelated" in page.text
     assert not (run / "unknown.png").exists()
 
 
@@ -251,6 +251,7 @@ def test_unknown_measured_on_labels_left_out(tmp_path: Path) -> None:
     run = save(tmp_path / "run", measured(labels, []) | {"unknown": left_out})
     _, page = read(report.write(run))
     assert "leaving out each label in turn" in page.text
+    assert "train with --unrelated" in page.text
     assert "21.2%" in page.text and "0.941" in page.text
     assert (run / "unknown.png").exists()
 
@@ -293,6 +294,9 @@ def test_what_was_left_out_is_listed_with_the_reason(tmp_path: Path) -> None:
     _, page = read(report.write(save(tmp_path / "run", found)))
     assert "cat/a.jpg: an empty file" in page.text
     assert "cat/x.jpg = dog/y.jpg" in page.text
+    assert "1 photo could not be read" in page.text
+    assert "1 set of exact copies has different labels" in page.text
+    assert "--unrelated" not in page.text  # unknown was measured on photos of other things
     assert "every photo was used" not in page.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -56,15 +57,22 @@ def test_a_bad_option_is_one_sentence(
 def test_from_folders_to_a_tagger(shapes: Path, tmp_path: Path) -> None:
     unrelated = draw_collection(tmp_path / "other", 6, shapes=("stripes",), first=300)
     test = draw_collection(tmp_path / "test", 5, first=400)
-    (shapes / "disc" / "broken.jpg").write_bytes(b"no photo")
+    broken = [shapes / "disc" / f"broken-{index}.jpg" for index in range(7)]
+    for path in broken:
+        path.write_bytes(b"no photo")
     try:
         more = ["--fine-tune", 1, "--tensorboard", "--about", "drawn shapes"]
         more += ["--unrelated", unrelated, "--test", test]
         done = run_program("train.py", *options(shapes, tmp_path, *more))
     finally:
-        (shapes / "disc" / "broken.jpg").unlink()
-    assert done.returncode == 1, done.stderr  # one photo could not be read
-    assert "1 photos could not be read: left out" in done.stdout
+        for path in broken:
+            path.unlink()
+    assert done.returncode == 1, done.stderr  # some photos could not be read
+    assert "7 photos could not be read: left out" in done.stdout
+    named = [line for line in done.stdout.splitlines() if line.startswith("Left out: ")]
+    assert len(named) == 5 and named[0].startswith("Left out: disc/broken-0.jpg: not a JPEG")
+    assert "and 2 more; all in report.html" in done.stdout
+    assert "only 8 of disc, 8 of square, 8 of stripes; with so few photos" in done.stdout
     assert done.stderr == ""
 
     (run,) = (tmp_path / "runs").iterdir()
@@ -73,7 +81,7 @@ def test_from_folders_to_a_tagger(shapes: Path, tmp_path: Path) -> None:
     assert not [name for name in kept if name.endswith((".npz", ".u8"))]
     assert list((run / "tensorboard").glob("events.*"))
     found = json.loads((run / "metrics.json").read_text())
-    assert found["problems"]["unreadable"][0][0] == "disc/broken.jpg"
+    assert found["problems"]["unreadable"][0][0] == "disc/broken-0.jpg"
     assert found["test"]["photos"] == 15 and found["unknown"]["photos"] == 6
     assert found["peak_memory_mb"] < 3000
 
@@ -94,10 +102,13 @@ def test_killed_and_resumed_ends_as_if_never_killed(shapes: Path, tmp_path: Path
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (broken / "m.h5").exists()
+    (history,) = (broken / "runs").glob("*/history.csv")
+    assert epochs(history)[0] == "0"  # the curves could be watched before it was killed
     done = run_program("train.py", *options(shapes, broken, *more, "--resume"))
     assert done.returncode == 0, done.stderr
     assert "Epoch 1:" not in done.stdout and "Epoch 3:" in done.stdout
     assert len(list((broken / "runs").iterdir())) == 1
+    assert epochs(history) == ["0", "1", "2", "3"]
     assert outcome(whole / "m.h5") == outcome(broken / "m.h5")
 
 
@@ -153,6 +164,11 @@ def test_without_weights_or_network_it_starts_from_the_bundled_backbone(
     assert done.returncode == 0, done.stderr
     assert "could not be downloaded" in done.stdout
     assert "Starting from pets.h5 instead." in done.stdout
+
+
+def epochs(history: Path) -> list[str]:
+    with open(history, newline="") as file:
+        return [row["epoch"] for row in csv.DictReader(file)]
 
 
 def begin(arguments: list[str]) -> subprocess.Popen[str]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import json
+import shlex
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from conftest import draw_collection, small_options
 
 from tagger import bundle, training
-from tagger.errors import DatasetError, OptionError
+from tagger.errors import DatasetError, ModelError, OptionError
 from tagger.fine_tuning import Recipe
+from tagger.places import ROOT
 from tagger.training import Options, Trained
+
+T = TypeVar("T")
 
 
 def test_the_numbers_are_of_photos_it_did_not_train_on(trained: Trained) -> None:
@@ -38,6 +47,64 @@ def test_a_run_keeps_its_settings_and_numbers(trained: Trained) -> None:
         config["epochs"] == 1 and config["image_size"] == 96 and "tensorflow" in config["versions"]
     )
     assert sum(kept["seconds"].values()) > 0 and kept["peak_memory_mb"] > 100
+
+
+def test_the_card_keeps_confusion_and_reliability_of_the_validation_photos(
+    trained: Trained,
+) -> None:
+    judged = trained.metrics["validation"]
+    kept = bundle.load(trained.model).card["scores"]["validation"]
+    names = trained.metrics["labels"]
+    table = [[kept["confusion"][row].get(column, 0) for column in names] for row in names]
+    assert table == judged["confusion"]
+    for when in ("before", "after"):
+        assert kept[f"reliability_{when}"] == judged["calibration"][f"reliability_{when}"]
+
+
+def test_the_command_on_the_card_makes_it_again(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = bundle.load(trained.model).card
+    program, *arguments = shlex.split(card["command"])[1:]
+    spec = importlib.util.spec_from_file_location("train", ROOT / program)
+    assert spec is not None and spec.loader is not None
+    train = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(train)
+    monkeypatch.setattr(sys, "argv", [program, *arguments])
+    again = train.options(train.parse()).settings()
+    assert again == card["settings"]
+
+
+def test_the_curves_can_be_watched_while_it_learns(shapes: Path, tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def watch(sentence: str) -> None:
+        for history in (tmp_path / "runs").glob("*/history.csv"):
+            with open(history, newline="") as file:
+                seen.append([row["epoch"] for row in csv.DictReader(file)])
+
+    options = small_options(shapes, tmp_path, recipe=Recipe(epochs=2))
+    training.teach(options, say=watch)
+    assert [rows for index, rows in enumerate(seen) if rows not in seen[:index]] == [
+        ["0"],
+        ["0", "1"],
+        ["0", "1", "2"],
+    ]
+
+
+def test_a_model_to_start_from_that_is_not_there_is_refused_before_photos_are_read(
+    shapes: Path, tmp_path: Path
+) -> None:
+    loops: list[str] = []
+
+    def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+        loops.append(what)
+        return items
+
+    for weights in ("nonsense", str(tmp_path / "gone.h5")):
+        with pytest.raises(ModelError, match=r"no model is called|no such model file"):
+            training.teach(small_options(shapes, tmp_path, weights=weights), progress)
+    assert loops == [] and not list((tmp_path / "runs").iterdir())
 
 
 def test_imbalance_does_not_silence_the_rare_label(shapes: Path, tmp_path: Path) -> None:

@@ -1,0 +1,276 @@
+"""One photo, large: what it is, where it lives, its tags and where each comes from, all editable.
+
+A page shows it in its own place while `?photo=ID` is in the address, so that it can be bookmarked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import address
+import edits
+import grid
+import leaving
+import picture
+import shared
+import streamlit as st
+
+from tagger.errors import QueryError
+from tagger.files import spelled_out
+from tagger.records import Photo, Sort, StoredPrediction, Tag, Verdict
+
+PHOTO, PLACE = "photo", "at"  # of the address: which photo, and which of those found it was
+NEAREST = 6
+AROUND = 24  # places before and after in which a photo is looked for that moved
+
+SORTS = {  # of tagger.records.Sort, in words
+    "newest": "Newest first",
+    "oldest": "Oldest first",
+    "taken": "Last taken first",
+    "name": "By name",
+    "surest": "Surest first",
+    "doubtful": "Most doubtful first",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The search that a photo was opened from, for what comes before and after it."""
+
+    query: str
+    sort: str
+    page_size: int
+
+
+def asked() -> int | None:
+    """The photo that the address names, None where it names none."""
+    return address.number(PHOTO)
+
+
+def open_photo(photo_id: int, place: int | None = None) -> None:
+    """Show a photo large, the one at `place` (from 0) of those found."""
+    address.say(photo=photo_id, at=place)
+
+
+def close_photo(found: Found) -> None:
+    """Back to the page that the photo is on."""
+    at = address.number(PLACE)
+    turned = address.said(address.NUMBER) if at is None else str(at // found.page_size + 1)
+    address.say(photo=None, at=None, page=None if turned == "1" else turned)
+
+
+def show_photo(photo_id: int, page: str, found: Found) -> None:
+    """The whole view, with the way back. `page` tells apart what several pages keep."""
+    at = address.number(PLACE)
+    before, after = (None, None) if at is None else _beside(photo_id, at, found)
+    with st.container(horizontal=True, key=f"{page}-ways"):
+        st.button(
+            "Back",
+            key=f"{page}-back",
+            icon=":material/arrow_back:",
+            on_click=close_photo,
+            args=(found,),
+        )
+        if at is not None:
+            _offer(before, "Previous", "chevron_left", "Left", page)
+            _offer(after, "Next", "chevron_right", "Right", page)
+    edits.show_work(page)
+    edits.show_done(page)
+    with shared.guard():
+        photo = shared.library().photo(photo_id)
+        prediction = shared.library().prediction(photo_id)
+        st.subheader(shared.plain(photo.name), anchor=False)
+        left, right = st.columns([5, 4], gap="medium")
+        with left:
+            picture.show_picture(photo, prediction, key=f"{page}-heatmap")
+        with right:
+            _show_tags(photo, page)
+            _offer_tag(photo, page)
+            if prediction is not None:
+                _show_answer(prediction)
+        _show_facts(photo)
+        _offer_deleting(photo, page, after or before, found)
+        _show_nearest(photo, page)
+
+
+Step = tuple[int, int]  # a photo, and its place among those found
+
+
+def _beside(photo_id: int, at: int, found: Found) -> tuple[Step | None, Step | None]:
+    """The photos before and after one that was found at a place, or that is gone from there."""
+    first = max(0, at - AROUND)
+    sort = cast(Sort, found.sort) if found.sort in SORTS else "newest"
+    try:
+        here = shared.library().search(found.query, sort, first, 2 * AROUND + 1).photos
+    except QueryError:
+        return None, None
+    ids = [photo.id for photo in here]
+    there = photo_id in ids
+    index = ids.index(photo_id) if there else min(at - first, len(ids))
+    previous, following = index - 1, index + 1 if there else index
+    return (
+        (ids[previous], first + previous) if previous >= 0 else None,
+        (ids[following], first + following) if following < len(ids) else None,
+    )
+
+
+def _offer(step: Step | None, title: str, icon: str, key: str, page: str) -> None:
+    st.button(
+        title,
+        key=f"{page}-{title.lower()}",
+        icon=f":material/{icon}:",
+        icon_position="right" if key == "Right" else "left",
+        shortcut=key,
+        disabled=step is None,
+        on_click=open_photo,
+        args=step,
+    )
+
+
+def _show_facts(photo: Photo) -> None:
+    facts = [f"{photo.width:,} × {photo.height:,} pixels", leaving.file_size(photo.size)]
+    if photo.taken_at is not None:
+        facts.append(f"taken {moment(photo.taken_at)}")
+    facts.append(f"added {moment(photo.added_at.astimezone())}")
+    facts.append("a copy of the library's own" if photo.stored else "left where it was")
+    st.caption(shared.plain(" · ".join(facts)))
+    st.code(spelled_out(str(photo.path)), language=None, wrap_lines=True)
+
+
+def moment(when: datetime) -> str:
+    """A point in time as a person writes it."""
+    return f"{when:%-d %B %Y, %H:%M}"
+
+
+def _offer_deleting(photo: Photo, page: str, instead: Step | None, found: Found) -> None:
+    if st.button("Delete", key=f"{page}-delete-{photo.id}", icon=":material/delete:"):
+        edits.delete(page, [photo.id])
+        if instead is None:
+            close_photo(found)
+        else:
+            open_photo(*instead)
+        st.rerun()
+
+
+def _show_tags(photo: Photo, page: str) -> None:
+    st.markdown("#### Tags")
+    verdicts = shared.library().verdicts(photo.id)
+    if not photo.tags:
+        nothing = "Unknown to its model" if photo.unknown else "None yet"
+        st.markdown(f"{nothing}. Add the tags that belong to it below.")
+    for tag in photo.tags:
+        _show_tag(photo, tag, page)
+    for verdict in verdicts:
+        if not verdict.present:
+            _show_refusal(photo, verdict, page)
+
+
+def _show_tag(photo: Photo, tag: Tag, page: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        mark = ":material/check: " if tag.by_person else ""
+        st.markdown(f"{mark}**{shared.plain(tag.label)}**")
+        key = f"{photo.id}-{tag.label}"
+        if tag.by_person:
+            _act("Take back", "undo", f"{page}-withdraw-{key}", page, photo, tag.label)
+        else:
+            _act("Confirm", "check", f"{page}-confirm-{key}", page, photo, tag.label)
+        _act("Remove", "close", f"{page}-remove-{key}", page, photo, tag.label)
+    st.caption(shared.plain(origin(tag)))
+
+
+def _show_refusal(photo: Photo, verdict: Verdict, page: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"Not {shared.plain(verdict.label)}")
+        key = f"{page}-withdraw-{photo.id}-{verdict.label}"
+        _act("Take back", "undo", key, page, photo, verdict.label)
+    st.caption(f"You said so, {moment(verdict.made_at.astimezone())}")
+
+
+def _act(title: str, icon: str, key: str, page: str, photo: Photo, label: str) -> None:
+    """A button that does something to one tag of a photo."""
+    st.button(
+        title,
+        key=key,
+        icon=f":material/{icon}:",
+        type="tertiary",
+        on_click=edits.guarded,
+        args=(_ACTIONS[title], page, photo, label),
+    )
+
+
+_ACTIONS = {
+    "Confirm": lambda page, photo, label: edits.change_tags(page, [photo.id], add=[label]),
+    "Remove": lambda page, photo, label: edits.change_tags(page, [photo.id], remove=[label]),
+    "Take back": edits.take_back,
+}
+
+
+def origin(tag: Tag) -> str:
+    """Where a tag comes from: a model, when and in which run, or a person."""
+    when = moment(tag.made_at.astimezone())
+    said = "" if tag.score is None else f"{tag.model} was {tag.score:.1%} sure"
+    if tag.by_person:
+        return f"You said so, {when}" + (f"; {said}" if said else "")
+    run = shared.library().run(tag.run_id).title
+    needed = "" if tag.threshold is None else f", and it needs {tag.threshold:.1%}"
+    return f"{said}{needed}. {when}, by “{run}”"
+
+
+def _offer_tag(photo: Photo, page: str) -> None:
+    """A tag to add, of those there are or a new one."""
+    here = {tag.label for tag in photo.tags}
+    others = [label for label in shared.library().labels() if label not in here]
+    with (
+        st.form(f"{page}-form-{photo.id}", border=False, clear_on_submit=True),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        label = st.selectbox(
+            "Add a tag",
+            others,
+            index=None,
+            placeholder="Choose one, or type a new one",
+            accept_new_options=True,
+            key=f"{page}-tag-{photo.id}",
+        )
+        if st.form_submit_button("Add", key=f"{page}-add-{photo.id}"):
+            with shared.guard():
+                edits.change_tags(page, [photo.id], add=[label or ""])
+                st.rerun()
+
+
+def _show_answer(prediction: StoredPrediction) -> None:
+    st.markdown(f"#### What {shared.plain(prediction.model)} says")
+    if prediction.reason is not None:
+        st.markdown(shared.plain(why_unknown(prediction)))
+    shared.bars((label, score, f"{score:.1%}") for label, score in prediction.scores)
+    when = moment(prediction.made_at.astimezone())
+    run = shared.library().run(prediction.run_id).title
+    st.caption(shared.plain(f"{when}, by “{run}”; model file {prediction.model_sha256[:12]}"))
+
+
+def why_unknown(prediction: StoredPrediction) -> str:
+    """Why a model knew no label, in a sentence."""
+    best, score = prediction.scores[0]
+    if prediction.reason == "unfamiliar":
+        return (
+            f"Unknown: unlike every photo that {prediction.model} was taught with. Its best guess"
+            f" would be {best}, {score:.0%}."
+        )
+    return f"Unknown: not sure enough of any label; {best} comes nearest, {score:.0%}."
+
+
+def _show_nearest(photo: Photo, page: str) -> None:
+    near = shared.library().nearest_to(photo, NEAREST)
+    if not near:
+        return
+    st.markdown("#### Nearest in your library")
+    captions = {other.id: f"{max(0.0, alike):.0%} alike" for other, alike in near}
+    found = [other for other, _ in near]
+    opened = grid.photo_grid(
+        found, key=f"{page}-nearest", captions=captions, selectable=False
+    ).opened
+    if opened is not None:
+        open_photo(opened)
+        st.rerun()

@@ -1,0 +1,188 @@
+"""What leaves the library by way of a page: tables, a ZIP, a collection to train on."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+import shared
+import streamlit as st
+
+from tagger import exports
+from tagger.errors import OptionError
+from tagger.exports import Left
+from tagger.files import spelled_out
+from tagger.library import Library
+from tagger.records import Photo
+
+TRAIN = Path(__file__).resolve().parent / "views" / "train.py"
+LARGEST_DOWNLOAD = 500_000_000  # bytes of a ZIP; Streamlit holds what it sends in memory
+KEPT_SECONDS = 24 * 3600  # after which a ZIP that was prepared is cleared away
+LEFT_SHOWN = 200  # photos left out, by name
+STEP = 25  # photos between two looks at how far it is
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a search's photos were written to, and those that were left out."""
+
+    query: str
+    place: Path
+    left: Left
+
+
+def offer_tables(query: str) -> None:
+    """Downloads of what a search finds as a spreadsheet and as JSON Lines, made when clicked."""
+    library = shared.library()
+    for title, write, file_name, mime in _TABLES:
+        st.download_button(
+            title,
+            table(library, query, write),
+            file_name,
+            mime,
+            key=f"leaving-{file_name}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+_TABLES: tuple[tuple[str, Callable[[Iterable[Photo], TextIO], None], str, str], ...] = (
+    ("CSV", exports.write_csv, "photos.csv", "text/csv"),
+    ("JSON Lines", exports.write_json_lines, "photos.jsonl", "application/jsonl"),
+)
+
+
+def table(
+    library: Library, query: str, write: Callable[[Iterable[Photo], TextIO], None]
+) -> Callable[[], bytes]:
+    """A function that makes a table's bytes.
+
+    Streamlit calls it when the button is clicked, on a thread that knows nothing of the page.
+    """
+
+    def made() -> bytes:
+        text = io.StringIO(newline="")
+        write(library.photos(query), text)
+        return text.getvalue().encode("utf-8", "backslashreplace")
+
+    return made
+
+
+def offer_zip(query: str, many: int) -> None:
+    """A ZIP of what a search finds, written to a file first, since it may be large."""
+    written: Written | None = st.session_state.get(_ZIP)
+    with st.container(horizontal=True, vertical_alignment="center", key="leaving-zip-line"):
+        if st.button(
+            "Prepare a ZIP of the photos", key="leaving-zip", icon=":material/folder_zip:"
+        ):
+            with shared.guard():
+                written = st.session_state[_ZIP] = _write_zip(query, many)
+        if written is None or written.query != query or not written.place.is_file():
+            return
+        size = written.place.stat().st_size
+        if size <= LARGEST_DOWNLOAD:
+            st.download_button(
+                f"Download the ZIP ({file_size(size)})",
+                written.place.read_bytes,
+                "photos.zip",
+                "application/zip",
+                key="leaving-photos.zip",
+                type="primary",
+                on_click="ignore",
+            )
+    told = f"{shared.count_of(written.left.written, 'photo')} in the ZIP, in folders by first tag."
+    if size > LARGEST_DOWNLOAD:
+        told += f" It is too large to download ({file_size(size)}); until tomorrow it lies at:"
+    st.markdown(shared.plain(told))
+    if size > LARGEST_DOWNLOAD:
+        st.code(spelled_out(str(written.place)), language=None, wrap_lines=True)
+    show_left(written.left)
+
+
+_ZIP = "leaving-zip-written"
+
+
+def _write_zip(query: str, many: int) -> Written:
+    library = shared.library()
+    folder = library.home / "exports"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("photos-*.zip"):
+        if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            old.unlink()
+    place = folder / f"photos-{time.time_ns()}.zip"
+    try:
+        with open(place, "wb") as file:
+            left = exports.write_zip(_counted(query, many), library.original, file)
+    except BaseException:  # also where somebody goes to another page meanwhile
+        place.unlink(missing_ok=True)
+        raise
+    return Written(query, place, left)
+
+
+def offer_collection(query: str, many: int, key: str) -> None:
+    """A folder to write what a search finds to, and then the way to training on it."""
+    usual = shared.library().home / "exports" / f"photos-{datetime.now():%Y-%m-%d-%H%M}"
+    with st.form(f"{key}-form", border=False):
+        folder = st.text_input(
+            "A new folder on this machine",
+            placeholder=str(usual),
+            key=f"{key}-folder",
+            help="Photos are copied into a folder for each first tag. Left empty: the one shown.",
+        )
+        if st.form_submit_button("Write the photos", key=f"{key}-write"):
+            with shared.guard():
+                st.session_state[f"{key}-written"] = _write(query, folder.strip(), usual, many)
+    written: Written | None = st.session_state.get(f"{key}-written")
+    if written is None:
+        return
+    st.markdown(f":material/check: {shared.count_of(written.left.written, 'photo')} written to")
+    st.code(spelled_out(str(written.place)), language=None, wrap_lines=True)
+    show_left(written.left)
+    st.page_link(TRAIN, label="Teach a tagger with them", icon=":material/school:")
+
+
+def _write(query: str, folder: str, usual: Path, many: int) -> Written:
+    place = Path(folder).expanduser() if folder else usual
+    if not place.is_absolute():
+        raise OptionError(f"{folder}: give the whole path of a folder, from / on")
+    photos = _counted(query, many)
+    left = exports.write_collection(photos, shared.library().original, place)
+    return Written(query, place, left)
+
+
+def _counted(query: str, many: int) -> Iterator[Photo]:
+    """The photos a search finds, with a bar for how far it is."""
+    bar = st.progress(0.0)
+    for number, photo in enumerate(shared.library().photos(query)):
+        if number % STEP == 0:
+            bar.progress(min(1.0, number / many), text=f"{number:,} of {many:,}")
+        yield photo
+    bar.empty()
+
+
+def show_left(left: Left) -> None:
+    """The photos that did not come along, and why."""
+    if not left.out:
+        return
+    reasons = Counter(reason for _, reason in left.out)
+    none = reasons[exports.UNTAGGED]
+    told = [f"{none:,} without a tag"] if none else []
+    told += [f"{len(left.out) - none:,} that cannot be read"] if len(left.out) > none else []
+    with st.expander(f"{shared.count_of(len(left.out), 'photo')} left out: {', '.join(told)}"):
+        for name, reason in left.out[:LEFT_SHOWN]:
+            st.text(spelled_out(f"{name}: {reason}"))
+        if len(left.out) > LEFT_SHOWN:
+            st.caption(f"and {len(left.out) - LEFT_SHOWN:,} more")
+
+
+def file_size(size: int) -> str:
+    """Bytes as a person says it."""
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"

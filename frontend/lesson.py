@@ -1,0 +1,167 @@
+"""A training, watched while it goes on, and what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import scores
+import shared
+import streamlit as st
+
+from tagger import report, runs
+from tagger.charts import percent
+from tagger.dataset import too_few_to_check
+from tagger.history import Run
+
+REFRESH_SECONDS = 1.0
+
+# Measured on two cores at 192 pixels.
+START_SECONDS, PHOTO_SECONDS, EPOCH_SECONDS = 20, 0.01, 0.0175  # in all; a photo; and an epoch
+
+_EPOCH = re.compile(r"Epoch (\d+)/")
+
+
+def estimate(photos: int, epochs: int, image_size: int) -> float:
+    """Seconds that a training takes, roughly."""
+    scale = (image_size / 192) ** 2
+    return START_SECONDS + photos * scale * (PHOTO_SECONDS + epochs * EPOCH_SECONDS)
+
+
+def about(seconds: float) -> str:
+    """Roughly, as a person would say it."""
+    if seconds < 75:
+        return "about a minute"
+    if seconds < 90 * 60:
+        return f"about {max(2, round(seconds / 60))} minutes"
+    return f"about {seconds / 3600:.1f} hours"
+
+
+def watch(run: Run) -> None:
+    """How far it is, its curves, and a stop; the page is drawn again when it ends."""
+    with st.container(border=True, key="train-live"):
+        st.fragment(_draw_live, run_every=REFRESH_SECONDS)(run.id)
+    st.caption(
+        "It goes on when you leave or close this page; come back to watch. When it has finished,"
+        " you can teach another one."
+    )
+
+
+def _draw_live(run_id: int) -> None:
+    with shared.guard():
+        run = shared.library().run(run_id)
+        if not run.active:
+            st.rerun()
+        st.markdown(f"**{shared.plain(run.title)}**")
+        rows = _history(run)
+        share, told = _position(run, rows)
+        st.progress(share, text=shared.plain(told))
+        if run.stop_asked:
+            st.caption("Stopping: what it has learned so far is being kept …")
+        elif st.button(
+            "Stop and keep the best so far" if rows else "Stop",
+            key=f"train-stop-{run.id}",
+            icon=":material/stop_circle:",
+        ):
+            shared.library().stop(run.id)
+            st.rerun(scope="fragment")
+        if rows:
+            scores.curves(rows, run.options["epochs"], "train-live")
+            st.caption(
+                f"Epoch 0 is the quick version. Now {percent(rows[-1]['val_accuracy'])} of the"
+                " photos kept aside get the right label."
+            )
+
+
+def _history(run: Run) -> list[dict[str, float]]:
+    """The rows of the epochs so far."""
+    folder = run.options.get("folder")
+    return report.read_history(Path(folder) / runs.HISTORY) if folder else []
+
+
+def _position(run: Run, rows: list[dict[str, float]]) -> tuple[float, str]:
+    """How far it is, in [0, 1], and in words; of fine-tuning the whole, else of the stage."""
+    stage = run.stage or "Waiting for its turn"
+    if not rows or not stage.startswith("Epoch "):
+        return run.share or 0.0, stage
+    epochs = run.options["epochs"]
+    begun = _EPOCH.match(stage)  # or it tells of one that ended
+    done = int(begun[1]) - 1 + (run.share or 0.0) if begun else rows[-1]["epoch"]
+    timed = [row["seconds"] for row in rows if row["epoch"] > 0]
+    if later := timed[1:] or timed:  # the first one also warms up
+        seconds: float | None = sum(later) / len(later) * (epochs - done)
+    else:
+        seconds = None if run.seconds_left is None else run.seconds_left + _later(run, epochs)
+    left = "" if seconds is None else f" · {shared.time_left(seconds)}"
+    return done / epochs, f"Epoch {min(epochs, int(done) + 1)} of {epochs}{left}"
+
+
+def _later(run: Run, epochs: int) -> float:
+    """Seconds for the epochs after the first, told from the pace of the first."""
+    left = 1 - (run.share or 0.0)
+    return (run.seconds_left or 0.0) / left * (epochs - 1) if left else 0.0
+
+
+def show_result(run: Run, put_away: Callable[[int], None]) -> None:
+    """The numbers, the report, and the new model to be used."""
+    name = run.options["name"]
+    st.subheader(shared.plain(f"{run.title}: {shared.ending(run)}"), anchor=False)
+    if run.error:
+        st.error(shared.plain(run.error), icon=":material/error:")
+    elif run.result is None:
+        st.info("It was stopped before there was anything to keep. No model was changed.")
+    else:
+        if run.stop_asked:
+            st.caption("It was stopped early; the best so far was kept.")
+        _show_metrics(run.result["metrics"])
+        _offer_use(run, name)
+        scores.report(Path(run.result["report"]), name, key=f"train-report-{run.id}")
+    st.button("Put this away", key="train-away", on_click=put_away, args=(run.id,))
+
+
+def _show_metrics(metrics: Mapping[str, Any]) -> None:
+    judged = metrics.get("test") or metrics["validation"]
+    scores.tiles(scores.judgement(judged, validation=not metrics.get("test")))
+    seconds = sum(metrics["seconds"].values())
+    learned = shared.count_of(sum(metrics["photos"]["train"].values()), "photo")
+    lines = [
+        f"It learned {shared.count_of(len(metrics['photos']['train']), 'label')} from {learned} in"
+        f" {about(seconds).removeprefix('about ')}.",
+        scores.unknown_sentence(metrics.get("unknown")),
+    ]
+    if warning := too_few_to_check(metrics["photos"].get("val", {})):
+        lines.append(f"{warning}.")
+    scores.sentences(lines)
+
+
+def _offer_use(run: Run, name: str) -> None:
+    """Let the new model tag from now on, and tag again what is in the library."""
+    library = shared.library()
+    if library.active_model() != name:
+        if st.button(
+            "Use this model now", key="train-use", type="primary", icon=":material/check_circle:"
+        ):
+            with shared.guard():
+                library.choose_model(name)
+                shared.notify(f"{name} tags your photos from now on.")
+                st.rerun()
+        return
+    st.markdown(f":material/check: {shared.plain(name)} is the model that tags your photos now.")
+    count = library.count()
+    retag = st.session_state.get(f"train-retag-{run.id}")
+    if retag is not None:
+        shared.show_run(retag, key="train-retag-run")
+    elif not count:
+        st.caption("Your library is empty: what you import will be tagged with it.")
+    elif st.button(
+        f"Tag my {shared.count_of(count, 'photo')} again with it",
+        key="train-retag",
+        icon=":material/refresh:",
+    ):
+        with shared.guard():
+            planned = library.plan_retag("", name)
+            st.session_state[f"train-retag-{run.id}"] = planned
+            shared.start(planned)
+            st.rerun()

@@ -1,0 +1,67 @@
+"""A photo of the library, large: from its file, upright, with what speaks for an answer."""
+
+from __future__ import annotations
+
+import shared
+import streamlit as st
+
+from tagger import ImageError, ModelError, images
+from tagger.files import spelled_out
+from tagger.library import Library
+from tagger.records import Photo, StoredPrediction
+from tagger.tagger import Tagger
+
+LARGE_SIDE = 1600  # pixels, of a shown photo's longer side
+KEPT = 12  # in memory
+
+
+def show_picture(
+    photo: Photo, prediction: StoredPrediction | None = None, *, key: str | None = None
+) -> None:
+    """The photo, or its thumbnail with the reason; with a `key`, its heatmap on a switch."""
+    name = spelled_out(photo.name)
+    place = st.empty()
+    try:
+        place.image(large_photo(photo), width="stretch", alt=name)
+    except ImageError as error:
+        place.image(shared.library().thumbnail(photo), alt=name)
+        reason = shared.plain(shared.sentence(error))
+        st.warning(f"Only its thumbnail is left. {reason}", icon=":material/broken_image:")
+        return
+    tagger = None if prediction is None or key is None else tagger_of(prediction)
+    if prediction is None or tagger is None:
+        return
+    best = prediction.scores[0][0]
+    if st.toggle(shared.plain(f"Show what speaks for “{best}”"), key=key):
+        heat = images.encode(tagger.heatmap(shared.library().original(photo), best), "JPEG")
+        place.image(heat, width="stretch", alt=f"{name}: what speaks for {best}")
+        st.caption("The brighter, the more it counted. The dark edges were not looked at.")
+
+
+def large_photo(photo: Photo) -> bytes:
+    """A JPEG for the page. Raises ImageError where the file is gone or has changed."""
+    try:
+        info = photo.path.stat()
+    except (OSError, ValueError):
+        raise ImageError(f"{photo.path}: no such file") from None
+    return _large(photo.sha256, info.st_mtime_ns, info.st_size, photo, shared.library())
+
+
+@st.cache_resource(show_spinner=False, max_entries=KEPT)
+def _large(sha256: str, changed: int, size: int, _photo: Photo, _library: Library) -> bytes:
+    shorter, longer = sorted((_photo.width, _photo.height))
+    side = max(1, round(LARGE_SIDE * shorter / longer))
+    rgb = images.read(_library.original(_photo), shorter_side=side)
+    return images.encode(images.thumbnail(rgb, LARGE_SIDE), "JPEG")
+
+
+def tagger_of(prediction: StoredPrediction) -> Tagger | None:
+    """The very model that said it, if it is still there."""
+    for model in (prediction.model, shared.library().active_model()):
+        try:
+            tagger = shared.tagger(model)
+            if tagger.sha256 == prediction.model_sha256:
+                return tagger
+        except (ModelError, OSError):
+            continue
+    return None

@@ -1,0 +1,171 @@
+"""Search & export: photos by what is in them, when they were taken, who said what of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+import address
+import details
+import edits
+import grid
+import leaving
+import shared
+import streamlit as st
+from details import Found
+
+from tagger.errors import QueryError
+from tagger.files import spelled_out
+from tagger.query import And, Condition, Flag, Label, Not, Or, Query, spell
+from tagger.records import Photo, Sort
+
+PAGE = "search"
+QUERY, FORM, SORT = "q", "as", "sort"  # of the address
+GRID, TABLE = "Grid", "Table"
+PAGE_SIZES = {GRID: 48, TABLE: 200}
+
+
+def show() -> None:
+    """The whole page: one photo where the address names one, otherwise the search."""
+    if (photo := details.asked()) is not None:
+        size = PAGE_SIZES.get(address.said(FORM) or GRID, PAGE_SIZES[GRID])
+        found = Found(address.said(QUERY) or "", address.said(SORT) or "", size)
+        details.show_photo(photo, PAGE, found)
+        return
+    st.title("Search & export", anchor=False)
+    edits.show_done(PAGE)
+    library = shared.library()
+    if not library.count():
+        st.markdown("There is nothing to find yet: your library is empty.")
+        st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+        return
+    query = address.write("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
+    _offer_examples()
+    try:
+        many = library.count(query)
+    except QueryError as error:
+        st.error(shared.plain(f"That cannot be understood: {error}."), icon=":material/error:")
+        st.code(error.pointed(), language=None)
+        return
+    _show_found(query, many)
+
+
+def _offer_examples() -> None:
+    with st.container(horizontal=True, gap="small", key="search-examples"):
+        for example in examples(shared.library().label_counts()):
+            st.button(
+                shared.plain(example),
+                key=f"search-example-{example}",
+                type="tertiary",
+                on_click=address.link(**{QUERY: example}),
+            )
+    with st.expander("What can be asked"):
+        st.markdown(_HOW)
+
+
+def examples(counts: Sequence[tuple[str, int]]) -> list[str]:
+    """Searches to try, of the library's own tags and of this year."""
+    labels = [Label(name) for name, _ in counts[:2]]
+    found: list[Query] = list(labels[:1])
+    if len(labels) == 2:
+        found += [And((labels[0], Not(labels[1]))), And((Or(tuple(labels)), _SURE))]
+    elif labels:
+        found.append(And((labels[0], _SURE)))
+    found += [Flag("unknown"), Flag("untagged"), Condition("by", "=", "person")]
+    return [*map(spell, found), f"added>={datetime.now():%Y-%m}"]
+
+
+_SURE = Condition("score", ">=", "0.9")
+
+_HOW = """
+- `dog cat` finds photos with both tags, `dog OR cat` those with either, `-cat` or `NOT cat` those
+  without. `( )` hold together what belongs together.
+- `"golden retriever"` in quotes is one tag of two words; `gold*` is every tag that begins so.
+- `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
+- `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
+- `added>2026-01-01`, `taken:2024-05`: a whole year, month or day.
+- `name:holiday`, `folder:/photos/2024`: a part of the file's name, or of where it lives.
+- `model:pets`: tagged by that model last. `run:12`: changed by that run. `id:5`: that photo.
+"""
+
+
+def _show_found(query: str, many: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
+        st.markdown(f"**{shared.count_of(many, 'photo')}** found", width="stretch")
+        form = address.choose_form("Shown as", FORM, [GRID, TABLE])
+        sort = cast(Sort, address.choose("Order", SORT, details.SORTS, width=220))
+    if not many:
+        st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
+        return
+    place = st.container()
+    size = PAGE_SIZES[form]
+    first = (address.choose_page(-(-many // size)) - 1) * size
+    photos = shared.library().search(query, sort, first, size).photos
+    with place:
+        opened = _show_grid(photos) if form == GRID else _show_table(photos)
+    if opened is not None:
+        details.open_photo(photos[opened].id, first + opened)
+        st.rerun()
+    _offer_exports(query, many)
+
+
+def _show_grid(photos: Sequence[Photo]) -> int | None:
+    """The photos, small; the place on this page of the one that was just opened."""
+    opened = grid.photo_grid(photos, key="search-grid", selectable=False).opened
+    return next((place for place, photo in enumerate(photos) if photo.id == opened), None)
+
+
+def _show_table(photos: Sequence[Photo]) -> int | None:
+    """The photos in rows; the place on this page of the one that was just chosen."""
+    st.html(_TABLE_STYLE)
+    with st.container(key="search-table"):
+        chosen = st.dataframe(
+            {
+                "Photo": [spelled_out(photo.name) for photo in photos],
+                "Tags": [spelled_out(_tags(photo)) for photo in photos],
+                "Sure": [photo.confidence for photo in photos],
+                "Model": [photo.model for photo in photos],
+                "Taken": [photo.taken_at for photo in photos],
+                "Added": [photo.added_at.astimezone().replace(tzinfo=None) for photo in photos],
+                "Folder": [spelled_out(str(photo.path.parent)) for photo in photos],
+            },
+            hide_index=True,
+            column_config={
+                "Sure": st.column_config.NumberColumn(format="percent"),
+                "Taken": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+                "Added": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            },
+            key="search-rows",
+            on_select="rerun",
+            selection_mode="single-row",
+            placeholder="",
+            alt="The photos found",
+        )
+    st.caption("Tick a row to open its photo.")
+    rows = chosen["selection"]["rows"]
+    return rows[0] if rows else None
+
+
+def _offer_exports(query: str, many: int) -> None:
+    st.subheader("Take them with you", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", key="search-exports"):
+        leaving.offer_tables(query)
+    leaving.offer_zip(query, many)
+    with st.expander("Write them as a collection to train on"):
+        leaving.offer_collection(query, many, key="search-collection")
+
+
+# The table's own menu would write a CSV file whose cells a spreadsheet may run; the export is safe.
+_TABLE_STYLE = """<style>
+.st-key-search-table [data-testid="stElementToolbar"] { display: none; }
+</style>"""
+
+
+def _tags(photo: Photo) -> str:
+    if photo.tags:
+        return ", ".join(tag.label for tag in photo.tags)
+    return grid.first_tag(photo)
+
+
+show()

@@ -1,0 +1,219 @@
+"""Train: choose photos, see what is wrong with them, and watch a tagger learn from them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import collection
+import lesson
+import scores
+import shared
+import streamlit as st
+
+from tagger.fine_tuning import Recipe
+from tagger.history import Run
+from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL
+from tagger.plans import Training
+
+FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"
+FULL, QUICK = "Thorough", "Quick"
+IMAGE_SIZES = (96, 128, 160, 192, 224, 256)
+IMAGE_SIZE = Training("", "").image_size
+MAX_EPOCHS = 100
+STARTS = {"imagenet": "ImageNet: a million photos of everything", "none": "Nothing at all"}
+
+FRESH = timedelta(days=1)  # for so long a training that ended is shown without being asked for
+EARLIER_SHOWN = 20
+
+
+def show() -> None:
+    """The whole page."""
+    st.html(scores.CSS)
+    st.title("Teach a tagger", anchor=False)
+    latest = shared.library().runs(limit=EARLIER_SHOWN, kinds=["train"])
+    active = next((run for run in latest if run.active), None)
+    if active is not None:
+        lesson.watch(active)
+        return
+    shown = _run_to_show(latest)
+    if shown is not None:
+        lesson.show_result(shown, _put_away)
+        st.divider()
+    _prepare()
+    _list_earlier([run for run in latest if shown is None or run.id != shown.id])
+
+
+# What to train on
+
+
+def _prepare() -> None:
+    st.markdown(
+        "Show it photos, one folder for each label, and it learns to tell them apart: on this"
+        " machine, in minutes. Start with the photos."
+    )
+    st.subheader("1. The photos", anchor=False)
+    source = st.segmented_control(
+        "Which photos?",
+        [FOLDER, LIBRARY],
+        default=FOLDER,
+        required=True,
+        key="train-source",
+        persist_state="session",
+    )
+    data = collection.choose_folder() if source == FOLDER else collection.choose_confirmed()
+    if data is None:
+        return
+    checked = collection.checked(data)
+    if checked is None:
+        return
+    collection.show_check(checked)
+    if checked.error is None:
+        _order(data, checked)
+
+
+# How to train
+
+
+def _order(data: str, checked: collection.Checked) -> None:
+    """Name the model, say how thoroughly, begin."""
+    st.subheader("2. The model", anchor=False)
+    name = st.text_input(
+        "Name of the model", value=_suggested(data), key=f"train-name-{data}", max_chars=60
+    ).strip()
+    replaces = _warn_of_replacing(name)
+    thorough, quick = (
+        lesson.about(lesson.estimate(checked.count, epochs, IMAGE_SIZE))
+        for epochs in (Recipe().epochs, 0)
+    )
+    how = st.radio(
+        "How thoroughly?",
+        [FULL, QUICK],
+        captions=[
+            f"Adapts the whole network to your photos: {thorough}. Best for most.",
+            f"Learns only how to tell your labels apart: {quick}. Good for a first try.",
+        ],
+        key="train-how",
+        persist_state="session",
+    )
+    request = _advanced(data, name, how == FULL)
+    seconds = lesson.estimate(checked.count, request.epochs, request.image_size)
+    learned = shared.count_of(checked.count, "photo")
+    st.caption(
+        f"{learned}: it will take {lesson.about(seconds)}, more or less as this machine is fast and"
+        " has other work. You may close the page meanwhile."
+    )
+    if st.button(
+        "Train it, and replace the old one" if replaces else "Start training",
+        key="train-start",
+        type="primary",
+        icon=":material/school:",
+    ):
+        with shared.guard():
+            shared.start(shared.library().plan_training(request))
+            st.rerun()
+
+
+def _suggested(data: str) -> str:
+    """A name for the model: the folder's, or the one that `train.py` gives."""
+    if Path(data) == DATASET or collection.is_confirmed(data):
+        return OWN_MODEL.stem
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).name).strip("-")[:60] or OWN_MODEL.stem
+
+
+def _warn_of_replacing(name: str) -> bool:
+    """Whether a model of that name is there already."""
+    same = {known.casefold() for known in shared.models()}  # as some file systems compare them
+    if name.casefold() == BUNDLED_MODEL.stem.casefold():
+        st.error(
+            shared.plain(f"{name} comes with Image Tagger and stays: give yours another name."),
+            icon=":material/error:",
+        )
+        return False
+    if name.casefold() in same:
+        st.warning(
+            shared.plain(f"There is a model called {name}. Training will replace it."),
+            icon=":material/warning:",
+        )
+        return True
+    return False
+
+
+def _advanced(data: str, name: str, thorough: bool) -> Training:
+    starts = [*STARTS, *shared.models()]
+    with st.expander("More choices"):
+        size = st.selectbox(
+            "Size of the photos it sees, in pixels",
+            IMAGE_SIZES,
+            index=IMAGE_SIZES.index(IMAGE_SIZE),
+            key="train-size",
+            help="Larger sees finer details and takes longer: twice the side, four times the time.",
+            persist_state="session",
+        )
+        epochs = st.number_input(
+            "Epochs: how often it goes through all photos",
+            min_value=1,
+            max_value=MAX_EPOCHS,
+            value=Recipe().epochs,
+            disabled=not thorough,
+            key="train-epochs",
+            help="It stops by itself when it gets no better, and keeps the best.",
+            persist_state="session",
+        )
+        seed = st.number_input(
+            "Seed: equal seeds make equal models",
+            min_value=0,
+            max_value=2**31 - 1,
+            value=Recipe().seed,
+            key="train-seed",
+            persist_state="session",
+        )
+        weights = st.selectbox(
+            "What it knows at the start",
+            starts,
+            format_func=lambda start: STARTS.get(start, f"The model {start}"),
+            key="train-weights",
+            persist_state="session",
+        )
+        told = st.text_input(
+            "A sentence for the model's card: what the photos are", key="train-about", max_chars=500
+        )
+    return Training(data, name, int(epochs) if thorough else 0, size, weights, int(seed), told)
+
+
+# What came of it
+
+
+def _run_to_show(latest: list[Run]) -> Run | None:
+    """The training asked for, or the newest if it ended lately and was not put away."""
+    chosen = st.session_state.get("train-shown")
+    if chosen is not None:
+        return next((run for run in latest if run.id == chosen), None)
+    if not latest or latest[0].id in st.session_state.get("train-put-away", ()):
+        return None
+    ended = latest[0].finished_at
+    return latest[0] if ended is not None and datetime.now(UTC) - ended < FRESH else None
+
+
+def _put_away(run_id: int) -> None:
+    st.session_state.pop("train-shown", None)
+    st.session_state["train-put-away"] = {*st.session_state.get("train-put-away", ()), run_id}
+
+
+def _list_earlier(earlier: list[Run]) -> None:
+    if not earlier:
+        return
+    st.space("medium")
+    with st.expander(f"Earlier trainings: {len(earlier)}"):
+        for run in earlier:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.button(
+                    "Show",
+                    key=f"train-show-{run.id}",
+                    on_click=lambda chosen=run.id: st.session_state.update({"train-shown": chosen}),
+                )
+                st.text(f"{run.title}: {shared.ending(run)}")
+
+
+show()

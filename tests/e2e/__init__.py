@@ -1,0 +1,1 @@
+"""What a person does with the app, in a real browser, against a real server."""

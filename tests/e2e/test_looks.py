@@ -1,0 +1,82 @@
+"""Every page on a phone and on a desk, light and dark, with an empty library and with photos."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import draw
+from e2e.conftest import Visit
+from e2e.server import Server
+from e2e.visitor import HEADINGS, Visitor
+from playwright.sync_api import expect
+
+from tagger import images
+from tagger.tagger import Tagger
+
+PHONE, DESK = 390, 1280  # pixels
+ADDRESSES = ("", "import_photos", "gallery", "search", "review", "train", "models", "activity")
+# What each page says there is to do while the library is empty.
+FIRST_STEPS = (
+    "Try one of these.",
+    "begin with the samples.",
+    "begin with four samples.",
+    "your library is empty.",
+    "your library is empty.",
+    "Start with the photos.",
+    "Teach one of your own",
+    "Your library is empty.",
+)
+LONG = "DSC00001 " + "W" * 120  # has nowhere to break
+DARK = 300  # a sum of red, green and blue below which a ground is dark
+
+# Parts of the page that scroll sideways and should not.
+_TOO_WIDE = """() => [
+  document.documentElement, document.body, document.querySelector('[data-testid="stMain"]')
+].filter(part => part.scrollWidth > part.clientWidth).map(part => part.tagName)"""
+
+
+def check_looks(visitor: Visitor) -> None:
+    """Nothing sticks out, in light and in dark, and nothing went wrong."""
+    for scheme in ("light", "dark"):
+        visitor.page.emulate_media(color_scheme=scheme)
+        visitor.settle()
+        assert (sum(visitor.ground()) < DARK) == (scheme == "dark")
+        assert visitor.page.evaluate(_TOO_WIDE) == [], visitor.page.url
+    visitor.page.emulate_media(color_scheme="light")
+    visitor.check()
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_an_empty_library_says_what_to_do_next(visit: Visit, server: Server, width: int) -> None:
+    visitor = visit(server, width)
+    for address, heading, told in zip(ADDRESSES, HEADINGS.values(), FIRST_STEPS, strict=True):
+        visitor.open(address)
+        expect(visitor.heading(heading)).to_be_visible()
+        visitor.sees(told)
+        check_looks(visitor)
+
+
+def test_a_full_one_fits_on_a_phone(visit: Visit, server: Server, pets: Tagger) -> None:
+    with server.library() as library:
+        for seed in range(60):
+            name = f"{LONG if seed == 0 else seed}.png"
+            library.add(name, images.encode(draw("stripes", seed), "PNG"), pets)
+        (named,) = library.search(f"name:{LONG[:8]}").photos
+        library.edit_tags([named.id], add=[LONG, "<b>tag</b>"])
+    visitor = visit(server, PHONE)
+    for address in (*ADDRESSES, "gallery?page=2", f"gallery?photo={named.id}", "search?as=Table"):
+        visitor.open(address)
+        visitor.page.screenshot(path=f"/tmp/shots4/full-{address.replace('?','-')}.png", full_page=True)
+        check_looks(visitor)
+    visitor.open("gallery?page=2")
+    visitor.tick("1.png")
+    visitor.page.screenshot(path=f"/tmp/shots4/full-ticked.png", full_page=True)
+    check_looks(visitor)
+
+
+def test_the_way_back_is_the_browsers(visitor: Visitor, server: Server) -> None:
+    visitor.go("Gallery")
+    visitor.tile("59.png").click()
+    expect(visitor.heading("59.png")).to_be_visible()
+    visitor.page.go_back()
+    expect(visitor.tile("58.png")).to_be_visible()
+    visitor.check()

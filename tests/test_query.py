@@ -1,0 +1,312 @@
+"""The search grammar: what binds to what, what is refused, and where the error points."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tagger import query
+from tagger.errors import QueryError, TaggerError
+from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query, parse, spell
+
+A, B, C, D = map(Label, "abcd")
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("", Everything()),
+        (" \t\n ", Everything()),
+        ("a", A),
+        ("a b", And((A, B))),
+        ("a AND b", And((A, B))),
+        ("a and b", And((A, B))),
+        ("a OR b", Or((A, B))),
+        ("a b OR c d", Or((And((A, B)), And((C, D))))),
+        ("a OR b AND c OR d", Or((A, And((B, C)), D))),
+        ("a (b OR c) d", And((A, Or((B, C)), D))),
+        ("(a)", A),
+        ("((a b))", And((A, B))),
+        ("NOT a b", And((Not(A), B))),
+        ("NOT a OR b", Or((Not(A), B))),
+        ("NOT (a OR b)", Not(Or((A, B)))),
+        ("a -b", And((A, Not(B)))),
+        ("a - b", And((A, Not(B)))),
+        ("-(a b)", Not(And((A, B)))),
+        ('-"a"', Not(A)),
+        ("a AND NOT b", And((A, Not(B)))),
+        ("not not a", Not(Not(A))),
+        ("--a", Not(Not(A))),
+        ("a(b)c", And((A, B, C))),
+        ("NOT(a)OR(b)", Or((Not(A), B))),
+    ],
+)
+def test_what_binds_to_what(text: str, tree: Query) -> None:
+    assert parse(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ('"golden retriever"', Label("golden retriever")),
+        ("“golden retriever”", Label("golden retriever")),
+        ("„golden retriever“", Label("golden retriever")),
+        ('"AND"', Label("AND")),
+        ('"unknown"', Label("unknown")),
+        ("tag:unknown", Label("unknown")),
+        ('tag:"unknown"', Label("unknown")),
+        ("TAG : or", Label("or")),
+        ("tag:-x", Label("-x")),
+        ("gold*", Label("gold*", wildcard=True)),
+        ("tag:*hund*", Label("*hund*", wildcard=True)),
+        ('"gold*"', Label("gold*")),
+        ('tag:"gold*"', Label("gold*")),
+        ('"16:9"', Label("16:9")),
+        ('"5"" nail"', Label('5" nail')),
+        ('"C:\\new"', Label("C:\\new")),
+        ("t-shirt", Label("t-shirt")),
+        ("dog's", Label("dog's")),
+        ("android", Label("android")),
+        ("Straße", Label("Straße")),
+        ("猫", Label("猫")),
+        ("🐕‍🦺", Label("🐕‍🦺")),
+        ("%", Label("%")),
+        ("';DROP", Label("';DROP")),
+    ],
+)
+def test_a_word_or_anything_in_quotes_is_a_tag(text: str, label: Label) -> None:
+    assert parse(text) == label
+
+
+@pytest.mark.parametrize("name", ["unknown", "untagged", "tagged", "reviewed"])
+def test_states_are_words_in_any_case(name: query.State) -> None:
+    assert parse(name) == parse(name.upper()) == Flag(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "comparison", "value"),
+    [
+        ("score>=0.8", "score", ">=", "0.8"),
+        ("score >= .80", "score", ">=", "0.8"),
+        ("SCORE≥80%", "score", ">=", "0.8"),
+        ("score<=95.91%", "score", "<=", "0.9591"),
+        ("score<1", "score", "<", "1"),
+        ("score:0", "score", "=", "0"),
+        ("score>1%", "score", ">", "0.01"),
+        ("added>2026-01-01", "added", ">", "2026-01-01"),
+        ("added:2026-01", "added", "=", "2026-01"),
+        ("taken = 2020", "taken", "=", "2020"),
+        ("name:Holiday", "name", "=", "Holiday"),
+        ('name:"a holiday"', "name", "=", "a holiday"),
+        ("name:a=b:c", "name", "=", "a=b:c"),
+        ("name:-x", "name", "=", "-x"),
+        ("folder:/photos/2024", "folder", "=", "/photos/2024"),
+        ("folder:C:\\photos", "folder", "=", "C:\\photos"),
+        ("model:everyday", "model", "=", "everyday"),
+        ("by:Person", "by", "=", "person"),
+        ("run:007", "run", "=", "7"),
+        ("id=5", "id", "=", "5"),
+    ],
+)
+def test_a_field_with_its_value(text: str, field: str, comparison: str, value: str) -> None:
+    assert parse(text) == Condition(field, comparison, value)  # type: ignore[arg-type]
+    assert parse(f"-{text}") == Not(parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "says"),
+    [
+        ("AND", 0, "missing before AND; a tag of that name goes in quotes"),
+        ("or dog", 0, "missing before OR"),
+        ("dog AND", 4, "missing after AND"),
+        ("(dog OR) cat", 5, "missing after OR"),
+        ("dog AND OR cat", 8, "missing between AND and OR"),
+        ("dog OR OR cat", 7, "missing between OR and OR"),
+        ("dog NOT", 4, "missing after NOT"),
+        ("dog -", 4, "missing after -"),
+        ("NOT AND dog", 4, "missing between NOT and AND"),
+        ("dog ()", 4, "nothing between these parentheses"),
+        ("a (b", 2, "this ( is never closed"),
+        ("a (", 2, "this ( is never closed"),
+        ("((a)", 0, "this ( is never closed"),
+        ("a) b", 1, "this ) closes nothing"),
+        (")", 0, "this ) closes nothing"),
+        ('a "b', 2, "never closed"),
+        ('a ""', 2, "nothing between these quotation marks"),
+        ('name:" "', 5, "nothing between these quotation marks"),
+        ("a colour:red", 2, 'no field "colour"; it has tag, score, added, taken, name, folder'),
+        ("16:9", 0, "a tag with : in it goes in quotes"),
+        ("nmae:x", 0, "did you mean name?"),
+        ("dog>=0.8", 0, 'write "dog" score>=0.8'),
+        ("and:x", 0, 'no field "and"'),
+        ("<script>", 0, "< needs a field before it"),
+        ("score=>0.8", 5, "write >="),
+        ("score=<0.8", 5, "write <="),
+        ("added:>2026", 5, "write >"),
+        ("added<>2026", 5, "one of : < <= > >="),
+        ("name>x", 4, "followed by a colon, as in name:holiday"),
+        ("score>=", 7, "score needs a value, as in score>=0.8"),
+        ("name:", 5, "name needs a value"),
+        ("name:(x)", 5, "name needs a value"),
+        ("a score >= high", 11, 'a number from 0 to 1, or from 0% to 100%, not "high"'),
+        ("score>=80", 7, "not"),
+        ("score>=1.01", 7, "not"),
+        ("score>=101%", 7, "not"),
+        ("score>=-1", 7, "not"),
+        ("score>=nan", 7, "not"),
+        ("score>=1e-3", 7, "not"),
+        ("score>=0,8", 7, "not"),
+        ("score>=٠.٨", 7, "not"),
+        ("score>=.", 7, "not"),
+        ("added>yesterday", 6, "a year, a month or a day, as in 2026, 2026-05 or 2026-05-31"),
+        ("added>2026-13", 6, "not"),
+        ("added>2026-00", 6, "not"),
+        ("added>2026-02-00", 6, "not"),
+        ("added>2026-02-30", 6, "not"),
+        ("added>0000", 6, "not"),
+        ("added>9999", 6, "not"),
+        ("taken>2026-5", 6, "not"),
+        ("by:me", 3, 'person or model, not "me"'),
+        ("run:last", 4, "a whole number"),
+        ("id:-5", 3, "a whole number"),
+        ("id:99999999999999999999", 3, "a whole number"),
+        ("dog \x00", 4, "no character to search for"),
+        ("dog\x1b[31m", 3, "no character to search for"),
+        ("dog \udcff", 4, "no character to search for"),
+        ("x" * 1001, 1000, "at most 1,000 characters; this has 1,001"),
+        ("a " * 101, 200, "at most 100 terms"),
+        ("(" * 500, 20, "at most 20 parentheses or NOTs"),
+        ("-" * 500, 20, "at most 20 parentheses or NOTs"),
+        ("(NOT " * 100, 50, "at most 20 parentheses or NOTs"),
+    ],
+)
+def test_an_error_says_what_and_where(text: str, position: int, says: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text)
+    assert caught.value.position == position
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, TaggerError)
+
+
+def test_limits_are_kept_but_not_undercut() -> None:
+    assert parse("x" * 1000) == Label("x" * 1000)
+    assert parse("a " * 100) == And((A,) * 100)
+    assert parse("(" * 20 + "a" + ")" * 20) == A
+    assert parse("(a) " * 100) == And((A,) * 100)  # beside each other is not within
+    assert parse("NOT a " * 100) == And((Not(A),) * 100)
+
+
+def test_a_caret_stands_under_the_place() -> None:
+    def pointed(text: str) -> list[str]:
+        with pytest.raises(QueryError) as caught:
+            parse(text)
+        return caught.value.pointed().splitlines()
+
+    assert pointed("dog colour:red") == ["dog colour:red", "    ^"]
+    assert pointed("dog\n\tAND") == ["dog  AND", "     ^"]
+    assert pointed("犬 AND") == ["犬 AND", "   ^"]  # a wide character takes two columns
+    assert pointed("e\u0301 AND")[1] == "  ^"  # and a combining one none
+    shown, caret = pointed("x " * 40 + ") " + "y " * 40)
+    assert shown[caret.index("^")] == ")" and len(shown) < 100
+    assert shown.startswith("…") and shown.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("period", "begin", "end"),
+    [
+        ("2026", (2026, 1, 1), (2027, 1, 1)),
+        ("2026-01", (2026, 1, 1), (2026, 2, 1)),
+        ("2025-12", (2025, 12, 1), (2026, 1, 1)),
+        ("2024-02-29", (2024, 2, 29), (2024, 3, 1)),
+        ("2025-12-31", (2025, 12, 31), (2026, 1, 1)),
+    ],
+)
+def test_a_date_is_a_whole_period(
+    period: str, begin: tuple[int, int, int], end: tuple[int, int, int]
+) -> None:
+    assert query.span(period) == (datetime(*begin), datetime(*end))
+
+
+def test_folding_ignores_case_and_how_accents_are_written() -> None:
+    assert query.fold("STRASSE") == query.fold("Straße")
+    assert query.fold("CAF\u00c9") == query.fold("cafe\u0301")
+    assert query.fold("cafe") != query.fold("café")
+
+
+NAMES = st.text(min_size=1, max_size=8).filter(
+    lambda text: text.strip() and all(c.isprintable() or c.isspace() for c in text)
+)
+WILD = st.from_regex(r"[-:=a-z猫]{0,3}\*[a-z*]{0,3}", fullmatch=True).filter(
+    lambda text: text[0] not in ":="
+)
+CONDITIONS = st.one_of(
+    st.builds(
+        Condition,
+        st.just("score"),
+        st.sampled_from(("<", "<=", "=", ">=", ">")),
+        st.integers(0, 10_000).map(lambda n: f"{n / 10_000:.4f}".rstrip("0").rstrip(".")),
+    ),
+    st.builds(
+        Condition,
+        st.sampled_from(("added", "taken")),
+        st.sampled_from(("<", "<=", "=", ">=", ">")),
+        st.sampled_from(("2026", "2026-05", "2024-02-29")),
+    ),
+    st.builds(Condition, st.sampled_from(("name", "folder", "model")), st.just("="), NAMES | WILD),
+    st.builds(
+        Condition, st.sampled_from(("run", "id")), st.just("="), st.integers(0, 10**8).map(str)
+    ),
+    st.builds(Condition, st.just("by"), st.just("="), st.sampled_from(("person", "model"))),
+)
+LEAVES = st.one_of(
+    st.builds(Label, NAMES),
+    st.builds(Label, st.sampled_from(("and", "NOT", "unknown", "-", "-a", "a*", '"', "(", "a b"))),
+    st.builds(Label, WILD, st.just(True)),
+    st.builds(Flag, st.sampled_from(("unknown", "untagged", "tagged", "reviewed"))),
+    CONDITIONS,
+)
+
+
+def _several(terms: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
+    some = st.lists(terms, min_size=2, max_size=3).map(tuple)
+    return st.builds(And, some) | st.builds(Or, some) | st.builds(Not, terms)
+
+
+TREES = st.recursive(LEAVES, _several, max_leaves=8)
+
+
+@given(TREES)
+def test_what_is_spelled_parses_to_the_same_tree(tree: Query) -> None:
+    assume(len(spell(tree)) <= query.MAX_LENGTH)
+    assert parse(spell(tree)) == tree
+
+
+PIECES = st.sampled_from(
+    [
+        *query.FIELDS,
+        *query.FIELDS.values(),
+        *("AND", "or", "NOT", "-", "(", ")", '"', "“", "”", " ", "*", ":", "=", "<", ">=", "≥"),
+        *("dog", "unknown", "0.8", "80%", "2026-02", "\\", "\n", "%"),
+    ]
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(PIECES | st.text(max_size=5), max_size=25).map("".join))
+def test_any_text_is_a_tree_or_a_query_error(text: str) -> None:
+    try:
+        tree = parse(text)
+    except QueryError as error:
+        assert 0 <= error.position <= len(text)
+        assert str(error).isprintable()
+        shown, caret = error.pointed().split("\n")
+        assert caret.strip() == "^" and shown == "".join(
+            c if c.isprintable() else " " for c in shown
+        )
+    else:
+        assume(len(spell(tree)) <= query.MAX_LENGTH)
+        assert parse(spell(tree)) == tree
