@@ -171,7 +171,7 @@ def tags(library: Library) -> Iterator[list[Row]]:
             decided = zip(order[:many], sorted(sure[:many], reverse=True), strict=True)
             found = [tag(photo, label + 1, score=score) for label, score in decided]
             if library.reviewed[photo - 1]:
-                own = len(LABELS) + 1 + int(rng.integers(len(OWN_LABELS)) ** 2 % len(OWN_LABELS))
+                own = 1 + len(LABELS) + int(rng.integers(len(OWN_LABELS)))
                 found.append(tag(photo, own, score=None))
             yield found
 

@@ -101,16 +101,20 @@ def label_counts(connection: Connection, query: str | Query) -> list[tuple[str, 
 
     Raises QueryError.
     """
-    number = func.count()
-    found = _ids(_plan(_tree(query))).subquery()
-    counted = (
-        select(labels.c.name, number)
-        .join_from(tags, labels, labels.c.id == tags.c.label_id)
-        .where(tags.c.photo_id.in_(select(found.c.id)))
-        .group_by(labels.c.id, labels.c.name)
-        .order_by(number.desc(), labels.c.name)
+    tree = _tree(query)
+    if isinstance(tree, Everything):
+        of_found = tags.c.photo_id.not_in(_DELETED)
+    else:
+        found = _ids(_plan(tree)).subquery()
+        of_found = tags.c.photo_id.in_(select(found.c.id))
+    number = func.count().label("number")
+    counted = select(tags.c.label_id, number).where(of_found).group_by(tags.c.label_id).subquery()
+    named = (
+        select(labels.c.name, counted.c.number)
+        .join(counted, counted.c.label_id == labels.c.id)
+        .order_by(counted.c.number.desc(), labels.c.name)
     )
-    return [(str(name), int(times)) for name, times in connection.execute(counted)]
+    return [(str(name), int(times)) for name, times in connection.execute(named)]
 
 
 def _tree(query: str | Query) -> Query:

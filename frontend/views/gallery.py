@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import address
+import counts
 import details
 import edits
 import grid
@@ -111,14 +112,16 @@ def _choices(total: int) -> dict[str, str]:
     library = shared.library()
     choices = {"": f"All photos · {total:,}"}
     choices |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
-    for label, many in library.label_counts():
+    for label, many in counts.label_counts():
         choices[spell(Label(label))] = f"{spelled_out(label)} · {many:,}"
     return choices
 
 
 def _offer_edits(page: Page, selected: Sequence[int], query: str) -> None:
     """What can be done with the photos selected on this page, or with all that were found."""
-    with st.container(horizontal=True, vertical_alignment="center", key="gallery-edits"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="xsmall", key="gallery-edits"
+    ):
         everything = False
         if len(selected) == len(page.photos) < page.total:
             everything = st.checkbox(
@@ -129,7 +132,7 @@ def _offer_edits(page: Page, selected: Sequence[int], query: str) -> None:
         chosen = Chosen(page, selected, query if everything else None)
         _offer_adding(chosen, many)
         _offer_removing(chosen, many)
-        if st.button("Confirm tags", key="gallery-confirm", icon=":material/check:"):
+        if st.button("Confirm", key="gallery-confirm", icon=":material/check:"):
             _do(lambda: edits.confirm(PAGE, chosen.photos()))
         _offer_tagging_again(chosen, many)
         if st.button("Delete", key="gallery-delete", icon=":material/delete:"):

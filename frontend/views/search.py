@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import cast
 
 import address
+import counts
 import details
 import edits
 import grid
@@ -53,7 +54,7 @@ def show() -> None:
 
 def _offer_examples() -> None:
     with st.container(horizontal=True, gap="small", key="search-examples"):
-        for example in examples(shared.library().label_counts()):
+        for example in examples(counts.label_counts()):
             st.button(
                 shared.plain(example),
                 key=f"search-example-{example}",
@@ -64,9 +65,9 @@ def _offer_examples() -> None:
         st.markdown(_HOW)
 
 
-def examples(counts: Sequence[tuple[str, int]]) -> list[str]:
+def examples(known: Sequence[tuple[str, int]]) -> list[str]:
     """Searches to try, of the library's own tags and of this year."""
-    labels = [Label(name) for name, _ in counts[:2]]
+    labels = [Label(name) for name, _ in known[:2]]
     found: list[Query] = list(labels[:1])
     if len(labels) == 2:
         found += [And((labels[0], Not(labels[1]))), And((Or(tuple(labels)), _SURE))]

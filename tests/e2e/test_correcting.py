@@ -47,7 +47,6 @@ def test_what_was_corrected_is_taken_back(visitor: Visitor, server: Server) -> N
         visitor.click("Add")
         visitor.sees("Added “my cat Chelsea” to 1 photo.")
         assert sorted(labels(library, "cat.png")) == ["cat", "my cat Chelsea"]
-        visitor.page.screenshot(path="/tmp/shots4/corrected.png")
         visitor.click("Undo")
         visitor.sees("Undone: Added “my cat Chelsea” to 1 photo.")
         assert tagged(library) == before
@@ -61,7 +60,6 @@ def test_what_was_deleted_is_brought_back(visitor: Visitor, server: Server) -> N
         before = tagged(library)
         visitor.tick("cat.png", "coffee.png")
         visitor.sees("2 selected")
-        visitor.page.screenshot(path="/tmp/shots4/selected.png")
         visitor.click("Delete")
         visitor.sees("Deleted 2 photos from the library.")
         expect(visitor.tiles()).to_have_count(2)

@@ -115,7 +115,9 @@ def test_tags_are_only_ever_text(visitor: Visitor, server: Server) -> None:
                 visitor.sees(tag)
     visitor.go("Search & export")
     cells = visitor.download("CSV").read_text(encoding="utf-8").splitlines()
-    assert not [cell for row in csv.reader(cells) for cell in row if cell.startswith(("=", "+", "-", "@"))]
+    assert not [
+        cell for row in csv.reader(cells) for cell in row if cell.startswith(("=", "+", "-", "@"))
+    ]
     visitor.open(f"gallery?photo={chosen[1].id}")
     visitor.sees(TAGS[1])
     check_plain(visitor)

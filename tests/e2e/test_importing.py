@@ -55,7 +55,6 @@ def test_an_import_goes_on_after_the_power_went(visit: Visit, tmp_path: Path) ->
         visitor.unfold("Files that were in the library already: 1")
         visitor.sees(re.compile("^(again|000).jpg"))
         visitor.unfold("Files that failed: 1")
-        visitor.page.screenshot(path="/tmp/shots4/import.png")
         visitor.sees(re.compile(r"broken\.jpg: not a JPEG"))
         visitor.check()
         with server.library() as library:

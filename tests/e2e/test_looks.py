@@ -25,6 +25,7 @@ FIRST_STEPS = (
     "Teach one of your own",
     "Your library is empty.",
 )
+PHOTOS = 60  # more than a page of the gallery
 LONG = "DSC00001 " + "W" * 120  # has nowhere to break
 DARK = 300  # a sum of red, green and blue below which a ground is dark
 
@@ -55,28 +56,34 @@ def test_an_empty_library_says_what_to_do_next(visit: Visit, server: Server, wid
         check_looks(visitor)
 
 
-def test_a_full_one_fits_on_a_phone(visit: Visit, server: Server, pets: Tagger) -> None:
+@pytest.fixture(scope="module")
+def filled(server: Server, pets: Tagger) -> Server:
+    """The same with two pages of photos, one of them with a name and a tag of the longest."""
     with server.library() as library:
-        for seed in range(60):
-            name = f"{LONG if seed == 0 else seed}.png"
-            library.add(name, images.encode(draw("stripes", seed), "PNG"), pets)
+        for seed in range(PHOTOS):
+            name = LONG if seed == 0 else str(seed)
+            library.add(f"{name}.png", images.encode(draw("stripes", seed), "PNG"), pets)
         (named,) = library.search(f"name:{LONG[:8]}").photos
-        library.edit_tags([named.id], add=[LONG, "<b>tag</b>"])
-    visitor = visit(server, PHONE)
-    for address in (*ADDRESSES, "gallery?page=2", f"gallery?photo={named.id}", "search?as=Table"):
+        library.edit_tags([named.id], add=[LONG[:100], "two words"])
+    return server
+
+
+def test_a_full_one_fits_on_a_phone(visit: Visit, filled: Server) -> None:
+    visitor = visit(filled, PHONE)
+    named = "gallery?photo=1"
+    for address in (*ADDRESSES, "gallery?page=2", named, "search?as=Table"):
         visitor.open(address)
-        visitor.page.screenshot(path=f"/tmp/shots4/full-{address.replace('?','-')}.png", full_page=True)
         check_looks(visitor)
     visitor.open("gallery?page=2")
     visitor.tick("1.png")
-    visitor.page.screenshot(path=f"/tmp/shots4/full-ticked.png", full_page=True)
     check_looks(visitor)
 
 
-def test_the_way_back_is_the_browsers(visitor: Visitor, server: Server) -> None:
+def test_the_way_back_is_the_browsers(visit: Visit, filled: Server) -> None:
+    visitor = visit(filled)
     visitor.go("Gallery")
-    visitor.tile("59.png").click()
-    expect(visitor.heading("59.png")).to_be_visible()
+    visitor.tile(f"{PHOTOS - 1}.png").click()
+    expect(visitor.heading(f"{PHOTOS - 1}.png")).to_be_visible()
     visitor.page.go_back()
-    expect(visitor.tile("58.png")).to_be_visible()
+    expect(visitor.tile(f"{PHOTOS - 2}.png")).to_be_visible()
     visitor.check()

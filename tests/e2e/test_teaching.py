@@ -58,15 +58,12 @@ def test_a_model_is_taught_and_tags_the_library_again(
         visitor.unfold("More choices")
         visitor.choose("Size of the photos it sees, in pixels", "96")
         visitor.choose("What it knows at the start", "The model pets")
-        visitor.page.screenshot(path="/tmp/shots4/train.png", full_page=True)
         visitor.click("Start training")
         visitor.button("Use this model now").wait_for(timeout=TEACHING_SECONDS * 1000)
-        visitor.page.screenshot(path="/tmp/shots4/trained.png")
         visitor.click("Use this model now")
         visitor.sees(f"{name} is the model that tags your photos now.")
         visitor.click(f"Tag my {3 * PHOTOS} photos again with it")
         visitor.sees_end(f"Tag {3 * PHOTOS} photos again with {name}")
-        visitor.page.screenshot(path="/tmp/shots4/retagged.png")
 
         with server.library() as library:
             assert library.active_model() == name
@@ -77,7 +74,9 @@ def test_a_model_is_taught_and_tags_the_library_again(
             mine = {t.label: t.by_person for t in library.photo(corrected).tags}
             assert mine["drawn by Ada"]
         visitor.go("Gallery")
-        expect(visitor.tiles().filter(has_text=re.compile("disc|square|stripes"))).not_to_have_count(0)
+        expect(
+            visitor.tiles().filter(has_text=re.compile("disc|square|stripes"))
+        ).not_to_have_count(0)
         visitor.check()
     finally:
         server.kill()
