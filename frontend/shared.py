@@ -16,7 +16,7 @@ from tagger import TaggerError, bundle, jobs
 from tagger.files import spelled_out
 from tagger.history import Run
 from tagger.library import Library
-from tagger.places import MODELS, find_model
+from tagger.places import find_model, model_names
 from tagger.samples import write_samples
 from tagger.tagger import Tagger
 
@@ -69,8 +69,7 @@ def _load_tagger(path: str, changed: int, size: int) -> Tagger:
 
 def models() -> list[str]:
     """The models to choose from, as `tagger` takes them: those in `model/`, and the active one."""
-    named = {path.stem for path in MODELS.glob("*.h5")}
-    return sorted(named | {library().active_model()})
+    return sorted({*model_names(), library().active_model()})
 
 
 def model_title(model: str) -> str:

@@ -25,16 +25,21 @@ def check(claim: Claim) -> Result:
     with tempfile.TemporaryDirectory() as folder, claim.interrupting():
         store = PixelStore(Path(folder) / "pixels.u8", CHECK_SIDE)
         try:
-            found = dataset.load(data, store, progress=claim.progress)
+            found = dataset.survey(data, store, progress=claim.progress)
         except DatasetError as error:
             return {"labels": {}, "problems": [], "unreadable": [], "error": str(error)}
         finally:
             store.close()
+    lacking = None
+    try:
+        dataset.check_enough(found)
+    except DatasetError as error:
+        lacking = str(error)
     return {
         "labels": found.counts(),
         "problems": found.problems.lines(),
         "unreadable": [list(row) for row in found.problems.unreadable],
-        "error": None,
+        "error": lacking,
     }
 
 

@@ -39,6 +39,11 @@ def find_model(name: str | Path | None = None) -> Path:
     raise ModelError(f"no model is called {name!r}{_known()}")
 
 
+def model_names() -> list[str]:
+    """The models in `model/`, by name; what a training is just writing is none yet."""
+    return sorted(path.stem for path in MODELS.glob("*.h5") if not path.name.startswith("."))
+
+
 def shown(path: str | Path) -> str:
     """A path as a model's card tells it: from the project's folder or `$TAGGER_DATA`.
 
@@ -55,5 +60,5 @@ def shown(path: str | Path) -> str:
 
 
 def _known() -> str:
-    names = sorted(path.stem for path in MODELS.glob("*.h5"))
+    names = model_names()
     return f"; {MODELS} has {', '.join(names)}" if names else f"; {MODELS} has none"

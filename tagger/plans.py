@@ -93,7 +93,7 @@ def training(catalogue: Catalogue, request: Training) -> int:
         raise OptionError(
             f"{name!r}: a model's name is 1 to {MAX_MODEL_NAME} letters, digits, - and _"
         )
-    if name == places.BUNDLED_MODEL.stem:
+    if name.casefold() == places.BUNDLED_MODEL.stem:  # some file systems know no case
         raise OptionError(f"{name} comes with Image Tagger: give yours another name")
     options = asdict(request) | {"data": str(Path(request.data).expanduser())}
     return _plan(catalogue, "train", f"Train {name}", options)

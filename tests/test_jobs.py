@@ -19,8 +19,10 @@ from sqlalchemy import text
 
 from tagger import history, jobs
 from tagger.claims import MAX_ATTEMPTS, MAX_RUNNING, TURN_SECONDS, Claim, Lost
+from tagger.errors import OptionError
 from tagger.library import Library
 from tagger.places import ROOT
+from tagger.plans import Training
 
 PATIENCE = 60  # seconds
 
@@ -227,6 +229,11 @@ def test_a_check_tells_what_is_wrong(library: Library, tmp_path: Path) -> None:
     assert sum(sum(labels.values()) for labels in result["labels"].values()) == 18
     assert [path for path, _ in result["unreadable"]] == ["disc/broken.jpg"]
     assert any("could not be read" in line for line in result["problems"])
+    few = library.plan_check(str(draw_collection(tmp_path / "few", 2)))
+    jobs.run(library, few)
+    result = library.run(few).result or {}
+    assert "too few readable photos" in result["error"]
+    assert sum(sum(labels.values()) for labels in result["labels"].values()) == 6
     nothing = library.plan_check(str(tmp_path / "nowhere"))
     jobs.run(library, nothing)
     assert "no such folder" in (library.run(nothing).result or {})["error"]
@@ -236,3 +243,10 @@ def test_a_check_tells_what_is_wrong(library: Library, tmp_path: Path) -> None:
 def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert jobs.main(arguments) == 2
     assert "usage: python -m tagger.jobs RUN_ID" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "é", "x" * 61, "pets", "Pets", "a b", "a.h5"])
+def test_a_model_is_not_called_just_anything(library: Library, shapes: Path, name: str) -> None:
+    with pytest.raises(OptionError, match=r"a model's name is|comes with Image Tagger"):
+        library.plan_training(Training(str(shapes), name))
+    assert library.runs() == []
