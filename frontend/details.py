@@ -210,11 +210,11 @@ _ACTIONS = {
 def origin(tag: Tag) -> str:
     """Where a tag comes from: a model, when and in which run, or a person."""
     when = moment(tag.made_at.astimezone())
-    said = "" if tag.score is None else f"{tag.model} was {tag.score:.1%} sure"
+    said = "" if tag.score is None else f"{tag.model} was {shared.percent(tag.score)} sure"
     if tag.by_person:
         return f"You said so, {when}" + (f"; {said}" if said else "")
     run = shared.library().run(tag.run_id).title
-    needed = "" if tag.threshold is None else f", and it needs {tag.threshold:.1%}"
+    needed = "" if tag.threshold is None else f", and it needs {shared.percent(tag.threshold)}"
     return f"{said}{needed}. {when}, by “{run}”"
 
 
@@ -244,7 +244,7 @@ def _show_answer(prediction: StoredPrediction) -> None:
     st.markdown(f"#### What {shared.plain(prediction.model)} says")
     if prediction.reason is not None:
         st.markdown(shared.plain(why_unknown(prediction)))
-    shared.bars((label, score, f"{score:.1%}") for label, score in prediction.scores)
+    shared.bars((label, score, shared.percent(score)) for label, score in prediction.scores)
     when = moment(prediction.made_at.astimezone())
     run = shared.library().run(prediction.run_id).title
     st.caption(shared.plain(f"{when}, by “{run}”; model file {prediction.model_sha256[:12]}"))
@@ -256,9 +256,9 @@ def why_unknown(prediction: StoredPrediction) -> str:
     if prediction.reason == "unfamiliar":
         return (
             f"Unknown: unlike every photo that {prediction.model} was taught with. Its best guess"
-            f" would be {best}, {score:.0%}."
+            f" would be {best}, {shared.percent(score)}."
         )
-    return f"Unknown: not sure enough of any label; {best} comes nearest, {score:.0%}."
+    return f"Unknown: not sure enough of any label; {best} comes nearest, {shared.percent(score)}."
 
 
 def _show_nearest(photo: Photo, page: str) -> None:

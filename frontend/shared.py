@@ -34,6 +34,8 @@ _OUTCOMES = {
     "added": "added",
     "restored": "brought back",
     "duplicate": "in the library already",
+    "tagged": "tagged",
+    "same": "tagged by this model already",
     "failed": "failed",
 }
 
@@ -273,7 +275,7 @@ def ending(run: Run) -> str:
 
 
 def outcomes(run: Run) -> str:
-    """What became of an import's files: "12 added · 3 failed"."""
+    """What became of the files of a run: "12 added · 3 failed"."""
     counts = [(run.counts.get(outcome, 0), words) for outcome, words in _OUTCOMES.items()]
     return " · ".join(f"{count:,} {words}" for count, words in counts if count)
 

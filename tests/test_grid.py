@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import streamlit as st
 from conftest import draw, import_folder
-from e2e.conftest import CHROMIUM, launch
 from playwright.sync_api import Page, sync_playwright
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
@@ -21,6 +20,7 @@ from tagger.library import Library
 from tagger.places import ROOT
 
 FRONTEND = ROOT / "frontend"
+QUIETLY = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 HOSTILE = ("<script>alert(1)</script>", "../../x", "=cmd()", "'; DROP TABLE photos;--", ":red[x]")
 
 PAGE = f"""
@@ -156,11 +156,11 @@ def test_deleted_photos_are_selected_no_more(library: Library) -> None:
 @pytest.fixture(scope="module")
 def blank() -> Iterator[Page]:
     """A page with nothing on it."""
-    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
-        pytest.skip(f"needs a browser: one of {', '.join(CHROMIUM)} on the PATH")
+        pytest.skip("needs a browser: chromium or google-chrome on the PATH")
     with sync_playwright() as playwright:
-        browser = launch(playwright, chromium)
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIETLY)
         yield browser.new_page(viewport={"width": 820, "height": 900})
         browser.close()
 

@@ -384,7 +384,7 @@ def test_a_photo_tells_all_about_itself(six: Library) -> None:
 def test_an_unknown_photo_says_why(six: Library, pets: Tagger) -> None:
     answer(six, pets, {6: {"dog": 0.45, "cat": 0.4}})
     app = open_page("gallery", photo="6")
-    assert "not sure enough of any label; dog comes nearest, 45%" in text(app)
+    assert "not sure enough of any label; dog comes nearest, 45.0%" in text(app)
     assert "unlike every photo that pets was taught with" in text(open_page("gallery", photo="5"))
 
 
