@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 
@@ -148,9 +149,15 @@ photos = Table(
     Column("doubt", Float),  # in [0, 2], higher: sooner to be reviewed
     Column("model_id", Integer, ForeignKey("models.id")),
     Column("tag_count", Integer, nullable=False, default=0),
-    Index("ix_photos_added", "deleted_by", "added_at", "id"),
-    Index("ix_photos_doubt", "deleted_by", "reviewed", "doubt", "id"),
+    Index(  # all that a search may ask for: it goes through this rather than through the table
+        "ix_photos_added",
+        *("deleted_by", "added_at", "id"),
+        *("taken_at", "unknown", "reviewed", "tag_count", "model_id", "name_folded"),
+    ),
+    Index("ix_photos_taken", "deleted_by", "taken_at", "id"),
     Index("ix_photos_name", "deleted_by", "name_folded", "id"),
+    Index("ix_photos_confidence", "deleted_by", "confidence", "id"),
+    Index("ix_photos_doubt", "deleted_by", "doubt", "id", "reviewed"),
     sqlite_autoincrement=True,  # an id once seen in an export never means another photo
 )
 
@@ -180,8 +187,8 @@ predictions = Table(
     _run("ended_by", nullable=True),
     Index("ix_predictions_photo", "photo_id", "id"),
     Index("ix_predictions_run", "run_id"),
-    Index("ix_predictions_placed", "placed_by"),
-    Index("ix_predictions_ended", "ended_by"),
+    Index("ix_predictions_placed", "placed_by", "photo_id"),
+    Index("ix_predictions_ended", "ended_by", "photo_id"),
 )
 Index(
     "uq_predictions_current",
@@ -204,8 +211,8 @@ verdicts = Table(
     _run("ended_by", nullable=True),
     Index("ix_verdicts_photo", "photo_id", "label_id", "id"),
     Index("ix_verdicts_run", "run_id"),
-    Index("ix_verdicts_placed", "placed_by"),
-    Index("ix_verdicts_ended", "ended_by"),
+    Index("ix_verdicts_placed", "placed_by", "photo_id"),
+    Index("ix_verdicts_ended", "ended_by", "photo_id"),
 )
 Index(
     "uq_verdicts_current",
@@ -228,7 +235,13 @@ tags = Table(
     Column("model_id", ForeignKey("models.id")),
     _run("run_id"),
     Column("made_at", Moment, nullable=False),
-    Index("ix_tags_label", "label_id", "score", "photo_id"),
+    Index("ix_tags_label", "label_id", "photo_id", "by_person", "score"),
+)
+Index(
+    "ix_tags_person",
+    tags.c.photo_id,
+    sqlite_where=text("by_person = 1"),  # word for word as it is asked for
+    postgresql_where=tags.c.by_person,
 )
 
 # That a photo is in the library, and not deleted.
@@ -242,8 +255,8 @@ presences = Table(
     _run("ended_by", nullable=True),
     Index("ix_presences_photo", "photo_id", "id"),
     Index("ix_presences_run", "run_id"),
-    Index("ix_presences_placed", "placed_by"),
-    Index("ix_presences_ended", "ended_by"),
+    Index("ix_presences_placed", "placed_by", "photo_id"),
+    Index("ix_presences_ended", "ended_by", "photo_id"),
 )
 Index(
     "uq_presences_current",

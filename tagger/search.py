@@ -262,10 +262,10 @@ def _ids(plan: Plan) -> Ids:
     if not ways:
         return select(photos.c.id).where(_ALL_HERE, *(_holds(t, photos.c.id) for t in terms))
     way, others = ways[0], [term for term in terms if term is not ways[0]]
-    found = select(tags.c.photo_id.label("id")).where(way.where)
+    conditions = [way.where, *(_holds(term, tags.c.photo_id) for term in others)]
     if not any(isinstance(term, _Kept) for term in others):
-        found = found.where(tags.c.photo_id.not_in(_DELETED))
-    return found.where(*(_holds(term, tags.c.photo_id) for term in others))
+        conditions.append(tags.c.photo_id.not_in(_DELETED))
+    return select(tags.c.photo_id.label("id")).where(*conditions)
 
 
 def _holds(plan: Plan, photo: Column[int], near: bool = False) -> Where:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+
 from e2e.server import Server
 from e2e.visitor import Visitor
-from playwright.sync_api import Browser, Playwright, sync_playwright
+
+Serve = Callable[..., Server]
+Visit = Callable[..., Visitor]
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 QUIETLY = (
@@ -39,40 +45,56 @@ def chromium() -> str:
 def browser(chromium: str) -> Iterator[Browser]:
     """One browser for all tests; each visitor has a profile of their own."""
     with sync_playwright() as playwright:
-        opened = launch(playwright, chromium)
+        opened = playwright.chromium.launch(
+            executable_path=chromium, args=QUIETLY, proxy=NO_WAY_OUT
+        )
         yield opened
         opened.close()
 
 
-def launch(playwright: Playwright, chromium: str) -> Browser:
-    """The browser, without a way out of this machine."""
-    return playwright.chromium.launch(executable_path=chromium, args=QUIETLY, proxy=NO_WAY_OUT)
+@contextmanager
+def looked_after() -> Iterator[Serve]:
+    """Servers that are killed in the end, whatever happened; none of them may have stumbled."""
+    started: list[Server] = []
+
+    def start(home: Path, *arguments: Any, **options: Any) -> Server:
+        started.append(Server(home, *arguments, **options))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.kill()
+    for one in started:
+        one.check()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start the app on a library: `serve(home)`."""
+    with looked_after() as start:
+        yield start
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app with a library for the tests of one file."""
-    started = Server(tmp_path_factory.mktemp("app") / "library")
-    yield started
-    started.kill()
-
-
-Visit = Callable[..., Visitor]
+    with looked_after() as start:
+        yield start(tmp_path_factory.mktemp("app") / "library")
 
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Visitors of a server, in a window of the size and colours asked for."""
+    """Visitors of a server, on the first page or another, in a window as wide as asked for."""
     visitors: list[Visitor] = []
 
-    def arrive(server: Server, width: int = 1280, dark: bool = False) -> Visitor:
+    def arrive(server: Server, address: str = "", width: int = 1280) -> Visitor:
         context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if dark else "light",
-            permissions=["camera"],
+            viewport={"width": width, "height": 900}, permissions=["camera"]
         )
         visitors.append(Visitor(context.new_page(), server.url))
-        visitors[-1].open()
+        visitors[-1].open(address)
         return visitors[-1]
 
     yield arrive

@@ -32,18 +32,22 @@ class Server:
     """A running app and the library it shows. Its jobs are processes beside it."""
 
     def __init__(
-        self, home: Path, command: Sequence[str] = MODULE, cwd: Path = ROOT, **environment: str
+        self,
+        home: Path,
+        command: Sequence[str] = MODULE,
+        cwd: Path = ROOT,
+        port: int | None = None,
     ) -> None:
         self.home = home
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
-        self.log = home.parent / f"{home.name}-{self.port}.log"
+        self.log = home.parent / f"{home.name}-{time.time_ns()}.log"
         kept = {name: value for name, value in os.environ.items() if name != "TAGGER_DATABASE"}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--server.port", str(self.port), "--server.headless", "true"],
                 cwd=cwd,
-                env=kept | {"TAGGER_HOME": str(home)} | environment,
+                env=kept | {"TAGGER_HOME": str(home)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -75,6 +79,13 @@ class Server:
         for job in self.jobs():
             os.kill(job, signal.SIGKILL)
         self.process.wait()
+
+    def check(self) -> None:
+        """Neither the server nor a job stumbled over anything."""
+        for log in (self.log, *self.home.glob("logs/*.log")):
+            said = log.read_text(encoding="utf-8", errors="replace")
+            assert "Traceback" not in said, said
+            assert "database is locked" not in said, said
 
     def jobs(self) -> list[int]:
         """The processes at work on its library, where the system tells which those are."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from e2e.server import Server
-from e2e.visitor import Visitor
 from playwright.sync_api import expect
 
+from e2e.server import Server
+from e2e.visitor import Visitor
 from tagger import images
 
 _SEES_SOMETHING = "() => document.querySelector('video')?.currentTime > 0.2"

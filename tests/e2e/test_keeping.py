@@ -9,10 +9,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from e2e.server import Server
-from e2e.visitor import Visitor
 from playwright.sync_api import expect
 
+from e2e.server import Server
+from e2e.visitor import Visitor
 from tagger.samples import write_samples
 
 HEADER = (
@@ -49,7 +49,7 @@ def test_a_photo_is_tagged_kept_found_and_exported(
     expect(visitor.tiles()).to_have_count(2)
     visitor.tile("cat.png").click()
     expect(visitor.heading("cat.png")).to_be_visible()
-    visitor.sees(re.compile(r"pets was \d+\.\d% sure"))
+    visitor.sees(re.compile("pets was .*% sure"))
 
     visitor.go("Search & export")
     visitor.type("What are you looking for?", "cat AND NOT dog")

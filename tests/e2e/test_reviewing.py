@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from playwright.sync_api import expect
+
 from e2e.server import Server
 from e2e.visitor import Visitor
-from playwright.sync_api import expect
 
 
 def test_three_answers_by_keyboard(visitor: Visitor, server: Server, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from e2e.conftest import Visit
-from e2e.server import MODULE, Server
 
+from e2e.conftest import Serve, Visit
+from e2e.server import MODULE
 from tagger.places import ROOT
 
 SCRIPT = str(Path(sys.executable).with_name("streamlit"))
@@ -21,35 +21,44 @@ WAYS = {
 }
 
 
-def addresses() -> set[str]:
-    """Under which this machine can be reached from others."""
-    found = {row[4][0] for row in socket.getaddrinfo(socket.gethostname(), None)}
+LOOPBACK = {"0100007F", "00000000000000000000000001000000"}  # as /proc/net writes them
+LISTENING = "0A"
+
+
+def listening(port: int) -> set[str]:
+    """The addresses at which this machine listens at a port, where the system tells."""
+    rows = [
+        line.split()
+        for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+        if table.is_file()
+        for line in table.read_text().splitlines()[1:]
+    ]
+    found = [row[1].split(":") for row in rows if row[3] == LISTENING]
+    return {address for address, at in found if int(at, 16) == port}
+
+
+def own_address() -> str | None:
+    """Under which other machines reach this one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as aside:
         try:
             aside.connect(("192.0.2.1", 9))  # nothing is sent
-            found.add(aside.getsockname()[0])
         except OSError:
-            pass
-    return {str(one) for one in found if not str(one).startswith("127.") and one != "::1"}
+            return None
+        return str(aside.getsockname()[0])
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_it_starts_and_listens_to_this_machine_alone(
-    way: str, visit: Visit, tmp_path: Path
+    way: str, serve: Serve, visit: Visit, tmp_path: Path
 ) -> None:
     command, folder = WAYS[way]
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
-    server = Server(tmp_path / "library", command, folder)
-    try:
-        visitor = visit(server)
-        visitor.check()
-        assert "Network URL" not in server.said()
-        assert "External URL" not in server.said()
-        assert "usage statistics" not in server.said()
-        for address in addresses():
-            with pytest.raises(OSError):
-                socket.create_connection((address, server.port), timeout=2)
-        visitor.page.close()
-    finally:
-        server.kill()
+    server = serve(tmp_path / "library", command, folder)
+    visit(server).check()
+    assert listening(server.port) <= LOOPBACK
+    if address := own_address():
+        with pytest.raises(OSError):
+            socket.create_connection((address, server.port), timeout=2)
+    for unwanted in ("Network URL", "External URL", "usage statistics"):
+        assert unwanted not in server.said()

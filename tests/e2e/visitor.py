@@ -33,7 +33,7 @@ _QUIET = """milliseconds => {
   window.quietSince = quiet ? window.quietSince ?? performance.now() : null;
   return quiet && performance.now() - window.quietSince > milliseconds;
 }"""
-_QUIET_FOR, _LOOK_EVERY = 150, 25  # milliseconds
+_QUIET_FOR, _LOOK_EVERY = 100, 20  # milliseconds
 
 Upload = Path | tuple[str, bytes]
 
@@ -71,9 +71,9 @@ class Visitor:
         self.heading(HEADINGS[title]).wait_for()
         self.settle()
 
-    def click(self, name: str | re.Pattern[str], within: Locator | None = None) -> None:
-        """Press a button, or follow a link that looks like one."""
-        self.button(name, within).click()
+    def click(self, name: str) -> None:
+        """Press a button."""
+        self.button(name).click()
         self.settle()
 
     def choose(self, label: str, option: str) -> None:
@@ -138,9 +138,8 @@ class Visitor:
 
     # What they see
 
-    def button(self, name: str | re.Pattern[str], within: Locator | None = None) -> Locator:
-        exact = isinstance(name, str)
-        return (within or self.page).get_by_role("button", name=name, exact=exact)
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=isinstance(name, str))
 
     def link(self, title: str) -> Locator:
         """The way to a page, at the side."""
@@ -161,9 +160,9 @@ class Visitor:
         pattern = seen(text) if isinstance(text, str) else text
         return self.page.get_by_test_id("stMain").get_by_text(pattern)
 
-    def sees(self, text: str | re.Pattern[str], seconds: float = PATIENCE / 1000) -> None:
+    def sees(self, text: str | re.Pattern[str]) -> None:
         """Wait until the page says so."""
-        expect(self.text(text).first).to_be_visible(timeout=seconds * 1000)
+        expect(self.text(text).first).to_be_visible()
 
     def sees_end(self, title: str, told: str = "finished") -> None:
         """Wait until a run is over, and says so."""

@@ -88,11 +88,30 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_photos_sha256")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_photos_added", "photos", ["deleted_by", "added_at", "id"], unique=False)
     op.create_index(
-        "ix_photos_doubt", "photos", ["deleted_by", "reviewed", "doubt", "id"], unique=False
+        "ix_photos_added",
+        "photos",
+        [
+            "deleted_by",
+            "added_at",
+            "id",
+            "taken_at",
+            "unknown",
+            "reviewed",
+            "tag_count",
+            "model_id",
+            "name_folded",
+        ],
+        unique=False,
+    )
+    op.create_index(
+        "ix_photos_confidence", "photos", ["deleted_by", "confidence", "id"], unique=False
+    )
+    op.create_index(
+        "ix_photos_doubt", "photos", ["deleted_by", "doubt", "id", "reviewed"], unique=False
     )
     op.create_index("ix_photos_name", "photos", ["deleted_by", "name_folded", "id"], unique=False)
+    op.create_index("ix_photos_taken", "photos", ["deleted_by", "taken_at", "id"], unique=False)
     op.create_table(
         "embeddings",
         sa.Column("model_id", sa.Integer(), nullable=False),
@@ -144,9 +163,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_predictions_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
     )
-    op.create_index("ix_predictions_ended", "predictions", ["ended_by"], unique=False)
+    op.create_index("ix_predictions_ended", "predictions", ["ended_by", "photo_id"], unique=False)
     op.create_index("ix_predictions_photo", "predictions", ["photo_id", "id"], unique=False)
-    op.create_index("ix_predictions_placed", "predictions", ["placed_by"], unique=False)
+    op.create_index("ix_predictions_placed", "predictions", ["placed_by", "photo_id"], unique=False)
     op.create_index("ix_predictions_run", "predictions", ["run_id"], unique=False)
     op.create_index(
         "uq_predictions_current",
@@ -171,9 +190,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_presences_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_presences")),
     )
-    op.create_index("ix_presences_ended", "presences", ["ended_by"], unique=False)
+    op.create_index("ix_presences_ended", "presences", ["ended_by", "photo_id"], unique=False)
     op.create_index("ix_presences_photo", "presences", ["photo_id", "id"], unique=False)
-    op.create_index("ix_presences_placed", "presences", ["placed_by"], unique=False)
+    op.create_index("ix_presences_placed", "presences", ["placed_by", "photo_id"], unique=False)
     op.create_index("ix_presences_run", "presences", ["run_id"], unique=False)
     op.create_index(
         "uq_presences_current",
@@ -201,7 +220,17 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_tags_run_id")),
         sa.PrimaryKeyConstraint("photo_id", "label_id", name=op.f("pk_tags")),
     )
-    op.create_index("ix_tags_label", "tags", ["label_id", "score", "photo_id"], unique=False)
+    op.create_index(
+        "ix_tags_label", "tags", ["label_id", "photo_id", "by_person", "score"], unique=False
+    )
+    op.create_index(
+        "ix_tags_person",
+        "tags",
+        ["photo_id"],
+        unique=False,
+        sqlite_where=sa.text("by_person = 1"),
+        postgresql_where="by_person",
+    )
     op.create_table(
         "verdicts",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -221,9 +250,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_verdicts_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
     )
-    op.create_index("ix_verdicts_ended", "verdicts", ["ended_by"], unique=False)
+    op.create_index("ix_verdicts_ended", "verdicts", ["ended_by", "photo_id"], unique=False)
     op.create_index("ix_verdicts_photo", "verdicts", ["photo_id", "label_id", "id"], unique=False)
-    op.create_index("ix_verdicts_placed", "verdicts", ["placed_by"], unique=False)
+    op.create_index("ix_verdicts_placed", "verdicts", ["placed_by", "photo_id"], unique=False)
     op.create_index("ix_verdicts_run", "verdicts", ["run_id"], unique=False)
     op.create_index(
         "uq_verdicts_current",

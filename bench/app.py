@@ -1,0 +1,225 @@
+"""The app in a browser, on a library of 20,000 photos: how long a person waits for what they want.
+
+python bench/app.py
+
+From the command to the first page, from dropping a photo to its tags, from a click to the photos
+of a gallery page. Needs Playwright's Python package, and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import catalogue
+import numpy as np
+from measuring import BENCH, Row, Run, at_most, make_photos, parser, publish, workplace
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import insert, update
+
+from tagger import images, schema
+from tagger.catalogue import Catalogue
+from tagger.embeddings import DIMENSIONS
+from tagger.importing import THUMBNAIL_SIDE
+from tagger.places import BUNDLED_MODEL
+from tagger.shelf import Shelf
+from tagger.tagger import Tagger
+
+START, TAGS, GALLERY, NEXT = (
+    "from the command to the first page",
+    "from a photo's upload to its tags",
+    "from a click to the gallery's photos",
+    "from a click to its next page's photos",
+)
+BARS = {START: 5.0, TAGS: 1.0, GALLERY: 1.0, NEXT: 1.0}  # seconds
+COMMAND = (sys.executable, "-m", "streamlit", "run", "frontend/app.py", "--server.headless=true")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PAGE = 48
+TAGS_EACH = 5
+DISTINCT = 200  # thumbnails that differ; the rest are links
+PATIENCE = 60  # seconds
+LOOK = 0.002  # seconds between two looks
+
+
+def main() -> None:
+    options = parse()
+    with workplace() as folder, sync_playwright() as playwright:
+        home = folder / "library"
+        build(home, options.photos, make_photos(folder / "photos", "small", DISTINCT))
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        found = {START: [start(browser, home) for _ in range(options.starts + 1)][1:]}
+        new = make_photos(folder / "new", "small", options.repeats)
+        with served(home) as url:
+            found[TAGS] = [upload(browser, url, photo) for photo in new]
+            both = [open_gallery(browser, url) for _ in range(options.repeats)]
+        found[GALLERY], found[NEXT] = map(list, zip(*both, strict=True))
+        browser.close()
+    report(found, options)
+
+
+def parse() -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument("--photos", type=int, default=20_000, help="in the library")
+    made.add_argument("--starts", type=int, default=3)
+    made.add_argument("--repeats", type=int, default=5, help="of everything else")
+    return made.parse_args()
+
+
+def chromium() -> str:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise SystemExit(f"This benchmark needs a browser: one of {', '.join(BROWSERS)}.")
+    return found
+
+
+# The library
+
+
+def build(home: Path, photos: int, pictures: list[Path]) -> None:
+    """The catalogue of a large library, a thumbnail of every photo, and what looks alike."""
+    database = Catalogue.open(catalogue.build(home, photos, TAGS_EACH * photos))
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((photos, DIMENSIONS), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = [
+        {"model_id": 1, "photo_id": number, "vector": vector.tobytes()}
+        for number, vector in enumerate(vectors.astype(np.float16), 1)
+    ]
+    with database.writing() as connection:
+        sha256 = Tagger.load(BUNDLED_MODEL).sha256  # so that the nearest of all are looked for
+        connection.execute(update(schema.models).values(name="pets", sha256=sha256))
+        connection.execute(insert(schema.embeddings), rows)
+    database.close()
+    shelf = Shelf(home)
+    for number in range(photos):
+        place = shelf.thumbnail(f"{number:064x}")
+        if number < len(pictures):
+            small = images.thumbnail(images.read(pictures[number]), THUMBNAIL_SIDE)
+            shelf.keep_thumbnail(place.stem, images.encode(small, "JPEG"))
+        else:
+            os.link(shelf.thumbnail(f"{number % len(pictures):064x}"), place)
+
+
+# The app
+
+
+@contextmanager
+def served(home: Path) -> Iterator[str]:
+    """The app on a library, at an address; killed afterwards."""
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port = found.getsockname()[1]
+    process = subprocess.Popen(
+        [*COMMAND, f"--server.port={port}"],
+        cwd=BENCH.parent,
+        env={**os.environ, "TAGGER_HOME": str(home), "TAGGER_DATABASE": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        url = f"http://localhost:{port}"
+        wait(lambda: answers(f"{url}/_stcore/health"))
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+# What a person waits for, in seconds
+
+
+def start(browser: Browser, home: Path) -> float:
+    """From the command until the first page can be used, in a browser that is running."""
+    began = time.perf_counter()
+    with served(home) as url:
+        arrive(browser, url).context.close()
+        return time.perf_counter() - began
+
+
+def upload(browser: Browser, url: str, photo: Path) -> float:
+    """From giving the page a photo until its tags are seen."""
+    page = arrive(browser, url)
+    began = time.perf_counter()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(photo)
+    page.locator(".it-bars li").first.wait_for()
+    taken = time.perf_counter() - began
+    page.context.close()
+    return taken
+
+
+def open_gallery(browser: Browser, url: str) -> tuple[float, float]:
+    """From the click on "Gallery" until its photos are seen, and on to those of the next page."""
+    page = arrive(browser, url)
+    began = time.perf_counter()
+    page.get_by_role("link", name="Gallery").click()
+    wait(lambda: len(shown(page)) == PAGE)
+    opened, first = time.perf_counter() - began, shown(page)
+    turn = page.get_by_role("button", name="Next page")
+    began = time.perf_counter()
+    turn.click()
+    wait(lambda: len(shown(page)) == PAGE and not set(shown(page)) & set(first))
+    turned = time.perf_counter() - began
+    page.context.close()
+    return opened, turned
+
+
+def arrive(browser: Browser, url: str) -> Page:
+    """A new visitor, with nothing of the app in the browser's memory, on the first page."""
+    page = browser.new_context().new_page()
+    page.set_default_timeout(1000 * PATIENCE)
+    page.goto(url)
+    page.get_by_role("heading", name="What is in this photo?").wait_for()
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    return page
+
+
+def shown(page: Page) -> list[str]:
+    """The photos in the grid whose thumbnails are drawn."""
+    drawn: list[str] = page.locator("li[data-id] img").evaluate_all(
+        "all => all.filter(i => i.complete && i.naturalWidth).map(i => i.closest('li').dataset.id)"
+    )
+    return drawn
+
+
+def wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not until():
+        if time.monotonic() > deadline:
+            raise SystemExit("The app does not answer.")
+        time.sleep(LOOK)
+
+
+def report(found: dict[str, list[float]], options: argparse.Namespace) -> None:
+    rows: list[Row] = [
+        {"what": what, "seconds": median(times), "bar": at_most(median(times), BARS[what])}
+        for what, times in found.items()
+    ]
+    runs = {what: [Run(seconds, 0) for seconds in times] for what, times in found.items()}
+    title = f"The app in a browser, {options.photos:,} photos in the library, medians"
+    publish(title, rows, runs, options.json)
+
+
+if __name__ == "__main__":
+    main()
