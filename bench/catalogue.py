@@ -244,7 +244,6 @@ def predictions(library: Library, tagged: list[list[Row]]) -> Iterator[Row]:
             "ood_score": 0.5,
             "tags": [[*pair, 0.5] for pair in scored],
             "scores": scored[:5],
-            "placed_by": IMPORT,
         }
 
 
@@ -258,14 +257,13 @@ def verdicts(tagged: list[list[Row]]) -> Iterator[Row]:
                     "present": True,
                     "run_id": EDITING,
                     "made_at": FIRST_DAY,
-                    "placed_by": EDITING,
                 }
 
 
 def presences(library: Library) -> Iterator[Row]:
     for index, deleted in enumerate(library.deleted.tolist(), 1):
         ended = DELETION if deleted else None
-        origin = {"run_id": IMPORT, "placed_by": IMPORT}
+        origin = {"run_id": IMPORT}
         yield {"photo_id": index, **origin, "ended_by": ended}
 
 

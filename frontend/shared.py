@@ -224,8 +224,7 @@ def _draw_end(run: Run, key: str) -> None:
             st.markdown(f"**{plain(run.title)}**")
             told = " · ".join(part for part in (ending(run), outcomes(run)) if part)
             st.caption(plain(told))
-        resumable = run.kind in ("import", "retag") and run.status in ("stopped", "failed")
-        if resumable and st.button("Go on", key=f"{key}-again-{run.id}"):
+        if run.resumable and st.button("Go on", key=f"{key}-again-{run.id}"):
             start(library().plan_again(run.id))
             st.rerun()
         undo_button(run, key=key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from sqlalchemy.exc import (
     IntegrityError,
     NoSuchModuleError,
     ProgrammingError,
+    TimeoutError,
 )
 
 from tagger.errors import CatalogueError
@@ -67,8 +69,11 @@ class Catalogue:
 
         Raises CatalogueError where the database cannot be read.
         """
-        with _told(), self._engine.connect() as connection, connection.begin():
-            yield connection
+        with _told(), self._engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -87,6 +92,18 @@ class Catalogue:
         self._engine.dispose()
 
 
+def absolute_url(url: str) -> str:
+    """The URL with the whole path of its file, if it is of one, wherever it is used from."""
+    try:
+        place = make_url(url)
+    except ArgumentError:
+        return url  # `Catalogue.open` says so
+    if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
+        return url
+    whole = place.set(database=str(Path(place.database or "").absolute()))
+    return whole.render_as_string(hide_password=False)
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file."""
     return URL.create("sqlite", database=str(path)).render_as_string()
@@ -99,8 +116,9 @@ def _told() -> Iterator[None]:
         yield
     except (IntegrityError, ProgrammingError):  # our own mistakes
         raise
-    except DatabaseError as error:
-        raise CatalogueError(f"the library's database cannot be used now ({error.orig})") from error
+    except (DatabaseError, TimeoutError) as error:
+        cause = getattr(error, "orig", None) or "too many at once"
+        raise CatalogueError(f"the library's database cannot be used now ({cause})") from error
 
 
 def _engine_options(place: URL) -> dict[str, Any]:
@@ -149,12 +167,36 @@ def _migrate(engine: Engine, shown: str, scripts: Path, newest: str) -> None:
             f"{shown}: made by a newer version of Image Tagger (its schema is {current}, this"
             f" version knows up to {newest}); update Image Tagger, your library is untouched"
         )
-    if current is not None:
-        _keep_copy(engine, current)
-    with engine.connect().execution_options(tagger_writes=True) as connection, connection.begin():
-        if _revision(connection) != newest:  # another process may have been quicker
-            config.attributes["connection"] = connection
-            command.upgrade(config, newest)
+    with (
+        engine.connect().execution_options(tagger_writes=True) as connection,
+        _without_foreign_keys(connection),
+        connection.begin(),
+    ):
+        current = _revision(connection)
+        if current == newest:  # another process was quicker
+            return
+        if current is not None:
+            _keep_copy(engine, current)
+        config.attributes["connection"] = connection
+        command.upgrade(config, newest)
+        if engine.dialect.name == "sqlite":
+            dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+            if dangling is not None:
+                raise CatalogueError(f"{shown}: cannot be brought up to date; it is as it was")
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by dropping and making it again, which would empty those below it."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys = OFF")  # inside a transaction it would do nothing
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
 
 
 def _let_readers_in(engine: Engine) -> None:
@@ -189,8 +231,9 @@ def _keep_copy(engine: Engine, revision: str) -> None:
     if engine.dialect.name != "sqlite" or not engine.url.database:
         return
     place = Path(engine.url.database)
-    with (
-        closing(sqlite3.connect(place)) as source,
-        closing(sqlite3.connect(place.with_name(f"{place.name}.{revision}.bak"))) as target,
-    ):
+    kept = place.with_name(f"{place.name}.{revision}.bak")
+    temporary = place.with_name(f".{kept.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    with closing(sqlite3.connect(place)) as source, closing(sqlite3.connect(temporary)) as target:
         source.backup(target)
+    os.replace(temporary, kept)

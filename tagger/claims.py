@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, func, select, update
 
 from tagger import history
+from tagger.errors import CatalogueError
 from tagger.history import STALE, Run
 from tagger.library import Library
 from tagger.schema import runs
@@ -105,8 +106,14 @@ class Claim:
 
     def begin_stage(self, stage: str, **columns: Any) -> None:
         """Say what comes now; the time left is told from its pace. Raises Lost."""
-        done = columns.get("done", self.run.done)
+        if "done" not in columns:
+            columns["done"] = self.run.done
+        done = columns["done"]
         self.tell(stage=stage, paced_at=datetime.now(UTC), paced_from=done, **columns)
+
+    def settle(self) -> None:
+        """From here on "stop" would only lose what is nearly done: let it finish."""
+        self._interrupts = False
 
     def progress(self, items: Iterable[T], total: int, what: str) -> Iterable[T]:
         """Note how far a long loop is; see `tagger.parallel.Progress`."""
@@ -130,7 +137,7 @@ class Claim:
         if row is None or row.status not in history.ACTIVE:
             return False
         now = datetime.now(UTC)
-        living = row.heartbeat_at is not None and now - row.heartbeat_at <= STALE
+        living = row.heartbeat_at is not None and history.is_fresh(row.heartbeat_at)
         if row.claim not in (None, self._token) and living:
             return False
         values = {"claim": self._token, "heartbeat_at": now}
@@ -140,7 +147,7 @@ class Claim:
         if row.attempts >= MAX_ATTEMPTS:
             log = self.library.home / "logs" / f"{self.run_id}.log"
             told = f"it broke off {MAX_ATTEMPTS} times without getting further; {log} may say why"
-            ended = {"status": "failed", "error": told, "finished_at": now}
+            ended = {"status": "failed", "error": told, "finished_at": now, "claim": None}
             history.change(connection, self.run_id, **ended)
             return False
         if row.status == "queued" and self._others(connection, now) >= MAX_RUNNING:
@@ -162,7 +169,8 @@ class Claim:
         return found or 0
 
     def _mine(self) -> Any:
-        return (runs.c.id == self.run_id) & (runs.c.claim == self._token)
+        mine = (runs.c.id == self.run_id) & (runs.c.claim == self._token)
+        return mine & runs.c.status.in_(history.ACTIVE)
 
     def _hold(self, connection: Connection) -> bool:
         """Beat once; whether somebody asked to stop. Raises Lost."""
@@ -183,6 +191,8 @@ class Claim:
                     asked = self._hold(connection)
             except Lost:
                 asked = True
+            except CatalogueError:  # somebody writes for long; the next beat may be in time
+                continue
             if asked and self._interrupts:
                 self._interrupts = False  # once; the heart goes on, for there is still work
                 _thread.interrupt_main()

@@ -114,8 +114,8 @@ class Importer:
         sha256 = hashlib.sha256(data).hexdigest()
         known = photos.held(connection, sha256)
         if known and not known.deleted:
-            lost = not known.stored and not Path(known.path).is_file()
-            place = self._place(file, sha256, data) if lost else None
+            wanted = self._copy and not known.stored
+            place = self._place(file, sha256, data) if wanted or self._is_lost(known) else None
             return Seen(file, photo_id=known.id, found_at=place), None
         facts, rgb = images.facts(data), self._pixels(data, sha256)
         path, stored = self._place(file, sha256, data)
@@ -144,14 +144,22 @@ class Importer:
         return Seen(file, photo_id=photo_id), self._pixels(data, photo.sha256)
 
     def _pixels(self, data: bytes, sha256: str) -> Pixels:
-        """What the network is to see, not yet cut to size. A thumbnail is kept on the way."""
+        """What the network is to see. A thumbnail is kept on the way."""
         side = self._tagger.image_size
         rgb = images.read(data, shorter_side=side)
         if not self._shelf.thumbnail(sha256).is_file():
             whole = rgb if side >= _THUMBNAIL_LEAST else images.read(data, shorter_side=256)
             small = images.thumbnail(whole, THUMBNAIL_SIDE)
             self._shelf.keep_thumbnail(sha256, images.encode(small, "JPEG"))
-        return rgb
+        return images.fit(rgb, side)  # small at once: several wait for each other
+
+    def _is_lost(self, known: photos.Held) -> bool:
+        """Whether a photo's file is gone, or cannot be the one that was added."""
+        place = self._shelf.home / known.path if known.stored else Path(known.path)
+        try:
+            return place.stat().st_size != known.size
+        except OSError:
+            return True
 
     def _place(self, file: File, sha256: str, data: bytes) -> tuple[str, bool]:
         """Where the photo lives from now on, and whether that is the library's own copy."""
@@ -181,12 +189,17 @@ class Importer:
                 return "duplicate", one.photo_id
             return ("same" if one.prediction is None else "tagged"), one.photo_id
         known = photos.held(connection, one.arrival.sha256)  # another run may have been quicker
+        if known is not None and not known.deleted:
+            return "duplicate", known.id
+        if one.arrival.stored and not (self._shelf.home / one.arrival.path).is_file():
+            # A purge took the copy away that was there when this was looked at.
+            self._place(
+                one.file, one.arrival.sha256, one.file.data or images.read_bytes(one.file.path)
+            )
         if known is None:
             return "added", photos.add(connection, run_id, one.arrival)
-        if not known.deleted:
-            return "duplicate", known.id
         photos.bring_back(connection, run_id, [known.id])
-        if not known.stored:
+        if one.arrival.stored or not known.stored or self._is_lost(known):
             photos.relocate(connection, known.id, one.arrival.path, one.arrival.stored)
         return "restored", known.id
 

@@ -52,9 +52,7 @@ def resume_stale(library: Library) -> list[int]:
     """Start again whatever a crash left half done; the runs."""
     with library.catalogue.reading() as connection:
         left = [run.id for run in history.latest(connection, MANY, None, active=True) if run.stale]
-        waiting = connection.scalars(
-            select(runs.c.options).where(runs.c.status.not_in(("done", "failed")))
-        )
+        waiting = connection.scalars(select(runs.c.options).where(runs.c.status != "done"))
         library.shelf.clear_abandoned({str(options.get("uploads")) for options in waiting})
     for run_id in left:
         start(library, run_id)

@@ -15,6 +15,7 @@ from tagger.places import MODELS
 
 Result = dict[str, Any]
 
+_FINE_TUNED = ("Stopped:", "Kept", "Converting")  # how the sentences begin that come after it
 CHECK_SIDE = 64  # pixels that a check keeps of each photo
 _TOLD = ("validation", "test", "unknown", "photos", "problems", "seconds", "conversion")
 
@@ -57,12 +58,27 @@ def train(claim: Claim) -> Result:
         weights=given["weights"],
         recipe=Recipe(epochs=given["epochs"], seed=given["seed"]),
         about=given["about"],
-        resume="folder" in given and not (Path(given["folder"]) / runs.METRICS).is_file(),
+        resume=_can_resume(given),
     )
+
+    def say(told: str) -> None:
+        if told.startswith(_FINE_TUNED):
+            claim.settle()
+        got_on = {"attempts": 0} if told.startswith("Epoch") else {}
+        claim.tell(stage=told, **got_on)
+
     with claim.interrupting():
-        trained = training.teach(
-            options, claim.progress, lambda told: claim.tell(stage=told), began
-        )
+        trained = training.teach(options, claim.progress, say, began)
     page = report.write(trained.run)
     found = {key: trained.metrics[key] for key in _TOLD}
     return {"model": str(trained.model), "report": str(page), "metrics": found}
+
+
+def _can_resume(given: dict[str, Any]) -> bool:
+    """Whether an earlier attempt at this very run left something to go on from."""
+    folder = Path(given["folder"]) if "folder" in given else None
+    return (
+        folder is not None
+        and (folder / runs.CONFIG).is_file()
+        and not (folder / runs.METRICS).is_file()
+    )

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
-from tagger import history, images, photos, places, plans, search, statistics, tags
-from tagger.catalogue import Catalogue, sqlite_url
+from tagger import history, images, photos, places, plans, search, statistics, tags, undoing
+from tagger.catalogue import Catalogue, absolute_url, sqlite_url
 from tagger.embeddings import Embedding
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
-from tagger.history import Run, RunFile, Undone
+from tagger.files import spelled_out
+from tagger.history import Kind, Run, RunFile
 from tagger.importing import THUMBNAIL_SIDE, File, Importer, model_id, waiting_files
 from tagger.neighbours import Neighbours
 from tagger.parallel import chunks
@@ -31,8 +32,10 @@ from tagger.schema import labels, settings
 from tagger.shelf import Shelf, plain_name
 from tagger.statistics import Statistics
 from tagger.tagger import Tagger
+from tagger.undoing import Undone
 
 ACTIVE_MODEL = "active_model"  # of the settings
+TOGETHER = 1_000  # photos changed at a time, in about half a second
 _GREY = 128
 
 
@@ -55,10 +58,15 @@ class Library:
         """
         home = places.library_home() if home is None else home.absolute()
         try:
+            str(home).encode()
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CatalogueError(f"{home}: no folder for a library ({error.strerror})") from None
+        except UnicodeEncodeError:
+            told = spelled_out(str(home))
+            raise CatalogueError(f"{told}: a library's folder needs a name that is text") from None
         url = url or os.environ.get("TAGGER_DATABASE") or sqlite_url(home / "catalogue.db")
+        url = absolute_url(url)
         return cls(home, url, Catalogue.open(url))
 
     def close(self) -> None:
@@ -82,6 +90,8 @@ class Library:
     def choose_model(self, model: str) -> None:
         """Let another model tag from now on. Raises ModelError."""
         Tagger.load(model)
+        if model.endswith(".h5"):
+            model = str(Path(model).absolute())
         with self.catalogue.writing() as connection:
             connection.execute(delete(settings).where(settings.c.name == ACTIVE_MODEL))
             connection.execute(insert(settings).values(name=ACTIVE_MODEL, value=model))
@@ -169,51 +179,87 @@ class Library:
         if not present and not absent:
             raise OptionError("no tags to add or remove: name one")
         told = [f"Add {label}" for label in present] + [f"Remove {label}" for label in absent]
-        with self.catalogue.writing() as connection:
-            some = photos.present(connection, ids)
-            title = f"{', '.join(told)} ({_photos(len(some))})"
-            run_id = history.begin(connection, "edit", title, total=len(some))
+
+        def judge(connection: Connection, run_id: int, some: Sequence[int]) -> None:
             tags.judge(connection, run_id, some, present, absent)
-        return run_id
+
+        return self._change("edit", ", ".join(told), ids, judge)
 
     def withdraw(self, ids: Sequence[int], labels: Sequence[str]) -> int:
         """Take back what people said of tags, so that the model's word counts again; the run."""
-        with self.catalogue.writing() as connection:
-            some = photos.present(connection, ids)
-            title = f"Take back what was said of {', '.join(labels)} ({_photos(len(some))})"
-            run_id = history.begin(connection, "edit", title, total=len(some))
-            known = tags.label_ids(connection, labels)
+
+        def withdraw(connection: Connection, run_id: int, some: Sequence[int]) -> None:
+            known = tags.label_ids(connection, labels, add=False)
             tags.withdraw(connection, run_id, some, list(known.values()))
             tags.refresh(connection, some)
-        return run_id
+
+        return self._change(
+            "edit", f"Take back what was said of {', '.join(labels)}", ids, withdraw
+        )
 
     def delete(self, ids: Sequence[int]) -> int:
         """Delete photos from the library, not from the disk, until it is undone; the run."""
-        with self.catalogue.writing() as connection:
-            some = photos.present(connection, ids)
-            title = f"Delete {_photos(len(some))}"
-            run_id = history.begin(connection, "delete", title, total=len(some))
-            photos.take_away(connection, run_id, some)
-        return run_id
+        return self._change("delete", "Delete", ids, photos.take_away)
 
     def undo(self, run_id: int) -> Undone:
         """Put back what a run changed, except what was changed again since.
 
-        The undoing can be undone. Raises OptionError for a run that cannot be.
+        The undoing can be undone. Raises OptionError for a run that cannot be, or of which nothing
+        is left to undo.
         """
-        with self.catalogue.writing() as connection:
-            return history.undo(connection, run_id)
+        with self.catalogue.reading() as connection:
+            touched = undoing.touched(connection, history.get(connection, run_id))
+        changed: set[int] = set()
+        begun: tuple[Run, int] | None = None
+        for some in list(chunks(touched, TOGETHER)) or [[]]:
+            with self.catalogue.writing() as connection:
+                begun = begun or undoing.begin(connection, run_id)
+                changed |= undoing.undo_some(connection, *begun, some)
+                history.change(connection, begun[1], total=len(changed), done=len(changed))
+                if touched and not changed and some[-1] == touched[-1]:
+                    undoing.give_up(connection, *begun)
+        if begun is None or (touched and not changed):
+            raise OptionError("nothing is left to undo: all of it was changed again since")
+        return Undone(begun[1], len(changed), len(touched) - len(changed))
 
     def purge(self) -> int:
         """Forget deleted photos for good, with the library's copies of them; how many.
 
-        Files outside the library are not touched. This cannot be undone.
+        Files outside the library are not touched. This cannot be undone. Raises OptionError while
+        photos are being imported.
         """
         with self.catalogue.writing() as connection:
+            active = history.latest(connection, plans.MANY, history.RESUMABLE, active=True)
+            if active:
+                raise OptionError("photos are being imported or tagged: wait until that is over")
             gone = photos.purge(connection)
-        for sha256, stored in gone:
-            self.shelf.discard(sha256, stored)
+            for sha256, stored in gone:  # before anybody else can count on them again
+                self.shelf.discard(sha256, stored)
         return len(gone)
+
+    def _change(
+        self,
+        kind: Kind,
+        title: str,
+        ids: Sequence[int],
+        work: Callable[[Connection, int, Sequence[int]], None],
+    ) -> int:
+        """A run that changes photos, some at a time, so that others need not wait for long.
+
+        Raises OptionError where none of the photos is in the library.
+        """
+        with self.catalogue.reading() as connection:
+            found = photos.present(connection, ids)
+        if not found:
+            raise OptionError("nothing to change: no such photo is in the library")
+        run_id = None
+        for part in chunks(found, TOGETHER):
+            with self.catalogue.writing() as connection:
+                if run_id is None:
+                    told = f"{title} ({_photos(len(found))})"
+                    run_id = history.begin(connection, kind, told, total=len(found))
+                work(connection, run_id, photos.present(connection, part))
+        return run_id or 0
 
     # Seeing
 
@@ -277,10 +323,9 @@ class Library:
         with self.catalogue.reading() as connection:
             return photos.said(connection, photo_id)
 
-    def review(self, query: str = "", offset: int = 0, limit: int = 1) -> Page:
+    def review(self, limit: int = 1) -> Page:
         """Photos nobody has reviewed, those the model is least sure of first."""
-        asked = f"({query}) NOT reviewed" if query.strip() else "NOT reviewed"
-        return self.search(asked, "doubtful", offset, limit)
+        return self.search("NOT reviewed", "doubtful", 0, limit)
 
     def original(self, photo: Photo) -> bytes:
         """The photo's file. Raises ImageError where it is gone, or is not what was added."""

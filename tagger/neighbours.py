@@ -40,7 +40,7 @@ class Neighbours:
     ) -> list[tuple[int, float]]:
         """Photo ids with their cosine similarity, nearest first, deleted photos passed over.
 
-        None where that model has tagged nothing.
+        Empty where that model has tagged nothing.
         """
         model_id = connection.scalar(select(models.c.id).where(models.c.sha256 == model_sha256))
         if model_id is None:

@@ -38,16 +38,17 @@ class Held:
     id: int
     path: str
     stored: bool
+    size: int
     deleted: bool
 
 
 def held(connection: Connection, sha256: str) -> Held | None:
     """The photo with this digest, deleted or not."""
-    columns = photos.c.id, photos.c.path, photos.c.stored, photos.c.deleted_by
+    columns = photos.c.id, photos.c.path, photos.c.stored, photos.c.size, photos.c.deleted_by
     row = connection.execute(select(*columns).where(photos.c.sha256 == sha256)).first()
     if row is None:
         return None
-    return Held(row.id, row.path, row.stored, row.deleted_by is not None)
+    return Held(row.id, row.path, row.stored, row.size, row.deleted_by is not None)
 
 
 def add(connection: Connection, run_id: int, arrival: Arrival) -> int:
@@ -100,7 +101,7 @@ def refresh(connection: Connection, photo_ids: Iterable[int]) -> None:
     last = (
         select(presences.c.ended_by)
         .where(presences.c.photo_id == photos.c.id)
-        .order_by(presences.c.id.desc())
+        .order_by(presences.c.ended_by.is_(None).desc(), presences.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
@@ -110,7 +111,7 @@ def refresh(connection: Connection, photo_ids: Iterable[int]) -> None:
 
 def present(connection: Connection, photo_ids: Iterable[int]) -> list[int]:
     """Those that are in the library and not deleted, each once, in order."""
-    wanted = list(dict.fromkeys(photo_ids))
+    wanted = [photo_id for photo_id in dict.fromkeys(photo_ids) if 0 < photo_id < 2**63]
     found: set[int] = set()
     for some in chunks(wanted, CHUNK):
         query = select(photos.c.id).where(photos.c.id.in_(some), photos.c.deleted_by.is_(None))
@@ -187,7 +188,7 @@ def said(connection: Connection, photo_id: int) -> list[Verdict]:
 
 
 def _place(connection: Connection, run_id: int, photo_ids: Iterable[int]) -> None:
-    rows = [{"photo_id": photo_id, "run_id": run_id, "placed_by": run_id} for photo_id in photo_ids]
+    rows = [{"photo_id": photo_id, "run_id": run_id} for photo_id in photo_ids]
     if rows:
         connection.execute(insert(presences), rows)
 

@@ -13,13 +13,14 @@ from sqlalchemy import Connection, insert
 from tagger import history, photos, places, search
 from tagger.catalogue import Catalogue
 from tagger.errors import OptionError
+from tagger.files import spelled_out
 from tagger.history import Kind
 from tagger.parallel import chunks
 from tagger.schema import files
 from tagger.shelf import Shelf
 
 MAX_MODEL_NAME = 60  # characters
-RESUMABLE = ("import", "retag")
+MANY = 1_000  # more than are ever active
 _ROWS = 1_000  # a statement
 
 
@@ -46,8 +47,9 @@ def folder_import(catalogue: Catalogue, folder: str, copy: bool, model: str) -> 
         raise OptionError(f"{folder or 'nothing'}: give the whole path of a folder, from / on")
     if not place.is_dir():
         raise OptionError(f"{place}: no such folder on this machine")
+    place = place.resolve()
     options = {"folder": str(place), "copy": copy, "model": model, "listed": False}
-    return _plan(catalogue, "import", f"Import {place}", options)
+    return _plan(catalogue, "import", f"Import {spelled_out(str(place))}", options)
 
 
 def upload_import(
@@ -82,7 +84,9 @@ def retag(catalogue: Catalogue, query: str, model: str, ids: Sequence[int] | Non
 
 def check(catalogue: Catalogue, data: str) -> int:
     """See `Library.plan_check`."""
-    return _plan(catalogue, "check", f"Check {data}", {"data": str(Path(data).expanduser())})
+    return _plan(
+        catalogue, "check", f"Check {spelled_out(data)}", {"data": str(Path(data).expanduser())}
+    )
 
 
 def training(catalogue: Catalogue, request: Training) -> int:
@@ -96,15 +100,21 @@ def training(catalogue: Catalogue, request: Training) -> int:
     if name.casefold() == places.BUNDLED_MODEL.stem:  # some file systems know no case
         raise OptionError(f"{name} comes with Image Tagger: give yours another name")
     options = asdict(request) | {"data": str(Path(request.data).expanduser())}
-    return _plan(catalogue, "train", f"Train {name}", options)
+    with catalogue.writing() as connection:
+        for run in history.latest(connection, MANY, ("train",), active=True):
+            if run.options["name"].casefold() == name.casefold():
+                raise OptionError(f"{name} is being trained already: wait, or give another name")
+        return _queue(connection, "train", f"Train {name}", options)
 
 
 def again(catalogue: Catalogue, run_id: int) -> int:
     """See `Library.plan_again`."""
     with catalogue.writing() as connection:
         run = history.get(connection, run_id)
-        if run.kind not in RESUMABLE or run.status not in ("stopped", "failed"):
+        if not run.resumable:
             raise OptionError(f"run {run_id} ({run.title}) is {run.status}: nothing to go on with")
+        if history.was_undone(connection, run_id):
+            raise OptionError(f"run {run_id} ({run.title}) was undone: begin anew instead")
         history.change(
             connection,
             run_id,

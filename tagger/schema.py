@@ -1,14 +1,16 @@
 """The catalogue's tables.
 
 Three layers hold what was said, and none overwrites another: that a photo is in the library
-(`presences`), what models said of it (`predictions`), what people said (`verdicts`). A row is the
-doing of `run_id`; it holds from the run `placed_by` (that run, or an undoing that put it back)
-until the run `ended_by`, and is never changed otherwise: that is what makes every run undoable.
-`tags`, and the columns of `photos` below "derived", are what the layers amount to, for searching.
+(`presences`), what models said of it (`predictions`), what people said (`verdicts`). A row holds
+from the run that made it, `run_id`, until the run `ended_by`; nothing else of it ever changes. An
+undoing ends rows and lets others hold again, and notes in `undone` what they were: that is what
+makes every run undoable, and every undoing. `tags`, and the columns of `photos` below "derived",
+are what the layers amount to, for searching.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -51,15 +53,24 @@ class FilePath(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else value.translate(_TO_PRIVATE_USE)
+        if value is None:
+            return None
+        return re.sub("[\uf6ff\uf780-\uf7ff]", "\uf6ff\\g<0>", value).translate(_TO_PRIVATE_USE)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else value.translate(_FROM_PRIVATE_USE)
+        if value is None:
+            return None
+        return re.sub("\uf6ff(.)|([\uf780-\uf7ff])", _original, value)
 
 
-# Python spells byte 0x80 of an undecodable name as U+DC80, which no database takes as text.
+# Python spells byte 0x80 of an undecodable name as U+DC80, which no database takes as text: it is
+# kept as U+F780, and what is that by itself with U+F6FF before it.
 _TO_PRIVATE_USE = {0xDC00 + byte: 0xF700 + byte for byte in range(0x80, 0x100)}
-_FROM_PRIVATE_USE = {private: surrogate for surrogate, private in _TO_PRIVATE_USE.items()}
+
+
+def _original(found: re.Match[str]) -> str:
+    return found[1] or chr(ord(found[2]) - 0xF700 + 0xDC00)
+
 
 metadata = MetaData(
     naming_convention={
@@ -111,10 +122,11 @@ files = Table(
     _run("run_id"),
     Column("path", FilePath, nullable=False),
     Column("name", Text, nullable=False),
-    Column("outcome", String(16)),  # added, restored, duplicate, failed; null: still to do
+    Column("outcome", String(16)),  # of importing.Outcome; null: still to do
     Column("reason", Text),  # the sentence, where it failed
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="SET NULL")),
     Index("ix_files_run_outcome", "run_id", "outcome", "id"),
+    Index("ix_files_photo", "photo_id"),
 )
 
 models = Table(
@@ -166,7 +178,7 @@ labels = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    Column("folded", Text, nullable=False, index=True),  # by query.fold
+    Column("folded", Text, nullable=False, unique=True),  # by query.fold
 )
 
 predictions = Table(
@@ -183,11 +195,9 @@ predictions = Table(
     Column("ood_score", Float),
     Column("tags", JSON, nullable=False),  # [[label, score, threshold], ...] decided
     Column("scores", JSON, nullable=False),  # [[label, score], ...] the likeliest few
-    _run("placed_by"),
     _run("ended_by", nullable=True),
     Index("ix_predictions_photo", "photo_id", "id"),
-    Index("ix_predictions_run", "run_id"),
-    Index("ix_predictions_placed", "placed_by", "photo_id"),
+    Index("ix_predictions_run", "run_id", "photo_id"),
     Index("ix_predictions_ended", "ended_by", "photo_id"),
 )
 Index(
@@ -207,11 +217,9 @@ verdicts = Table(
     Column("present", Boolean, nullable=False),  # the tag belongs there, or does not
     _run("run_id"),
     Column("made_at", Moment, nullable=False),
-    _run("placed_by"),
     _run("ended_by", nullable=True),
     Index("ix_verdicts_photo", "photo_id", "label_id", "id"),
-    Index("ix_verdicts_run", "run_id"),
-    Index("ix_verdicts_placed", "placed_by", "photo_id"),
+    Index("ix_verdicts_run", "run_id", "photo_id"),
     Index("ix_verdicts_ended", "ended_by", "photo_id"),
 )
 Index(
@@ -251,11 +259,9 @@ presences = Table(
     Column("id", Integer, primary_key=True),
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
     _run("run_id"),
-    _run("placed_by"),
     _run("ended_by", nullable=True),
     Index("ix_presences_photo", "photo_id", "id"),
-    Index("ix_presences_run", "run_id"),
-    Index("ix_presences_placed", "placed_by", "photo_id"),
+    Index("ix_presences_run", "run_id", "photo_id"),
     Index("ix_presences_ended", "ended_by", "photo_id"),
 )
 Index(
@@ -266,6 +272,21 @@ Index(
     postgresql_where=presences.c.ended_by.is_(None),
 )
 
+# What an undoing changed: which row was ended by which run, before and after.
+undone = Table(
+    "undone",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _run("run_id"),
+    Column("layer", String(16), nullable=False),
+    Column("row_id", Integer, nullable=False),
+    Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
+    _run("before", nullable=True),
+    _run("after", nullable=True),
+    Index("ix_undone_run", "run_id", "layer", "photo_id"),
+    Index("ix_undone_photo", "photo_id"),
+)
+
 # A short vector for each photo and model, for the photos nearest to one.
 embeddings = Table(
     "embeddings",
@@ -273,6 +294,7 @@ embeddings = Table(
     Column("model_id", ForeignKey("models.id"), primary_key=True),
     Column("photo_id", ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # float16
+    Index("ix_embeddings_photo", "photo_id"),
 )
 
 settings = Table(

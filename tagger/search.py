@@ -37,7 +37,7 @@ from sqlalchemy import (
 
 from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query, fold, parse, span
 from tagger.records import Sort
-from tagger.schema import labels, models, photos, predictions, presences, tags, verdicts
+from tagger.schema import labels, models, photos, predictions, presences, tags, undone, verdicts
 
 SPARSE = 2000  # photos found, up to which all of them are sorted for a page
 NEAR = 2000  # first photos in order, up to which each is asked whether it is one of those found
@@ -175,13 +175,14 @@ class _Either:
 
 
 Plan = _Tagged | _Kept | _Not | _Each | _Either
+_EVERYTHING = _Kept(true())
 
 
 def _plan(tree: Query, scope: tuple[Where, ...] = ()) -> Plan:
     """Of the tags, only those within `scope` count."""
     match tree:
         case Everything():
-            return _Kept(true())
+            return _EVERYTHING
         case Flag(name):
             return _Kept(_STATES[name])
         case Label(name, wildcard):
@@ -260,7 +261,8 @@ def _ids(plan: Plan) -> Ids:
     terms = plan.terms if isinstance(plan, _Each) else (plan,)
     ways = [t for t in terms if isinstance(t, _Tagged) and (t.labelled or len(terms) == 1)]
     if not ways:
-        return select(photos.c.id).where(_ALL_HERE, *(_holds(t, photos.c.id) for t in terms))
+        here = _HERE if plan is _EVERYTHING else _ALL_HERE
+        return select(photos.c.id).where(here, *(_holds(t, photos.c.id) for t in terms))
     way, others = ways[0], [term for term in terms if term is not ways[0]]
     conditions = [way.where, *(_holds(term, tags.c.photo_id) for term in others)]
     if not any(isinstance(term, _Kept) for term in others):
@@ -293,12 +295,21 @@ def _holds(plan: Plan, photo: Column[int], near: bool = False) -> Where:
 
 
 def _count(connection: Connection, plan: Plan) -> int:
+    """The whole less a part is often the shorter way."""
     if isinstance(plan, _Not):
-        return _count(connection, _Kept(true())) - _count(connection, plan.term)
+        return _count(connection, _EVERYTHING) - _count(connection, plan.term)
+    if isinstance(plan, _Tagged):
+        number = select(func.count(tags.c.photo_id.distinct())).where(plan.where)
+        gone = number.where(tags.c.photo_id.in_(_DELETED))
+        return _number(connection, number) - _number(connection, gone)
     found = _ids(plan).subquery()
     repeats = not isinstance(plan, _Kept)
-    number = func.count(found.c.id.distinct() if repeats else found.c.id)
-    return int(connection.execute(select(number)).scalar_one())
+    number = select(func.count(found.c.id.distinct() if repeats else found.c.id))
+    return _number(connection, number)
+
+
+def _number(connection: Connection, query: Select[int]) -> int:
+    return int(connection.execute(query).scalar_one())
 
 
 def _called(label: Label) -> Where:
@@ -377,9 +388,9 @@ def _touched_by(run: int) -> CompoundSelect[tuple[int]]:
     layers = [
         select(layer.c.photo_id).where(mark == run)
         for layer in (presences, predictions, verdicts)
-        for mark in (layer.c.placed_by, layer.c.ended_by)
+        for mark in (layer.c.run_id, layer.c.ended_by)
     ]
-    return union_all(*layers)
+    return union_all(*layers, select(undone.c.photo_id).where(undone.c.run_id == run))
 
 
 def _literally(text: str) -> str:

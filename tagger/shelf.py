@@ -51,9 +51,7 @@ class Shelf:
         if stored is not None:
             (self.home / stored).unlink(missing_ok=True)
 
-    def receive(
-        self, uploads: Iterable[tuple[str, BinaryIO]]
-    ) -> tuple[str, list[tuple[str, str]]]:
+    def receive(self, uploads: Iterable[tuple[str, BinaryIO]]) -> tuple[str, list[tuple[str, str]]]:
         """Write uploads into a new waiting folder; the folder, and each file's path and name."""
         folder = self.home / "uploads" / uuid.uuid4().hex
         folder.mkdir(parents=True)
@@ -70,7 +68,10 @@ class Shelf:
     def clear_abandoned(self, waited_for: set[str]) -> None:
         """Remove waiting folders that are old and that none of the paths in `waited_for` is."""
         for folder in self._waiting():
-            old = time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
+            try:
+                old = time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
+            except FileNotFoundError:  # whoever imported it has just cleared it away
+                continue
             if old and str(folder) not in waited_for:
                 shutil.rmtree(folder, ignore_errors=True)
 

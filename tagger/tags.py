@@ -26,28 +26,21 @@ KEPT_SCORES = 5  # of a prediction
 Stored = dict[str, Any]
 
 
-def label_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
-    """The id of each label by name; new ones are added."""
-    wanted = sorted(set(names))
+def label_ids(connection: Connection, names: Iterable[str], add: bool = True) -> dict[str, int]:
+    """The id of each label by name; those that are new are added, or else left out.
+
+    There is one label however it is spelled: "Cat" is "cat" where that was first.
+    """
+    folded = {name: fold(name) for name in names}
     found: dict[str, int] = {}
-    for some in chunks(wanted, CHUNK):
-        query = select(labels.c.name, labels.c.id).where(labels.c.name.in_(some))
-        found.update((row.name, row.id) for row in connection.execute(query))
-    for name in wanted:
-        if name not in found:
-            new = insert(labels).values(name=name, folded=fold(name)).returning(labels.c.id)
-            found[name] = connection.execute(new).scalar_one()
-    return found
-
-
-def as_known(connection: Connection, names: Iterable[str]) -> list[str]:
-    """Labels as the library spells them: "Cat" is "cat" where that is a label and "Cat" is not."""
-    found = []
-    for name in names:
-        alike = select(labels.c.name).where(labels.c.folded == fold(name)).order_by(labels.c.id)
-        known = connection.scalars(alike).all()
-        found.append(name if name in known or not known else known[0])
-    return found
+    for some in chunks(sorted(set(folded.values())), CHUNK):
+        query = select(labels.c.folded, labels.c.id).where(labels.c.folded.in_(some))
+        found.update((row.folded, row.id) for row in connection.execute(query))
+    for name, key in folded.items():
+        if key not in found and add:
+            new = insert(labels).values(name=name, folded=key).returning(labels.c.id)
+            found[key] = connection.execute(new).scalar_one()
+    return {name: found[key] for name, key in folded.items() if key in found}
 
 
 def checked_label(text: str) -> str:
@@ -80,7 +73,7 @@ def predict(
         return
     now = datetime.now(UTC)
     _end(connection, run_id, [photo_id for photo_id, _ in answers])
-    origin = {"model_id": model_id, "run_id": run_id, "made_at": now, "placed_by": run_id}
+    origin = {"model_id": model_id, "run_id": run_id, "made_at": now}
     connection.execute(
         insert(predictions), [{"photo_id": photo, **said, **origin} for photo, said in answers]
     )
@@ -95,18 +88,17 @@ def judge(
     absent: Sequence[str],
 ) -> None:
     """Let a person's word on labels take the place of what people said of them before."""
-    said = dict.fromkeys(as_known(connection, absent), False)
-    said |= dict.fromkeys(as_known(connection, present), True)
-    ids = label_ids(connection, said)
-    withdraw(connection, run_id, photo_ids, list(ids.values()))
-    origin = {"run_id": run_id, "made_at": datetime.now(UTC), "placed_by": run_id}
+    ids = label_ids(connection, [*present, *absent])
+    said = {ids[name]: False for name in absent} | {ids[name]: True for name in present}
+    withdraw(connection, run_id, photo_ids, list(said))
+    origin = {"run_id": run_id, "made_at": datetime.now(UTC)}
     for some in chunks(photo_ids, CHUNK):
         connection.execute(
             insert(verdicts),
             [
-                {"photo_id": photo, "label_id": ids[name], "present": belongs, **origin}
+                {"photo_id": photo, "label_id": label, "present": belongs, **origin}
                 for photo in some
-                for name, belongs in said.items()
+                for label, belongs in said.items()
             ],
         )
     refresh(connection, photo_ids)

@@ -23,7 +23,6 @@ Result = dict[str, Any]
 
 TOGETHER = 16  # files looked at, and recorded, at a time
 _LISTED = 512  # rows read at a time
-CHECK_SIDE = 64  # pixels that a check keeps of each photo
 
 
 def tag_files(claim: Claim) -> Result:
@@ -55,7 +54,7 @@ def _list_folder(claim: Claim, folder: Path) -> None:
     with claim.writing() as connection:
         connection.execute(delete(files).where(files.c.run_id == claim.run_id))
     claim.tell(stage="Looking for photos")
-    own = claim.library.home
+    own = claim.library.home.resolve()
     outside = (
         (str(path), plain_name(path.name), None)
         for path in images.walk(folder)

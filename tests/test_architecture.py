@@ -26,6 +26,7 @@ STOREYS = (
     "tags",
     "photos statistics",
     "history importing neighbours",
+    "undoing",
     "plans",
     "library",
     "claims",
@@ -49,7 +50,7 @@ ALONE = {
     "streamlit": set(),
     "sqlalchemy": {
         *("schema", "catalogue", "search", "tags", "photos", "statistics", "history"),
-        *("importing", "neighbours", "plans", "library", "claims", "work", "jobs"),
+        *("importing", "neighbours", "plans", "library", "claims", "work", "jobs", "undoing"),
     },
     "alembic": {"catalogue"},
 }

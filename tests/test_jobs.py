@@ -84,35 +84,31 @@ def test_a_job_outlives_the_process_that_began_it(library: Library, shapes: Path
     check_consistent(library)
 
 
-def test_killed_at_random_moments_an_import_loses_nothing(library: Library, tmp_path: Path) -> None:
-    folder = draw_collection(tmp_path / "photos", 120)
+def test_killed_at_ten_random_moments_an_import_loses_nothing(
+    library: Library, tmp_path: Path
+) -> None:
+    folder = draw_collection(tmp_path / "photos", 250)
     (folder / "broken.jpg").write_bytes(b"not a photo")
     copy = folder / "disc" / "copy.jpg"
     copy.write_bytes((folder / "disc" / "000.jpg").read_bytes())
     run_id = library.plan_folder_import(str(folder), model="pets")
-    rng, kills = random.Random(3), 0
-    for _ in range(60):
+    rng = random.Random(3)
+    for _ in range(10):
+        done = library.run(run_id).done
         process = spawn(library, run_id)
-        time.sleep(rng.uniform(0.05, 1.2))
-        if process.poll() is not None:
-            break
+        wait_until(lambda done=done: library.run(run_id).done > done)  # type: ignore[misc]
+        time.sleep(rng.uniform(0, 0.1))
+        assert process.poll() is None, "done before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kills += 1
         check_consistent(library)
         forget_heartbeat(library, run_id)
-        with library.catalogue.writing() as connection:
-            history.change(connection, run_id, attempts=0)  # some are killed before they begin
-        if kills == 10:
-            break
     jobs.run(library, run_id)
     run = library.run(run_id)
-    assert kills
     assert run.status == "done"
-    assert run.counts == {"added": 360, "failed": 1, "duplicate": 1}
-    assert run.done == run.total == 362
-    assert library.count() == 360
-    assert len({photo.sha256 for photo in library.photos()}) == 360
+    assert run.counts == {"added": 750, "failed": 1, "duplicate": 1}
+    assert run.done == run.total == 752
+    assert len({photo.sha256 for photo in library.photos()}) == library.count() == 750
     check_consistent(library)
 
 
@@ -172,6 +168,57 @@ def test_a_run_stops_when_asked_and_goes_on_later(library: Library, tmp_path: Pa
     jobs.run(library, run_id)
     assert library.run(run_id).status == "done"
     assert library.count() == 450
+
+
+def test_what_was_undone_does_not_go_on(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    claim = Claim(library, run_id)
+    assert claim.take()
+    claim.finish("stopped")
+    back = library.undo(run_id)
+    assert not library.run(run_id).resumable
+    with pytest.raises(OptionError, match="nothing to go on with"):
+        library.plan_again(run_id)
+    library.undo(back.run_id)
+    with pytest.raises(OptionError, match="was undone: begin anew"):
+        library.plan_again(run_id)
+
+
+def test_a_heart_beats(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    claim = Claim(library, run_id)
+    assert claim.take()
+    first = library.run(run_id).heartbeat_at
+    with claim.held():
+        wait_until(lambda: library.run(run_id).heartbeat_at != first)
+    claim.finish("stopped")
+
+
+def test_a_clock_set_back_does_not_keep_a_dead_run_alive(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    assert Claim(library, run_id).take()
+    with library.catalogue.writing() as connection:
+        ahead = datetime.now(UTC) + timedelta(hours=1)
+        history.change(connection, run_id, heartbeat_at=ahead)
+    assert library.run(run_id).stale
+    assert Claim(library, run_id).take()
+
+
+def test_who_was_given_up_writes_no_more(library: Library, shapes: Path) -> None:
+    run_id = library.plan_folder_import(str(shapes), model="pets")
+    held = [Claim(library, run_id) for _ in range(MAX_ATTEMPTS)]
+    for claim in held:
+        assert claim.take()
+        forget_heartbeat(library, run_id)
+    assert not Claim(library, run_id).take()
+    with pytest.raises(Lost), held[-1].writing():
+        pass
+
+
+def test_one_model_is_trained_once_at_a_time(library: Library, shapes: Path) -> None:
+    library.plan_training(Training(str(shapes), "shapes"))
+    with pytest.raises(OptionError, match="is being trained already"):
+        library.plan_training(Training(str(shapes), "Shapes"))
 
 
 def test_one_stopped_before_it_began_never_begins(library: Library, shapes: Path) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
+import os
+import random
 import shutil
 from pathlib import Path
 
 import pytest
-
 from conftest import draw, draw_collection, import_folder
-from tagger import images, jobs
+from sqlalchemy import select, text
+
+from tagger import history, images, jobs, tags
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
-from tagger.importing import File, Importer
+from tagger.importing import File, Importer, model_id
 from tagger.library import Library
+from tagger.schema import photos as photos_table
+from tagger.schema import predictions, presences, verdicts
+from tagger.schema import tags as tags_table
 from tagger.tagger import Tagger
 from tagger.training import Trained
 
@@ -282,8 +288,205 @@ def test_undo_leaves_alone_what_was_changed_since(library: Library, pets: Tagger
     library.edit_tags([one], remove=["sea"])
     undone = library.undo(first)
     assert (undone.changed, undone.left_alone) == (1, 1)
+    library.undo(undone.run_id)
+    assert [tag.label for tag in library.photo(two).tags] == ["sea"]
+    library.undo(first)
     assert [tag.label for tag in library.photo(two).tags] == []
     assert [verdict.present for verdict in library.verdicts(one)] == [False]
+
+
+def check_layers(library: Library) -> None:
+    """One row holds for each key, and what is derived is what refreshing would give."""
+    with library.catalogue.writing() as connection:
+        for layer, key in (
+            (presences, "photo_id"),
+            (predictions, "photo_id"),
+            (verdicts, "photo_id, label_id"),
+        ):
+            twice = f"""SELECT count(*) FROM (SELECT 1 FROM {layer} WHERE ended_by IS NULL
+                GROUP BY {key} HAVING count(*) > 1)"""
+            assert connection.scalar(text(twice)) == 0
+
+        def derived() -> list[object]:
+            return [
+                sorted(map(tuple, connection.execute(select(table.c[*columns]))))
+                for table, columns in (
+                    (tags_table, ("photo_id", "label_id", "by_person", "run_id")),
+                    (photos_table, ("id", "unknown", "reviewed", "tag_count")),
+                )
+            ]
+
+        before = derived()
+        tags.refresh(connection, connection.scalars(select(photos_table.c.id)).all())
+        assert derived() == before
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_undoing_the_newest_first_goes_back_step_by_step(
+    library: Library, pets: Tagger, trained: Trained, seed: int
+) -> None:
+    rng = random.Random(seed)
+    taggers = {"pets": pets, str(trained.model): Tagger.load(trained.model)}
+
+    def state() -> list[object]:
+        return [
+            (p.id, p.model, p.unknown, p.reviewed, [(t.label, t.by_person) for t in p.tags])
+            for p in library.photos(sort="name")
+        ]
+
+    def act() -> int | None:
+        here = [p.id for p in library.photos()]
+        some = rng.sample(here, min(len(here), 2))
+        label = rng.choice(["a", "b", "disc"])
+        kind = rng.choice(["import", "import", "add", "remove", "withdraw", "delete", "retag"])
+        if kind == "import":
+            number = rng.randrange(4)
+            tagger = rng.choice(list(taggers.values()))
+            return library.add(f"{number}.png", photo(number), tagger).run_id
+        if not some:
+            return None
+        if kind == "retag":
+            run = library.plan_retag(model=rng.choice(list(taggers)), ids=some)
+            jobs.run(library, run)
+            return run if "tagged" in library.run(run).counts else None
+        if kind == "withdraw":
+            known = [v.label for v in library.verdicts(some[0])]
+            return library.withdraw(some[:1], known[:1]) if known else None
+        if kind == "delete":
+            return library.delete(some)
+        change = {"add": [label]} if kind == "add" else {"remove": [label]}
+        return library.edit_tags(some, **change)
+
+    states, done = [state()], []
+    while len(done) < 9:
+        if (run := act()) is not None:
+            done.append(run)
+            states.append(state())
+    undoings = []
+    for run, before in zip(reversed(done), reversed(states[:-1]), strict=True):
+        undoings.append(library.undo(run).run_id)
+        assert state() == before
+        check_layers(library)
+    for run, after in zip(reversed(undoings), states[1:], strict=True):
+        library.undo(run)
+        assert state() == after
+        check_layers(library)
+    library.undo(done[-1])
+    assert state() == states[-2]
+
+
+def test_an_undoing_that_would_change_nothing_is_refused(library: Library, pets: Tagger) -> None:
+    one = library.add("one.png", photo(1), pets).photo.id
+    first = library.edit_tags([one], add=["sea"])
+    second = library.edit_tags([one], remove=["sea"])
+    with pytest.raises(OptionError, match="nothing is left to undo"):
+        library.undo(first)
+    assert library.run(first).undone_by is None
+    assert library.runs()[0].id == second
+    library.undo(second)
+    library.undo(first)
+    assert library.verdicts(one) == []
+
+
+def test_many_photos_are_changed_some_at_a_time(library: Library, tmp_path: Path) -> None:
+    import_folder(library, draw_collection(tmp_path / "photos", 4))
+    ids = [p.id for p in library.photos()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tagger.library.TOGETHER", 5)
+        run = library.edit_tags(ids, add=["mine"])
+        assert library.count("mine") == 12
+        undone = library.undo(run)
+        assert (undone.changed, undone.left_alone) == (12, 0)
+        assert library.count("mine") == 0
+        library.undo(undone.run_id)
+        assert library.count("mine") == 12
+    assert library.run(run).title == "Add mine (12 photos)"
+
+
+def test_nothing_to_change_is_a_sentence(library: Library) -> None:
+    for change in (
+        lambda: library.delete([999]),
+        lambda: library.edit_tags([10**30], add=["new"]),
+        lambda: library.withdraw([999], ["never heard of"]),
+    ):
+        with pytest.raises(OptionError, match="no such photo is in the library"):
+            change()
+    with pytest.raises(OptionError, match="none of that number"):
+        library.photo(10**30)
+    with pytest.raises(OptionError, match="none of that number"):
+        library.run(10**30)
+    assert library.runs() == []
+    assert library.labels() == []
+
+
+def test_importing_again_with_copies_keeps_copies(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 1)
+    import_folder(library, folder)
+    assert import_folder(library, folder, copy=True).counts == {"duplicate": 3}
+    shutil.rmtree(folder)
+    assert all(library.original(p) for p in library.photos())
+
+
+def test_a_lost_copy_is_made_again(library: Library, pets: Tagger) -> None:
+    first = library.add("one.jpeg", photo(1), pets).photo
+    first.path.unlink()
+    again = library.add("one.png", photo(1), pets)
+    assert again.duplicate
+    assert library.original(library.photo(first.id)) == photo(1)
+    library.delete([first.id])
+    for kept in (library.home / "photos").rglob("*.*"):
+        kept.unlink()
+    assert library.original(library.add("one.png", photo(1), pets).photo) == photo(1)
+
+
+def test_a_purge_beside_an_import_leaves_its_photos_whole(library: Library, pets: Tagger) -> None:
+    gone = library.add("one.png", photo(1), pets).photo
+    library.delete([gone.id])
+    importer = Importer(library.catalogue, library.shelf, pets, copy=True)
+    seen = importer.look([File(0, "", "one.png", data=photo(1))])
+    library.purge()
+    with library.catalogue.writing() as connection:
+        run = history.begin(connection, "import", "beside")
+        importer.write(connection, run, model_id(connection, pets), seen)
+    (found,) = library.photos()
+    assert library.original(found) == photo(1)
+
+
+def test_nothing_is_purged_while_photos_come_in(library: Library) -> None:
+    library.plan_upload_import([("a.png", io.BytesIO(photo(2)))], "pets")
+    with pytest.raises(OptionError, match="wait until that is over"):
+        library.purge()
+
+
+def test_a_model_cannot_bring_back_a_tag_by_spelling_it_otherwise(
+    library: Library, trained: Trained, shapes: Path
+) -> None:
+    import_folder(library, shapes, model="pets")
+    ids = [p.id for p in library.photos()]
+    library.edit_tags(ids, remove=["DISC"])
+    jobs.run(library, library.plan_retag(model=str(trained.model)))
+    assert library.count("disc") == 0
+    library.edit_tags(ids[:1], add=["Holiday", "holiday"], remove=["HOLIDAY"])
+    assert [tag.label for tag in library.photo(ids[0]).tags][:1] == ["Holiday"]
+
+
+def test_odd_file_names_come_back_as_they_were(library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = ["caf\uf7e9.png", "x\uf6ff.png", "plain.png", os.fsdecode(b"\xff\xfe.png")]
+    for seed, name in enumerate(names):
+        (folder / name).write_bytes(photo(seed))
+    assert import_folder(library, folder).counts == {"added": 4}
+    assert {p.path.name for p in library.photos()} == set(names)
+    assert all(library.original(p) for p in library.photos())
+
+
+def test_the_librarys_own_files_are_not_photos_to_import(library: Library, tmp_path: Path) -> None:
+    draw_collection(tmp_path / "pics", 1)
+    (tmp_path / "elsewhere").symlink_to(tmp_path)
+    import_folder(library, tmp_path / "pics", copy=True)
+    for way in (tmp_path / "elsewhere", tmp_path / "pics" / ".."):
+        assert import_folder(library, way).counts == {"duplicate": 3}
 
 
 def test_what_cannot_be_undone_is_a_sentence(library: Library, pets: Tagger) -> None:

@@ -86,10 +86,7 @@ def put_in(connection: Connection, made: Sequence[Made]) -> None:
         for number, photo in enumerate(made, 1)
     ]
     connection.execute(insert(schema.photos), rows)
-    presences = [
-        {"photo_id": number, "run_id": photo.run, "placed_by": photo.run}
-        for number, photo in enumerate(made, 1)
-    ]
+    presences = [{"photo_id": number, "run_id": photo.run} for number, photo in enumerate(made, 1)]
     connection.execute(insert(schema.presences), presences)
     tags = [
         {
@@ -228,9 +225,9 @@ def test_who_gave_a_tag(connection: Connection) -> None:
 
 
 def test_a_tag_is_matched_whole_and_in_any_case(connection: Connection) -> None:
-    names = ("dog", "Dog", "hot dog", "Straße", "CAFÉ", "100%", "100x", "a_b", "axb", "\\", "猫")
+    names = ("Dog", "dogs", "hot dog", "Straße", "CAFÉ", "100%", "100x", "a_b", "axb", "\\", "猫")
     put_in(connection, [Made(tags={name: 0.9}) for name in names])
-    assert found(connection, "dog") == found(connection, "DOG") == [1, 2]
+    assert found(connection, "dog") == found(connection, "DOG") == [1]
     assert found(connection, '"hot dog"') == [3]
     assert found(connection, "STRASSE") == found(connection, "straße") == [4]
     assert found(connection, "café") == found(connection, "cafe\u0301") == [5]
@@ -357,13 +354,13 @@ def test_a_run_finds_what_it_changed(connection: Connection) -> None:
     put_in(connection, [Made(tags={"dog": 0.9}) for _ in range(6)])
     begin(connection, 2)
     begin(connection, 3)
-    said = {"label_id": 1, "present": True, "made_at": NOON, "run_id": 2, "placed_by": 2}
+    said = {"label_id": 1, "present": True, "made_at": NOON, "run_id": 2}
     connection.execute(insert(schema.verdicts).values(photo_id=1, **said))
     connection.execute(insert(schema.verdicts).values(photo_id=2, **said, ended_by=3))
     model = {"model_id": 1, "confidence": 0.9, "tags": [], "scores": [], "made_at": NOON}
-    answer = {**model, "run_id": 2, "placed_by": 2}
+    answer = {**model, "run_id": 2}
     connection.execute(insert(schema.predictions).values(photo_id=3, **answer))
-    here = {"run_id": 2, "placed_by": 2, "ended_by": 3}
+    here = {"run_id": 2, "ended_by": 3}
     connection.execute(insert(schema.presences).values(photo_id=4, **here))
     assert found(connection, "run:1") == [1, 2, 3, 4, 5, 6]
     assert found(connection, "run:2") == [1, 2, 3, 4]
@@ -439,7 +436,7 @@ def test_a_bad_query_is_refused_everywhere(connection: Connection, text: str) ->
 
 # The same questions put to a few thousand photos and, in Python, to the list they were made of.
 
-WORDS = ("dog", "Dog", "cat", "sea", "100%", "Straße")
+WORDS = ("Dog", "dogs", "cat", "sea", "100%", "Straße")
 SCORES = (None, 0.0, 0.25, 0.5, 0.75, 0.8, 1.0)
 
 

@@ -20,7 +20,7 @@ HEADINGS = {
     "Models": "Models",
     "Activity": "Activity",
 }
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 TRIES = 10
 expect.set_options(timeout=PATIENCE)
 # Streamlit looks for its server at the page's own address first, and is told "not found" there.

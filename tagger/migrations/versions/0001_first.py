@@ -14,9 +14,9 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("folded", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_labels")),
+        sa.UniqueConstraint("folded", name=op.f("uq_labels_folded")),
         sa.UniqueConstraint("name", name=op.f("uq_labels_name")),
     )
-    op.create_index(op.f("ix_labels_folded"), "labels", ["folded"], unique=False)
     op.create_table(
         "models",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -123,6 +123,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("model_id", "photo_id", name=op.f("pk_embeddings")),
     )
+    op.create_index("ix_embeddings_photo", "embeddings", ["photo_id"], unique=False)
     op.create_table(
         "files",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -138,6 +139,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_files_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
     )
+    op.create_index("ix_files_photo", "files", ["photo_id"], unique=False)
     op.create_index("ix_files_run_outcome", "files", ["run_id", "outcome", "id"], unique=False)
     op.create_table(
         "predictions",
@@ -152,21 +154,18 @@ def upgrade() -> None:
         sa.Column("ood_score", sa.Float(), nullable=True),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("scores", sa.JSON(), nullable=False),
-        sa.Column("placed_by", sa.Integer(), nullable=False),
         sa.Column("ended_by", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["ended_by"], ["runs.id"], name=op.f("fk_predictions_ended_by")),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_predictions_model_id")),
         sa.ForeignKeyConstraint(
             ["photo_id"], ["photos.id"], name=op.f("fk_predictions_photo_id"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["placed_by"], ["runs.id"], name=op.f("fk_predictions_placed_by")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_predictions_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
     )
     op.create_index("ix_predictions_ended", "predictions", ["ended_by", "photo_id"], unique=False)
     op.create_index("ix_predictions_photo", "predictions", ["photo_id", "id"], unique=False)
-    op.create_index("ix_predictions_placed", "predictions", ["placed_by", "photo_id"], unique=False)
-    op.create_index("ix_predictions_run", "predictions", ["run_id"], unique=False)
+    op.create_index("ix_predictions_run", "predictions", ["run_id", "photo_id"], unique=False)
     op.create_index(
         "uq_predictions_current",
         "predictions",
@@ -180,20 +179,17 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("photo_id", sa.Integer(), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("placed_by", sa.Integer(), nullable=False),
         sa.Column("ended_by", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["ended_by"], ["runs.id"], name=op.f("fk_presences_ended_by")),
         sa.ForeignKeyConstraint(
             ["photo_id"], ["photos.id"], name=op.f("fk_presences_photo_id"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["placed_by"], ["runs.id"], name=op.f("fk_presences_placed_by")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_presences_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_presences")),
     )
     op.create_index("ix_presences_ended", "presences", ["ended_by", "photo_id"], unique=False)
     op.create_index("ix_presences_photo", "presences", ["photo_id", "id"], unique=False)
-    op.create_index("ix_presences_placed", "presences", ["placed_by", "photo_id"], unique=False)
-    op.create_index("ix_presences_run", "presences", ["run_id"], unique=False)
+    op.create_index("ix_presences_run", "presences", ["run_id", "photo_id"], unique=False)
     op.create_index(
         "uq_presences_current",
         "presences",
@@ -232,6 +228,25 @@ def upgrade() -> None:
         postgresql_where="by_person",
     )
     op.create_table(
+        "undone",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("layer", sa.String(length=16), nullable=False),
+        sa.Column("row_id", sa.Integer(), nullable=False),
+        sa.Column("photo_id", sa.Integer(), nullable=False),
+        sa.Column("before", sa.Integer(), nullable=True),
+        sa.Column("after", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["after"], ["runs.id"], name=op.f("fk_undone_after")),
+        sa.ForeignKeyConstraint(["before"], ["runs.id"], name=op.f("fk_undone_before")),
+        sa.ForeignKeyConstraint(
+            ["photo_id"], ["photos.id"], name=op.f("fk_undone_photo_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_undone_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_undone")),
+    )
+    op.create_index("ix_undone_photo", "undone", ["photo_id"], unique=False)
+    op.create_index("ix_undone_run", "undone", ["run_id", "layer", "photo_id"], unique=False)
+    op.create_table(
         "verdicts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("photo_id", sa.Integer(), nullable=False),
@@ -239,21 +254,18 @@ def upgrade() -> None:
         sa.Column("present", sa.Boolean(), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("made_at", sa.DateTime(), nullable=False),
-        sa.Column("placed_by", sa.Integer(), nullable=False),
         sa.Column("ended_by", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["ended_by"], ["runs.id"], name=op.f("fk_verdicts_ended_by")),
         sa.ForeignKeyConstraint(["label_id"], ["labels.id"], name=op.f("fk_verdicts_label_id")),
         sa.ForeignKeyConstraint(
             ["photo_id"], ["photos.id"], name=op.f("fk_verdicts_photo_id"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["placed_by"], ["runs.id"], name=op.f("fk_verdicts_placed_by")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_verdicts_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
     )
     op.create_index("ix_verdicts_ended", "verdicts", ["ended_by", "photo_id"], unique=False)
     op.create_index("ix_verdicts_photo", "verdicts", ["photo_id", "label_id", "id"], unique=False)
-    op.create_index("ix_verdicts_placed", "verdicts", ["placed_by", "photo_id"], unique=False)
-    op.create_index("ix_verdicts_run", "verdicts", ["run_id"], unique=False)
+    op.create_index("ix_verdicts_run", "verdicts", ["run_id", "photo_id"], unique=False)
     op.create_index(
         "uq_verdicts_current",
         "verdicts",
