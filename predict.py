@@ -70,6 +70,8 @@ def tag(options: argparse.Namespace) -> int:
         for path, answer in zip(photos, shown, strict=True):
             put(path, answer)
             failed += isinstance(answer, ImageError)
+    if options.csv:
+        terminal.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
     if options.heatmap and not failed:
         write_atomically(options.heatmap, encode(tagger.heatmap(photos[0])))
     return 1 if failed else 0

@@ -44,10 +44,10 @@ class Checked:
 
 def choose_folder() -> str | None:
     """A folder on this machine, and a button that has it checked; None while none is given."""
+    st.session_state.setdefault(shared.FOLDER_KEY, str(places.DATASET))
     typed = st.text_input(
         "Folder on this machine",
-        value=str(places.DATASET),
-        key="train-folder",
+        key=shared.FOLDER_KEY,
         help="With a folder in it for each label: cat/, dog/. The photos are only read.",
         persist_state="session",
     )

@@ -137,7 +137,9 @@ def offer_collection(query: str, many: int, key: str) -> None:
         )
         if st.form_submit_button("Write the photos", key=f"{key}-write"):
             with shared.guard():
-                st.session_state[f"{key}-written"] = _write(query, folder.strip(), usual, many)
+                made = _write(query, folder.strip(), usual, many)
+                st.session_state[f"{key}-written"] = made
+                st.session_state[shared.FOLDER_KEY] = str(made.place)  # for the Train page
     written: Written | None = st.session_state.get(f"{key}-written")
     if written is None:
         return

@@ -25,6 +25,7 @@ ACTIVITY, GALLERY, IMPORT = (
     _VIEWS / f"{name}.py" for name in ("activity", "gallery", "import_photos")
 )
 
+FOLDER_KEY = "train-folder"  # of the session: what the Train page is to look at
 REFRESH_SECONDS = 1.0  # between two looks at a run that is going on
 RESUME_SECONDS = 15  # between two looks for runs that a crash left
 MODELS_KEPT = 4  # in memory

@@ -16,6 +16,7 @@ from tagger.places import MODELS
 Result = dict[str, Any]
 
 _FINE_TUNED = ("Stopped:", "Kept", "Converting")  # how the sentences begin that come after it
+_ENDLESS = {"done": 0, "total": 0}
 CHECK_SIDE = 64  # pixels that a check keeps of each photo
 _TOLD = ("validation", "test", "unknown", "photos", "problems", "seconds", "conversion")
 
@@ -64,8 +65,8 @@ def train(claim: Claim) -> Result:
     def say(told: str) -> None:
         if told.startswith(_FINE_TUNED):
             claim.settle()
-        got_on = {"attempts": 0} if told.startswith("Epoch") else {}
-        claim.tell(stage=told, **got_on)
+        # An epoch is something got on with; of other stages nobody knows how long they take.
+        claim.tell(stage=told, **({"attempts": 0} if told.startswith("Epoch") else _ENDLESS))
 
     with claim.interrupting():
         trained = training.teach(options, claim.progress, say, began)

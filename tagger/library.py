@@ -302,7 +302,10 @@ class Library:
             here = photos.present(connection, [photo_id])
             found = next(photos.read(connection, here, self.home), None)
         if found is None:
-            raise OptionError(f"photo {photo_id}: the library has none of that number")
+            raise OptionError(
+                f"photo {photo_id}: the library has none of that number, or it was deleted;"
+                " Activity tells, and can bring it back"
+            )
         return found
 
     def find(self, sha256: str) -> Photo | None:

@@ -179,11 +179,15 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+# What comes along when text is copied from a page, and nobody can see.
+_UNSEEN = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
+
+
 class _Parser:
     """Reads a text from left to right; `at` is never on a space."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = text = text.translate(_UNSEEN)
         self.terms = self.depth = 0
         if len(text) > MAX_LENGTH:
             told = f"a search has at most {MAX_LENGTH:,} characters; this has {len(text):,}"

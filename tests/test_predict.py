@@ -75,7 +75,7 @@ def test_csv_has_a_row_a_photo_and_runs_nothing(samples: Path, tmp_path: Path) -
     shutil.copyfile(samples / "cat.png", tmp_path / "=cmd().png")
     table = tmp_path / "tags.csv"
     status, lines, _ = predict("=cmd().png", "gone.png", "--csv", table, cwd=tmp_path)
-    assert (status, lines) == (1, [])
+    assert (status, lines) == (1, [f"{table}: 2 photos, 1 of them unreadable"])
     with open(table, newline="", encoding="utf-8") as file:
         cat, gone = csv.DictReader(file)
     assert cat["path"] == "'=cmd().png" and cat["label"] == "cat" and cat["label 1"] == "cat"

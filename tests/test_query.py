@@ -310,3 +310,7 @@ def test_any_text_is_a_tree_or_a_query_error(text: str) -> None:
     else:
         assume(len(spell(tree)) <= query.MAX_LENGTH)
         assert parse(spell(tree)) == tree
+
+
+def test_what_nobody_can_see_is_not_looked_for() -> None:
+    assert parse("dog\u200b score>\u2060=0.9") == parse("dog score>=0.9")

@@ -149,6 +149,7 @@ def _offer_adding(chosen: Chosen, many: int) -> None:
             shared.library().labels(),
             placeholder="Choose some, or type new ones",
             accept_new_options=True,
+            select_all=False,  # one Enter too many would add every tag there is
             key="gallery-add-labels",
         )
         if st.form_submit_button(f"Add to {shared.count_of(many, 'photo')}", key="gallery-add-go"):
@@ -164,6 +165,7 @@ def _offer_removing(chosen: Chosen, many: int) -> None:
             "Tags to remove",
             chosen.labels(),
             placeholder="Choose some",
+            select_all=False,
             key="gallery-remove-labels",
         )
         told = f"Remove from {shared.count_of(many, 'photo')}"
