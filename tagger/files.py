@@ -29,7 +29,8 @@ def spelled_out(text: str) -> str:
 
     A file's name could otherwise forge a line, or steer a terminal.
     """
-    return "".join(c if c.isprintable() or c in _JOINERS else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in _KEPT else repr(c)[1:-1] for c in text)
 
 
-_JOINERS = "\ufe0f\u200d"  # parts of an emoji, though not printable on their own
+# Though not printable on their own: parts of an emoji, and the narrow spaces of screenshots' names.
+_KEPT = "\ufe0f\u200d\u00a0\u202f\u2009\u3000"
