@@ -84,5 +84,7 @@ def test_the_way_back_is_the_browsers(visit: Visit, filled: Server) -> None:
     visitor.tile(f"{PHOTOS - 1}.png").click()
     expect(visitor.heading(f"{PHOTOS - 1}.png")).to_be_visible()
     visitor.page.go_back()
+    visitor.heading("Gallery").wait_for()
+    visitor.settle()
     expect(visitor.tile(f"{PHOTOS - 2}.png")).to_be_visible()
     visitor.check()
