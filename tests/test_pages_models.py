@@ -44,8 +44,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     for ending in (".h5", ".json"):
         shutil.copy(BUNDLED_MODEL.with_suffix(ending), tmp_path / "model")
     monkeypatch.syspath_prepend(APP.parent)
-    for module in (places, importlib.import_module("shared")):
-        monkeypatch.setattr(module, "MODELS", tmp_path / "model")
+    monkeypatch.setattr(places, "MODELS", tmp_path / "model")
     monkeypatch.setattr(places, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(places, "DATASET", tmp_path / "dataset")
     monkeypatch.setattr(places, "OWN_MODEL", tmp_path / "model" / "image_tagger.h5")
