@@ -6,6 +6,7 @@
     unknown  untagged  tagged  reviewed
     added>2026-01-01  taken:2024-05     a date is a whole year, month or day
     name:holiday  folder:/photos/2024  model:everyday  by:person  run:12  id:5
+    name:img_*.jpg  folder:*/2024       with a *, the whole of it rather than a part
 
 `score` and `by` say which tags count: those asked for beside them in the same group (in its OR
 groups too), or, where none is asked for, any tag at all. A tag that a person gave scores 1.
@@ -21,10 +22,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, cast, get_args
 
-from tagger.errors import QueryError
 from tagger.files import spelled_out
+from tagger.lexer import KEYWORD, MARK, VALUE, WORD, Lexer
 
-MAX_LENGTH = 1000  # characters of a search
 MAX_TERMS = 100
 MAX_DEPTH = 20  # parentheses, and NOTs, within each other
 
@@ -46,6 +46,7 @@ State = Literal["unknown", "untagged", "tagged", "reviewed"]
 
 _STATES = get_args(State)
 _COMPARED = ("score", "added", "taken")  # fields that have a more and a less
+_WITH_WILDCARDS = ("name", "folder")
 _MARKS: dict[str, Comparison] = {mark: mark for mark in get_args(Comparison)}
 _MARKS |= {":": "=", "==": "=", "≤": "<=", "≥": ">="}
 _DATE = r"\d{4}(-\d\d(-\d\d)?)?", "a year, a month or a day, as in 2026, 2026-05 or 2026-05-31"
@@ -58,12 +59,6 @@ _VALUES = {  # what a field's values look like, and how that is said
     "run": _NUMBER,
     "id": _NUMBER,
 }
-_SPACES = re.compile(r"\s*")
-_WORD = re.compile(r'[^\s()"“”„<>=:≤≥]+')
-_VALUE = re.compile(r'[^\s()"“”„]+')
-_MARK = re.compile(r"[<>=:≤≥]+")
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"|[“”„]([^“”]*)[“”]')  # a " within is written twice
-_KEYWORD = re.compile(r'(AND|OR|NOT)(?![^\s()"“”„])|-', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -88,11 +83,15 @@ class Flag:
 
 @dataclass(frozen=True)
 class Condition:
-    """A field of `FIELDS`, other than tag, and its value in the plainest way to write it."""
+    """A field of `FIELDS`, other than tag, and its value in the plainest way to write it.
+
+    With `wildcard` each `*` of a name or a folder is any text.
+    """
 
     field: str
     comparison: Comparison
     value: str
+    wildcard: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,9 +132,10 @@ def spell(query: Query) -> str:
             return _spell_label(name, wildcard)
         case Flag(name):
             return name
-        case Condition(field, comparison, value):
+        case Condition(field, comparison, value, wildcard):
             mark = ":" if comparison == "=" else comparison
-            return f"{field}{mark}{value if _WORD.fullmatch(value) else _quoted(value)}"
+            plain = wildcard or (WORD.fullmatch(value) and "*" not in value)
+            return f"{field}{mark}{value if plain else _quoted(value)}"
         case Not(term):
             return f"NOT {_inside(term)}"
         case And(terms):
@@ -169,7 +169,7 @@ def _inside(query: Query) -> str:
 
 
 def _spell_label(name: str, wildcard: bool) -> str:
-    plain = _WORD.fullmatch(name) and not _KEYWORD.match(name) and name.lower() not in _STATES
+    plain = WORD.fullmatch(name) and not KEYWORD.match(name) and name.lower() not in _STATES
     if wildcard:
         return name if plain else f"tag:{name}"
     return name if plain and "*" not in name else _quoted(name)
@@ -179,49 +179,12 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-# What comes along when text is copied from a page, and nobody can see.
-_UNSEEN = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
-
-
-class _Parser:
-    """Reads a text from left to right; `at` is never on a space."""
+class _Parser(Lexer):
+    """A tree from what is read, one method for each thing that binds more tightly."""
 
     def __init__(self, text: str) -> None:
-        self.text = text = text.translate(_UNSEEN)
+        super().__init__(text)
         self.terms = self.depth = 0
-        if len(text) > MAX_LENGTH:
-            told = f"a search has at most {MAX_LENGTH:,} characters; this has {len(text):,}"
-            raise self.error(told, MAX_LENGTH)
-        for place, character in enumerate(text):
-            if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
-                raise self.error(f"{character!r} is no character to search for", place)
-        self.go(0)
-
-    def error(self, message: str, place: int) -> QueryError:
-        return QueryError(message, self.text, place)
-
-    def go(self, place: int) -> None:
-        """On to a place, or past the spaces there."""
-        spaces = _SPACES.match(self.text, place)
-        self.at = spaces.end() if spaces else place
-
-    def take(self, pattern: re.Pattern[str]) -> str:
-        """What comes next, if it looks so, and on to what is behind it."""
-        found = pattern.match(self.text, self.at)
-        if found:
-            self.go(found.end())
-        return found.group() if found else ""
-
-    @property
-    def next(self) -> str:
-        """The next character; none at the end."""
-        return self.text[self.at : self.at + 1]
-
-    @property
-    def keyword(self) -> str:
-        """AND, OR, NOT or - where it is next."""
-        found = _KEYWORD.match(self.text, self.at)
-        return found.group().upper() if found else ""
 
     def everything(self) -> Query:
         if not self.next:
@@ -288,25 +251,12 @@ class _Parser:
             return Label(quoted)
         if self.next == ")":
             raise self.error("this ) closes nothing: remove it", place)
-        word = self.take(_WORD)
-        if mark := _MARK.match(self.text, self.at):
+        word = self.take(WORD)
+        if mark := MARK.match(self.text, self.at):
             return self.comparison(word, mark.group(), place)
         if word.lower() in _STATES:
             return Flag(cast(State, word.lower()))
         return Label(word, wildcard="*" in word)
-
-    def quoted(self) -> str:
-        """The text of the quotation marks that are next, if any are."""
-        if self.next not in ('"', "“", "”", "„"):
-            return ""
-        place, found = self.at, _QUOTED.match(self.text, self.at)
-        if not found:
-            raise self.error("this quotation mark is never closed", place)
-        self.go(found.end())
-        text = found[2] or (found[1] or "").replace('""', '"')
-        if not text.strip():
-            raise self.error("there is nothing between these quotation marks", place)
-        return text
 
     def comparison(self, word: str, mark: str, place: int) -> Query:
         """The term that begins with a field's name, from the mark on."""
@@ -320,7 +270,7 @@ class _Parser:
             raise self.error(f"{field} is followed by a colon, {example}", self.at)
         self.go(self.at + len(mark))
         start, quoted = self.at, self.quoted()
-        value = quoted or self.take(_VALUE)
+        value = quoted or self.take(VALUE)
         if not value:
             raise self.error(f"{field} needs a value, {example}", start)
         if field == "tag":
@@ -329,7 +279,8 @@ class _Parser:
         if plain is None:
             told = f"{field} is followed by {_VALUES[field][1]}, not {_shown(value)}"
             raise self.error(told, start)
-        return Condition(field, _MARKS[mark], plain)
+        wildcard = field in _WITH_WILDCARDS and not quoted and "*" in value
+        return Condition(field, _MARKS[mark], plain, wildcard)
 
 
 def _plain(field: str, value: str) -> str | None:

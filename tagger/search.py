@@ -10,11 +10,7 @@ shortest way there is, the tags of a label rather than every photo.
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -24,10 +20,8 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    case,
     exists,
     func,
-    literal,
     not_,
     or_,
     select,
@@ -35,15 +29,16 @@ from sqlalchemy import (
     union_all,
 )
 
-from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query, fold, parse, span
+from tagger import conditions
+from tagger.conditions import Where
+from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query, parse
 from tagger.records import Sort
-from tagger.schema import labels, models, photos, predictions, presences, tags, undone, verdicts
+from tagger.schema import labels, photos, tags
 
 SPARSE = 2000  # photos found, up to which all of them are sorted for a page
 NEAR = 2000  # first photos in order, up to which each is asked whether it is one of those found
 AMPLE = 4  # times as many are asked as would do if those found were spread evenly
 
-Where = ColumnElement[bool]
 Ids = Select[tuple[int]] | CompoundSelect[tuple[int]]
 
 _HERE = photos.c.deleted_by.is_(None)
@@ -64,13 +59,6 @@ _STATES: dict[str, Where] = {
     "reviewed": photos.c.reviewed,
     "tagged": photos.c.tag_count > 0,
     "untagged": photos.c.tag_count == 0,
-}
-_COMPARE: dict[str, Callable[[Any, float], Where]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    "=": operator.eq,
-    ">=": operator.ge,
-    ">": operator.gt,
 }
 
 
@@ -188,11 +176,11 @@ def _plan(tree: Query, scope: tuple[Where, ...] = ()) -> Plan:
         case Label(name, wildcard):
             if wildcard and not scope and not name.strip("*"):
                 return _Kept(_STATES["tagged"])
-            return _Tagged(and_(_called(tree), *scope), labelled=True)
+            return _Tagged(and_(conditions.called(tree), *scope), labelled=True)
         case Condition():
             if _is_about_tags(tree):
-                return _Tagged(and_(_counts(tree), *scope), labelled=False)
-            return _Kept(_condition(tree))
+                return _Tagged(and_(conditions.counts(tree), *scope), labelled=False)
+            return _Kept(conditions.holds(tree))
         case Not(term):
             plan = _plan(term)
             return _Kept(not_(plan.where)) if isinstance(plan, _Kept) else _Not(plan)
@@ -206,7 +194,7 @@ def _plans(terms: tuple[Query, ...], scope: tuple[Where, ...]) -> list[Plan]:
     """Of the terms of a group, those that are about tags put in the scope of the others."""
     asked = any(map(_asks_for_tags, terms))
     about = [t for t in terms if _is_about_tags(t) and (asked or not isinstance(t, Not))]
-    own = (*scope, *map(_counts, about))
+    own = (*scope, *map(conditions.counts, about))
     plans = [_plan(term, own) for term in terms if term not in about]
     return [_Tagged(and_(*own), labelled=False), *plans] if about and not asked else plans
 
@@ -310,92 +298,3 @@ def _count(connection: Connection, plan: Plan) -> int:
 
 def _number(connection: Connection, query: Select[int]) -> int:
     return int(connection.execute(query).scalar_one())
-
-
-def _called(label: Label) -> Where:
-    """The condition on `tags` that its label is called so."""
-    folded = fold(label.name)
-    alike = labels.c.folded == folded
-    if label.wildcard:
-        pattern = "%".join(map(_literally, folded.split("*")))
-        alike = labels.c.folded.like(pattern, escape=_ESCAPE)
-    return tags.c.label_id.in_(select(labels.c.id).where(alike))
-
-
-def _counts(tree: Query) -> Where:
-    """The condition on `tags` of a tree that `_is_about_tags`. It is never null, even for NOT."""
-    match tree:
-        case Condition("by", _, who):
-            return tags.c.by_person if who == "person" else not_(tags.c.by_person)
-        case Condition(_, comparison, value):
-            given = or_(tags.c.by_person, tags.c.score.is_(None))
-            score = case((given, literal(1.0)), else_=tags.c.score)
-            return _COMPARE[comparison](score, float(value))
-        case Not(term):
-            return not_(_counts(term))
-        case And(terms):
-            return and_(*map(_counts, terms))
-        case Or(terms):
-            return or_(*map(_counts, terms))
-        case _:
-            raise TypeError(f"{tree} is not about tags")
-
-
-def _condition(condition: Condition) -> Where:
-    """The condition on `photos` of any other field."""
-    match condition.field:
-        case "added" | "taken":
-            return _when(condition)
-        case "id":
-            return photos.c.id == int(condition.value)
-        case "run":
-            return photos.c.id.in_(_touched_by(int(condition.value)))
-        case "model":
-            alike = func.lower(models.c.name) == func.lower(condition.value)
-            called = select(models.c.id).where(alike)
-            return and_(photos.c.model_id.is_not(None), photos.c.model_id.in_(called))
-        case "folder":
-            # A slash has to follow, so that the file's own name is no folder.
-            text = _literally(condition.value)
-            inside = text if text.endswith("/") else f"{text}%/"
-            return photos.c.path.ilike(f"%{inside}%", escape=_ESCAPE)
-        case _:
-            text = _literally(fold(condition.value))
-            return photos.c.name_folded.like(f"%{text}%", escape=_ESCAPE)
-
-
-def _when(condition: Condition) -> Where:
-    """Never null. COALESCE also keeps SQLite from sorting all that a range holds for one page."""
-    added = condition.field == "added"
-    column = photos.c.added_at if added else photos.c.taken_at
-    begin, end, first, last = (
-        moment.replace(tzinfo=UTC) if added else moment
-        for moment in (*span(condition.value), datetime.min, datetime.max)
-    )
-    before, after = func.coalesce(column, last), func.coalesce(column, first)
-    within: dict[str, Where] = {
-        "<": before < begin,
-        "<=": before < end,
-        "=": and_(after >= begin, after < end),
-        ">=": after >= begin,
-        ">": after >= end,
-    }
-    return within[condition.comparison]
-
-
-def _touched_by(run: int) -> CompoundSelect[tuple[int]]:
-    """Photos that a run added, deleted, brought back, or said or took back something of."""
-    layers = [
-        select(layer.c.photo_id).where(mark == run)
-        for layer in (presences, predictions, verdicts)
-        for mark in (layer.c.run_id, layer.c.ended_by)
-    ]
-    return union_all(*layers, select(undone.c.photo_id).where(undone.c.run_id == run))
-
-
-def _literally(text: str) -> str:
-    """Text for a LIKE pattern in which nothing stands for anything else."""
-    return re.sub(r"([%_\\])", r"\\\1", text)
-
-
-_ESCAPE = "\\"

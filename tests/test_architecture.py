@@ -15,8 +15,10 @@ from tagger.places import ROOT
 STOREYS = (
     "errors files parallel",
     "places images labels",
-    "decision augment metrics pixels splits samples query schema shelf records",
-    "dataset embeddings search catalogue",
+    "decision augment metrics pixels splits samples lexer schema shelf records",
+    "query",
+    "conditions dataset embeddings catalogue",
+    "search",
     "bundle heads runs runtime",
     "networks calibration charts epochs",
     "convert evaluation cards fine_tuning",
@@ -49,7 +51,7 @@ ALONE = {
     "jinja2": {"report"},
     "streamlit": set(),
     "sqlalchemy": {
-        *("schema", "catalogue", "search", "tags", "photos", "statistics", "history"),
+        *("schema", "catalogue", "conditions", "search", "tags", "photos", "statistics", "history"),
         *("importing", "neighbours", "plans", "library", "claims", "work", "jobs", "undoing"),
     },
     "alembic": {"catalogue"},

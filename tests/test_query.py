@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tagger import query
 from tagger.errors import QueryError, TaggerError
+from tagger.lexer import MAX_LENGTH
 from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query, parse, spell
 
 A, B, C, D = map(Label, "abcd")
@@ -114,6 +115,23 @@ def test_states_are_words_in_any_case(name: query.State) -> None:
 def test_a_field_with_its_value(text: str, field: str, comparison: str, value: str) -> None:
     assert parse(text) == Condition(field, comparison, value)  # type: ignore[arg-type]
     assert parse(f"-{text}") == Not(parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value", "wildcard"),
+    [
+        ("name:img_*.jpg", "name", "img_*.jpg", True),
+        ('name:"img_*.jpg"', "name", "img_*.jpg", False),
+        ("folder:*/2024", "folder", "*/2024", True),
+        ("name:a*b:c", "name", "a*b:c", True),
+        ("model:every*", "model", "every*", False),
+    ],
+)
+def test_an_asterisk_of_a_name_or_folder_is_any_text(
+    text: str, field: str, value: str, wildcard: bool
+) -> None:
+    assert parse(text) == Condition(field, "=", value, wildcard)
+    assert parse(spell(parse(text))) == parse(text)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +275,7 @@ CONDITIONS = st.one_of(
         st.sampled_from(("2026", "2026-05", "2024-02-29")),
     ),
     st.builds(Condition, st.sampled_from(("name", "folder", "model")), st.just("="), NAMES | WILD),
+    st.builds(Condition, st.sampled_from(("name", "folder")), st.just("="), WILD, st.just(True)),
     st.builds(
         Condition, st.sampled_from(("run", "id")), st.just("="), st.integers(0, 10**8).map(str)
     ),
@@ -281,7 +300,7 @@ TREES = st.recursive(LEAVES, _several, max_leaves=8)
 
 @given(TREES)
 def test_what_is_spelled_parses_to_the_same_tree(tree: Query) -> None:
-    assume(len(spell(tree)) <= query.MAX_LENGTH)
+    assume(len(spell(tree)) <= MAX_LENGTH)
     assert parse(spell(tree)) == tree
 
 
@@ -308,7 +327,7 @@ def test_any_text_is_a_tree_or_a_query_error(text: str) -> None:
             c if c.isprintable() else " " for c in shown
         )
     else:
-        assume(len(spell(tree)) <= query.MAX_LENGTH)
+        assume(len(spell(tree)) <= MAX_LENGTH)
         assert parse(spell(tree)) == tree
 
 

@@ -6,6 +6,7 @@ With TAGGER_TEST_DATABASE they run on that database, which has to be empty, inst
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -285,7 +286,7 @@ def test_a_name_has_the_text_in_it_whatever_it_is(connection: Connection) -> Non
     assert found(connection, "name:\\") == [7]
     assert found(connection, "name:straße") == [8]
     assert found(connection, "name:RÜGEN") == found(connection, "name:ru\u0308gen") == [9]
-    assert found(connection, "name:*") == []
+    assert found(connection, 'name:"*"') == []
     assert found(connection, 'name:"\'brien; drop table"') == [10]
     assert found(connection, "'; DROP TABLE photos; --x") == []
     assert found(connection, "name:'||name||'") == []
@@ -301,6 +302,33 @@ def test_a_folder_is_part_of_the_path_but_not_the_name(connection: Connection) -
     assert found(connection, "folder:PHOTOS") == [1, 2, 3]
     assert found(connection, "folder:0%") == [4]
     assert found(connection, "folder:.jpg") == []
+
+
+def test_with_an_asterisk_a_name_is_told_from_end_to_end(connection: Connection) -> None:
+    names = ("IMG_1.jpg", "img_22.JPG", "IMGX.jpg", "old IMG_1.jpg", "IMG_1.jpg.png", "a*b.gif")
+    put_in(connection, [Made(name=name) for name in names])
+    assert found(connection, "name:img_*.jpg") == [1, 2]
+    assert found(connection, "name:img*") == [1, 2, 3, 5]
+    assert found(connection, "name:*.jpg") == [1, 2, 3, 4]
+    assert found(connection, "name:*_*g") == [1, 2, 4, 5]
+    assert found(connection, "name:*") == [1, 2, 3, 4, 5, 6]
+    assert found(connection, "name:img*2*") == [2]
+    assert found(connection, 'name:"*"') == [6]
+    assert found(connection, "-name:*.jpg") == [5, 6]
+
+
+def test_with_an_asterisk_a_folder_is_told_from_its_beginning(connection: Connection) -> None:
+    folders = ("/photos/2024/raw", "/photos/2024", "/photos/2025/raw/x", "/old/photos", "/a*b")
+    put_in(connection, [Made(name="raw.jpg", folder=folder) for folder in folders])
+    assert found(connection, "folder:/photos/*/raw") == [1, 3]
+    assert found(connection, "folder:/PHOTOS/20*") == [1, 2, 3]
+    assert found(connection, "folder:/photos/2024/*") == [1, 2]
+    assert found(connection, "folder:*/photos") == [1, 2, 3, 4]
+    assert found(connection, "folder:*raw") == [1, 3]
+    assert found(connection, "folder:*/raw/") == [1, 3]
+    assert found(connection, "folder:photos*") == []
+    assert found(connection, "folder:*") == [1, 2, 3, 4, 5]
+    assert found(connection, 'folder:"a*b"') == [5]
 
 
 def test_dates_are_whole_periods(connection: Connection) -> None:
@@ -509,6 +537,13 @@ def holds(tree: Query, number: int, photo: Made, scope: tuple[Query, ...] = ()) 
             )
         case Condition("score" | "by"):
             return any(all(counts(s, photo, tag) for s in (tree, *scope)) for tag in photo.tags)
+        case Condition("name", _, value, True):
+            return whole(fold(value), fold(photo.name))
+        case Condition("folder", _, value, True):
+            above = value.lower().removesuffix("*") if value.endswith("/*") else value.lower()
+            parts = photo.folder.lower().split("/")
+            folders = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+            return any(whole(above.removesuffix("/"), folder) for folder in folders)
         case Condition(name, comparison, value):
             return in_field(name, comparison, value, number, photo)
     raise AssertionError(tree)
@@ -516,18 +551,12 @@ def holds(tree: Query, number: int, photo: Made, scope: tuple[Query, ...] = ()) 
 
 def alike(label: Label, tag: str) -> bool:
     pattern, text = fold(label.name), fold(tag)
-    if not label.wildcard:
-        return pattern == text
-    first, *middle, last = pattern.split("*")
-    if len(text) < len(first) + len(last) or not text.startswith(first):
-        return False
-    rest = text[len(first) : len(text) - len(last)] if last else text[len(first) :]
-    for part in middle:
-        place = rest.find(part)
-        if place < 0:
-            return False
-        rest = rest[place + len(part) :]
-    return text.endswith(last)
+    return whole(pattern, text) if label.wildcard else pattern == text
+
+
+def whole(pattern: str, text: str) -> bool:
+    """Whether a text is as a pattern says from end to end, `*` being any text."""
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL))
 
 
 def asks(tree: Query) -> bool:
@@ -625,6 +654,13 @@ TERMS: st.SearchStrategy[Query] = st.one_of(
         st.just("folder"),
         st.just("="),
         st.sampled_from(("sea", "/photos/", "%", "holiday")),
+    ),
+    st.builds(
+        Condition,
+        st.sampled_from(("name", "folder")),
+        st.just("="),
+        st.sampled_from(("*", "*.PNG", "*o*", "holi*", "/photos/*", "/*/sea", "*0%", "*/")),
+        st.just(True),
     ),
     st.builds(Condition, st.just("model"), st.just("="), st.sampled_from(("Pets", "other"))),
     st.builds(Condition, st.just("run"), st.just("="), st.sampled_from(("1", "3", "9"))),

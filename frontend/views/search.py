@@ -86,7 +86,8 @@ _HOW = """
 - `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
 - `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
 - `added>2026-01-01`, `taken:2024-05`: a whole year, month or day.
-- `name:holiday`, `folder:/photos/2024`: a part of the file's name, or of where it lives.
+- `name:holiday`, `folder:/photos/2024`: a part of the file's name, or of where it lives. With a
+  `*`, all of it: `name:img_*.jpg`, `folder:*/raw`.
 - `model:pets`: tagged by that model last. `run:12`: changed by that run. `id:5`: that photo.
 """
 
