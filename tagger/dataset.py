@@ -1,7 +1,7 @@
 """A labelled collection on disk: found, checked, split.
 
-A folder a label, nested as deep as you like, under `train/`, `val/` and `test/` where those are
-there. Photos that are the same or nearly the same end up on one side of every split.
+Labels are read by `tagger.formats`. Photos that are the same or nearly the same end up on one
+side of every split.
 """
 
 from __future__ import annotations
@@ -13,35 +13,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tagger import images
+from tagger import formats, images
 from tagger.errors import DatasetError, ImageError
 from tagger.files import spelled_out
-from tagger.labels import LabelSet
+from tagger.labels import Kind, LabelSet
+from tagger.listing import LAYOUT, Listing, Remark, counted
 from tagger.parallel import Progress, ordered_map, silent
 from tagger.pixels import PixelStore
 from tagger.splits import SPLITS, Sample, stratified, without_copies, without_leaks
 
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
 MIN_PHOTOS = 5  # of each label, to train on and to check with
 FEW_TO_CHECK = 20  # validation photos of a label, below which its figures prove little
-LAYOUT = "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in"
 
 
 @dataclass(frozen=True)
 class Problems:
     """What was left out of training, and why; paths are relative to the collection.
 
-    `leaked` are training photos whose near copy is in a given `val/` or `test/`.
+    `leaked` are training photos whose near copy is in a given `val/` or `test/`; `ignored` are
+    photos that nothing labels; `remarks` are what reading the labels passed over.
     """
 
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -51,6 +43,7 @@ class Problems:
     unknown_labels: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     lost_labels: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     def lines(self) -> list[str]:
         """One sentence for each kind that occurred."""
@@ -73,14 +66,15 @@ class Problems:
                 "has a label that train/ lacks",
                 "have a label that train/ lacks",
             ),
-            (len(self.ignored), "is in no label's folder", "are in no label's folder"),
+            (len(self.ignored), "has no label", "have no label"),
         ]
         lines = [
-            f"{_counted(count, 'photo')} {one if count == 1 else many}: left out"
+            f"{counted(count, 'photo')} {one if count == 1 else many}: left out"
             for count, one, many in found
             if count
         ]
-        lost = [f"no photo of {name} is left to train on: not a label" for name in self.lost_labels]
+        lines += [remark.sentence() for remark in self.remarks]
+        lost = [f"too few photos of {name} to train on: not a label" for name in self.lost_labels]
         return lines + lost
 
 
@@ -98,22 +92,31 @@ class Collection:
         return [sample for sample in self.samples if sample.split == name]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Photos by split and label."""
-        found = Counter((sample.split, sample.label) for sample in self.samples)
+        """Photos by split and label; one with several labels counts for each."""
+        found = Counter(
+            (sample.split, label) for sample in self.samples for label in sample.present
+        )
         return {
             split: {name: found[split, index] for index, name in enumerate(self.labels.names)}
-            for split in SPLITS
-            if any(key[0] == split for key in found)
+            for split in self.sizes()
         }
+
+    def sizes(self) -> dict[str, int]:
+        """Photos by split."""
+        found = Counter(sample.split for sample in self.samples)
+        return {split: found[split] for split in SPLITS if found[split]}
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over every photo's digest, label and split."""
-        lines = sorted(
-            f"{sample.digest} {self.labels.names[sample.label]} {sample.split}"
-            for sample in self.samples
-        )
+        """SHA-256 over every photo's digest, labels and split."""
+        lines = sorted(self._told(sample) for sample in self.samples)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def _told(self, sample: Sample) -> str:
+        names = self.labels.names
+        known = "|".join(names[label] for label in sample.present)
+        unseen = "".join(f"?{names[label]}" for label in sample.unseen)
+        return f"{sample.digest} {known}{unseen} {sample.split}"
 
 
 def load(
@@ -141,9 +144,9 @@ def survey(
 ) -> Collection:
     """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
-    names, listed = _listed(root, MIN_LABELS)
-    ignored = sorted(set(images.walk(root)) - {sample.path for sample in listed})
-    samples, unreadable = _decoded(root, listed, store, workers, progress)
+    listing = formats.read(root, MIN_LABELS)
+    ignored = sorted(set(images.walk(root)) - {sample.path for sample in listing.samples})
+    samples, unreadable = _decoded(root, listing.samples, store, workers, progress)
     samples, conflicting, copies = without_copies(samples)
     leaked: list[Path] = []
     given = {sample.split for sample in samples}
@@ -151,14 +154,11 @@ def survey(
         samples, leaked = without_leaks(samples)
     if "val" not in given:
         samples = stratified(samples, VALIDATION_SHARE, seed)
-    trained = {sample.label for sample in samples if sample.split == "train"}
-    strays = [sample.path for sample in samples if sample.label not in trained]
-    kept = [index for index in range(len(names)) if index in trained]
-    samples = [
-        replace(sample, label=kept.index(sample.label))
-        for sample in samples
-        if sample.label in kept
-    ]
+    kept = _taught(listing, samples)
+    strays: list[Path] = []
+    if listing.kind == "single":
+        strays = [sample.path for sample in samples if sample.label not in kept]
+        samples = [sample for sample in samples if sample.label in kept]
     problems = Problems(
         unreadable=unreadable,
         conflicting=tuple(_relative(root, same) for same in conflicting),
@@ -166,21 +166,43 @@ def survey(
         leaked=_relative(root, leaked),
         unknown_labels=_relative(root, strays),
         ignored=_relative(root, ignored),
-        lost_labels=tuple(name for index, name in enumerate(names) if index not in kept),
+        lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in kept),
+        remarks=listing.remarks,
     )
     if not kept:
         raise DatasetError(_too_few_labels(root, 0, problems))
-    labels = LabelSet(tuple(names[index] for index in kept))
-    return Collection(root, labels, tuple(samples), problems)
+    labels = LabelSet(tuple(listing.names[index] for index in kept), listing.kind)
+    renumbered = tuple(_renumbered(sample, kept) for sample in samples)
+    return Collection(root, labels, renumbered, problems)
+
+
+def _taught(listing: Listing, samples: Sequence[Sample]) -> list[int]:
+    """The labels, by number, that there are training photos of: of a tag, enough of them."""
+    found = _by_label(sample for sample in samples if sample.split == "train")
+    least = 1 if listing.kind == "single" else MIN_PHOTOS - 1
+    return [index for index in range(len(listing.names)) if found[index] >= least]
+
+
+def _renumbered(sample: Sample, kept: Sequence[int]) -> Sample:
+    """With only the labels kept, by their place among those."""
+    places = {old: new for new, old in enumerate(kept)}
+    return replace(
+        sample,
+        present=tuple(places[label] for label in sample.present if label in places),
+        unseen=tuple(places[label] for label in sample.unseen if label in places),
+    )
 
 
 def check_enough(collection: Collection) -> None:
     """DatasetError unless there are photos enough of labels enough."""
     root, names, problems = collection.root, collection.labels.names, collection.problems
-    if len(names) < MIN_LABELS:
+    if len(names) < least_labels(collection.labels.kind):
         raise DatasetError(_too_few_labels(root, len(names), problems))
-    trained = Counter(sample.label for sample in collection.split("train"))
-    checked = {sample.label for sample in collection.split("val")}
+    trained, checked = (_by_label(collection.split(split)) for split in ("train", "val"))
+    if collection.labels.kind == "multi":
+        if not checked:
+            raise DatasetError(f"{root}: no photo to check with has a tag{_told(problems)}")
+        return
     few = [
         name
         for label, name in enumerate(names)
@@ -193,9 +215,14 @@ def check_enough(collection: Collection) -> None:
         )
 
 
+def least_labels(kind: Kind) -> int:
+    """How many labels there must be to tell apart: a tag may stand alone."""
+    return MIN_LABELS if kind == "single" else 1
+
+
 def _too_few_labels(root: Path, count: int, problems: Problems) -> str:
     return (
-        f"{root}: {_counted(count, 'label')} with readable photos{_told(problems)}; training needs"
+        f"{root}: {counted(count, 'label')} with readable photos{_told(problems)}; training needs"
         f" at least {MIN_LABELS}: {LAYOUT}"
     )
 
@@ -212,22 +239,40 @@ def load_test(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Sample], tuple[tuple[str, str], ...]]:
-    """Readable photos in `root`'s folders that are named as labels, all as "test".
+    """Readable photos in `root` that have one of the labels, all as "test".
+
+    For a model of tags, those that `root` does not tell of are unseen in its photos.
 
     And those that could not be read, each with its reason. Raises DatasetError where none could.
     """
-    names, listed = _listed(root, 1)
-    known = [
-        replace(sample, label=labels.names.index(names[sample.label]), split="test")
-        for sample in listed
-        if names[sample.label] in labels.names
-    ]
+    listing = formats.read(root, 1)
+    if listing.kind == "multi" and labels.kind == "single":
+        raise DatasetError(f"{root}: its photos have several tags; the model tells one label")
+    known = [name for name in labels.names if name in listing.names]
     if not known:
-        raise DatasetError(f"{root}: no folder in it is named as a label ({_few(labels.names)})")
-    samples, unreadable = _decoded(root, known, store, workers, progress)
+        raise DatasetError(f"{root}: no label in it is one of {_few(labels.names)}")
+    samples, unreadable = _decoded(root, _as_labelled(listing, labels), store, workers, progress)
     if not samples:
-        raise DatasetError(f"{root}: none of its {len(known)} photos could be read")
+        raise DatasetError(f"{root}: none of its {len(listing.samples)} photos could be read")
     return samples, unreadable
+
+
+def _as_labelled(listing: Listing, labels: LabelSet) -> list[Sample]:
+    """The photos of a listing for a model of other labels: what it does not tell is unseen."""
+    places = {
+        old: labels.names.index(n) for old, n in enumerate(listing.names) if n in labels.names
+    }
+    told = set(places.values()) if listing.kind == "multi" else set()
+    found = []
+    for sample in listing.samples:
+        present = tuple(places[label] for label in sample.present if label in places)
+        untold = set(range(len(labels))) - told - set(present)
+        untold |= {places[label] for label in sample.unseen if label in places}
+        if labels.kind == "multi":
+            found.append(replace(sample, present=present, unseen=tuple(untold), split="test"))
+        elif present:
+            found.append(replace(sample, present=present, split="test"))
+    return found
 
 
 def too_few_to_check(checked: Mapping[str, int]) -> str | None:
@@ -241,56 +286,9 @@ def too_few_to_check(checked: Mapping[str, int]) -> str | None:
     )
 
 
-def _listed(root: Path, least: int) -> tuple[list[str], list[Sample]]:
-    """Label names, at least so many, and every photo by its place."""
-    if not root.exists():
-        raise DatasetError(f"{root}: no such folder; {LAYOUT}")
-    if not root.is_dir():
-        raise DatasetError(f"{root}: not a folder; {LAYOUT}")
-    tops = _split_folders(root)
-    by_label: dict[str, list[tuple[str, Path]]] = {}
-    for top, split in tops:
-        for folder in sorted(_subfolders(top)):
-            photos = [(split, path) for path in images.walk(folder)]
-            if photos:
-                by_label.setdefault(folder.name, []).extend(photos)
-    names = sorted(by_label)
-    found = sum(map(len, by_label.values()))
-    if names:
-        LabelSet(tuple(names))  # a name no model file could hold is refused before any work
-    if len(names) < least:
-        folders = sum(len(_subfolders(top)) for top, _ in tops)
-        raise DatasetError(
-            f"{root}/: found {_counted(found, 'photo')} in {_counted(folders, 'folder')},"
-            f" {_counted(len(names), 'label')}; needs at least {_counted(least, 'label')}:"
-            f" {LAYOUT}; looked for {' '.join(sorted(images.EXTENSIONS))}"
-        )
-    samples = [
-        Sample(path, index, split)
-        for index, name in enumerate(names)
-        for split, path in by_label[name]
-    ]
-    return names, samples
-
-
-def _split_folders(root: Path) -> list[tuple[Path, str]]:
-    """Folders that hold label folders, with their split."""
-    folders = _subfolders(root)
-    splits = [(f, _SPLIT_NAMES[f.name.lower()]) for f in folders if f.name.lower() in _SPLIT_NAMES]
-    if any(split == "train" and _subfolders(folder) for folder, split in splits):
-        return splits
-    if len(folders) == 1 and _subfolders(folders[0]):  # an archive's single outer folder
-        return _split_folders(folders[0])
-    return [(root, "train")]
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
 def _decoded(
     root: Path,
-    listed: list[Sample],
+    listed: Sequence[Sample],
     store: PixelStore,
     workers: int | None,
     progress: Progress,
@@ -321,8 +319,8 @@ def _reason(error: ImageError, path: Path) -> str:
     return str(error).removeprefix("photo: ").removeprefix(f"{spelled_out(os.fsdecode(path))}: ")
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def _by_label(samples: Iterable[Sample]) -> Counter[int]:
+    return Counter(label for sample in samples for label in sample.present)
 
 
 def _few(names: Sequence[str]) -> str:

@@ -11,19 +11,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPLITS = ("train", "val", "test")
+NO_LABEL = -1  # what photos without any label are counted under
 NEAR_BITS = 3  # of 64: perceptual hashes this close are one photo
+
+
+PRESENT, ABSENT, UNSEEN = 1, 0, -1  # what is known of a tag in a photo; unseen: nobody looked
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A photo with its label; `row` is where its prepared pixels lie in the pixel store."""
+    """A photo with its labels, by number.
+
+    `present` holds one label where the collection's kind is "single", any number where it is
+    "multi"; `unseen` are the tags that nobody looked for, and all others are absent. `row` is
+    where the prepared pixels lie in the pixel store.
+    """
 
     path: Path
-    label: int
+    present: tuple[int, ...]
     split: str
     row: int = -1
     digest: str = ""
     perceptual: int = 0
+    unseen: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> int:
+        """The one label of a photo that has exactly one."""
+        (label,) = self.present
+        return label
+
+
+def cells(samples: Sequence[Sample], count: int) -> NDArray[np.int8]:
+    """`(N, C)` for `count` tags: 1 present, 0 absent, -1 where nobody looked."""
+    table = np.full((len(samples), count), ABSENT, np.int8)
+    for row, sample in enumerate(samples):
+        table[row, list(sample.present)] = PRESENT
+        table[row, list(sample.unseen)] = UNSEEN
+    return table
 
 
 def near_groups(hashes: Sequence[int], bits: int = NEAR_BITS) -> NDArray[np.int64]:
@@ -46,9 +71,9 @@ def near_groups(hashes: Sequence[int], bits: int = NEAR_BITS) -> NDArray[np.int6
 def without_copies(
     samples: list[Sample],
 ) -> tuple[list[Sample], list[list[Path]], list[Path]]:
-    """One of each file, and none of a file that has two labels; what was left out, in that order.
+    """One of each file, and none of a file whose labels disagree; what was left out, in that order.
 
-    Of copies in several splits, the one in "test" or "val" stays.
+    Of copies in several splits, the one in "test" or "val" stays. It knows what any of them knew.
     """
     by_digest: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -57,11 +82,13 @@ def without_copies(
     conflicting: list[list[Path]] = []
     copies: list[Path] = []
     for same in by_digest.values():
-        if len({sample.label for sample in same}) > 1:
+        first, *rest = sorted(same, key=lambda sample: -SPLITS.index(sample.split))
+        present = {label for sample in same for label in sample.present}
+        if any(present - {*sample.present, *sample.unseen} for sample in same):
             conflicting.append([sample.path for sample in same])
             continue
-        first, *rest = sorted(same, key=lambda sample: -SPLITS.index(sample.split))
-        kept.append(first)
+        unseen = set(first.unseen).intersection(*(sample.unseen for sample in rest)) - present
+        kept.append(replace(first, present=tuple(sorted(present)), unseen=tuple(sorted(unseen))))
         copies.extend(sample.path for sample in rest)
     return sorted(kept, key=lambda sample: sample.row), conflicting, copies
 
@@ -80,30 +107,38 @@ def without_leaks(samples: list[Sample]) -> tuple[list[Sample], list[Path]]:
 
 
 def stratified(samples: list[Sample], share: float, seed: int) -> list[Sample]:
-    """Move about `share` of each label's training photos to "val", near copies together."""
+    """Move about `share` of each label's training photos to "val", near copies together.
+
+    Photos of rare labels are placed first, while there is room for all their labels (Sechidis et
+    al., "On the Stratification of Multi-Label Data", 2011).
+    """
     rng = np.random.default_rng(seed)
     groups = near_groups([sample.perceptual for sample in samples])
     members: dict[int, list[int]] = {}
     for index, sample in enumerate(samples):
         if sample.split == "train":
             members.setdefault(int(groups[index]), []).append(index)
-    wanted = Counter(s.label for s in samples if s.split == "train")
+    needs = {
+        key: Counter(label for row in rows for label in samples[row].present or (NO_LABEL,))
+        for key, rows in members.items()
+    }
+    wanted = sum(needs.values(), Counter[int]())
     room = {label: max(1, round(count * share)) for label, count in wanted.items()}
     moved: set[int] = set()
-    for key in rng.permutation(sorted(members)):
-        needs = Counter(samples[index].label for index in members[int(key)])
-        if all(room[label] >= count for label, count in needs.items()):
-            moved.update(members[int(key)])
-            for label, count in needs.items():
+    order = rng.permutation(sorted(members)).tolist()
+    for key in sorted(order, key=lambda key: min(wanted[label] for label in needs[key])):
+        if all(room[label] >= count for label, count in needs[key].items()):
+            moved.add(key)
+            for label, count in needs[key].items():
                 room[label] -= count
-    served = {samples[index].label for index in moved}
+    served = {label for key in moved for label in needs[key]}
     for label in set(wanted) - served:  # its groups are all larger than its share: the smallest
-        groups_of = [rows for rows in members.values() if samples[rows[0]].label == label]
-        if len(groups_of) > 1:
-            smallest: list[int] = min(groups_of, key=len)
-            moved.update(smallest)
+        holding = [key for key in members if label in needs[key]]
+        if len(holding) > 1:
+            moved.add(min(holding, key=lambda key: len(members[key])))
+    checked = {row for key in moved for row in members[key]}
     return [
-        replace(sample, split="val") if index in moved else sample
+        replace(sample, split="val") if index in checked else sample
         for index, sample in enumerate(samples)
     ]
 

@@ -165,7 +165,7 @@ class _Teacher:
         for split, counts in collection.counts().items():
             told = ", ".join(f"{count:,} {name}" for name, count in list(counts.items())[:6])
             more = ", ..." if len(counts) > 6 else ""
-            self.say(f"{split}: {sum(counts.values()):,} photos ({told}{more})")
+            self.say(f"{split}: {collection.sizes()[split]:,} photos ({told}{more})")
         for line in collection.problems.lines():
             self.say(line)
         runs.check_collection(self.run, collection.fingerprint)

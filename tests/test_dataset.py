@@ -376,7 +376,7 @@ def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStor
 def test_a_test_collection_of_other_things_is_refused(root: Path, store: PixelStore) -> None:
     put(root / "ape", 1)
     put(root / "bee", 2)
-    with pytest.raises(DatasetError, match=r"no folder in it is named as a label \(cat, dog\)"):
+    with pytest.raises(DatasetError, match=r"no label in it is one of cat, dog"):
         dataset.load_test(root, LabelSet(("cat", "dog")), store)
 
 
@@ -399,7 +399,7 @@ def test_folders_beside_train_are_told_of(root, store):
     found = dataset.load(root, store)
     assert (
         len(found.problems.ignored) == 20
-        and "20 photos are in no label's folder: left out" in found.problems.lines()
+        and "20 photos have no label: left out" in found.problems.lines()
     )
 
 

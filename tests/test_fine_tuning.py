@@ -42,7 +42,7 @@ def test_the_history_begins_with_the_head_alone(trained: Trained) -> None:
 
 def test_a_rare_label_weighs_as_much_as_a_common_one(tmp_path: Path) -> None:
     store = PixelStore(tmp_path / "p.u8", 32)
-    train = [Sample(Path("x"), label, "train") for label in [0] * 90 + [1] * 10]
+    train = [Sample(Path("x"), (label,), "train") for label in [0] * 90 + [1] * 10]
     weights = Photos(store, train, [], 2).label_weights()
     assert weights[0] * 90 == pytest.approx(weights[1] * 10)
     assert np.mean([weights[sample.label] for sample in train]) == pytest.approx(1)

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.splits import NEAR_BITS, Sample, near_groups, stratified, without_copies, without_leaks
+from tagger.splits import (
+    NEAR_BITS,
+    Sample,
+    cells,
+    near_groups,
+    stratified,
+    without_copies,
+    without_leaks,
+)
 
 quick = settings(deadline=None, max_examples=80)
 codes = st.integers(0, 2**64 - 1)
@@ -43,7 +51,7 @@ def partition(groups: list[int]) -> set[frozenset[int]]:
 
 def sample(number: int, label: int = 0, split: str = "train", **more: object) -> Sample:
     given = {"row": number, "digest": f"digest {number}", "perceptual": distinct(number)} | more
-    return Sample(Path(f"{label}/{number}.jpg"), label, split, **given)  # type: ignore[arg-type]
+    return Sample(Path(f"{label}/{number}.jpg"), (label,), split, **given)  # type: ignore[arg-type]
 
 
 def distinct(number: int) -> int:
@@ -165,3 +173,39 @@ def test_given_test_photos_stay_and_count_for_nothing() -> None:
     found = stratified(collection([10]) + tests, 0.2, 1)
     assert found[10:] == tests
     assert sum(s.split == "val" for s in found) == 2
+
+
+# --- several labels a photo
+
+
+def tagged(number: int, present: tuple[int, ...], unseen: tuple[int, ...] = ()) -> Sample:
+    return replace(sample(number), present=present, unseen=unseen)
+
+
+def test_cells_tell_present_absent_and_unseen() -> None:
+    table = cells([tagged(1, (0, 2)), tagged(2, (), (1,))], 3)
+    assert table.dtype == np.int8 and table.tolist() == [[1, 0, 1], [0, -1, 0]]
+
+
+def test_copies_know_together_what_each_knew() -> None:
+    one, other = tagged(1, (0,), (1, 2)), tagged(2, (0, 1), (2, 3))
+    kept, conflicting, copies = without_copies([one, replace(other, digest=one.digest)])
+    assert [(s.present, s.unseen) for s in kept] == [((0, 1), (2,))]
+    assert not conflicting and copies == [other.path]
+
+
+def test_copies_that_contradict_each_other_are_left_out() -> None:
+    one, other = tagged(1, (0,)), tagged(2, (0, 1))
+    kept, conflicting, _ = without_copies([one, replace(other, digest=one.digest)])
+    assert not kept and conflicting == [[one.path, other.path]]
+
+
+def test_rare_tags_are_checked_too() -> None:
+    """Twenty photos of two tags, forty of one of them, five of a third with both."""
+    samples = [tagged(n, (0, 1)) for n in range(20)] + [tagged(n, (0,)) for n in range(20, 60)]
+    samples += [tagged(n, (0, 1, 2)) for n in range(60, 65)] + [
+        tagged(n, ()) for n in range(65, 75)
+    ]
+    moved = [s for s in stratified(samples, 0.2, 1) if s.split == "val"]
+    counts = Counter(label for s in moved for label in s.present or (-1,))
+    assert counts == {0: 13, 1: 5, 2: 1, -1: 2}
