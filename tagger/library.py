@@ -6,24 +6,32 @@ Long work is only planned here: `plan_...` writes a queued run and gives its id,
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
 
-from tagger import history, images, photos, places, plans, search, statistics, tags, undoing
+from tagger import (
+    changes,
+    history,
+    originals,
+    photos,
+    places,
+    plans,
+    search,
+    statistics,
+    suggestions,
+    tags,
+)
 from tagger.catalogue import Catalogue, absolute_url, sqlite_url
 from tagger.embeddings import Embedding
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
 from tagger.files import spelled_out
-from tagger.history import Kind, Run, RunFile
-from tagger.importing import THUMBNAIL_SIDE, File, Importer, model_id, waiting_files
+from tagger.history import Run, RunFile
+from tagger.importing import File, Importer, model_id, waiting_files
 from tagger.neighbours import Neighbours
 from tagger.parallel import chunks
 from tagger.plans import Training
@@ -31,12 +39,11 @@ from tagger.records import Added, Page, Photo, Sort, StoredPrediction, Verdict
 from tagger.schema import labels, settings
 from tagger.shelf import Shelf, plain_name
 from tagger.statistics import Statistics
+from tagger.suggestions import Suggestion
 from tagger.tagger import Tagger
 from tagger.undoing import Undone
 
 ACTIVE_MODEL = "active_model"  # of the settings
-TOGETHER = 1_000  # photos changed at a time, in about half a second
-_GREY = 128
 
 
 class Library:
@@ -174,32 +181,15 @@ class Library:
         Adding a tag that a model gave confirms it. This outlives whatever models say later.
         Raises OptionError for text that cannot be a tag, and where there is nothing to do.
         """
-        present = [tags.checked_label(label) for label in add]
-        absent = [tags.checked_label(label) for label in remove]
-        if not present and not absent:
-            raise OptionError("no tags to add or remove: name one")
-        told = [f"Add {label}" for label in present] + [f"Remove {label}" for label in absent]
-
-        def judge(connection: Connection, run_id: int, some: Sequence[int]) -> None:
-            tags.judge(connection, run_id, some, present, absent)
-
-        return self._change("edit", ", ".join(told), ids, judge)
+        return changes.edit_tags(self.catalogue, ids, add, remove)
 
     def withdraw(self, ids: Sequence[int], labels: Sequence[str]) -> int:
         """Take back what people said of tags, so that the model's word counts again; the run."""
-
-        def withdraw(connection: Connection, run_id: int, some: Sequence[int]) -> None:
-            known = tags.label_ids(connection, labels, add=False)
-            tags.withdraw(connection, run_id, some, list(known.values()))
-            tags.refresh(connection, some)
-
-        return self._change(
-            "edit", f"Take back what was said of {', '.join(labels)}", ids, withdraw
-        )
+        return changes.withdraw(self.catalogue, ids, labels)
 
     def delete(self, ids: Sequence[int]) -> int:
         """Delete photos from the library, not from the disk, until it is undone; the run."""
-        return self._change("delete", "Delete", ids, photos.take_away)
+        return changes.delete(self.catalogue, ids)
 
     def undo(self, run_id: int) -> Undone:
         """Put back what a run changed, except what was changed again since.
@@ -207,20 +197,7 @@ class Library:
         The undoing can be undone. Raises OptionError for a run that cannot be, or of which nothing
         is left to undo.
         """
-        with self.catalogue.reading() as connection:
-            touched = undoing.touched(connection, history.get(connection, run_id))
-        changed: set[int] = set()
-        begun: tuple[Run, int] | None = None
-        for some in list(chunks(touched, TOGETHER)) or [[]]:
-            with self.catalogue.writing() as connection:
-                begun = begun or undoing.begin(connection, run_id)
-                changed |= undoing.undo_some(connection, *begun, some)
-                history.change(connection, begun[1], total=len(changed), done=len(changed))
-                if touched and not changed and some[-1] == touched[-1]:
-                    undoing.give_up(connection, *begun)
-        if begun is None or (touched and not changed):
-            raise OptionError("nothing is left to undo: all of it was changed again since")
-        return Undone(begun[1], len(changed), len(touched) - len(changed))
+        return changes.undo(self.catalogue, run_id)
 
     def purge(self) -> int:
         """Forget deleted photos for good, with the library's copies of them; how many.
@@ -228,38 +205,7 @@ class Library:
         Files outside the library are not touched. This cannot be undone. Raises OptionError while
         photos are being imported.
         """
-        with self.catalogue.writing() as connection:
-            active = history.latest(connection, plans.MANY, history.RESUMABLE, active=True)
-            if active:
-                raise OptionError("photos are being imported or tagged: wait until that is over")
-            gone = photos.purge(connection)
-            for sha256, stored in gone:  # before anybody else can count on them again
-                self.shelf.discard(sha256, stored)
-        return len(gone)
-
-    def _change(
-        self,
-        kind: Kind,
-        title: str,
-        ids: Sequence[int],
-        work: Callable[[Connection, int, Sequence[int]], None],
-    ) -> int:
-        """A run that changes photos, some at a time, so that others need not wait for long.
-
-        Raises OptionError where none of the photos is in the library.
-        """
-        with self.catalogue.reading() as connection:
-            found = photos.present(connection, ids)
-        if not found:
-            raise OptionError("nothing to change: no such photo is in the library")
-        run_id = None
-        for part in chunks(found, TOGETHER):
-            with self.catalogue.writing() as connection:
-                if run_id is None:
-                    told = f"{title} ({_photos(len(found))})"
-                    run_id = history.begin(connection, kind, told, total=len(found))
-                work(connection, run_id, photos.present(connection, part))
-        return run_id or 0
+        return changes.purge(self.catalogue, self.shelf)
 
     # Seeing
 
@@ -285,6 +231,14 @@ class Library:
         """How many photos a query finds. Raises QueryError."""
         with self.catalogue.reading() as connection:
             return search.count(connection, query)
+
+    def suggest(self, query: str) -> list[Suggestion]:
+        """For each tag asked for that no photo has, those it may have been meant for.
+
+        Raises QueryError.
+        """
+        with self.catalogue.reading() as connection:
+            return suggestions.suggest(connection, query)
 
     def label_counts(self, query: str = "") -> list[tuple[str, int]]:
         """The tags of the photos a query finds, the most frequent first. Raises QueryError."""
@@ -332,25 +286,11 @@ class Library:
 
     def original(self, photo: Photo) -> bytes:
         """The photo's file. Raises ImageError where it is gone, or is not what was added."""
-        data = images.read_bytes(photo.path)
-        if hashlib.sha256(data).hexdigest() != photo.sha256:
-            raise ImageError(f"{photo.path}: has changed since it was added; import it again")
-        return data
+        return originals.read(photo)
 
     def thumbnail(self, photo: Photo) -> bytes:
         """A JPEG, at most 320 pixels a side; made anew where it was lost, grey if it cannot be."""
-        place = self.shelf.thumbnail(photo.sha256)
-        try:
-            return place.read_bytes()
-        except FileNotFoundError:
-            pass
-        try:
-            rgb = images.read(self.original(photo), shorter_side=THUMBNAIL_SIDE)
-        except ImageError:
-            return _grey()
-        jpeg = images.encode(images.thumbnail(rgb, THUMBNAIL_SIDE), "JPEG")
-        self.shelf.keep_thumbnail(photo.sha256, jpeg)
-        return jpeg
+        return originals.thumbnail(self.shelf, photo)
 
     def nearest(
         self,
@@ -398,13 +338,3 @@ class Library:
         """The library in numbers."""
         with self.catalogue.reading() as connection:
             return statistics.gather(connection)
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count:,} photos"
-
-
-@cache
-def _grey() -> bytes:
-    """What is shown where there is no thumbnail and the photo's file is gone."""
-    return images.encode(np.full((96, 96, 3), _GREY, np.uint8), "JPEG")

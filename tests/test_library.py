@@ -392,7 +392,7 @@ def test_many_photos_are_changed_some_at_a_time(library: Library, tmp_path: Path
     import_folder(library, draw_collection(tmp_path / "photos", 4))
     ids = [p.id for p in library.photos()]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tagger.library.TOGETHER", 5)
+        patch.setattr("tagger.changes.TOGETHER", 5)
         run = library.edit_tags(ids, add=["mine"])
         assert library.count("mine") == 12
         undone = library.undo(run)

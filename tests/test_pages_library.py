@@ -639,6 +639,21 @@ def test_an_error_points_at_the_place(six: Library) -> None:
     assert "**2 photos** found" in text(app)
 
 
+def test_a_tag_that_no_photo_has_is_corrected_with_a_click(six: Library) -> None:
+    six.edit_tags([5], add=[HOSTILE[5]])
+    app = open_page("search", q="dgo AND name:001")
+    assert "No photo has the tag “dgo”. Did you mean" in text(app)
+    press(app, "search-meant-dgo-dog")
+    assert app.text_input[0].value == "dog AND name:001"
+    assert "**1 photo** found" in text(app)
+    assert "Did you mean" not in text(app)
+    app = open_page("search", q=f'"{HOSTILE[5][:-1]}"')
+    (offered,) = (button for button in app.button if "search-meant" in (button.key or ""))
+    assert "**bold**" not in offered.label
+    press(app, str(offered.key))
+    assert "**1 photo** found" in text(app)
+
+
 @pytest.mark.parametrize("query", [*HOSTILE, "tag:" * 50, "((((", "\u202e", "x" * 1001])
 def test_hostile_searches_are_answered(six: Library, query: str) -> None:
     app = open_page("search", q=query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
@@ -20,6 +21,7 @@ from tagger.errors import QueryError
 from tagger.files import spelled_out
 from tagger.query import And, Condition, Flag, Label, Not, Or, Query, spell
 from tagger.records import Photo, Sort
+from tagger.suggestions import Suggestion
 
 PAGE = "search"
 QUERY, FORM, SORT = "q", "as", "sort"  # of the address
@@ -97,6 +99,7 @@ def _show_found(query: str, many: int) -> None:
         st.markdown(f"**{shared.count_of(many, 'photo')}** found", width="stretch")
         form = address.choose_form("Shown as", FORM, [GRID, TABLE])
         sort = cast(Sort, address.choose("Order", SORT, details.SORTS, width=220))
+    _offer_other_words(query)
     if not many:
         st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
         return
@@ -110,6 +113,25 @@ def _show_found(query: str, many: int) -> None:
         details.open_photo(photos[opened].id, first + opened)
         st.rerun()
     _offer_exports(query, many)
+
+
+def _offer_other_words(query: str) -> None:
+    """For tags asked for that no photo has, a click away, those that were probably meant."""
+    by_asked: dict[str, list[Suggestion]] = defaultdict(list)
+    for suggestion in shared.library().suggest(query):
+        by_asked[suggestion.asked].append(suggestion)
+    for asked, suggested in by_asked.items():
+        with st.container(
+            horizontal=True, vertical_alignment="center", gap="small", key=f"search-meant-{asked}"
+        ):
+            told = f"No photo has the tag “{asked}”. Did you mean"
+            st.markdown(shared.plain(told), width="content")
+            for one in suggested:
+                st.button(
+                    shared.plain(one.meant),
+                    key=f"search-meant-{asked}-{one.meant}",
+                    on_click=address.link(**{QUERY: one.query}),
+                )
 
 
 def _show_grid(photos: Sequence[Photo]) -> int | None:
