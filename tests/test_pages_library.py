@@ -27,6 +27,7 @@ from tagger.tagger import Tagger
 
 APP = ROOT / "frontend" / "app.py"
 PAGE_SIZE = 48
+QUERIES = {"gallery": "show", "search": "q"}  # what the address calls a search, by page
 HOSTILE = (
     "<script>alert(1)</script>",
     "../../x",
@@ -146,6 +147,10 @@ def grid(app: AppTest, key: str = "gallery-grid") -> list[dict[str, Any]]:
     return photos
 
 
+def grid_is_gone(app: AppTest) -> bool:
+    return not app.get("bidi_component")
+
+
 def in_grid(
     app: AppTest, key: str = "gallery-grid", *, select: Sequence[int] = (), open: int | None = None
 ) -> AppTest:
@@ -257,20 +262,21 @@ def test_pages_of_48(library: Library, tmp_path: Path) -> None:
 # Gallery: many at once
 
 
-def test_tags_are_added_to_many_and_taken_back(six: Library) -> None:
-    app = in_grid(open_page("gallery"), select=[1, 5])
-    app.multiselect(key="gallery-add-labels").set_value(["dog", "sea"])
-    press(app, "gallery-add-go")
+@pytest.mark.parametrize("place", ["gallery", "search"])
+def test_tags_are_added_to_many_and_taken_back(six: Library, place: str) -> None:
+    app = in_grid(open_page(place), f"{place}-grid", select=[1, 5])
+    app.multiselect(key=f"{place}-add-labels").set_value(["dog", "sea"])
+    press(app, f"{place}-add-go")
     assert labels(six, 1) == labels(six, 5) == ["dog", "sea"]
     assert all(tag.by_person for tag in six.photo(5).tags)
     assert "Added “dog” and “sea” to 2 photos." in text(app)
-    assert "gallery-delete" not in keys(app), "nothing is selected any more"
-    press(app, "gallery-undo")
+    assert f"{place}-delete" not in keys(app), "nothing is selected any more"
+    press(app, f"{place}-undo")
     assert (labels(six, 1), labels(six, 5)) == (["dog"], [])
     assert "Undone: Added" in text(app)
-    press(app, "gallery-undo")
+    press(app, f"{place}-undo")
     assert labels(six, 5) == ["dog", "sea"]
-    press(app, "gallery-dismiss")
+    press(app, f"{place}-dismiss")
     assert "Added" not in text(app)
 
 
@@ -297,28 +303,34 @@ def test_tags_are_confirmed(six: Library) -> None:
     assert "no tag to confirm" in text(app)
 
 
-def test_photos_are_deleted_and_brought_back(six: Library, tmp_path: Path) -> None:
-    app = press(in_grid(open_page("gallery"), select=[1, 2]), "gallery-delete")
+@pytest.mark.parametrize("place", ["gallery", "search"])
+def test_photos_are_deleted_and_brought_back(six: Library, place: str, tmp_path: Path) -> None:
+    app = press(in_grid(open_page(place), f"{place}-grid", select=[1, 2]), f"{place}-delete")
     assert six.count() == 4
     assert "Deleted 2 photos from the library" in text(app)
-    assert len(grid(app)) == 4
-    press(app, "gallery-undo")
+    assert len(grid(app, f"{place}-grid")) == 4
+    press(app, f"{place}-undo")
     assert labels(six, 1) == ["dog"]
-    assert len(grid(app)) == 6
+    assert len(grid(app, f"{place}-grid")) == 6
     assert len(list((tmp_path / "photos").iterdir())) == 6
 
 
-def test_all_found_on_every_page_can_be_edited(library: Library, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["gallery", "search"])
+def test_all_found_on_every_page_can_be_edited(
+    library: Library, place: str, tmp_path: Path
+) -> None:
     many = PAGE_SIZE + 3
     fill(library, tmp_path / "photos", many)
-    app = in_grid(open_page("gallery", show="unknown"), select=range(4, many + 1))
+    app = in_grid(
+        open_page(place, **{QUERIES[place]: "unknown"}), f"{place}-grid", select=range(4, many + 1)
+    )
     assert f"**{PAGE_SIZE} photos**" in text(app)
-    app.checkbox(key="gallery-everything").check()
-    app.multiselect(key="gallery-add-labels").set_value(["sea"])
-    press(app, "gallery-add-go")
+    app.checkbox(key=f"{place}-everything").check()
+    app.multiselect(key=f"{place}-add-labels").set_value(["sea"])
+    press(app, f"{place}-add-go")
     assert library.count("sea by:person") == many
-    assert "No photo is like that" in text(app)
-    press(app, "gallery-undo")
+    assert grid_is_gone(app)
+    press(app, f"{place}-undo")
     assert library.count("unknown") == many
 
 

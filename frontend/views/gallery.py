@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import address
@@ -12,45 +10,20 @@ import counts
 import details
 import edits
 import grid
+import selection
 import shared
 import streamlit as st
 from details import Found
 
 from tagger.files import spelled_out
 from tagger.query import Label, spell
-from tagger.records import Page, Photo, Sort
+from tagger.records import Sort
 
 PAGE_SIZE = 48  # fills rows of two, three, four and six
 PAGE = "gallery"
 GRID = "gallery-grid"
 SHOW, SORT = "show", "sort"  # of the address: a search that says which photos, and their order
 STATES = ("unknown", "untagged")
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Photos to edit: those `selected` on a page, or with a `query` all that it finds."""
-
-    page: Page
-    selected: Sequence[int]
-    query: str | None
-
-    def photos(self) -> Iterable[Photo]:
-        if self.query is not None:
-            return shared.library().photos(self.query)
-        return (photo for photo in self.page.photos if photo.id in self.selected)
-
-    def ids(self) -> list[int]:
-        return [photo.id for photo in self.photos()]
-
-    def having(self, labels: Sequence[str]) -> list[int]:
-        """The ids of those that have one of the tags."""
-        return [p.id for p in self.photos() if any(tag.label in labels for tag in p.tags)]
-
-    def labels(self) -> list[str]:
-        if self.query is not None:
-            return [label for label, _ in shared.library().label_counts(self.query)]
-        return sorted({tag.label for photo in self.photos() for tag in photo.tags})
 
 
 def show() -> None:
@@ -100,11 +73,7 @@ def _show_photos(total: int) -> None:
         ids = [photo.id for photo in page.photos]
         details.open_photo(answer.opened, first + ids.index(answer.opened))
         st.rerun()
-    with st.bottom:  # in sight wherever on the page the photos are
-        if answer.selected:
-            _offer_edits(page, answer.selected, query)
-        else:
-            edits.show_done(PAGE)
+    selection.offer_edits(PAGE, GRID, page, answer.selected, query)
 
 
 def _choices(total: int) -> dict[str, str]:
@@ -115,84 +84,6 @@ def _choices(total: int) -> dict[str, str]:
     for label, many in counts.label_counts():
         choices[spell(Label(label))] = f"{spelled_out(label)} · {many:,}"
     return choices
-
-
-def _offer_edits(page: Page, selected: Sequence[int], query: str) -> None:
-    """What can be done with the photos selected on this page, or with all that were found."""
-    with st.container(
-        horizontal=True, vertical_alignment="center", gap="xsmall", key="gallery-edits"
-    ):
-        everything = False
-        if len(selected) == len(page.photos) < page.total:
-            everything = st.checkbox(
-                f"All {page.total:,} found, on every page", key="gallery-everything"
-            )
-        many = page.total if everything else len(selected)
-        st.markdown(f"**{shared.count_of(many, 'photo')}**", width="content")
-        chosen = Chosen(page, selected, query if everything else None)
-        _offer_adding(chosen, many)
-        _offer_removing(chosen, many)
-        if st.button("Confirm", key="gallery-confirm", icon=":material/check:"):
-            _do(lambda: edits.confirm(PAGE, chosen.photos()))
-        _offer_tagging_again(chosen, many)
-        if st.button("Delete", key="gallery-delete", icon=":material/delete:"):
-            _do(lambda: edits.delete(PAGE, chosen.ids()))
-
-
-def _offer_adding(chosen: Chosen, many: int) -> None:
-    with (
-        st.popover("Add tags", icon=":material/label:"),
-        st.form("gallery-add", border=False, clear_on_submit=True),
-    ):
-        labels = st.multiselect(
-            "Tags to add",
-            shared.library().labels(),
-            placeholder="Choose some, or type new ones",
-            accept_new_options=True,
-            select_all=False,  # one Enter too many would add every tag there is
-            key="gallery-add-labels",
-        )
-        if st.form_submit_button(f"Add to {shared.count_of(many, 'photo')}", key="gallery-add-go"):
-            _do(lambda: edits.change_tags(PAGE, chosen.ids(), add=labels))
-
-
-def _offer_removing(chosen: Chosen, many: int) -> None:
-    with (
-        st.popover("Remove tags", icon=":material/label_off:"),
-        st.form("gallery-remove", border=False, clear_on_submit=True),
-    ):
-        labels = st.multiselect(
-            "Tags to remove",
-            chosen.labels(),
-            placeholder="Choose some",
-            select_all=False,
-            key="gallery-remove-labels",
-        )
-        told = f"Remove from {shared.count_of(many, 'photo')}"
-        if st.form_submit_button(told, key="gallery-remove-go"):
-            _do(lambda: edits.change_tags(PAGE, chosen.having(labels), remove=labels))
-
-
-def _offer_tagging_again(chosen: Chosen, many: int) -> None:
-    with st.popover("Tag again", icon=":material/autorenew:"):
-        model = st.selectbox(
-            "With which model?",
-            shared.models(),
-            format_func=shared.model_title,
-            key="gallery-retag-model",
-        )
-        st.caption("What you said of tags stays as it is.")
-        told = f"Tag {shared.count_of(many, 'photo')} again"
-        if st.button(told, key="gallery-retag-go"):
-            _do(lambda: edits.tag_again(PAGE, chosen.ids(), model))
-
-
-def _do(action: Callable[[], object]) -> None:
-    """Edit, and let the page begin anew with nothing selected."""
-    with shared.guard():
-        action()
-        grid.clear_selection(GRID)
-        st.rerun()
 
 
 show()

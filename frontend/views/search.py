@@ -13,9 +13,11 @@ import details
 import edits
 import grid
 import leaving
+import selection
 import shared
 import streamlit as st
 from details import Found
+from grid import GridAnswer
 
 from tagger.errors import QueryError
 from tagger.files import spelled_out
@@ -26,6 +28,7 @@ from tagger.suggestions import Suggestion
 PAGE = "search"
 QUERY, FORM, SORT = "q", "as", "sort"  # of the address
 GRID, TABLE = "Grid", "Table"
+GRID_KEY = "search-grid"
 PAGE_SIZES = {GRID: 48, TABLE: 200}
 
 
@@ -37,11 +40,12 @@ def show() -> None:
         details.show_photo(photo, PAGE, found)
         return
     st.title("Search & export", anchor=False)
-    edits.show_done(PAGE)
+    edits.show_work(PAGE)
     library = shared.library()
     if not library.count():
         st.markdown("There is nothing to find yet: your library is empty.")
         st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+        edits.show_done(PAGE)
         return
     query = address.write("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
     _offer_examples()
@@ -102,17 +106,22 @@ def _show_found(query: str, many: int) -> None:
     _offer_other_words(query)
     if not many:
         st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
+        edits.show_done(PAGE)
         return
     place = st.container()
     size = PAGE_SIZES[form]
     first = (address.choose_page(-(-many // size)) - 1) * size
-    photos = shared.library().search(query, sort, first, size).photos
+    page = shared.library().search(query, sort, first, size)
     with place:
-        opened = _show_grid(photos) if form == GRID else _show_table(photos)
-    if opened is not None:
-        details.open_photo(photos[opened].id, first + opened)
+        answer = (
+            grid.photo_grid(page.photos, key=GRID_KEY) if form == GRID else _show_table(page.photos)
+        )
+    if answer.opened is not None:
+        ids = [photo.id for photo in page.photos]
+        details.open_photo(answer.opened, first + ids.index(answer.opened))
         st.rerun()
     _offer_exports(query, many)
+    selection.offer_edits(PAGE, GRID_KEY, page, answer.selected, query)
 
 
 def _offer_other_words(query: str) -> None:
@@ -134,14 +143,8 @@ def _offer_other_words(query: str) -> None:
                 )
 
 
-def _show_grid(photos: Sequence[Photo]) -> int | None:
-    """The photos, small; the place on this page of the one that was just opened."""
-    opened = grid.photo_grid(photos, key="search-grid", selectable=False).opened
-    return next((place for place, photo in enumerate(photos) if photo.id == opened), None)
-
-
-def _show_table(photos: Sequence[Photo]) -> int | None:
-    """The photos in rows; the place on this page of the one that was just chosen."""
+def _show_table(photos: Sequence[Photo]) -> GridAnswer:
+    """The photos in rows, one of which opens."""
     st.html(_TABLE_STYLE)
     with st.container(key="search-table"):
         chosen = st.dataframe(
@@ -168,7 +171,7 @@ def _show_table(photos: Sequence[Photo]) -> int | None:
         )
     st.caption("Tick a row to open its photo.")
     rows = chosen["selection"]["rows"]
-    return rows[0] if rows else None
+    return GridAnswer(opened=photos[rows[0]].id if rows else None)
 
 
 def _offer_exports(query: str, many: int) -> None:
