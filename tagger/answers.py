@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tagger.cells import harmless
 from tagger.errors import ImageError, OptionError
 from tagger.files import spelled_out
 from tagger.tagger import Prediction, Tagger
@@ -17,7 +18,6 @@ from tagger.tagger import Prediction, Tagger
 Answer = Prediction | ImageError
 
 FIELDS = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def as_text(answer: Answer, tagger: Tagger) -> str:
@@ -94,8 +94,3 @@ def table(
             temporary.unlink()
             raise
     os.replace(temporary, target)
-
-
-def harmless(cell: object) -> object:
-    """A cell that no spreadsheet runs as a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

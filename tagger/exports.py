@@ -16,7 +16,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tagger.answers import harmless
+from tagger.cells import harmless
 from tagger.errors import ImageError, OptionError
 from tagger.images import EXTENSIONS
 from tagger.query import fold

@@ -13,7 +13,7 @@ from tagger.places import ROOT
 
 # In order: a module imports only from those before it.
 STOREYS = (
-    "errors files parallel",
+    "errors files parallel cells",
     "places images labels",
     "decision augment metrics pixels splits samples lexer schema shelf records",
     "query listing",

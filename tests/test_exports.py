@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import draw
 
-from tagger import dataset, exports, images
-from tagger.answers import harmless
+from tagger import dataset, exports, formats, images
+from tagger.cells import harmless
 from tagger.errors import ImageError, OptionError
 from tagger.pixels import PixelStore
 from tagger.query import fold
@@ -233,6 +233,16 @@ def test_labels_that_clean_to_one_name_stay_apart(tmp_path: Path) -> None:
         told = {row["image"].split("/")[0]: row["label"] for row in csv.DictReader(file)}
     assert told == dict(zip(told, [harmless(label) for label in labels], strict=True))
     assert set(told) == set(folders)
+
+
+def test_labels_come_back_as_they_were(tmp_path: Path) -> None:
+    labels = ["a/b", "a:b", "A?b", "a_b", "caf\u00e9", "cafe\u0301", "=1", "_=1", 'x, "y"']
+    photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(labels)]
+    exports.write_collection(photos, lambda one: b"x", tmp_path / "c")
+    found = formats.read(tmp_path / "c", 2)
+    read = {path.path.name.split("-")[0]: found.names[path.label] for path in found.samples}
+    assert read == {str(n): label for n, label in enumerate(labels)}
+    assert found.kind == "single"
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:

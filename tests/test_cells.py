@@ -1,0 +1,20 @@
+"""Cells that no spreadsheet runs, and that are read back as they were meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagger.cells import harmless, meant
+
+
+@pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_what_a_spreadsheet_would_run_is_text(text: str) -> None:
+    assert harmless(text) == f"'{text}"
+    assert meant(f"'{text}") == text
+
+
+@pytest.mark.parametrize("cell", ["cat", "", "'til dawn", "a=b", "5", 5, 1.5, None])
+def test_everything_else_stays_as_it_is(cell: object) -> None:
+    assert harmless(cell) == cell
+    if isinstance(cell, str):
+        assert meant(cell) == cell
