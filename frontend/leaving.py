@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -23,7 +23,6 @@ from tagger.records import Photo
 
 TRAIN = Path(__file__).resolve().parent / "views" / "train.py"
 LARGEST_DOWNLOAD = 500_000_000  # bytes of a ZIP; Streamlit holds what it sends in memory
-KEPT_SECONDS = 24 * 3600  # after which a ZIP that was prepared is cleared away
 LEFT_SHOWN = 200  # photos left out, by name
 STEP = 25  # photos between two looks at how far it is
 
@@ -89,7 +88,7 @@ def offer_zip(query: str, many: int) -> None:
         if size <= LARGEST_DOWNLOAD:
             st.download_button(
                 f"Download the ZIP ({file_size(size)})",
-                written.place.read_bytes,
+                partial(shared.library().shelf.hand_out, written.place),
                 "photos.zip",
                 "application/zip",
                 key="leaving-photos.zip",
@@ -110,12 +109,8 @@ _ZIP = "leaving-zip-written"
 
 def _write_zip(query: str, many: int) -> Written:
     library = shared.library()
-    folder = library.home / "exports"
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("photos-*.zip"):
-        if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-            old.unlink()
-    place = folder / f"photos-{time.time_ns()}.zip"
+    library.shelf.sweep()
+    place = library.shelf.archive()
     try:
         with open(place, "wb") as file:
             left = exports.write_zip(_counted(query, many), library.original, file)

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import streamlit as st
 
 from tagger import TaggerError, bundle, jobs
 from tagger.files import spelled_out
-from tagger.history import Run
+from tagger.history import Run, RunFile
 from tagger.library import Library
 from tagger.places import find_model, model_names
 from tagger.samples import write_samples
@@ -39,6 +40,11 @@ _OUTCOMES = {
     "same": "tagged by this model already",
     "failed": "failed",
 }
+_LISTED = {
+    "failed": "Files that failed",
+    "duplicate": "Files that were in the library already",
+    "no_photo": "Files left out, since they are no photos",
+}
 
 
 def library() -> Library:
@@ -50,7 +56,9 @@ def library() -> Library:
 
 @st.cache_resource(show_spinner=False, on_release=Library.close)
 def _open_library(home: str | None, url: str | None) -> Library:
-    return Library.open(Path(home) if home else None, url or None)
+    opened = Library.open(Path(home) if home else None, url or None)
+    Thread(target=opened.shelf.sweep, daemon=True).start()  # the first page need not wait for it
+    return opened
 
 
 @st.cache_resource(show_spinner=False, ttl=RESUME_SECONDS)
@@ -192,8 +200,8 @@ def _draw_run(run_id: int, was_active: bool, key: str) -> None:
             _draw_progress(run, key)
         else:
             _draw_end(run, key)
-        _draw_files(run, "failed", "Files that failed")
-        _draw_files(run, "duplicate", "Files that were in the library already")
+        for outcome, title in _LISTED.items():
+            _draw_files(run, outcome, title)
 
 
 def _draw_progress(run: Run, key: str) -> None:
@@ -239,14 +247,22 @@ def _draw_files(run: Run, outcome: str, title: str) -> None:
         return
     with st.expander(f"{title}: {count:,}", type="compact"):
         files = library().run_files(run.id, outcome, FILES_LISTED)
-        told = [f"{file.name}: {file.reason}" if file.reason else file.name for file in files]
         st.html(
             '<ul class="it-files" role="list">'
-            + "".join(f'<li dir="auto">{escape(spelled_out(line))}</li>' for line in told)
+            + "".join(f'<li dir="auto">{_told(file, outcome)}</li>' for file in files)
             + "</ul>"
         )
         if count > FILES_LISTED:
             st.caption(f"and {count - FILES_LISTED:,} more")
+
+
+def _told(file: RunFile, outcome: str) -> str:
+    """A file of a run as HTML: why it failed, or the photo that it is, to be opened."""
+    name = escape(spelled_out(file.name))
+    if outcome == "duplicate" and file.photo_id is not None:
+        photo = escape(spelled_out(file.photo_name or file.name))
+        return f'{name} is <a href="gallery?photo={file.photo_id}" target="_self">{photo}</a>'
+    return f"{name}: {escape(spelled_out(file.reason))}" if file.reason else name
 
 
 def undo_button(run: Run | int, *, key: str = "run") -> None:

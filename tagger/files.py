@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -22,6 +23,13 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
         if durable:
             os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def visible(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Files under a folder, sorted; what is hidden, and what is in hidden folders, left out."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
 
 def spelled_out(text: str) -> str:

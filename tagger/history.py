@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from tagger.errors import OptionError
-from tagger.schema import files, runs
+from tagger.schema import files, photos, runs
 
 Kind = Literal["import", "retag", "edit", "delete", "undo", "check", "train"]
 Status = Literal["queued", "running", "done", "stopped", "failed"]
@@ -88,12 +88,16 @@ class Run:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A file of an import, or a photo tagged again. `reason` says why it failed, if it did."""
+    """A file of an import, or a photo tagged again. `reason` says why it failed, if it did.
+
+    `photo_id` is the photo that it became or matches, called `photo_name` in the library.
+    """
 
     name: str
     path: str
     reason: str | None
     photo_id: int | None
+    photo_name: str | None
 
 
 def is_fresh(heartbeat: datetime) -> bool:
@@ -172,13 +176,15 @@ def counts(connection: Connection, run_id: int) -> dict[str, int]:
 def run_files(connection: Connection, run_id: int, outcome: str, limit: int) -> list[RunFile]:
     """The files of an import that came to an outcome."""
     query = (
-        select(files)
+        select(files, photos.c.name.label("photo_name"))
+        .outerjoin(photos, photos.c.id == files.c.photo_id)
         .where(files.c.run_id == run_id, files.c.outcome == outcome)
         .order_by(files.c.id)
         .limit(limit)
     )
     return [
-        RunFile(row.name, row.path, row.reason, row.photo_id) for row in connection.execute(query)
+        RunFile(row.name, row.path, row.reason, row.photo_id, row.photo_name)
+        for row in connection.execute(query)
     ]
 
 

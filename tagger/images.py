@@ -31,7 +31,7 @@ from PIL import (
 )
 
 from tagger.errors import ImageError
-from tagger.files import spelled_out
+from tagger.files import spelled_out, visible
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
 Source = str | os.PathLike[str] | bytes | Pixels
@@ -178,11 +178,12 @@ def perceptual_hash(rgb: Pixels) -> int:
 
 def walk(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Photos under a folder, by extension, sorted, hidden files and folders left out."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS:
-                yield Path(root, name)
+    return filter(is_named_so, visible(folder))
+
+
+def is_named_so(path: Path) -> bool:
+    """Whether a file's name ends as a photo's does."""
+    return os.path.splitext(path.name)[1].lower() in EXTENSIONS
 
 
 def overlay(rgb: Pixels, heat: NDArray[np.float32], opacity: float = 0.6) -> Pixels:

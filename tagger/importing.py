@@ -26,6 +26,7 @@ from tagger.schema import embeddings, files, models, predictions
 from tagger.shelf import Shelf
 from tagger.tagger import Prediction, Tagger
 
+NO_PHOTO = "no_photo"  # the outcome of a folder's other files, which are only counted and named
 THUMBNAIL_SIDE = 320  # pixels, of a thumbnail's longer side
 _THUMBNAIL_LEAST = 160  # pixels, of the shorter side that a thumbnail is still made from
 

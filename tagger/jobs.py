@@ -65,6 +65,7 @@ def run(library: Library, run_id: int) -> None:
     if not claim.take():
         return
     with claim.held():
+        library.shelf.sweep()
         try:
             ending = _do(claim)
         except Lost:

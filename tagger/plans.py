@@ -130,13 +130,19 @@ def again(catalogue: Catalogue, run_id: int) -> int:
 
 
 def list_files(
-    connection: Connection, run_id: int, listed: Iterable[tuple[str, str, int | None]]
+    connection: Connection,
+    run_id: int,
+    listed: Iterable[tuple[str, str, int | None]],
+    outcome: str | None = None,
 ) -> None:
-    """Files a run is to deal with: the path, name and, if it is one already, photo of each."""
+    """Files a run is to deal with: the path, name and, if it is one already, photo of each.
+
+    With an `outcome` they are dealt with already.
+    """
     for some in chunks(listed, _ROWS):
         rows = [
-            {"run_id": run_id, "path": path, "name": name, "photo_id": photo_id}
-            for path, name, photo_id in some
+            {"run_id": run_id, "path": path, "name": name, "photo_id": photo, "outcome": outcome}
+            for path, name, photo in some
         ]
         connection.execute(insert(files), rows)
 

@@ -122,7 +122,7 @@ files = Table(
     _run("run_id"),
     Column("path", FilePath, nullable=False),
     Column("name", Text, nullable=False),
-    Column("outcome", String(16)),  # of importing.Outcome; null: still to do
+    Column("outcome", String(16)),  # as `importing` says; null: still to do
     Column("reason", Text),  # the sentence, where it failed
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="SET NULL")),
     Index("ix_files_run_outcome", "run_id", "outcome", "id"),

@@ -1,4 +1,4 @@
-"""The library's folder: thumbnails, the copies it keeps, uploads that wait to be imported."""
+"""The library's folder: thumbnails, copies, uploads that wait, archives to be downloaded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
@@ -16,6 +17,12 @@ from tagger.images import EXTENSIONS
 
 MAX_NAME = 200  # characters of a photo's name
 ABANDONED_SECONDS = 24 * 3600  # after which uploads that no run asks for are cleared away
+KEPT_SECONDS = 24 * 3600  # after which an archive that was made to be downloaded is
+HANDED_OUT_SECONDS = 600  # after which one that was downloaded is: somebody may click again
+LEFTOVER_SECONDS = 3600  # after which what was being written is nobody's any more
+_ARCHIVES = "exports/photos-*.zip"
+_LEFTOVERS = (".*.tmp", *(f"{place}/.*.tmp" for place in ("exports", "collections")))
+_LEFTOVERS += ("thumbnails/??/.*.tmp", "photos/??/.*.tmp")
 
 
 @dataclass(frozen=True)
@@ -75,9 +82,47 @@ class Shelf:
             if old and str(folder) not in waited_for:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def archive(self) -> Path:
+        """Where to write an archive that is to be downloaded; it is cleared away in a day."""
+        folder = self.home / "exports"
+        folder.mkdir(exist_ok=True)
+        return folder / f"photos-{time.time_ns()}.zip"
+
+    def hand_out(self, archive: Path) -> bytes:
+        """An archive's bytes. It is cleared away soon after."""
+        data = archive.read_bytes()
+        nearly = time.time() - KEPT_SECONDS + HANDED_OUT_SECONDS
+        os.utime(archive, (nearly, nearly))
+        return data
+
+    def sweep(self) -> None:
+        """Remove old archives, and what a process that was killed had half written.
+
+        What one is writing now is young, and left alone; what cannot be removed is left for
+        another time.
+        """
+        with suppress(OSError):
+            for archive in self.home.glob(_ARCHIVES):
+                if _age(archive) > KEPT_SECONDS:
+                    archive.unlink(missing_ok=True)
+            for left in (found for pattern in _LEFTOVERS for found in self.home.glob(pattern)):
+                if left.is_dir():
+                    if min(map(_age, [left, *left.rglob("*")])) > LEFTOVER_SECONDS:
+                        shutil.rmtree(left, ignore_errors=True)
+                elif _age(left) > LEFTOVER_SECONDS:
+                    left.unlink(missing_ok=True)
+
     def _waiting(self) -> Iterator[Path]:
         uploads = self.home / "uploads"
         return (p for p in uploads.iterdir() if p.is_dir()) if uploads.is_dir() else iter(())
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was last written to; 0 where it is gone, which somebody else saw to."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def plain_name(name: str) -> str:

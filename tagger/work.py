@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from sqlalchemy import delete
 from tagger import images, plans
 from tagger.claims import Claim
 from tagger.errors import OptionError
+from tagger.files import visible
 from tagger.history import counts
-from tagger.importing import File, Importer, model_id, waiting_files
+from tagger.importing import NO_PHOTO, File, Importer, model_id, waiting_files
 from tagger.parallel import chunks, ordered_map
 from tagger.schema import files
 from tagger.shelf import plain_name
@@ -48,24 +49,32 @@ def tag_files(claim: Claim) -> Result:
 
 
 def _list_folder(claim: Claim, folder: Path) -> None:
-    """Write down every photo of a folder, all anew if a crash left the list half written."""
+    """Write down every file of a folder, all anew if a crash left the list half written."""
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder on this machine")
     with claim.writing() as connection:
         connection.execute(delete(files).where(files.c.run_id == claim.run_id))
     claim.tell(stage="Looking for photos")
-    own = claim.library.home.resolve()
-    outside = (
-        (str(path), plain_name(path.name), None)
-        for path in images.walk(folder)
-        if folder.is_relative_to(own) or not path.is_relative_to(own)
-    )
     total = 0
-    for some in chunks(outside, _LISTED):
+    for some in chunks(_files_of(claim, folder), _LISTED):
+        photos = [path for path in some if images.is_named_so(path)]
+        others = [path for path in some if not images.is_named_so(path)]
         with claim.writing() as connection:
-            plans.list_files(connection, claim.run_id, some)
-        total += len(some)
+            plans.list_files(connection, claim.run_id, _rows(photos))
+            plans.list_files(connection, claim.run_id, _rows(others), NO_PHOTO)
+        total += len(photos)
     claim.tell(total=total, options={**claim.run.options, "listed": True})
+
+
+def _files_of(claim: Claim, folder: Path) -> Iterator[Path]:
+    """What a person keeps in a folder, without what the library keeps in its own."""
+    own = claim.library.home.resolve()
+    inside = folder.is_relative_to(own)
+    return (path for path in visible(folder) if inside or not path.is_relative_to(own))
+
+
+def _rows(paths: Iterable[Path]) -> list[tuple[str, str, None]]:
+    return [(str(path), plain_name(path.name), None) for path in paths]
 
 
 def _waiting(claim: Claim) -> Iterator[File]:

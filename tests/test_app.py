@@ -16,7 +16,7 @@ from types import ModuleType
 import h5py
 import pytest
 import streamlit as st
-from conftest import draw
+from conftest import draw, draw_collection, import_folder
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
@@ -348,9 +348,20 @@ def test_an_import_of_files_shows_what_became_of_each(library: Library) -> None:
     assert app.file_uploader[0].value == []
     finished(library, app)
     assert "2 added · 1 in the library already · 1 failed" in unescaped(said(app))
-    assert "again.png" in said(app)
+    first = library.search("name:a.png").photos[0].id
+    assert f'again.png is <a href="gallery?photo={first}" target="_self">a.png</a>' in said(app)
     assert "&lt;script&gt;.png: not a JPEG" in said(app)
     assert library.count() == 2
+
+
+def test_files_that_are_no_photos_are_named(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 1)
+    (folder / "<b>notes.txt").write_text("x")
+    import_folder(library, folder)
+    app = open_page("import_photos")
+    assert "Files left out, since they are no photos: 1" in [e.label for e in app.expander]
+    assert "&lt;b&gt;notes.txt" in said(app)
+    assert "3 added" in unescaped(said(app))
 
 
 def test_an_import_is_undone(library: Library) -> None:

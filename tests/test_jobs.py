@@ -250,6 +250,40 @@ def test_the_librarys_own_folder_is_not_imported(library: Library, tmp_path: Pat
     assert import_folder(library, tmp_path).counts == {"duplicate": 3}
 
 
+def test_files_that_are_no_photos_are_counted_and_named(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 1)
+    for name in ("notes.txt", "disc/film.mp4", ".hidden", ".git/config"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    run = import_folder(library, folder)
+    assert run.counts == {"added": 3, "no_photo": 2}
+    assert (run.total, run.done) == (3, 3)
+    named = [(file.name, file.path) for file in library.run_files(run.id, "no_photo")]
+    assert named == [
+        ("notes.txt", str(folder / "notes.txt")),
+        ("film.mp4", str(folder / "disc" / "film.mp4")),
+    ]
+
+
+def test_a_duplicate_leads_to_the_photo_that_it_is(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 1, shapes=("disc",))
+    (folder / "disc" / "zzz.jpg").write_bytes((folder / "disc" / "000.jpg").read_bytes())
+    run = import_folder(library, folder)
+    (file,) = library.run_files(run.id, "duplicate")
+    (photo,) = library.photos()
+    assert (file.name, file.photo_id, file.photo_name) == ("zzz.jpg", photo.id, "000.jpg")
+
+
+def test_what_a_kill_left_is_swept_at_the_next_start(library: Library, tmp_path: Path) -> None:
+    left = library.home / "thumbnails" / "ab" / ".abc.jpg.1.2.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    long_ago = time.time() - 24 * 3600
+    os.utime(left, (long_ago, long_ago))
+    import_folder(library, draw_collection(tmp_path / "photos", 1))
+    assert not left.exists()
+
+
 def test_jobs_wait_for_their_turn(library: Library, shapes: Path) -> None:
     def plan() -> int:
         return library.plan_folder_import(str(shapes), model="pets")

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tagger.shelf import ABANDONED_SECONDS, Shelf, plain_name
+from tagger.files import write_atomically
+from tagger.shelf import (
+    ABANDONED_SECONDS,
+    HANDED_OUT_SECONDS,
+    KEPT_SECONDS,
+    LEFTOVER_SECONDS,
+    Shelf,
+    plain_name,
+)
 
 SHA = "ab" + "0" * 62
 
@@ -77,3 +85,53 @@ def test_uploads_keep_their_order_and_content(shelf: Shelf) -> None:
     _, received = shelf.receive(given)
     assert [name for _, name in received] == [f"{n}.jpg" for n in range(12)]
     assert [Path(path).read_bytes()[0] for path, _ in received] == list(range(12))
+
+
+def make_older(path: Path, seconds: float) -> None:
+    then = path.lstat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+def test_archives_are_cleared_away_in_a_day_or_soon_after_they_were_downloaded(
+    shelf: Shelf,
+) -> None:
+    new, old, taken = (shelf.archive() for _ in range(3))
+    for archive in (new, old, taken):
+        archive.write_bytes(b"zip")
+    make_older(old, KEPT_SECONDS + 60)
+    assert shelf.hand_out(taken) == b"zip"
+    shelf.sweep()
+    assert (new.is_file(), old.is_file(), taken.is_file()) == (True, False, True)
+    assert shelf.hand_out(taken) == b"zip"  # whoever clicks again
+    make_older(taken, HANDED_OUT_SECONDS + 60)
+    shelf.sweep()
+    assert (new.is_file(), taken.is_file()) == (True, False)
+
+
+@pytest.mark.parametrize("folder", ["", "thumbnails/ab", "photos/ab", "exports", "collections"])
+def test_what_a_kill_left_half_written_is_swept_and_nothing_else(shelf: Shelf, folder: str) -> None:
+    place = shelf.home / folder
+    place.mkdir(parents=True, exist_ok=True)
+    write_atomically(place / "whole.jpg", b"whole")
+    dead, living = place / ".a.jpg.99.1.tmp", place / ".b.jpg.99.1.tmp"
+    theirs = place / "mine.tmp"
+    for file in (dead, living, theirs, place / "whole.jpg"):
+        file.write_bytes(b"x")
+    for file in (dead, theirs, place / "whole.jpg"):
+        make_older(file, LEFTOVER_SECONDS + 60)
+    shelf.sweep()
+    assert sorted(p.name for p in place.iterdir() if p.is_file()) == [
+        *(".b.jpg.99.1.tmp", "mine.tmp", "whole.jpg")
+    ]
+
+
+def test_a_collection_that_is_still_being_written_is_left_alone(shelf: Shelf) -> None:
+    dead, living = (shelf.home / "collections" / f".{name}.tmp" for name in ("dead", "living"))
+    for folder in (dead, living):
+        (folder / "cat").mkdir(parents=True)
+        (folder / "cat" / "1.jpg").write_bytes(b"x")
+        make_older(folder, LEFTOVER_SECONDS + 60)
+        make_older(folder / "cat", LEFTOVER_SECONDS + 60)
+    make_older(dead / "cat" / "1.jpg", LEFTOVER_SECONDS + 60)
+    shelf.sweep()
+    assert (dead.exists(), living.exists()) == (False, True)
