@@ -145,7 +145,8 @@ def survey(
     """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
     listing = formats.read(root, MIN_LABELS)
-    ignored = sorted(set(images.walk(root)) - {sample.path for sample in listing.samples})
+    listed = {sample.path for sample in listing.samples}
+    ignored = sorted(set(images.walk(root)) - listed - listing.told)
     samples, unreadable = _decoded(root, listing.samples, store, workers, progress)
     samples, conflicting, copies = without_copies(samples)
     leaked: list[Path] = []

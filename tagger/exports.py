@@ -16,6 +16,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from tagger import columns, tables
 from tagger.cells import harmless
 from tagger.errors import ImageError, OptionError
 from tagger.images import EXTENSIONS
@@ -28,7 +29,6 @@ HEADER = (
     *(f"Label {place}" for place in range(1, PLACES + 1)),
     *(f"Score {place}" for place in range(1, PLACES + 1)),
 )
-LABELS = "labels.csv"
 MAX_PART = 120  # bytes of a file's or folder's name; most file systems take 255
 UNTAGGED = "has no tag"
 
@@ -78,7 +78,7 @@ def write_zip(photos: Iterable[Photo], read: Callable[[Photo], bytes], file: Bin
         listed = io.StringIO()
         for inside, data in _filed(photos, read, listed, left):
             archive.writestr(inside, data)
-        archive.writestr(LABELS, listed.getvalue().encode("utf-8", "backslashreplace"))
+        archive.writestr(tables.NAME, listed.getvalue().encode("utf-8", "backslashreplace"))
     return left
 
 
@@ -99,7 +99,7 @@ def write_collection(photos: Iterable[Photo], read: Callable[[Photo], bytes], fo
             place = temporary / inside
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(data)
-        (temporary / LABELS).write_bytes(listed.getvalue().encode("utf-8", "backslashreplace"))
+        (temporary / tables.NAME).write_bytes(listed.getvalue().encode("utf-8", "backslashreplace"))
         if folder.exists():
             folder.rmdir()
         os.replace(temporary, folder)
@@ -115,7 +115,7 @@ def _filed(
     """Where each photo goes, and its bytes; a row of each is added to `listed`."""
     folders = _Folders()
     writer = csv.writer(listed)
-    writer.writerow(("image", "label", "tags"))
+    writer.writerow(columns.HEADER)
     for photo in photos:
         if not photo.tags:
             left.out.append((photo.name, UNTAGGED))
@@ -131,7 +131,7 @@ def _filed(
             name += ".jpg"  # photos are listed by their endings, and opened by what is in them
         inside = f"{folders.of(label)}/{photo.id}-{name}"
         yield inside, data
-        names = "|".join(tag.label for tag in photo.tags)
+        names = tables.join([tag.label for tag in photo.tags])
         writer.writerow([harmless(cell) for cell in (inside, label, names)])
         left.written += 1
 

@@ -8,6 +8,8 @@ from tagger import images
 from tagger.listing import SPLIT_NAMES, Listing
 from tagger.splits import Sample
 
+WRITTEN_AS = "folders"
+
 
 def read(root: Path) -> Listing:
     """Every photo in a label's folder; no labels where there is no such folder."""
@@ -23,7 +25,7 @@ def read(root: Path) -> Listing:
         for index, name in enumerate(names)
         for split, path in by_label[name]
     )
-    return Listing("folders", names, "single", samples)
+    return Listing(WRITTEN_AS, names, "single", samples)
 
 
 def count_label_folders(root: Path) -> int:

@@ -5,7 +5,9 @@ However labels are written down, reading them gives a `Listing`; `tagger.formats
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from tagger.labels import Kind, LabelSet
 from tagger.splits import Sample
@@ -13,31 +15,39 @@ from tagger.splits import Sample
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
+    "trainval": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
     "test": "test",
     "testing": "test",
 }
-LAYOUT = "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in"
+LAYOUT = (
+    "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in, or"
+    " put photos beside a labels.csv or COCO, Pascal VOC or YOLO labels (dataset/README.md)"
+)
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that was passed over, and what of it: `one` and `many` say it of so many.
+    """Something that was not taken as it stands, and what of it: `one` and `many` say it.
 
-    "names a photo outside the collection" and "name photos outside the collection", of rows.
+    "names a photo outside the collection" and "name photos outside the collection", of rows;
+    `outcome` is what was done about it.
     """
 
     noun: str
     one: str
     many: str
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    outcome: str = "left out"
 
     def sentence(self) -> str:
         """How many, and what of them."""
         count = len(self.names)
-        return f"{counted(count, self.noun)} {self.one if count == 1 else self.many}: left out"
+        told = f"{counted(count, self.noun)} {self.one if count == 1 else self.many}"
+        return f"{told}: {self.outcome}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ class Listing:
     """Photos by their place, with labels by number, none of them opened yet.
 
     `written_as` names the way the labels are written down ("folders", "CSV"). `names` are the
-    labels in alphabetical order; OptionError for a name no model file could hold.
+    labels in alphabetical order; OptionError for a name no model file could hold. `remarks` tell
+    of whatever was not taken as it stands, `told` are the photos left out that they tell of.
     """
 
     written_as: str
@@ -53,6 +64,7 @@ class Listing:
     kind: Kind
     samples: tuple[Sample, ...]
     remarks: tuple[Remark, ...] = ()
+    told: frozenset[Path] = frozenset()
 
     def __post_init__(self) -> None:
         if self.names:
@@ -60,5 +72,18 @@ class Listing:
 
 
 def counted(count: int, noun: str) -> str:
-    """ "1 photo", "1,200 photos"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """ "1 photo", "1,200 photos", "3 entries"."""
+    if count != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{count:,} {noun}"
+
+
+def split_called(name: str) -> str | None:
+    """The split that a folder or a cell names: "val" for "val2017", "Valid" or "validation"."""
+    return SPLIT_NAMES.get(name.strip().lower().rstrip("0123456789"))
+
+
+def split_in(stem: str) -> str | None:
+    """The split that a file's name tells among other things: "val" for "instances_val2017"."""
+    found = (split_called(word) for word in re.split(r"[\W_]+", stem))
+    return next((split for split in found if split), None)
