@@ -45,6 +45,7 @@ def parse() -> argparse.Namespace:
     add("--threshold", type=float, metavar="P", help="probability, 0 to 1, that a label needs")
     add("--workers", type=int, metavar="N", help="threads; default: one a core")
     add("--heatmap", type=Path, metavar="FILE.png", help="write one photo with what counted")
+    add("--label", metavar="NAME", help="what the heatmap is to show; default: the likeliest")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", type=Path, metavar="FILE", help="write a table")
@@ -56,11 +57,15 @@ def tag(options: argparse.Namespace) -> int:
     single = len(photos) == 1 and not os.path.isdir(options.paths[0])
     if options.heatmap and not single:
         raise OptionError(f"--heatmap takes one photo; got {len(photos)}")
+    if options.label and not options.heatmap:
+        raise OptionError(f"--label {options.label}: is for --heatmap FILE.png")
     for target in (options.csv, options.heatmap):
         check_output(target, photos)
     if options.top < 0:
         raise OptionError(f"--top {options.top}: give 0 (every label) or more")
-    tagger = Tagger.load(options.model)
+    tagger = Tagger.load(options.model, terminal.note)
+    if options.label:
+        tagger.threshold(options.label)  # refuses one that is no label of the model
     found = tagger.tag_many(
         photos, top=options.top or None, threshold=options.threshold, workers=options.workers
     )
@@ -73,7 +78,7 @@ def tag(options: argparse.Namespace) -> int:
     if options.csv:
         terminal.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
     if options.heatmap and not failed:
-        write_atomically(options.heatmap, encode(tagger.heatmap(photos[0])))
+        write_atomically(options.heatmap, encode(tagger.heatmap(photos[0], options.label)))
     return 1 if failed else 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tagger import report, terminal, training
+from tagger.backbones import BACKBONES
 from tagger.dataset import too_few_to_check
 from tagger.errors import TaggerError
 from tagger.fine_tuning import Recipe
@@ -51,10 +52,10 @@ def parse() -> argparse.Namespace:
         description="Teach a tagger with one folder of photos for each label.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    recipe, add = Recipe(), parser.add_argument
+    recipe, add, known = Recipe(), parser.add_argument, ", ".join(BACKBONES)
     add("--data", type=Path, default=DEFAULTS.data, help="folder with a folder for each label")
     add("--output", type=Path, default=DEFAULTS.output, help="model file to write")
-    add("--backbone", default=DEFAULTS.backbone, help="network to build on")
+    add("--backbone", default=DEFAULTS.backbone, help=f"network to build on: {known}")
     add("--image-size", type=int, default=DEFAULTS.image_size, help="pixels a side")
     add("--weights", default=DEFAULTS.weights, help="imagenet, none, a model's name or a file")
     add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")

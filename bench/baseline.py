@@ -89,9 +89,10 @@ def build(labels: int) -> keras.Model:
 
 def imagenet_weights() -> str:
     """Keras's own for 128 pixels; those for 224, the same layers, where only they are cached."""
-    from tagger.networks import cached_weights
+    from tagger import backbones, pretrained
 
-    cached = cached_weights("mobilenet_v2")
+    known = backbones.find_backbone("mobilenet_v2").pretrained
+    cached = pretrained.cached(known.file)
     own = cached.with_name(cached.name.replace("_224_", f"_{SIDE}_"))
     return str(cached) if cached.is_file() and not own.is_file() else "imagenet"
 

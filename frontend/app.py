@@ -85,7 +85,7 @@ def choose_model() -> None:
 
 def _switch() -> None:
     with shared.guard():
-        shared.library().choose_model(st.session_state[MODEL_KEY])
+        shared.choose_model(st.session_state[MODEL_KEY])
 
 
 def show_jobs() -> None:

@@ -33,7 +33,8 @@ class Model:
 
 def read(model: str) -> Model:
     """A model by its id."""
-    path = Path(model) if model.endswith(".h5") else places.MODELS / f"{model}.h5"
+    named = places.find_model(model) if model == places.IMAGENET else places.MODELS / f"{model}.h5"
+    path = Path(model) if model.endswith(".h5") else named
     try:
         info = path.stat()
         card, labels = _card(str(path), info.st_mtime_ns, info.st_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import shared
 import streamlit as st
 
@@ -31,11 +33,24 @@ def show_picture(
     tagger = None if prediction is None or key is None else tagger_of(prediction)
     if prediction is None or tagger is None:
         return
-    best = prediction.scores[0][0]
-    if st.toggle(shared.plain(f"Show what speaks for “{best}”"), key=key):
-        heat = images.encode(tagger.heatmap(shared.library().original(photo), best), "JPEG")
-        place.image(heat, width="stretch", alt=f"{name}: what speaks for {best}")
+    label = explained([name for name, _ in prediction.scores], tagger, key)
+    if label is not None:
+        heat = images.encode(tagger.heatmap(shared.library().original(photo), label), "JPEG")
+        place.image(heat, width="stretch", alt=f"{name}: what speaks for {label}")
         st.caption("The brighter, the more it counted. The dark edges were not looked at.")
+
+
+def explained(labels: Sequence[str], tagger: Tagger, key: str) -> str | None:
+    """The label to show a heatmap of, if any; of a photo that may have several, one to choose.
+
+    `labels` are the likeliest, best first.
+    """
+    if tagger.labels.kind == "single":
+        told = shared.plain(f"Show what speaks for “{labels[0]}”")
+        return labels[0] if st.toggle(told, key=key) else None
+    if not st.toggle("Show what speaks for a label", key=key):
+        return None
+    return st.selectbox("Which label?", labels, key=f"{key}-label")
 
 
 def large_photo(photo: Photo) -> bytes:

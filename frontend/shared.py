@@ -13,11 +13,11 @@ from threading import Thread
 
 import streamlit as st
 
-from tagger import TaggerError, bundle, jobs
+from tagger import TaggerError, bundle, imagenet, jobs
 from tagger.files import spelled_out
 from tagger.history import Run, RunFile
 from tagger.library import Library
-from tagger.places import find_model, model_names
+from tagger.places import IMAGENET, find_model, model_names
 from tagger.samples import write_samples
 from tagger.tagger import Tagger
 
@@ -67,8 +67,16 @@ def _resume(url: str, _library: Library) -> list[int]:
 
 
 def tagger(model: str | None = None) -> Tagger:
-    """A model by name or file, by default the active one, loaded once. Raises ModelError."""
-    path = find_model(model or library().active_model()).resolve()
+    """A model by name or file, by default the active one, loaded once.
+
+    `imagenet` is made at its first use. Raises ModelError, or WeightsUnavailableError.
+    """
+    model = model or library().active_model()
+    path = find_model(model)
+    if to_be_made(model):
+        with st.spinner(imagenet.MAKING):
+            imagenet.load()
+    path = path.resolve()
     info = path.stat()
     return _load_tagger(str(path), info.st_mtime_ns, info.st_size)
 
@@ -79,8 +87,19 @@ def _load_tagger(path: str, changed: int, size: int) -> Tagger:
 
 
 def models() -> list[str]:
-    """The models to choose from, as `tagger` takes them: those in `model/`, and the active one."""
-    return sorted({*model_names(), library().active_model()})
+    """The models to choose from, as `tagger` takes them: by name, and the active one."""
+    return sorted({*model_names(), IMAGENET, library().active_model()})
+
+
+def to_be_made(model: str) -> bool:
+    """Whether it is `imagenet`, and no one has used it yet."""
+    return model == IMAGENET and not find_model(model).is_file()
+
+
+def choose_model(model: str) -> None:
+    """Let another model tag from now on. Raises as `tagger` does."""
+    tagger(model)
+    library().choose_model(model)
 
 
 def model_title(model: str) -> str:
@@ -88,6 +107,8 @@ def model_title(model: str) -> str:
     place = Path(model)
     name = f"{place.stem} in {place.parent}" if place.is_absolute() else model
     try:
+        if to_be_made(model):
+            return f"{name} · {count_of(imagenet.CLASSES, 'label')}, made at its first use"
         path = find_model(model)
         info = path.stat()
         return f"{name} · {count_of(_label_count(str(path), info.st_mtime_ns), 'label')}"

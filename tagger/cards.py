@@ -11,9 +11,9 @@ from tagger import runs
 from tagger.bundle import Card
 from tagger.calibration import CERTAIN_SHARE, FAMILIAR_SHARE, Calibration
 from tagger.dataset import Collection
+from tagger.images import PREPROCESSING
 from tagger.places import shown
 
-PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
 WORST_SHOWN = 3
 _PLAIN = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # to a shell
 _OPTIONS = {"epochs": "fine_tune"}  # settings that train.py calls otherwise

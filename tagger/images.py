@@ -36,6 +36,9 @@ from tagger.files import spelled_out, visible
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
 Source = str | os.PathLike[str] | bytes | Pixels
 
+# What `prepare` does, as a model's card says it.
+PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
+
 MAX_BYTES = 256 * 2**20  # of a file
 MAX_PIXELS = 120_000_000  # decoded whole: PNG, HEIC, TIFF, ... (a 108-megapixel phone photo fits)
 MAX_JPEG_PIXELS = 178_000_000  # decoded at a fraction of its size; Pillow itself stops near here

@@ -92,7 +92,7 @@ class Library:
             path = places.find_model(chosen)
         except ModelError:
             path = places.find_model()
-        return path.stem if path.parent == places.MODELS else str(path)
+        return places.model_name(path)
 
     def choose_model(self, model: str) -> None:
         """Let another model tag from now on. Raises ModelError."""

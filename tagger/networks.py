@@ -1,57 +1,30 @@
 """Keras networks by name: pixels `uint8 (N, S, S, 3)` → logits, with features and their map.
 
-Scaling to what a backbone expects is a layer inside the network. Keras, and with it TensorFlow,
-is imported when a function here first runs.
+Whatever a backbone (see `tagger.backbones`) wants done to pixels is a layer inside the network.
+Keras, and with it TensorFlow, is imported when a function here first runs.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tagger import bundle
+from numpy.typing import NDArray
+
+from tagger import bundle, pretrained
+from tagger.backbones import find_backbone, preprocessing
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
 
 if TYPE_CHECKING:
     import keras
 
-BACKBONE = "backbone"  # layer names, so that a file's arrays can be found again
+SCALING = "scaling"  # layer names, so that a file's arrays can be found again
+BACKBONE = "backbone"
+FEATURES = "features"
 HEAD = "head"
+LAYERS = (SCALING, BACKBONE, FEATURES, HEAD)  # from pixels to logits
 MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 32, 512  # pixels a side
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A network body Keras can build: `application` in keras.applications, its input scaling.
-
-    A pixel p reaches it as `p * scale + offset`.
-    """
-
-    application: str
-    weights_file: str  # Keras's own cache name, without the top
-    features: int
-    scale: float
-    offset: float
-
-
-BACKBONES = {
-    "mobilenet_v2": Backbone(
-        application="MobileNetV2",
-        weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-        features=1280,
-        scale=1 / 127.5,
-        offset=-1.0,
-    ),
-}
-
-
-def find_backbone(name: str) -> Backbone:
-    """The backbone of that name; OptionError naming those there are."""
-    if name not in BACKBONES:
-        raise OptionError(f"backbone {name!r}: there are {', '.join(sorted(BACKBONES))}")
-    return BACKBONES[name]
 
 
 def check_image_size(image_size: int) -> None:
@@ -85,18 +58,16 @@ def build(
 
     spec = find_backbone(backbone)
     check_image_size(image_size)
-    body = getattr(keras.applications, spec.application)(
-        input_shape=(image_size, image_size, 3), include_top=False, weights=None, name=BACKBONE
-    )
+    body = spec.body(image_size)
+    body = keras.Model(body.input, body.output, name=BACKBONE)  # the same layers
     for layer in body.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = train_normalisation
     pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="pixels")
-    scaled = keras.layers.Rescaling(spec.scale, spec.offset, name="scaling")(pixels)
-    pooled = keras.layers.GlobalAveragePooling2D(name="features")(
-        body(scaled) if train_normalisation else body(scaled, training=False)
-    )
-    logits = keras.layers.Dense(outputs, name=HEAD, dtype="float32")(pooled)
+    scaled = preprocessing(spec, SCALING)(pixels)
+    feature_map = body(scaled) if train_normalisation else body(scaled, training=False)
+    features = spec.pooling(FEATURES)(feature_map)
+    logits = keras.layers.Dense(outputs, name=HEAD, dtype="float32")(features)
     return keras.Model(pixels, logits, name=f"{backbone}_{image_size}")
 
 
@@ -105,49 +76,64 @@ def with_features(network: keras.Model) -> keras.Model:
     import keras
 
     pixels = keras.Input(batch_shape=(1, *network.input_shape[1:]), dtype="uint8", name="pixels")
-    scaled = network.get_layer("scaling")(pixels)
-    feature_map = network.get_layer(BACKBONE)(scaled, training=False)
-    features = network.get_layer("features")(feature_map)
-    logits = network.get_layer(HEAD)(features)
+    scaling, body, pooling, head = (network.get_layer(name) for name in LAYERS)
+    feature_map = body(scaling(pixels), training=False)
+    features = pooling(feature_map)
+    logits = head(features)
     outputs = {"logits": logits, "features": features, "feature_map": feature_map}
     return keras.Model(pixels, outputs)
 
 
-def cached_weights(backbone: str) -> Path:
-    """Where Keras caches that backbone's ImageNet weights: under KERAS_HOME or `~/.keras`."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    return home / "models" / find_backbone(backbone).weights_file
+def imagenet_weights(backbone: str) -> Path:
+    """The file of that backbone's ImageNet weights, in Keras's cache; downloaded if need be.
+
+    Raises WeightsUnavailableError where it is neither cached nor to be had, OptionError for a
+    backbone without such weights.
+    """
+    known = find_backbone(backbone).pretrained
+    if known is None:
+        raise OptionError(
+            f"weights 'imagenet': there are none for {backbone}; give none, or a model of it"
+        )
+
+    def download() -> None:
+        """Let Keras fetch and check its own file, at the size that file is named for."""
+        import keras
+
+        application = getattr(keras.applications, known.application)
+        application(input_shape=(224, 224, 3), include_top=False, weights="imagenet")
+
+    (file,) = pretrained.fetch(f"ImageNet weights for {backbone} are", download, known.file)
+    return file
 
 
 def load_imagenet(network: keras.Model, backbone: str) -> None:
-    """Fill the backbone with ImageNet weights from Keras's cache, downloading them once.
+    """Fill the backbone with ImageNet weights; raises as `imagenet_weights` does."""
+    _load_cached(network.get_layer(BACKBONE), imagenet_weights(backbone))
 
-    Raises WeightsUnavailableError where they are neither cached nor to be had.
+
+def load_with_top(network: keras.Model, file: Path) -> None:
+    """Fill backbone and head from a file of Keras's cache that has both.
+
+    Raises WeightsUnavailableError for one that is not of this network.
     """
-    spec = find_backbone(backbone)
-    cached = cached_weights(backbone)
-    if not cached.is_file():
-        try:
-            _download(spec)
-        except Exception as error:  # noqa: BLE001 - no network shows itself in many ways
-            reason = " ".join(str(error).split())[:120]
-            raise WeightsUnavailableError(
-                f"ImageNet weights for {backbone} are not cached and could not be downloaded"
-                f" ({reason}); put {spec.weights_file} into {cached.parent}"
-            ) from None
-    try:
-        network.get_layer(BACKBONE).load_weights(cached)
-    except (OSError, ValueError) as error:
-        raise WeightsUnavailableError(f"{cached} is not what Keras caches: {error}") from error
-
-
-def _download(spec: Backbone) -> None:
-    """Let Keras fetch and check its own file, at the size that file is named for."""
     import keras
 
-    getattr(keras.applications, spec.application)(
-        input_shape=(224, 224, 3), include_top=False, weights="imagenet"
-    )
+    body, features, head = (network.get_layer(name) for name in (BACKBONE, FEATURES, HEAD))
+    _load_cached(keras.Model(body.input, head(features(body.output))), file)
+
+
+def _load_cached(layers: keras.Model, file: Path) -> None:
+    try:
+        layers.load_weights(file)
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsUnavailableError(f"{file} is not what Keras caches: {error}") from error
+
+
+def check_start(backbone: str, path: Path) -> None:
+    """ModelError if `path` is a model file of ours with another backbone."""
+    if bundle.is_bundle(path) and (own := bundle.load(path).card["backbone"]) != backbone:
+        raise ModelError(f"{path}: its backbone is {own}, not {backbone}")
 
 
 def load_backbone(network: keras.Model, backbone: str, path: Path) -> None:
@@ -162,12 +148,26 @@ def load_backbone(network: keras.Model, backbone: str, path: Path) -> None:
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{path}: not weights of {backbone} ({error})") from error
         return
-    card = bundle.load(path).card
-    if card["backbone"] != backbone:
-        raise ModelError(f"{path}: its backbone is {card['backbone']}, not {backbone}")
-    arrays = bundle.read_arrays(path)
-    for variable in body.variables:
-        value = arrays.get(f"{BACKBONE}/{variable.path}")
+    check_start(backbone, path)
+    _fill(body, bundle.read_arrays(path), path)
+
+
+def rebuild(model: bundle.Bundle) -> keras.Model:
+    """The Keras network of a model file: built by its backbone's name, then given its arrays.
+
+    Nothing in the file is run. Raises ModelError where the arrays do not fit.
+    """
+    network = build(model.card["backbone"], model.image_size, len(model.labels))
+    arrays = bundle.read_arrays(model.path)
+    for layer in network.layers:
+        _fill(layer, arrays, model.path)
+    return network
+
+
+def _fill(layer: keras.Layer, arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Give a layer of a network its arrays out of a model file, by name."""
+    for variable in layer.weights:
+        value = arrays.get(f"{layer.name}/{variable.path}")
         if value is None or value.shape != tuple(variable.shape):
             raise ModelError(f"{path}: its array {variable.path} is missing or of another shape")
         variable.assign(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from tagger.errors import ModelError
@@ -14,6 +15,7 @@ RUNS = ROOT / "runs"
 LIBRARY = ROOT / "library"
 OWN_MODEL = MODELS / "image_tagger.h5"  # what train.py writes unless told otherwise
 BUNDLED_MODEL = MODELS / "pets.h5"
+IMAGENET = "imagenet"  # the model that `tagger.imagenet` makes at its first use
 
 
 def library_home() -> Path:
@@ -21,10 +23,25 @@ def library_home() -> Path:
     return Path(os.environ.get("TAGGER_HOME") or LIBRARY).absolute()
 
 
+def cache_home() -> Path:
+    """The folder for what can be made again: `TAGGER_CACHE`, or the platform's place for such."""
+    if chosen := os.environ.get("TAGGER_CACHE"):
+        return Path(chosen).absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "image-tagger"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "image-tagger"
+
+
+def imagenet_model() -> Path:
+    """Where the model `imagenet` is, once it has been made."""
+    return cache_home() / f"{IMAGENET}.h5"
+
+
 def find_model(name: str | Path | None = None) -> Path:
     """A model file by name ("pets") or path; by default the user's own, else the bundled one.
 
-    Raises ModelError naming the models there are.
+    `imagenet`, unless the user has one of that name, is where it is or will be made. Raises
+    ModelError naming the models there are.
     """
     if name is None:
         return OWN_MODEL if OWN_MODEL.is_file() else find_model(BUNDLED_MODEL)
@@ -36,12 +53,20 @@ def find_model(name: str | Path | None = None) -> Path:
     named = MODELS / f"{path}.h5"
     if named.is_file():
         return named
+    if str(name) == IMAGENET:
+        return imagenet_model()
     raise ModelError(f"no model is called {name!r}{_known()}")
 
 
 def model_names() -> list[str]:
     """The models in `model/`, by name; what a training is just writing is none yet."""
     return sorted(path.stem for path in MODELS.glob("*.h5") if not path.name.startswith("."))
+
+
+def model_name(path: Path) -> str:
+    """What finds a model file again: its name if that does, else its path."""
+    named = path.parent == MODELS or path == imagenet_model()
+    return path.stem if named else str(path)
 
 
 def shown(path: str | Path) -> str:
@@ -60,5 +85,4 @@ def shown(path: str | Path) -> str:
 
 
 def _known() -> str:
-    names = model_names()
-    return f"; {MODELS} has {', '.join(names)}" if names else f"; {MODELS} has none"
+    return f"; {MODELS} has {', '.join(model_names()) or 'none'}, and there is {IMAGENET}"

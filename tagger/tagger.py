@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +19,13 @@ from tagger.errors import ImageError, ModelError, OptionError
 from tagger.images import Pixels, Source
 from tagger.labels import LabelSet
 from tagger.parallel import check_workers, chunks, one_blas_thread, ordered_map
-from tagger.places import find_model
+from tagger.places import find_model, imagenet_model
 from tagger.runtime import Outputs, Runtime
 
 CHUNK = 16  # photos decided together
 HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side
+LABELS_TOLD = 20  # of a model's, where none has a name
+SAME_POOLING = 0.05  # of the features' length, which int8 may differ by: 0.016 was seen
 HEAD_WEIGHTS = "head/head/kernel"  # (D, C), as Keras names it
 
 
@@ -68,12 +70,23 @@ class Tagger:
         bundle.check_outputs(model, self._runtime.label_count, self._runtime.feature_count)
 
     @classmethod
-    def load(cls, model: str | Path | None = None) -> Tagger:
+    def load(
+        cls,
+        model: str | Path | None = None,
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> Tagger:
         """By name ("pets") or file; by default the user's own model, else the bundled one.
 
-        Raises ModelError for one that is missing, broken or tampered with.
+        `imagenet` is made at its first use, which takes a while: `say` then gets a sentence.
+        Raises ModelError for one that is missing, broken or tampered with, and
+        WeightsUnavailableError where `imagenet` cannot be made.
         """
-        return cls(bundle.load(find_model(model)))
+        path = find_model(model)
+        if path.resolve() == imagenet_model().resolve():
+            from tagger import imagenet  # and with it what makes networks
+
+            return cls(imagenet.load(say))
+        return cls(bundle.load(path))
 
     @property
     def labels(self) -> LabelSet:
@@ -165,11 +178,13 @@ class Tagger:
         return list(zip(self._predictions(outputs, top, None), embeddings, strict=True))
 
     def heatmap(self, photo: Source, label: str | None = None) -> Pixels:
-        """The photo with the class activation map of a label (by default the likeliest).
+        """The photo with what speaks for a label (by default the likeliest) painted on it.
 
         RGB `uint8 (H, W, 3)`. Raises OptionError for a label the model does not have, ImageError
         for a photo that cannot be read.
         """
+        if label is not None:
+            self._index(label)
         pixels = images.prepare(photo, self._runtime.image_size)
         rgb = images.read(photo, shorter_side=HEATMAP_SIDE)
         return images.overlay(rgb, self.activation_map(pixels, label))
@@ -177,14 +192,22 @@ class Tagger:
     def activation_map(self, pixels: Pixels, label: str | None = None) -> NDArray[np.float32]:
         """`(h, w)` in [0, 1] for prepared `pixels (S, S, 3)`: where a label's evidence lies.
 
-        The feature map times the label's weights in the linear head, negative evidence left out
-        (Zhou et al., "Learning Deep Features for Discriminative Localization", 2016,
-        arXiv:1512.04150).
+        Of several labels a photo may have, each has its own. Where the features are the mean or
+        the maximum of the feature map, that is the map times the label's weights in the head,
+        negative evidence left out (Zhou et al., "Learning Deep Features for Discriminative
+        Localization", 2016, arXiv:1512.04150), which Grad-CAM equals there: the gradients of
+        either, summed over the map, are those weights. Of other networks it is Grad-CAM (see
+        `tagger.gradcam`).
         """
         outputs = self._runtime.run(pixels, feature_map=True)
-        feature_map = np.asarray(outputs.feature_map)  # (h, w, D)
         index = int(outputs.logits.argmax()) if label is None else self._index(label)
-        evidence = np.maximum(feature_map @ self._head[:, index], 0)  # (h, w)
+        feature_map = np.asarray(outputs.feature_map)  # (h, w, D)
+        if _is_pooled(outputs.features, feature_map):
+            evidence = np.maximum(feature_map @ self._head[:, index], 0)  # (h, w)
+        else:
+            from tagger import gradcam
+
+            evidence = gradcam.evidence(self._network, pixels, index)
         return np.asarray(evidence / max(float(evidence.max()), 1e-12), np.float32)
 
     @cached_property
@@ -193,13 +216,24 @@ class Tagger:
         self._check_file()
         return np.asarray(bundle.read_arrays(self._model.path)[HEAD_WEIGHTS], np.float32)
 
+    @cached_property
+    def _network(self) -> Any:
+        """The Keras network, rebuilt from the file this model was loaded from."""
+        from tagger import networks
+
+        self._check_file()
+        return networks.rebuild(self._model)
+
     def _check_file(self) -> None:
         if bundle.load(self._model.path).card["digests"] != self.card["digests"]:
             raise ModelError(f"{self._model.path}: another model is there now; load it again")
 
     def _index(self, label: str) -> int:
         if label not in self.labels.names:
-            raise OptionError(f"label {label!r}: the model has {', '.join(self.labels.names)}")
+            told = ", ".join(self.labels.names[:LABELS_TOLD])
+            more = len(self.labels) - LABELS_TOLD
+            more_told = f" and {more:,} more" if more > 0 else ""
+            raise OptionError(f"label {label!r}: the model has {told}{more_told}")
         return self.labels.names.index(label)
 
     def _run(self, photo: Source) -> Outputs:
@@ -239,6 +273,16 @@ class Tagger:
 
     def _scores(self, indices: Iterable[int], probabilities: Floats) -> tuple[Score, ...]:
         return tuple(Score(self.labels.names[i], float(probabilities[i])) for i in indices)
+
+
+def _is_pooled(features: Floats, feature_map: Floats) -> bool:
+    """Whether `features (D,)` are the mean or the maximum of `feature_map (h, w, D)`."""
+    pooled = (feature_map.mean(axis=(0, 1)), feature_map.max(axis=(0, 1)))
+    allowed = SAME_POOLING * float(np.linalg.norm(features))
+    return any(
+        one.shape == features.shape and float(np.linalg.norm(one - features)) <= allowed
+        for one in pooled
+    )
 
 
 def _check(top: int | None, threshold: float | None) -> None:

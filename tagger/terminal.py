@@ -83,6 +83,11 @@ def write(text: str) -> None:
     tqdm.write("\n".join(map(printable, text.split("\n"))), file=sys.stdout)
 
 
+def note(text: str) -> None:
+    """A line on standard error, where it is no part of the answers."""
+    print(printable(text), file=sys.stderr)
+
+
 def printable(text: str) -> str:
     """Text without control characters, and without what standard output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

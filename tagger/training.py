@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
+from tagger.backbones import find_backbone
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
 from tagger.dataset import Collection
 from tagger.epochs import Epoch, epoch_line, epoch_log
@@ -57,7 +58,7 @@ class Options:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        networks.find_backbone(self.backbone)
+        find_backbone(self.backbone)
         networks.check_image_size(self.image_size)
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")
@@ -153,8 +154,7 @@ class _Teacher:
 
     def _read(self) -> Collection:
         """Every photo, and whatever could otherwise go wrong after hours of training."""
-        if self.options.weights not in (IMAGENET, NO_WEIGHTS):
-            find_model(self.options.weights)
+        self._check_start()
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
         if self.options.unrelated and not next(images.walk(self.options.unrelated), None):
             raise DatasetError(f"{self.options.unrelated}: no photos in it")
@@ -172,6 +172,20 @@ class _Teacher:
         self.test = self._test_samples(collection)
         return collection
 
+    def _check_start(self) -> None:
+        """Raise where the weights to start from are missing, or are another backbone's."""
+        backbone, weights = self.options.backbone, self.options.weights
+        if weights == IMAGENET and not self._bundled_would_do():
+            networks.imagenet_weights(backbone)
+        elif weights not in (IMAGENET, NO_WEIGHTS):
+            networks.check_start(backbone, find_model(weights))
+
+    def _bundled_would_do(self) -> bool:
+        """Whether, without ImageNet weights, the bundled model's backbone can be started from."""
+        if not BUNDLED_MODEL.is_file():
+            return False
+        return bool(bundle.load(BUNDLED_MODEL).card["backbone"] == self.options.backbone)
+
     def _new_network(self, collection: Collection) -> keras.Model:
         options = self.options
         networks.set_seed(self._seed)
@@ -186,7 +200,7 @@ class _Teacher:
             try:
                 networks.load_imagenet(network, options.backbone)
             except WeightsUnavailableError as error:
-                if not BUNDLED_MODEL.is_file():
+                if not self._bundled_would_do():
                     raise
                 self.say(f"{error}. Starting from {BUNDLED_MODEL.name} instead.")
                 networks.load_backbone(network, options.backbone, BUNDLED_MODEL)

@@ -29,7 +29,7 @@ _LISTED = 512  # rows read at a time
 def tag_files(claim: Claim) -> Result:
     """Import the files of a run, or tag its photos again; how many came to which outcome."""
     options = claim.run.options
-    tagger = Tagger.load(options["model"])
+    tagger = Tagger.load(options["model"], lambda told: claim.tell(stage=told))
     if not options["listed"]:
         _list_folder(claim, Path(options["folder"]))
     library = claim.library

@@ -20,6 +20,15 @@ from tagger.places import ROOT
 from tagger.tagger import Tagger
 from tagger.training import Options, Trained
 
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is made and kept in the user's cache folder goes into one of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAGGER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 SHAPES = ("disc", "square", "stripes")
 
 

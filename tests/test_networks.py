@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from tagger import networks
+from tagger.backbones import find_backbone
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
 from tagger.places import BUNDLED_MODEL
+from tagger.pretrained import cached
 
 
 def test_unknown_names_and_sizes_are_refused() -> None:
-    with pytest.raises(OptionError, match="there are mobilenet_v2"):
-        networks.find_backbone("resnet")
+    with pytest.raises(OptionError, match="there are efficientnet_v2_b0, mobilenet_v2"):
+        find_backbone("resnet")
     for size in (0, 16, 100, 1024):
         with pytest.raises(OptionError, match=f"image size {size}"):
             networks.check_image_size(size)
@@ -75,15 +77,15 @@ def test_missing_imagenet_weights_say_which_file_to_put_where(tmp_path: Path) ->
 
 def test_a_damaged_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    cached = networks.cached_weights("mobilenet_v2")
-    cached.parent.mkdir(parents=True)
-    cached.write_bytes(b"half a download")
+    damaged = cached(find_backbone("mobilenet_v2").pretrained.file)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"half a download")
     with pytest.raises(WeightsUnavailableError, match="is not what Keras caches"):
         networks.load_imagenet(networks.build("mobilenet_v2", 64, 2), "mobilenet_v2")
 
 
 def test_cached_imagenet_weights_are_used(data: Path) -> None:
-    if not networks.cached_weights("mobilenet_v2").is_file():
+    if not cached(find_backbone("mobilenet_v2").pretrained.file).is_file():
         pytest.skip("needs ImageNet weights in Keras's cache")
     network = networks.build("mobilenet_v2", 96, 2)
     before = network.get_layer(networks.BACKBONE).get_weights()[0].copy()

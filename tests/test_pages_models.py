@@ -441,3 +441,34 @@ def test_a_model_from_elsewhere_is_listed_while_it_tags(library: Library, traine
 def test_a_model_half_written_is_no_model_yet(library: Library) -> None:
     (places.MODELS / ".mine.unfinished.h5").write_bytes(b"half")
     assert not open_page("models").main.error
+
+
+def test_imagenet_is_offered_until_it_has_been_made(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))
+    app = open_page("models")
+    assert "There is also imagenet" in said(app)
+    assert app.button(key="models-imagenet").label == "Make the model imagenet"
+    assert "imagenet · 1,000 labels, made at its first use" in app.sidebar.selectbox[0].options
+    assert app.selectbox(key="models-shown").options == ["pets"]
+    shutil.copyfile(BUNDLED_MODEL, tmp_path / "imagenet.h5")
+    app = open_page("models")
+    assert "There is also imagenet" not in said(app)
+    assert app.selectbox(key="models-shown").options == ["imagenet", "pets"]
+    assert "imagenet · 2 labels" in app.sidebar.selectbox[0].options
+
+
+def test_of_several_labels_each_has_its_heatmap(library: Library, taught: Path) -> None:
+    rewrite(taught, lambda card: card.update(kind="multi"))
+    library.choose_model("shapes")
+    app = open_page("tag")
+    app.button(key="tag-try-coffee.png").click().run()
+    app.toggle(key="tag-heatmap").set_value(True).run()
+    choice = app.selectbox(key="tag-heatmap-label")
+    assert set(choice.options) == {"disc", "square", "stripes"} and not app.exception
+    other = choice.options[-1]
+    choice.set_value(other).run()
+    assert not app.exception and not app.main.error
+    assert app.selectbox(key="tag-heatmap-label").value == other
+    assert "The brighter, the more it counted." in said(app)

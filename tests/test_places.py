@@ -62,11 +62,32 @@ def test_a_name_is_a_model_of_the_project(house: Path) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are(house: Path) -> None:
-    told = ask(house, "cars")
-    assert told == f"refused: no model is called 'cars'; {house / 'model'} has pets, shop"
+    there_are = f"{house / 'model'} has pets, shop, and there is imagenet"
+    assert ask(house, "cars") == f"refused: no model is called 'cars'; {there_are}"
     for model in (house / "model").iterdir():
         model.unlink()
-    assert ask(house, "cars").endswith(f"{house / 'model'} has none")
+    assert f"{house / 'model'} has none, and" in ask(house, "cars")
+
+
+def test_imagenet_is_in_the_cache_unless_the_user_has_one(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TAGGER_CACHE", raising=False)
+    monkeypatch.setenv("HOME", str(house))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(house / "xdg"))
+    inside = "Library/Caches" if sys.platform == "darwin" else "xdg"
+    assert ask(house, "imagenet") == str(house / inside / "image-tagger" / "imagenet.h5")
+    monkeypatch.setenv("TAGGER_CACHE", str(house / "chosen"))
+    assert ask(house, "imagenet") == str(house / "chosen" / "imagenet.h5")
+    (house / "model" / "imagenet.h5").touch()
+    assert ask(house, "imagenet") == str(house / "model" / "imagenet.h5")
+
+
+def test_a_model_is_found_again_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGGER_CACHE", "/somewhere")
+    for model in ("pets", "imagenet"):
+        assert places.model_name(places.find_model(model)) == model
+    assert places.model_name(Path("/elsewhere/imagenet.h5")) == "/elsewhere/imagenet.h5"
 
 
 def test_a_path_is_taken_from_where_one_is(house: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_first_try_with_nothing_there_is_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--backbone", "vgg"], "there are mobilenet_v2"),
+        (["--backbone", "vgg"], "there are efficientnet_v2_b0, mobilenet_v2"),
         (["--image-size", "100"], "multiple of 32"),
         (["--output", "model.keras"], "ends in .h5"),
         (["--weights", "nonsense"], "no model is called 'nonsense'"),

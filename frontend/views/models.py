@@ -24,6 +24,7 @@ from card import (
 
 from tagger.charts import percent
 from tagger.dataset import too_few_to_check
+from tagger.places import IMAGENET
 
 LABELS_SHOWN = 40  # in a list of names
 TRAIN = Path(__file__).with_name("train.py")
@@ -34,9 +35,12 @@ def show() -> None:
     st.html(scores.CSS)
     st.title("Models", anchor=False)
     active = shared.library().active_model()
-    models = [read(name) for name in shared.models() if not name.startswith(".")]
+    names = [name for name in shared.models() if not name.startswith(".")]
+    models = [read(name) for name in names if not shared.to_be_made(name)]
     st.markdown("What each model was taught, and how it did on photos kept aside.")
     _compare(models, active)
+    if any(map(shared.to_be_made, names)):
+        _offer_imagenet()
     st.page_link(TRAIN, label="Teach one of your own", icon=":material/school:")
     if readable := [model for model in models if model.error is None]:
         st.divider()
@@ -64,6 +68,17 @@ def _compare(models: list[Model], active: str) -> None:
             )
     if not models:
         st.info("There is no model yet.")
+
+
+def _offer_imagenet() -> None:
+    st.markdown(
+        "There is also imagenet: a thousand kinds of animals, plants and things, from weights that"
+        " Keras has or downloads (14 MB)."
+    )
+    if st.button("Make the model imagenet", key="models-imagenet", icon=":material/download:"):
+        with shared.guard():
+            shared.tagger(IMAGENET)
+            st.rerun()
 
 
 def _compared(model: Model, active: str) -> list[str | None]:
@@ -147,7 +162,7 @@ def _offer_switch(model: Model, active: str) -> None:
         st.markdown(":material/check: It tags your photos now.")
     elif st.button("Let it tag from now on", key=f"models-use-{model.name}", type="primary"):
         with shared.guard():
-            shared.library().choose_model(model.id)
+            shared.choose_model(model.id)
             shared.notify(f"{model.name} tags your photos from now on.")
             st.rerun()
 

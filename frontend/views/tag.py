@@ -11,6 +11,7 @@ from html import escape
 import grid
 import shared
 import streamlit as st
+from picture import explained
 
 from tagger import ImageError, Prediction, Tagger, images
 from tagger.embeddings import Embedding
@@ -143,17 +144,17 @@ def _judged(
 
 
 def _show_photo(photo: Chosen, shown: bytes, prediction: Prediction, tagger: Tagger) -> None:
-    best = prediction.scores[0].label
     with st.container(key="tag-photo"):
-        picture = st.empty()
+        place = st.empty()
         name = spelled_out(photo.name)
-        if st.toggle(shared.plain(f"Show what speaks for “{best}”"), key="tag-heatmap"):
+        label = explained([s.label for s in prediction.scores], tagger, "tag-heatmap")
+        if label is not None:
             with shared.guard():
-                heatmap = images.encode(tagger.heatmap(photo.data, best), "JPEG")
-                picture.image(heatmap, width="stretch", alt=f"{name}: what speaks for {best}")
+                heatmap = images.encode(tagger.heatmap(photo.data, label), "JPEG")
+                place.image(heatmap, width="stretch", alt=f"{name}: what speaks for {label}")
                 st.caption("The brighter, the more it counted. The dark edges were not looked at.")
                 return
-        picture.image(shown, width="stretch", alt=name)
+        place.image(shown, width="stretch", alt=name)
 
 
 def _show_answer(prediction: Prediction, tagger: Tagger) -> None:

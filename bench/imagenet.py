@@ -1,0 +1,121 @@
+"""Does `imagenet` say what plain Keras says, and would int8 do? On TAGGER_DATA/imagenet_samples.
+
+    TAGGER_DATA=... python bench/imagenet.py [--json FILE]
+
+Both see the same pixels: shorter side to 224, centre crop. Keras's is MobileNetV2 with its
+ImageNet weights and its own preprocessing; ours the network in the model file. int8 takes the
+ranges of activations from random squares of the photos inside scikit-image, since a user has
+no others at hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import convert, imagenet, images, networks
+from tagger.images import Pixels
+from tagger.runtime import Runtime
+
+RANGE_PHOTOS = 200
+LEAST_SHARE = 0.4  # of a photo's shorter side, of a square that ranges are taken from
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not os.environ.get("TAGGER_DATA"):
+        sys.exit("set TAGGER_DATA to the folder that holds imagenet_samples/")
+    pixels, truth = samples(Path(os.environ["TAGGER_DATA"]) / "imagenet_samples")
+    rows = study(pixels, truth)
+    for row in rows:
+        print(
+            f"{row['network']:12} top-1 {row['top_1']:.1%}  top-5 {row['top_5']:.1%}"
+            f"  as Keras {row['as_keras']:.1%}  at {imagenet.DEFAULT_THRESHOLD:.2f} known"
+            f" {row['known']:.1%}, right of those {row['right_of_known']:.1%}"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def samples(folder: Path) -> tuple[list[Pixels], NDArray[np.int64]]:
+    """Every photo as the network sees it, and its class index (N,)."""
+    with open(folder / "labels.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pixels = [images.prepare(folder / row["image"], imagenet.IMAGE_SIZE) for row in rows]
+    return pixels, np.array([int(row["class_index"]) for row in rows])
+
+
+def study(pixels: list[Pixels], truth: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """A row for Keras, for what ships, and for the int8 that does not."""
+    keras_says = plain_keras(pixels)
+    model = imagenet.load()
+    int8 = convert.to_litert(networks.rebuild(model), squares())
+    rows = [judge("plain Keras", keras_says, keras_says, truth)]
+    for name, network in (("imagenet", model.network), ("its int8", int8)):
+        runtime = Runtime(network)
+        logits = np.stack([output.logits for output in runtime.run_all(pixels)])
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = shares / shares.sum(axis=1, keepdims=True)
+        rows.append(judge(name, probabilities, keras_says, truth))
+    return rows
+
+
+def plain_keras(pixels: list[Pixels]) -> NDArray[np.float32]:
+    """Probabilities (N, 1000)."""
+    import keras
+
+    network = keras.applications.MobileNetV2(weights="imagenet")
+    scaled = keras.applications.mobilenet_v2.preprocess_input(np.stack(pixels).astype(np.float32))
+    return np.asarray(network.predict(scaled, batch_size=50, verbose=0))
+
+
+def judge(
+    name: str,
+    probabilities: NDArray[np.float32],
+    keras_says: NDArray[np.float32],
+    truth: NDArray[np.int64],
+) -> dict[str, Any]:
+    order = np.argsort(-probabilities, axis=1)
+    right = order[:, 0] == truth
+    known = probabilities.max(axis=1) >= imagenet.DEFAULT_THRESHOLD
+    return {
+        "network": name,
+        "top_1": float(right.mean()),
+        "top_5": float((order[:, :5] == truth[:, None]).any(axis=1).mean()),
+        "as_keras": float((order[:, 0] == keras_says.argmax(axis=1)).mean()),
+        "known": float(known.mean()),
+        "right_of_known": float(right[known].mean()),
+    }
+
+
+def squares() -> list[Pixels]:
+    """Random squares of scikit-image's photos, half of them mirrored, the same each time."""
+    spec = find_spec("skimage")
+    assert spec is not None and spec.submodule_search_locations
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    paths = (path for path in images.walk(folder) if path.suffix in (".png", ".jpg"))
+    photos = [images.read(path) for path in paths]
+    rng = np.random.default_rng(0)
+    found = []
+    while len(found) < RANGE_PHOTOS:
+        photo = photos[rng.integers(len(photos))]
+        side = int(min(photo.shape[:2]) * rng.uniform(LEAST_SHARE, 1))
+        top, left = (int(rng.integers(0, length - side + 1)) for length in photo.shape[:2])
+        square = images.fit(photo[top : top + side, left : left + side], imagenet.IMAGE_SIZE)
+        found.append(square if rng.random() < 0.5 else square[:, ::-1].copy())
+    return found
+
+
+if __name__ == "__main__":
+    main()
