@@ -90,9 +90,12 @@ def tell(trained: Trained, page: Path) -> None:
     for split in ("validation", "test"):
         if judged := found[split]:
             decided = judged["decision"]
+            right = f"{judged['accuracy']:.2%} right"
+            if found["kind"] == "multi":
+                right = f"mAP {judged['map'] or 0:.4f}, F1 {judged['micro_f1']:.4f}"
             print(
-                f"{split.title()}: {judged['accuracy']:.2%} right of {judged['photos']:,} photos,"
-                f" {1 - decided['known']:.2%} called unknown"
+                f"{split.title()}: {right} of {judged['photos']:,} photos,"
+                f" {1 - (decided['known'] or 0):.2%} called unknown"
             )
     if unknown := found["unknown"]:
         accepted = unknown["accepted"]

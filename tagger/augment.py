@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import OptionError
+
+MOSAIC_TILES = 4
+_INSET = (0.35, 0.7)  # side of a photo laid into another, as a share
+_MIDDLE = (0.35, 0.65)  # where four tiles meet
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
@@ -89,3 +94,31 @@ class Augmentation:
         high, wide = (max(1, int(side * rng.uniform(*self.cutout_side))) for _ in range(2))
         top, left = rng.integers(0, side - high + 1), rng.integers(0, side - wide + 1)
         pixels[top : top + high, left : left + wide] = rng.integers(0, 256, 3)
+
+
+def mosaic(photos: Sequence[NDArray[np.uint8]], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Several square photos `(S, S, 3)` as one: two, the second laid into the first; or four tiles.
+
+    Things come smaller, and beside things of other collections, so that a network can go less by
+    a collection's style (the mosaic of Bochkovskiy et al., "YOLOv4", 2020, arXiv:2004.10934).
+    """
+    side = photos[0].shape[0]
+    made = photos[0].copy()
+    if len(photos) == 2:
+        inset = int(side * rng.uniform(*_INSET))
+        top, left = rng.integers(0, side - inset + 1, 2)
+        made[top : top + inset, left : left + inset] = _shrunk(photos[1], inset, inset)
+        return made
+    y, x = (int(side * rng.uniform(*_MIDDLE)) for _ in range(2))
+    places = ((0, y, 0, x), (0, y, x, side), (y, side, 0, x), (y, side, x, side))
+    for photo, (top, bottom, left, right) in zip(photos, places, strict=True):
+        made[top:bottom, left:right] = _shrunk(photo, bottom - top, right - left)
+    return made
+
+
+def _shrunk(pixels: NDArray[np.uint8], high: int, wide: int) -> NDArray[np.uint8]:
+    """The middle of a square photo at that size."""
+    side = max(high, wide)
+    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+    top, left = (side - high) // 2, (side - wide) // 2
+    return small[top : top + high, left : left + wide].astype(np.uint8, copy=False)

@@ -25,12 +25,18 @@ from tagger.decision import (
     to_probabilities,
     unit,
 )
-from tagger.heads import fit_logistic
+from tagger.heads import fit_logistic, fit_tags
+from tagger.labels import Kind
+from tagger.metrics import f1, log_loss
+from tagger.splits import PRESENT, UNSEEN
 
 FAMILIAR_SHARE = 0.99  # of validation photos, kept by the familiarity test
 CERTAIN_SHARE = 0.99  # of a label's rightly named photos, kept by its threshold
 THRESHOLD_RANGE = (0.5, 0.95)  # of a fitted threshold
 MIN_FOR_THRESHOLD = 100  # rightly named photos of a label, before its threshold is fitted
+DEFAULT_TAG_THRESHOLD = 0.5  # of a tag's probability, until there are photos enough to fit one
+TAG_THRESHOLD_RANGE = (0.2, 0.9)
+MIN_FOR_TAG_THRESHOLD = 8  # photos with a tag, and without it
 MIN_VALIDATION = 100  # photos, before they are enough on their own
 REFERENCE_SIZE = 512  # vectors; more did not separate better (bench/ood_study.py)
 MAX_REFERENCE_PHOTOS = 20_000  # that the vectors are drawn from
@@ -42,11 +48,15 @@ MAX_SCORES = 1_001  # validation photos' strangeness kept in the file, beyond th
 
 @dataclass(frozen=True)
 class LabelledOutputs:
-    """Of N labelled photos: `logits (N, C)`, `features (N, D)`, `labels (N,)`."""
+    """Of N labelled photos: `logits (N, C)`, `features (N, D)`, and what is known of them.
+
+    `labels` are label numbers `(N,)` where a photo has one label, and cells `(N, C)` as
+    `splits.cells` has them where it may have several.
+    """
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,7 +71,7 @@ class _Evidence:
     """Photos a rule may be fitted on, with their distance to training features."""
 
     logits: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     distances: NDArray[np.float32]
 
     def take(self, rows: NDArray[np.integer]) -> _Evidence:
@@ -74,8 +84,12 @@ class _Evidence:
             np.concatenate([self.distances, other.distances]),
         )
 
+    @property
+    def kind(self) -> Kind:
+        return "single" if self.labels.ndim == 1 else "multi"
+
     def strangeness(self, temperature: float) -> NDArray[np.floating[Any]]:
-        return guided(self.distances, self.logits / temperature, "single")
+        return guided(self.distances, self.logits / temperature, self.kind)
 
 
 @dataclass(frozen=True)
@@ -126,13 +140,14 @@ def cluster(points: NDArray[np.float32], size: int, seed: int) -> NDArray[np.flo
     return unit(means.cluster_centers_)
 
 
-def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature that makes the labels likeliest (Guo et al. 2017, arXiv:1706.04599)."""
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
+    """The temperature that makes the labels likeliest (Guo et al. 2017, arXiv:1706.04599).
+
+    `labels` as in `LabelledOutputs`; of tags, over all cells that somebody looked at.
+    """
 
     def loss(log_temperature: float) -> float:
-        probabilities = to_probabilities(logits, "single", float(np.exp(log_temperature)))
-        picked = probabilities[np.arange(len(labels)), labels]
-        return float(-np.log(np.maximum(picked, 1e-12)).mean())
+        return log_loss(logits / np.float32(np.exp(log_temperature)), labels)
 
     low, high = np.log(TEMPERATURE_RANGE)
     return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
@@ -154,6 +169,31 @@ def fit_thresholds(
     return tuple(thresholds)
 
 
+def fit_tag_thresholds(
+    probabilities: NDArray[np.floating], known: NDArray[np.int8]
+) -> tuple[float, ...]:
+    """For each tag, the probability from which on saying it has the best F1.
+
+    Fitted where `MIN_FOR_TAG_THRESHOLD` photos have the tag and as many lack it; between two
+    photos, halfway. Others keep `DEFAULT_TAG_THRESHOLD`.
+    """
+    thresholds = []
+    for scores, cells in zip(probabilities.T, known.T, strict=True):
+        seen = cells != UNSEEN
+        truth, told = cells[seen] == PRESENT, scores[seen]
+        if min(truth.sum(), (~truth).sum()) < MIN_FOR_TAG_THRESHOLD:
+            thresholds.append(DEFAULT_TAG_THRESHOLD)
+            continue
+        order = np.argsort(-told, kind="stable")
+        right = np.cumsum(truth[order])
+        said = np.arange(1, len(right) + 1)
+        best = int(np.argmax(f1(right, said - right, truth.sum() - right)))
+        following = told[order[min(best + 1, len(order) - 1)]]
+        fitted = (told[order[best]] + following) / 2
+        thresholds.append(float(np.clip(fitted, *TAG_THRESHOLD_RANGE)))
+    return tuple(thresholds)
+
+
 def _fit(
     held_out: _Evidence,
     extra: _Evidence | None,
@@ -163,7 +203,7 @@ def _fit(
     evidence = held_out if extra is None else held_out.joined(extra)
     # Out-of-fold logits come from other heads, so the temperature is of validation photos alone.
     temperature = fit_temperature(held_out.logits, held_out.labels)
-    probabilities = to_probabilities(held_out.logits, "single", temperature)
+    probabilities = to_probabilities(held_out.logits, held_out.kind, temperature)
     # With out-of-fold photos, the looser of the two limits: a fine-tuned network has trained on
     # them, so they lie closer to each other than new photos will.
     parts = [held_out] if extra is None else [held_out, extra]
@@ -175,9 +215,9 @@ def _fit(
     if len(strangeness) > MAX_SCORES:
         strangeness = np.quantile(strangeness, np.linspace(0, 1, MAX_SCORES))
     reference = Reference(vectors, scale, strangeness, float(max(limits)))
-    return DecisionRule(
-        "single", temperature, fit_thresholds(probabilities, held_out.labels), reference
-    )
+    fit = fit_thresholds if held_out.kind == "single" else fit_tag_thresholds
+    thresholds = fit(probabilities, held_out.labels)
+    return DecisionRule(held_out.kind, temperature, thresholds, reference)
 
 
 def _cross_decide(
@@ -203,17 +243,21 @@ def _out_of_fold(train: LabelledOutputs, seed: int) -> _Evidence:
     distances = np.empty(len(train), np.float32)
     for rest, fold in _folds(train.labels, seed):
         part = train.take(rest)
-        head = fit_logistic(part.features, part.labels, train.logits.shape[1], seed)
+        if train.labels.ndim == 1:
+            head = fit_logistic(part.features, part.labels, train.logits.shape[1], seed)
+        else:
+            head = fit_tags(part.features, part.labels, seed)
         logits[fold] = head.logits(train.features[fold])
         scale, vectors = summarise(part.features, seed)
         distances[fold] = neighbour_distance(unit(train.features[fold] / scale), vectors)
     return _Evidence(logits, train.labels, distances)
 
 
-def _folds(
-    labels: NDArray[np.int64], seed: int
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _folds(labels: NDArray[Any], seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """(rest, fold) rows; every label in every rest where the photos suffice."""
+    if labels.ndim == 2:
+        folds = KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed)
+        return list(folds.split(np.zeros(len(labels))))
     rarest = int(np.unique(labels, return_counts=True)[1].min())
     if rarest < 2:
         folds = KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed)

@@ -17,6 +17,7 @@ from tagger.places import shown
 WORST_SHOWN = 3
 _PLAIN = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # to a shell
 _OPTIONS = {"epochs": "fine_tune"}  # settings that train.py calls otherwise
+_OF_TAGS = ("map", "map_least_photos", "accuracy_of_silence", "micro_f1", "macro_f1")
 _PATHS = ("data", "output", "unrelated", "test", "weights")
 
 
@@ -36,6 +37,7 @@ def write(
         "trained_on": {
             "collection": collection.root.resolve().name,
             "photos": collection.counts(),
+            "sizes": collection.sizes(),
             "fingerprint": collection.fingerprint,
         },
         "precision": metrics["conversion"],
@@ -74,12 +76,17 @@ def _command(settings: dict[str, Any]) -> str:
 def summary(judgement: dict[str, Any]) -> dict[str, Any]:
     """The part of a judgement that a card keeps."""
     calibration = judgement["calibration"]
+    own: dict[str, Any]
+    if "map" in judgement:
+        own = {key: judgement[key] for key in _OF_TAGS}
+        own["ap"] = {name: row["ap"] for name, row in judgement["by_label"].items()}
+    else:
+        own = {"top_3": judgement["top_3"], "confusion": _confusion(judgement)}
     return {
         "photos": judgement["photos"],
         "accuracy": judgement["accuracy"],
-        "top_3": judgement["top_3"],
+        **own,
         "f1": {name: row["f1"] for name, row in judgement["by_label"].items()},
-        "confusion": _confusion(judgement),
         "ece_before": calibration["ece_before"],
         "ece_after": calibration["ece_after"],
         "reliability_before": calibration["reliability_before"],

@@ -157,6 +157,23 @@ def draw_unknown(unknown: Json) -> Figure:
     return figure
 
 
+def draw_precision(by_label: Json) -> Figure:
+    """The average precision of each tag that has one, the lowest first."""
+    rows = [(row["ap"], name) for name, row in by_label.items() if row["ap"] is not None]
+    rows = sorted(rows)[:MAX_BARS]
+    figure = _figure(5.4, 1.2 + 0.24 * max(1, len(rows)))
+    axes = figure.add_subplot()
+    bars = axes.barh(range(len(rows)), [ap for ap, _ in rows], color=BLUE)
+    axes.bar_label(bars, [f"{ap:.2f}" for ap, _ in rows], padding=4, size=9)
+    axes.set_yticks(range(len(rows)), [_short(name) for _, name in rows], **_name_style(9))
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 1.12)
+    axes.set_xlabel("average precision")
+    _quiet(axes)
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
 def draw_curves(history: list[dict[str, float]]) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
@@ -166,9 +183,12 @@ def draw_curves(history: list[dict[str, float]]) -> Figure:
     for name, label, colour in (("loss", "training", ORANGE), ("val_loss", "validation", BLUE)):
         upper.plot(epochs, [row[name] for row in history], "o-", ms=4, color=colour, label=label)
     upper.legend(frameon=False)
-    lower.plot(epochs, [row["val_accuracy"] for row in history], "o-", ms=4, color=BLUE)
+    tags = not math.isnan(history[0].get("val_map", math.nan))
+    right = "val_map" if tags else "val_accuracy"
+    lower.plot(epochs, [row[right] for row in history], "o-", ms=4, color=BLUE)
     upper.set(ylabel="loss")
-    lower.set(xlabel="epoch (0: the head alone)", ylabel="accuracy on validation")
+    told = "mAP" if tags else "accuracy"
+    lower.set(xlabel="epoch (0: the head alone)", ylabel=f"{told} on validation")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axes in (upper, lower):
         _quiet(axes)

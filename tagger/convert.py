@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger import metrics
 from tagger.images import Pixels
 from tagger.networks import with_features
 from tagger.parallel import chunks
@@ -23,7 +24,7 @@ from tagger.runtime import Runtime
 if TYPE_CHECKING:
     import keras
 
-MIN_AGREEMENT = 0.99  # share of validation photos with the float network's label
+MIN_AGREEMENT = 0.99  # share of validation photos (of tags: of cells) where it says the same
 MAX_ACCURACY_LOSS = 0.003
 BATCH = 50  # photos the float network sees at once
 
@@ -32,7 +33,8 @@ BATCH = 50  # photos the float network sees at once
 class Conversion:
     """The network that ships, and what the int8 one was found to be.
 
-    `agreement` and the accuracies are shares in [0, 1] of the validation photos.
+    `agreement` and the accuracies are in [0, 1], on the validation photos; of tags, accuracy is
+    mAP.
     """
 
     network: bytes
@@ -72,23 +74,20 @@ def choose_precision(
     network: keras.Model,
     ranges: Sequence[Pixels],
     photos: Callable[[], Iterable[Pixels]],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
 ) -> Conversion:
     """int8 if it says what `network` says on the validation photos, else float.
 
-    `photos` gives the validation photos anew each time; `labels` are theirs.
+    `photos` gives the validation photos anew each time; `labels` are theirs: numbers `(N,)`, or
+    cells `(N, C)` where a photo may have several, and accuracy is then mAP.
     """
     int8_network = to_litert(network, ranges)
     in_float = np.concatenate(
-        [
-            np.asarray(network.predict_on_batch(np.stack(batch))).argmax(axis=1)
-            for batch in chunks(photos(), BATCH)
-        ]
+        [np.asarray(network.predict_on_batch(np.stack(b))) for b in chunks(photos(), BATCH)]
     )
-    in_int8 = np.array([int(o.logits.argmax()) for o in Runtime(int8_network).run_all(photos())])
-    agreement = float((in_float == in_int8).mean())
-    float_accuracy = float((in_float == labels).mean())
-    int8_accuracy = float((in_int8 == labels).mean())
+    in_int8 = np.stack([o.logits for o in Runtime(int8_network).run_all(photos())])
+    float_accuracy, int8_accuracy = _accuracy(in_float, labels), _accuracy(in_int8, labels)
+    agreement = _agreement(in_float, in_int8, labels)
     faithful = agreement >= MIN_AGREEMENT
     faithful = faithful and int8_accuracy >= float_accuracy - MAX_ACCURACY_LOSS
     return Conversion(
@@ -98,3 +97,16 @@ def choose_precision(
         float_accuracy,
         int8_accuracy,
     )
+
+
+def _accuracy(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
+    if labels.ndim == 2:
+        return metrics.mean_average_precision(logits, labels)
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def _agreement(one: NDArray[np.float32], other: NDArray[np.float32], labels: NDArray[Any]) -> float:
+    """Of photos with the same likeliest label; of tags, of cells that both say alike."""
+    if labels.ndim == 2:
+        return float(((one > 0) == (other > 0)).mean())
+    return float((one.argmax(axis=1) == other.argmax(axis=1)).mean())

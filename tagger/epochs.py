@@ -10,7 +10,10 @@ from pathlib import Path
 
 @dataclass
 class Epoch:
-    """One row of the history; epoch 0 is the network as it came, where `loss` is None."""
+    """One row of the history; epoch 0 is the network as it came, where `loss` is None.
+
+    `val_map` is the mean average precision where photos may have several labels.
+    """
 
     epoch: int
     loss: float | None = None
@@ -18,15 +21,19 @@ class Epoch:
     val_accuracy: float = 0.0
     learning_rate: float = 0.0
     seconds: float = 0.0
+    val_map: float | None = None
 
 
 def epoch_line(row: Epoch) -> str:
     """What a person watching reads after each epoch."""
+    right = f"validation accuracy {row.val_accuracy:.2%}"
+    if row.val_map is not None:
+        right = f"validation mAP {row.val_map:.4f}"
     if row.loss is None:
-        return f"Head alone: validation accuracy {row.val_accuracy:.2%}, loss {row.val_loss:.4f}"
+        return f"Head alone: {right}, loss {row.val_loss:.4f}"
     return (
-        f"Epoch {row.epoch}: loss {row.loss:.4f}, validation accuracy {row.val_accuracy:.2%},"
-        f" loss {row.val_loss:.4f} ({row.seconds:.0f} s)"
+        f"Epoch {row.epoch}: loss {row.loss:.4f}, {right}, loss {row.val_loss:.4f}"
+        f" ({row.seconds:.0f} s)"
     )
 
 

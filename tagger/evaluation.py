@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import images, metrics
+from tagger import images, metrics, tag_evaluation
 from tagger.calibration import LabelledOutputs, summarise
 from tagger.decision import (
     Decision,
@@ -39,8 +39,11 @@ def judge(
 ) -> dict[str, Any]:
     """Accuracy, calibration and what was called unknown, as plain JSON values.
 
-    Accuracy is of the likeliest label, whether or not it was then decided.
+    Accuracy is of the likeliest label, whether or not it was then decided. What is told of
+    photos that may have several labels, see `tag_evaluation`.
     """
+    if labels.kind == "multi":
+        return tag_evaluation.judge(labels, paths, outputs, decisions, temperature)
     raw = to_probabilities(outputs.logits, labels.kind)
     calibrated = np.stack([decision.probabilities for decision in decisions])
     predicted = calibrated.argmax(axis=1)
@@ -138,11 +141,11 @@ def judge_left_out(
     temperature: float,
     seed: int,
 ) -> dict[str, Any] | None:
-    """The same with each label in turn as the unknown one; None for fewer than three labels.
+    """The same with each label in turn as the unknown one; None for fewer than three, or tags.
 
     The backbone has seen the label that is left out, so other unknown things may differ.
     """
-    if len(labels) < MIN_LABELS_LEFT_OUT:
+    if len(labels) < MIN_LABELS_LEFT_OUT or labels.kind == "multi":
         return None
     rows = np.random.default_rng(seed).permutation(len(train))[:MAX_LEFT_OUT_PHOTOS]
     train = train.take(rows)

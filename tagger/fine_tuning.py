@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.augment import Augmentation
-from tagger.decision import to_probabilities
+from tagger import metrics
+from tagger.augment import MOSAIC_TILES, Augmentation, mosaic
 from tagger.epochs import Epoch
 from tagger.errors import ModelError, OptionError
 from tagger.files import write_atomically
+from tagger.heads import cell_weights, tag_weights
+from tagger.labels import Kind
 from tagger.parallel import Progress, chunks, ordered_map, silent
 from tagger.pixels import PixelStore
-from tagger.splits import Sample
+from tagger.splits import PRESENT, Sample, cells, together
 
 if TYPE_CHECKING:
     import keras
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 WARM_UP_STEPS = 100  # at most; a tenth of all steps when those are fewer
 AVERAGE_EPOCHS = 2  # the moving average of the weights spans about this many
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # shares of the fine-tuned weights that are tried
+MOSAICS = 0.3  # share of training photos, where photos may have several labels
 START = "start.npz"
 
 
@@ -92,6 +95,13 @@ class Photos:
     train: Sequence[Sample]
     validation: Sequence[Sample]
     label_count: int
+    kind: Kind = "single"
+
+    def known(self, samples: Sequence[Sample]) -> NDArray[Any]:
+        """Label numbers `(N,)`, or cells `(N, C)` where photos may have several labels."""
+        if self.kind == "multi":
+            return cells(samples, self.label_count)
+        return np.array([sample.label for sample in samples])
 
     def label_weights(self) -> NDArray[np.float32]:
         """`(C,)`, mean 1 over the training photos: a rare label counts as much as a common one."""
@@ -118,7 +128,7 @@ def fine_tune(
     KeyboardInterrupt ends it with the best weights so far.
     """
     steps = -(-len(photos.train) // recipe.batch_size)
-    _compile(network, recipe, steps)
+    _compile(network, photos, recipe, steps)
     state = _restore(network, folder)
     if not state.history:
         state.history.append(_validated(network, photos, Epoch(0)))
@@ -167,23 +177,14 @@ def _one_epoch(
 ) -> None:
     epoch = state.history[-1].epoch + 1
     began = time.monotonic()
-    weights = photos.label_weights()
-    augmentation = Augmentation()
-
-    def batch(rows: list[int]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        samples = [photos.train[row] for row in rows]
-        pixels = [
-            augmentation(photos.store[sample.row], np.random.default_rng([recipe.seed, epoch, row]))
-            for sample, row in zip(samples, rows, strict=True)
-        ]
-        return np.stack(pixels), np.array([sample.label for sample in samples])
-
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(photos.train)).tolist()
     batches = list(chunks(order, recipe.batch_size))
     losses = []
-    made = ordered_map(batch, batches, workers=1)
-    for pixels, labels in progress(made, len(batches), f"Epoch {epoch}/{recipe.epochs}"):
-        losses.append(float(network.train_on_batch(pixels, labels, sample_weight=weights[labels])))
+    made = ordered_map(lambda rows: _batch(photos, recipe.seed, epoch, rows), batches, workers=1)
+    weights = photos.label_weights() if photos.kind == "single" else None
+    for pixels, known in progress(made, len(batches), f"Epoch {epoch}/{recipe.epochs}"):
+        weighing = None if weights is None else weights[known]
+        losses.append(float(network.train_on_batch(pixels, known, sample_weight=weighing)))
     rate = float(network.optimizer.learning_rate)
     seconds = time.monotonic() - began
     row = Epoch(epoch, float(np.mean(losses)), learning_rate=rate, seconds=seconds)
@@ -201,7 +202,26 @@ def _one_epoch(
     _checkpoint(network, state, folder)
 
 
-def _compile(network: keras.Model, recipe: Recipe, steps: int) -> None:
+def _batch(
+    photos: Photos, seed: int, epoch: int, rows: list[int]
+) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """Variants of those training photos, some of them several photos in one where tags allow it."""
+    augmentation, pixels = Augmentation(), []
+    known = photos.known([photos.train[row] for row in rows])
+    for place, row in enumerate(rows):
+        rng = np.random.default_rng([seed, epoch, row])
+        tiles = [row]
+        if photos.kind == "multi" and rng.random() < MOSAICS:
+            tiles += rng.integers(0, len(photos.train), rng.choice([1, MOSAIC_TILES - 1])).tolist()
+        variants = [augmentation(photos.store[photos.train[tile].row], rng) for tile in tiles]
+        if len(tiles) > 1:
+            known[place] = together(photos.known([photos.train[tile] for tile in tiles]))
+            variants = [mosaic(variants, rng)]
+        pixels += variants
+    return np.stack(pixels), known
+
+
+def _compile(network: keras.Model, photos: Photos, recipe: Recipe, steps: int) -> None:
     import keras
 
     total = max(1, steps * recipe.epochs)
@@ -219,10 +239,25 @@ def _compile(network: keras.Model, recipe: Recipe, steps: int) -> None:
         use_ema=True,
         ema_momentum=max(0.5, 1 - 1 / (AVERAGE_EPOCHS * steps)),
     )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss: Any = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if photos.kind == "multi":
+        loss = _tag_loss(*tag_weights(photos.known(photos.train)))
     # XLA on a CPU takes minutes to compile this network and 5 GB, and is no faster afterwards.
     network.compile(optimizer, loss, jit_compile=False)
     optimizer.build(network.trainable_variables)
+
+
+def _tag_loss(of_present: NDArray[np.float32], of_absent: NDArray[np.float32]) -> Any:
+    """Weighted binary cross-entropy of the cells that somebody looked at, as Keras calls it."""
+    from keras import ops
+
+    def loss(known: Any, logits: Any) -> Any:
+        known = ops.cast(known, "float32")
+        weights = ops.where(known > 0, of_present, of_absent) * ops.cast(known >= 0, "float32")
+        each = weights * ops.softplus(ops.where(known > 0, -logits, logits))
+        return ops.sum(each) / ops.maximum(ops.sum(ops.cast(known >= 0, "float32")), 1.0)
+
+    return loss
 
 
 def _validated(network: keras.Model, photos: Photos, row: Epoch) -> Epoch:
@@ -232,11 +267,16 @@ def _validated(network: keras.Model, photos: Photos, row: Epoch) -> Epoch:
             for pixels in chunks(photos.store.rows(s.row for s in photos.validation), 50)
         ]
     )
-    labels = np.array([sample.label for sample in photos.validation])
-    probabilities = to_probabilities(logits, "single")
-    picked = probabilities[np.arange(len(labels)), labels]
-    row.val_loss = float(-np.log(np.maximum(picked, 1e-12)).mean())
-    row.val_accuracy = float((logits.argmax(axis=1) == labels).mean())
+    known = photos.known(photos.validation)
+    if photos.kind == "multi":
+        weights = cell_weights(known, *tag_weights(photos.known(photos.train)))
+        margins = np.where(known == PRESENT, logits, -logits).astype(np.float64)
+        row.val_loss = float((weights * np.logaddexp(0, -margins)).sum() / (weights > 0).sum())
+        row.val_accuracy = metrics.cell_accuracy(logits > 0, known)
+        row.val_map = metrics.mean_average_precision(logits, known)
+        return row
+    row.val_loss = metrics.log_loss(logits, known)
+    row.val_accuracy = float((logits.argmax(axis=1) == known).mean())
     return row
 
 

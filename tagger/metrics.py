@@ -6,12 +6,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+from tagger.decision import to_probabilities
+from tagger.splits import ABSENT, PRESENT, UNSEEN
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 
+Cells = NDArray[np.int8]  # (N, C), see splits.cells
+
 ECE_BINS = 15
+MIN_POSITIVES = 8  # photos of a tag, before its average precision counts in the mean
 
 
 def top_k_accuracy(probabilities: Floats, labels: Integers, k: int) -> float:
@@ -63,6 +74,62 @@ def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_]) -
         for row in reliability(confidence, correct)
     ]
     return float(sum(gaps) / len(confidence))
+
+
+def log_loss(logits: Floats, labels: NDArray[Any]) -> float:
+    """The mean over photos, or over the cells somebody looked at, of -log of what is true."""
+    if labels.ndim == 2:
+        seen = labels != UNSEEN
+        margins = np.where(labels == PRESENT, logits, -logits)[seen]
+        return float(np.logaddexp(0, -margins.astype(np.float64)).mean())
+    picked = to_probabilities(logits, "single")[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(picked, 1e-12)).mean())
+
+
+def average_precisions(scores: Floats, known: Cells) -> list[float | None]:
+    """AP in [0, 1] of each tag over the photos where somebody looked, from `scores (N, C)`.
+
+    None for a tag that is in none of them, or in all.
+    """
+    found: list[float | None] = []
+    for column, cells in zip(scores.T, known.T, strict=True):
+        seen = cells != UNSEEN
+        truth = cells[seen] == PRESENT
+        told = truth.any() and not truth.all()
+        found.append(float(average_precision_score(truth, column[seen])) if told else None)
+    return found
+
+
+def mean_average_precision(scores: Floats, known: Cells, least: int = MIN_POSITIVES) -> float:
+    """mAP in [0, 1]: the mean AP of the tags that at least `least` photos have.
+
+    Of all that can be told where no tag has so many; NaN where none can.
+    """
+    precisions = average_precisions(scores, known)
+    counts = (known == PRESENT).sum(axis=0)
+    told = [(ap, n) for ap, n in zip(precisions, counts, strict=True) if ap is not None]
+    enough = [ap for ap, count in told if count >= least] or [ap for ap, _ in told]
+    return float(np.mean(enough)) if enough else float("nan")
+
+
+def tag_counts(said: NDArray[np.bool_], known: Cells) -> dict[str, NDArray[np.int64]]:
+    """Right, wrong and missed photos `(C,)` of each tag, where somebody looked."""
+    return {
+        "right": (said & (known == PRESENT)).sum(axis=0),
+        "wrong": (said & (known == ABSENT)).sum(axis=0),
+        "missed": (~said & (known == PRESENT)).sum(axis=0),
+    }
+
+
+def f1(right: Any, wrong: Any, missed: Any) -> Any:
+    """F1 in [0, 1]; 0 where there is nothing to find and nothing was said."""
+    return 2 * right / np.maximum(2 * right + wrong + missed, 1)
+
+
+def cell_accuracy(said: NDArray[np.bool_], known: Cells) -> float:
+    """Share in [0, 1] of the cells somebody looked at where what is said is right."""
+    seen = known != UNSEEN
+    return float((said[seen] == (known[seen] == PRESENT)).mean())
 
 
 def auroc(known: Floats, unknown: Floats) -> float:

@@ -41,7 +41,9 @@ def write(run: Path, root: Path | None = None) -> Path:
         judged=judged,
         settings=settings,
         pictures=_pictures(run, metrics, judged),
-        confused=_confused(metrics["labels"], judged["confusion"]),
+        confused=_confused(metrics["labels"], judged.get("confusion", [])),
+        photos_learned=metrics.get("sizes", {}).get("train")
+        or sum(metrics["photos"]["train"].values()),
         mistakes=[_shown(mistake, root or Path()) for mistake in judged["mistakes"]],
     )
     # A file name that is no valid text would otherwise stop the page from being written.
@@ -120,10 +122,11 @@ def _shown(mistake: Json, root: Path) -> Json:
 
 def _pictures(run: Path, metrics: Json, judged: Json) -> dict[str, Json]:
     """By name, the data URI and the width in CSS pixels of each picture; also saved in `run`."""
-    figures = {
-        "confusion": charts.draw_confusion(metrics["labels"], judged["confusion"]),
-        "reliability": charts.draw_reliability(judged["calibration"]),
-    }
+    figures = {"reliability": charts.draw_reliability(judged["calibration"])}
+    if "map" in judged:
+        figures["precision"] = charts.draw_precision(judged["by_label"])
+    else:
+        figures["confusion"] = charts.draw_confusion(metrics["labels"], judged["confusion"])
     if metrics.get("unknown"):
         figures["unknown"] = charts.draw_unknown(metrics["unknown"])
     history = read_history(run / HISTORY)

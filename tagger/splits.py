@@ -51,6 +51,13 @@ def cells(samples: Sequence[Sample], count: int) -> NDArray[np.int8]:
     return table
 
 
+def together(known: NDArray[np.int8]) -> NDArray[np.int8]:
+    """What is known `(C,)` of photos `(N, C)` seen as one: absent is what none of them has."""
+    present = (known == PRESENT).any(axis=0)
+    absent = (known == ABSENT).all(axis=0)
+    return np.where(present, PRESENT, np.where(absent, ABSENT, UNSEEN)).astype(np.int8)
+
+
 def near_groups(hashes: Sequence[int], bits: int = NEAR_BITS) -> NDArray[np.int64]:
     """A group number for each 64-bit hash: those within `bits` of each other share one.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
 from tagger.backbones import find_backbone
@@ -20,12 +21,13 @@ from tagger.epochs import Epoch, epoch_line, epoch_log
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
 from tagger.files import write_atomically
 from tagger.fine_tuning import Photos, Recipe, State, fine_tune
-from tagger.heads import MAX_HEAD_PHOTOS, choose_logistic
+from tagger.heads import MAX_HEAD_PHOTOS, LinearHead, choose_logistic, fit_tags, prior_shift
+from tagger.labels import LabelSet
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
 from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL, RUNS, find_model
 from tagger.runtime import Runtime
-from tagger.splits import Sample
+from tagger.splits import Sample, cells
 
 if TYPE_CHECKING:
     import keras
@@ -123,12 +125,15 @@ class _Teacher:
         collection = self._read()
         network = self._new_network(collection)
         state = self._fit(network, collection)
+        if collection.labels.kind == "multi":
+            self._unweight_head(network, collection)
         conversion = self._convert(network, collection)
         runtime = Runtime(conversion.network)
         with self._timed("calibrating"):
+            labels = collection.labels
             known = _sample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
-            seen = self._outputs(runtime, known, "Learning what is familiar")
-            held_out = self._outputs(runtime, self._held_out(collection), "Validating")
+            seen = self._outputs(runtime, labels, known, "Learning what is familiar")
+            held_out = self._outputs(runtime, labels, self._held_out(collection), "Validating")
             calibration = calibrate(seen, held_out, self._seed)
         found = self._judge(collection, runtime, seen, held_out, calibration)
         found |= {"conversion": conversion.summary(), "fine_tuning": state.summary()}
@@ -137,7 +142,7 @@ class _Teacher:
             self.options.output.stem, self.options.settings(), collection, found, calibration
         )
         model = bundle.Bundle(
-            collection.labels, self.options.image_size, calibration.rule, conversion.network, card
+            labels, self.options.image_size, calibration.rule, conversion.network, card
         )
         self._save(network, model)
         found |= {"seconds": self.seconds, "peak_memory_mb": runs.peak_memory_mb()}
@@ -215,7 +220,11 @@ class _Teacher:
         if not self.options.recipe.epochs:
             return State()
         photos = Photos(
-            self.store, collection.split("train"), collection.split("val"), len(collection.labels)
+            self.store,
+            collection.split("train"),
+            collection.split("val"),
+            len(collection.labels),
+            collection.labels.kind,
         )
         with self._timed("fine-tuning"), epoch_log(self.run, self.options.tensorboard) as log:
 
@@ -234,19 +243,26 @@ class _Teacher:
         return state
 
     def _fit_head(self, network: keras.Model, collection: Collection) -> None:
+        labels = collection.labels
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
             sample = _sample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
-            train = self._outputs(runtime, sample, "Computing features")
-            held_out = self._outputs(runtime, self._held_out(collection), "Validation features")
+            train = self._outputs(runtime, labels, sample, "Computing features")
+            kept = [] if labels.kind == "multi" else self._held_out(collection)
+            held_out = self._outputs(runtime, labels, kept, "Validation features")
         with self._timed("head"):
-            head = choose_logistic(
-                (train.features, train.labels),
-                (held_out.features, held_out.labels),
-                len(collection.labels),
-                self._seed,
-            )
-        network.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
+            if labels.kind == "multi":
+                head = fit_tags(train.features, train.labels, self._seed)
+            else:
+                seen, unseen = ((some.features, some.labels) for some in (train, held_out))
+                head = choose_logistic(seen, unseen, len(labels), self._seed)
+        _set_head(network, head)
+
+    def _unweight_head(self, network: keras.Model, collection: Collection) -> None:
+        """Let probabilities be those of tags as rare as they are; see `heads.prior_shift`."""
+        weights, bias = network.get_layer(networks.HEAD).get_weights()
+        shift = prior_shift(cells(collection.split("train"), len(collection.labels)))
+        _set_head(network, LinearHead(weights, bias + shift))
 
     def _convert(self, network: keras.Model, collection: Collection) -> convert.Conversion:
         validation = collection.split("val")
@@ -257,17 +273,19 @@ class _Teacher:
                 network,
                 list(self.store.rows(sample.row for sample in ranges)),
                 lambda: self.store.rows(sample.row for sample in validation),
-                np.array([sample.label for sample in validation]),
+                _known(collection.labels, validation),
             )
 
-    def _outputs(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> LabelledOutputs:
+    def _outputs(
+        self, runtime: Runtime, labels: LabelSet, samples: Sequence[Sample], what: str
+    ) -> LabelledOutputs:
         pixels = self.store.rows(sample.row for sample in samples)
         found = runtime.run_all(pixels, self.options.workers)
         logits = np.empty((len(samples), runtime.label_count), np.float32)
         features = np.empty((len(samples), runtime.feature_count), np.float32)
         for row, output in enumerate(self.progress(found, len(samples), what)):
             logits[row], features[row] = output.logits, output.features
-        return LabelledOutputs(logits, features, np.array([sample.label for sample in samples]))
+        return LabelledOutputs(logits, features, _known(labels, samples))
 
     def _judge(
         self,
@@ -288,7 +306,7 @@ class _Teacher:
             )
             judged = None
             if self.test:
-                outputs = self._outputs(runtime, self.test, "Testing")
+                outputs = self._outputs(runtime, labels, self.test, "Testing")
                 decided = rule.decide(outputs.logits, outputs.features)
                 paths = [sample.path for sample in self.test]
                 judged = evaluation.judge(labels, paths, outputs, decided, rule.temperature)
@@ -304,8 +322,10 @@ class _Teacher:
                 )
         return {
             "model": self.options.output.stem,
+            "kind": labels.kind,
             "labels": list(labels.names),
             "photos": collection.counts(),
+            "sizes": collection.sizes(),
             "validation": validation,
             "test": judged,
             "unknown": unknown,
@@ -351,6 +371,17 @@ class _Teacher:
         began = time.monotonic()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
+
+
+def _known(labels: LabelSet, samples: Sequence[Sample]) -> NDArray[Any]:
+    """As `LabelledOutputs` has its labels."""
+    if labels.kind == "multi":
+        return cells(samples, len(labels))
+    return np.array([sample.label for sample in samples], np.int64)
+
+
+def _set_head(network: keras.Model, head: LinearHead) -> None:
+    network.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
 
 
 def _sample(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:

@@ -15,7 +15,7 @@ from tagger.places import ROOT
 STOREYS = (
     "errors files parallel cells",
     "places images labels",
-    "decision augment metrics pixels splits samples lexer schema shelf records",
+    "decision augment pixels splits metrics samples lexer schema shelf records",
     "query listing",
     "folders tree conditions",
     "ledger sheets",
@@ -26,7 +26,7 @@ STOREYS = (
     "search suggestions",
     "bundle heads runs runtime pretrained backbones",
     "networks calibration charts epochs",
-    "convert evaluation cards fine_tuning",
+    "convert tag_evaluation evaluation cards fine_tuning",
     "training report imagenet gradcam",
     "tagger",
     "answers terminal exports",

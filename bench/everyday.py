@@ -1,0 +1,153 @@
+"""How good are the tags of `everyday`, and do they hold on photos of another kind?
+
+    TAGGER_DATA=... python bench/everyday.py [--model everyday] [--json FILE]
+
+Average precision on its validation photos, on `coco128` for the tags both have (with intervals
+from 1,000 bootstrap samples of the photos), and what it says of `unrelated`, folder by folder:
+most of these show something it has a tag for, the textures do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import bundle, dataset, metrics
+from tagger.evaluation import look
+from tagger.labels import LabelSet
+from tagger.pixels import PixelStore
+from tagger.places import find_model
+from tagger.runtime import Runtime
+from tagger.splits import PRESENT, Sample, cells
+
+BOOTSTRAPS = 1_000
+INTERVAL = (0.025, 0.975)
+BAR_MAP = 0.95
+BARS = {"person": 0.70, "car": 0.50}  # of AP on coco128
+SHOWN_IN = {  # tags, any of which fits the photos of a folder of `unrelated`
+    "cars": ("car",),
+    "clothing": ("clothing",),
+    "faces": ("person",),
+    "flowers": ("flower",),
+    "groceries": ("fruit", "vegetable", "packaged food"),
+    "rooms": ("bathroom", "bedroom", "kitchen", "house"),
+}
+
+Floats = NDArray[np.floating[Any]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="everyday")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not os.environ.get("TAGGER_DATA"):
+        sys.exit("set TAGGER_DATA to the folder that holds everyday/, coco128/ and unrelated/")
+    found = study(options.model, Path(os.environ["TAGGER_DATA"]))
+    show(found)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def study(model: str, data: Path) -> dict[str, Any]:
+    loaded = bundle.load(find_model(model))
+    runtime = Runtime(loaded.network)
+    with tempfile.TemporaryDirectory() as folder:
+        store = PixelStore(Path(folder) / "pixels", loaded.image_size)
+        collection = dataset.load(data / "everyday", store)
+        validation = score(runtime, loaded, store, collection.split("val"))
+        known = cells(collection.split("val"), len(loaded.labels))
+        test, _ = dataset.load_test(data / "coco128", loaded.labels, store)
+        elsewhere = score(runtime, loaded, store, test)
+        store.close()
+    return {
+        "validation": by_tag(loaded.labels, validation, known),
+        "map": metrics.mean_average_precision(validation, known),
+        "coco128": by_tag(loaded.labels, elsewhere, cells(test, len(loaded.labels)), True),
+        "unrelated": strangers(loaded, runtime, data / "unrelated"),
+    }
+
+
+def score(
+    runtime: Runtime, model: bundle.Bundle, store: PixelStore, samples: list[Sample]
+) -> Floats:
+    outputs = runtime.run_all(store.rows(sample.row for sample in samples))
+    return np.stack([output.logits for output in outputs])
+
+
+def by_tag(
+    labels: LabelSet, scores: Floats, known: NDArray[np.int8], interval: bool = False
+) -> dict[str, dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    precisions = metrics.average_precisions(scores, known)
+    for index, (name, ap) in enumerate(zip(labels.names, precisions, strict=True)):
+        if ap is not None:
+            rows[name] = {"ap": ap, "photos": int((known[:, index] == PRESENT).sum())}
+            if interval:
+                rows[name]["interval"] = bootstrap(scores[:, index], known[:, index])
+    return rows
+
+
+def bootstrap(scores: Floats, known: NDArray[np.int8]) -> list[float]:
+    """The middle 95 % of AP over samples of the photos, drawn with replacement."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(BOOTSTRAPS):
+        rows = rng.integers(0, len(known), len(known))
+        (ap,) = metrics.average_precisions(scores[rows, None], known[rows, None])
+        if ap is not None:
+            found.append(ap)
+    return [float(np.quantile(found, q)) for q in INTERVAL]
+
+
+def strangers(model: bundle.Bundle, runtime: Runtime, root: Path) -> dict[str, dict[str, float]]:
+    seen = look(runtime, root)
+    decisions = model.rule.decide(seen.logits, seen.features)
+    said = [{model.labels.names[tag] for tag in decision.tags} for decision in decisions]
+    kinds = np.array(seen.kinds)
+    rows = {}
+    for kind in sorted(set(seen.kinds)):
+        mine = [said[row] for row in np.flatnonzero(kinds == kind)]
+        fits = set(SHOWN_IN.get(kind, ()))
+        rows[kind] = {
+            "photos": len(mine),
+            "unknown": float(np.mean([not tags for tags in mine])),
+            "fitting": float(np.mean([bool(tags & fits) for tags in mine])),
+            "others_a_photo": float(np.mean([len(tags - fits) for tags in mine])),
+        }
+    return rows
+
+
+def show(found: dict[str, Any]) -> None:
+    print("validation photos of everyday")
+    for name, row in sorted(found["validation"].items(), key=lambda item: item[1]["ap"]):
+        few = "  (too few to count)" if row["photos"] < metrics.MIN_POSITIVES else ""
+        print(f"  {name:16} AP {row['ap']:.3f}  {row['photos']:4} photos{few}")
+    met = "met" if found["map"] >= BAR_MAP else "MISSED"
+    print(f"  {'mAP':16}    {found['map']:.4f}  >= {BAR_MAP}: {met}\n")
+    print("coco128, tags both have")
+    for name, row in found["coco128"].items():
+        low, high = row["interval"]
+        bar = BARS.get(name)
+        told = "" if bar is None else f"  >= {bar}: {'met' if row['ap'] >= bar else 'MISSED'}"
+        print(
+            f"  {name:16} AP {row['ap']:.3f} [{low:.2f}, {high:.2f}]  {row['photos']} photos{told}"
+        )
+    print("\nunrelated            photos  unknown  a fitting tag  other tags a photo")
+    for kind, row in found["unrelated"].items():
+        print(
+            f"  {kind:18} {row['photos']:6} {row['unknown']:8.1%} {row['fitting']:14.1%}"
+            f" {row['others_a_photo']:19.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
