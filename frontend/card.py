@@ -124,6 +124,7 @@ def _metrics(run: Path) -> Any:
 def validation_of(model: Model, run: Path | None) -> Mapping[str, Any]:
     """What its card tells of the photos kept aside, or, where it is older than that, its run."""
     told = dig(model.card, "scores", "validation")
-    if (not isinstance(told, Mapping) or "confusion" not in told) and run is not None:
+    old = not isinstance(told, Mapping) or not {"confusion", "map"} & told.keys()
+    if old and run is not None:
         told = dig(_metrics(run), "validation")
     return told if isinstance(told, Mapping) else {}

@@ -69,10 +69,14 @@ def _draw_live(run_id: int) -> None:
             st.rerun(scope="fragment")
         if rows:
             scores.curves(rows, run.options["epochs"], "train-live")
-            st.caption(
-                f"Epoch 0 is the quick version. Now {percent(rows[-1]['val_accuracy'])} of the"
-                " photos kept aside get the right label."
-            )
+            st.caption(f"Epoch 0 is the quick version. {_how_good(rows[-1])}")
+
+
+def _how_good(row: Mapping[str, float]) -> str:
+    if scores.is_of_tags(row):
+        return f"Now the mAP on the photos kept aside is {scores.fraction(row['val_map'])}."
+    right = percent(row["val_accuracy"])
+    return f"Now {right} of the photos kept aside get the right label."
 
 
 def _history(run: Run) -> list[dict[str, float]]:
@@ -125,9 +129,12 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     judged = metrics.get("test") or metrics["validation"]
     scores.tiles(scores.judgement(judged, validation=not metrics.get("test")))
     seconds = sum(metrics["seconds"].values())
-    learned = shared.count_of(sum(metrics["photos"]["train"].values()), "photo")
+    counts = metrics["photos"]["train"]
+    learned = shared.count_of(
+        metrics.get("sizes", {}).get("train") or sum(counts.values()), "photo"
+    )
     lines = [
-        f"It learned {shared.count_of(len(metrics['photos']['train']), 'label')} from {learned} in"
+        f"It learned {shared.count_of(len(counts), 'label')} from {learned} in"
         f" {about(seconds).removeprefix('about ')}.",
         scores.unknown_sentence(metrics.get("unknown")),
     ]

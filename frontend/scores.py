@@ -77,12 +77,35 @@ def judgement(judged: Json, validation: bool = True) -> list[tuple[str, str]]:
     kind = "photos kept aside to check with" if validation else "test photos"
     of = f"of {photos:,.0f} {kind}" if photos is not None else f"of the {kind}"
     known, right = number(decided, "known"), number(decided, "accuracy_of_known")
+    if "map" in judged:
+        return _judgement_of_tags(judged, decided, of)
     found = [(percent(number(judged, "accuracy")), f"{of} get the right label")]
     if known is not None:
         found.append((percent(known), "of them get an answer; the others are called unknown"))
     if right is not None:
         found.append((percent(right), "of the answers are right"))
     return found
+
+
+def _judgement_of_tags(judged: Json, decided: Json, of: str) -> list[tuple[str, str]]:
+    found = [
+        (
+            fraction(number(judged, "map")),
+            f"is how well tags are ranked on {of[3:]} (mAP; 1 is best)",
+        ),
+        (fraction(number(judged, "micro_f1")), "is F1, over all tags said and all there are"),
+    ]
+    known, right = number(decided, "known"), number(decided, "accuracy_of_known")
+    if known is not None:
+        found.append((percent(known), "of the photos that have a tag get one"))
+    if right is not None:
+        found.append((percent(right), "of the tags said are right"))
+    return found
+
+
+def fraction(value: float | None) -> str:
+    """A score in [0, 1] that is no share of anything."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 def unknown_sentence(unknown: Any) -> str:
@@ -193,8 +216,10 @@ def curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -> Non
         for name, photos in (("loss", "learned from"), ("val_loss", "kept aside"))
         if row[name] == row[name]  # not a number: the loss before the first epoch
     ]
-    accuracy = [{"epoch": row["epoch"], "right": row["val_accuracy"]} for row in history]
-    lowest = min(row["val_accuracy"] for row in history)
+    ranked = is_of_tags(history[0])
+    rights = [row["val_map" if ranked else "val_accuracy"] for row in history]
+    accuracy = [{"epoch": r["epoch"], "right": v} for r, v in zip(history, rights, strict=True)]
+    lowest = min(rights)
     step = max(1, -(-epochs // 10))
     epoch = {
         "field": "epoch",
@@ -209,7 +234,7 @@ def curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -> Non
         "type": "quantitative",
         "title": None,
         "scale": {"domain": [max(0.0, math.floor(lowest * 20 - 1) / 20), 1]},
-        "axis": {"format": ".0%", "tickCount": 4},
+        "axis": {"format": ".2f" if ranked else ".0%", "tickCount": 4},
     }
     photos = _series("photos", ["learned from", "kept aside"], [SECOND, ACCENT])
     left, other = st.columns(2, gap="medium")
@@ -217,8 +242,14 @@ def curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -> Non
         st.markdown("**How wrong**, by epoch (the loss): lower is better")
         _chart(losses, {"x": epoch, "y": loss, "color": photos}, f"{key}-loss")
     with other:
-        st.markdown("**How often right** on photos kept aside: higher is better")
+        told = "How well tags are ranked (mAP)" if ranked else "How often right"
+        st.markdown(f"**{told}** on photos kept aside: higher is better")
         _chart(accuracy, {"x": epoch, "y": right}, f"{key}-right")
+
+
+def is_of_tags(row: Mapping[str, float]) -> bool:
+    """Whether a row of the history is of a model whose photos may have several labels."""
+    return not math.isnan(row.get("val_map", math.nan))
 
 
 def _series(field: str, names: list[str], colours: list[str]) -> dict[str, Any]:

@@ -21,11 +21,13 @@ FIELDS = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags
 
 
 def as_text(answer: Answer, tagger: Tagger) -> str:
-    """Two lines for a photo on its own."""
+    """A few lines for a photo on its own."""
     if isinstance(answer, ImageError):
         return str(answer)
     if answer.label is not None:
-        return f"Prediction: {answer.label.upper()}\nConfidence: {answer.confidence:.2%}"
+        others = [f"{tag.label} {tag.score:.2%}" for tag in answer.tags[1:]]
+        told = f"Prediction: {answer.label.upper()}\nConfidence: {answer.confidence:.2%}"
+        return f"{told}\nAlso: {', '.join(others)}" if others else told
     told = f"⚠️ Unknown object ({tagger.labels.describe_rest()})"
     if answer.reason == "uncertain":
         return f"{told}\nConfidence was only {answer.confidence:.2%}"
@@ -39,7 +41,8 @@ def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
         return str(answer)
     name = spelled_out(str(path))
     if answer.label is not None:
-        return f"{name}: {answer.label.upper()} {answer.confidence:.2%}"
+        others = "".join(f", {tag.label} {tag.score:.2%}" for tag in answer.tags[1:])
+        return f"{name}: {answer.label.upper()} {answer.confidence:.2%}{others}"
     return f"{name}: {': '.join(as_text(answer, tagger).splitlines())}"
 
 

@@ -18,7 +18,7 @@ Result = dict[str, Any]
 _FINE_TUNED = ("Stopped:", "Kept", "Converting")  # how the sentences begin that come after it
 _ENDLESS = {"done": 0, "total": 0}
 CHECK_SIDE = 64  # pixels that a check keeps of each photo
-_TOLD = ("validation", "test", "unknown", "photos", "problems", "seconds", "conversion")
+_TOLD = ("validation", "test", "unknown", "photos", "sizes", "problems", "seconds", "conversion")
 
 
 def check(claim: Claim) -> Result:

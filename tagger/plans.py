@@ -97,10 +97,7 @@ def training(catalogue: Catalogue, request: Training) -> int:
         raise OptionError(
             f"{name!r}: a model's name is 1 to {MAX_MODEL_NAME} letters, digits, - and _"
         )
-    if name.casefold() in (
-        places.BUNDLED_MODEL.stem,
-        places.IMAGENET,
-    ):  # some file systems know no case
+    if name.casefold() in (*places.BUNDLED, places.IMAGENET):  # some file systems know no case
         raise OptionError(f"{name} comes with Image Tagger: give yours another name")
     options = asdict(request) | {"data": str(Path(request.data).expanduser())}
     with catalogue.writing() as connection:

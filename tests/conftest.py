@@ -95,6 +95,34 @@ def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return training.teach(small_options(shapes, tmp_path_factory.mktemp("trained")))
 
 
+def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
+    """Drawn photos of two shapes each, or of none, and a table of what is in them."""
+    root.mkdir(parents=True)
+    rows = ["image,disc,square,stripes,nothing"]
+    for seed in range(first, first + photos):
+        left, right = seed % 3, (seed // 3) % 4
+        canvas = np.full((120, 240, 3), 90 + seed % 60, np.uint8)
+        shown = {left} if seed % 5 else set()
+        if shown:
+            canvas[:, :120] = draw(SHAPES[left], seed)
+            if right < 3:
+                canvas[:, 120:] = draw(SHAPES[right], seed + 1_000)
+                shown.add(right)
+        (root / f"{seed:03}.png").write_bytes(images.encode(cv2.resize(canvas, (120, 120))))
+        cells = ["" if seed % 7 == index else str(int(index in shown)) for index in range(3)]
+        rows.append(",".join([f"{seed:03}.png", *cells, str(int(not shown))]))
+    (root / "labels.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A small model whose photos may have several tags, and its run."""
+    folder = tmp_path_factory.mktemp("tagged")
+    data = draw_tagged(folder / "photos", 150)
+    return training.teach(small_options(data, folder, output=folder / "tags.h5"))
+
+
 def outcome(model: Path) -> tuple[str, str, object]:
     """What two equal trainings must agree on: arrays, reference, and the fitted rule.
 

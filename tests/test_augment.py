@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tagger.augment import Augmentation
+from tagger.augment import Augmentation, mosaic
 from tagger.errors import OptionError
 from tagger.images import Pixels
 
@@ -133,3 +133,33 @@ def test_a_flip_is_the_mirror_image():
 def test_more_options_that_make_no_sense_are_refused(changed):
     with pytest.raises(OptionError):
         Augmentation(**changed)
+
+
+# --- several photos as one
+
+
+def plain(value: int) -> Pixels:
+    return np.full((64, 64, 3), value, np.uint8)
+
+
+def test_two_photos_are_one_within_the_other() -> None:
+    found = mosaic([plain(10), plain(200)], np.random.default_rng(0))
+    inset = (found == 200).all(axis=2)
+    high, wide = (int(inset.any(axis=axis).sum()) for axis in (1, 0))
+    assert high == wide == int(np.sqrt(inset.sum())) and 0.35 * 64 <= high + 1 <= 0.7 * 64 + 1
+    assert set(np.unique(found)) == {10, 200}
+
+
+def test_four_photos_share_a_corner() -> None:
+    found = mosaic([plain(value) for value in (10, 60, 120, 200)], np.random.default_rng(0))
+    corners = [found[y, x, 0] for y in (0, -1) for x in (0, -1)]
+    assert corners == [10, 60, 120, 200] and set(np.unique(found)) == {10, 60, 120, 200}
+    assert all((found == value).all(axis=2).mean() > 0.1 for value in (10, 60, 120, 200))
+
+
+def test_a_seed_is_a_mosaic_and_photos_stay_as_they_are() -> None:
+    photos = [photo(), plain(9)]
+    first, again, other = (mosaic(photos, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    np.testing.assert_array_equal(photos[0], photo())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tagger import metrics
 from tagger.calibration import (
     CERTAIN_SHARE,
+    DEFAULT_TAG_THRESHOLD,
     FAMILIAR_SHARE,
     MIN_FOR_THRESHOLD,
     MIN_VALIDATION,
@@ -16,6 +18,7 @@ from tagger.calibration import (
     Calibration,
     LabelledOutputs,
     calibrate,
+    fit_tag_thresholds,
     fit_temperature,
     fit_thresholds,
     summarise,
@@ -227,3 +230,55 @@ def test_few_features_all_stay() -> None:
     features = features_of(np.arange(50) % 3, 0)
     vectors = summarise(features, seed=1)[1]
     assert len(vectors) == 50 < REFERENCE_SIZE
+
+
+# --- tags
+
+
+def tagged(photos: int, seed: int, rare: float = 0.2) -> LabelledOutputs:
+    """Two common tags and one as rare as told, with logits twice too sure; some cells unseen."""
+    rng = np.random.default_rng(seed)
+    true_logits = rng.normal(np.log([1, 0.5, rare]), 2, (photos, 3))
+    known = (rng.random((photos, 3)) < 1 / (1 + np.exp(-true_logits))).astype(np.int8)
+    known[rng.random((photos, 3)) < 0.2] = -1
+    features = rng.normal(1, 1, (photos, DIMENSIONS)).astype(np.float32)
+    return LabelledOutputs((2 * true_logits).astype(np.float32), features, known)
+
+
+def test_the_temperature_of_tags_is_found() -> None:
+    found = tagged(4000, 0)
+    assert fit_temperature(found.logits, found.labels) == pytest.approx(2, rel=0.1)
+
+
+def test_a_tags_threshold_has_the_best_f1_there_is() -> None:
+    some = tagged(2000, 1)
+    probabilities = to_probabilities(some.logits, "multi", 2.0)
+    fitted = fit_tag_thresholds(probabilities, some.labels)
+
+    def score(thresholds: tuple[float, ...]) -> np.ndarray:
+        counts = metrics.tag_counts(probabilities >= np.array(thresholds), some.labels)
+        return np.asarray(metrics.f1(**counts))
+
+    for other in np.linspace(0.2, 0.9, 36):
+        assert (score(fitted) >= score((float(other),) * 3) - 1e-9).all()
+
+
+def test_a_tag_with_few_photos_keeps_the_default_threshold() -> None:
+    known = np.zeros((50, 2), np.int8)
+    known[:7, 0], known[:8, 1] = 1, 1
+    probabilities = np.linspace(0.99, 0.01, 50)[:, None].repeat(2, axis=1)
+    first, second = fit_tag_thresholds(probabilities, known)
+    assert first == DEFAULT_TAG_THRESHOLD
+    assert probabilities[8, 1] < second < probabilities[7, 1]
+    unseen = np.where(known == 0, -1, known).astype(np.int8)  # present or not looked at
+    assert fit_tag_thresholds(probabilities, unseen) == (DEFAULT_TAG_THRESHOLD,) * 2
+
+
+@pytest.mark.parametrize("validation", [60, 400])
+def test_tags_are_calibrated_and_most_photos_stay_familiar(validation: int) -> None:
+    found = calibrate(tagged(300, 2), tagged(validation, 3), seed=0)
+    assert found.rule.kind == "multi" and len(found.decisions) == validation
+    assert found.out_of_fold == (300 if validation == 60 else 0)
+    new = tagged(2000, 4)
+    reasons = [decision.reason for decision in decide(found, new)]
+    assert reasons.count("unfamiliar") / len(reasons) < 0.06

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from tagger import metrics
 from tagger.decision import to_probabilities
-from tagger.heads import REGULARISATION, Labelled, LinearHead, choose_logistic, fit_logistic
+from tagger.heads import (
+    REGULARISATION,
+    Labelled,
+    LinearHead,
+    choose_logistic,
+    fit_logistic,
+    fit_tags,
+    prior_shift,
+)
+from tagger.metrics import mean_average_precision
 
 
 def clusters(counts: list[int], seed: int = 0, noise: float = 1.0) -> Labelled:
@@ -94,3 +104,60 @@ def test_it_learns_from_a_sample_of_very_many_photos() -> None:
     np.testing.assert_array_equal(first.weights, again.weights)
     assert (fit_logistic(features, labels, 2, seed=4).weights != first.weights).any()
     assert accuracy(first, features, labels) > 0.95
+
+
+# --- tags
+
+
+def tags_of(photos: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features whose first three places tell of three tags, the last of them rare."""
+    rng = np.random.default_rng(seed)
+    present = rng.random((photos, 3)) < (0.5, 0.3, 0.05)
+    features = rng.normal(0, 0.3, (photos, 8))
+    features[:, :3] += present
+    return features.astype(np.float32), present.astype(np.int8)
+
+
+def test_tags_are_ranked_each_by_itself() -> None:
+    head = fit_tags(*tags_of(800, 0), seed=0, regularisation=1.0)
+    features, known = tags_of(800, 1)
+    assert all(ap and ap > 0.6 for ap in metrics.average_precisions(head.logits(features), known))
+    assert mean_average_precision(head.logits(features), known) > 0.85
+
+
+def test_one_tag_is_scikit_learns_logistic_regression() -> None:
+    features, known = tags_of(400, 2)
+    head = fit_tags(features, known, seed=0, regularisation=0.1)
+    for tag in range(3):
+        model = LogisticRegression(C=0.1, class_weight="balanced", tol=1e-8, max_iter=1000)
+        model.fit(features, known[:, tag])
+        np.testing.assert_allclose(head.weights[:, tag], model.coef_[0], atol=5e-3)
+        assert head.bias[tag] == pytest.approx(model.intercept_[0], abs=5e-3)
+
+
+def test_cells_that_nobody_looked_at_teach_nothing() -> None:
+    features, known = tags_of(400, 3)
+    wrong = known.copy()
+    wrong[:200, 1] = 1 - wrong[:200, 1]
+    masked = wrong.copy()
+    masked[:200, 1] = -1
+    head = fit_tags(features, masked, seed=0)
+    alone = fit_tags(features[200:], known[200:], seed=0)
+    np.testing.assert_allclose(head.weights[:, 1], alone.weights[:, 1], atol=1e-3)
+
+
+def test_without_the_weights_probabilities_are_as_rare_as_the_tags() -> None:
+    features, known = tags_of(4000, 4)
+    head = fit_tags(features, known, seed=0, regularisation=10.0)
+    weighted = to_probabilities(head.logits(features), "multi").mean(axis=0)
+    shifted = to_probabilities(head.logits(features) + prior_shift(known), "multi").mean(axis=0)
+    np.testing.assert_allclose(shifted, known.mean(axis=0), atol=0.02)
+    assert weighted[2] > 1.5 * known[:, 2].mean()
+
+
+def test_a_tag_that_all_photos_have_is_no_trouble() -> None:
+    features, known = tags_of(100, 5)
+    known[:, 0], known[:, 1] = 1, -1
+    head = fit_tags(features, known, seed=0)
+    assert np.isfinite(head.weights).all() and np.isfinite(prior_shift(known)).all()
+    assert (head.logits(features)[:, 0] > 0).all() and not prior_shift(known)[:2].any()

@@ -94,3 +94,55 @@ def test_fpr95_of_a_hand_made_case() -> None:
     unknown = np.array([10.0, 94.0, 97.0, 200.0])
     assert metrics.fpr95(known, unknown) == 0.5
     assert metrics.fpr95(known, known + 1000) == 0
+
+
+# --- tags
+
+KNOWN = np.array([[1, 0, -1], [0, 1, -1], [1, -1, 0], [0, 1, 1]], np.int8)
+SAID = np.array([[0.9, 0.6, 0.1], [0.8, 0.4, 0.9], [0.3, 0.9, 0.2], [0.1, 0.7, 0.8]])
+
+
+def test_average_precision_is_over_the_cells_somebody_looked_at() -> None:
+    first, second, third = metrics.average_precisions(SAID, KNOWN)
+    assert first == pytest.approx((1 / 1 + 2 / 3) / 2)  # ranks 1 and 3 of four
+    assert second == pytest.approx((1 / 1 + 2 / 3) / 2)  # ranks 1 and 3 of the three looked at
+    assert third == 1
+
+
+def test_the_mean_is_of_tags_with_enough_photos() -> None:
+    table = np.tile(KNOWN, (5, 1))
+    scores = np.tile(SAID, (5, 1))
+    table[4:, 2] = np.where(table[4:, 2] == 1, -1, table[4:, 2])  # the third tag has one photo
+    of_two = [ap for ap in metrics.average_precisions(scores, table)[:2] if ap is not None]
+    assert metrics.mean_average_precision(scores, table) == pytest.approx(np.mean(of_two))
+    assert metrics.mean_average_precision(SAID, KNOWN) > 0  # none has: all that can be told
+    assert np.isnan(metrics.mean_average_precision(SAID, np.zeros((4, 3), np.int8)))
+
+
+def test_counts_and_accuracy_of_a_hand_made_case() -> None:
+    said = SAID >= 0.5
+    counts = metrics.tag_counts(said, KNOWN)
+    assert {name: count.tolist() for name, count in counts.items()} == {
+        "right": [1, 1, 1],
+        "wrong": [1, 1, 0],
+        "missed": [1, 1, 0],
+    }
+    np.testing.assert_allclose(metrics.f1(**counts), [0.5, 0.5, 1.0])
+    assert metrics.f1(0, 0, 0) == 0
+    assert metrics.cell_accuracy(said, KNOWN) == pytest.approx(5 / 9)
+
+
+@quick
+@given(st.integers(0, 2**31))
+def test_log_loss_of_tags_leaves_unseen_cells_out(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits, known = rng.normal(0, 2, (7, 3)), rng.integers(-1, 2, (7, 3)).astype(np.int8)
+    known[0, 0] = 1
+    chances = 1 / (1 + np.exp(-logits))
+    terms = [
+        -np.log(chances[i, j] if known[i, j] == 1 else 1 - chances[i, j])
+        for i in range(7)
+        for j in range(3)
+        if known[i, j] >= 0
+    ]
+    assert metrics.log_loss(logits, known) == pytest.approx(np.mean(terms))

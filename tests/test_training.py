@@ -11,13 +11,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pytest
-from conftest import draw_collection, small_options
+from conftest import draw, draw_collection, draw_tagged, small_options
 
-from tagger import bundle, training
+from tagger import bundle, dataset, images, report, training
 from tagger.errors import DatasetError, ModelError, OptionError
 from tagger.fine_tuning import Recipe
+from tagger.pixels import PixelStore
 from tagger.places import ROOT
+from tagger.runtime import Runtime
+from tagger.splits import cells
+from tagger.tagger import Tagger
 from tagger.training import Options, Trained
 
 T = TypeVar("T")
@@ -130,3 +135,69 @@ def test_options_are_checked_when_built(tmp_path: Path) -> None:
             Options(**changed)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="no such folder"):
         Options(unrelated=tmp_path / "gone")
+
+
+# --- several tags a photo
+
+
+def test_tags_are_learned(tagged: Trained) -> None:
+    found = tagged.metrics
+    judged = found["validation"]
+    assert found["kind"] == "multi" and found["labels"] == ["disc", "nothing", "square", "stripes"]
+    assert judged["map"] > 0.8 and judged["by_label"]["stripes"]["ap"] > 0.9
+    assert judged["by_label"]["disc"]["seen"] < judged["photos"] == found["sizes"]["val"]
+    assert 0.5 < judged["accuracy_of_silence"] < judged["accuracy"]
+    assert tagged.history[0].val_map is not None and found["unknown"] is None
+
+
+def test_a_model_of_tags_tells_several(tagged: Trained, tmp_path: Path) -> None:
+    tagger = Tagger.load(tagged.model)
+    assert tagger.labels.kind == "multi"
+    data = draw_tagged(tmp_path / "new", 60, first=500)
+    answers = [tagger.tag(path) for path in sorted(data.glob("*.png"))]
+    assert max(len(answer.tags) for answer in answers) >= 2  # type: ignore[union-attr]
+    for answer in answers:
+        assert answer.unknown == (not answer.tags)
+        scores = [tag.score for tag in answer.tags]
+        assert scores == sorted(scores, reverse=True)
+        if answer.tags:
+            assert answer.label == answer.tags[0].label
+
+
+def test_the_card_of_a_model_of_tags(tagged: Trained) -> None:
+    card = bundle.load(tagged.model).card
+    scores = card["scores"]["validation"]
+    assert card["kind"] == "multi" and scores["map"] == tagged.metrics["validation"]["map"]
+    assert set(scores["ap"]) == set(scores["f1"]) == set(card["labels"])
+    assert card["trained_on"]["sizes"] == tagged.metrics["sizes"]
+    assert card["precision"]["precision"] in ("int8", "float32")
+
+
+def test_the_report_of_a_model_of_tags(tagged: Trained) -> None:
+    page = report.write(tagged.run).read_text(encoding="utf-8")
+    assert "mean average precision" in page and 'id="precision"' in page
+    assert 'id="confusion"' not in page and (tagged.run / "precision.png").is_file()
+
+
+def test_keras_gives_the_logits_that_tagging_sees(tagged: Trained) -> None:
+    """The weights' correction is in the head itself, so that the plain file has it too."""
+    import keras
+
+    network = keras.models.load_model(tagged.model, compile=False)
+    pixels = images.fit(draw("disc", 3), 96)
+    (theirs,) = np.asarray(network.predict_on_batch(pixels[None]))
+    ours = Runtime(bundle.load(tagged.model).network).run(pixels).logits
+    assert np.abs(theirs - ours).max() < 1.5  # int8 beside float
+    assert (theirs > 0).tolist() == (ours > 0).tolist()
+
+
+def test_a_test_collection_may_tell_of_fewer_tags(tagged: Trained, tmp_path: Path) -> None:
+    data = draw_tagged(tmp_path / "photos", 40, first=900)
+    rows = (data / "labels.csv").read_text().splitlines()
+    fewer = [",".join(row.split(",")[:2]) for row in rows]  # of the disc alone
+    (data / "labels.csv").write_text("\n".join(fewer) + "\n")
+    store = PixelStore(tmp_path / "pixels", 96)
+    samples, _ = dataset.load_test(data, bundle.load(tagged.model).labels, store)
+    table = cells(samples, 4)
+    assert (table[:, 1:] == -1).all() and set(table[:, 0].tolist()) <= {-1, 0, 1}
+    store.close()

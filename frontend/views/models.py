@@ -27,6 +27,7 @@ from tagger.dataset import too_few_to_check
 from tagger.places import IMAGENET
 
 LABELS_SHOWN = 40  # in a list of names
+WEAKEST_SHOWN = 12  # tags
 TRAIN = Path(__file__).with_name("train.py")
 
 
@@ -57,8 +58,9 @@ def _compare(models: list[Model], active: str) -> None:
     if rows:
         scores.table(head, rows, "The models side by side")
         st.caption(
-            "Right, and called unknown: of the photos kept aside to check with. – stands for what"
-            " was not measured."
+            "Right, and called unknown: of the photos kept aside to check with. Where a photo may"
+            " have several tags, mAP tells how well each ranks the photos; 1 is best. – stands for"
+            " what was not measured."
         )
     for model in models:
         if model.error is not None:
@@ -87,15 +89,23 @@ def _compared(model: Model, active: str) -> list[str | None]:
         f"{model.name} (tags now)" if model.id == active else model.name,
         f"{len(model.labels):,}",
         _whole(_photos(model.card, "train")),
-        _share(found, "validation", "accuracy"),
-        _share(found, "test", "accuracy"),
+        _right(dig(found, "validation")),
+        _right(dig(found, "test")),
         _unknown(number(found, "validation", "known")),
         _share(found, "unknown", "accepted"),
         _made(model.card),
     ]
 
 
+def _right(judged: Any) -> str:
+    mean = number(judged, "map")
+    return percent(number(judged, "accuracy")) if mean is None else f"mAP {scores.fraction(mean)}"
+
+
 def _photos(card: Mapping[str, Any], split: str) -> float | None:
+    size = number(card, "trained_on", "sizes", split)
+    if size is not None:
+        return size
     counts = dig(card, "trained_on", "photos", split)
     if not isinstance(counts, Mapping):
         return None
@@ -149,7 +159,10 @@ def _show_one(models: list[Model], active: str) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         _show_labels(model)
-        _show_confusion(judged)
+        if "map" in judged:
+            _show_weakest_tags(judged)
+        else:
+            _show_confusion(judged)
     with right:
         _show_reliability(judged, key=f"models-reliability-{model.name}")
     _show_making(model)
@@ -212,6 +225,15 @@ def _show_labels(model: Model) -> None:
     st.caption(
         "F1 joins how many of a label's photos it finds and how many it names rightly. A label is"
         " said from the probability shown on; below it, the photo is unknown."
+    )
+
+
+def _show_weakest_tags(judged: Mapping[str, Any]) -> None:
+    st.subheader("Which tags it is weakest at", anchor=False)
+    told = dig(judged, "ap") or {n: number(judged, "by_label", n, "ap") for n in judged["by_label"]}
+    ranked = sorted((ap, name) for name in told if (ap := number(told, name)) is not None)
+    scores.sentences(
+        f"{name}: average precision {scores.fraction(ap)}" for ap, name in ranked[:WEAKEST_SHOWN]
     )
 
 

@@ -14,7 +14,7 @@ import streamlit as st
 
 from tagger.fine_tuning import Recipe
 from tagger.history import Run
-from tagger.places import BUNDLED_MODEL, DATASET, IMAGENET, OWN_MODEL
+from tagger.places import BUNDLED, DATASET, IMAGENET, OWN_MODEL
 from tagger.plans import Training
 
 FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"
@@ -125,7 +125,7 @@ def _suggested(data: str) -> str:
 def _warn_of_replacing(name: str) -> bool:
     """Whether a model of that name is there already."""
     same = {known.casefold() for known in shared.models()}  # as some file systems compare them
-    if name.casefold() in (BUNDLED_MODEL.stem.casefold(), IMAGENET):
+    if name.casefold() in (*BUNDLED, IMAGENET):
         st.error(
             shared.plain(f"{name} comes with Image Tagger and stays: give yours another name."),
             icon=":material/error:",
