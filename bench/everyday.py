@@ -34,9 +34,12 @@ BAR_MAP = 0.95
 BARS = {"person": 0.70, "car": 0.50}  # of AP on coco128
 SHOWN_IN = {  # tags, any of which fits the photos of a folder of `unrelated`
     "cars": ("car",),
-    "clothing": ("clothing",),
+    "clothing": (
+        *("clothing", "dress", "hat", "longsleeve", "outwear", "pants", "shirt", "shoes"),
+        *("shorts", "skirt", "t-shirt"),
+    ),
     "faces": ("person",),
-    "flowers": ("flower",),
+    "flowers": ("flower", "daisy", "dandelion", "rose", "sunflower", "tulip"),
     "groceries": ("fruit", "vegetable", "packaged food"),
     "rooms": ("bathroom", "bedroom", "kitchen", "house"),
 }

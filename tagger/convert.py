@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MIN_AGREEMENT = 0.99  # share of validation photos (of tags: of cells) where it says the same
 MAX_ACCURACY_LOSS = 0.003
+MAX_MAP_LOSS = 0.01  # a tag of few photos moves it by more than a photo moves the accuracy
 BATCH = 50  # photos the float network sees at once
 
 
@@ -89,7 +90,8 @@ def choose_precision(
     float_accuracy, int8_accuracy = _accuracy(in_float, labels), _accuracy(in_int8, labels)
     agreement = _agreement(in_float, in_int8, labels)
     faithful = agreement >= MIN_AGREEMENT
-    faithful = faithful and int8_accuracy >= float_accuracy - MAX_ACCURACY_LOSS
+    loss = MAX_ACCURACY_LOSS if labels.ndim == 1 else MAX_MAP_LOSS
+    faithful = faithful and int8_accuracy >= float_accuracy - loss
     return Conversion(
         int8_network if faithful else to_litert(network),
         "int8" if faithful else "float32",

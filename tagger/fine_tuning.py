@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WARM_UP_STEPS = 100  # at most; a tenth of all steps when those are fewer
 AVERAGE_EPOCHS = 2  # the moving average of the weights spans about this many
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # shares of the fine-tuned weights that are tried
-MOSAICS = 0.3  # share of training photos, where photos may have several labels
+MOSAICS = 0.5  # share of training photos, where photos may have several labels
 START = "start.npz"
 
 
