@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from tagger import folders, tables
+from tagger import coco, folders, tables, voc, yolo
 from tagger.errors import DatasetError
 from tagger.images import EXTENSIONS
 from tagger.listing import LAYOUT, Listing, Remark, counted, split_called
@@ -32,11 +32,11 @@ class Reader(Protocol):
 
 Way = tuple[Reader, list[Any]]
 
-READERS: tuple[Reader, ...] = ()  # of annotations, in order of preference
+READERS: tuple[Reader, ...] = (coco, voc, yolo)  # of annotations, in order of preference
 HOLDERS = {"images", "photos", "pictures", "jpegimages", "annotations", "labels", "data"}
 
 BESIDE = Remark(
-    *("other way of labels", "lies beside the one read", "lie beside the one read"),
+    *("other label format", "lies beside the one read", "lie beside the one read"),
     outcome="not read",
 )
 LEAVING = Remark("link", "leads out of the collection", "lead out of the collection")

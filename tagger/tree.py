@@ -115,6 +115,18 @@ class Tree:
                 return place
         return self._find_spelled(name.replace("\\", "/"), folders)
 
+    def relative(self, path: str) -> str | None:
+        """A path inside the collection as a place, "" for its top; None for one outside."""
+        path = path.replace("\\", "/")
+        if path.startswith("/"):
+            path = next(
+                (f"./{path[len(t) :]}" for t in self._tops if f"{path}/".startswith(f"{t}/")), ".."
+            )
+        place = self._followed(posixpath.normpath(path))
+        if place is None or place == ".." or place.startswith("../"):
+            return None
+        return "" if place == "." else place
+
     def within(self, folder: str) -> list[str]:
         """The photos under a folder, "" for all."""
         start = f"{folder}/" if folder else ""

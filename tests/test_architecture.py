@@ -20,7 +20,7 @@ STOREYS = (
     "folders tree conditions",
     "ledger sheets",
     "columns",
-    "tables",
+    "tables coco voc yolo",
     "formats",
     "dataset embeddings catalogue",
     "search suggestions",
@@ -57,6 +57,7 @@ ALONE = {
     "sklearn": {"metrics", "heads", "calibration"},
     "matplotlib": {"charts"},
     "jinja2": {"report"},
+    "yaml": {"yolo"},
     "streamlit": set(),
     "sqlalchemy": {
         *("schema", "catalogue", "conditions", "search", "suggestions", "tags"),

@@ -11,45 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from written import content, present, put, sentences
 
 from tagger import formats, tables
 from tagger.errors import DatasetError
-from tagger.listing import Listing
-
-Read = dict[str, tuple[set[str], set[str], str]]
-
-
-def put(root: Path, *places: str) -> None:
-    """Photos by their names alone: reading labels opens none."""
-    for place in places:
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
-        (root / place).touch()
 
 
 def write(path: Path, rows: Iterable[Sequence[str]], divider: str = ",") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, delimiter=divider).writerows(rows)
-
-
-def content(found: Listing, root: Path) -> Read:
-    """Tags present and unseen, and the split, by photo."""
-    return {
-        sample.path.relative_to(root).as_posix(): (
-            {found.names[label] for label in sample.present},
-            {found.names[label] for label in sample.unseen},
-            sample.split,
-        )
-        for sample in found.samples
-    }
-
-
-def present(found: Listing, root: Path) -> dict[str, set[str]]:
-    return {place: tags for place, (tags, _, _) in content(found, root).items()}
-
-
-def sentences(found: Listing) -> list[str]:
-    return [remark.sentence() for remark in found.remarks]
 
 
 def refused(root: Path) -> str:

@@ -1,0 +1,194 @@
+"""Labels are recognised by looking, and the same ones come back however they are written."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import written
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from written import content, present, put, save, sentences
+
+from tagger import dataset, formats, images
+from tagger.errors import DatasetError
+from tagger.listing import Listing
+from tagger.pixels import PixelStore
+
+WAYS = ("CSV", "COCO", "VOC", "YOLO")
+QUICK = settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def write(way: str, root: Path, photos: written.Photos, names: list[str]) -> None:
+    """The same photos' labels in one of the ways."""
+    for place in root.rglob("*"):
+        if place.is_file() and place.suffix != ".jpg":
+            place.unlink()
+    put(root, *photos)
+    if way == "CSV":
+        with open(root / "labels.csv", "w", newline="", encoding="utf-8") as file:
+            rows = ([p, *(int(name in tags) for name in names)] for p, tags in photos.items())
+            csv.writer(file).writerows([["image", *names], *rows])
+    elif way == "COCO":
+        written.write_coco(root / "annotations" / "instances_all.json", photos, names)
+    elif way == "VOC":
+        written.write_voc(root, photos)
+    else:
+        written.write_yolo(root, photos, names)
+        said = {"path": "somewhere/else", "train": "../images", "names": names}
+        save(root / "data.yaml", json.dumps(said, ensure_ascii=False))  # is YAML
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_same_labels_come_back(tmp_path: Path, way: str) -> None:
+    photos = {
+        "images/a.jpg": {"sea", "sun & 'sand', \"hot\""},
+        "images/b.jpg": {"sea"},
+        "images/deep/c.png": set(),
+        "images/猫 d.jpg": {"猫"},
+    }
+    names = sorted({name for tags in photos.values() for name in tags})
+    write(way, tmp_path, photos, names)
+    found = formats.read(tmp_path, 2)
+    assert (found.written_as, found.kind, list(found.names)) == (way, "multi", names)
+    assert content(found, tmp_path) == {p: (tags, set(), "train") for p, tags in photos.items()}
+    assert found.remarks == ()
+
+
+TAGS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=8).map(
+    lambda text: f"{text}, a b"
+)
+
+
+@QUICK
+@given(names=st.lists(TAGS, min_size=2, max_size=5, unique=True), bits=st.integers(1, 2**15))
+def test_any_name_and_any_tags_come_back(tmp_path: Path, names: list[str], bits: int) -> None:
+    photos = {
+        f"images/{photo}.jpg": {
+            name for n, name in enumerate(names) if bits >> (photo * len(names) + n) & 1
+        }
+        for photo in range(3)
+    }
+    photos["images/all.jpg"] = set(names)
+    for way in WAYS:
+        write(way, tmp_path, photos, names)
+        found = formats.read(tmp_path, 1)
+        assert found.written_as == way and found.remarks == ()
+        assert present(found, tmp_path) == photos
+
+
+def test_folders_are_read_where_nothing_else_is_found(tmp_path: Path) -> None:
+    put(tmp_path, "cat/a.jpg", "dog/b.jpg", "dog/c.jpg")
+    for name in ("notes.txt", "package.json", "config.yaml", "prices.csv", "feed.xml"):
+        save(tmp_path / name, "{}")
+    found = formats.read(tmp_path, 2)
+    assert (found.written_as, found.kind, found.remarks) == ("folders", "single", ())
+    assert present(found, tmp_path) == {"cat/a.jpg": {"cat"}, "dog/b.jpg": {"dog"}} | {
+        "dog/c.jpg": {"dog"}
+    }
+
+
+def test_of_several_ways_the_first_is_read_and_the_others_told_of(tmp_path: Path) -> None:
+    photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
+    put(tmp_path, *photos)
+    save(tmp_path / "list.csv", "image,label\na.jpg,csv\nb.jpg,other\n")
+    assert formats.read(tmp_path, 2).remarks == ()
+    written.write_yolo(tmp_path, photos, ["x", "y"])
+    save(tmp_path / "data.yaml", "names: [x, y]")
+    found = formats.read(tmp_path, 2)
+    assert found.written_as == "YOLO"
+    assert sentences(found) == ["1 other label format lies beside the one read: not read"]
+    assert found.remarks[0].names == ("CSV",)
+    written.write_voc(tmp_path, photos)
+    assert formats.read(tmp_path, 2).written_as == "VOC"
+    written.write_coco(tmp_path / "instances_x.json", photos, ["x", "y"])
+    assert formats.read(tmp_path, 2).written_as == "COCO"
+    (tmp_path / "list.csv").rename(tmp_path / "labels.csv")
+    put(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    found = formats.read(tmp_path, 2)
+    assert found.written_as == "CSV" and present(found, tmp_path)["images/a.jpg"] == {"csv"}
+    assert found.remarks[-1].names == ("COCO", "VOC", "YOLO", "folders")
+    assert sentences(found)[-1] == "4 other label formats lie beside the one read: not read"
+
+
+def test_an_archives_outer_folder_is_looked_through(tmp_path: Path) -> None:
+    photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
+    for way in WAYS:
+        root = tmp_path / way
+        write(way, root / "archive", photos, ["x", "y"])
+        found = formats.read(root, 2)
+        assert found.written_as == way and present(found, root / "archive") == photos
+
+
+def test_links_that_lead_out_are_not_read(tmp_path: Path) -> None:
+    save(tmp_path / "elsewhere.csv", "image,label\na.jpg,x\nb.jpg,y\n")
+    root = tmp_path / "photos"
+    put(root, "cat/a.jpg", "dog/b.jpg")
+    (root / "labels.csv").symlink_to(tmp_path / "elsewhere.csv")
+    found = formats.read(root, 2)
+    assert found.written_as == "folders"
+    assert sentences(found) == ["1 link leads out of the collection: left out"]
+
+
+@pytest.fixture(scope="module")
+def coco128(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Listing]:
+    """The names of 128 real photos of COCO, in a folder to write labels into, and their labels."""
+    root = tmp_path_factory.mktemp("coco128")
+    found = formats.read(data / "coco128", 2)
+    put(root, *(f"images/{sample.path.name}" for sample in found.samples))
+    return root, found
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_coco128_comes_back_from_every_way(coco128: tuple[Path, Listing], way: str) -> None:
+    root, expected = coco128
+    photos = {
+        f"images/{s.path.name}": {expected.names[label] for label in s.present}
+        for s in expected.samples
+    }
+    write(way, root, photos, list(expected.names))
+    found = formats.read(root, 2)
+    assert found.written_as == way and found.remarks == ()
+    assert len(found.samples) == 128 and present(found, root) == photos
+    held = {name for tags in photos.values() for name in tags}
+    # Pascal VOC has no list of classes: those without an object are not known
+    assert set(found.names) == (held if way == "VOC" else set(expected.names))
+    assert len(expected.names) == 80 and sum(map(len, photos.values())) == 362
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_photos_of_every_way_are_surveyed(tmp_path: Path, way: str) -> None:
+    rng = np.random.default_rng(5)
+    photos = {
+        f"images/{number:02}.jpg": {name for name in "xyz" if rng.random() < 0.5}
+        for number in range(40)
+    }
+    root = tmp_path / "photos"
+    write(way, root, photos, ["x", "y", "z"])
+    for place in (*photos, "images/stray.jpg"):
+        coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        pixels = cv2.resize(coarse, (48, 48), interpolation=cv2.INTER_CUBIC)
+        (root / place).write_bytes(images.encode(pixels))
+    if way == "YOLO":
+        save(root / "list.txt", "\n".join(photos))
+        save(root / "data.yaml", "train: list.txt\nnames: [x, y, z]\n")
+    store = PixelStore(tmp_path / "pixels.u8", 24)
+    try:
+        found = dataset.load(root, store)
+    finally:
+        store.close()
+    assert found.labels.names == ("x", "y", "z") and len(found.samples) == 40
+    assert found.problems.ignored == ("images/stray.jpg",)
+    assert found.problems.lines() == ["1 photo has no label: left out"]
+    assert set(found.sizes()) == {"train", "val"}
+
+
+def test_nothing_at_all_says_what_would_work(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"make one folder for each label.*labels\.csv or COCO"):
+        formats.read(tmp_path, 2)
