@@ -57,7 +57,7 @@ def photo_grid(
             "key": key,
             "turn": turn,
             "selectable": selectable,
-            "photos": [_tile(photo, captions or {}) for photo in photos],
+            "photos": [tile(photo, (captions or {}).get(photo.id, "")) for photo in photos],
         },
         on_opened_change=_ignore,
         on_selected_change=_ignore,
@@ -82,7 +82,8 @@ def first_tag(photo: Photo) -> str:
     return "unknown" if photo.unknown else "untagged"
 
 
-def _tile(photo: Photo, captions: Mapping[int, str]) -> dict[str, Any]:
+def tile(photo: Photo, caption: str = "") -> dict[str, Any]:
+    """A photo as the browser draws it: its thumbnail, and what stands below, all plain text."""
     return {
         "id": photo.id,
         "name": spelled_out(photo.name),
@@ -90,7 +91,7 @@ def _tile(photo: Photo, captions: Mapping[int, str]) -> dict[str, Any]:
         "tagged": bool(photo.tags),
         "more": max(0, len(photo.tags) - 1),
         "confirmed": bool(photo.tags) and photo.tags[0].by_person,
-        "caption": spelled_out(captions.get(photo.id, "")),
+        "caption": spelled_out(caption),
         "image": "data:image/jpeg;base64,"
         + b64encode(shared.library().thumbnail(photo)).decode("ascii"),
     }

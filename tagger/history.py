@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from tagger.errors import OptionError
+from tagger.photos import MAX_ID
 from tagger.schema import files, photos, runs
 
 Kind = Literal["import", "retag", "edit", "delete", "undo", "check", "train"]
@@ -18,7 +19,6 @@ Status = Literal["queued", "running", "done", "stopped", "failed"]
 ACTIVE = ("queued", "running")
 RESUMABLE = ("import", "retag")
 UNDOABLE = ("import", "retag", "edit", "delete", "undo")
-MAX_ID = 2**63  # beyond what a database holds
 STALE = timedelta(seconds=10)  # without a heartbeat, after which a run's process counts as dead
 
 
@@ -45,6 +45,7 @@ class Run:
     undoes: int | None
     undone_by: int | None
     stop_asked: bool
+    attempts: int  # in a row that got nowhere, this one included
     counts: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -18,6 +18,8 @@ from tagger.records import Photo, StoredPrediction, Tag, Verdict
 from tagger.schema import labels, models, photos, predictions, presences, tags, verdicts
 from tagger.tags import CHUNK
 
+MAX_ID = 2**31  # beyond what a database holds: PostgreSQL counts in 32 bits
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -111,7 +113,7 @@ def refresh(connection: Connection, photo_ids: Iterable[int]) -> None:
 
 def present(connection: Connection, photo_ids: Iterable[int]) -> list[int]:
     """Those that are in the library and not deleted, each once, in order."""
-    wanted = [photo_id for photo_id in dict.fromkeys(photo_ids) if 0 < photo_id < 2**63]
+    wanted = [photo_id for photo_id in dict.fromkeys(photo_ids) if 0 < photo_id < MAX_ID]
     found: set[int] = set()
     for some in chunks(wanted, CHUNK):
         query = select(photos.c.id).where(photos.c.id.in_(some), photos.c.deleted_by.is_(None))

@@ -7,21 +7,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
-from tagger import images, plans
+from tagger import images, photos, plans, probing
 from tagger.claims import Claim
 from tagger.errors import OptionError
 from tagger.files import visible
 from tagger.history import counts
 from tagger.importing import NO_PHOTO, File, Importer, model_id, waiting_files
-from tagger.parallel import chunks, ordered_map
+from tagger.parallel import AHEAD, chunks, ordered_map, worker_count
 from tagger.schema import files
 from tagger.shelf import plain_name
 from tagger.tagger import Tagger
 
 Result = dict[str, Any]
 
+FATAL = "opening it ends the program that does: left out"
 TOGETHER = 16  # files looked at, and recorded, at a time
 _LISTED = 512  # rows read at a time
 
@@ -37,6 +38,8 @@ def tag_files(claim: Claim) -> Result:
     importer = Importer(library.catalogue, library.shelf, tagger, copy)
     with claim.writing() as connection:
         model = model_id(connection, tagger)
+    if claim.run.attempts > 1:  # the last one ended without getting on
+        _set_fatal_aside(claim, tagger.image_size)
     claim.begin_stage("Tagging")
     for seen in ordered_map(importer.look, chunks(_waiting(claim), TOGETHER)):
         with claim.writing() as connection:
@@ -57,12 +60,12 @@ def _list_folder(claim: Claim, folder: Path) -> None:
     claim.tell(stage="Looking for photos")
     total = 0
     for some in chunks(_files_of(claim, folder), _LISTED):
-        photos = [path for path in some if images.is_named_so(path)]
+        named_so = [path for path in some if images.is_named_so(path)]
         others = [path for path in some if not images.is_named_so(path)]
         with claim.writing() as connection:
-            plans.list_files(connection, claim.run_id, _rows(photos))
+            plans.list_files(connection, claim.run_id, _rows(named_so))
             plans.list_files(connection, claim.run_id, _rows(others), NO_PHOTO)
-        total += len(photos)
+        total += len(named_so)
     claim.tell(total=total, options={**claim.run.options, "listed": True})
 
 
@@ -75,6 +78,25 @@ def _files_of(claim: Claim, folder: Path) -> Iterator[Path]:
 
 def _rows(paths: Iterable[Path]) -> list[tuple[str, str, None]]:
     return [(str(path), plain_name(path.name), None) for path in paths]
+
+
+def _set_fatal_aside(claim: Claim, side: int) -> None:
+    """Let those files fail, of the next few, that bring down whatever process opens them."""
+    claim.begin_stage("Finding out which file broke it off")
+    held = (worker_count() * AHEAD + 1) * TOGETHER  # as many as were begun at once
+    with claim.library.catalogue.reading() as connection:
+        some = waiting_files(connection, claim.run_id, held)
+        ids = [file.photo_id for file in some if file.photo_id is not None]
+        kept = {p.id: str(p.path) for p in photos.read(connection, ids, claim.library.home)}
+    paths = [file.path or kept.get(file.photo_id or 0, "") for file in some]
+    if found := probing.fatal(paths, side):
+        with claim.writing() as connection:
+            connection.execute(
+                update(files)
+                .where(files.c.id.in_([some[place].id for place in found]))
+                .values(outcome="failed", reason=FATAL)
+            )
+            claim.advance(connection, len(found))
 
 
 def _waiting(claim: Claim) -> Iterator[File]:

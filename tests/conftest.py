@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from tagger import bundle, images, jobs, training
+from tagger import bundle, history, images, jobs, training
 from tagger.fine_tuning import Recipe
 from tagger.history import Run
 from tagger.library import Library
@@ -30,6 +32,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 SHAPES = ("disc", "square", "stripes")
+PATIENCE = 60  # seconds for what takes a few
 
 
 @pytest.fixture(scope="session")
@@ -166,3 +169,17 @@ def import_folder(library: Library, folder: Path, copy: bool = False, model: str
     run_id = library.plan_folder_import(str(folder), copy, model)
     jobs.run(library, run_id)
     return library.run(run_id)
+
+
+def wait_until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def forget_heartbeat(library: Library, run_id: int) -> None:
+    """As if the process that held the run had died a while ago."""
+    with library.catalogue.writing() as connection:
+        long_ago = datetime.now(UTC) - timedelta(minutes=1)
+        history.change(connection, run_id, heartbeat_at=long_ago)

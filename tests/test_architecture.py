@@ -15,7 +15,7 @@ from tagger.places import ROOT
 STOREYS = (
     "errors files parallel cells",
     "places images labels",
-    "decision augment pixels splits metrics samples lexer schema shelf records",
+    "decision augment pixels splits metrics samples probing lexer schema shelf records",
     "query listing",
     "folders tree conditions",
     "ledger sheets",

@@ -7,31 +7,18 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import draw_collection, import_folder
+from conftest import PATIENCE, draw_collection, forget_heartbeat, import_folder, wait_until
 from sqlalchemy import text
 
-from tagger import history, jobs
-from tagger.claims import MAX_ATTEMPTS, MAX_RUNNING, TURN_SECONDS, Claim, Lost
+from tagger import jobs
+from tagger.claims import Claim
 from tagger.errors import OptionError
 from tagger.library import Library
 from tagger.places import ROOT
-from tagger.plans import Training
-
-PATIENCE = 60  # seconds
-
-
-def wait_until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
 
 
 def spawn(library: Library, run_id: int) -> subprocess.Popen[bytes]:
@@ -40,13 +27,6 @@ def spawn(library: Library, run_id: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "tagger.jobs", str(run_id)], cwd=ROOT, env=os.environ | environment
     )
-
-
-def forget_heartbeat(library: Library, run_id: int) -> None:
-    """As if the process that held the run had died a while ago."""
-    with library.catalogue.writing() as connection:
-        long_ago = datetime.now(UTC) - timedelta(minutes=1)
-        history.change(connection, run_id, heartbeat_at=long_ago)
 
 
 def check_consistent(library: Library) -> None:
@@ -123,35 +103,6 @@ def test_a_stale_run_is_taken_up_again_and_a_living_one_is_not(
     assert jobs.resume_stale(library) == []
 
 
-def test_a_run_is_held_by_one_process(library: Library, shapes: Path) -> None:
-    run_id = library.plan_folder_import(str(shapes), model="pets")
-    first, second = Claim(library, run_id), Claim(library, run_id)
-    assert first.take()
-    assert not second.take()
-    forget_heartbeat(library, run_id)
-    assert second.take()
-    with pytest.raises(Lost), first.writing():
-        pass
-    with second.writing() as connection:
-        second.advance(connection, 1)
-    first.finish("failed", error="must not be seen")
-    assert library.run(run_id).status == "running"
-
-
-def test_what_breaks_off_again_and_again_is_given_up(library: Library, shapes: Path) -> None:
-    run_id = library.plan_folder_import(str(shapes), model="pets")
-    for _ in range(MAX_ATTEMPTS):
-        assert Claim(library, run_id).take()
-        forget_heartbeat(library, run_id)
-    assert not Claim(library, run_id).take()
-    run = library.run(run_id)
-    assert run.status == "failed"
-    assert "broke off 3 times" in (run.error or "")
-    library.plan_again(run_id)
-    jobs.run(library, run_id)
-    assert library.run(run_id).counts == {"added": 120}
-
-
 def test_a_run_stops_when_asked_and_goes_on_later(library: Library, tmp_path: Path) -> None:
     folder = draw_collection(tmp_path / "photos", 150)
     run_id = library.plan_folder_import(str(folder), model="pets")
@@ -182,43 +133,6 @@ def test_what_was_undone_does_not_go_on(library: Library, shapes: Path) -> None:
     library.undo(back.run_id)
     with pytest.raises(OptionError, match="was undone: begin anew"):
         library.plan_again(run_id)
-
-
-def test_a_heart_beats(library: Library, shapes: Path) -> None:
-    run_id = library.plan_folder_import(str(shapes), model="pets")
-    claim = Claim(library, run_id)
-    assert claim.take()
-    first = library.run(run_id).heartbeat_at
-    with claim.held():
-        wait_until(lambda: library.run(run_id).heartbeat_at != first)
-    claim.finish("stopped")
-
-
-def test_a_clock_set_back_does_not_keep_a_dead_run_alive(library: Library, shapes: Path) -> None:
-    run_id = library.plan_folder_import(str(shapes), model="pets")
-    assert Claim(library, run_id).take()
-    with library.catalogue.writing() as connection:
-        ahead = datetime.now(UTC) + timedelta(hours=1)
-        history.change(connection, run_id, heartbeat_at=ahead)
-    assert library.run(run_id).stale
-    assert Claim(library, run_id).take()
-
-
-def test_who_was_given_up_writes_no_more(library: Library, shapes: Path) -> None:
-    run_id = library.plan_folder_import(str(shapes), model="pets")
-    held = [Claim(library, run_id) for _ in range(MAX_ATTEMPTS)]
-    for claim in held:
-        assert claim.take()
-        forget_heartbeat(library, run_id)
-    assert not Claim(library, run_id).take()
-    with pytest.raises(Lost), held[-1].writing():
-        pass
-
-
-def test_one_model_is_trained_once_at_a_time(library: Library, shapes: Path) -> None:
-    library.plan_training(Training(str(shapes), "shapes"))
-    with pytest.raises(OptionError, match="is being trained already"):
-        library.plan_training(Training(str(shapes), "Shapes"))
 
 
 def test_one_stopped_before_it_began_never_begins(library: Library, shapes: Path) -> None:
@@ -284,50 +198,7 @@ def test_what_a_kill_left_is_swept_at_the_next_start(library: Library, tmp_path:
     assert not left.exists()
 
 
-def test_jobs_wait_for_their_turn(library: Library, shapes: Path) -> None:
-    def plan() -> int:
-        return library.plan_folder_import(str(shapes), model="pets")
-
-    held = [Claim(library, plan()) for _ in range(MAX_RUNNING)]
-    assert all(claim.take() for claim in held)
-    waiting = plan()
-    done = threading.Thread(target=jobs.run, args=(library, waiting))
-    done.start()
-    time.sleep(2 * TURN_SECONDS)
-    assert library.run(waiting).status == "queued"
-    held[0].finish("stopped")
-    done.join(PATIENCE)
-    assert library.run(waiting).status == "done"
-
-
-def test_a_check_tells_what_is_wrong(library: Library, tmp_path: Path) -> None:
-    folder = draw_collection(tmp_path / "photos", 6)
-    (folder / "disc" / "broken.jpg").write_bytes(b"not a photo")
-    run_id = library.plan_check(str(folder))
-    jobs.run(library, run_id)
-    result = library.run(run_id).result or {}
-    assert result["error"] is None
-    assert sum(sum(labels.values()) for labels in result["labels"].values()) == 18
-    assert [path for path, _ in result["unreadable"]] == ["disc/broken.jpg"]
-    assert any("could not be read" in line for line in result["problems"])
-    few = library.plan_check(str(draw_collection(tmp_path / "few", 2)))
-    jobs.run(library, few)
-    result = library.run(few).result or {}
-    assert "too few readable photos" in result["error"]
-    assert sum(sum(labels.values()) for labels in result["labels"].values()) == 6
-    nothing = library.plan_check(str(tmp_path / "nowhere"))
-    jobs.run(library, nothing)
-    assert "no such folder" in (library.run(nothing).result or {})["error"]
-
-
 @pytest.mark.parametrize("arguments", [[], ["x"], ["1", "2"]])
 def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert jobs.main(arguments) == 2
     assert "usage: python -m tagger.jobs RUN_ID" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "..", "é", "x" * 61, "pets", "Pets", "a b", "a.h5"])
-def test_a_model_is_not_called_just_anything(library: Library, shapes: Path, name: str) -> None:
-    with pytest.raises(OptionError, match=r"a model's name is|comes with Image Tagger"):
-        library.plan_training(Training(str(shapes), name))
-    assert library.runs() == []

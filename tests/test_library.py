@@ -281,20 +281,6 @@ def test_everything_can_be_undone_and_done_again(
     assert state() == steps[0]
 
 
-def test_undo_leaves_alone_what_was_changed_since(library: Library, pets: Tagger) -> None:
-    one = library.add("one.png", photo(1), pets).photo.id
-    two = library.add("two.png", photo(2), pets).photo.id
-    first = library.edit_tags([one, two], add=["sea"])
-    library.edit_tags([one], remove=["sea"])
-    undone = library.undo(first)
-    assert (undone.changed, undone.left_alone) == (1, 1)
-    library.undo(undone.run_id)
-    assert [tag.label for tag in library.photo(two).tags] == ["sea"]
-    library.undo(first)
-    assert [tag.label for tag in library.photo(two).tags] == []
-    assert [verdict.present for verdict in library.verdicts(one)] == [False]
-
-
 def check_layers(library: Library) -> None:
     """One row holds for each key, and what is derived is what refreshing would give."""
     with library.catalogue.writing() as connection:
@@ -373,19 +359,6 @@ def test_undoing_the_newest_first_goes_back_step_by_step(
         check_layers(library)
     library.undo(done[-1])
     assert state() == states[-2]
-
-
-def test_an_undoing_that_would_change_nothing_is_refused(library: Library, pets: Tagger) -> None:
-    one = library.add("one.png", photo(1), pets).photo.id
-    first = library.edit_tags([one], add=["sea"])
-    second = library.edit_tags([one], remove=["sea"])
-    with pytest.raises(OptionError, match="nothing is left to undo"):
-        library.undo(first)
-    assert library.run(first).undone_by is None
-    assert library.runs()[0].id == second
-    library.undo(second)
-    library.undo(first)
-    assert library.verdicts(one) == []
 
 
 def test_many_photos_are_changed_some_at_a_time(library: Library, tmp_path: Path) -> None:
@@ -489,18 +462,6 @@ def test_the_librarys_own_files_are_not_photos_to_import(library: Library, tmp_p
         assert import_folder(library, way).counts == {"duplicate": 3}
 
 
-def test_what_cannot_be_undone_is_a_sentence(library: Library, pets: Tagger) -> None:
-    added = library.add("one.png", photo(1), pets)
-    library.undo(added.run_id or 0)
-    with pytest.raises(OptionError, match="is undone already"):
-        library.undo(added.run_id or 0)
-    with pytest.raises(OptionError, match="none of that number"):
-        library.undo(4711)
-    waiting = library.plan_upload_import([("a.png", io.BytesIO(photo(2)))], "pets")
-    with pytest.raises(OptionError, match="stop it first"):
-        library.undo(waiting)
-
-
 def test_a_deleted_photo_comes_back_with_what_a_person_said(library: Library, pets: Tagger) -> None:
     found = library.add("one.png", photo(1), pets).photo
     library.edit_tags([found.id], add=["mine"])
@@ -558,20 +519,6 @@ def test_a_tag_is_spelled_as_the_library_knows_it(library: Library, pets: Tagger
     library.edit_tags([two], add=["STRASSE", "new"])
     assert [tag.label for tag in library.photo(two).tags] == ["Straße", "new"]
     assert "STRASSE" not in library.labels()
-
-
-@pytest.mark.parametrize(
-    ("folder", "told"),
-    [
-        ("", "give the whole path"),
-        ("relative/here", "give the whole path"),
-        ("/no/such/x", "no such folder"),
-    ],
-)
-def test_a_bad_folder_is_a_sentence(library: Library, folder: str, told: str) -> None:
-    with pytest.raises(OptionError, match=told):
-        library.plan_folder_import(folder)
-    assert library.runs() == []
 
 
 def test_the_active_model_is_remembered(library: Library, trained: Trained) -> None:

@@ -5,9 +5,11 @@ What was said can be written out as a collection, and a model taught with it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import ahead
 import details
 import edits
 import leaving
@@ -18,6 +20,8 @@ import streamlit as st
 from tagger.records import Photo, StoredPrediction
 
 REVIEWED = "reviewed"  # a search for what a person said something of
+AHEAD = 5  # photos shown that come next
+KEYS = (*"123456789", "N", "Y", "S", "U")
 ANSWERS_KEY, SKIPPED_KEY, DRAFT_KEY = "review-answers", "review-skipped", "review-draft"
 
 # The answers stay in sight beside a tall photo, or below it.
@@ -45,7 +49,7 @@ def show() -> None:
         st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         return
     skipped = _skipped()
-    page = library.review(limit=len(skipped) + 1)
+    page = library.review(limit=len(skipped) + 1 + AHEAD)
     left = [photo for photo in page.photos if photo.id not in skipped]
     _show_last(page.total)
     if left:
@@ -55,6 +59,14 @@ def show() -> None:
     else:
         st.markdown("You have looked at every photo. There is nothing left to do here.")
     _offer_collection()
+    _show_ahead(left)
+
+
+def _show_ahead(left: Sequence[Photo]) -> None:
+    """The photos after this one, and keys that were pressed for them already."""
+    draft = sorted(st.session_state.get(DRAFT_KEY, (None, frozenset()))[1])
+    told = (left[0].id if left else None, len(_answers()), len(_skipped()), draft)
+    ahead.photos_ahead(left[1 : 1 + AHEAD], KEYS, str(told), key="review-ahead")
 
 
 def _skipped() -> set[int]:

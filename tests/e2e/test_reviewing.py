@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conftest import draw
 from playwright.sync_api import expect
 
+from e2e.conftest import Serve, Visit
 from e2e.server import Server
 from e2e.visitor import Visitor
+from tagger import images
+from tagger.tagger import Tagger
 
 
 def test_three_answers_by_keyboard(visitor: Visitor, server: Server, tmp_path: Path) -> None:
@@ -36,4 +40,28 @@ def test_three_answers_by_keyboard(visitor: Visitor, server: Server, tmp_path: P
     visitor.sees("1 photo left out: 1 without a tag")
     written = {file.relative_to(tmp_path / "taught") for file in tmp_path.rglob("*.*")}
     assert written == {Path("cat", f"{first.id}-{first.name}"), Path("labels.csv")}
+    visitor.check()
+
+
+def test_keys_pressed_faster_than_the_page_draws_are_not_lost(
+    visit: Visit, serve: Serve, pets: Tagger, tmp_path: Path
+) -> None:
+    server = serve(tmp_path / "library")
+    with server.library() as library:
+        for seed in range(8):
+            library.add(f"{seed}.png", images.encode(draw("disc", seed), "PNG"), pets)
+        visitor = visit(server, "review")
+        visitor.sees("8 photos left")
+        expect(visitor.page.get_by_text("Then", exact=True)).to_be_visible()
+        order = [photo.id for photo in library.review(limit=8).photos]
+        for key in "n1sn2n":
+            visitor.page.keyboard.press(key)
+        visitor.sees("3 photos left")
+        visitor.check()
+        said = [[v.present for v in library.verdicts(photo)] for photo in order]
+        assert [len(some) for some in said] == [2, 1, 0, 2, 1, 2, 0, 0]
+        visitor.page.keyboard.press("u")
+        visitor.page.keyboard.press("u")
+        visitor.sees("5 photos left")
+        assert library.count("reviewed") == 3
     visitor.check()

@@ -1,0 +1,33 @@
+"""The photos that come next, and keys pressed before they are drawn, which wait for theirs.
+
+A page answers a key with a run on the server; what is pressed meanwhile would fall on the photo
+that was just answered. The browser keeps it back until the next one is there (see ahead.js).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import grid
+import streamlit as st
+
+from tagger.records import Photo
+
+HERE = Path(__file__).resolve().parent
+
+_component = st.components.v2.component(
+    "photos_ahead",
+    html=(HERE / "ahead.html").read_text(encoding="utf-8"),
+    css=(HERE / "ahead.css").read_text(encoding="utf-8"),
+    js=(HERE / "ahead.js").read_text(encoding="utf-8"),
+)
+
+
+def photos_ahead(photos: Sequence[Photo], keys: Sequence[str], turn: str, *, key: str) -> None:
+    """Small pictures of what comes next. Draw it last, after the buttons that `keys` press.
+
+    `turn` differs whenever a key was answered.
+    """
+    tiles = [grid.tile(photo) for photo in photos]
+    _component(key=key, data={"keys": list(keys), "turn": turn, "photos": tiles})
