@@ -1,11 +1,11 @@
 // The photos that come next, and the keys pressed before they are drawn: a key that would fall
 // between two photos waits, and is pressed again for the one it was meant for.
 
-const WAITS = 5000; // milliseconds after which a page that does not answer is waited for no longer
+const WAITS = 30_000; // milliseconds after which a page that does not answer is given up
 const DRAWN = 60; // milliseconds until what just came from the server is on the page
 
 let keys = []; // that mean something on the page
-let turn = null; // of what is drawn; another one once a key was answered
+let turn = null; // of what is drawn; another one each time the page is drawn
 let since = null; // when the key was let through that is not answered yet
 let waiting = [];
 let again = false; // whether the key at hand is one that waited

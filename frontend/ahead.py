@@ -24,10 +24,10 @@ _component = st.components.v2.component(
 )
 
 
-def photos_ahead(photos: Sequence[Photo], keys: Sequence[str], turn: str, *, key: str) -> None:
+def photos_ahead(photos: Sequence[Photo], keys: Sequence[str], turn: int, *, key: str) -> None:
     """Small pictures of what comes next. Draw it last, after the buttons that `keys` press.
 
-    `turn` differs whenever a key was answered.
+    `turn` differs each time the page is drawn, which is how a key is answered.
     """
     tiles = [grid.tile(photo) for photo in photos]
     _component(key=key, data={"keys": list(keys), "turn": turn, "photos": tiles})

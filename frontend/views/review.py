@@ -5,7 +5,7 @@ What was said can be written out as a collection, and a model taught with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +21,7 @@ from tagger.records import Photo, StoredPrediction
 
 REVIEWED = "reviewed"  # a search for what a person said something of
 AHEAD = 5  # photos shown that come next
-KEYS = (*"123456789", "N", "Y", "S", "U")
+TURN_KEY = "review-turn"  # counts how often the page was drawn
 ANSWERS_KEY, SKIPPED_KEY, DRAFT_KEY = "review-answers", "review-skipped", "review-draft"
 
 # The answers stay in sight beside a tall photo, or below it.
@@ -52,21 +52,21 @@ def show() -> None:
     page = library.review(limit=len(skipped) + 1 + AHEAD)
     left = [photo for photo in page.photos if photo.id not in skipped]
     _show_last(page.total)
+    keys = ["U"] if _answers() else []
     if left:
-        _ask(left[0])
+        keys += _ask(left[0])
     elif page.total:
         _offer_skipped(page.total)
     else:
         st.markdown("You have looked at every photo. There is nothing left to do here.")
     _offer_collection()
-    _show_ahead(left)
+    _show_ahead(left, keys)
 
 
-def _show_ahead(left: Sequence[Photo]) -> None:
+def _show_ahead(left: Sequence[Photo], keys: Sequence[str]) -> None:
     """The photos after this one, and keys that were pressed for them already."""
-    draft = sorted(st.session_state.get(DRAFT_KEY, (None, frozenset()))[1])
-    told = (left[0].id if left else None, len(_answers()), len(_skipped()), draft)
-    ahead.photos_ahead(left[1 : 1 + AHEAD], KEYS, str(told), key="review-ahead")
+    turn = st.session_state[TURN_KEY] = st.session_state.get(TURN_KEY, 0) + 1
+    ahead.photos_ahead(left[1 : 1 + AHEAD], keys, turn, key="review-ahead")
 
 
 def _skipped() -> set[int]:
@@ -107,7 +107,8 @@ def _offer_skipped(many: int) -> None:
     st.button("Look at them again", key="review-again", on_click=_skipped().clear)
 
 
-def _ask(photo: Photo) -> None:
+def _ask(photo: Photo) -> list[str]:
+    """What is in it? The keys that answer."""
     prediction = shared.library().prediction(photo.id)
     left, right = st.columns([5, 4], gap="medium")
     with left, st.container(key="review-photo"):
@@ -118,9 +119,9 @@ def _ask(photo: Photo) -> None:
         if prediction is not None and prediction.reason is not None:
             st.caption(shared.plain(details.why_unknown(prediction)))
         if prediction is not None and _may_be_several(photo, prediction):
-            _offer_several(photo, prediction)
+            keys = _offer_several(photo, prediction)
         else:
-            _offer_one(photo, prediction)
+            keys = _offer_one(photo, prediction)
         _offer_other(photo)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
@@ -131,6 +132,7 @@ def _ask(photo: Photo) -> None:
                 args=(photo.id,),
             )
             shared.photo_link(photo.id, "Open it")
+    return ["S", *keys]
 
 
 def _skip(photo_id: int) -> None:
@@ -159,8 +161,8 @@ def _offered(photo: Photo, prediction: StoredPrediction | None) -> dict[str, flo
     return {**scores, **{tag.label: tag.score for tag in photo.tags if tag.label not in scores}}
 
 
-def _offer_one(photo: Photo, prediction: StoredPrediction | None) -> None:
-    """One label is right, or none: each is an answer."""
+def _offer_one(photo: Photo, prediction: StoredPrediction | None) -> list[str]:
+    """One label is right, or none: each is an answer, by a key of its own."""
     offered = _offered(photo, prediction)
     here = [tag.label for tag in photo.tags]
     for number, (label, score) in enumerate(offered.items(), 1):
@@ -176,9 +178,10 @@ def _offer_one(photo: Photo, prediction: StoredPrediction | None) -> None:
             on_click=edits.guarded,
             args=(_answer, photo, [], list(offered)),
         )
+    return [*_numbers(offered), "N"] if offered else []
 
 
-def _offer_several(photo: Photo, prediction: StoredPrediction) -> None:
+def _offer_several(photo: Photo, prediction: StoredPrediction) -> list[str]:
     """Each label is right or not; a key turns one on or off, another says that it is so."""
     offered = _offered(photo, prediction)
     draft_of, draft = st.session_state.get(DRAFT_KEY, (None, frozenset()))
@@ -198,6 +201,12 @@ def _offer_several(photo: Photo, prediction: StoredPrediction) -> None:
         on_click=edits.guarded,
         args=(_answer, photo, right, wrong if right else list(offered)),
     )
+    return [*_numbers(offered), "Y" if right else "N"]
+
+
+def _numbers(offered: Mapping[str, float | None]) -> list[str]:
+    """The keys of as many labels as there are number keys for."""
+    return [str(number) for number in range(1, min(len(offered), 9) + 1)]
 
 
 def _turn(photo: Photo, draft: frozenset[str]) -> None:
