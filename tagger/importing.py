@@ -8,21 +8,24 @@ file is either done or still to do however the process ends.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from tagger import images, photos, tags
 from tagger.catalogue import Catalogue
+from tagger.contents import Content, File, bare, read_some
 from tagger.embeddings import Embedding
 from tagger.errors import ImageError
-from tagger.files import spelled_out
 from tagger.images import Pixels
 from tagger.photos import Arrival
-from tagger.schema import embeddings, files, models, predictions
+from tagger.records import Photo
+from tagger.schema import embeddings, files, models
 from tagger.shelf import Shelf
 from tagger.tagger import Prediction, Tagger
 
@@ -30,19 +33,7 @@ NO_PHOTO = "no_photo"  # the outcome of a folder's other files, which are only c
 THUMBNAIL_SIDE = 320  # pixels, of a thumbnail's longer side
 _THUMBNAIL_LEAST = 160  # pixels, of the shorter side that a thumbnail is still made from
 
-
-@dataclass(frozen=True)
-class File:
-    """A file to import, or with `photo_id` a photo to tag again. `id` is its row in `files`.
-
-    `data` is its content where that is at hand already.
-    """
-
-    id: int
-    path: str
-    name: str
-    photo_id: int | None = None
-    data: bytes | None = None
+Outcome = tuple[str, int | None]  # what became of a file ("added", ...), and its photo if any
 
 
 @dataclass(frozen=True)
@@ -63,6 +54,9 @@ class Seen:
     embedding: Embedding | None = None
 
 
+Begun = tuple[Seen, Pixels | None]  # what is still to be tagged has pixels
+
+
 class Importer:
     """Adds files to a library with one model's answers. `look` is safe from several threads."""
 
@@ -76,26 +70,17 @@ class Importer:
 
     def look(self, some: Sequence[File]) -> list[Seen]:
         """Read and tag a few files; what the library has already is not decoded."""
-        begun: list[tuple[Seen, Pixels | None]] = []
-        with self._catalogue.reading() as connection:
-            current = self._current_model(connection)
-            for file in some:
-                try:
-                    if file.photo_id is None:
-                        begun.append(self._read(connection, file))
-                    else:
-                        begun.append(self._read_again(connection, file, current))
-                except ImageError as error:
-                    begun.append((Seen(file, failure=_bare(error, file.path)), None))
-                except OSError as error:
-                    begun.append((Seen(file, failure=f"could not be kept ({error})"), None))
+        begun: list[Begun] = []
+        for again, part in groupby(some, lambda file: file.photo_id is not None):
+            alike = list(part)
+            begun.extend(self._begun_again(alike) if again else self._begun(alike))
         return self._tagged(begun)
 
     def write(
         self, connection: Connection, run_id: int, model_id: int, seen: Sequence[Seen]
     ) -> dict[str, int]:
         """Record what came of files: photos, answers, and the outcome of each; how many of each."""
-        settled = [self._settle(connection, run_id, one) for one in seen]
+        settled = self._settle(connection, run_id, seen)
         answered = [
             (photo_id, one)
             for one, (outcome, photo_id) in zip(seen, settled, strict=True)
@@ -110,10 +95,18 @@ class Importer:
         kinds = [outcome for outcome, _ in settled]
         return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
 
-    def _read(self, connection: Connection, file: File) -> tuple[Seen, Pixels | None]:
-        data = images.read_bytes(file.path) if file.data is None else file.data
-        sha256 = hashlib.sha256(data).hexdigest()
-        known = photos.held(connection, sha256)
+    def _begun(self, some: Iterable[File]) -> Iterator[Begun]:
+        """Files to import, and the library asked about several of them at once."""
+        for part in read_some(some):
+            with self._catalogue.reading() as connection:
+                known = photos.held(connection, [one.sha256 for one in part])
+            for one in part:
+                yield _attempt(one.file, partial(self._read, one, known.get(one.sha256)))
+
+    def _read(self, one: Content, known: photos.Held | None) -> Begun:
+        if one.failure is not None:
+            return Seen(one.file, failure=one.failure), None
+        file, sha256, data = one.file, one.sha256, one.data
         if known and not known.deleted:
             wanted = self._copy and not known.stored
             place = self._place(file, sha256, data) if wanted or self._is_lost(known) else None
@@ -123,26 +116,31 @@ class Importer:
         arrival = Arrival(sha256, file.name, path, stored, len(data), facts)
         return Seen(file, arrival=arrival), rgb
 
-    def _read_again(
-        self, connection: Connection, file: File, current: int | None
-    ) -> tuple[Seen, Pixels | None]:
-        """A photo that the model has not tagged yet, if it is still what was added."""
-        photo_id = file.photo_id or 0
-        asked = select(predictions.c.model_id).where(
-            predictions.c.photo_id == photo_id, predictions.c.ended_by.is_(None)
-        )
-        if current is not None and connection.scalar(asked) == current:
-            return Seen(file, photo_id=photo_id), None
-        photo = next(photos.read(connection, [photo_id], self._shelf.home), None)
+    def _begun_again(self, some: Sequence[File]) -> Iterator[Begun]:
+        """Photos to tag again, those that the model has not tagged last."""
+        ids = [file.photo_id or 0 for file in some]
+        with self._catalogue.reading() as connection:
+            current = self._current_model(connection)
+            tagged = set() if current is None else photos.tagged_by(connection, ids, current)
+            wanted = [photo_id for photo_id in ids if photo_id not in tagged]
+            found = {photo.id: photo for photo in photos.read(connection, wanted, self._shelf.home)}
+        for file, photo_id in zip(some, ids, strict=True):
+            if photo_id in tagged:
+                yield Seen(file, photo_id=photo_id), None
+            else:
+                yield _attempt(file, partial(self._read_again, file, found.get(photo_id)))
+
+    def _read_again(self, file: File, photo: Photo | None) -> Begun:
+        """A photo's pixels, if it is still what was added."""
         if photo is None:
             raise ImageError("is no longer in the library")
         try:
             data = images.read_bytes(photo.path)
         except ImageError as error:
-            raise ImageError(_bare(error, str(photo.path))) from None
+            raise ImageError(bare(error, str(photo.path))) from None
         if hashlib.sha256(data).hexdigest() != photo.sha256:
             raise ImageError("has changed since it was added; import it again")
-        return Seen(file, photo_id=photo_id), self._pixels(data, photo.sha256)
+        return Seen(file, photo_id=photo.id), self._pixels(data, photo.sha256)
 
     def _pixels(self, data: bytes, sha256: str) -> Pixels:
         """What the network is to see. A thumbnail is kept on the way."""
@@ -168,7 +166,7 @@ class Importer:
             return self._shelf.keep_copy(sha256, file.name, data), True
         return file.path, False
 
-    def _tagged(self, begun: Sequence[tuple[Seen, Pixels | None]]) -> list[Seen]:
+    def _tagged(self, begun: Sequence[Begun]) -> list[Seen]:
         read = [rgb for _, rgb in begun if rgb is not None]
         found = iter(self._tagger.tag_with_embeddings(read, top=tags.KEPT_SCORES))
         seen = []
@@ -179,30 +177,49 @@ class Importer:
             seen.append(one)
         return seen
 
-    def _settle(self, connection: Connection, run_id: int, one: Seen) -> tuple[str, int | None]:
-        """A file's outcome, and its photo if it has one."""
-        if one.failure is not None:
-            return "failed", one.photo_id
-        if one.arrival is None:
-            if one.found_at and one.photo_id:
-                photos.relocate(connection, one.photo_id, *one.found_at)
-            if one.file.photo_id is None:
-                return "duplicate", one.photo_id
-            return ("same" if one.prediction is None else "tagged"), one.photo_id
-        known = photos.held(connection, one.arrival.sha256)  # another run may have been quicker
-        if known is not None and not known.deleted:
-            return "duplicate", known.id
-        if one.arrival.stored and not (self._shelf.home / one.arrival.path).is_file():
-            # A purge took the copy away that was there when this was looked at.
-            self._place(
-                one.file, one.arrival.sha256, one.file.data or images.read_bytes(one.file.path)
-            )
-        if known is None:
-            return "added", photos.add(connection, run_id, one.arrival)
-        photos.bring_back(connection, run_id, [known.id])
-        if one.arrival.stored or not known.stored or self._is_lost(known):
-            photos.relocate(connection, known.id, one.arrival.path, one.arrival.stored)
-        return "restored", known.id
+    def _settle(self, connection: Connection, run_id: int, seen: Sequence[Seen]) -> list[Outcome]:
+        """What became of each file."""
+        arrived = self._arrive(connection, run_id, seen)
+        settled = []
+        for one in seen:
+            if one.arrival is None:
+                settled.append(_settle_known(connection, one))
+                continue
+            outcome, photo_id = arrived[one.arrival.sha256]
+            settled.append((outcome, photo_id))
+            arrived[one.arrival.sha256] = "duplicate", photo_id  # should it come once more
+        return settled
+
+    def _arrive(
+        self, connection: Connection, run_id: int, seen: Sequence[Seen]
+    ) -> dict[str, Outcome]:
+        """Add the photos that are new, bring back those deleted; what became of each digest."""
+        first: dict[str, tuple[File, Arrival]] = {}
+        for one in seen:
+            if one.arrival is not None:
+                first.setdefault(one.arrival.sha256, (one.file, one.arrival))
+        held = photos.held(connection, first)  # another run may have been quicker
+        fresh = {sha256: one for sha256, one in first.items() if sha256 not in held}
+        back = {
+            sha256: one for sha256, one in first.items() if sha256 in held and held[sha256].deleted
+        }
+        for file, arrival in (*fresh.values(), *back.values()):
+            self._keep_again(file, arrival)
+        added = photos.add(connection, run_id, [arrival for _, arrival in fresh.values()])
+        photos.bring_back(connection, run_id, [held[sha256].id for sha256 in back])
+        for sha256, (_, arrival) in back.items():
+            known = held[sha256]
+            if arrival.stored or not known.stored or self._is_lost(known):
+                photos.relocate(connection, known.id, arrival.path, arrival.stored)
+        came: dict[str, Outcome] = {sha256: ("added", new) for sha256, new in added.items()}
+        for sha256, known in held.items():
+            came[sha256] = ("restored" if known.deleted else "duplicate"), known.id
+        return came
+
+    def _keep_again(self, file: File, arrival: Arrival) -> None:
+        """Where a purge took the copy away that was there when this was looked at."""
+        if arrival.stored and not (self._shelf.home / arrival.path).is_file():
+            self._place(file, arrival.sha256, file.data or images.read_bytes(file.path))
 
     def _answer(
         self,
@@ -235,6 +252,27 @@ class Importer:
         return connection.scalar(select(models.c.id).where(models.c.sha256 == self._tagger.sha256))
 
 
+def _settle_known(connection: Connection, one: Seen) -> Outcome:
+    """What became of a file that brought no new photo."""
+    if one.failure is not None:
+        return "failed", one.photo_id
+    if one.found_at and one.photo_id:
+        photos.relocate(connection, one.photo_id, *one.found_at)
+    if one.file.photo_id is None:
+        return "duplicate", one.photo_id
+    return ("same" if one.prediction is None else "tagged"), one.photo_id
+
+
+def _attempt(file: File, work: Callable[[], Begun]) -> Begun:
+    """What work on a file gives, be it a failure."""
+    try:
+        return work()
+    except ImageError as error:
+        return Seen(file, failure=bare(error, file.path)), None
+    except OSError as error:
+        return Seen(file, failure=f"could not be kept ({error})"), None
+
+
 def waiting_files(connection: Connection, run_id: int, limit: int, after: int = 0) -> list[File]:
     """Files of a run that are still to do, those whose row comes `after` one, in order."""
     query = (
@@ -262,11 +300,3 @@ _OUTCOME = (
     .where(files.c.id == bindparam("row"))
     .values(outcome=bindparam("came"), reason=bindparam("why"), photo_id=bindparam("photo"))
 )
-
-
-def _bare(error: ImageError, path: str) -> str:
-    """Why a file failed, without the name that stands beside it anyway."""
-    text = str(error)
-    for name in ("photo", spelled_out(path)):
-        text = text.removeprefix(f"{name}: ")
-    return text

@@ -27,11 +27,12 @@ from tagger import (
     tags,
 )
 from tagger.catalogue import Catalogue, absolute_url, sqlite_url
+from tagger.contents import File
 from tagger.embeddings import Embedding
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
 from tagger.files import spelled_out
 from tagger.history import Run, RunFile
-from tagger.importing import File, Importer, model_id, waiting_files
+from tagger.importing import Importer, model_id, waiting_files
 from tagger.neighbours import Neighbours
 from tagger.parallel import chunks
 from tagger.plans import Training
@@ -265,7 +266,7 @@ class Library:
     def find(self, sha256: str) -> Photo | None:
         """The photo whose file has this digest, if the library has it."""
         with self.catalogue.reading() as connection:
-            held = photos.held(connection, sha256)
+            held = photos.held(connection, [sha256]).get(sha256)
             if held is None or held.deleted:
                 return None
             return next(photos.read(connection, [held.id], self.home), None)

@@ -44,34 +44,41 @@ class Held:
     deleted: bool
 
 
-def held(connection: Connection, sha256: str) -> Held | None:
-    """The photo with this digest, deleted or not."""
+def held(connection: Connection, digests: Iterable[str]) -> dict[str, Held]:
+    """The photos with these digests, deleted or not, by digest."""
     columns = photos.c.id, photos.c.path, photos.c.stored, photos.c.size, photos.c.deleted_by
-    row = connection.execute(select(*columns).where(photos.c.sha256 == sha256)).first()
-    if row is None:
-        return None
-    return Held(row.id, row.path, row.stored, row.size, row.deleted_by is not None)
+    found: dict[str, Held] = {}
+    for some in chunks(digests, CHUNK):
+        query = select(photos.c.sha256, *columns).where(photos.c.sha256.in_(some))
+        for row in connection.execute(query):
+            gone = row.deleted_by is not None
+            found[row.sha256] = Held(row.id, row.path, row.stored, row.size, gone)
+    return found
 
 
-def add(connection: Connection, run_id: int, arrival: Arrival) -> int:
-    """A new photo; its id."""
-    facts = arrival.facts
-    new = insert(photos).values(
-        sha256=arrival.sha256,
-        name=arrival.name,
-        name_folded=fold(arrival.name),
-        path=arrival.path,
-        stored=arrival.stored,
-        size=arrival.size,
-        width=facts.width,
-        height=facts.height,
-        taken_at=facts.taken_at,
-        added_at=datetime.now(UTC),
-        added_by=run_id,
-    )
-    photo_id = int(connection.execute(new.returning(photos.c.id)).scalar_one())
-    _place(connection, run_id, [photo_id])
-    return photo_id
+def tagged_by(connection: Connection, photo_ids: Iterable[int], model_id: int) -> set[int]:
+    """Those that this model was the last to look at."""
+    found: set[int] = set()
+    for some in chunks(photo_ids, CHUNK):
+        query = select(predictions.c.photo_id).where(
+            predictions.c.photo_id.in_(some),
+            predictions.c.model_id == model_id,
+            predictions.c.ended_by.is_(None),
+        )
+        found.update(connection.scalars(query))
+    return found
+
+
+def add(connection: Connection, run_id: int, arrivals: Sequence[Arrival]) -> dict[str, int]:
+    """New photos, no two the same; their ids by digest."""
+    origin = {"added_at": datetime.now(UTC), "added_by": run_id}
+    ids: dict[str, int] = {}
+    for some in chunks(arrivals, CHUNK):
+        new = insert(photos).returning(photos.c.sha256, photos.c.id)
+        rows = connection.execute(new, [_row(arrival) | origin for arrival in some])
+        ids.update((row.sha256, row.id) for row in rows)
+    _place(connection, run_id, ids.values())
+    return ids
 
 
 def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> None:
@@ -187,6 +194,20 @@ def said(connection: Connection, photo_id: int) -> list[Verdict]:
     return [
         Verdict(row.name, row.present, row.run_id, row.made_at) for row in connection.execute(query)
     ]
+
+
+def _row(arrival: Arrival) -> dict[str, Any]:
+    return {
+        "sha256": arrival.sha256,
+        "name": arrival.name,
+        "name_folded": fold(arrival.name),
+        "path": arrival.path,
+        "stored": arrival.stored,
+        "size": arrival.size,
+        "width": arrival.facts.width,
+        "height": arrival.facts.height,
+        "taken_at": arrival.facts.taken_at,
+    }
 
 
 def _place(connection: Connection, run_id: int, photo_ids: Iterable[int]) -> None:

@@ -38,7 +38,9 @@ class Shelf:
     def keep_thumbnail(self, sha256: str, jpeg: bytes) -> None:
         """Write a thumbnail; it can be made again, so a power cut may lose it."""
         place = self.thumbnail(sha256)
-        if not place.is_file():
+        try:
+            write_atomically(place, jpeg, durable=False)
+        except FileNotFoundError:  # the first of its folder
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(place, jpeg, durable=False)
 

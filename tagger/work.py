@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from sqlalchemy import delete, update
 
 from tagger import images, photos, plans, probing
 from tagger.claims import Claim
+from tagger.contents import File
 from tagger.errors import OptionError
 from tagger.files import visible
 from tagger.history import counts
-from tagger.importing import NO_PHOTO, File, Importer, model_id, waiting_files
+from tagger.importing import NO_PHOTO, Importer, Seen, model_id, waiting_files
 from tagger.parallel import AHEAD, chunks, ordered_map, worker_count
 from tagger.schema import files
 from tagger.shelf import plain_name
@@ -23,7 +25,9 @@ from tagger.tagger import Tagger
 Result = dict[str, Any]
 
 FATAL = "opening it ends the program that does: left out"
-TOGETHER = 16  # files looked at, and recorded, at a time
+TOGETHER = 16  # files looked at at a time
+_RECORDED = 64  # files recorded at a time, at most
+_RECORD_SECONDS = 0.3  # after which fewer are: a crash undoes no more, and progress shows
 _LISTED = 512  # rows read at a time
 
 
@@ -41,7 +45,7 @@ def tag_files(claim: Claim) -> Result:
     if claim.run.attempts > 1:  # the last one ended without getting on
         _set_fatal_aside(claim, tagger.image_size)
     claim.begin_stage("Tagging")
-    for seen in ordered_map(importer.look, chunks(_waiting(claim), TOGETHER)):
+    for seen in _gathered(ordered_map(importer.look, chunks(_waiting(claim), TOGETHER))):
         with claim.writing() as connection:
             importer.write(connection, claim.run_id, model, seen)
             claim.advance(connection, len(seen))
@@ -49,6 +53,23 @@ def tag_files(claim: Claim) -> Result:
         shutil.rmtree(uploads, ignore_errors=True)
     with library.catalogue.reading() as connection:
         return dict(counts(connection, claim.run_id))
+
+
+def _gathered(looked: Iterable[list[Seen]]) -> Iterator[list[Seen]]:
+    """Several lists at once where they come quickly: a transaction costs the same for any of them.
+
+    What comes slowly waits for nothing.
+    """
+    gathered: list[Seen] = []
+    recorded = time.monotonic()
+    for seen in looked:
+        gathered += seen
+        if len(gathered) >= _RECORDED or time.monotonic() - recorded > _RECORD_SECONDS:
+            yield gathered
+            gathered = []
+            recorded = time.monotonic()
+    if gathered:
+        yield gathered
 
 
 def _list_folder(claim: Claim, folder: Path) -> None:
@@ -83,7 +104,7 @@ def _rows(paths: Iterable[Path]) -> list[tuple[str, str, None]]:
 def _set_fatal_aside(claim: Claim, side: int) -> None:
     """Let those files fail, of the next few, that bring down whatever process opens them."""
     claim.begin_stage("Finding out which file broke it off")
-    held = (worker_count() * AHEAD + 1) * TOGETHER  # as many as were begun at once
+    held = (worker_count() * AHEAD + 1) * TOGETHER + _RECORDED  # as many as may be begun or done
     with claim.library.catalogue.reading() as connection:
         some = waiting_files(connection, claim.run_id, held)
         ids = [file.photo_id for file in some if file.photo_id is not None]

@@ -16,6 +16,7 @@ STOREYS = (
     "errors files parallel cells",
     "places images labels",
     "decision augment pixels splits metrics samples probing lexer schema shelf records",
+    "contents",
     "query listing",
     "folders tree conditions",
     "ledger sheets",

@@ -67,7 +67,7 @@ def test_a_job_outlives_the_process_that_began_it(library: Library, shapes: Path
 def test_killed_at_ten_random_moments_an_import_loses_nothing(
     library: Library, tmp_path: Path
 ) -> None:
-    folder = draw_collection(tmp_path / "photos", 250)
+    folder = draw_collection(tmp_path / "photos", 450)
     (folder / "broken.jpg").write_bytes(b"not a photo")
     copy = folder / "disc" / "copy.jpg"
     copy.write_bytes((folder / "disc" / "000.jpg").read_bytes())
@@ -86,9 +86,9 @@ def test_killed_at_ten_random_moments_an_import_loses_nothing(
     jobs.run(library, run_id)
     run = library.run(run_id)
     assert run.status == "done"
-    assert run.counts == {"added": 750, "failed": 1, "duplicate": 1}
-    assert run.done == run.total == 752
-    assert len({photo.sha256 for photo in library.photos()}) == library.count() == 750
+    assert run.counts == {"added": 1350, "failed": 1, "duplicate": 1}
+    assert run.done == run.total == 1352
+    assert len({photo.sha256 for photo in library.photos()}) == library.count() == 1350
     check_consistent(library)
 
 

@@ -13,8 +13,9 @@ from conftest import draw, draw_collection, import_folder
 from sqlalchemy import select, text
 
 from tagger import history, images, jobs, tags
+from tagger.contents import HELD_BYTES, File
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
-from tagger.importing import File, Importer, model_id
+from tagger.importing import Importer, model_id
 from tagger.library import Library
 from tagger.schema import photos as photos_table
 from tagger.schema import predictions, presences, verdicts
@@ -66,6 +67,35 @@ def test_each_photo_is_there_once(library: Library, tmp_path: Path) -> None:
     for listed in library.run_files(run.id, "duplicate"):
         there = library.photo(listed.photo_id or 0)
         assert there.path.read_bytes() == Path(listed.path).read_bytes()
+
+
+def test_a_photo_twice_in_a_folder_comes_back_once(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 3)
+    import_folder(library, folder)
+    gone = library.search("name:001").photos
+    library.delete([photo.id for photo in gone])
+    moved = folder.rename(tmp_path / "moved")
+    shutil.copytree(moved, moved / "again")
+    (moved / "broken.jpg").write_bytes(b"not a photo")
+    run = import_folder(library, moved)
+    assert run.counts == {"restored": 3, "duplicate": 15, "failed": 1}
+    assert library.count() == 9
+    for photo in library.photos():
+        assert library.original(photo)
+    assert library.undo(run.id).changed == 3
+    assert library.count() == 6
+
+
+def test_large_files_are_read_a_few_at_a_time_and_all_come(
+    library: Library, tmp_path: Path
+) -> None:
+    folder = draw_collection(tmp_path / "photos", 4)
+    for number, path in enumerate(sorted(folder.rglob("*.jpg"))):
+        path.write_bytes(path.read_bytes() + bytes(HELD_BYTES * (number % 3) // 2))
+    (folder / "disc" / "001.jpg").write_bytes(b"not a photo")
+    assert import_folder(library, folder).counts == {"added": 11, "failed": 1}
+    there = set(folder.rglob("*.jpg")) - {folder / "disc" / "001.jpg"}
+    assert {photo.path for photo in library.photos()} == there
 
 
 def test_copies_outlive_the_originals(library: Library, tmp_path: Path) -> None:
