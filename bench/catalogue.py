@@ -198,6 +198,7 @@ def photos(library: Library, tagged: list[list[Row]]) -> Iterator[Row]:
         taken = added - timedelta(minutes=luck % (CAMERA_YEARS * 365) * 1440 + luck % 1440)
         name = NAMES[luck % len(NAMES)].format(luck % 10_000)
         sure = confidence(found)
+        scores = [1.0 if tag["by_person"] else tag["score"] for tag in found]
         analysed = bool(library.unknown[index] or library.tag_counts[index])
         yield {
             "id": index + 1,
@@ -219,6 +220,8 @@ def photos(library: Library, tagged: list[list[Row]]) -> Iterator[Row]:
             "doubt": 1 - sure + bool(library.unknown[index]) if analysed else None,
             "model_id": 1 if analysed else None,
             "tag_count": len(found),
+            "highest": max(scores, default=None),
+            "lowest": min(scores, default=None),
         }
 
 

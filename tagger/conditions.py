@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     CompoundSelect,
+    Connection,
     and_,
     case,
     func,
@@ -20,11 +22,17 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from tagger.query import And, Condition, Label, Not, Or, Query, fold, span
 from tagger.schema import labels, models, photos, predictions, presences, tags, undone, verdicts
 
 Where = ColumnElement[bool]
+LabelIds = Mapping[Label, tuple[int, ...]]
+
+MANY = 500  # labels of one name with a star
 
 _COMPARE: dict[str, Callable[[Any, float], Where]] = {
     "<": operator.lt,
@@ -35,13 +43,37 @@ _COMPARE: dict[str, Callable[[Any, float], Where]] = {
 }
 
 
-def called(label: Label) -> Where:
+def label_ids(connection: Connection, asked: Iterable[Label]) -> LabelIds:
+    """The ids of the labels that are called so: a list of few is searched faster than a question.
+
+    Left out is what more than `MANY` are called.
+    """
+    found: dict[Label, tuple[int, ...]] = {}
+    for label in set(asked):
+        wanted = select(labels.c.id).where(_alike(label)).limit(MANY + 1)
+        ids = tuple(connection.scalars(wanted))
+        if len(ids) <= MANY:
+            found[label] = ids
+    return found
+
+
+def called(label: Label, known: LabelIds) -> Where:
     """The condition on `tags` that its label is called so."""
-    folded = fold(label.name)
-    alike = labels.c.folded == folded
-    if label.wildcard:
-        alike = labels.c.folded.like(_pattern(folded), escape=_ESCAPE)
-    return tags.c.label_id.in_(select(labels.c.id).where(alike))
+    if label not in known:
+        return tags.c.label_id.in_(select(labels.c.id).where(_alike(label)))
+    ids = known[label]
+    return tags.c.label_id == ids[0] if len(ids) == 1 else tags.c.label_id.in_(ids)
+
+
+def of_any_tag(tree: Query) -> Where | None:
+    """The condition on `photos` that a tag scores so, or None where only `tags` can tell."""
+    match tree:
+        case Condition("score", ">" | ">=" as comparison, value):
+            return _COMPARE[comparison](func.coalesce(photos.c.highest, -1.0), float(value))
+        case Condition("score", "<" | "<=" as comparison, value):
+            return _COMPARE[comparison](func.coalesce(photos.c.lowest, 2.0), float(value))
+        case _:
+            return None
 
 
 def counts(tree: Query) -> Where:
@@ -77,11 +109,19 @@ def holds(condition: Condition) -> Where:
             called = select(models.c.id).where(alike)
             return and_(photos.c.model_id.is_not(None), photos.c.model_id.in_(called))
         case "folder":
-            return photos.c.path.ilike(_folder(condition), escape=_ESCAPE)
+            return _LikeInAnyCase(photos.c.path, literal(_folder(condition)))
         case _:
             text = fold(condition.value)
             pattern = _pattern(text) if condition.wildcard else f"%{_literally(text)}%"
             return photos.c.name_folded.like(pattern, escape=_ESCAPE)
+
+
+def by_index(condition: Condition) -> Where | None:
+    """The same, said so that an index is entered where the range begins; None for no range."""
+    if condition.field not in ("added", "taken"):
+        return None
+    column = photos.c.added_at if condition.field == "added" else photos.c.taken_at
+    return _within(condition, column, column)
 
 
 def _folder(condition: Condition) -> str:
@@ -98,11 +138,17 @@ def _when(condition: Condition) -> Where:
     """Never null. COALESCE also keeps SQLite from sorting all that a range holds for one page."""
     added = condition.field == "added"
     column = photos.c.added_at if added else photos.c.taken_at
-    begin, end, first, last = (
-        moment.replace(tzinfo=UTC) if added else moment
-        for moment in (*span(condition.value), datetime.min, datetime.max)
+    first, last = (
+        moment.replace(tzinfo=UTC) if added else moment for moment in (datetime.min, datetime.max)
     )
-    before, after = func.coalesce(column, last), func.coalesce(column, first)
+    return _within(condition, func.coalesce(column, last), func.coalesce(column, first))
+
+
+def _within(condition: Condition, before: ColumnElement[Any], after: ColumnElement[Any]) -> Where:
+    begin, end = (
+        moment.replace(tzinfo=UTC) if condition.field == "added" else moment
+        for moment in span(condition.value)
+    )
     within: dict[str, Where] = {
         "<": before < begin,
         "<=": before < end,
@@ -123,6 +169,13 @@ def _touched_by(run: int) -> CompoundSelect[tuple[int]]:
     return union_all(*layers, select(undone.c.photo_id).where(undone.c.run_id == run))
 
 
+def _alike(label: Label) -> Where:
+    folded = fold(label.name)
+    if label.wildcard:
+        return labels.c.folded.like(_pattern(folded), escape=_ESCAPE)
+    return labels.c.folded == folded
+
+
 def _pattern(text: str) -> str:
     """Text for a LIKE pattern in which each `*` stands for any text."""
     return "%".join(map(_literally, text.split("*")))
@@ -134,3 +187,20 @@ def _literally(text: str) -> str:
 
 
 _ESCAPE = "\\"
+
+
+class _LikeInAnyCase(FunctionElement[bool]):
+    """A text and a pattern. As `ilike`, which on SQLite lowers both, though its LIKE needs none."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_LikeInAnyCase)
+def _like(element: _LikeInAnyCase, compiler: SQLCompiler, **options: Any) -> str:
+    text, pattern = element.clauses
+    alike = "ILIKE" if compiler.dialect.name == "postgresql" else "LIKE"
+    return (
+        f"({compiler.process(text, **options)} {alike} {compiler.process(pattern, **options)}"
+        f" ESCAPE '{_ESCAPE}')"
+    )

@@ -219,26 +219,18 @@ def _place(connection: Connection, run_id: int, photo_ids: Iterable[int]) -> Non
 def _tags(connection: Connection, photo_ids: Sequence[int]) -> dict[int, list[Tag]]:
     """Of each photo: a person's first, then the surest."""
     query = (
-        select(tags, labels.c.name, models.c.name.label("model"), models.c.sha256)
+        select(
+            *(tags.c.photo_id, labels.c.name, tags.c.score, tags.c.threshold, tags.c.by_person),
+            *(models.c.name, models.c.sha256, tags.c.run_id, tags.c.made_at),  # as a Tag has them
+        )
         .join(labels, labels.c.id == tags.c.label_id)
         .outerjoin(models, models.c.id == tags.c.model_id)
         .where(tags.c.photo_id.in_(photo_ids))
         .order_by(tags.c.by_person.desc(), tags.c.score.desc().nulls_last(), labels.c.name)
     )
     found: dict[int, list[Tag]] = defaultdict(list)
-    for row in connection.execute(query):
-        found[row.photo_id].append(
-            Tag(
-                label=row.name,
-                score=row.score,
-                threshold=row.threshold,
-                by_person=row.by_person,
-                model=row.model,
-                model_sha256=row.sha256,
-                run_id=row.run_id,
-                made_at=row.made_at,
-            )
-        )
+    for photo_id, *tag in connection.execute(query).all():
+        found[photo_id].append(Tag(*tag))
     return found
 
 

@@ -161,10 +161,13 @@ photos = Table(
     Column("doubt", Float),  # in [0, 2], higher: sooner to be reviewed
     Column("model_id", Integer, ForeignKey("models.id")),
     Column("tag_count", Integer, nullable=False, default=0),
+    Column("highest", Float),  # score of its tags, in [0, 1]; a tag that a person gave scores 1
+    Column("lowest", Float),
     Index(  # all that a search may ask for: it goes through this rather than through the table
         "ix_photos_added",
         *("deleted_by", "added_at", "id"),
         *("taken_at", "unknown", "reviewed", "tag_count", "model_id", "name_folded"),
+        *("highest", "lowest"),
     ),
     Index("ix_photos_taken", "deleted_by", "taken_at", "id"),
     Index("ix_photos_name", "deleted_by", "name_folded", "id"),

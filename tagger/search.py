@@ -10,6 +10,7 @@ shortest way there is, the tags of a label rather than every photo.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ from sqlalchemy import (
 )
 
 from tagger import conditions
-from tagger.conditions import Where
+from tagger.conditions import LabelIds, Where
 from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query, parse
 from tagger.records import Sort
 from tagger.schema import labels, photos, tags
@@ -69,19 +70,19 @@ def find(
 
     Raises QueryError.
     """
-    plan = _plan(_tree(query))
+    plan = _plan_of(connection, query)
     total = _count(connection, plan)
     return (_page(connection, plan, total, sort, offset, limit) if offset < total else []), total
 
 
 def ids(connection: Connection, query: str | Query) -> list[int]:
     """Every photo found, by id, in order. Raises QueryError."""
-    return sorted(set(connection.scalars(_ids(_plan(_tree(query))))))
+    return sorted(set(connection.scalars(_ids(_plan_of(connection, query)))))
 
 
 def count(connection: Connection, query: str | Query) -> int:
     """How many photos are found. Raises QueryError."""
-    return _count(connection, _plan(_tree(query)))
+    return _count(connection, _plan_of(connection, query))
 
 
 def label_counts(connection: Connection, query: str | Query) -> list[tuple[str, int]]:
@@ -89,11 +90,11 @@ def label_counts(connection: Connection, query: str | Query) -> list[tuple[str, 
 
     Raises QueryError.
     """
-    tree = _tree(query)
-    if isinstance(tree, Everything):
+    plan = _plan_of(connection, query)
+    if plan is _EVERYTHING:
         of_found = tags.c.photo_id.not_in(_DELETED)
     else:
-        found = _ids(_plan(tree)).subquery()
+        found = _ids(plan).subquery()
         of_found = tags.c.photo_id.in_(select(found.c.id))
     number = func.count().label("number")
     counted = select(tags.c.label_id, number).where(of_found).group_by(tags.c.label_id).subquery()
@@ -105,8 +106,20 @@ def label_counts(connection: Connection, query: str | Query) -> list[tuple[str, 
     return [(str(name), int(times)) for name, times in connection.execute(named)]
 
 
-def _tree(query: str | Query) -> Query:
-    return parse(query) if isinstance(query, str) else query
+def _plan_of(connection: Connection, query: str | Query) -> Plan:
+    tree = parse(query) if isinstance(query, str) else query
+    return _plan(tree, conditions.label_ids(connection, _labels(tree)))
+
+
+def _labels(tree: Query) -> Iterator[Label]:
+    match tree:
+        case Label():
+            yield tree
+        case Not(term):
+            yield from _labels(term)
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from _labels(term)
 
 
 def _page(
@@ -142,9 +155,10 @@ class _Tagged:
 
 @dataclass(frozen=True)
 class _Kept:
-    """Photos for which `where` holds."""
+    """Photos for which `where` holds; `by_index` says the same for a list of all of them."""
 
     where: Where
+    by_index: Where | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +180,7 @@ Plan = _Tagged | _Kept | _Not | _Each | _Either
 _EVERYTHING = _Kept(true())
 
 
-def _plan(tree: Query, scope: tuple[Where, ...] = ()) -> Plan:
+def _plan(tree: Query, known: LabelIds, scope: tuple[Where, ...] = ()) -> Plan:
     """Of the tags, only those within `scope` count."""
     match tree:
         case Everything():
@@ -176,27 +190,35 @@ def _plan(tree: Query, scope: tuple[Where, ...] = ()) -> Plan:
         case Label(name, wildcard):
             if wildcard and not scope and not name.strip("*"):
                 return _Kept(_STATES["tagged"])
-            return _Tagged(and_(conditions.called(tree), *scope), labelled=True)
+            return _Tagged(and_(conditions.called(tree, known), *scope), labelled=True)
         case Condition():
             if _is_about_tags(tree):
-                return _Tagged(and_(conditions.counts(tree), *scope), labelled=False)
-            return _Kept(conditions.holds(tree))
+                return _any_tag((tree,), scope)
+            return _Kept(conditions.holds(tree), conditions.by_index(tree))
         case Not(term):
-            plan = _plan(term)
+            plan = _plan(term, known)
             return _Kept(not_(plan.where)) if isinstance(plan, _Kept) else _Not(plan)
         case Or(terms):
-            return _either([_plan(term, scope) for term in terms])
+            return _either([_plan(term, known, scope) for term in terms])
         case And(terms):
-            return _each(_plans(terms, scope))
+            return _each(_plans(terms, known, scope))
 
 
-def _plans(terms: tuple[Query, ...], scope: tuple[Where, ...]) -> list[Plan]:
+def _plans(terms: tuple[Query, ...], known: LabelIds, scope: tuple[Where, ...]) -> list[Plan]:
     """Of the terms of a group, those that are about tags put in the scope of the others."""
     asked = any(map(_asks_for_tags, terms))
-    about = [t for t in terms if _is_about_tags(t) and (asked or not isinstance(t, Not))]
+    about = tuple(t for t in terms if _is_about_tags(t) and (asked or not isinstance(t, Not)))
     own = (*scope, *map(conditions.counts, about))
-    plans = [_plan(term, own) for term in terms if term not in about]
-    return [_Tagged(and_(*own), labelled=False), *plans] if about and not asked else plans
+    plans = [_plan(term, known, own) for term in terms if term not in about]
+    return [_any_tag(about, scope), *plans] if about and not asked else plans
+
+
+def _any_tag(about: tuple[Query, ...], scope: tuple[Where, ...]) -> Plan:
+    """Photos with a tag, whichever, that all of this is so of."""
+    alone = conditions.of_any_tag(about[0]) if len(about) == 1 and not scope else None
+    if alone is not None:
+        return _Kept(alone)
+    return _Tagged(and_(*scope, *map(conditions.counts, about)), labelled=False)
 
 
 def _either(plans: list[Plan]) -> Plan:
@@ -216,9 +238,11 @@ def _either(plans: list[Plan]) -> Plan:
 def _each(plans: list[Plan]) -> Plan:
     """With at most one condition on photos, the first."""
     flat = [t for plan in plans for t in (plan.terms if isinstance(plan, _Each) else (plan,))]
-    kept = [plan.where for plan in flat if isinstance(plan, _Kept)]
+    kept = [plan for plan in flat if isinstance(plan, _Kept)]
     rest = [plan for plan in flat if not isinstance(plan, _Kept)]
-    terms = [_Kept(and_(*kept)), *rest] if kept else rest
+    if len(kept) > 1:
+        kept = [_Kept(and_(*(plan.where for plan in kept)))]
+    terms: list[Plan] = [*kept, *rest]
     return terms[0] if len(terms) == 1 else _Each(tuple(terms))
 
 
@@ -266,10 +290,11 @@ def _holds(plan: Plan, photo: Column[int], near: bool = False) -> Where:
     """
     on_photos = photo.table is photos
     match plan:
-        case _Kept(where) if on_photos:
+        case _Kept(where, _) if on_photos:
             return where
-        case _Kept(where):
-            return (photo + 0).in_(select(photos.c.id).where(_ALL_HERE, where))
+        case _Kept(where, by_index):
+            listed = (_ALL_HERE, where) if by_index is None else (_HERE, by_index)
+            return (photo + 0).in_(select(photos.c.id).where(*listed))
         case _Tagged(where, labelled) if on_photos and (near or not labelled):
             return exists().where(tags.c.photo_id == photo, where).correlate(photos)
         case _Tagged(where):
@@ -287,8 +312,11 @@ def _count(connection: Connection, plan: Plan) -> int:
     if isinstance(plan, _Not):
         return _count(connection, _EVERYTHING) - _count(connection, plan.term)
     if isinstance(plan, _Tagged):
-        number = select(func.count(tags.c.photo_id.distinct())).where(plan.where)
-        gone = number.where(tags.c.photo_id.in_(_DELETED))
+        # Grouped, since that sorts, which is faster than to look each up among those before.
+        each = select(tags.c.photo_id).where(plan.where).group_by(tags.c.photo_id).subquery()
+        number = select(func.count()).select_from(each)
+        tagged = exists().where(tags.c.photo_id == photos.c.id, plan.where).correlate(photos)
+        gone = select(func.count()).where(photos.c.deleted_by.is_not(None), tagged)
         return _number(connection, number) - _number(connection, gone)
     found = _ids(plan).subquery()
     repeats = not isinstance(plan, _Kept)

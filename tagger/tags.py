@@ -169,7 +169,7 @@ def _refresh(connection: Connection, photo_ids: list[int]) -> None:
         connection.execute(insert(tags), new)
     connection.execute(
         update(photos).where(photos.c.id == bindparam("photo")),
-        [_derived(photo, said.get(photo), judged[photo], len(rows[photo])) for photo in photo_ids],
+        [_derived(photo, said.get(photo), judged[photo], rows[photo]) for photo in photo_ids],
     )
 
 
@@ -190,9 +190,10 @@ def _tags(said: Row[Any] | None, judged: Sequence[Row[Any]], ids: dict[str, int]
 
 
 def _derived(
-    photo_id: int, said: Row[Any] | None, judged: Sequence[Row[Any]], tag_count: int
+    photo_id: int, said: Row[Any] | None, judged: Sequence[Row[Any]], tagged: Sequence[Stored]
 ) -> Stored:
     reviewed = bool(judged)
+    scores = [1.0 if t["by_person"] or t["score"] is None else t["score"] for t in tagged]
     return {
         "photo": photo_id,
         "unknown": said is not None and said.label is None and not reviewed,
@@ -200,5 +201,7 @@ def _derived(
         "confidence": None if said is None else said.confidence,
         "doubt": doubt(said),
         "model_id": None if said is None else said.model_id,
-        "tag_count": tag_count,
+        "tag_count": len(tagged),
+        "highest": max(scores, default=None),
+        "lowest": min(scores, default=None),
     }

@@ -18,20 +18,21 @@ from conftest import draw
 from sqlalchemy import create_engine, insert, select, update
 
 from tagger import catalogue as module
-from tagger import images
+from tagger import history, images, tags
 from tagger.catalogue import Catalogue, sqlite_url
 from tagger.errors import CatalogueError
+from tagger.importing import model_id
 from tagger.library import Library
 from tagger.schema import labels, metadata, runs
 from tagger.tagger import Tagger
 
-SECOND = '''"""A later schema."""
+LATER = '''"""A later schema."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -95,8 +96,8 @@ def test_a_later_schema_keeps_the_data_and_a_copy(
     before = library.photo(added.id), library.verdicts(added.id), library.prediction(added.id)
     catalogue.close()
     scripts = shutil.copytree(module.MIGRATIONS, tmp_path / "later")
-    (scripts / "versions" / "0002_later.py").write_text(SECOND)
-    later = Catalogue.open(sqlite_url(place), scripts, "0002")
+    (scripts / "versions" / "0003_later.py").write_text(LATER)
+    later = Catalogue.open(sqlite_url(place), scripts, "0003")
     with later.reading() as connection:
         rows = connection.exec_driver_sql("SELECT name, colour FROM labels").fetchall()
     assert [tuple(row) for row in rows] == [("cat", "grey")]
@@ -105,10 +106,53 @@ def test_a_later_schema_keeps_the_data_and_a_copy(
     assert after == before
     assert library.undo(library.runs()[0].id).changed == 1
     later.close()
-    with closing(sqlite3.connect(f"{place}.0001.bak")) as copy:
+    with closing(sqlite3.connect(f"{place}.0002.bak")) as copy:
         assert copy.execute("SELECT name FROM labels").fetchall() == [("cat",)]
-    with pytest.raises(CatalogueError, match=r"newer version.*0002.*update"):
+    with pytest.raises(CatalogueError, match=r"newer version.*0003.*update"):
         Catalogue.open(sqlite_url(place))
+
+
+def as_first_made(place: Path, old: Path, scripts: Path) -> None:
+    """What is in a library, in another one of the first schema."""
+    shutil.copytree(module.MIGRATIONS, scripts, ignore=shutil.ignore_patterns("000[2-9]*"))
+    Catalogue.open(sqlite_url(old), scripts, "0001").close()
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("ATTACH ? AS new", [str(place)])
+        for table in metadata.sorted_tables:
+            columns = [f'"{row[1]}"' for row in connection.execute(f"PRAGMA table_info({table})")]
+            named = ", ".join(columns)
+            connection.execute(f"INSERT INTO {table} ({named}) SELECT {named} FROM new.{table}")
+
+
+def test_a_library_of_the_first_schema_goes_on_with_all_it_had(
+    catalogue: Catalogue, place: Path, tmp_path: Path, pets: Tagger
+) -> None:
+    library = Library(place.parent, sqlite_url(place), catalogue)
+    added = [
+        library.add(f"{seed}.png", images.encode(draw("disc", seed), "PNG"), pets).photo.id
+        for seed in range(4)
+    ]
+    library.edit_tags(added[:2], add=["sea"])
+    answer = {"label": "dog", "confidence": 0.7, "tags": [["dog", 0.7, 0.5]], "scores": []}
+    with library.catalogue.writing() as connection:
+        run = history.begin(connection, "retag", "again")
+        said = {**answer, "reason": None, "ood_score": None}
+        tags.predict(connection, run, model_id(connection, pets), [(added[2], said)])
+    library.delete(added[3:])
+    before = list(library.photos()), library.runs(), library.label_counts()
+    catalogue.close()
+    old = tmp_path / "old.db"
+    as_first_made(place, old, tmp_path / "scripts")
+
+    opened = Library(place.parent, sqlite_url(old), Catalogue.open(sqlite_url(old)))
+    assert (list(opened.photos()), opened.runs(), opened.label_counts()) == before
+    assert {p.id for p in opened.search("score>=0.8").photos} == set(added[:2])
+    assert {p.id for p in opened.search("score<0.8").photos} == {added[2]}
+    assert opened.undo(opened.runs()[0].id).changed == 1
+    assert opened.count() == 4
+    opened.close()
+    with closing(sqlite3.connect(f"{old}.0001.bak")) as copy:
+        assert copy.execute("SELECT count(*) FROM photos").fetchone() == (4,)
 
 
 def test_two_processes_may_open_a_new_one_at_once(place: Path) -> None:

@@ -48,6 +48,9 @@ class Made:
     def by_person(self, label: str) -> bool:
         return self.tags[label] is None or label in self.confirmed
 
+    def scores(self) -> list[float]:
+        return [1.0 if self.by_person(t) else score or 0.0 for t, score in self.tags.items()]
+
 
 def put_in(connection: Connection, made: Sequence[Made]) -> None:
     """Rows as an import, a model and people would have left them; ids count from 1."""
@@ -83,6 +86,8 @@ def put_in(connection: Connection, made: Sequence[Made]) -> None:
             "doubt": photo.doubt,
             "model_id": model_ids[photo.model] if photo.model else None,
             "tag_count": len(photo.tags),
+            "highest": max(photo.scores(), default=None),
+            "lowest": min(photo.scores(), default=None),
         }
         for number, photo in enumerate(made, 1)
     ]
