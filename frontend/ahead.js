@@ -2,7 +2,7 @@
 // between two photos waits, and is pressed again for the one it was meant for.
 
 const WAITS = 30_000; // milliseconds after which a page that does not answer is given up
-const DRAWN = 60; // milliseconds until what just came from the server is on the page
+const DRAWN = 40; // milliseconds between looks, and until what has come is on the page
 
 let keys = []; // that mean something on the page
 let turn = null; // of what is drawn; another one each time the page is drawn
@@ -16,9 +16,16 @@ export default function ({ parentElement, data }) {
   document.addEventListener("keydown", pressed, true);
   if (data.turn !== turn) {
     turn = data.turn;
-    setTimeout(next, DRAWN);
+    onceDrawn(next);
   }
   return () => document.removeEventListener("keydown", pressed, true);
+}
+
+// Until the page is drawn to its end the last photo's buttons are there too, and hear keys.
+function onceDrawn(then) {
+  const state = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState;
+  const isDrawn = state === undefined || state === "notRunning";
+  setTimeout(isDrawn ? then : () => onceDrawn(then), DRAWN);
 }
 
 function pressed(event) {

@@ -25,7 +25,7 @@ _component = st.components.v2.component(
 
 
 def photos_ahead(photos: Sequence[Photo], keys: Sequence[str], turn: int, *, key: str) -> None:
-    """Small pictures of what comes next. Draw it last, after the buttons that `keys` press.
+    """Small pictures of what comes next. Draw it after the buttons that `keys` press.
 
     `turn` differs each time the page is drawn, which is how a key is answered.
     """

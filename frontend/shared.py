@@ -282,7 +282,7 @@ def _told(file: RunFile, outcome: str) -> str:
     name = escape(spelled_out(file.name))
     if outcome == "duplicate" and file.photo_id is not None:
         photo = escape(spelled_out(file.photo_name or file.name))
-        return f'{name} is <a href="gallery?photo={file.photo_id}" target="_self">{photo}</a>'
+        return f'{name} is <a href="gallery?photo={file.photo_id}">{photo}</a>'
     return f"{name}: {escape(spelled_out(file.reason))}" if file.reason else name
 
 

@@ -59,8 +59,8 @@ def show() -> None:
         _offer_skipped(page.total)
     else:
         st.markdown("You have looked at every photo. There is nothing left to do here.")
-    _offer_collection()
     _show_ahead(left, keys)
+    _offer_collection()
 
 
 def _show_ahead(left: Sequence[Photo], keys: Sequence[str]) -> None:
