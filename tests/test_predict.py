@@ -100,13 +100,15 @@ def test_a_bad_photo_never_stops_the_others(samples: Path, tmp_path: Path) -> No
         (["cat.png", "--workers", "0"], "workers 0"),
         (["cat.png", "rocket.jpg", "--heatmap", "x.png"], "--heatmap takes one photo"),
         (["cat.png", "--heatmap", "no/such/folder/x.png"], "no/such/folder"),
+        (["cat.png", "--label", "dog"], "--label dog: is for --heatmap"),
+        (["cat.png", "--heatmap", "x.png", "--label", "fish"], "label 'fish': the model has cat"),
         (["empty"], "found 0 photos; looked for"),
     ],
 )
 def test_what_cannot_start_is_one_sentence(samples: Path, arguments: list[str], told: str) -> None:
     (samples / "empty").mkdir(exist_ok=True)
     done = run_program("predict.py", *arguments, cwd=samples)
-    assert done.returncode == 2
+    assert done.returncode == 2 and done.stdout == ""
     assert told in done.stderr and len(done.stderr.splitlines()) == 1
 
 
@@ -145,6 +147,8 @@ def test_a_heatmap_is_the_photo_painted(samples: Path, tmp_path: Path) -> None:
     assert status == 0 and lines[0] == "Prediction: CAT"
     painted, photo = images.read(target), images.read(samples / "cat.png")
     assert painted.shape == photo.shape and (painted != photo).any()
+    assert predict(samples / "cat.png", "--heatmap", target, "--label", "dog")[0] == 0
+    assert (images.read(target) != painted).any()
 
 
 def test_c_libraries_stay_off_the_terminal(tmp_path: Path) -> None:

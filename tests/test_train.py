@@ -166,6 +166,23 @@ def test_without_weights_or_network_it_starts_from_the_bundled_backbone(
     assert "Starting from pets.h5 instead." in done.stdout
 
 
+def test_weights_that_are_not_to_be_had_are_named_before_photos_are_read(
+    shapes: Path, tmp_path: Path
+) -> None:
+    """The bundled model is no start for another backbone."""
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    done = run_program(
+        "train.py",
+        *options(shapes, tmp_path, "--weights", "imagenet", "--backbone", "mobilenet_v3"),
+        KERAS_HOME=str(tmp_path / "keras"),
+        **nowhere,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    file = "weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5"
+    assert line.endswith(f"put {file} into {tmp_path / 'keras' / 'models'}")
+
+
 def epochs(history: Path) -> list[str]:
     with open(history, newline="") as file:
         return [row["epoch"] for row in csv.DictReader(file)]
