@@ -49,11 +49,11 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Teach a tagger with one folder of photos for each label.",
+        description="Teach a tagger with labelled photos: folders, CSV, COCO, VOC or YOLO.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     recipe, add, known = Recipe(), parser.add_argument, ", ".join(BACKBONES)
-    add("--data", type=Path, default=DEFAULTS.data, help="folder with a folder for each label")
+    add("--data", type=Path, default=DEFAULTS.data, help="folder of labelled photos")
     add("--output", type=Path, default=DEFAULTS.output, help="model file to write")
     add("--backbone", default=DEFAULTS.backbone, help=f"network to build on: {known}")
     add("--image-size", type=int, default=DEFAULTS.image_size, help="pixels a side")

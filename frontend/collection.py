@@ -35,6 +35,7 @@ class Checked:
     problems: list[str]
     unreadable: list[tuple[str, str]]
     error: str | None
+    told: str = ""  # how the labels were read
 
     @property
     def count(self) -> int:
@@ -48,11 +49,12 @@ def choose_folder() -> str | None:
     typed = st.text_input(
         "Folder on this machine",
         key=shared.FOLDER_KEY,
-        help="With a folder in it for each label: cat/, dog/. The photos are only read.",
+        help="With a folder in it for each label: cat/, dog/; or with labels.csv, COCO, Pascal VOC"
+        " or YOLO labels. The photos are only read.",
         persist_state="session",
     )
     if not typed.strip():
-        st.info("Give the folder that holds a folder of photos for each label.")
+        st.info("Give the folder that holds your labelled photos.")
         return None
     data = str(Path(typed.strip()).expanduser().absolute())
     if st.button(CHECK, key="train-check", icon=CHECK_ICON):
@@ -125,12 +127,15 @@ def checked(data: str) -> Checked | None:
         found["problems"],
         [(path, reason) for path, reason in found["unreadable"]],
         found["error"],
+        found.get("told", ""),
     )
 
 
 def show_check(checked: Checked) -> None:
     """The photos by label, what is wrong with them, and what to do."""
     names = list(checked.photos.get("train", {}))
+    if checked.told:
+        st.caption(shared.plain(f"Labels: {checked.told}."))
     if names:
         splits = [split for split in _SPLITS if split in checked.photos]
         counts = [[checked.photos[split].get(name, 0) for split in splits] for name in names]
@@ -147,8 +152,9 @@ def show_check(checked: Checked) -> None:
     if checked.error:
         st.error(shared.plain(checked.error), icon=":material/error:")
         st.markdown(
-            f"Each label needs a folder of its own with at least {MIN_PHOTOS} different photos; a"
-            " hundred or more make a tagger to rely on. Mend that, then check again."
+            f"Each label needs at least {MIN_PHOTOS} different photos, in a folder of its own or"
+            " named by a file of labels; a hundred or more make a tagger to rely on. Mend that, then"
+            " check again."
         )
     if told := _doubts(checked):
         st.warning("\n\n".join(map(shared.plain, told)), icon=":material/warning:")

@@ -74,18 +74,31 @@ class Problems:
             if count
         ]
         lines += [remark.sentence() for remark in self.remarks]
-        lost = [f"too few photos of {name} to train on: not a label" for name in self.lost_labels]
-        return lines + lost
+        if len(self.lost_labels) == 1:
+            lines.append(f"too few photos of {self.lost_labels[0]} to train on: not a label")
+        elif self.lost_labels:
+            told = f"{counted(len(self.lost_labels), 'label')} ({_few(self.lost_labels)})"
+            lines.append(f"too few photos of {told} to train on: not labels")
+        return lines
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Readable, labelled photos, split. `fingerprint` names the photos and labels it holds."""
+    """Readable, labelled photos, split. `fingerprint` names the photos and labels it holds.
+
+    `written_as` is how its labels are written down, as "CSV".
+    """
 
     root: Path
     labels: LabelSet
     samples: tuple[Sample, ...]
     problems: Problems = field(default_factory=Problems)
+    written_as: str = ""
+
+    def told(self) -> str:
+        """How the labels were read, and how many there are: "CSV, 58 tags"."""
+        noun = "label" if self.labels.kind == "single" else "tag"
+        return f"{self.written_as}, {counted(len(self.labels), noun)}"
 
     def split(self, name: str) -> list[Sample]:
         """The samples of "train", "val" or "test", in a fixed order."""
@@ -174,7 +187,7 @@ def survey(
         raise DatasetError(_too_few_labels(root, 0, problems))
     labels = LabelSet(tuple(listing.names[index] for index in kept), listing.kind)
     renumbered = tuple(_renumbered(sample, kept) for sample in samples)
-    return Collection(root, labels, renumbered, problems)
+    return Collection(root, labels, renumbered, problems, listing.written_as)
 
 
 def _taught(listing: Listing, samples: Sequence[Sample]) -> list[int]:

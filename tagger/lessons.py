@@ -39,6 +39,7 @@ def check(claim: Claim) -> Result:
         lacking = str(error)
     return {
         "labels": found.counts(),
+        "told": found.told(),
         "problems": found.problems.lines(),
         "unreadable": [list(row) for row in found.problems.unreadable],
         "error": lacking,

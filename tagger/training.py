@@ -167,6 +167,7 @@ class _Teacher:
             collection = dataset.load(
                 self.options.data, self.store, self._seed, self.options.workers, self.progress
             )
+        self.say(f"Labels: {collection.told()}")
         for split, counts in collection.counts().items():
             told = ", ".join(f"{count:,} {name}" for name, count in list(counts.items())[:6])
             more = ", ..." if len(counts) > 6 else ""

@@ -320,6 +320,16 @@ def test_one_and_many_are_told_apart() -> None:
     assert many.lines() == ["1,200 photos are exact copies of another photo of the label: left out"]
 
 
+def test_many_lost_labels_are_told_of_in_one_line() -> None:
+    one = Problems(lost_labels=("emu",))
+    assert one.lines() == ["too few photos of emu to train on: not a label"]
+    many = Problems(lost_labels=tuple(f"l{number}" for number in range(700)))
+    (line,) = many.lines()
+    assert (
+        line == "too few photos of 700 labels (l0, l1, l2, l3, l4, l5, ...) to train on: not labels"
+    )
+
+
 def test_few_validation_photos_are_warned_of() -> None:
     assert dataset.too_few_to_check({"cat": 20, "dog": 300}) is None
     told = dataset.too_few_to_check({"cat": 4, "dog": 300, "hen": 19})

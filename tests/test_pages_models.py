@@ -147,10 +147,10 @@ def rewrite(model: Path, change: Callable[[dict[str, Any]], None]) -> None:
 def test_without_photos_it_says_what_to_do(library: Library, tmp_path: Path) -> None:
     app = checked(library, tmp_path / "dataset")
     assert "found 0 photos in 0 folders" in said(app)
-    assert "Each label needs a folder of its own" in said(app)
+    assert "Each label needs at least 5 different photos, in a folder" in said(app)
     assert "Start training" not in labels(app)
     app.text_input(key="train-folder").set_value("  ").run()
-    assert "Give the folder that holds a folder of photos for each label." in said(app)
+    assert "Give the folder that holds your labelled photos." in said(app)
     gone = checked(library, tmp_path / "gone")
     assert "gone: no such folder" in said(gone)
 
@@ -181,6 +181,19 @@ def test_a_check_is_remembered_for_its_folder(library: Library, tmp_path: Path) 
     assert "Nothing is trained yet" in said(app)
     app.text_input(key="train-folder").set_value(str(data)).run()
     assert "Checked: finished" in said(app) and "Start training" in labels(app)
+
+
+def test_labels_in_a_file_are_checked_as_folders_are(library: Library, tmp_path: Path) -> None:
+    data = draw_collection(tmp_path / "data", 8, shapes=("disc", "square"))
+    places = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.jpg"))
+    rows = [f"{place},{'round|drawn' if 'disc' in place else 'drawn'}" for place in places]
+    rows += ["../gone.jpg,drawn", "gone.jpg,drawn"]
+    (data / "labels.csv").write_text("\n".join(["image,tags", *rows]))
+    app = checked(library, data)
+    assert "Labels: CSV, 2 tags." in said(app)
+    assert "1 row names a photo outside the collection: left out." in said(app)
+    assert "1 row names a photo that is not there: left out." in said(app)
+    assert "Start training" in labels(app)
 
 
 def test_too_few_photos_cannot_be_trained_on(library: Library, tmp_path: Path) -> None:

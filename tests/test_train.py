@@ -69,6 +69,7 @@ def test_from_folders_to_a_tagger(shapes: Path, tmp_path: Path) -> None:
             path.unlink()
     assert done.returncode == 1, done.stderr  # some photos could not be read
     assert "7 photos could not be read: left out" in done.stdout
+    assert "Labels: folders, 3 labels" in done.stdout
     named = [line for line in done.stdout.splitlines() if line.startswith("Left out: ")]
     assert len(named) == 5 and named[0].startswith("Left out: disc/broken-0.jpg: not a JPEG")
     assert "and 2 more; all in report.html" in done.stdout

@@ -50,8 +50,8 @@ def show() -> None:
 
 def _prepare() -> None:
     st.markdown(
-        "Show it photos, one folder for each label, and it learns to tell them apart: on this"
-        " machine, in minutes. Start with the photos."
+        "Show it photos, one folder for each label or with a file of labels, and it learns to tell"
+        " them apart: on this machine, in minutes. Start with the photos."
     )
     st.subheader("1. The photos", anchor=False)
     source = st.segmented_control(
