@@ -153,8 +153,8 @@ def show_check(checked: Checked) -> None:
         st.error(shared.plain(checked.error), icon=":material/error:")
         st.markdown(
             f"Each label needs at least {MIN_PHOTOS} different photos, in a folder of its own or"
-            " named by a file of labels; a hundred or more make a tagger to rely on. Mend that, then"
-            " check again."
+            " named by a file of labels; a hundred or more make a tagger to rely on. Mend that,"
+            " then check again."
         )
     if told := _doubts(checked):
         st.warning("\n\n".join(map(shared.plain, told)), icon=":material/warning:")
