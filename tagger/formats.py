@@ -76,7 +76,8 @@ def _look(root: Path) -> tuple[Tree, list[Way]]:
     if sheets := tables.find(tree):
         first = tables.is_named(sheets)
         others = ways or len(_label_folders(tree.photos)) > 1
-        if first or not (others and tables.is_doubtful(sheets)):
+        doubtful = tables.is_doubtful(sheets) or tables.is_stray(tree, sheets)
+        if first or not (others and doubtful):
             ways.insert(0 if first else len(ways), (tables, sheets))
     inner = [place for place in tree.folders if "/" not in place]
     if not ways and len(inner) == 1 and not any("/" not in place for place in tree.photos):

@@ -14,6 +14,7 @@ from tagger.images import EXTENSIONS
 from tagger.tree import Tree
 
 DIVIDERS = ",;\t"
+_LOOKED_AT = 2**14  # bytes
 
 # How headers call the column of photos, in order of preference, without case, spaces and lines.
 IMAGE = (
@@ -40,19 +41,24 @@ class Sheet:
 
 def holds_photos(tree: Tree, place: str) -> bool:
     """Whether a table's first line names a column of photos, or a photo."""
-    with open(tree.path(place), "rb") as file:
-        start = file.read(2**16)
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        start = start[: len(start) // 2 * 2]
-        first = start.decode("utf-16", "replace")
-    else:
-        first = start.decode("utf-8-sig", "replace")
-    first, divider = _divided(first.replace("\r", "\n").lstrip("\n"))
-    try:
-        cells = next(csv.reader([first.split("\n")[0]], delimiter=divider), [])
-    except csv.Error:
-        return False
-    return _is_photo(cells) or image_column(cells) is not None
+    rows = _beginning(tree, place)
+    return bool(rows) and (_is_photo(rows[0]) or image_column(rows[0]) is not None)
+
+
+def leads_to_photos(tree: Tree, place: str) -> bool:
+    """Whether any of a table's first rows names a photo that is there."""
+    rows = _beginning(tree, place)
+    column = image_column(rows[0]) if rows else None
+    below = rows if column is None else rows[1:]
+    names = (row[column or 0].strip() for row in below if len(row) > (column or 0))
+    folder = posixpath.dirname(place)
+    return any(isinstance(tree.find(n, around(folder)), str) for n in names if n)
+
+
+def around(folder: str) -> tuple[str, str]:
+    """Where the photos of a table in a folder lie: beside it, or in `images/`."""
+    own = f"{folder}/" if folder else ""
+    return own, f"{own}images/"
 
 
 def read(tree: Tree, place: str) -> Sheet:
@@ -94,6 +100,18 @@ def image_column(header: Sequence[str]) -> int | None:
 def key_of(header: str) -> str:
     """A column's name without case, spaces and lines: "file_name" and "File Name" are alike."""
     return re.sub(r"[\s_-]+", "", header.strip().casefold())
+
+
+def _beginning(tree: Tree, place: str) -> list[list[str]]:
+    """A table's first rows, for a look at what it is; none where it is no table."""
+    with open(tree.path(place), "rb") as file:
+        start = file.read(_LOOKED_AT)
+    encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    text, divider = _divided(start.decode(encoding, "replace"))
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=divider) if row]
+    except csv.Error:
+        return []
 
 
 def _rows(text: str, divider: str, shown: str) -> Iterator[tuple[int, list[str]]]:

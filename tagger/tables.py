@@ -70,6 +70,7 @@ def find(tree: Tree) -> Files:
     if named := [place for place, _ in found if place.lower() == NAME]:
         return [(named[0], None)]
     found = [file for file in found if sheets.holds_photos(tree, file[0])]
+    found = [file for file in found if sheets.leads_to_photos(tree, file[0])] or found
     by_split = [file for file in found if file[1]]
     return by_split if len(by_split) > 1 else [(place, None) for place, _ in found]
 
@@ -77,6 +78,11 @@ def find(tree: Tree) -> Files:
 def is_named(files: Files) -> bool:
     """Whether the table is called so that nobody can doubt it."""
     return posixpath.basename(files[0][0]).lower() == NAME
+
+
+def is_stray(tree: Tree, files: Files) -> bool:
+    """Whether the tables may be of something else: no row in sight names a photo."""
+    return not any(sheets.leads_to_photos(tree, place) for place, _ in files)
 
 
 def is_doubtful(files: Files) -> bool:
@@ -115,9 +121,7 @@ def read(tree: Tree, files: Files) -> Listing:
 
 def _placed(sheet: Sheet, layout: Columns, split: str | None, ledger: Ledger) -> Iterator[Row]:
     """Rows whose photo and split are there; the split is written down."""
-    own = posixpath.dirname(sheet.place)
-    own = f"{own}/" if own else ""
-    folders = (own, f"{own}images/")
+    folders = sheets.around(posixpath.dirname(sheet.place))
     for number, cells in enumerate(sheet.rows):
         at = sheet.at(number)
         place = ledger.find(cells[sheet.image].strip(), folders, "row", at)

@@ -46,7 +46,8 @@ class Source:
 
 def find(tree: Tree) -> list[Source]:
     """The file that names the classes, where there are labels for them to name."""
-    if not any(_is_labels(place) for place in tree.texts):
+    texts = {place for place in tree.texts if _is_labels(place)}
+    if not texts or not any(p in texts for photo in tree.photos for p in _label_places(photo)):
         return []
     for place in tree.texts:
         folder, name = posixpath.split(place)

@@ -85,8 +85,11 @@ def test_any_name_and_any_tags_come_back(tmp_path: Path, names: list[str], bits:
 
 def test_folders_are_read_where_nothing_else_is_found(tmp_path: Path) -> None:
     put(tmp_path, "cat/a.jpg", "dog/b.jpg", "dog/c.jpg")
-    for name in ("notes.txt", "package.json", "config.yaml", "prices.csv", "feed.xml"):
+    for name in ("notes.txt", "package.json", "prices.csv", "feed.xml"):
         save(tmp_path / name, "{}")
+    save(tmp_path / "stock.csv", "id,path,price\n1,https://example.org,3\n2,,4\n")
+    save(tmp_path / "classes.txt", "cat\ndog\n")
+    save(tmp_path / "config.yaml", "names: [cat, dog]\n")
     found = formats.read(tmp_path, 2)
     assert (found.written_as, found.kind, found.remarks) == ("folders", "single", ())
     assert present(found, tmp_path) == {"cat/a.jpg": {"cat"}, "dog/b.jpg": {"dog"}} | {
