@@ -54,7 +54,7 @@ def write(
             "familiar_share_kept": FAMILIAR_SHARE,
             "certain_share_kept": CERTAIN_SHARE,
         },
-        "weakest": weakest(metrics["validation"], metrics["unknown"]),
+        "weakest": weakest(metrics["validation"], metrics["unknown"], metrics["test"]),
         "settings": {k: shown(v) if k in _PATHS and v else v for k, v in settings.items()},
         "versions": runs.versions(),
         "command": _command(settings),
@@ -104,7 +104,11 @@ def _confusion(judgement: dict[str, Any]) -> dict[str, dict[str, int]]:
     }
 
 
-def weakest(judgement: dict[str, Any], unknown: dict[str, Any] | None) -> list[str]:
+def weakest(
+    judgement: dict[str, Any],
+    unknown: dict[str, Any] | None,
+    test: dict[str, Any] | None = None,
+) -> list[str]:
     """Where a model fails, in sentences: its worst labels, and what it takes for known."""
     rows = sorted(judgement["by_label"].items(), key=lambda row: row[1]["recall"])
     lines = [
@@ -112,6 +116,12 @@ def weakest(judgement: dict[str, Any], unknown: dict[str, Any] | None) -> list[s
         for name, row in rows[:WORST_SHOWN]
         if row["recall"] < 1
     ]
+    if test and "map" in test:
+        ranked = [(row["ap"], n, row["photos"]) for n, row in test["by_label"].items() if row["ap"]]
+        lines += [
+            f"ranks {name} with an average precision of {ap:.2f} on test photos ({photos} have it)"
+            for ap, name, photos in sorted(ranked)[:WORST_SHOWN]
+        ]
     kinds = (unknown or {}).get("by_kind", {})
     accepted = sorted(kinds.items(), key=lambda row: -row[1].get("accepted", 0))
     return lines + [

@@ -18,7 +18,7 @@ from tagger import bundle, history, images, jobs, training
 from tagger.fine_tuning import Recipe
 from tagger.history import Run
 from tagger.library import Library
-from tagger.places import ROOT
+from tagger.places import MODELS, ROOT
 from tagger.tagger import Tagger
 from tagger.training import Options, Trained
 
@@ -31,6 +31,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+PETS_MODEL = MODELS / "pets.h5"
 SHAPES = ("disc", "square", "stripes")
 PATIENCE = 60  # seconds for what takes a few
 

@@ -16,7 +16,7 @@ from types import ModuleType
 import h5py
 import pytest
 import streamlit as st
-from conftest import draw, draw_collection, import_folder
+from conftest import PETS_MODEL, draw, draw_collection, import_folder
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
@@ -26,7 +26,7 @@ from tagger.claims import MAX_RUNNING, Claim
 from tagger.decision import DecisionRule
 from tagger.labels import Kind, LabelSet
 from tagger.library import Library
-from tagger.places import BUNDLED_MODEL, ROOT
+from tagger.places import ROOT
 from tagger.samples import PHOTOS
 from tagger.schema import photos as photos_table
 
@@ -97,10 +97,10 @@ def finished(library: Library, app: AppTest) -> AppTest:
 def variant(path: Path, kind: Kind, threshold: float) -> Path:
     """The bundled model with another rule: familiar with everything, sure from `threshold` on."""
     keras_file = path.with_suffix(".keras.h5")
-    shutil.copyfile(BUNDLED_MODEL, keras_file)
+    shutil.copyfile(PETS_MODEL, keras_file)
     with h5py.File(keras_file, "r+") as file:
         del file[GROUP]
-    pets = bundle.load(BUNDLED_MODEL)
+    pets = bundle.load(PETS_MODEL)
     rule = DecisionRule(kind, 1.0, (threshold, threshold))
     labels = LabelSet(pets.labels.names, kind)
     about = {"trained_on": pets.card.get("trained_on")}

@@ -11,13 +11,12 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import draw, draw_collection, run_program
+from conftest import PETS_MODEL, draw, draw_collection, run_program
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from tagger import backbones, convert, images, networks
 from tagger.bundle import load
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
-from tagger.places import BUNDLED_MODEL
 from tagger.runtime import Runtime
 from tagger.tagger import Tagger
 
@@ -155,7 +154,7 @@ def test_a_backbone_without_imagenet_weights_says_so(monkeypatch: pytest.MonkeyP
 def test_a_model_of_another_backbone_is_no_start() -> None:
     network = networks.build("mobilenet_v3", SIDE, 2)
     with pytest.raises(ModelError, match="its backbone is mobilenet_v2, not mobilenet_v3"):
-        networks.load_backbone(network, "mobilenet_v3", BUNDLED_MODEL)
+        networks.load_backbone(network, "mobilenet_v3", PETS_MODEL)
 
 
 def test_a_cache_of_another_network_is_named(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import SHAPES, draw
+from conftest import PETS_MODEL, SHAPES, draw
 
 from tagger import convert, images, networks
 from tagger.heads import fit_logistic
-from tagger.places import BUNDLED_MODEL
 from tagger.runtime import Runtime
 
 PHOTOS = [images.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
@@ -19,7 +18,7 @@ def network():  # type: ignore[no-untyped-def]
     """The bundled backbone with a head that tells the drawn shapes apart."""
     networks.set_seed(3)
     built = networks.build("mobilenet_v2", 96, 3)
-    networks.load_backbone(built, "mobilenet_v2", BUNDLED_MODEL)
+    networks.load_backbone(built, "mobilenet_v2", PETS_MODEL)
     outputs = Runtime(convert.to_litert(built)).run_all(PHOTOS)
     labels = np.repeat(np.arange(3), 10)
     head = fit_logistic(np.stack([output.features for output in outputs]), labels, 3, seed=0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import draw
+from conftest import PETS_MODEL, draw
 
 from tagger import bundle, evaluation, images
 from tagger.calibration import LabelledOutputs
@@ -16,7 +16,6 @@ from tagger.decision import Decision, DecisionRule, Reason, Reference
 from tagger.errors import DatasetError
 from tagger.evaluation import Strangers
 from tagger.labels import LabelSet
-from tagger.places import BUNDLED_MODEL
 from tagger.runtime import Runtime
 
 PETS = LabelSet(("cat", "dog"))
@@ -152,7 +151,7 @@ def test_photos_of_other_things_are_named_by_their_folder(tmp_path: Path) -> Non
         (tmp_path / "other" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "other" / name).write_bytes(images.encode(draw("disc", len(name))))
     (tmp_path / "other" / "rooms" / "broken.png").touch()
-    runtime = Runtime(bundle.load(BUNDLED_MODEL).network)
+    runtime = Runtime(bundle.load(PETS_MODEL).network)
     found = evaluation.look(runtime, tmp_path / "other")
     assert found.kinds == ("other", "faces", "faces", "rooms")
     pixels = images.prepare(tmp_path / "other" / "4.png", runtime.image_size)
@@ -162,7 +161,7 @@ def test_photos_of_other_things_are_named_by_their_folder(tmp_path: Path) -> Non
 
 def test_no_readable_photo_of_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.png").touch()
-    runtime = Runtime(bundle.load(BUNDLED_MODEL).network)
+    runtime = Runtime(bundle.load(PETS_MODEL).network)
     with pytest.raises(DatasetError, match="no readable photos of unrelated things"):
         evaluation.look(runtime, tmp_path)
 

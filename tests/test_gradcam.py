@@ -9,13 +9,12 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from conftest import SHAPES, draw
+from conftest import PETS_MODEL, SHAPES, draw
 
 from tagger import OptionError, Tagger, backbones, bundle, convert, gradcam, images, networks
 from tagger.decision import DecisionRule
 from tagger.heads import fit_logistic
 from tagger.labels import LabelSet
-from tagger.places import BUNDLED_MODEL
 from tagger.samples import write_samples
 
 SIDE = 160
@@ -43,7 +42,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     registered.setitem(backbones.BACKBONES, name, ours)
     networks.set_seed(1)
     network = networks.build(name, SIDE, len(SHAPES))
-    bundled = networks.rebuild(bundle.load(BUNDLED_MODEL))
+    bundled = networks.rebuild(bundle.load(PETS_MODEL))
     weights = bundled.get_layer(networks.BACKBONE).get_weights()
     network.get_layer(networks.BACKBONE).set_weights(weights)
     photos = [images.fit(draw(shape, seed), SIDE) for shape in SHAPES for seed in range(30)]
@@ -72,7 +71,7 @@ def test_of_a_pooled_linear_head_it_is_the_activation_map(tmp_path: Path) -> Non
     pets = Tagger.load("pets")
     cat = next(path for path in write_samples(tmp_path) if path.stem == "cat")
     pixels = images.prepare(cat, pets.image_size)
-    network = networks.rebuild(bundle.load(BUNDLED_MODEL))
+    network = networks.rebuild(bundle.load(PETS_MODEL))
     whole = convert.with_features(network).predict_on_batch(pixels[None])
     weights = network.get_layer(networks.HEAD).get_weights()[0]
     for index, label in enumerate(pets.labels.names):

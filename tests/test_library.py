@@ -552,7 +552,7 @@ def test_a_tag_is_spelled_as_the_library_knows_it(library: Library, pets: Tagger
 
 
 def test_the_active_model_is_remembered(library: Library, trained: Trained) -> None:
-    assert library.active_model() in ("pets", "image_tagger")
+    assert library.active_model() in ("everyday", "image_tagger")
     library.choose_model(str(trained.model))
     again = Library.open(library.home)
     assert again.active_model() == str(trained.model)

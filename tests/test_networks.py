@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import PETS_MODEL
 
 from tagger import networks
 from tagger.backbones import find_backbone
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
-from tagger.places import BUNDLED_MODEL
 from tagger.pretrained import cached
 
 
@@ -43,9 +43,9 @@ def test_only_convolutions_and_the_head_are_trained() -> None:
 
 def test_the_backbone_of_a_model_file_fits_another_size_and_label_count() -> None:
     network = networks.build("mobilenet_v2", 64, 5)
-    networks.load_backbone(network, "mobilenet_v2", BUNDLED_MODEL)
+    networks.load_backbone(network, "mobilenet_v2", PETS_MODEL)
     other = networks.build("mobilenet_v2", 96, 3)
-    networks.load_backbone(other, "mobilenet_v2", BUNDLED_MODEL)
+    networks.load_backbone(other, "mobilenet_v2", PETS_MODEL)
     one, two = (n.get_layer(networks.BACKBONE).get_weights() for n in (network, other))
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
@@ -102,4 +102,4 @@ def test_a_saved_network_is_an_ordinary_keras_file(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
     assert np.allclose(network.predict_on_batch(pixels), again.predict_on_batch(pixels), atol=1e-5)
     shutil.copyfile(tmp_path / "n.h5", tmp_path / "copy.h5")
-    networks.load_backbone(network, "mobilenet_v2", BUNDLED_MODEL)
+    networks.load_backbone(network, "mobilenet_v2", PETS_MODEL)

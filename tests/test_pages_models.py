@@ -18,13 +18,13 @@ import h5py
 import numpy as np
 import pytest
 import streamlit as st
-from conftest import draw, draw_collection, import_folder
+from conftest import PETS_MODEL, draw, draw_collection, import_folder
 from streamlit.testing.v1 import AppTest
 
 from tagger import bundle, images, jobs, places, report, runs
 from tagger.bundle import GROUP
 from tagger.library import Library
-from tagger.places import BUNDLED_MODEL, ROOT
+from tagger.places import ROOT
 from tagger.plans import Training
 from tagger.training import Trained
 
@@ -42,7 +42,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     for folder in ("model", "runs", "dataset"):
         (tmp_path / folder).mkdir()
     for ending in (".h5", ".json"):
-        shutil.copy(BUNDLED_MODEL.with_suffix(ending), tmp_path / "model")
+        shutil.copy(PETS_MODEL.with_suffix(ending), tmp_path / "model")
     monkeypatch.syspath_prepend(APP.parent)
     monkeypatch.setattr(places, "MODELS", tmp_path / "model")
     monkeypatch.setattr(places, "RUNS", tmp_path / "runs")
@@ -349,7 +349,7 @@ def test_a_training_stopped_before_it_learned_anything(library: Library, shapes:
 
 def test_the_bundled_model_shows_its_card(library: Library) -> None:
     text = said(open_page("models"))
-    card = bundle.load(BUNDLED_MODEL).card
+    card = bundle.load(PETS_MODEL).card
     assert card["about"] in text and card["command"] in text
     assert "pets (tags now)" in text and "It tags your photos now." in text
     assert "98.8%" in text and "of 600 photos kept aside" in text
@@ -404,7 +404,7 @@ def test_a_run_of_another_model_of_that_name_is_not_taken_for_its_own(
 
 
 def broken_models(folder: Path) -> None:
-    whole = BUNDLED_MODEL.read_bytes()
+    whole = PETS_MODEL.read_bytes()
     (folder / "empty.h5").touch()
     (folder / "short.h5").write_bytes(whole[: len(whole) // 2])
     (folder / "text.h5").write_text("no model")
@@ -465,7 +465,7 @@ def test_imagenet_is_offered_until_it_has_been_made(
     assert app.button(key="models-imagenet").label == "Make the model imagenet"
     assert "imagenet · 1,000 labels, made at its first use" in app.sidebar.selectbox[0].options
     assert app.selectbox(key="models-shown").options == ["pets"]
-    shutil.copyfile(BUNDLED_MODEL, tmp_path / "imagenet.h5")
+    shutil.copyfile(PETS_MODEL, tmp_path / "imagenet.h5")
     app = open_page("models")
     assert "There is also imagenet" not in said(app)
     assert app.selectbox(key="models-shown").options == ["imagenet", "pets"]

@@ -25,13 +25,13 @@ except ModelError as error:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    """A project of its own, with the models "pets" and "shop"."""
+    """A project of its own, with the models "everyday", "pets" and "shop"."""
     (tmp_path / "tagger").mkdir()
     (tmp_path / "tagger" / "__init__.py").touch()
     for module in ("errors.py", "places.py"):
         shutil.copy(Path(places.__file__).with_name(module), tmp_path / "tagger")
     (tmp_path / "model").mkdir()
-    for name in ("pets.h5", "shop.h5"):
+    for name in ("everyday.h5", "pets.h5", "shop.h5"):
         (tmp_path / "model" / name).touch()
     (tmp_path / "elsewhere").mkdir()
     return tmp_path
@@ -51,7 +51,7 @@ def ask(house: Path, *name: str) -> str:
 
 
 def test_the_users_own_model_comes_before_the_bundled_one(house: Path) -> None:
-    assert ask(house) == str(house / "model" / "pets.h5")
+    assert ask(house) == str(house / "model" / "everyday.h5")
     (house / "model" / "image_tagger.h5").touch()
     assert ask(house) == str(house / "model" / "image_tagger.h5")
 
@@ -62,7 +62,7 @@ def test_a_name_is_a_model_of_the_project(house: Path) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are(house: Path) -> None:
-    there_are = f"{house / 'model'} has pets, shop, and there is imagenet"
+    there_are = f"{house / 'model'} has everyday, pets, shop, and there is imagenet"
     assert ask(house, "cars") == f"refused: no model is called 'cars'; {there_are}"
     for model in (house / "model").iterdir():
         model.unlink()

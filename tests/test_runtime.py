@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import draw
+from conftest import PETS_MODEL, draw
 
 from tagger import bundle, images
 from tagger.errors import ModelError
-from tagger.places import BUNDLED_MODEL
 from tagger.runtime import Runtime, Session
 
 
 @pytest.fixture(scope="module")
 def network() -> bytes:
-    return bundle.load(BUNDLED_MODEL).network
+    return bundle.load(PETS_MODEL).network
 
 
 def test_outputs_have_the_shapes_they_say(network: bytes) -> None:

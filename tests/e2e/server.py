@@ -37,8 +37,13 @@ class Server:
         command: Sequence[str] = MODULE,
         cwd: Path = ROOT,
         port: int | None = None,
+        model: str | None = "pets",
     ) -> None:
+        """`model` is what a new library tags with; None: what it does unless told otherwise."""
         self.home = home
+        if model is not None and not home.exists():
+            with self.library() as library:
+                library.choose_model(model)
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self.log = home.parent / f"{home.name}-{time.time_ns()}.log"

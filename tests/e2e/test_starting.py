@@ -54,7 +54,7 @@ def test_it_starts_and_listens_to_this_machine_alone(
     command, folder = WAYS[way]
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
-    server = serve(tmp_path / "library", command, folder)
+    server = serve(tmp_path / "library", command, folder, model=None)
     visit(server).check()
     assert listening(server.port) <= LOOPBACK
     if address := own_address():

@@ -1,0 +1,169 @@
+"""Which loss for tags that few photos have? A linear head on frozen features, by loss alone.
+
+    TAGGER_DATA=... python bench/tag_losses.py [--epochs 40] [--seeds 3] [--json FILE]
+
+Trained on `everyday/train` with ImageNet's MobileNetV2 features, judged on `everyday/val`: mAP,
+F1 with thresholds fitted on the other half of the photos, and how far probabilities are off after
+one temperature for all tags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import convert, dataset, metrics, networks
+from tagger.calibration import fit_tag_thresholds, fit_temperature
+from tagger.decision import to_probabilities
+from tagger.heads import prior_shift, tag_weights
+from tagger.pixels import PixelStore
+from tagger.runtime import Runtime
+from tagger.splits import PRESENT, UNSEEN, cells
+
+IMAGE_SIZE = 192
+BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 1e-3
+
+Floats = NDArray[np.floating[Any]]
+Loss = Callable[[Any, Any], Any]  # of cells and logits (N, C), to a number for each cell
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not os.environ.get("TAGGER_DATA"):
+        sys.exit("set TAGGER_DATA to the folder that holds everyday/")
+    train, validation = features(Path(os.environ["TAGGER_DATA"]) / "everyday")
+    rows = []
+    print(f"{'loss':34} {'mAP':>7} {'macro F1':>9} {'micro F1':>9} {'ECE':>7} {'s':>6}")
+    for name, loss in losses(train[1]).items():
+        runs = [study(loss, train, validation, options.epochs, s) for s in range(options.seeds)]
+        row = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
+        rows.append({"loss": name, **row})
+        print(
+            f"{name:34} {row['map']:7.4f} {row['macro_f1']:9.4f} {row['micro_f1']:9.4f}"
+            f" {row['ece']:7.4f} {row['seconds']:6.1f}"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def features(root: Path) -> list[tuple[Floats, NDArray[np.int8]]]:
+    """Of training and validation photos: features (N, D), and what is known (N, C)."""
+    network = networks.build("mobilenet_v2", IMAGE_SIZE, 2)
+    networks.load_imagenet(network, "mobilenet_v2")
+    runtime = Runtime(convert.to_litert(network))
+    with tempfile.TemporaryDirectory() as folder:
+        store = PixelStore(Path(folder) / "pixels", IMAGE_SIZE)
+        collection = dataset.load(root, store)
+        found = []
+        for split in ("train", "val"):
+            samples = collection.split(split)
+            outputs = runtime.run_all(store.rows(sample.row for sample in samples))
+            seen = np.stack([output.features for output in outputs])
+            found.append((seen, cells(samples, len(collection.labels))))
+        store.close()
+    return found
+
+
+def losses(known: NDArray[np.int8]) -> dict[str, Loss]:
+    """By name and paper; each gives a number for every cell, of known and logits."""
+    from keras import ops
+
+    of_present, of_absent = tag_weights(known)
+
+    def plain(truth: Any, logits: Any) -> Any:
+        return ops.softplus(ops.where(truth > 0, -logits, logits))
+
+    def weighted(truth: Any, logits: Any) -> Any:
+        return ops.where(truth > 0, of_present, of_absent) * plain(truth, logits)
+
+    def focal(truth: Any, logits: Any) -> Any:
+        chance = ops.sigmoid(ops.where(truth > 0, logits, -logits))
+        return ops.where(truth > 0, 0.25, 0.75) * (1 - chance) ** 2 * plain(truth, logits)
+
+    def asymmetric(truth: Any, logits: Any) -> Any:
+        shifted = ops.maximum(ops.sigmoid(logits) - 0.05, 0.0)
+        absent = -(shifted**4) * ops.log(ops.maximum(1 - shifted, 1e-8))
+        return ops.where(truth > 0, ops.softplus(-logits), absent)
+
+    return {
+        "binary cross-entropy": plain,
+        "weighted by halves (ships)": weighted,
+        "focal (arXiv:1708.02002)": focal,
+        "asymmetric (arXiv:2009.14119)": asymmetric,
+    }
+
+
+def study(
+    loss: Loss,
+    train: tuple[Floats, NDArray[np.int8]],
+    validation: tuple[Floats, NDArray[np.int8]],
+    epochs: int,
+    seed: int,
+) -> dict[str, float]:
+    began = time.monotonic()
+    head = fit(loss, *train, epochs, seed)
+    logits, known = head(validation[0]), validation[1]
+    if loss.__name__ == "weighted":
+        logits = logits + prior_shift(train[1])
+    return {"map": metrics.mean_average_precision(logits, known), **judged(logits, known, seed)} | {
+        "seconds": time.monotonic() - began
+    }
+
+
+def fit(
+    loss: Loss, seen: Floats, known: NDArray[np.int8], epochs: int, seed: int
+) -> Callable[[Floats], NDArray[np.float32]]:
+    import keras
+    from keras import ops
+
+    keras.utils.set_random_seed(seed)
+
+    def masked(truth: Any, logits: Any) -> Any:
+        looked = ops.cast(truth >= 0, "float32")
+        return ops.sum(loss(truth, logits) * looked) / ops.sum(looked)
+
+    model = keras.Sequential([keras.Input((seen.shape[1],)), keras.layers.Dense(known.shape[1])])
+    steps = epochs * -(-len(seen) // BATCH)
+    rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY)
+    model.compile(optimizer, masked, jit_compile=False)
+    model.fit(seen, known.astype(np.float32), batch_size=BATCH, epochs=epochs, verbose=0)
+    return lambda features: np.asarray(model.predict(features, verbose=0))
+
+
+def judged(logits: NDArray[np.float32], known: NDArray[np.int8], seed: int) -> dict[str, float]:
+    """F1 and calibration of each half of the photos, by what the other half fitted."""
+    halves = np.random.default_rng(seed).permutation(len(known)) % 2 == 0
+    said, chances = np.zeros(known.shape, bool), np.zeros(known.shape)
+    for half in (halves, ~halves):
+        temperature = fit_temperature(logits[~half], known[~half])
+        fitted = fit_tag_thresholds(
+            to_probabilities(logits[~half], "multi", temperature), known[~half]
+        )
+        chances[half] = to_probabilities(logits[half], "multi", temperature)
+        said[half] = chances[half] >= np.array(fitted)
+    counts = metrics.tag_counts(said, known)
+    seen = known != UNSEEN
+    return {
+        "macro_f1": float(np.mean(metrics.f1(**counts)[(known == PRESENT).any(axis=0)])),
+        "micro_f1": float(metrics.f1(*(count.sum() for count in counts.values()))),
+        "ece": metrics.expected_calibration_error(chances[seen], known[seen] == PRESENT),
+    }
+
+
+if __name__ == "__main__":
+    main()
