@@ -1,6 +1,6 @@
 """Teach a tagger: labelled photos → model/NAME.h5 and a report.
 
-    python train.py                                 # photos in dataset/<label>/
+    python train.py                                 # photos in dataset/<label>/, or a table
     python train.py --data shop/ --output model/shop.h5
     python train.py --fine-tune 0                   # the head alone: under a minute
     python train.py --resume                        # go on where it was stopped
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tagger import report, terminal, training
+from tagger import charts, report, terminal, training
 from tagger.backbones import BACKBONES
 from tagger.dataset import too_few_to_check
 from tagger.errors import TaggerError
@@ -92,10 +92,10 @@ def tell(trained: Trained, page: Path) -> None:
             decided = judged["decision"]
             right = f"{judged['accuracy']:.2%} right"
             if found["kind"] == "multi":
-                right = f"mAP {judged['map'] or 0:.4f}, F1 {judged['micro_f1']:.4f}"
+                right = f"F1 {judged['micro_f1']:.4f}, mAP {charts.score(judged['map'])}"
             print(
                 f"{split.title()}: {right} of {judged['photos']:,} photos,"
-                f" {1 - (decided['known'] or 0):.2%} called unknown"
+                f" {decided['unfamiliar'] + decided['uncertain']:.2%} called unknown"
             )
     if unknown := found["unknown"]:
         accepted = unknown["accepted"]

@@ -66,6 +66,8 @@ def study(model: str, data: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels", loaded.image_size)
         collection = dataset.load(data / "everyday", store)
+        if collection.labels != loaded.labels:
+            sys.exit(f"{model} has other labels than everyday/")
         validation = score(runtime, loaded, store, collection.split("val"))
         known = cells(collection.split("val"), len(loaded.labels))
         test, _ = dataset.load_test(data / "coco128", loaded.labels, store)

@@ -12,7 +12,7 @@ import shared
 import streamlit as st
 
 from tagger import report, runs
-from tagger.charts import percent
+from tagger.charts import percent, score
 from tagger.dataset import too_few_to_check
 from tagger.history import Run
 
@@ -74,7 +74,7 @@ def _draw_live(run_id: int) -> None:
 
 def _how_good(row: Mapping[str, float]) -> str:
     if scores.is_of_tags(row):
-        return f"Now the mAP on the photos kept aside is {scores.fraction(row['val_map'])}."
+        return f"Now the mAP on the photos kept aside is {score(row['val_map'])}."
     right = percent(row["val_accuracy"])
     return f"Now {right} of the photos kept aside get the right label."
 

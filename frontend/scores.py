@@ -17,7 +17,7 @@ import shared
 import streamlit as st
 from card import number
 
-from tagger.charts import percent
+from tagger.charts import percent, score
 from tagger.files import spelled_out
 
 CSS = Path(__file__).with_name("scores.css")
@@ -90,10 +90,10 @@ def judgement(judged: Json, validation: bool = True) -> list[tuple[str, str]]:
 def _judgement_of_tags(judged: Json, decided: Json, of: str) -> list[tuple[str, str]]:
     found = [
         (
-            fraction(number(judged, "map")),
+            score(number(judged, "map")),
             f"is how well tags are ranked on {of[3:]} (mAP; 1 is best)",
         ),
-        (fraction(number(judged, "micro_f1")), "is F1, over all tags said and all there are"),
+        (score(number(judged, "micro_f1")), "is F1, over all tags said and all there are"),
     ]
     known, right = number(decided, "known"), number(decided, "accuracy_of_known")
     if known is not None:
@@ -101,11 +101,6 @@ def _judgement_of_tags(judged: Json, decided: Json, of: str) -> list[tuple[str, 
     if right is not None:
         found.append((percent(right), "of the tags said are right"))
     return found
-
-
-def fraction(value: float | None) -> str:
-    """A score in [0, 1] that is no share of anything."""
-    return "–" if value is None else f"{value:.3f}"
 
 
 def unknown_sentence(unknown: Any) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tagger.errors import OptionError
 
 MOSAIC_TILES = 4
-_INSET = (0.2, 0.7)  # side of a photo laid into another, as a share
+_INSET = (0.35, 0.7)  # side of a photo laid into another, as a share
 _MIDDLE = (0.35, 0.65)  # where four tiles meet
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601

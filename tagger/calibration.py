@@ -25,7 +25,7 @@ from tagger.decision import (
     to_probabilities,
     unit,
 )
-from tagger.heads import fit_logistic, fit_tags
+from tagger.heads import LinearHead, fit_logistic, fit_tags, prior_shift
 from tagger.labels import Kind
 from tagger.metrics import f1, log_loss
 from tagger.splits import PRESENT, UNSEEN
@@ -185,11 +185,11 @@ def fit_tag_thresholds(
             thresholds.append(DEFAULT_TAG_THRESHOLD)
             continue
         order = np.argsort(-told, kind="stable")
-        right = np.cumsum(truth[order])
-        said = np.arange(1, len(right) + 1)
-        best = int(np.argmax(f1(right, said - right, truth.sum() - right)))
-        following = told[order[min(best + 1, len(order) - 1)]]
-        fitted = (told[order[best]] + following) / 2
+        right, ranked = np.cumsum(truth[order]), told[order]
+        cuts = np.append(np.flatnonzero(ranked[:-1] > ranked[1:]), len(ranked) - 1)  # not in ties
+        scores_there = f1(right[cuts], cuts + 1 - right[cuts], truth.sum() - right[cuts])
+        best = int(cuts[np.argmax(scores_there)])
+        fitted = (ranked[best] + ranked[min(best + 1, len(ranked) - 1)]) / 2
         thresholds.append(float(np.clip(fitted, *TAG_THRESHOLD_RANGE)))
     return tuple(thresholds)
 
@@ -247,6 +247,7 @@ def _out_of_fold(train: LabelledOutputs, seed: int) -> _Evidence:
             head = fit_logistic(part.features, part.labels, train.logits.shape[1], seed)
         else:
             head = fit_tags(part.features, part.labels, seed)
+            head = LinearHead(head.weights, head.bias + prior_shift(part.labels))
         logits[fold] = head.logits(train.features[fold])
         scale, vectors = summarise(part.features, seed)
         distances[fold] = neighbour_distance(unit(train.features[fold] / scale), vectors)

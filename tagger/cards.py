@@ -12,6 +12,8 @@ from tagger.bundle import Card
 from tagger.calibration import CERTAIN_SHARE, FAMILIAR_SHARE, Calibration
 from tagger.dataset import Collection
 from tagger.images import PREPROCESSING
+from tagger.labels import Kind
+from tagger.metrics import MIN_POSITIVES
 from tagger.places import shown
 
 WORST_SHOWN = 3
@@ -52,7 +54,7 @@ def write(
             "validation_photos": metrics["validation"]["photos"],
             "out_of_fold_training_photos": calibration.out_of_fold,
             "familiar_share_kept": FAMILIAR_SHARE,
-            "certain_share_kept": CERTAIN_SHARE,
+            **_certain(collection.labels.kind),
         },
         "weakest": weakest(metrics["validation"], metrics["unknown"], metrics["test"]),
         "settings": {k: shown(v) if k in _PATHS and v else v for k, v in settings.items()},
@@ -60,6 +62,11 @@ def write(
         "command": _command(settings),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _certain(kind: Kind) -> dict[str, Any]:
+    """What the thresholds on certainty were fitted for."""
+    return {"certain_share_kept": CERTAIN_SHARE} if kind == "single" else {"thresholds": "best F1"}
 
 
 def _command(settings: dict[str, Any]) -> str:
@@ -113,14 +120,15 @@ def weakest(
     rows = sorted(judgement["by_label"].items(), key=lambda row: row[1]["recall"])
     lines = [
         f"finds {row['recall']:.1%} of {name} ({row['photos']} validation photos)"
-        for name, row in rows[:WORST_SHOWN]
+        for name, row in [row for row in rows if row[1]["photos"]][:WORST_SHOWN]
         if row["recall"] < 1
     ]
     if test and "map" in test:
-        ranked = [(row["ap"], n, row["photos"]) for n, row in test["by_label"].items() if row["ap"]]
+        told = [(row["ap"], n, row["photos"]) for n, row in test["by_label"].items()]
+        ranked = sorted(row for row in told if row[0] is not None and row[2] >= MIN_POSITIVES)
         lines += [
             f"ranks {name} with an average precision of {ap:.2f} on test photos ({photos} have it)"
-            for ap, name, photos in sorted(ranked)[:WORST_SHOWN]
+            for ap, name, photos in ranked[:WORST_SHOWN]
         ]
     kinds = (unknown or {}).get("by_kind", {})
     accepted = sorted(kinds.items(), key=lambda row: -row[1].get("accepted", 0))

@@ -205,3 +205,8 @@ def percent(share: float | None) -> str:
         return "–"
     near_an_end = 0 < share < 0.01 or 0.99 < share < 1  # where a tenth of a percent hides much
     return f"{share:.{2 if near_an_end else 1}%}"
+
+
+def score(value: float | None) -> str:
+    """A score in [0, 1] that is no share of anything; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -24,7 +24,8 @@ from tagger.runtime import Runtime
 if TYPE_CHECKING:
     import keras
 
-MIN_AGREEMENT = 0.99  # share of validation photos (of tags: of cells) where it says the same
+MIN_AGREEMENT = 0.99  # share of validation photos where it says the same
+MIN_TAG_AGREEMENT = 0.9  # of the tags that either says of them: many stand on the brink
 MAX_ACCURACY_LOSS = 0.003
 MAX_MAP_LOSS = 0.01  # a tag of few photos moves it by more than a photo moves the accuracy
 BATCH = 50  # photos the float network sees at once
@@ -34,15 +35,15 @@ BATCH = 50  # photos the float network sees at once
 class Conversion:
     """The network that ships, and what the int8 one was found to be.
 
-    `agreement` and the accuracies are in [0, 1], on the validation photos; of tags, accuracy is
-    mAP.
+    `agreement` and the accuracies are in [0, 1], on the validation photos. Of tags, accuracy is
+    mAP, None where no tag can be ranked.
     """
 
     network: bytes
     precision: str  # "int8" or "float32"
     agreement: float
-    float_accuracy: float
-    int8_accuracy: float
+    float_accuracy: float | None
+    int8_accuracy: float | None
 
     def summary(self) -> dict[str, object]:
         """What the card keeps of it."""
@@ -89,9 +90,12 @@ def choose_precision(
     in_int8 = np.stack([o.logits for o in Runtime(int8_network).run_all(photos())])
     float_accuracy, int8_accuracy = _accuracy(in_float, labels), _accuracy(in_int8, labels)
     agreement = _agreement(in_float, in_int8, labels)
-    faithful = agreement >= MIN_AGREEMENT
-    loss = MAX_ACCURACY_LOSS if labels.ndim == 1 else MAX_MAP_LOSS
-    faithful = faithful and int8_accuracy >= float_accuracy - loss
+    least, loss = MIN_AGREEMENT, MAX_ACCURACY_LOSS
+    if labels.ndim == 2:
+        least, loss = MIN_TAG_AGREEMENT, MAX_MAP_LOSS
+    faithful = agreement >= least
+    if float_accuracy is not None and int8_accuracy is not None:
+        faithful = faithful and int8_accuracy >= float_accuracy - loss
     return Conversion(
         int8_network if faithful else to_litert(network),
         "int8" if faithful else "float32",
@@ -101,14 +105,15 @@ def choose_precision(
     )
 
 
-def _accuracy(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
+def _accuracy(logits: NDArray[np.float32], labels: NDArray[Any]) -> float | None:
     if labels.ndim == 2:
         return metrics.mean_average_precision(logits, labels)
     return float((logits.argmax(axis=1) == labels).mean())
 
 
 def _agreement(one: NDArray[np.float32], other: NDArray[np.float32], labels: NDArray[Any]) -> float:
-    """Of photos with the same likeliest label; of tags, of cells that both say alike."""
+    """Of photos, with the same likeliest label; of tags that either finds likely, that both do."""
     if labels.ndim == 2:
-        return float(((one > 0) == (other > 0)).mean())
+        either, both = (one > 0) | (other > 0), (one > 0) & (other > 0)
+        return float(both.sum() / either.sum()) if either.any() else 1.0
     return float((one.argmax(axis=1) == other.argmax(axis=1)).mean())

@@ -25,6 +25,7 @@ from tagger.splits import SPLITS, Sample, stratified, without_copies, without_le
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
 MIN_PHOTOS = 5  # of each label, to train on and to check with
+MIN_TO_CHECK = 2  # validation photos, where they may have several tags
 FEW_TO_CHECK = 20  # validation photos of a label, below which its figures prove little
 
 
@@ -53,8 +54,8 @@ class Problems:
             (sum(map(len, self.conflicting)), several, several),
             (
                 len(self.copies),
-                "is an exact copy of another photo of the label",
-                "are exact copies of another photo of the label",
+                "is an exact copy of another photo",
+                "are exact copies of another photo",
             ),
             (
                 len(self.leaked),
@@ -214,8 +215,11 @@ def check_enough(collection: Collection) -> None:
         raise DatasetError(_too_few_labels(root, len(names), problems))
     trained, checked = (_by_label(collection.split(split)) for split in ("train", "val"))
     if collection.labels.kind == "multi":
-        if not checked:
-            raise DatasetError(f"{root}: no photo to check with has a tag{_told(problems)}")
+        if not checked or len(collection.split("val")) < MIN_TO_CHECK:
+            raise DatasetError(
+                f"{root}: too few photos to check with{_told(problems)}; training needs at least"
+                f" {MIN_TO_CHECK}, one of them with a tag"
+            )
         return
     few = [
         name
@@ -282,9 +286,9 @@ def _as_labelled(listing: Listing, labels: LabelSet) -> list[Sample]:
         present = tuple(places[label] for label in sample.present if label in places)
         untold = set(range(len(labels))) - told - set(present)
         untold |= {places[label] for label in sample.unseen if label in places}
-        if labels.kind == "multi":
+        if labels.kind == "multi" and len(untold) < len(labels):
             found.append(replace(sample, present=present, unseen=tuple(untold), split="test"))
-        elif present:
+        elif labels.kind == "single" and present:
             found.append(replace(sample, present=present, split="test"))
     return found
 

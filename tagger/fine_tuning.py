@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WARM_UP_STEPS = 100  # at most; a tenth of all steps when those are fewer
 AVERAGE_EPOCHS = 2  # the moving average of the weights spans about this many
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # shares of the fine-tuned weights that are tried
-MOSAICS = 0.5  # share of training photos, where photos may have several labels
+MOSAICS = 0.3  # share of training photos, where photos may have several labels
 START = "start.npz"
 
 
@@ -271,7 +271,8 @@ def _validated(network: keras.Model, photos: Photos, row: Epoch) -> Epoch:
     if photos.kind == "multi":
         weights = cell_weights(known, *tag_weights(photos.known(photos.train)))
         margins = np.where(known == PRESENT, logits, -logits).astype(np.float64)
-        row.val_loss = float((weights * np.logaddexp(0, -margins)).sum() / (weights > 0).sum())
+        looked = max(1, int((weights > 0).sum()))
+        row.val_loss = float((weights * np.logaddexp(0, -margins)).sum() / looked)
         row.val_accuracy = metrics.cell_accuracy(logits > 0, known)
         row.val_map = metrics.mean_average_precision(logits, known)
         return row

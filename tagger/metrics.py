@@ -100,16 +100,16 @@ def average_precisions(scores: Floats, known: Cells) -> list[float | None]:
     return found
 
 
-def mean_average_precision(scores: Floats, known: Cells, least: int = MIN_POSITIVES) -> float:
-    """mAP in [0, 1]: the mean AP of the tags that at least `least` photos have.
+def mean_average_precision(scores: Floats, known: Cells) -> float | None:
+    """mAP in [0, 1]: the mean AP of the tags that at least `MIN_POSITIVES` photos have.
 
-    Of all that can be told where no tag has so many; NaN where none can.
+    Of all that can be ranked where no tag has so many; None where none can.
     """
     precisions = average_precisions(scores, known)
     counts = (known == PRESENT).sum(axis=0)
     told = [(ap, n) for ap, n in zip(precisions, counts, strict=True) if ap is not None]
-    enough = [ap for ap, count in told if count >= least] or [ap for ap, _ in told]
-    return float(np.mean(enough)) if enough else float("nan")
+    enough = [ap for ap, count in told if count >= MIN_POSITIVES] or [ap for ap, _ in told]
+    return float(np.mean(enough)) if enough else None
 
 
 def tag_counts(said: NDArray[np.bool_], known: Cells) -> dict[str, NDArray[np.int64]]:
@@ -127,7 +127,7 @@ def f1(right: Any, wrong: Any, missed: Any) -> Any:
 
 
 def cell_accuracy(said: NDArray[np.bool_], known: Cells) -> float:
-    """Share in [0, 1] of the cells somebody looked at where what is said is right."""
+    """Share in [0, 1] of the cells somebody looked at (at least one) that are told rightly."""
     seen = known != UNSEEN
     return float((said[seen] == (known[seen] == PRESENT)).mean())
 

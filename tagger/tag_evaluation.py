@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from tagger import metrics
 from tagger.calibration import LabelledOutputs
 from tagger.decision import Decision, to_probabilities
+from tagger.errors import DatasetError
 from tagger.labels import LabelSet
-from tagger.splits import PRESENT, UNSEEN
+from tagger.splits import ABSENT, PRESENT, UNSEEN
 
 WORST_SHOWN = 48
+LIKELY = 0.1  # probability of a tag, from which on its calibration is judged
 
 Json = dict[str, Any]
 
@@ -30,9 +32,12 @@ def judge(
     """Average precision, F1, calibration and what was called unknown, as plain JSON values.
 
     `accuracy` is the share of cells that are right, `accuracy_of_silence` what no tags at all
-    would score: where tags are rare, most of the accuracy is that.
+    would score: where tags are rare, most of the accuracy is that. Raises DatasetError where
+    nobody looked at any cell.
     """
     known = outputs.labels
+    if not (known != UNSEEN).any():
+        raise DatasetError("of the photos to judge by, nobody said which tags they have")
     calibrated = np.stack([decision.probabilities for decision in decisions])
     said = np.zeros(known.shape, bool)
     for row, decision in enumerate(decisions):
@@ -42,7 +47,7 @@ def judge(
     told = [row["f1"] for row in by_label.values() if row["photos"]]
     return {
         "photos": len(outputs),
-        "map": _or_none(metrics.mean_average_precision(calibrated, known)),
+        "map": metrics.mean_average_precision(calibrated, known),
         "map_least_photos": metrics.MIN_POSITIVES,
         "accuracy": metrics.cell_accuracy(said, known),
         "accuracy_of_silence": metrics.cell_accuracy(np.zeros_like(said), known),
@@ -51,7 +56,7 @@ def judge(
         "by_label": by_label,
         "calibration": _calibration(outputs, calibrated, temperature),
         "decision": _decided(said, known, decisions),
-        "mistakes": _mistakes(labels, paths, known, decisions),
+        "mistakes": _mistakes(labels, paths, said, known, decisions),
     }
 
 
@@ -80,8 +85,14 @@ def _by_label(
 def _calibration(
     outputs: LabelledOutputs, calibrated: NDArray[np.floating[Any]], temperature: float
 ) -> Json:
-    """Over all cells somebody looked at: how likely a tag was said to be, how often it was."""
-    seen = outputs.labels != UNSEEN
+    """How likely a tag was said to be, and how often it was, where somebody looked.
+
+    Over the cells that are at all likely (`LIKELY`): of the others, most are rightly near 0, and
+    would hide the rest.
+    """
+    seen = (outputs.labels != UNSEEN) & (calibrated >= LIKELY)
+    if not seen.any():
+        seen = outputs.labels != UNSEEN
     truth = outputs.labels[seen] == PRESENT
     raw = to_probabilities(outputs.logits, "multi")[seen]
     found: Json = {"temperature": temperature}
@@ -96,19 +107,20 @@ def _decided(
 ) -> Json:
     """What became of the photos: tagged or called unknown, and how much of what was said is right.
 
-    `known` is of photos that have a tag; `silent` the share of the others, in which every tag
-    that was looked for is absent, that rightly get none.
+    `known` is of photos that have a tag; `silent` the share of those without any, of which
+    somebody looked for every tag, that rightly get none.
     """
     present: NDArray[np.bool_] = known == PRESENT
-    tagged, answered = np.any(present, axis=1), np.any(said, axis=1)
-    reasons = [decision.reason for decision in decisions]
     checked = said & (known != UNSEEN)
+    tagged, answered = np.any(present, axis=1), np.any(said, axis=1)
+    bare: NDArray[np.bool_] = np.all(known == ABSENT, axis=1)
+    reasons = [decision.reason for decision in decisions]
     return {
         "known": _share(np.asarray(answered[tagged])),
         "unfamiliar": reasons.count("unfamiliar") / len(reasons),
         "uncertain": reasons.count("uncertain") / len(reasons),
-        "silent": _share(np.asarray(~answered[~tagged])),
-        "photos_without_tags": int(len(tagged) - np.sum(tagged)),
+        "silent": _share(np.asarray(~answered[bare])),
+        "photos_without_tags": int(np.sum(bare)),
         "accuracy_of_known": _share(present[checked]),
     }
 
@@ -116,32 +128,31 @@ def _decided(
 def _mistakes(
     labels: LabelSet,
     paths: Sequence[Path],
+    said: NDArray[np.bool_],
     known: NDArray[np.int8],
     decisions: Sequence[Decision],
 ) -> list[Json]:
-    """Tags said that are absent and tags present that were held unlikely, the surest first."""
+    """Tags said that are absent, and tags not said that are present; the surest first.
+
+    `probability` is of what was said: that the tag is there, or that it is not.
+    """
     probabilities = np.stack([decision.probabilities for decision in decisions])
-    wrongness = np.where(known == PRESENT, 1 - probabilities, probabilities)
-    wrongness[known == UNSEEN] = 0
-    order = np.argsort(-wrongness, axis=None, kind="stable")[:WORST_SHOWN]
-    rows, tags = np.unravel_index(order, known.shape)
+    wrong = (said & (known == ABSENT)) | (~said & (known == PRESENT))
+    certainty = np.where(said, probabilities, 1 - probabilities)
+    rows, tags = np.nonzero(wrong)
+    order = np.argsort(-certainty[rows, tags], kind="stable")[:WORST_SHOWN]
     return [
         {
             "path": str(paths[row]),
-            "label": name if known[row, tag] == PRESENT else f"no {name}",
-            "predicted": f"no {name}" if known[row, tag] == PRESENT else name,
-            "probability": float(wrongness[row, tag]),
+            "label": f"no {name}" if said[row, tag] else name,
+            "predicted": name if said[row, tag] else f"no {name}",
+            "probability": float(certainty[row, tag]),
             "unknown": decisions[row].reason is not None,
         }
-        for row, tag in zip(rows.tolist(), tags.tolist(), strict=True)
-        if wrongness[row, tag] > 0.5
+        for row, tag in zip(rows[order].tolist(), tags[order].tolist(), strict=True)
         for name in (labels.names[tag],)
     ]
 
 
 def _share(flags: NDArray[np.bool_]) -> float | None:
     return float(flags.mean()) if flags.size else None
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else value

@@ -263,6 +263,13 @@ def test_a_tags_threshold_has_the_best_f1_there_is() -> None:
         assert (score(fitted) >= score((float(other),) * 3) - 1e-9).all()
 
 
+def test_a_threshold_never_parts_equal_scores() -> None:
+    """Ten photos share a score, two of them with the tag and first in line: no cut helps there."""
+    probabilities = np.array([0.9] * 8 + [0.4] * 42)[:, None]
+    known = np.array([1] * 10 + [0] * 40, np.int8)[:, None]
+    assert fit_tag_thresholds(probabilities, known) == (pytest.approx(0.65),)
+
+
 def test_a_tag_with_few_photos_keeps_the_default_threshold() -> None:
     known = np.zeros((50, 2), np.int8)
     known[:7, 0], known[:8, 1] = 1, 1

@@ -158,9 +158,7 @@ def test_an_exact_copy_counts_once(root: Path, store: PixelStore) -> None:
     put(root / "cat" / "again", 3, 4)
     found = dataset.load(root, store)
     assert found.problems.copies == ("cat/again/003.png", "cat/again/004.png")
-    assert found.problems.lines() == [
-        "2 photos are exact copies of another photo of the label: left out"
-    ]
+    assert found.problems.lines() == ["2 photos are exact copies of another photo: left out"]
     assert len(found.samples) == 20
 
 
@@ -262,7 +260,7 @@ def test_many_copies_of_one_photo_are_too_few(root: Path, store: PixelStore) -> 
         near_copy(root / "dog" / f"{number}.jpg", 100)
     message = refused(root, store)
     assert "too few readable photos of dog" in message
-    assert "19 photos are exact copies of another photo of the label" in message
+    assert "19 photos are exact copies of another photo" in message
 
 
 def test_nothing_readable_at_all(root: Path, store: PixelStore) -> None:
@@ -317,7 +315,7 @@ def test_one_and_many_are_told_apart() -> None:
     assert all(line.startswith("1 photo ") for line in one.lines())
     assert not [line for line in one.lines() if " are " in line or " have " in line]
     many = Problems(copies=("b.jpg",) * 1_200)
-    assert many.lines() == ["1,200 photos are exact copies of another photo of the label: left out"]
+    assert many.lines() == ["1,200 photos are exact copies of another photo: left out"]
 
 
 def test_many_lost_labels_are_told_of_in_one_line() -> None:

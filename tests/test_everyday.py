@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tagger import bundle, formats, images, metrics
-from tagger.labels import LabelSet
 from tagger.parallel import ordered_map
 from tagger.places import BUNDLED_MODEL
 from tagger.runtime import Runtime
@@ -78,4 +77,4 @@ def test_one_photo_may_have_several_tags(data: Path) -> None:
     answers = list(Tagger.load("everyday").tag_many(images.walk(folder)))
     several = [a for a in answers if isinstance(a, Prediction) and len(a.tags) > 1]
     assert len(several) > len(answers) / 2
-    assert LabelSet(tuple(tag.label for tag in several[0].tags), "multi")
+    assert all("clothing" in {tag.label for tag in answer.tags} for answer in several)

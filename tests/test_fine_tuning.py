@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from conftest import outcome, small_options
 
 from tagger import training
 from tagger.errors import OptionError
-from tagger.fine_tuning import BLENDS, Photos, Recipe
+from tagger.fine_tuning import BLENDS, Photos, Recipe, _batch, _tag_loss
 from tagger.pixels import PixelStore
-from tagger.splits import Sample
+from tagger.splits import Sample, together
 from tagger.training import Trained
 
 
@@ -47,3 +48,51 @@ def test_a_rare_label_weighs_as_much_as_a_common_one(tmp_path: Path) -> None:
     assert weights[0] * 90 == pytest.approx(weights[1] * 10)
     assert np.mean([weights[sample.label] for sample in train]) == pytest.approx(1)
     store.close()
+
+
+# --- tags
+
+
+@pytest.fixture
+def tag_photos(tmp_path: Path) -> Iterator[Photos]:
+    """Twelve plain photos, each of a shade of its own, with three tags of which some are unseen."""
+    store = PixelStore(tmp_path / "p.u8", 32)
+    samples = []
+    for number in range(12):
+        row = store.append(np.full((32, 32, 3), 20 * number, np.uint8))
+        present = (number % 2, *((2,) if number % 3 == 0 else ()))
+        unseen = (2,) if number % 3 == 1 else ()
+        samples.append(Sample(Path(f"{number}"), present, "train", row, unseen=unseen))
+    yield Photos(store, samples, samples, 3, "multi")
+    store.close()
+
+
+def test_a_mosaic_has_the_tags_of_all_its_photos(tag_photos: Photos) -> None:
+    alone = tag_photos.known(tag_photos.train)
+    mixed = 0
+    for epoch in range(1, 20):
+        pixels, known = _batch(tag_photos, 0, epoch, list(range(12)))
+        assert pixels.shape == (12, 32, 32, 3) and known.shape == (12, 3)
+        for row in range(12):
+            if not np.array_equal(known[row], alone[row]):
+                mixed += 1
+                assert (known[row][alone[row] == 1] == 1).all()  # nothing that is there is lost
+                assert (alone[row][known[row] == 0] == 0).all()  # absent is what none has
+    assert mixed > 20
+
+
+def test_together_is_present_in_any_and_absent_in_all() -> None:
+    known = np.array([[1, 0, 0, -1, -1], [0, 0, -1, -1, 1]], np.int8)
+    assert together(known).tolist() == [1, 0, -1, -1, 1]
+
+
+def test_the_loss_of_tags_is_that_of_the_cells_somebody_looked_at() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (6, 3)).astype(np.float32)
+    known = rng.integers(-1, 2, (6, 3)).astype(np.int8)
+    of_present, of_absent = np.array([1, 2, 3], np.float32), np.array([0.5, 1, 1.5], np.float32)
+    weights = np.where(known == 1, of_present, of_absent)
+    each = weights * np.logaddexp(0, np.where(known == 1, -logits, logits))
+    expected = each[known >= 0].sum() / (known >= 0).sum()
+    found = _tag_loss(of_present, of_absent)(known, logits)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)

@@ -122,7 +122,7 @@ def test_tags_are_ranked_each_by_itself() -> None:
     head = fit_tags(*tags_of(800, 0), seed=0, regularisation=1.0)
     features, known = tags_of(800, 1)
     assert all(ap and ap > 0.6 for ap in metrics.average_precisions(head.logits(features), known))
-    assert mean_average_precision(head.logits(features), known) > 0.85
+    assert (mean_average_precision(head.logits(features), known) or 0) > 0.85
 
 
 def test_one_tag_is_scikit_learns_logistic_regression() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tagger import evaluation
 from tagger.calibration import LabelledOutputs
 from tagger.decision import DecisionRule
+from tagger.errors import DatasetError
 from tagger.labels import LabelSet
 from tagger.tag_evaluation import Json
 
@@ -62,7 +63,8 @@ def test_average_precision_is_of_the_ranking() -> None:
 def test_photos_with_tags_and_without_are_told_apart() -> None:
     decided = FOUR["decision"]
     assert decided["known"] == 1  # both photos with a tag got one
-    assert decided["photos_without_tags"] == 2 and decided["silent"] == 0.5
+    assert decided["photos_without_tags"] == 1  # of the other, nobody looked for the sea
+    assert decided["silent"] == 1
     assert decided["accuracy_of_known"] == pytest.approx(2 / 4)
     assert decided["uncertain"] == 0.25 and decided["unfamiliar"] == 0
 
@@ -74,6 +76,7 @@ def test_mistakes_say_what_is_there_and_what_is_not() -> None:
         ("1.jpg", "no dog", "dog"),
         ("2.jpg", "no cat", "cat"),
     ]
+    assert [row["probability"] for row in FOUR["mistakes"]] == pytest.approx([0.8, 0.7, 0.6])
     assert [row["unknown"] for row in FOUR["mistakes"]] == [False, False, False]
 
 
@@ -91,3 +94,25 @@ def test_where_no_tag_can_be_ranked_there_is_no_map() -> None:
     assert found["map"] is None and found["decision"]["known"] is None
     assert found["decision"]["silent"] == 1
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_a_tag_rightly_said_at_a_low_threshold_is_no_mistake() -> None:
+    given = np.array([[0.4, 0.85]])
+    logits = np.log(given / (1 - given)).astype(np.float32)
+    features = np.zeros((1, 2), np.float32)
+    decisions = DecisionRule("multi", 1.0, (0.2, 0.9)).decide(logits, features)
+    outputs = LabelledOutputs(logits, features, np.array([[1, 0]], np.int8))
+    labels = LabelSet(("cat", "dog"), "multi")
+    found = evaluation.judge(labels, [Path("a.jpg")], outputs, decisions, 1.0)
+    assert found["mistakes"] == [] and found["accuracy"] == 1
+
+
+def test_photos_nobody_looked_at_cannot_judge() -> None:
+    with pytest.raises(DatasetError, match="nobody said"):
+        judge([[0.2, 0.2, 0.2]], [[UNSEEN, UNSEEN, UNSEEN]])
+
+
+def test_calibration_is_judged_where_a_tag_is_likely() -> None:
+    found = judge([[0.3, 0.01, 0.01]] * 10, [[1, 0, 0]] * 6 + [[0, 0, 0]] * 4)["calibration"]
+    assert found["ece_after"] == pytest.approx(0.3, abs=1e-3)  # 0.3 said, 0.6 there
+    assert sum(row["photos"] for row in found["reliability_after"]) == 10

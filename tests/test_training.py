@@ -188,7 +188,15 @@ def test_keras_gives_the_logits_that_tagging_sees(tagged: Trained) -> None:
     (theirs,) = np.asarray(network.predict_on_batch(pixels[None]))
     ours = Runtime(bundle.load(tagged.model).network).run(pixels).logits
     assert np.abs(theirs - ours).max() < 1.5  # int8 beside float
-    assert (theirs > 0).tolist() == (ours > 0).tolist()
+
+
+def test_probabilities_are_as_rare_as_the_tags(tagged: Trained) -> None:
+    """Training weighs a tag's photos; what ships must not."""
+    judged = tagged.metrics["validation"]
+    bins = judged["calibration"]["reliability_before"]
+    said = sum(row["confidence"] * row["photos"] for row in bins)
+    true = sum(row["accuracy"] * row["photos"] for row in bins)
+    assert abs(said - true) < 0.25 * true
 
 
 def test_a_test_collection_may_tell_of_fewer_tags(tagged: Trained, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from card import (
     validation_of,
 )
 
-from tagger.charts import percent
+from tagger.charts import percent, score
 from tagger.dataset import too_few_to_check
 from tagger.places import IMAGENET
 
@@ -91,7 +91,7 @@ def _compared(model: Model, active: str) -> list[str | None]:
         _whole(_photos(model.card, "train")),
         _right(dig(found, "validation")),
         _right(dig(found, "test")),
-        _unknown(number(found, "validation", "known")),
+        _unknown(dig(found, "validation")),
         _share(found, "unknown", "accepted"),
         _made(model.card),
     ]
@@ -99,7 +99,7 @@ def _compared(model: Model, active: str) -> list[str | None]:
 
 def _right(judged: Any) -> str:
     mean = number(judged, "map")
-    return percent(number(judged, "accuracy")) if mean is None else f"mAP {scores.fraction(mean)}"
+    return percent(number(judged, "accuracy")) if mean is None else f"mAP {score(mean)}"
 
 
 def _photos(card: Mapping[str, Any], split: str) -> float | None:
@@ -120,8 +120,9 @@ def _share(found: Any, *keys: str) -> str:
     return percent(number(found, *keys))
 
 
-def _unknown(known: float | None) -> str:
-    return percent(None if known is None else 1 - known)
+def _unknown(judged: Any) -> str:
+    parts = [number(judged, reason) for reason in ("unfamiliar", "uncertain")]
+    return percent(None if None in parts else sum(part or 0 for part in parts))
 
 
 def _made(card: Mapping[str, Any]) -> str | None:
@@ -224,7 +225,7 @@ def _show_labels(model: Model) -> None:
     scores.table(head, rows, "The labels of the model")
     st.caption(
         "F1 joins how many of a label's photos it finds and how many it names rightly. A label is"
-        " said from the probability shown on; below it, the photo is unknown."
+        " said from the probability shown on. A photo with none is unknown."
     )
 
 
@@ -233,7 +234,7 @@ def _show_weakest_tags(judged: Mapping[str, Any]) -> None:
     told = dig(judged, "ap") or {n: number(judged, "by_label", n, "ap") for n in judged["by_label"]}
     ranked = sorted((ap, name) for name in told if (ap := number(told, name)) is not None)
     scores.sentences(
-        f"{name}: average precision {scores.fraction(ap)}" for ap, name in ranked[:WEAKEST_SHOWN]
+        f"{name}: average precision {score(ap)}" for ap, name in ranked[:WEAKEST_SHOWN]
     )
 
 
