@@ -3,17 +3,19 @@
     python train.py                                 # photos in dataset/<label>/, or a table
     python train.py --data shop/ --output model/shop.h5
     python train.py --fine-tune 0                   # the head alone: under a minute
+    python train.py --backbone small_cnn            # small photos: a network from nothing
     python train.py --resume                        # go on where it was stopped
 
 Photos are read once and split; their features from a pretrained backbone give a first head in
 seconds; then every convolution is fine-tuned. What ships is converted to the fast runtime, and
-"unknown" is fitted to what that puts out.
+"unknown" is fitted to that.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +23,16 @@ from tagger import charts, report, terminal, training
 from tagger.backbones import BACKBONES
 from tagger.dataset import too_few_to_check
 from tagger.errors import TaggerError
-from tagger.fine_tuning import Recipe
 from tagger.training import Options, Trained
 
-DEFAULTS = Options()
 NAMED = 5  # unreadable files that the terminal tells of
 
 
 def main() -> int:
     """Exit status: 0 trained, 1 some photos could not be read, 2 nothing could start."""
-    chosen = parse()
     with terminal.quiet_libraries():
         try:
-            trained = training.teach(options(chosen), terminal.progress, terminal.write)
+            trained = training.teach(options(parse()), terminal.progress, terminal.write)
             page = report.write(trained.run)
         except (TaggerError, OSError) as error:
             return terminal.refuse(error)
@@ -48,26 +47,29 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Teach a tagger with labelled photos: folders, CSV, COCO, VOC or YOLO.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    recipe, add, known = Recipe(), parser.add_argument, ", ".join(BACKBONES)
-    add("--data", type=Path, default=DEFAULTS.data, help="folder of labelled photos")
-    add("--output", type=Path, default=DEFAULTS.output, help="model file to write")
-    add("--backbone", default=DEFAULTS.backbone, help=f"network to build on: {known}")
-    add("--image-size", type=int, default=DEFAULTS.image_size, help="pixels a side")
-    add("--weights", default=DEFAULTS.weights, help="imagenet, none, a model's name or a file")
+    start = argparse.ArgumentParser(add_help=False)  # the other options' defaults depend on these
+    start.add_argument("--backbone", default=Options.backbone, help=", ".join(BACKBONES))
+    start.add_argument("--weights", help="imagenet, none, a model's name or a file")
+    usual = training.defaults(**vars(start.parse_known_args()[0]))
+    start.set_defaults(weights=usual.weights)
+    what, shown = "Teach a tagger with labelled photos.", argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser(description=what, formatter_class=shown, parents=[start])
+    recipe, add = usual.recipe, parser.add_argument
+    add("--data", type=Path, default=usual.data, help="folders, CSV, COCO, VOC or YOLO labels")
+    add("--output", type=Path, default=usual.output, help="model file to write")
+    add("--image-size", type=int, default=usual.image_size, help="pixels a side")
     add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")
     add("--batch-size", type=int, default=recipe.batch_size, help="photos a step")
-    add("--learning-rate", type=float, default=recipe.learning_rate, help="of fine-tuning")
-    add("--weight-decay", type=float, default=recipe.weight_decay, help="of fine-tuning")
+    add("--learning-rate", type=float, default=recipe.learning_rate, help="at its highest")
+    add("--weight-decay", type=float, default=recipe.weight_decay, help="times the learning rate")
     add("--patience", type=int, default=recipe.patience, help="epochs to wait for a better one")
+    add("--precision", default=recipe.precision, help="of training: float32 or bfloat16")
     add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
+    add("--validation-share", type=float, default=usual.validation_share, help="without a val/")
     add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
     add("--test", type=Path, help="labelled photos from elsewhere, to test on")
     add("--about", default="", help="a sentence for the card: what the photos are")
-    add("--runs", type=Path, default=DEFAULTS.runs, help="where each run keeps its folder")
+    add("--runs", type=Path, default=usual.runs, help="where each run keeps its folder")
     add("--workers", type=int, help="threads that decode and tag; default: one a core")
     add("--resume", action="store_true", help="go on with the run that was stopped")
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the run")
@@ -76,11 +78,9 @@ def parse() -> argparse.Namespace:
 
 def options(chosen: argparse.Namespace) -> Options:
     given: dict[str, Any] = vars(chosen)
-    recipe = Recipe(
-        epochs=given.pop("fine_tune"),
-        **{key: given.pop(key) for key in ("batch_size", "learning_rate", "weight_decay")},
-        **{key: given.pop(key) for key in ("patience", "seed")},
-    )
+    recipe = training.defaults(chosen.backbone, chosen.weights).recipe
+    numbers = ("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed")
+    recipe = replace(recipe, epochs=given.pop("fine_tune"), **{k: given.pop(k) for k in numbers})
     return Options(recipe=recipe, **given)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -114,6 +114,22 @@ def model_title(model: str) -> str:
         return f"{name} · {count_of(_label_count(str(path), info.st_mtime_ns), 'label')}"
     except (TaggerError, OSError):
         return f"{name} · cannot be read"
+
+
+def models_built_on(backbone: str) -> list[str]:
+    """The models there are that a training with that backbone can start from."""
+    found = []
+    for model in models():
+        with suppress(TaggerError, OSError):
+            path = find_model(model)
+            if _backbone(str(path), path.stat().st_mtime_ns) == backbone:
+                found.append(model)
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _backbone(path: str, changed: int) -> str:
+    return str(bundle.load(path).card["backbone"])
 
 
 @st.cache_resource(show_spinner=False)

@@ -122,3 +122,25 @@ def _shrunk(pixels: NDArray[np.uint8], high: int, wide: int) -> NDArray[np.uint8
     small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
     top, left = (side - high) // 2, (side - wide) // 2
     return small[top : top + high, left : left + wide].astype(np.uint8, copy=False)
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """A mild variant for small photos: moved by whole pixels, so that none is blurred.
+
+    `most` is how far, as a share of the side. Whoever trains mirrors each photo every other
+    epoch, so that two epochs show both ways (Jordan 2024, arXiv:2404.00498).
+    """
+
+    most: float = 1 / 16
+
+    def __call__(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: bool
+    ) -> NDArray[np.uint8]:
+        """A variant of square `pixels (S, S, 3)`, same shape; the input is left alone."""
+        side = pixels.shape[0]
+        room = round(self.most * side)
+        wide = np.pad(pixels, ((room, room), (room, room), (0, 0)), mode="reflect")
+        top, left = rng.integers(0, 2 * room + 1, 2)
+        moved = wide[top : top + side, left : left + side]
+        return np.ascontiguousarray(moved[:, ::-1] if mirrored else moved)

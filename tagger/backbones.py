@@ -11,10 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import small_cnn
 from tagger.errors import OptionError
 
 if TYPE_CHECKING:
     import keras
+
+USUAL = "mobilenet_v2"  # unless another is asked for
 
 Channels = float | tuple[float, float, float]  # one number for red, green and blue, or one each
 
@@ -41,7 +47,9 @@ class Backbone:
     layers directly in it. A pixel p of an RGB photo reaches it as `p * scale + offset`, blue
     first if it wants `bgr`. `pooling` builds the layer, of the name it is given, that makes the
     features `(N, D)` of the map. Layers with arrays need names of their own, by which a file's
-    arrays are found again. `pretrained` is None for one that only starts from nothing.
+    arrays are found again. `pretrained` is None for one that only starts from nothing; `prepare`
+    then takes its first values from photos `(N, S, S, 3)` as the body gets them. Training leaves
+    the arrays called `kept` as they are. `image_sizes` are the S it can be built for.
     """
 
     body: Callable[[int], keras.Model]
@@ -50,6 +58,9 @@ class Backbone:
     bgr: bool = False
     pooling: Callable[[str], keras.Layer] = _mean_pooling
     pretrained: Pretrained | None = None
+    prepare: Callable[[keras.Model, NDArray[np.floating]], None] | None = None
+    kept: tuple[str, ...] = ()
+    image_sizes: range = range(32, 513, 32)
 
 
 def find_backbone(name: str) -> Backbone:
@@ -62,7 +73,6 @@ def find_backbone(name: str) -> Backbone:
 def preprocessing(backbone: Backbone, name: str) -> keras.Layer:
     """The layer, of that name, from pixels `uint8 (N, S, S, 3)`, RGB, to what the body wants."""
     import keras
-    import numpy as np
 
     if not backbone.bgr:
         return keras.layers.Rescaling(backbone.scale, backbone.offset, name=name)
@@ -136,5 +146,13 @@ BACKBONES = {
         offset=(-123.68, -116.779, -103.939),
         bgr=True,
         pretrained=Pretrained("ResNet50", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+    ),
+    "small_cnn": Backbone(
+        body=small_cnn.body,
+        scale=1 / 127.5,
+        offset=-1.0,
+        prepare=small_cnn.prepare,
+        kept=small_cnn.KEPT,
+        image_sizes=range(16, 129),
     ),
 }

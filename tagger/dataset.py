@@ -139,12 +139,13 @@ def load(
     seed: int = 42,
     workers: int | None = None,
     progress: Progress = silent,
+    validation_share: float = VALIDATION_SHARE,
 ) -> Collection:
     """Read a collection: every photo decoded once, its prepared pixels kept in `store`.
 
     Raises DatasetError, saying what was found, where there is nothing to learn from.
     """
-    found = survey(root, store, seed, workers, progress)
+    found = survey(root, store, seed, workers, progress, validation_share)
     check_enough(found)
     return found
 
@@ -155,6 +156,7 @@ def survey(
     seed: int = 42,
     workers: int | None = None,
     progress: Progress = silent,
+    validation_share: float = VALIDATION_SHARE,
 ) -> Collection:
     """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
@@ -168,7 +170,7 @@ def survey(
     if given & {"val", "test"}:
         samples, leaked = without_leaks(samples)
     if "val" not in given:
-        samples = stratified(samples, VALIDATION_SHARE, seed)
+        samples = stratified(samples, validation_share, seed)
     kept = _taught(listing, samples)
     strays: list[Path] = []
     if listing.kind == "single":

@@ -1,4 +1,4 @@
-"""Fine-tuning every convolution: the epochs, their checkpoints, and how to go on from one."""
+"""Training every convolution: the epochs, their checkpoints, and how to go on from one."""
 
 from __future__ import annotations
 
@@ -14,47 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import metrics
-from tagger.augment import MOSAIC_TILES, Augmentation, mosaic
+from tagger.augment import MOSAIC_TILES, Augmentation, Nudge, mosaic
 from tagger.epochs import Epoch
-from tagger.errors import ModelError, OptionError
+from tagger.errors import ModelError
 from tagger.files import write_atomically
 from tagger.heads import cell_weights, tag_weights
 from tagger.labels import Kind
+from tagger.networks import computing_in, renew_statistics
+from tagger.optimizers import optimizer
 from tagger.parallel import Progress, chunks, ordered_map, silent
 from tagger.pixels import PixelStore
+from tagger.recipes import Recipe
 from tagger.splits import PRESENT, Sample, cells, together
 
 if TYPE_CHECKING:
     import keras
 
-WARM_UP_STEPS = 100  # at most; a tenth of all steps when those are fewer
-AVERAGE_EPOCHS = 2  # the moving average of the weights spans about this many
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # shares of the fine-tuned weights that are tried
 MOSAICS = 0.3  # share of training photos, where photos may have several labels
+SMOOTHING_FROM_NOTHING = 0.2  # of the labels: Jordan 2024, arXiv:2404.00498
+STATISTICS_BATCHES = 8  # that averaged weights take their normalisation from
 START = "start.npz"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is fine-tuned. AdamW under a cosine schedule with warm-up.
-
-    `patience` is the number of epochs without a better validation loss before it stops.
-    """
-
-    epochs: int = 8
-    batch_size: int = 32
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.02
-    patience: int = 5
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        if self.epochs < 0 or self.batch_size < 1 or self.patience < 1:
-            raise OptionError("epochs must be 0 or more; batch size and patience 1 or more")
-        if self.seed < 0:
-            raise OptionError(f"seed {self.seed}: give 0 or more")
-        if not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1:
-            raise OptionError("the learning rate must lie in (0, 1), the weight decay in [0, 1)")
 
 
 @dataclass
@@ -121,14 +101,14 @@ def fine_tune(
 
     Those are a blend of the weights it came with and the best fine-tuned ones, the share chosen
     by validation loss: the middle is more robust to photos from elsewhere than either end
-    (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022, arXiv:2109.01903).
+    (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022, arXiv:2109.01903). Where it
+    came with none, they are the best alone.
 
     A checkpoint is kept in `folder` after every epoch, and `on_epoch` gets the rows so far; where
     one is there, training goes on from it and ends as it would have without the break.
     KeyboardInterrupt ends it with the best weights so far.
     """
-    steps = -(-len(photos.train) // recipe.batch_size)
-    _compile(network, photos, recipe, steps)
+    _compile(network, photos, recipe)
     state = _restore(network, folder)
     if not state.history:
         state.history.append(_validated(network, photos, Epoch(0)))
@@ -142,11 +122,13 @@ def fine_tune(
             on_epoch(state.history)
     except KeyboardInterrupt:
         state.stopped = "interrupted"
-    _blend(network, photos, state, folder)
+    _blend(network, photos, state, folder, (1.0,) if recipe.from_nothing else BLENDS)
     return state
 
 
-def _blend(network: keras.Model, photos: Photos, state: State, folder: Path) -> None:
+def _blend(
+    network: keras.Model, photos: Photos, state: State, folder: Path, shares: Sequence[float]
+) -> None:
     """Leave the network with the blend whose validation loss is lowest, and say which in `state`.
 
     The last epoch is tried beside the best one: its learning rate has come to rest.
@@ -160,7 +142,7 @@ def _blend(network: keras.Model, photos: Photos, state: State, folder: Path) -> 
 
     losses = {}
     for epoch in {state.best_epoch, state.history[-1].epoch}:
-        for share in BLENDS:
+        for share in shares:
             mix(epoch, share)
             losses[epoch, share] = _validated(network, photos, Epoch(epoch)).val_loss
     state.kept_epoch, state.blend = min(losses, key=lambda choice: losses[choice])
@@ -178,19 +160,25 @@ def _one_epoch(
     epoch = state.history[-1].epoch + 1
     began = time.monotonic()
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(photos.train)).tolist()
-    batches = list(chunks(order, recipe.batch_size))
+    batches = list(chunks(order, recipe.photos_a_step(len(order))))[: recipe.steps(len(order))]
     losses = []
-    made = ordered_map(lambda rows: _batch(photos, recipe.seed, epoch, rows), batches, workers=1)
+    made = ordered_map(lambda rows: _batch(photos, recipe, epoch, rows), batches, workers=1)
     weights = photos.label_weights() if photos.kind == "single" else None
-    for pixels, known in progress(made, len(batches), f"Epoch {epoch}/{recipe.epochs}"):
-        weighing = None if weights is None else weights[known]
-        losses.append(float(network.train_on_batch(pixels, known, sample_weight=weighing)))
+    one_hot = np.eye(photos.label_count, dtype=np.float32)
+    with computing_in(recipe.precision, network):
+        for pixels, known in progress(made, len(batches), f"Epoch {epoch}/{recipe.epochs}"):
+            weighing = None if weights is None else weights[known]
+            target = one_hot[known] if _is_smoothed(photos, recipe) else known
+            losses.append(float(network.train_on_batch(pixels, target, sample_weight=weighing)))
     rate = float(network.optimizer.learning_rate)
     seconds = time.monotonic() - began
     row = Epoch(epoch, float(np.mean(losses)), learning_rate=rate, seconds=seconds)
 
     raw = _values(network.variables)
     network.optimizer.finalize_variable_values(network.trainable_variables)  # the moving average
+    if recipe.from_nothing:
+        seen = ([photos.train[row].row for row in rows] for rows in batches[:STATISTICS_BATCHES])
+        renew_statistics(network, (list(photos.store.rows(rows)) for rows in seen))
     row = _validated(network, photos, row)
     _save_arrays(folder / f"average-{epoch}.npz", _values(network.variables))
     if row.val_loss < state.best_loss:
@@ -203,17 +191,17 @@ def _one_epoch(
 
 
 def _batch(
-    photos: Photos, seed: int, epoch: int, rows: list[int]
+    photos: Photos, recipe: Recipe, epoch: int, rows: list[int]
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """Variants of those training photos, some of them several photos in one where tags allow it."""
-    augmentation, pixels = Augmentation(), []
+    pixels: list[NDArray[np.uint8]] = []
     known = photos.known([photos.train[row] for row in rows])
     for place, row in enumerate(rows):
-        rng = np.random.default_rng([seed, epoch, row])
+        rng = np.random.default_rng([recipe.seed, epoch, row])
         tiles = [row]
         if photos.kind == "multi" and rng.random() < MOSAICS:
             tiles += rng.integers(0, len(photos.train), rng.choice([1, MOSAIC_TILES - 1])).tolist()
-        variants = [augmentation(photos.store[photos.train[tile].row], rng) for tile in tiles]
+        variants = [_variant(photos, recipe, epoch, tile, rng) for tile in tiles]
         if len(tiles) > 1:
             known[place] = together(photos.known([photos.train[tile] for tile in tiles]))
             variants = [mosaic(variants, rng)]
@@ -221,30 +209,37 @@ def _batch(
     return np.stack(pixels), known
 
 
-def _compile(network: keras.Model, photos: Photos, recipe: Recipe, steps: int) -> None:
+def _variant(
+    photos: Photos, recipe: Recipe, epoch: int, row: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """What that epoch sees of the training photo of that number."""
+    pixels = photos.store[photos.train[row].row]
+    if not recipe.from_nothing:
+        return Augmentation()(pixels, rng)
+    first = np.random.default_rng([recipe.seed, row]).random() < 0.5
+    return Nudge()(pixels, rng, mirrored=first == bool(epoch % 2))
+
+
+def _is_smoothed(photos: Photos, recipe: Recipe) -> bool:
+    return recipe.from_nothing and photos.kind == "single"
+
+
+def _compile(network: keras.Model, photos: Photos, recipe: Recipe) -> None:
     import keras
 
-    total = max(1, steps * recipe.epochs)
-    warm_up = min(WARM_UP_STEPS, max(1, total // 10))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 10,
-        max(1, total - warm_up),
-        alpha=0.01,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warm_up,
-    )
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        weight_decay=recipe.weight_decay,
-        use_ema=True,
-        ema_momentum=max(0.5, 1 - 1 / (AVERAGE_EPOCHS * steps)),
-    )
+    chosen = optimizer(recipe, len(photos.train))
     loss: Any = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if photos.kind == "multi":
         loss = _tag_loss(*tag_weights(photos.known(photos.train)))
+    elif _is_smoothed(photos, recipe):
+        # It keeps a network that learns its photos by heart from becoming ever surer of them
+        # (Szegedy et al. 2015, arXiv:1512.00567).
+        loss = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=SMOOTHING_FROM_NOTHING
+        )
     # XLA on a CPU takes minutes to compile this network and 5 GB, and is no faster afterwards.
-    network.compile(optimizer, loss, jit_compile=False)
-    optimizer.build(network.trainable_variables)
+    network.compile(chosen, loss, jit_compile=False)
+    chosen.build(network.trainable_variables)
 
 
 def _tag_loss(of_present: NDArray[np.float32], of_absent: NDArray[np.float32]) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 from tagger import dataset, report, runs, training
 from tagger.claims import Claim
 from tagger.errors import DatasetError
-from tagger.fine_tuning import Recipe
 from tagger.pixels import PixelStore
 from tagger.places import MODELS
+from tagger.recipes import Recipe
 
 Result = dict[str, Any]
 

@@ -6,15 +6,19 @@ Keras, and with it TensorFlow, is imported when a function here first runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle, pretrained
 from tagger.backbones import find_backbone, preprocessing
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
+from tagger.images import Pixels
+from tagger.recipes import Precision
 
 if TYPE_CHECKING:
     import keras
@@ -24,15 +28,16 @@ BACKBONE = "backbone"
 FEATURES = "features"
 HEAD = "head"
 LAYERS = (SCALING, BACKBONE, FEATURES, HEAD)  # from pixels to logits
-MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 32, 512  # pixels a side
 
 
-def check_image_size(image_size: int) -> None:
-    """OptionError unless a network can be built for it."""
-    if not MIN_IMAGE_SIZE <= image_size <= MAX_IMAGE_SIZE or image_size % 32:
+def check_image_size(backbone: str, image_size: int) -> None:
+    """OptionError unless that backbone can be built for it."""
+    sizes = find_backbone(backbone).image_sizes
+    if image_size not in sizes:
+        kind = "a whole number" if sizes.step == 1 else f"a multiple of {sizes.step}"
         raise OptionError(
-            f"image size {image_size}: give a multiple of 32 from {MIN_IMAGE_SIZE} to"
-            f" {MAX_IMAGE_SIZE} pixels"
+            f"image size {image_size}: for {backbone}, give {kind} from {sizes[0]} to {sizes[-1]}"
+            " pixels"
         )
 
 
@@ -57,7 +62,7 @@ def build(
     import keras
 
     spec = find_backbone(backbone)
-    check_image_size(image_size)
+    check_image_size(backbone, image_size)
     body = spec.body(image_size)
     body = keras.Model(body.input, body.output, name=BACKBONE)  # the same layers
     for layer in body.layers:
@@ -69,6 +74,80 @@ def build(
     features = spec.pooling(FEATURES)(feature_map)
     logits = keras.layers.Dense(outputs, name=HEAD, dtype="float32")(features)
     return keras.Model(pixels, logits, name=f"{backbone}_{image_size}")
+
+
+def prepare(network: keras.Model, backbone: str, photos: Iterable[Pixels]) -> None:
+    """Give a network without weights its first values, where its backbone takes them of photos."""
+    if (prepare_body := find_backbone(backbone).prepare) is not None:
+        scaled = network.get_layer(SCALING)(np.stack(list(photos)))
+        prepare_body(network.get_layer(BACKBONE), np.asarray(scaled))
+
+
+@contextmanager
+def keeping(backbone: str, network: keras.Model) -> Iterator[None]:
+    """Leave the arrays that this backbone keeps out of what is trained meanwhile.
+
+    Not for good: an `.h5` file's arrays lie in the order of what is trained, and no file tells
+    that of a single array.
+    """
+    kept = find_backbone(backbone).kept
+    variables = [v for v in network.get_layer(BACKBONE).variables if v.path in kept]
+    for variable in variables:
+        variable.trainable = False
+    try:
+        yield
+    finally:
+        for variable in variables:
+            variable.trainable = True
+
+
+@contextmanager
+def computing_in(precision: Precision, network: keras.Model) -> Iterator[None]:
+    """Let the backbone compute in that precision meanwhile; its weights stay float32.
+
+    What Keras compiles is what holds at the first call: train inside, predict outside.
+    """
+    body = network.get_layer(BACKBONE)
+    policy = "float32" if precision == "float32" else f"mixed_{precision}"
+    before = [layer.dtype_policy for layer in body.layers]
+    try:
+        for layer in body.layers:
+            layer.dtype_policy = policy
+        yield
+    finally:
+        for layer, earlier in zip(body.layers, before, strict=True):
+            layer.dtype_policy = earlier
+
+
+def renew_statistics(network: keras.Model, batches: Iterable[Sequence[Pixels]]) -> None:
+    """Take batch normalisation's means and variances anew, as the mean of what those batches have.
+
+    Averaged weights need it: what was gathered while training belongs to the weights before
+    (Izmailov et al. 2018, arXiv:1803.05407).
+    """
+    import keras
+
+    layers = [
+        layer
+        for layer in network.get_layer(BACKBONE).layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    momentum = [layer.momentum for layer in layers]
+    for number, photos in enumerate(batches):
+        for layer in layers:
+            layer.momentum = number / (number + 1)
+        network(np.stack(photos), training=True)
+    for layer, usual in zip(layers, momentum, strict=True):
+        layer.momentum = usual
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16: about 1.5 times as fast as float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def with_features(network: keras.Model) -> keras.Model:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,25 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
-from tagger.backbones import find_backbone
+from tagger.backbones import USUAL, find_backbone
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
 from tagger.dataset import Collection
 from tagger.epochs import Epoch, epoch_line, epoch_log
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
 from tagger.files import write_atomically
-from tagger.fine_tuning import Photos, Recipe, State, fine_tune
+from tagger.fine_tuning import Photos, State, fine_tune
 from tagger.heads import MAX_HEAD_PHOTOS, LinearHead, choose_logistic, fit_tags, prior_shift
 from tagger.labels import LabelSet
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
 from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL, RUNS, find_model
+from tagger.recipes import FROM_NOTHING, Precision, Recipe
 from tagger.runtime import Runtime
 from tagger.splits import Sample, cells
 
 if TYPE_CHECKING:
     import keras
 
+START_PHOTOS = 5_000  # training photos that a network from nothing takes its first values from
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
+SMALL_IMAGE_SIZE = 32  # pixels a side, of a backbone that starts from nothing
+SMALL_VALIDATION_SHARE = 0.1  # such a backbone needs the photos to learn from
 IMAGENET, NO_WEIGHTS = "imagenet", "none"
 
 
@@ -40,6 +44,7 @@ IMAGENET, NO_WEIGHTS = "imagenet", "none"
 class Options:
     """What a training run is asked for; `image_size` in pixels.
 
+    `validation_share` of each label's photos is held out where the collection has no `val/`.
     `weights` is "imagenet", "none", a model's name or a file. `unrelated` holds photos of other
     things, `test` labelled photos from elsewhere: neither is ever trained on. `about` goes into
     the card.
@@ -47,10 +52,11 @@ class Options:
 
     data: Path = DATASET
     output: Path = OWN_MODEL
-    backbone: str = "mobilenet_v2"
+    backbone: str = USUAL
     image_size: int = 192
     weights: str = IMAGENET
     recipe: Recipe = field(default_factory=Recipe)
+    validation_share: float = dataset.VALIDATION_SHARE
     unrelated: Path | None = None
     test: Path | None = None
     about: str = ""
@@ -61,7 +67,9 @@ class Options:
 
     def __post_init__(self) -> None:
         find_backbone(self.backbone)
-        networks.check_image_size(self.image_size)
+        networks.check_image_size(self.backbone, self.image_size)
+        if self.recipe.from_nothing and self.weights != NO_WEIGHTS:
+            raise OptionError(f"weights {self.weights}: this recipe is for a start from nothing")
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")
         for folder in (self.unrelated, self.test):
@@ -71,9 +79,28 @@ class Options:
     def settings(self) -> dict[str, Any]:
         """What decides the result, as plain JSON values."""
         shown = {**asdict(self), **asdict(self.recipe)}
-        for key in ("recipe", "runs", "resume", "workers", "tensorboard"):
+        for key in ("recipe", "from_nothing", "runs", "resume", "workers", "tensorboard"):
             shown.pop(key)
         return {k: str(v) if isinstance(v, Path) else v for k, v in shown.items()}
+
+
+def defaults(backbone: str, weights: str | None = None) -> Options:
+    """What a run with that backbone does unless told otherwise, started from those weights.
+
+    Raises OptionError for a backbone there is not.
+    """
+    if find_backbone(backbone).pretrained is not None:
+        return Options(backbone=backbone, weights=weights or IMAGENET)
+    if weights not in (None, NO_WEIGHTS):
+        return Options(backbone=backbone, weights=weights, image_size=SMALL_IMAGE_SIZE)
+    precision: Precision = "bfloat16" if networks.has_bfloat16() else "float32"
+    return Options(
+        backbone=backbone,
+        weights=NO_WEIGHTS,
+        image_size=SMALL_IMAGE_SIZE,
+        validation_share=SMALL_VALIDATION_SHARE,
+        recipe=replace(FROM_NOTHING, precision=precision),
+    )
 
 
 @dataclass(frozen=True)
@@ -165,7 +192,12 @@ class _Teacher:
             raise DatasetError(f"{self.options.unrelated}: no photos in it")
         with self._timed("reading photos"):
             collection = dataset.load(
-                self.options.data, self.store, self._seed, self.options.workers, self.progress
+                self.options.data,
+                self.store,
+                self._seed,
+                self.options.workers,
+                self.progress,
+                self.options.validation_share,
             )
         self.say(f"Labels: {collection.told()}")
         for split, counts in collection.counts().items():
@@ -213,10 +245,13 @@ class _Teacher:
                 self.started_from = BUNDLED_MODEL.stem
         elif options.weights != NO_WEIGHTS:
             networks.load_backbone(network, options.backbone, find_model(options.weights))
+        elif options.recipe.from_nothing:
+            sample = _sample(collection.split("train"), START_PHOTOS, self._seed)
+            networks.prepare(network, options.backbone, self.store.rows(s.row for s in sample))
         return network
 
     def _fit(self, network: keras.Model, collection: Collection) -> State:
-        if not (self.run / "state.json").is_file():
+        if not self.options.recipe.from_nothing and not (self.run / "state.json").is_file():
             self._fit_head(network, collection)
         if not self.options.recipe.epochs:
             return State()
@@ -234,13 +269,15 @@ class _Teacher:
                 log(rows[-1])
                 self.say(epoch_line(rows[-1]))
 
-            state = fine_tune(
-                network, photos, self.options.recipe, self.run, self.progress, on_epoch
-            )
+            with networks.keeping(self.options.backbone, network):
+                state = fine_tune(
+                    network, photos, self.options.recipe, self.run, self.progress, on_epoch
+                )
         if state.stopped:
             why = {"no better": "no better for a while", "interrupted": "interrupted"}
             self.say(f"Stopped: {why[state.stopped]}.")
-        self.say(f"Kept {state.blend:.0%} of epoch {state.kept_epoch}, blended with the start.")
+        blended = "" if state.blend == 1 else ", blended with the start"
+        self.say(f"Kept {state.blend:.0%} of epoch {state.kept_epoch}{blended}.")
         return state
 
     def _fit_head(self, network: keras.Model, collection: Collection) -> None:

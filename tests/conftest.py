@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from tagger import bundle, history, images, jobs, training
-from tagger.fine_tuning import Recipe
 from tagger.history import Run
 from tagger.library import Library
 from tagger.places import MODELS, ROOT
+from tagger.recipes import Recipe
 from tagger.tagger import Tagger
 from tagger.training import Options, Trained
 

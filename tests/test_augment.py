@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tagger.augment import Augmentation, mosaic
+from tagger.augment import Augmentation, Nudge, mosaic
 from tagger.errors import OptionError
 from tagger.images import Pixels
 
@@ -163,3 +163,23 @@ def test_a_seed_is_a_mosaic_and_photos_stay_as_they_are() -> None:
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     np.testing.assert_array_equal(photos[0], photo())
+
+
+def test_a_small_photo_is_moved_by_whole_pixels_and_mirrored_when_told() -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    kept, seen = pixels.copy(), set()
+    for seed in range(200):
+        moved = Nudge()(pixels, np.random.default_rng(seed), mirrored=False)
+        turned = Nudge()(pixels, np.random.default_rng(seed), mirrored=True)
+        assert moved.shape == pixels.shape and np.array_equal(turned, moved[:, ::-1])
+        middle = moved[2:30, 2:30]  # what moving by two pixels cannot push out of the photo
+        places = [
+            (down, right)
+            for down in range(5)
+            for right in range(5)
+            if np.array_equal(middle, pixels[down : down + 28, right : right + 28])
+        ]
+        assert len(places) == 1
+        seen |= set(places)
+    assert len(seen) == 25 and np.array_equal(pixels, kept)
+    assert np.array_equal(Nudge(0.0)(pixels, np.random.default_rng(0), mirrored=False), pixels)

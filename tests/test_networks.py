@@ -23,7 +23,7 @@ def test_unknown_names_and_sizes_are_refused() -> None:
         find_backbone("resnet")
     for size in (0, 16, 100, 1024):
         with pytest.raises(OptionError, match=f"image size {size}"):
-            networks.check_image_size(size)
+            networks.check_image_size("mobilenet_v2", size)
 
 
 def test_it_takes_pixels_as_they_are_and_scales_them_inside() -> None:

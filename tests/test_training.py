@@ -17,9 +17,9 @@ from conftest import draw, draw_collection, draw_tagged, small_options
 
 from tagger import bundle, dataset, images, report, training
 from tagger.errors import DatasetError, ModelError, OptionError
-from tagger.fine_tuning import Recipe
 from tagger.pixels import PixelStore
 from tagger.places import ROOT
+from tagger.recipes import Recipe
 from tagger.runtime import Runtime
 from tagger.splits import cells
 from tagger.tagger import Tagger

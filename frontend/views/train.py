@@ -12,10 +12,11 @@ import scores
 import shared
 import streamlit as st
 
-from tagger.fine_tuning import Recipe
+from tagger.backbones import USUAL
 from tagger.history import Run
 from tagger.places import BUNDLED, DATASET, IMAGENET, OWN_MODEL
 from tagger.plans import Training
+from tagger.recipes import Recipe
 
 FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"
 FULL, QUICK = "Thorough", "Quick"
@@ -141,7 +142,7 @@ def _warn_of_replacing(name: str) -> bool:
 
 
 def _advanced(data: str, name: str, thorough: bool) -> Training:
-    starts = list(dict.fromkeys([*STARTS, *shared.models()]))
+    starts = list(dict.fromkeys([*STARTS, *shared.models_built_on(USUAL)]))
     with st.expander("More choices"):
         size = st.selectbox(
             "Size of the photos it sees, in pixels",
