@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from tagger import splits
 from tagger.errors import DatasetError
 from tagger.listing import split_called
 from tagger.sheets import Sheet, key_of
@@ -32,8 +33,8 @@ class Columns:
     """Columns by number: either `listed` holds each photo's labels, or each of `tags` is a tag.
 
     `several`: more than one label a photo is meant. `boxes`: a row is an object in a photo.
-    `blank_denies`: a blank cell says that the tag is absent, as nothing else does;
-    `minus_denies`: so does -1. `strays` are the columns that mean nothing.
+    `meanings` has what each cell in the columns of tags says: 1 present, 0 absent, -1 that nobody
+    looked, None nothing. `strays` are the columns that mean nothing.
     """
 
     split: int | None = None
@@ -42,8 +43,7 @@ class Columns:
     several: bool = False
     boxes: bool = False
     exported: bool = False
-    blank_denies: bool = False
-    minus_denies: bool = False
+    meanings: Mapping[str, int | None] = field(default_factory=dict)
     strays: tuple[str, ...] = ()
 
 
@@ -63,14 +63,11 @@ def understood(sheet: Sheet, shown: str) -> Columns:
     if listed is None and not tags:
         listed = _only(sheet, rest, shown)
     if listed is None:
-        cells = {plain(cell) for n in tags for cell in found[n]}
-        read = {*tags, split}
         return Columns(
             split=split,
             tags=tuple(tags),
-            blank_denies=not cells & (ABSENT | MINUS),
-            minus_denies=not cells & ABSENT,
-            strays=_strays(sheet, read),
+            meanings=_meanings({cell for n in tags for cell in found[n]}),
+            strays=_strays(sheet, {*tags, split}),
         )
     exported = tuple(keys) == HEADER
     boxes = {n for n in rest if keys[n] in _BOX} - {listed}
@@ -84,16 +81,27 @@ def understood(sheet: Sheet, shown: str) -> Columns:
     )
 
 
-def plain(cell: str) -> str:
-    """A cell as the sets of this module spell it."""
-    return cell.strip().lower()
+def _meanings(cells: set[str]) -> dict[str, int | None]:
+    """What each of the cells says.
+
+    -1 says "absent" where no other cell does, and blank where not even -1 does: else every photo
+    would have every tag that somebody looked for.
+    """
+    plain = {cell: cell.strip().lower() for cell in cells}
+    denied = not ABSENT.isdisjoint(plain.values())
+    absent = ABSENT if denied else ABSENT | MINUS
+    if absent.isdisjoint(plain.values()):
+        absent |= BLANK
+    told: dict[str, int] = dict.fromkeys(MINUS | BLANK, splits.UNSEEN)
+    told |= dict.fromkeys(absent, splits.ABSENT) | dict.fromkeys(PRESENT, splits.PRESENT)
+    return {cell: told.get(said) for cell, said in plain.items()}
 
 
 def _is_tag(cells: Counter[str]) -> bool:
     """Whether a column says of each photo that something is there or not."""
     told = Counter[str]()
     for cell, count in cells.items():
-        told[plain(cell)] += count
+        told[cell.strip().lower()] += count
     filled = sum(count for cell, count in told.items() if cell not in BLANK)
     known = sum(told[cell] for cell in PRESENT | ABSENT | MINUS)
     return known >= _MOSTLY * filled

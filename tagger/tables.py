@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tagger import columns, sheets
 from tagger.cells import meant
-from tagger.columns import ABSENT, BLANK, MINUS, PRESENT, Columns, plain
+from tagger.columns import Columns
 from tagger.errors import DatasetError
 from tagger.ledger import Entry, Ledger
 from tagger.listing import Listing, Remark, split_called
 from tagger.sheets import Sheet
+from tagger.splits import PRESENT, UNSEEN
 from tagger.tree import Tree
 
 WRITTEN_AS = "CSV"
@@ -165,19 +166,15 @@ def _tags(
     names: Sequence[str], cells: Sequence[str], layout: Columns
 ) -> tuple[list[str], tuple[str, ...], list[str]]:
     """The tags in a photo, those nobody looked for, and cells that say neither."""
-    present, unseen, strays = [], [], []
-    for name, cell in zip(names, cells, strict=True):
-        said = plain(cell)
-        if said in PRESENT:
-            present.append(name)
-        elif (said in BLANK and not layout.blank_denies) or (
-            said in MINUS and not layout.minus_denies
-        ):
-            unseen.append(name)
-        elif said not in ABSENT | BLANK | MINUS:
-            strays.append(f"{name}={cell}")
-            unseen.append(name)
-    return present, tuple(unseen), strays
+    said = [layout.meanings[cell] for cell in cells]
+    present = [name for name, told in zip(names, said, strict=True) if told == PRESENT]
+    unseen = tuple(n for n, told in zip(names, said, strict=True) if told in (UNSEEN, None))
+    strays = [
+        f"{name}={cell}"
+        for name, cell, told in zip(names, cells, said, strict=True)
+        if told is None
+    ]
+    return present, unseen, strays
 
 
 def _merged(one: Entry, other: Entry) -> tuple[Entry, set[str]]:
