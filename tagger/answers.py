@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tagger import tables
 from tagger.cells import harmless
 from tagger.errors import ImageError, OptionError
 from tagger.files import spelled_out
+from tagger.sheets import PREDICTED
 from tagger.tagger import Prediction, Tagger
 
 Answer = Prediction | ImageError
-
-FIELDS = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags")
 
 
 def as_text(answer: Answer, tagger: Tagger) -> str:
@@ -49,7 +49,7 @@ def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
 def as_row(path: Path, answer: Answer, tagger: Tagger) -> dict[str, Any]:
     """Plain JSON values, with `error` and `model`; what an error leaves open is None."""
     if isinstance(answer, ImageError):
-        found = dict.fromkeys([*FIELDS[1:], "scores"])
+        found = dict.fromkeys([*PREDICTED[1:], "scores"])
         return {"path": str(path), **found, "error": str(answer), "model": tagger.name}
     return {"path": str(path), **answer.to_dict(), "error": None, "model": tagger.name}
 
@@ -75,13 +75,13 @@ def table(
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
-        writer.writerow([*FIELDS, *ranked, "error", "model"])
+        writer.writerow([*PREDICTED, *ranked, "error", "model"])
 
         def add(path: Path, answer: Answer) -> None:
             row = as_row(path, answer, tagger)
             scores = [*(row["scores"] or ()), *[{"label": "", "score": ""}] * len(places)]
-            row["tags"] = "|".join(tag["label"] for tag in row["tags"] or ())
-            cells = [row[name] for name in FIELDS]
+            row["tags"] = tables.join([tag["label"] for tag in row["tags"] or ()])
+            cells = [row[name] for name in PREDICTED]
             cells += [scores[place]["label"] for place in places]
             cells += [scores[place]["score"] for place in places]
             writer.writerow([harmless(cell) for cell in [*cells, row["error"], row["model"]]])

@@ -96,10 +96,12 @@ def _read_file(place: str, split: str | None, ledger: Ledger) -> set[str]:
         image, category = entry.get("image_id"), entry.get("category_id")
         if not isinstance(image, _Id) or image not in photos:
             ledger.note(NO_IMAGE, at)
-        elif not isinstance(category, _Id) or category not in categories:
+            continue
+        name = categories.get(category) if isinstance(category, _Id) else None
+        if name is None:
             ledger.note(NO_CATEGORY, at)
-        elif (photo := photos[image]) is not None:
-            ledger.entries[photo].present.add(categories[category])
+        if (photo := photos[image]) is not None:
+            ledger.entries[photo].add(name)
     return set(names)
 
 

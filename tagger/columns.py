@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tagger import splits
 from tagger.errors import DatasetError
 from tagger.listing import split_called
-from tagger.sheets import Sheet, key_of
+from tagger.sheets import PREDICTED, Sheet, key_of
 
 PRESENT = frozenset(("1", "1.0", "true", "yes", "x"))
 ABSENT = frozenset(("0", "0.0", "false", "no"))
@@ -69,7 +69,7 @@ def understood(sheet: Sheet, shown: str) -> Columns:
             meanings=_meanings({cell for n in tags for cell in found[n]}),
             strays=_strays(sheet, {*tags, split}),
         )
-    exported = tuple(keys) == HEADER
+    exported = tuple(keys) == HEADER or sheet.header[: len(PREDICTED)] == PREDICTED
     boxes = {n for n in rest if keys[n] in _BOX} - {listed}
     return Columns(
         split=split,

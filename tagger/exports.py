@@ -16,7 +16,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tagger import columns, tables
+from tagger import columns, sheets, tables
 from tagger.cells import harmless
 from tagger.errors import ImageError, OptionError
 from tagger.images import EXTENSIONS
@@ -25,7 +25,7 @@ from tagger.records import Photo, Tag
 
 PLACES = 5  # tags of a photo in the table
 HEADER = (
-    *("ID", "Name", "Timestamp"),
+    *sheets.SHOWN,
     *(f"Label {place}" for place in range(1, PLACES + 1)),
     *(f"Score {place}" for place in range(1, PLACES + 1)),
 )

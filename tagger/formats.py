@@ -1,12 +1,15 @@
 """How a collection's labels are written down, found by looking.
 
 Where there are several ways side by side, the first of these is read, and the others are told of:
-`labels.csv`, COCO, Pascal VOC, YOLO, a table of any other name, folders.
+`labels.csv`, COCO, Pascal VOC, YOLO, a table of any other name, folders. What cannot be read, or
+leads to no labelled photos, may be some other file: the next way is read, unless a table is called
+`labels.csv`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,7 +33,7 @@ class Reader(Protocol):
         """The photos they name. Raises DatasetError, naming file and line, for what is broken."""
 
 
-Way = tuple[Reader, list[Any]]
+Way = tuple[Reader, list[Any] | DatasetError]  # files, or why they cannot be understood
 
 READERS: tuple[Reader, ...] = (coco, voc, yolo)  # of annotations, in order of preference
 HOLDERS = {"images", "photos", "pictures", "jpegimages", "annotations", "labels", "data"}
@@ -39,6 +42,7 @@ BESIDE = Remark(
     *("other label format", "lies beside the one read", "lie beside the one read"),
     outcome="not read",
 )
+USELESS = Remark("label format", "leads to no labelled photos", "lead to no labelled photos")
 LEAVING = Remark("link", "leads out of the collection", "lead out of the collection")
 
 
@@ -52,27 +56,29 @@ def read(root: Path, least: int) -> Listing:
     if not root.is_dir():
         raise DatasetError(f"{root}: not a folder; {LAYOUT}")
     tree, ways = _look(root)
-    if not ways:
-        found = folders.read(root)
-    else:
-        (reader, files), *rest = ways
-        found = reader.read(tree, files)
-        beside = [other.WRITTEN_AS for other, _ in rest]
-        listed = {sample.path for sample in found.samples} | found.told
-        if len(_label_folders(p for p in tree.photos if tree.path(p) not in listed)) > 1:
+    useless: dict[str, DatasetError] = {}
+    for number, way in enumerate(ways):
+        try:
+            found = _enough(root, _remarked(_read(way, tree), LEAVING, tree.leaving), least)
+        except DatasetError as error:
+            if _is_meant(way):
+                raise
+            useless[way[0].WRITTEN_AS] = error
+            continue
+        beside = [reader.WRITTEN_AS for reader, _ in ways[number + 1 :]]
+        if _folders_differ(tree, found):
             beside.append(folders.WRITTEN_AS)
-        found = _remarked(found, BESIDE, beside)
-    found = _remarked(found, LEAVING, tree.leaving)
-    least = least if found.kind == "single" else 1
-    if len(found.names) < least or not found.samples:
-        raise DatasetError(_too_little(root, found, least))
-    return found
+        return _without(useless, _remarked(found, BESIDE, beside))
+    found = _remarked(folders.read(root), LEAVING, tree.leaving)
+    if useless and len(_as_labels(found.names)) < least:
+        raise next(iter(useless.values()))
+    return _without(useless, _enough(root, found, least))
 
 
 def _look(root: Path) -> tuple[Tree, list[Way]]:
     """The ways labels are written in a folder, in order; if none, in the only folder it holds."""
     tree = Tree(root)
-    ways: list[Way] = [(reader, files) for reader in READERS if (files := reader.find(tree))]
+    ways: list[Way] = [(reader, files) for reader in READERS if (files := _found(reader, tree))]
     if sheets := tables.find(tree):
         first = tables.is_named(sheets)
         others = ways or len(_label_folders(tree.photos)) > 1
@@ -86,10 +92,60 @@ def _look(root: Path) -> tuple[Tree, list[Way]]:
     return tree, ways
 
 
+def _found(reader: Reader, tree: Tree) -> list[Any] | DatasetError:
+    try:
+        return reader.find(tree)
+    except DatasetError as error:
+        return error
+
+
+def _read(way: Way, tree: Tree) -> Listing:
+    reader, files = way
+    if isinstance(files, DatasetError):
+        raise files
+    return reader.read(tree, files)
+
+
+def _is_meant(way: Way) -> bool:
+    """Whether nobody can doubt that these are the labels, however little comes of them."""
+    reader, files = way
+    return reader is tables and not isinstance(files, DatasetError) and tables.is_named(files)
+
+
+def _enough(root: Path, found: Listing, least: int) -> Listing:
+    """A listing to learn from. Raises DatasetError where it is none."""
+    least = least if found.kind == "single" else 1
+    if len({label for sample in found.samples for label in sample.present}) < least:
+        raise DatasetError(_too_little(root, found, least))
+    return found
+
+
+def _without(useless: Mapping[str, DatasetError], found: Listing) -> Listing:
+    """A listing that tells of ways which came to nothing."""
+    remark = replace(USELESS, outcome=f"{', '.join(useless)} not read")
+    return _remarked(found, remark, [f"{way}: {error}" for way, error in useless.items()])
+
+
+def _folders_differ(tree: Tree, found: Listing) -> bool:
+    """Whether folders seem to be labels of half the photos or more, other than those they have."""
+    tags = {s.path: {found.names[label] for label in s.present} for s in found.samples}
+    tops = Counter(
+        place.split("/")[0]
+        for place in tree.photos
+        if "/" in place and place.split("/")[0] not in tags.get(tree.path(place), ())
+    )
+    labels = _as_labels(tops)
+    return len(labels) > 1 and 2 * sum(tops[label] for label in labels) >= len(tree.photos)
+
+
 def _label_folders(places: Iterable[str]) -> set[str]:
-    """Folders at the top with photos, named for neither a split nor for what they hold."""
-    tops = {place.split("/")[0] for place in places if "/" in place}
-    return {top for top in tops if top.lower() not in HOLDERS and split_called(top) is None}
+    """Folders at the top with photos that may be labels."""
+    return _as_labels({place.split("/")[0] for place in places if "/" in place})
+
+
+def _as_labels(names: Iterable[str]) -> set[str]:
+    """Those of the folders that are named for neither a split nor for what they hold."""
+    return {n for n in names if n.lower() not in HOLDERS and split_called(n) is None}
 
 
 def _remarked(found: Listing, remark: Remark, names: list[str]) -> Listing:

@@ -20,12 +20,22 @@ _FIRST = ("test", "val", "train")
 class Entry:
     """The tags in a photo, and those that nobody looked for.
 
-    `asked` are the tags that whoever wrote of it had in mind; None: all there are.
+    `asked` are the tags that whoever wrote of it had in mind; None: all there are. A photo is
+    `doubtful` where an object in it has no name that could be read: it may be any, so that the tags
+    not known to be present are not known to be absent.
     """
 
     present: set[str]
     unseen: Iterable[str] = ()
     asked: frozenset[str] | None = None
+    doubtful: bool = False
+
+    def add(self, name: str | None) -> None:
+        """An object of that name, or of one that could not be read."""
+        if name is None:
+            self.doubtful = True
+        else:
+            self.present.add(name)
 
 
 class Ledger:
@@ -67,7 +77,7 @@ class Ledger:
         splits = self._settled_splits()
         samples = []
         for place, entry in sorted(self.entries.items()):
-            unseen = set(entry.unseen)
+            unseen = set(ordered if entry.doubtful else entry.unseen)
             if entry.asked is not None:
                 if entry.asked not in unasked:
                     unasked[entry.asked] = set(ordered) - entry.asked

@@ -73,9 +73,12 @@ class Listing:
 
 def counted(count: int, noun: str) -> str:
     """ "1 photo", "1,200 photos", "3 entries"."""
-    if count != 1:
-        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
-    return f"{count:,} {noun}"
+    return f"{count:,} {noun if count == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """ "photos", "entries"."""
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
 
 
 def split_called(name: str) -> str | None:

@@ -14,6 +14,7 @@ import jinja2
 from tagger import charts, images
 from tagger.errors import ImageError, OptionError
 from tagger.files import write_atomically
+from tagger.listing import plural
 from tagger.runs import CONFIG, HISTORY, METRICS
 
 THUMBNAIL_SIDE = 200  # pixels
@@ -84,7 +85,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": charts.percent, "number": _number, "duration": _duration}
+    environment.filters |= {
+        "percent": charts.percent,
+        "number": _number,
+        "duration": _duration,
+        "plural": plural,
+    }
     return environment
 
 

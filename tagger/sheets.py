@@ -22,6 +22,10 @@ IMAGE = (
     *("imagefile", "imgname", "imgpath", "filepath", "photopath", "imageid", "id"),
 )
 
+# How tables begin that tell what a model said: by `predict.py`, and by the app.
+PREDICTED = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags")
+SHOWN = ("ID", "Name", "Timestamp")
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -40,9 +44,14 @@ class Sheet:
 
 
 def holds_photos(tree: Tree, place: str) -> bool:
-    """Whether a table's first line names a column of photos, or a photo."""
+    """Whether a table's first line names a column of photos, or a photo.
+
+    Tables of what a model said do not count: it would learn from itself.
+    """
     rows = _beginning(tree, place)
-    return bool(rows) and (_is_photo(rows[0]) or image_column(rows[0]) is not None)
+    if not rows or any(tuple(rows[0][: len(own)]) == own for own in (PREDICTED, SHOWN)):
+        return False
+    return _is_photo(rows[0]) or image_column(rows[0]) is not None
 
 
 def leads_to_photos(tree: Tree, place: str) -> bool:

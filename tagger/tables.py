@@ -66,7 +66,10 @@ def split_apart(cell: str) -> list[str]:
 
 
 def find(tree: Tree) -> Files:
-    """`labels.csv`; else the tables named for splits; else any with a column of photos."""
+    """`labels.csv`; else the tables named for splits; else any with a column of photos.
+
+    Those that say what a model said are labels only if somebody called them `labels.csv`.
+    """
     found = tree.files(".csv") + tree.files(".tsv")
     if named := [place for place, _ in found if place.lower() == NAME]:
         return [(named[0], None)]
@@ -125,7 +128,8 @@ def _placed(sheet: Sheet, layout: Columns, split: str | None, ledger: Ledger) ->
     folders = sheets.around(posixpath.dirname(sheet.place))
     for number, cells in enumerate(sheet.rows):
         at = sheet.at(number)
-        place = ledger.find(cells[sheet.image].strip(), folders, "row", at)
+        name = cells[sheet.image].strip()
+        place = ledger.find(meant(name) if layout.exported else name, folders, "row", at)
         if place is None:
             continue
         told = split

@@ -230,7 +230,7 @@ class Tree:
         """Whether a link is a file of the collection; where others lead is kept."""
         real = os.path.realpath(link.path)
         inside = real.startswith(f"{self._real}{os.sep}")
-        if inside and link.is_file():
+        if inside and os.path.isfile(link.path):  # and no loop of links
             return True
         self._links[place] = os.path.relpath(real, self._real) if inside else None
         if not inside and place.lower().endswith(TEXTS):

@@ -36,10 +36,14 @@ IN_NO_SET = Remark("photo", "is in no list of ImageSets/Main", "are in no list o
 
 @dataclass
 class _Annotation:
-    """What one file says: the photo's name, and for each object whether it is difficult."""
+    """What one file says: the photo's name, and for each object whether it is difficult.
+
+    And how many objects have no name.
+    """
 
     filename: str = ""
     objects: list[tuple[str, bool]] = field(default_factory=list)
+    nameless: int = 0
 
 
 class _ForeignError(Exception):
@@ -75,18 +79,21 @@ def read(tree: Tree, files: list[str]) -> Listing:
             continue
         for split in sets.get(stem, ()):
             ledger.put_in(split, photo)
-        sure = {name for name, difficult in said.objects if not difficult}
-        every = {name for name, _ in said.objects}
-        names |= every
+        names.update(name for name, _ in said.objects)
         if photo in ledger.entries:
             ledger.note(REPEATED, place)
-            known = ledger.entries[photo]
-            sure |= known.present
-            every |= sure | set(known.unseen)
-        ledger.entries[photo] = Entry(sure, tuple(every - sure))
+        ledger.entries[photo] = _entry(said, ledger.entries.get(photo, Entry(set())))
     for stem in sorted(set(sets) - stems):
         ledger.note(NOT_LABELLED, stem)
     return ledger.listing(WRITTEN_AS, "multi", names)
+
+
+def _entry(said: _Annotation, known: Entry) -> Entry:
+    """What is known of a photo by a file, and by those before it."""
+    present = known.present | {name for name, difficult in said.objects if not difficult}
+    unseen = {*known.unseen, *(name for name, _ in said.objects)} - present
+    doubtful = known.doubtful or said.nameless > 0
+    return Entry(present, tuple(unseen), doubtful=doubtful)
 
 
 def _photo(place: str, said: _Annotation, ledger: Ledger) -> str | None:
@@ -134,23 +141,23 @@ def _parsed(place: str, ledger: Ledger) -> _Annotation | None:
         if path.stat().st_size > MAX_BYTES:
             ledger.note(BROKEN, f"{place}: larger than {MAX_BYTES >> 20} MB")
             return None
-        said, nameless = _parse(path.read_bytes())
+        said = _parse(path.read_bytes())
     except _ForeignError:
         ledger.note(FOREIGN, place)
         return None
     except OSError as error:
         ledger.note(BROKEN, f"{place}: {error.strerror}")
         return None
-    except (expat.ExpatError, ValueError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:  # an encoding nobody knows
         ledger.note(BROKEN, f"{place}: {error}")
         return None
-    for _ in range(nameless):
+    for _ in range(said.nameless):
         ledger.note(NAMELESS, place)
     return said
 
 
-def _parse(data: bytes) -> tuple[_Annotation, int]:
-    """An annotation, and how many objects lack a name.
+def _parse(data: bytes) -> _Annotation:
+    """What a file says.
 
     Raises ValueError for a document type: nothing in it is needed, and it could name other files
     or grow without bound.
@@ -161,7 +168,6 @@ def _parse(data: bytes) -> tuple[_Annotation, int]:
     text: list[str] = []
     said = _Annotation()
     current: dict[str, str] = {}
-    nameless = 0
 
     def refuse(*declared: object) -> None:
         raise ValueError("has a document type, which labels need not")
@@ -175,7 +181,6 @@ def _parse(data: bytes) -> tuple[_Annotation, int]:
             current.clear()
 
     def end(name: str) -> None:
-        nonlocal nameless
         if path == [_OUTER, "filename"]:
             said.filename = "".join(text).strip()
         elif len(path) == 3 and path[1] == "object":  # names of parts lie deeper
@@ -185,7 +190,7 @@ def _parse(data: bytes) -> tuple[_Annotation, int]:
             if is_name(called):
                 said.objects.append((called, current.get("difficult", "0") not in ("", "0")))
             else:
-                nameless += 1
+                said.nameless += 1
         path.pop()
         text.clear()
 
@@ -194,4 +199,4 @@ def _parse(data: bytes) -> tuple[_Annotation, int]:
     parser.EndElementHandler = end
     parser.CharacterDataHandler = text.append
     parser.Parse(data, True)
-    return said, nameless
+    return said

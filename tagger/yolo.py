@@ -2,12 +2,13 @@
 
 The classes' names stand in a `data.yaml`, which may also say which photos are in which split, or
 in a `classes.txt`. A photo that `data.yaml` lists and that has no file, or an empty one, has none
-of the tags. The format is that of https://docs.ultralytics.com/datasets/detect/.
+of the tags; one whose file is no text is left out. The format is that of https://docs.ultralytics.com/datasets/detect/.
 """
 
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,9 @@ from tagger.tree import Miss, Tree
 
 WRITTEN_AS = "YOLO"
 MAX_YAML_BYTES = 2**20
+DESCRIBED = "data"  # how the YAML file is called, mostly
 NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt")
+MAX_DIGITS = 9  # of a class number
 FIELDS = 5  # of a line, at least: class, and a box or an outline
 
 _NO_LABELS = {"classes", *SPLIT_NAMES}  # names of text files that list something else
@@ -29,9 +32,14 @@ MALFORMED = Remark(
     "line", "is not a class number and four or more numbers", "are not a class and numbers"
 )
 NO_CLASS = Remark("line", "has a class number without a name", "have class numbers without a name")
-BROKEN = Remark("file", "is not text", "are not text")
+BROKEN = Remark(
+    "photo", "has a file of labels that is not text", "have files of labels that are not text"
+)
 NO_PHOTO = Remark("file", "of labels has no photo", "of labels have no photo")
 STRAY_SPLIT = Remark("path", "leads to no photo", "lead to no photo")
+IN_NO_SPLIT = Remark(
+    "photo", "is in no split that the YAML file lists", "are in no split that the YAML file lists"
+)
 
 
 @dataclass(frozen=True)
@@ -45,14 +53,25 @@ class Source:
 
 
 def find(tree: Tree) -> list[Source]:
-    """The file that names the classes, where there are labels for them to name."""
+    """The file that names the classes, where there are labels of photos for them to name.
+
+    Raises DatasetError where it is a YAML file that cannot be understood, and no other; or where
+    that is called `data.yaml`, and so is meant.
+    """
     texts = {place for place in tree.texts if _is_labels(place)}
-    if not texts or not any(p in texts for photo in tree.photos for p in _label_places(photo)):
+    if not texts or not any(place in texts for p in tree.photos for place in _label_places(p)):
         return []
+    broken: DatasetError | None = None
     for place in tree.texts:
         folder, name = posixpath.split(place)
         if not folder and name.lower().endswith((".yaml", ".yml")):
-            source = _described(tree, place)
+            try:
+                source = _described(tree, place)
+            except DatasetError as error:
+                if posixpath.splitext(name.lower())[0] == DESCRIBED:
+                    raise
+                broken = broken or error
+                continue
             if source is not None:
                 return [source]
     for place in tree.texts:
@@ -61,6 +80,8 @@ def find(tree: Tree) -> list[Source]:
             names = {number: line.strip() for number, line in enumerate(lines) if line.strip()}
             if names:
                 return [Source(place, names)]
+    if broken:
+        raise broken
     return []
 
 
@@ -76,8 +97,18 @@ def read(tree: Tree, files: list[Source]) -> Listing:
         if place is None:
             continue
         used.add(place)
-        if photo in ledger.entries or not source.splits:
-            ledger.entries.setdefault(photo, Entry(set())).present |= _tags(place, source, ledger)
+        if source.splits and photo not in ledger.entries:
+            ledger.leave_out(photo, IN_NO_SPLIT)
+            continue
+        try:
+            text = tree.read_text(place)
+        except DatasetError as error:
+            ledger.entries.pop(photo, None)
+            ledger.leave_out(photo, BROKEN, str(error))
+            continue
+        entry = ledger.entries.setdefault(photo, Entry(set()))
+        for name in _names_in(text, place, source, ledger):
+            entry.add(name)
     folders = {posixpath.dirname(place) for place in used}
     for place in sorted(texts - used):
         if posixpath.dirname(place) in folders or "labels" in place.split("/")[:-1]:
@@ -102,14 +133,8 @@ def _label_places(photo: str) -> list[str]:
     return [f"{place}.txt" for place in (*found, f"labels/{stem}", stem)]
 
 
-def _tags(place: str, source: Source, ledger: Ledger) -> set[str]:
-    """The tags in a file of labels."""
-    found: set[str] = set()
-    try:
-        text = ledger.tree.read_text(place)
-    except DatasetError as error:
-        ledger.note(BROKEN, str(error))
-        return found
+def _names_in(text: str, place: str, source: Source, ledger: Ledger) -> Iterator[str | None]:
+    """The class of each object in a file of labels; None for one that is not to be told."""
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.split()
         if not fields:
@@ -119,9 +144,7 @@ def _tags(place: str, source: Source, ledger: Ledger) -> set[str]:
             ledger.note(MALFORMED, f"{place}:{number}")
         elif label not in source.names:
             ledger.note(NO_CLASS, f"{place}:{number}: {label}")
-        else:
-            found.add(source.names[label])
-    return found
+        yield None if label is None else source.names.get(label)
 
 
 def _class(fields: list[str]) -> int | None:
@@ -138,7 +161,8 @@ def _class(fields: list[str]) -> int | None:
 def _described(tree: Tree, place: str) -> Source | None:
     """What a YAML file says of a collection; None where it speaks of something else.
 
-    Every scalar is read as text, so that a class called `no` or `1` keeps its name.
+    Every scalar is read as text, so that a class called `no` or `1` keeps its name. Raises
+    DatasetError, with the line, for what is no YAML or says what no collection is like.
     """
     shown = tree.shown(place)
     if tree.path(place).stat().st_size > MAX_YAML_BYTES:
@@ -161,9 +185,15 @@ def _described(tree: Tree, place: str) -> Source | None:
     for key, value in said.items():
         if key in SPLIT_NAMES and value:
             paths = value if isinstance(value, list) else [value]
-            splits.setdefault(SPLIT_NAMES[key], []).extend(p for p in paths if isinstance(p, str))
-    top = said.get("path")
-    return Source(place, names, {k: v for k, v in splits.items() if v}, top if top else "")
+            if not all(isinstance(path, str) for path in paths):
+                raise DatasetError(f"{shown}: {key} is neither a path nor a list of paths")
+            splits.setdefault(SPLIT_NAMES[key], []).extend(paths)
+    top = said.get("path") or ""
+    if not isinstance(top, str):
+        raise DatasetError(
+            f"{shown}: path is not one folder; leave it out where the photos lie beside this file"
+        )
+    return Source(place, names, splits, top)
 
 
 def _names(said: Any) -> dict[int, str]:
@@ -174,7 +204,7 @@ def _names(said: Any) -> dict[int, str]:
         return {}
     found: dict[int, str] = {}
     for key, name in said.items():
-        if not is_name(name) or not str(key).strip().isdecimal():
+        if not is_name(name) or not str(key).strip().isdecimal() or len(str(key)) > MAX_DIGITS:
             return {}
         found[int(key)] = name.strip()
     return found

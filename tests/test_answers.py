@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import draw
 
-from tagger import ImageError, Tagger, answers
+from tagger import ImageError, Tagger, answers, formats
+from tagger.tagger import Prediction, Score
 from tagger.training import Trained
 
 
@@ -48,3 +50,29 @@ def test_an_interrupted_table_keeps_what_was_done(tagger: Tagger, tmp_path: Path
         (row,) = csv.DictReader(file)
     assert row["path"] == "a.jpg" and row["label 2"] and "label 3" not in row
     assert list(tmp_path.iterdir()) == [target]
+
+
+def tagged(tagger: Tagger, labels: tuple[str, ...]) -> Prediction:
+    return replace(
+        tagger.tag(draw("disc", 5)), label=labels[0], tags=tuple(Score(n, 0.9) for n in labels)
+    )
+
+
+def test_a_table_beside_photos_is_read_as_labels_only_where_it_is_called_so(
+    tagger: Tagger, tmp_path: Path
+) -> None:
+    photos = {"a/'=1.jpg": ("=x", "y|z"), "a/2.jpg": ("'=x",), "b/3.jpg": ("\\", "y")}
+    for name in photos:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with answers.table(tmp_path / "tags.csv", tagger, 1) as add:
+        for name, labels in photos.items():
+            add(Path(name), tagged(tagger, labels))
+    assert formats.read(tmp_path, 2).names == ("a", "b")
+    (tmp_path / "tags.csv").rename(tmp_path / "labels.csv")
+    found = formats.read(tmp_path, 2)
+    told = {
+        sample.path.relative_to(tmp_path).as_posix(): {found.names[n] for n in sample.present}
+        for sample in found.samples
+    }
+    assert told == {name: set(labels) for name, labels in photos.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tagger.cells import harmless, meant
 
@@ -18,3 +20,15 @@ def test_everything_else_stays_as_it_is(cell: object) -> None:
     assert harmless(cell) == cell
     if isinstance(cell, str):
         assert meant(cell) == cell
+
+
+@given(st.text("'=+-@\t\r\n＝＋－＠a", max_size=6) | st.text())
+def test_every_text_comes_back_as_it_was(text: str) -> None:
+    cell = harmless(text)
+    assert isinstance(cell, str) and meant(cell) == text
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))
+
+
+def test_a_quote_before_a_formula_is_part_of_the_text() -> None:
+    assert harmless("'=x") == "''=x"
+    assert meant("''=x") == "'=x"

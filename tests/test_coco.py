@@ -142,3 +142,18 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(2**30 + 1)  # takes no room on the disk
     with pytest.raises(DatasetError, match=r"larger than 1,024 MB; divide it"):
         formats.read(tmp_path, 2)
+
+
+def test_objects_of_unknown_categories_teach_nothing_false(tmp_path: Path) -> None:
+    put(tmp_path, *PHOTOS)
+    lists: dict[str, list[Any]] = dict(written.coco({**PHOTOS, "b.jpg": {"x"}}, [*NAMES, "x"]))
+    lists["categories"].pop()
+    lists["annotations"].append({"image_id": lists["images"][2]["id"], "category_id": "dog"})
+    save(tmp_path / "instances.json", json.dumps(lists))
+    found = formats.read(tmp_path, 2)
+    assert content(found, tmp_path) == {
+        "a.jpg": ({"cat", "dog"}, set(), "train"),
+        "b.jpg": (set(), {"cat", "dog", "emu"}, "train"),
+        "c.jpg": ({"dog"}, {"cat", "emu"}, "train"),
+    }
+    assert sentences(found) == ["3 annotations name categories that are not listed: left out"]

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from written import content, present, put, save, sentences
 
-from tagger import dataset, formats, images
+from tagger import dataset, exports, formats, images
 from tagger.errors import DatasetError
 from tagger.listing import Listing
 from tagger.pixels import PixelStore
@@ -195,3 +195,94 @@ def test_photos_of_every_way_are_surveyed(tmp_path: Path, way: str) -> None:
 def test_nothing_at_all_says_what_would_work(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"make one folder for each label.*labels\.csv or COCO"):
         formats.read(tmp_path, 2)
+
+
+# --- files that are not of labels
+
+
+def folder_collection(root: Path) -> dict[str, set[str]]:
+    photos = {f"{label}/{n}.jpg": {label} for label in ("cat", "dog") for n in range(3)}
+    put(root, *photos)
+    return photos
+
+
+@pytest.mark.parametrize(
+    ("strays", "useless"),
+    [
+        ({"classes.txt": "cat\ndog\n", "LICENSE.txt": "0 1 1 1 1"}, ""),
+        ({"environment.yml": "{% x %}\n\t-", "notes.txt": "x"}, ""),
+        ({"environment.yml": "{% x %}\n\t-", "cat/0.txt": "a cat"}, "YOLO"),
+        ({"data.yaml": "{% x %}\n\t-", "classes.txt": "cat", "cat/0.txt": "a cat"}, "YOLO"),
+        ({"classes.txt": "cat\ndog\n", "cat/0.txt": "a cat on a mat with a hat"}, "YOLO"),
+        ({"manifest.csv": "id,name,email\n17,Ann,a@b.c\n18,Bob,b@b.c\n"}, ""),
+        ({"manifest.csv": "id,price,stock\ncat/1.jpg,17,3\n"}, "CSV"),
+        ({"x.json": '{"images": [], "categories": [], "annotations": []}'}, "COCO"),
+        ({"instances_train.json": '{"images": ['}, "COCO"),
+        ({"Annotations/a.xml": "<annotation><object>"}, "VOC"),
+        ({"instances.json": "{", "manifest.csv": "id,x,y\ncat/1,17,3\n"}, "COCO, CSV"),
+    ],
+)  # fmt: skip
+def test_a_stray_file_leaves_good_folders_as_they_are(
+    tmp_path: Path, strays: dict[str, str], useless: str
+) -> None:
+    photos = folder_collection(tmp_path)
+    for name, text in strays.items():
+        save(tmp_path / name, text)
+    found = formats.read(tmp_path, 2)
+    assert (found.written_as, found.kind) == ("folders", "single")
+    assert present(found, tmp_path) == photos
+    told = {
+        1: f"1 label format leads to no labelled photos: {useless} not read",
+        2: f"2 label formats lead to no labelled photos: {useless} not read",
+    }
+    ways = useless.split(", ") if useless else []
+    assert sentences(found) == ([told[len(ways)]] if ways else [])
+    named = [name.split(": ")[0] for remark in found.remarks for name in remark.names]
+    assert named == ways
+
+
+def test_labels_that_come_to_nothing_leave_the_next_way(tmp_path: Path) -> None:
+    photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
+    put(tmp_path, *photos)
+    written.write_yolo(tmp_path, photos, ["x", "y"])
+    save(tmp_path / "data.yaml", "names: [x, y]")
+    save(tmp_path / "instances.json", "{")
+    found = formats.read(tmp_path, 2)
+    assert found.written_as == "YOLO" and present(found, tmp_path) == photos
+    assert sentences(found) == ["1 label format leads to no labelled photos: COCO not read"]
+    assert "instances.json, line 1: not JSON" in found.remarks[0].names[0]
+
+
+def test_folders_named_for_what_they_hold_are_no_way_out(tmp_path: Path) -> None:
+    put(tmp_path, "train2017/a.jpg", "val2017/b.jpg", "images/c.jpg", "cat/d.jpg")
+    save(tmp_path / "instances_train2017.json", "{")
+    with pytest.raises(DatasetError, match=r"instances_train2017\.json, line 1: not JSON"):
+        formats.read(tmp_path, 2)
+
+
+def test_a_table_called_labels_is_meant(tmp_path: Path) -> None:
+    folder_collection(tmp_path)
+    save(tmp_path / "labels.csv", "image,label\ngone.jpg,cat\n")
+    with pytest.raises(DatasetError, match=r"found 0 photos by CSV.*1 row names a photo"):
+        formats.read(tmp_path, 2)
+
+
+def test_a_table_of_the_app_is_not_taken_for_labels(tmp_path: Path) -> None:
+    put(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    with open(tmp_path / "photos.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([exports.HEADER, [1, "beach.jpg"], [2, "room.jpg"]])
+    found = formats.read(tmp_path, 2)
+    assert (found.names, found.remarks) == (("cat", "dog"), ())
+
+
+def test_folders_beside_are_told_of_though_every_photo_is_listed(tmp_path: Path) -> None:
+    photos = folder_collection(tmp_path)
+    rows = "".join(f"{place},{'in' if '0' in place else 'out'}\n" for place in photos)
+    save(tmp_path / "labels.csv", f"image,label\n{rows}")
+    found = formats.read(tmp_path, 2)
+    assert found.names == ("in", "out") and found.remarks[0].names == ("folders",)
+    rows = "".join(f"{place},{label}\n" for place, (label,) in photos.items())
+    save(tmp_path / "labels.csv", f"image,label\n{rows}")
+    assert formats.read(tmp_path, 2).remarks == ()  # they say the same
+    put(tmp_path, "new/1.jpg", "newer/1.jpg")  # two among eight
+    assert formats.read(tmp_path, 2).remarks == ()

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tagger import images, report
 from tagger.errors import OptionError
+from tagger.listing import Remark
 
 SECTIONS = ["glance", "labels", "confusion", "calibration", "unknown", "curves"]
 SECTIONS += ["mistakes", "left-out", "settings"]
@@ -298,6 +300,19 @@ def test_what_was_left_out_is_listed_with_the_reason(tmp_path: Path) -> None:
     assert "1 set of exact copies has different labels" in page.text
     assert "--unrelated" not in page.text  # unknown was measured on photos of other things
     assert "every photo was used" not in page.text
+
+
+def test_a_remark_is_listed_with_its_own_outcome(tmp_path: Path) -> None:
+    found = measured(["cat", "dog"], [])
+    remarks = [
+        Remark("row", "repeats another", "repeat others", ("t.csv:2",), "counted once"),
+        Remark("entry", "lacks an id", "lack an id", ("images[3]", "images[4]")),
+    ]
+    found["problems"]["remarks"] = [asdict(remark) for remark in remarks]
+    _, page = read(report.write(save(tmp_path / "run", found)))
+    text = page.text
+    assert "1 row repeats another: counted once" in text
+    assert "2 entries lack an id: left out" in text and "t.csv:2" in text
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "\udcff", '{"model": "pets"}'])

@@ -121,3 +121,29 @@ def test_nothing_but_broken_files_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "Annotations" / "a.xml", "<annotation><object>")
     with pytest.raises(DatasetError, match=r"found 0 photos by VOC.*1 file cannot be understood"):
         formats.read(tmp_path, 2)
+
+
+def test_an_object_without_a_name_may_be_any(tmp_path: Path) -> None:
+    put(tmp_path, *PHOTOS)
+    written.write_voc(tmp_path, {"JPEGImages/a.jpg": {"cat", "dog"}})
+    nameless = "<object><name> </name></object></annotation>"
+    save(tmp_path / "Annotations" / "b.xml", f"<annotation>{nameless}")
+    xml = written.voc("c.jpg", {"dog"}).replace("</annotation>", nameless)
+    save(tmp_path / "Annotations" / "c.xml", xml)
+    save(tmp_path / "Annotations" / "c2.xml", written.voc("c.jpg", set()))
+    found = formats.read(tmp_path, 2)
+    assert content(found, tmp_path) == {
+        "JPEGImages/a.jpg": ({"cat", "dog"}, set(), "train"),
+        "JPEGImages/b.jpg": (set(), {"cat", "dog"}, "train"),
+        "JPEGImages/c.jpg": ({"dog"}, {"cat"}, "train"),
+    }
+    assert "2 objects have no name: left out" in sentences(found)
+
+
+def test_an_encoding_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    put(tmp_path, *PHOTOS)
+    written.write_voc(tmp_path, {"JPEGImages/a.jpg": {"cat", "dog"}})
+    save(tmp_path / "Annotations" / "b.xml", '<?xml version="1.0" encoding="foo"?><annotation/>')
+    found = formats.read(tmp_path, 2)
+    assert sentences(found) == ["1 file cannot be understood: left out"]
+    assert found.remarks[0].names == ("Annotations/b.xml: unknown encoding: foo",)

@@ -129,11 +129,15 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
     where = "train: [images, list.txt]\nval: [../../outside, linked]\ntest: /etc\n"
     save(root / "data.yaml", where + LISTED)
     found = formats.read(root, 2)
-    assert present(found, root) == {**PHOTOS, "images/c.jpg": {"cat"}}
+    assert content(found, root) == {
+        "images/a.jpg": ({"cat", "dog"}, set(), "train"),
+        "images/c.jpg": ({"cat"}, {"dog", "emu"}, "train"),  # what the others are, nobody knows
+    }
+    assert found.told == {root / "images" / "b.jpg"}
     assert sorted(sentences(found)) == [
-        "1 file is not text: left out",
         "1 file of labels has no photo: left out",
         "1 line names a photo that is not there: left out",
+        "1 photo has a file of labels that is not text: left out",
         "2 lines have class numbers without a name: left out",
         "2 lines name photos outside the collection: left out",
         "3 paths lead to no photo: left out",
@@ -151,6 +155,15 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         (b"names: {cat: 0}", "names is neither a list nor numbers with names"),
         (b"names: " + b"[" * 5000, "not YAML"),
         (b"names: [\xff]", "data.yaml, line 1: not UTF-8 text"),
+        (b"names: [cat]\npath: [a, b]", "data.yaml: path is not one folder; leave it out"),
+        (b"names: [cat]\npath: {a: b}\ntrain: images", "data.yaml: path is not one folder"),
+        (b"names: [cat]\ntrain: {a: b}", "train is neither a path nor a list of paths"),
+        (b"names: [cat]\nval: [[images]]", "val is neither a path nor a list of paths"),
+        (b"names: cat", "names is neither a list nor numbers with names"),
+        (
+            b"names:\n  ? " + b"9" * 5000 + b"\n  : cat",
+            "names is neither a list nor numbers with names",
+        ),
         (b"names: [cat]\ntrain: gone", "found 0 photos by YOLO, 1 label (1 path leads to no photo"),
     ],
 )
@@ -181,4 +194,38 @@ def test_a_bomb_of_references_stays_small(tmp_path: Path) -> None:
     ]
     save(tmp_path / "data.yaml", "\n".join([*bomb, "names: *a29"]))
     with pytest.raises(DatasetError, match="names is neither a list nor numbers"):
+        formats.read(tmp_path, 2)
+
+
+def test_objects_of_unknown_classes_teach_nothing_false(tmp_path: Path) -> None:
+    put(tmp_path, *PHOTOS)
+    written.write_yolo(tmp_path, {"images/a.jpg": {"cat"}}, NAMES)
+    save(tmp_path / "labels" / "b.txt", "7 .5 .5 .1 .1\n")
+    save(tmp_path / "data.yaml", "train: images\n" + LISTED)
+    assert content(formats.read(tmp_path, 2), tmp_path) == {
+        "images/a.jpg": ({"cat"}, set(), "train"),
+        "images/b.jpg": (set(), {"cat", "dog", "emu"}, "train"),
+        "images/c.jpg": (set(), set(), "train"),
+    }
+
+
+def test_a_labelled_photo_in_no_split_is_told_as_that(tmp_path: Path) -> None:
+    photos = {"images/train/a.jpg": {"cat"}, "images/extra/b.jpg": {"dog"}}
+    put(tmp_path, *photos)
+    written.write_yolo(tmp_path, photos, NAMES)
+    save(tmp_path / "data.yaml", "train: images/train\n" + LISTED)
+    found = formats.read(tmp_path, 2)
+    assert list(present(found, tmp_path)) == ["images/train/a.jpg"]
+    assert sentences(found) == ["1 photo is in no split that the YAML file lists: left out"]
+    assert found.told == {tmp_path / "images" / "extra" / "b.jpg"}
+
+
+def test_a_yaml_of_something_else_does_not_hide_the_classes(tmp_path: Path) -> None:
+    put(tmp_path, *PHOTOS)
+    written.write_yolo(tmp_path, PHOTOS, NAMES)
+    save(tmp_path / "environment.yml", "{% if x %}\n\t- no: yaml")
+    save(tmp_path / "classes.txt", "cat\ndog\nemu\n")
+    assert present(formats.read(tmp_path, 2), tmp_path)["images/a.jpg"] == {"cat", "dog"}
+    (tmp_path / "classes.txt").unlink()
+    with pytest.raises(DatasetError, match=r"environment\.yml, line \d: not YAML"):
         formats.read(tmp_path, 2)
