@@ -42,18 +42,30 @@ def test_a_column_for_each_tag_and_one_for_the_split() -> None:
     found = columns("image,split,sea,sun,note", "a,train,1,0,old", "b,val,0,,new", "c,,yes,no,x")
     assert (found.split, found.tags, found.listed) == (1, (2, 3), None)
     assert found.strays == ("note",)
-    assert not found.blank_denies and not found.minus_denies
+    assert found.meanings == {"1": 1, "yes": 1, "0": 0, "no": 0, "": -1}
 
 
 @pytest.mark.parametrize(
-    ("cells", "blank", "minus"),
-    [("1 0", False, False), ("1 -1", False, True), ("1  ", True, True), ("1 0 -1", False, False)],
+    ("cells", "meanings"),
+    [
+        ("1 0", {"1": 1, "0": 0}),
+        ("1 -1", {"1": 1, "-1": 0}),
+        ("1 ", {"1": 1, "": 0}),
+        ("1 -1 ", {"1": 1, "-1": 0, "": -1}),
+        ("1 0 -1 ", {"1": 1, "0": 0, "-1": -1, "": -1}),
+        ("TRUE No n/a", {"TRUE": 1, "No": 0, "n/a": -1, "1": 1}),
+    ],
 )
 def test_what_says_absent_depends_on_what_else_there_is(
-    cells: str, blank: bool, minus: bool
+    cells: str, meanings: dict[str, int]
 ) -> None:
     found = columns("image,x,y", *(f"{n},{cell},1" for n, cell in enumerate(cells.split(" "))))
-    assert (found.blank_denies, found.minus_denies) == (blank, minus)
+    assert found.meanings == meanings
+
+
+def test_a_cell_that_says_neither_means_nothing() -> None:
+    found = columns("image,x", *["a,1"] * 9, "b,maybe")
+    assert found.meanings == {"1": 1, "maybe": None}
 
 
 def test_boxes_are_objects_and_no_tags() -> None:
