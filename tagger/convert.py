@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import metrics
 from tagger.images import Pixels
 from tagger.networks import with_features
 from tagger.parallel import chunks
@@ -107,7 +106,9 @@ def choose_precision(
 
 def _accuracy(logits: NDArray[np.float32], labels: NDArray[Any]) -> float | None:
     if labels.ndim == 2:
-        return metrics.mean_average_precision(logits, labels)
+        from tagger.metrics import mean_average_precision  # and scikit-learn, which takes seconds
+
+        return mean_average_precision(logits, labels)
     return float((logits.argmax(axis=1) == labels).mean())
 
 

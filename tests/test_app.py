@@ -44,10 +44,11 @@ HOSTILE = (
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
-    """An empty library, which the app opens too."""
+    """An empty library that cats and dogs are tagged in, which the app opens too."""
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
     opened = Library.open()
+    opened.choose_model("pets")
     yield opened
     opened.close()
     st.cache_resource.clear()
@@ -178,6 +179,12 @@ def test_a_broken_model_is_a_sentence_and_can_be_left(library: Library, tmp_path
     app.sidebar.selectbox[0].set_value("pets").run()
     assert not app.error
     assert app.title[0].value == "What is in this photo?"
+
+
+def test_a_new_library_is_tagged_with_the_bundled_tags(tmp_path: Path) -> None:
+    opened = Library.open(tmp_path / "new")
+    assert opened.active_model() in ("everyday", "image_tagger")
+    opened.close()
 
 
 def test_without_the_chosen_model_the_default_tags(library: Library, tmp_path: Path) -> None:

@@ -40,10 +40,11 @@ HOSTILE = (
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
-    """An empty library, which the app opens too."""
+    """An empty library that cats and dogs are tagged in, which the app opens too."""
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
     opened = Library.open()
+    opened.choose_model("pets")
     yield opened
     opened.close()
     st.cache_resource.clear()

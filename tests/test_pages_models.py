@@ -165,7 +165,7 @@ def test_what_is_wrong_with_the_photos_is_shown_before_training(
     app = checked(library, data)
     text = said(app)
     assert "1 photo could not be read: left out." in text
-    assert "1 photo is an exact copy of another photo of the label: left out." in text
+    assert "1 photo is an exact copy of another photo: left out." in text
     assert "so few photos to check with, the figures prove little" in text
     counts, files = (table for table in tables(app) if "<table" in table)
     assert "<td>8</td><td>2</td>" in counts and "<td>16</td><td>4</td>" in counts

@@ -101,7 +101,10 @@ def test_a_bad_photo_never_stops_the_others(samples: Path, tmp_path: Path) -> No
         (["cat.png", "rocket.jpg", "--heatmap", "x.png"], "--heatmap takes one photo"),
         (["cat.png", "--heatmap", "no/such/folder/x.png"], "no/such/folder"),
         (["cat.png", "--label", "dog"], "--label dog: is for --heatmap"),
-        (["cat.png", "--heatmap", "x.png", "--label", "fish"], "label 'fish': the model has cat"),
+        (
+            ["cat.png", "--heatmap", "x.png", "--label", "ghost"],
+            "label 'ghost': the model has apple",
+        ),
         (["empty"], "found 0 photos; looked for"),
     ],
 )
