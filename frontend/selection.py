@@ -117,9 +117,11 @@ class _Edits:
 
     def _offer_tagging_again(self, chosen: Chosen, many: int) -> None:
         with st.popover("Tag again", icon=":material/autorenew:"):
+            models, active = shared.models(), shared.library().active_model()
             model = st.selectbox(
                 "With which model?",
-                shared.models(),
+                models,
+                index=models.index(active) if active in models else 0,
                 format_func=shared.model_title,
                 key=self._key("retag-model"),
             )
