@@ -29,7 +29,7 @@ NAMED = 5  # unreadable files that the terminal tells of
 
 
 def main() -> int:
-    """Exit status: 0 trained, 1 some photos could not be read, 2 nothing could start."""
+    """Exit status: 0 trained, 1 but some photos or exports failed, 2 nothing could start."""
     with terminal.quiet_libraries():
         try:
             trained = training.teach(options(parse()), terminal.progress, terminal.write)
@@ -37,13 +37,11 @@ def main() -> int:
         except (TaggerError, OSError) as error:
             return terminal.refuse(error)
         except KeyboardInterrupt:
-            print(
-                "Interrupted. --resume goes on from the last finished epoch, if any.",
-                file=sys.stderr,
-            )
+            resume = "--resume goes on from the last finished epoch, if any."
+            print(f"Interrupted. {resume}", file=sys.stderr)
             return terminal.INTERRUPTED
         tell(trained, page)
-        return 1 if trained.metrics["problems"]["unreadable"] else 0
+        return 0 if trained.complete else 1
 
 
 def parse() -> argparse.Namespace:
@@ -69,6 +67,7 @@ def parse() -> argparse.Namespace:
     add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
     add("--test", type=Path, help="labelled photos from elsewhere, to test on")
     add("--about", default="", help="a sentence for the card: what the photos are")
+    add("--export", nargs="+", default=(), metavar="FORMAT", help="such as onnx; see export.py")
     add("--runs", type=Path, default=usual.runs, help="where each run keeps its folder")
     add("--workers", type=int, help="threads that decode and tag; default: one a core")
     add("--resume", action="store_true", help="go on with the run that was stopped")

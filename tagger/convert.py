@@ -55,20 +55,41 @@ def to_litert(network: keras.Model, ranges: Sequence[Pixels] | None = None) -> b
     With `ranges`, photos `uint8 (S, S, 3)`, weights and activations become int8, the ranges of
     activations taken from those photos (Jacob et al. 2018, arXiv:1712.05877).
     """
+    return flatbuffer(with_features(network), ranges)
+
+
+def flatbuffer(
+    outputs: keras.Model, ranges: Iterable[Pixels] | None = None, integers_alone: bool = False
+) -> bytes:
+    """The LiteRT flatbuffer of a Keras model of one photo, its outputs by their names.
+
+    In float, or with `ranges` in int8. `integers_alone` leaves no float in it but its outputs;
+    its input, `float32` to Keras, then is `uint8`.
+    """
     import tensorflow as tf
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(with_features(network))
+    converter = tf.lite.TFLiteConverter.from_keras_model(outputs)
     if ranges is not None:
 
-        def representative() -> Iterator[list[NDArray[np.uint8]]]:
+        def representative() -> Iterator[list[NDArray[Any]]]:
             for pixels in ranges:
-                yield [pixels[None]]
+                yield [_marked(pixels) if integers_alone else pixels[None]]
 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
+        if integers_alone:
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = tf.uint8
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # it prints what it saved
         warnings.simplefilter("ignore")
         return bytes(converter.convert())
+
+
+def _marked(pixels: Pixels) -> NDArray[np.float32]:
+    """With one black and one white pixel, so that the input's range is 0 to 255 to the bit."""
+    marked = pixels[None].astype(np.float32)  # (1, S, S, 3)
+    marked[0, 0, 0], marked[0, 0, 1] = 0, 255
+    return marked
 
 
 def choose_precision(

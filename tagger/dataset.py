@@ -20,13 +20,15 @@ from tagger.labels import Kind, LabelSet
 from tagger.listing import LAYOUT, Listing, Remark, counted
 from tagger.parallel import Progress, ordered_map, silent
 from tagger.pixels import PixelStore
-from tagger.splits import SPLITS, Sample, stratified, without_copies, without_leaks
+from tagger.splits import SPLITS, Sample, drawn, stratified, without_copies, without_leaks
 
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
 MIN_PHOTOS = 5  # of each label, to train on and to check with
 MIN_TO_CHECK = 2  # validation photos, where they may have several tags
 FEW_TO_CHECK = 20  # validation photos of a label, below which its figures prove little
+
+Readable = tuple[list[Sample], tuple[tuple[str, str], ...]]  # and the unreadable, with reasons
 
 
 @dataclass(frozen=True)
@@ -258,14 +260,19 @@ def load_test(
     store: PixelStore,
     workers: int | None = None,
     progress: Progress = silent,
-) -> tuple[list[Sample], tuple[tuple[str, str], ...]]:
+    most: int | None = None,
+) -> Readable:
     """Readable photos in `root` that have one of the labels, all as "test".
 
-    For a model of tags, those that `root` does not tell of are unseen in its photos.
+    For a model of tags, those that `root` does not tell of are unseen in its photos. `most`
+    looks at no more than so many, drawn at random, of "val" and "test" where there are any.
 
     And those that could not be read, each with its reason. Raises DatasetError where none could.
     """
     listing = formats.read(root, 1)
+    if most is not None:
+        held_out = [sample for sample in listing.samples if sample.split != "train"]
+        listing = replace(listing, samples=drawn(held_out or listing.samples, most))
     if listing.kind == "multi" and labels.kind == "single":
         raise DatasetError(f"{root}: its photos have several tags; the model tells one label")
     known = [name for name in labels.names if name in listing.names]
@@ -312,7 +319,7 @@ def _decoded(
     store: PixelStore,
     workers: int | None,
     progress: Progress,
-) -> tuple[list[Sample], tuple[tuple[str, str], ...]]:
+) -> Readable:
     def decode(sample: Sample) -> tuple[Sample, images.Pixels | None, str]:
         try:
             data = images.read_bytes(sample.path)

@@ -150,11 +150,14 @@ def has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def with_features(network: keras.Model) -> keras.Model:
-    """The same layers for one photo: logits (1, C), features (1, D), feature_map (1, h, w, D)."""
+def with_features(network: keras.Model, batch: int | None = 1, dtype: str = "uint8") -> keras.Model:
+    """The same layers: logits (N, C), features (N, D), feature_map (N, h, w, D).
+
+    For `batch` photos at once, None for any number; pixels may come as "float32", too.
+    """
     import keras
 
-    pixels = keras.Input(batch_shape=(1, *network.input_shape[1:]), dtype="uint8", name="pixels")
+    pixels = keras.Input(batch_shape=(batch, *network.input_shape[1:]), dtype=dtype, name="pixels")
     scaling, body, pooling, head = (network.get_layer(name) for name in LAYERS)
     feature_map = body(scaling(pixels), training=False)
     features = pooling(feature_map)

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar("T")
+
 SPLITS = ("train", "val", "test")
 NO_LABEL = -1  # what photos without any label are counted under
+DRAW_SEED = 42
 NEAR_BITS = 3  # of 64: perceptual hashes this close are one photo
 
 
@@ -56,6 +60,12 @@ def together(known: NDArray[np.int8]) -> NDArray[np.int8]:
     present = (known == PRESENT).any(axis=0)
     absent = (known == ABSENT).all(axis=0)
     return np.where(present, PRESENT, np.where(absent, ABSENT, UNSEEN)).astype(np.int8)
+
+
+def drawn(samples: Sequence[T], most: int) -> tuple[T, ...]:
+    """No more than `most` of them, in an order of chance; the same each time."""
+    order = np.random.default_rng(DRAW_SEED).permutation(len(samples))[:most]
+    return tuple(samples[index] for index in order.tolist())
 
 
 def near_groups(hashes: Sequence[int], bits: int = NEAR_BITS) -> NDArray[np.int64]:

@@ -19,6 +19,8 @@ from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutput
 from tagger.dataset import Collection
 from tagger.epochs import Epoch, epoch_line, epoch_log
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
+from tagger.evidence import chosen_photos
+from tagger.fidelity import export_beside, export_places
 from tagger.files import write_atomically
 from tagger.fine_tuning import Photos, State, fine_tune
 from tagger.heads import MAX_HEAD_PHOTOS, LinearHead, choose_logistic, fit_tags, prior_shift
@@ -26,6 +28,7 @@ from tagger.labels import LabelSet
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
 from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL, RUNS, find_model
+from tagger.portable import check_formats
 from tagger.recipes import FROM_NOTHING, Precision, Recipe
 from tagger.runtime import Runtime
 from tagger.splits import Sample, cells
@@ -47,7 +50,7 @@ class Options:
     `validation_share` of each label's photos is held out where the collection has no `val/`.
     `weights` is "imagenet", "none", a model's name or a file. `unrelated` holds photos of other
     things, `test` labelled photos from elsewhere: neither is ever trained on. `about` goes into
-    the card.
+    the card. `export` names formats of `tagger.portable`, written beside the model.
     """
 
     data: Path = DATASET
@@ -60,6 +63,7 @@ class Options:
     unrelated: Path | None = None
     test: Path | None = None
     about: str = ""
+    export: Sequence[str] = ()
     runs: Path = RUNS
     resume: bool = False
     tensorboard: bool = False
@@ -70,6 +74,7 @@ class Options:
         networks.check_image_size(self.backbone, self.image_size)
         if self.recipe.from_nothing and self.weights != NO_WEIGHTS:
             raise OptionError(f"weights {self.weights}: this recipe is for a start from nothing")
+        check_formats(self.export)
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")
         for folder in (self.unrelated, self.test):
@@ -79,7 +84,7 @@ class Options:
     def settings(self) -> dict[str, Any]:
         """What decides the result, as plain JSON values."""
         shown = {**asdict(self), **asdict(self.recipe)}
-        for key in ("recipe", "from_nothing", "runs", "resume", "workers", "tensorboard"):
+        for key in ("recipe", "from_nothing", "export", "runs", "resume", "workers", "tensorboard"):
             shown.pop(key)
         return {k: str(v) if isinstance(v, Path) else v for k, v in shown.items()}
 
@@ -111,6 +116,12 @@ class Trained:
     run: Path
     metrics: dict[str, Any]
     history: list[Epoch]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every photo could be read and every export was kept."""
+        refused = any(export["refused"] for export in self.metrics["exports"])
+        return not refused and not self.metrics["problems"]["unreadable"]
 
 
 def teach(
@@ -172,6 +183,7 @@ class _Teacher:
             labels, self.options.image_size, calibration.rule, conversion.network, card
         )
         self._save(network, model)
+        found |= {"exports": self._export(collection)}
         found |= {"seconds": self.seconds, "peak_memory_mb": runs.peak_memory_mb()}
         self._finish(found, state)
         return Trained(self.options.output, self.run, found, state.history)
@@ -188,6 +200,7 @@ class _Teacher:
         """Every photo, and whatever could otherwise go wrong after hours of training."""
         self._check_start()
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
+        export_places(self.options.output, self.options.export)
         if self.options.unrelated and not next(images.walk(self.options.unrelated), None):
             raise DatasetError(f"{self.options.unrelated}: no photos in it")
         with self._timed("reading photos"):
@@ -396,6 +409,16 @@ class _Teacher:
         with self._timed("saving"):
             networks.save_h5(network, temporary)
             bundle.save(output, temporary, model)
+
+    def _export(self, collection: Collection) -> list[dict[str, Any]]:
+        if not self.options.export:
+            return []
+        checked, ranges = collection.split("val"), collection.split("train")
+        photos = chosen_photos(self.store, collection.labels, checked, ranges)
+        with self._timed("exporting"):
+            return export_beside(
+                self.options.output, self.options.export, photos, self.progress, self.say
+            )
 
     def _finish(self, found: dict[str, Any], state: State) -> None:
         """Numbers last: a run that has them is done, so its checkpoints can go."""

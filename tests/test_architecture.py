@@ -26,9 +26,11 @@ STOREYS = (
     "dataset embeddings catalogue",
     "search suggestions",
     "bundle heads runs runtime pretrained small_cnn optimizers",
-    "backbones",
+    "backbones evidence",
     "networks calibration charts epochs",
     "convert tag_evaluation evaluation cards fine_tuning",
+    "portable",
+    "fidelity",
     "training report imagenet gradcam",
     "tagger",
     "answers terminal exports",
@@ -52,12 +54,14 @@ ALONE = {
     "cv2": {"images", "augment"},
     "pillow_heif": {"images"},
     "h5py": {"bundle"},
-    "ai_edge_litert": {"runtime"},
+    "ai_edge_litert": {"runtime", "portable"},
+    "onnx": {"portable"},
+    "onnxruntime": {"portable"},
     "keras": {
         *("cifar10", "small_cnn", "optimizers", "backbones", "networks", "convert", "training"),
-        *("fine_tuning", "imagenet", "gradcam"),
+        *("fine_tuning", "imagenet", "gradcam", "portable", "fidelity"),
     },
-    "tensorflow": {"networks", "convert", "epochs", "gradcam"},
+    "tensorflow": {"networks", "convert", "epochs", "gradcam", "portable"},
     "sklearn": {"metrics", "heads", "calibration"},
     "matplotlib": {"charts"},
     "jinja2": {"report"},
@@ -128,7 +132,7 @@ def test_tagging_never_loads_tensorflow() -> None:
 
 
 def test_the_programs_stay_short() -> None:
-    for name in ("train.py", "predict.py"):
+    for name in ("train.py", "predict.py", "export.py"):
         lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
         assert len(lines) <= 120, name
 

@@ -44,6 +44,7 @@ def test_a_first_try_with_nothing_there_is_explained(tmp_path: Path) -> None:
         (["--fine-tune", "-1"], "epochs must be 0 or more"),
         (["--unrelated", "no/such"], "no such folder"),
         (["--resume"], "nothing to resume"),
+        (["--export", "onnx", "coreml"], "export 'coreml': there are onnx, saved_model, tflite"),
     ],
 )
 def test_a_bad_option_is_one_sentence(
