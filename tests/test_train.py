@@ -15,7 +15,7 @@ import pytest
 from conftest import draw_collection, outcome, run_program
 
 from tagger import bundle
-from tagger.places import ROOT
+from tagger.places import BUNDLED_MODEL, ROOT
 
 SMALL = ("--weights", "pets", "--image-size", "96")
 
@@ -133,7 +133,7 @@ def test_what_would_fail_at_the_end_fails_at_the_start(shapes: Path, tmp_path: P
     (other / "disc").rename(other / "fish")
     for more, told in (
         (["--unrelated", tmp_path / "empty"], "no photos in it"),
-        (["--test", other], "no folder in it is named as a label"),
+        (["--test", other], "no label in it is one of disc, square, stripes"),
         (["--test", shapes], "every photo in it is in the collection too"),
     ):
         done = run_program("train.py", *options(shapes, tmp_path, *more))
@@ -165,7 +165,7 @@ def test_without_weights_or_network_it_starts_from_the_bundled_backbone(
     )
     assert done.returncode == 0, done.stderr
     assert "could not be downloaded" in done.stdout
-    assert "Starting from pets.h5 instead." in done.stdout
+    assert f"Starting from {BUNDLED_MODEL.name} instead." in done.stdout
 
 
 def test_weights_that_are_not_to_be_had_are_named_before_photos_are_read(
