@@ -4,6 +4,7 @@
     python train.py --data shop/ --output model/shop.h5
     python train.py --fine-tune 0                   # the head alone: under a minute
     python train.py --backbone small_cnn            # small photos: a network from nothing
+    python train.py --check --data shop/            # what is wrong with the photos
     python train.py --resume                        # go on where it was stopped
 
 Photos are read once and split; their features from a pretrained backbone give a first head in
@@ -14,25 +15,31 @@ seconds; then every convolution is fine-tuned. What ships is converted to the fa
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tagger import charts, report, terminal, training
+from tagger import classifiers, doctor, report, summary, terminal, training
 from tagger.backbones import BACKBONES
-from tagger.dataset import too_few_to_check
+from tagger.doctor import Examination
 from tagger.errors import TaggerError
-from tagger.training import Options, Trained
+from tagger.listing import counted
+from tagger.training import Options
 
-NAMED = 5  # unreadable files that the terminal tells of
+CHECKING = ("check", "json", "fix")
+LIST, FIX = Path("leave-out.csv"), "write a list of what to leave out"
 
 
 def main() -> int:
     """Exit status: 0 trained, 1 but some photos or exports failed, 2 nothing could start."""
     with terminal.quiet_libraries():
         try:
-            trained = training.teach(options(parse()), terminal.progress, terminal.write)
+            chosen = parse()
+            if chosen.check:
+                return check(chosen)
+            trained = training.teach(options(chosen), terminal.progress, terminal.write)
             page = report.write(trained.run)
         except (TaggerError, OSError) as error:
             return terminal.refuse(error)
@@ -40,7 +47,7 @@ def main() -> int:
             resume = "--resume goes on from the last finished epoch, if any."
             print(f"Interrupted. {resume}", file=sys.stderr)
             return terminal.INTERRUPTED
-        tell(trained, page)
+        terminal.write("\n".join([*summary.lines(trained), f"Report: {page}"]))
         return 0 if trained.complete else 1
 
 
@@ -57,6 +64,7 @@ def parse() -> argparse.Namespace:
     add("--output", type=Path, default=usual.output, help="model file to write")
     add("--image-size", type=int, default=usual.image_size, help="pixels a side")
     add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")
+    add("--head", choices=classifiers.NAMES, help="that on frozen features, not fine-tuned")
     add("--batch-size", type=int, default=recipe.batch_size, help="photos a step")
     add("--learning-rate", type=float, default=recipe.learning_rate, help="at its highest")
     add("--weight-decay", type=float, default=recipe.weight_decay, help="times the learning rate")
@@ -72,47 +80,34 @@ def parse() -> argparse.Namespace:
     add("--workers", type=int, help="threads that decode and tag; default: one a core")
     add("--resume", action="store_true", help="go on with the run that was stopped")
     add("--tensorboard", action="store_true", help="write logs for TensorBoard into the run")
-    return parser.parse_args()
+    add("--leave-out", type=Path, metavar="FILE", help="list of photos not to train on")
+    add("--check", action="store_true", help="say what is wrong with the photos; train nothing")
+    add("--json", action="store_true", help="with --check: as JSON")
+    add("--fix", type=Path, nargs="?", const=LIST, metavar="FILE", help=f"with --check: {FIX}")
+    chosen = parser.parse_args()
+    if (chosen.json or chosen.fix) and not chosen.check:
+        parser.error("--json and --fix go with --check")
+    return chosen
 
 
 def options(chosen: argparse.Namespace) -> Options:
-    given: dict[str, Any] = vars(chosen)
+    given: dict[str, Any] = {k: v for k, v in vars(chosen).items() if k not in CHECKING}
     recipe = training.defaults(chosen.backbone, chosen.weights).recipe
     numbers = ("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed")
     recipe = replace(recipe, epochs=given.pop("fine_tune"), **{k: given.pop(k) for k in numbers})
     return Options(recipe=recipe, **given)
 
 
-def tell(trained: Trained, page: Path) -> None:
-    """The numbers that matter, and where the rest is."""
-    found = trained.metrics
-    for split in ("validation", "test"):
-        if judged := found[split]:
-            decided = judged["decision"]
-            right = f"{judged['accuracy']:.2%} right"
-            if found["kind"] == "multi":
-                right = f"F1 {judged['micro_f1']:.4f}, mAP {charts.score(judged['map'])}"
-            print(
-                f"{split.title()}: {right} of {judged['photos']:,} photos,"
-                f" {decided['unfamiliar'] + decided['uncertain']:.2%} called unknown"
-            )
-    if unknown := found["unknown"]:
-        accepted = unknown["accepted"]
-        told = "" if accepted is None else f", {accepted:.2%} of them called known"
-        print(
-            f"Unknown: AUROC {unknown['auroc']:.4f}, FPR95 {unknown['fpr95']:.2%}"
-            f" on {unknown['photos']:,} {unknown['measured_on']}{told}"
-        )
-    if warning := too_few_to_check(found["photos"]["val"]):
-        print(f"{warning}.")
-    unreadable = found["problems"]["unreadable"]
-    for path, reason in unreadable[:NAMED]:
-        terminal.write(f"Left out: {path}: {reason}")
-    if len(unreadable) > NAMED:
-        print(f"and {len(unreadable) - NAMED:,} more; all in report.html")
-    precision, seconds = found["conversion"]["precision"], sum(found["seconds"].values())
-    print(f"Model:  {trained.model} ({precision}, {seconds:.0f} s to train)")
-    print(f"Report: {page}")
+def check(chosen: argparse.Namespace) -> int:
+    """Say what is wrong with the photos; exit status as when training."""
+    asked = ("data", "weights", "image_size", "leave_out", "seed", "workers")
+    examination = Examination(**{key: getattr(chosen, key) for key in asked})
+    _, found = doctor.examine(examination, terminal.progress, terminal.remark)
+    terminal.write(json.dumps(found.as_dict(), indent=2) if chosen.json else found.text())
+    if chosen.fix:
+        listed = counted(found.write_list(chosen.fix), "photo")
+        terminal.remark(f"{chosen.fix}: {listed} to leave out; look it over, then --leave-out it")
+    return 1 if found.of("unreadable") else 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import doubts
 import scores
 import shared
 import streamlit as st
@@ -34,6 +36,7 @@ class Checked:
     photos: dict[str, dict[str, int]]
     problems: list[str]
     unreadable: list[tuple[str, str]]
+    doubts: list[dict[str, Any]]
     error: str | None
     told: str = ""  # how the labels were read
 
@@ -126,13 +129,14 @@ def checked(data: str) -> Checked | None:
         found["labels"],
         found["problems"],
         [(path, reason) for path, reason in found["unreadable"]],
+        found.get("doubts", []),
         found["error"],
         found.get("told", ""),
     )
 
 
-def show_check(checked: Checked) -> None:
-    """The photos by label, what is wrong with them, and what to do."""
+def show_check(data: str, checked: Checked) -> None:
+    """The photos of a folder by label, what is wrong with them, and what to do."""
     names = list(checked.photos.get("train", {}))
     if checked.told:
         st.caption(shared.plain(f"Labels: {checked.told}."))
@@ -161,6 +165,7 @@ def show_check(checked: Checked) -> None:
     elif not checked.error:
         st.markdown(":material/check: Every photo can be used.")
     _show_unreadable(checked.unreadable)
+    doubts.show(Path(data), checked.doubts)
 
 
 def _doubts(checked: Checked) -> list[str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Collection as Container
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tagger import formats, images
+from tagger import formats, images, quality
 from tagger.errors import DatasetError, ImageError
 from tagger.files import spelled_out
 from tagger.labels import Kind, LabelSet
@@ -36,7 +37,8 @@ class Problems:
     """What was left out of training, and why; paths are relative to the collection.
 
     `leaked` are training photos whose near copy is in a given `val/` or `test/`; `ignored` are
-    photos that nothing labels; `remarks` are what reading the labels passed over.
+    photos that nothing labels; `unwanted` are those that the user's list leaves out; `remarks` are
+    what reading the labels passed over.
     """
 
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -45,6 +47,7 @@ class Problems:
     leaked: tuple[str, ...] = ()
     unknown_labels: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
     lost_labels: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
@@ -70,6 +73,7 @@ class Problems:
                 "have a label that train/ lacks",
             ),
             (len(self.ignored), "has no label", "have no label"),
+            (len(self.unwanted), "is on your list", "are on your list"),
         ]
         lines = [
             f"{counted(count, 'photo')} {one if count == 1 else many}: left out"
@@ -142,12 +146,14 @@ def load(
     workers: int | None = None,
     progress: Progress = silent,
     validation_share: float = VALIDATION_SHARE,
+    leave_out: Container[str] = (),
 ) -> Collection:
     """Read a collection: every photo decoded once, its prepared pixels kept in `store`.
 
-    Raises DatasetError, saying what was found, where there is nothing to learn from.
+    `leave_out` are photos, relative to `root`, that are passed over. Raises DatasetError, saying
+    what was found, where there is nothing to learn from.
     """
-    found = survey(root, store, seed, workers, progress, validation_share)
+    found = survey(root, store, seed, workers, progress, validation_share, leave_out)
     check_enough(found)
     return found
 
@@ -159,13 +165,16 @@ def survey(
     workers: int | None = None,
     progress: Progress = silent,
     validation_share: float = VALIDATION_SHARE,
+    leave_out: Container[str] = (),
 ) -> Collection:
     """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
     listing = formats.read(root, MIN_LABELS)
     listed = {sample.path for sample in listing.samples}
     ignored = sorted(set(images.walk(root)) - listed - listing.told)
-    samples, unreadable = _decoded(root, listing.samples, store, workers, progress)
+    unwanted = {path for path in listed if _relative(root, [path])[0] in leave_out}
+    wanted = [sample for sample in listing.samples if sample.path not in unwanted]
+    samples, unreadable = _decoded(root, wanted, store, workers, progress)
     samples, conflicting, copies = without_copies(samples)
     leaked: list[Path] = []
     given = {sample.split for sample in samples}
@@ -185,6 +194,7 @@ def survey(
         leaked=_relative(root, leaked),
         unknown_labels=_relative(root, strays),
         ignored=_relative(root, ignored),
+        unwanted=_relative(root, sorted(unwanted)),
         lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in kept),
         remarks=listing.remarks,
     )
@@ -323,11 +333,16 @@ def _decoded(
     def decode(sample: Sample) -> tuple[Sample, images.Pixels | None, str]:
         try:
             data = images.read_bytes(sample.path)
-            pixels = images.prepare(data, store.image_size)
+            rgb = images.read(data, shorter_side=store.image_size)
         except ImageError as error:
             return sample, None, _reason(error, sample.path)
-        digest = hashlib.sha256(data).hexdigest()
-        seen = replace(sample, digest=digest, perceptual=images.perceptual_hash(pixels))
+        pixels = images.fit(rgb, store.image_size)
+        seen = replace(
+            sample,
+            digest=hashlib.sha256(data).hexdigest(),
+            perceptual=images.perceptual_hash(pixels),
+            quality=quality.measure(rgb),
+        )
         return seen, pixels, ""
 
     samples: list[Sample] = []

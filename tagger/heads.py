@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from tagger.metrics import log_loss
 from tagger.parallel import one_blas_thread
@@ -53,7 +54,12 @@ def fit_logistic(
         features, labels = features[rows], labels[rows]
     model = LogisticRegression(C=regularisation, class_weight="balanced", max_iter=300, tol=1e-3)
     model.fit(features, labels)
-    weights = np.zeros((features.shape[1], label_count), np.float32)
+    return as_head(model, label_count)
+
+
+def as_head(model: LogisticRegression | LinearSVC, label_count: int) -> LinearHead:
+    """What a linear classifier of scikit-learn's has learned."""
+    weights = np.zeros((model.coef_.shape[1], label_count), np.float32)
     bias = np.full(label_count, -1e4, np.float32)  # a label with no photo here is never chosen
     if len(model.classes_) == 2:  # scikit-learn keeps one row for two labels
         first, second = model.classes_

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from tagger import dataset, report, runs, training
+from tagger import dataset, doctor, report, runs, training
 from tagger.claims import Claim
 from tagger.errors import DatasetError
-from tagger.pixels import PixelStore
 from tagger.places import MODELS
 from tagger.recipes import Recipe
 
@@ -17,31 +15,32 @@ Result = dict[str, Any]
 
 _FINE_TUNED = ("Stopped:", "Kept", "Converting")  # how the sentences begin that come after it
 _ENDLESS = {"done": 0, "total": 0}
-CHECK_SIDE = 64  # pixels that a check keeps of each photo
+DOUBTS_KEPT = 24  # photos of each kind that a check names
 _TOLD = ("validation", "test", "unknown", "photos", "sizes", "problems", "seconds", "conversion")
 
 
 def check(claim: Claim) -> Result:
-    """Read a labelled folder: what is in it, and what is wrong with it."""
-    data = Path(claim.run.options["data"])
-    with tempfile.TemporaryDirectory() as folder, claim.interrupting():
-        store = PixelStore(Path(folder) / "pixels.u8", CHECK_SIDE)
-        try:
-            found = dataset.survey(data, store, progress=claim.progress)
-        except DatasetError as error:
-            return {"labels": {}, "problems": [], "unreadable": [], "error": str(error)}
-        finally:
-            store.close()
+    """Examine a labelled folder: what is in it, and what is wrong with it."""
+    asked = doctor.Examination(Path(claim.run.options["data"]), weights=doctor.at_hand())
+    try:
+        with claim.interrupting():
+            collection, found = doctor.examine(asked, claim.progress)
+    except DatasetError as error:
+        return {"labels": {}, "problems": [], "unreadable": [], "doubts": [], "error": str(error)}
     lacking = None
     try:
-        dataset.check_enough(found)
+        dataset.check_enough(collection)
     except DatasetError as error:
         lacking = str(error)
     return {
-        "labels": found.counts(),
-        "told": found.told(),
-        "problems": found.problems.lines(),
-        "unreadable": [list(row) for row in found.problems.unreadable],
+        "labels": collection.counts(),
+        "told": collection.told(),
+        "problems": collection.problems.lines(),
+        "unreadable": [list(row) for row in collection.problems.unreadable],
+        "doubts": [
+            {"line": line, "photos": [[f.photo, f.told] for f in found.of(kind)[:DOUBTS_KEPT]]}
+            for kind, line in found.doubts().items()
+        ],
         "error": lacking,
     }
 

@@ -19,7 +19,7 @@ from tagger.files import write_atomically
 from tagger.places import shown
 
 CONFIG, METRICS, HISTORY = "config.json", "metrics.json", "history.csv"
-COLLECTION = "collection.sha256"
+COLLECTION, FINDINGS = "collection.sha256", "findings.json"
 _JUDGING_ONLY = ("about", "test", "unrelated")  # settings that may change on the way
 _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn", "pillow")
 
@@ -56,9 +56,15 @@ def check_collection(run: Path, fingerprint: str) -> None:
         )
 
 
+def read_findings(run: Path) -> Any:
+    """What was found wrong with the photos, as `Findings.as_dict` tells it; None if unknown."""
+    path = run / FINDINGS
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
 def discard_unused(run: Path) -> None:
     """Remove the folder of a run that ended before there was anything in it to go on from."""
-    if {path.name for path in run.iterdir()} <= {CONFIG, COLLECTION}:
+    if {path.name for path in run.iterdir()} <= {CONFIG, COLLECTION, FINDINGS}:
         shutil.rmtree(run)
 
 

@@ -11,6 +11,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.quality import Quality
+
 T = TypeVar("T")
 
 SPLITS = ("train", "val", "test")
@@ -38,6 +40,7 @@ class Sample:
     digest: str = ""
     perceptual: int = 0
     unseen: tuple[int, ...] = ()
+    quality: Quality | None = None
 
     @property
     def label(self) -> int:

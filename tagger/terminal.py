@@ -88,6 +88,13 @@ def note(text: str) -> None:
     print(printable(text), file=sys.stderr)
 
 
+def remark(text: str) -> None:
+    """As `write`, on standard error: beside an answer, not part of it."""
+    from tqdm import tqdm
+
+    tqdm.write(printable(text), file=sys.stderr)
+
+
 def printable(text: str) -> str:
     """Text without control characters, and without what standard output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -13,9 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import bundle, cards, convert, dataset, evaluation, images, networks, runs
+from tagger import (
+    audit,
+    bundle,
+    cards,
+    classifiers,
+    convert,
+    dataset,
+    evaluation,
+    images,
+    networks,
+    runs,
+)
 from tagger.backbones import USUAL, find_backbone
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
+from tagger.classifiers import Classifier
 from tagger.dataset import Collection
 from tagger.epochs import Epoch, epoch_line, epoch_log
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
@@ -23,7 +35,7 @@ from tagger.evidence import chosen_photos
 from tagger.fidelity import export_beside, export_places
 from tagger.files import write_atomically
 from tagger.fine_tuning import Photos, State, fine_tune
-from tagger.heads import MAX_HEAD_PHOTOS, LinearHead, choose_logistic, fit_tags, prior_shift
+from tagger.heads import MAX_HEAD_PHOTOS, LinearHead, prior_shift
 from tagger.labels import LabelSet
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
@@ -48,9 +60,12 @@ class Options:
     """What a training run is asked for; `image_size` in pixels.
 
     `validation_share` of each label's photos is held out where the collection has no `val/`.
-    `weights` is "imagenet", "none", a model's name or a file. `unrelated` holds photos of other
-    things, `test` labelled photos from elsewhere: neither is ever trained on. `about` goes into
-    the card. `export` names formats of `tagger.portable`, written beside the model.
+    `weights` is "imagenet", "none", a model's name or a file. A `head` is one of
+    `classifiers.NAMES`, fitted on the backbone's features as they are, without fine-tuning; a
+    random forest is judged and not saved. `unrelated` holds photos of other things, `test`
+    labelled photos from elsewhere: neither is ever trained on. `leave_out` is a list of photos
+    that `audit.Findings.write_list` wrote. `about` goes into the card. `export` names formats of
+    `tagger.portable`, written beside the model.
     """
 
     data: Path = DATASET
@@ -64,6 +79,8 @@ class Options:
     test: Path | None = None
     about: str = ""
     export: Sequence[str] = ()
+    head: str | None = None
+    leave_out: Path | None = None
     runs: Path = RUNS
     resume: bool = False
     tensorboard: bool = False
@@ -75,15 +92,25 @@ class Options:
         if self.recipe.from_nothing and self.weights != NO_WEIGHTS:
             raise OptionError(f"weights {self.weights}: this recipe is for a start from nothing")
         check_formats(self.export)
+        classifiers.check_name(self.head)
+        if self.head and self.recipe.from_nothing:
+            raise OptionError(f"head {self.head}: needs a backbone that has learned something")
+        if self.head == classifiers.FOREST and self.export:
+            raise OptionError(f"head {self.head}: is judged and not saved, so nothing to export")
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")
         for folder in (self.unrelated, self.test):
             if folder is not None and not folder.is_dir():
                 raise OptionError(f"{folder}: no such folder")
 
+    @property
+    def epochs(self) -> int:
+        """Of fine-tuning, which a head asked for by name goes without."""
+        return 0 if self.head else self.recipe.epochs
+
     def settings(self) -> dict[str, Any]:
         """What decides the result, as plain JSON values."""
-        shown = {**asdict(self), **asdict(self.recipe)}
+        shown = {**asdict(self), **asdict(self.recipe), "epochs": self.epochs}
         for key in ("recipe", "from_nothing", "export", "runs", "resume", "workers", "tensorboard"):
             shown.pop(key)
         return {k: str(v) if isinstance(v, Path) else v for k, v in shown.items()}
@@ -158,6 +185,7 @@ class _Teacher:
     seconds: dict[str, float] = field(default_factory=dict)
     test: list[Sample] = field(default_factory=list)
     started_from: str = ""
+    forest: Classifier | None = None  # judged in the place of the network's own head
 
     def teach(self) -> Trained:
         collection = self._read()
@@ -165,8 +193,8 @@ class _Teacher:
         state = self._fit(network, collection)
         if collection.labels.kind == "multi":
             self._unweight_head(network, collection)
-        conversion = self._convert(network, collection)
-        runtime = Runtime(conversion.network)
+        conversion = None if self.forest else self._convert(network, collection)
+        runtime = Runtime(conversion.network if conversion else convert.to_litert(network))
         with self._timed("calibrating"):
             labels = collection.labels
             known = _sample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
@@ -174,15 +202,11 @@ class _Teacher:
             held_out = self._outputs(runtime, labels, self._held_out(collection), "Validating")
             calibration = calibrate(seen, held_out, self._seed)
         found = self._judge(collection, runtime, seen, held_out, calibration)
-        found |= {"conversion": conversion.summary(), "fine_tuning": state.summary()}
-        found |= {"started_from": self.started_from}
-        card = cards.write(
-            self.options.output.stem, self.options.settings(), collection, found, calibration
-        )
-        model = bundle.Bundle(
-            labels, self.options.image_size, calibration.rule, conversion.network, card
-        )
-        self._save(network, model)
+        found |= {"conversion": conversion.summary() if conversion else None}
+        found |= {"fine_tuning": state.summary(), "started_from": self.started_from}
+        found |= {"findings": runs.read_findings(self.run)}
+        if conversion:
+            self._save(network, conversion, collection, found, calibration)
         found |= {"exports": self._export(collection)}
         found |= {"seconds": self.seconds, "peak_memory_mb": runs.peak_memory_mb()}
         self._finish(found, state)
@@ -203,6 +227,8 @@ class _Teacher:
         export_places(self.options.output, self.options.export)
         if self.options.unrelated and not next(images.walk(self.options.unrelated), None):
             raise DatasetError(f"{self.options.unrelated}: no photos in it")
+        given = self.options.leave_out
+        unwanted = audit.read_list(given) if given else frozenset()
         with self._timed("reading photos"):
             collection = dataset.load(
                 self.options.data,
@@ -211,6 +237,7 @@ class _Teacher:
                 self.options.workers,
                 self.progress,
                 self.options.validation_share,
+                unwanted,
             )
         self.say(f"Labels: {collection.told()}")
         for split, counts in collection.counts().items():
@@ -264,9 +291,12 @@ class _Teacher:
         return network
 
     def _fit(self, network: keras.Model, collection: Collection) -> State:
-        if not self.options.recipe.from_nothing and not (self.run / "state.json").is_file():
-            self._fit_head(network, collection)
-        if not self.options.recipe.epochs:
+        if not (self.run / "state.json").is_file():
+            if self.options.recipe.from_nothing:
+                self._examine(collection, None)  # its features say nothing yet
+            else:
+                self._fit_head(network, collection)
+        if not self.options.epochs:
             return State()
         photos = Photos(
             self.store,
@@ -302,12 +332,25 @@ class _Teacher:
             kept = [] if labels.kind == "multi" else self._held_out(collection)
             held_out = self._outputs(runtime, labels, kept, "Validation features")
         with self._timed("head"):
-            if labels.kind == "multi":
-                head = fit_tags(train.features, train.labels, self._seed)
-            else:
-                seen, unseen = ((some.features, some.labels) for some in (train, held_out))
-                head = choose_logistic(seen, unseen, len(labels), self._seed)
-        _set_head(network, head)
+            seen, unseen = ((some.features, some.labels) for some in (train, held_out))
+            head = classifiers.fit(self.options.head, seen, unseen, len(labels), self._seed)
+        if isinstance(head, LinearHead):
+            _set_head(network, head)
+        else:
+            self.forest = head
+        with self._timed("checking photos"):
+            looked_at = [*sample, *kept], np.concatenate([train.features, held_out.features])
+            self._examine(collection, looked_at)
+
+    def _examine(
+        self, collection: Collection, features: tuple[list[Sample], NDArray[np.float32]] | None
+    ) -> None:
+        """Say and note what is wrong with the photos; labels, by features that mean something."""
+        judged = None if self.options.weights == NO_WEIGHTS else features
+        found = audit.examine(collection, self.options.image_size, judged, self._seed)
+        write_atomically(self.run / runs.FINDINGS, json.dumps(found.as_dict()))
+        for line in found.doubts().values():
+            self.say(line)
 
     def _unweight_head(self, network: keras.Model, collection: Collection) -> None:
         """Let probabilities be those of tags as rare as they are; see `heads.prior_shift`."""
@@ -336,6 +379,8 @@ class _Teacher:
         features = np.empty((len(samples), runtime.feature_count), np.float32)
         for row, output in enumerate(self.progress(found, len(samples), what)):
             logits[row], features[row] = output.logits, output.features
+        if self.forest:
+            logits = self.forest.logits(features)
         return LabelledOutputs(logits, features, _known(labels, samples))
 
     def _judge(
@@ -366,6 +411,9 @@ class _Teacher:
                 strangers = evaluation.look(
                     runtime, self.options.unrelated, self.options.workers, self.progress
                 )
+                if self.forest:
+                    logits = self.forest.logits(strangers.features)
+                    strangers = replace(strangers, logits=logits)
                 unknown = evaluation.judge_unrelated(rule, held_out, strangers)
             else:
                 unknown = evaluation.judge_left_out(
@@ -403,8 +451,19 @@ class _Teacher:
             raise DatasetError(f"{self.options.test}: every photo in it is in the collection too")
         return fresh
 
-    def _save(self, network: keras.Model, model: bundle.Bundle) -> None:
-        output = self.options.output
+    def _save(
+        self,
+        network: keras.Model,
+        conversion: convert.Conversion,
+        collection: Collection,
+        found: dict[str, Any],
+        calibration: Calibration,
+    ) -> None:
+        output, settings = self.options.output, self.options.settings()
+        card = cards.write(output.stem, settings, collection, found, calibration)
+        model = bundle.Bundle(
+            collection.labels, self.options.image_size, calibration.rule, conversion.network, card
+        )
         temporary = output.with_name(f".{output.stem}.unfinished.h5")
         with self._timed("saving"):
             networks.save_h5(network, temporary)

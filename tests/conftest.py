@@ -62,6 +62,17 @@ def draw(shape: str, seed: int, side: int = 120) -> images.Pixels:
     return canvas
 
 
+def scene(seed: int, side: int) -> images.Pixels:
+    """A drawn photo of many sharp things, the same at every size."""
+    rng = np.random.default_rng(seed)
+    canvas = np.full((960, 960, 3), rng.integers(60, 200, 3), np.uint8)
+    for _ in range(60):
+        x, y, width, height = (int(value) for value in rng.integers(20, 900, 4))
+        colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+        cv2.rectangle(canvas, (x, y), (x + width // 4, y + height // 4), colour, -1)
+    return images.fit(canvas, side)
+
+
 def draw_collection(
     root: Path, photos: int, shapes: tuple[str, ...] = SHAPES, first: int = 0
 ) -> Path:

@@ -174,6 +174,21 @@ def test_what_is_wrong_with_the_photos_is_shown_before_training(
     assert "Start training" in labels(app)
 
 
+def test_photos_that_are_doubted_are_shown(library: Library, tmp_path: Path) -> None:
+    data = draw_collection(tmp_path / "data", 24, shapes=("disc", "stripes"))
+    moved = data / "stripes" / HOSTILE.replace("/", "")
+    shutil.move(data / "disc" / "005.jpg", moved.with_name(f"{moved.name}.jpg"))
+    app = checked(library, data)
+    assert "Have a look at these before you train." in said(app)
+    assert "1 label is probably wrong" in [plainly(b.label) for b in app.main.expander]
+    shown = next(table for table in tables(app) if "labelled stripes, looks like disc" in table)
+    assert "data:image/jpeg;base64," in shown
+    assert "&lt;img src=x onerror=alert(1)&gt;" in shown and "<img src=x" not in shown
+    moved.with_name(f"{moved.name}.jpg").unlink()
+    assert "Cannot be shown: it may have been moved." in said(app.run())
+    assert "Start training" in labels(app)
+
+
 def test_a_check_is_remembered_for_its_folder(library: Library, tmp_path: Path) -> None:
     data = draw_collection(tmp_path / "data", 6)
     checked(library, data)

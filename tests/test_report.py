@@ -331,3 +331,23 @@ def test_no_metrics_or_an_unreadable_history(tmp_path: Path) -> None:
     (run / "history.csv").write_text("epoch,loss\nfirst,low\n")
     with pytest.raises(OptionError, match=r"history\.csv"):
         report.write(run)
+
+
+def test_what_may_be_wrong_with_the_photos_is_shown(tmp_path: Path) -> None:
+    found = measured(["cat", "dog"], [])
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    photo = tmp_path / "photos" / "cat" / "a.png"
+    photo.write_bytes(images.encode(np.full((300, 300, 3), 90, np.uint8)))
+    rows = [
+        {"kind": "label", "photo": "cat/a.png", "told": f"labelled {HOSTILE}", "score": 0.02},
+        {"kind": "dark", "photo": "cat/gone.png", "told": "too dark", "score": None},
+        {"kind": "unreadable", "photo": "cat/b.png", "told": "", "score": None},
+    ]
+    told = {"root": str(tmp_path / "photos"), "photos": 9, "found": rows, "ranked": [], "rare": []}
+    _, page = read(report.write(save(tmp_path / "run", found | {"findings": told})))
+    assert page.sections.count("doubts") == 1 and "script" not in page.tags
+    assert "1 label is probably wrong" in page.text and "1 photo is very dark" in page.text
+    assert "gone.png: no such file" in page.text
+    assert len([source for source in page.sources if source.startswith("data:image/jpeg")]) == 1
+    _, page = read(report.write(save(tmp_path / "run", found | {"findings": told | {"found": []}})))
+    assert "Nothing that could be told from them." in page.text

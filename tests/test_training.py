@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import draw, draw_collection, draw_tagged, small_options
 
-from tagger import bundle, dataset, images, report, training
+from tagger import bundle, dataset, images, report, summary, training
 from tagger.errors import DatasetError, ModelError, OptionError
 from tagger.pixels import PixelStore
 from tagger.places import ROOT
@@ -209,3 +209,17 @@ def test_a_test_collection_may_tell_of_fewer_tags(tagged: Trained, tmp_path: Pat
     table = cells(samples, 4)
     assert (table[:, 1:] == -1).all() and set(table[:, 0].tolist()) <= {-1, 0, 1}
     store.close()
+
+
+@pytest.mark.parametrize("head", ["svm", "random_forest"])
+def test_a_head_by_name_is_not_fine_tuned(shapes: Path, tmp_path: Path, head: str) -> None:
+    other = draw_collection(tmp_path / "other", 6, shapes=("stripes",), first=300)
+    options = small_options(shapes, tmp_path, head=head, unrelated=other)
+    trained = training.teach(options)
+    found = trained.metrics
+    assert trained.history == [] and found["validation"]["accuracy"] >= 0.8
+    assert found["findings"]["photos"] == 120 and found["unknown"]["photos"] == 6
+    assert trained.model.is_file() == (head == "svm")
+    assert report.write(trained.run).is_file()
+    told = list(summary.lines(trained))
+    assert ("No model was written" in told[-1]) == (head == "random_forest")

@@ -69,7 +69,7 @@ def _prepare() -> None:
     checked = collection.checked(data)
     if checked is None:
         return
-    collection.show_check(checked)
+    collection.show_check(data, checked)
     if checked.error is None:
         _order(data, checked)
 

@@ -1,0 +1,120 @@
+"""The collection doctor: planted wrong labels it finds, good photos it calls bad, its memory.
+
+    python bench/doctor.py --json doctor.json
+
+A twentieth of the labels of pets/train are swapped, at random and the same each time, and the
+whole is examined as `train.py --check` does it: through the ImageNet network. Then photos people
+took on purpose, and the same photos blurred, are looked at for faults.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import measuring
+import numpy as np
+from measuring import Row
+
+from tagger import doctor, images, quality
+from tagger.doctor import Examination
+from tagger.errors import ImageError
+from tagger.parallel import ordered_map
+
+SHARE = 0.05  # of the labels are planted wrong
+FOUND_BAR, MEMORY_BAR = 0.8, 1000  # in the first tenth; MB
+SEED = 42
+GOOD = ("pets/val", "pets_other_source", "everyday/images", "coco128", "camera", "unrelated")
+MAX_PHOTOS = 600  # of each folder
+BLURS = (0.01, 0.015, 0.02, 0.03)  # Gaussian, as shares of the shorter side
+
+
+def main() -> None:
+    parser = measuring.parser(__doc__)
+    parser.add_argument("--weights", default="imagenet", help="the model to look through")
+    options = parser.parse_args()
+    data = measuring.data_folder()
+    with measuring.workplace() as folder:
+        wrong = plant(data / "pets" / "train", folder / "pets")
+        rows = planted(folder / "pets", wrong, options.weights)
+    measuring.publish("Planted wrong labels, pets/train", rows, {}, options.json)
+    print()
+    measuring.publish("Photos called bad", [faults(data / name) for name in GOOD], {}, None)
+
+
+def plant(pets: Path, folder: Path) -> set[str]:
+    """Links to every photo, some of them under another label: those, relative to `folder`."""
+    photos = list(images.walk(pets))
+    labels = sorted(path.name for path in pets.iterdir())
+    rng = np.random.default_rng(SEED)
+    planted = set(rng.choice(len(photos), round(SHARE * len(photos)), replace=False).tolist())
+    wrong = set()
+    for row, path in enumerate(photos):
+        label = path.parent.name
+        if row in planted:
+            label = labels[(labels.index(label) + 1) % len(labels)]
+        target = folder / label / f"{path.parent.name}-{path.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(path)
+        wrong |= {target.relative_to(folder).as_posix()} if row in planted else set()
+    return wrong
+
+
+def planted(folder: Path, wrong: set[str], weights: str) -> list[Row]:
+    began = time.perf_counter()
+    _, found = doctor.examine(Examination(folder, weights=weights, seed=SEED))
+    seconds = time.perf_counter() - began
+    first = [finding.photo in wrong for finding in found.ranked]
+    called = [finding.photo in wrong for finding in found.of("label")]
+    share = sum(first) / len(wrong)
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return [
+        {"what": "photos", "value": found.photos, "bar": ""},
+        {"what": "planted", "value": len(wrong), "bar": ""},
+        {
+            "what": "of them in the first tenth",
+            "value": share,
+            "bar": measuring.at_least(share, FOUND_BAR),
+        },
+        {"what": "called probably wrong", "value": len(called), "bar": ""},
+        {"what": "of those, planted", "value": sum(called) / max(len(called), 1), "bar": ""},
+        {"what": "of the planted, called so", "value": sum(called) / len(wrong), "bar": ""},
+        {"what": "seconds", "value": seconds, "bar": ""},
+        {"what": "peak memory, MB", "value": peak, "bar": measuring.at_most(peak, MEMORY_BAR)},
+    ]
+
+
+def faults(folder: Path) -> Row:
+    """The shares of a folder's photos, in percent, called dark and blurred, and blurred ones."""
+    paths = list(images.walk(folder))
+    kept = np.random.default_rng(SEED).permutation(len(paths))[:MAX_PHOTOS]
+    looks = [look for look in ordered_map(look_at, [paths[row] for row in kept]) if look]
+    row: Row = {"folder": folder.name, "photos": len(looks)}
+    for name in ("dark", "blurred", *(f"blurred by {blur:.1%}" for blur in BLURS)):
+        row[name] = f"{100 * np.mean([name in look for look in looks]):.1f} %"
+    return row
+
+
+def look_at(path: Path) -> list[str] | None:
+    """The faults of a photo, and by which blurs it would be called blurred."""
+    try:
+        rgb = images.read(path, 192)
+    except ImageError:
+        return None
+    return ["photo", *quality.measure(rgb).faults(1), *blurred(rgb)]
+
+
+def blurred(rgb: images.Pixels) -> Iterator[str]:
+    for blur in BLURS:
+        soft = cv2.GaussianBlur(rgb, (0, 0), blur * min(rgb.shape[:2])).astype(np.uint8)
+        if quality.BLURRED in quality.measure(soft).faults(1):
+            yield f"blurred by {blur:.1%}"
+
+
+if __name__ == "__main__":
+    main()

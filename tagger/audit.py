@@ -1,0 +1,270 @@
+"""The collection doctor: what is wrong with a collection, before anyone trains on it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import quality
+from tagger.dataset import Collection
+from tagger.errors import DatasetError
+from tagger.files import write_atomically
+from tagger.listing import counted
+from tagger.mislabels import Verdict, judge_labels, judge_tags
+from tagger.splits import Sample, cells, near_groups
+
+FEW_PHOTOS = 20  # of a label to learn from
+RANKED_SHARE = 0.1  # of the labels judged: the least likely are kept, the worst first
+NAMED = 5  # photos of a kind that the text names
+PHOTO, KIND, TOLD = "photo", "problem", "details"  # columns of the list of what to leave out
+
+# What there is to find, in the order it is told, and how one and many of it are told.
+KINDS = {
+    "unreadable": ("photo cannot be read", "photos cannot be read"),
+    "conflict": (
+        "photo is an exact copy of one with another label",
+        "photos are exact copies of one with another label",
+    ),
+    "copy": ("photo is an exact copy of another", "photos are exact copies of another"),
+    "leak": (
+        "training photo is a near copy of one to check with",
+        "training photos are near copies of ones to check with",
+    ),
+    "label": ("label is probably wrong", "labels are probably wrong"),
+    "near_conflict": (
+        "photo is a near copy of one with another label",
+        "photos are near copies of one with another label",
+    ),
+    "near_copy": ("photo is a near copy of another", "photos are near copies of another"),
+    quality.DARK: ("photo is very dark", "photos are very dark"),
+    quality.BLURRED: ("photo is blurred, or empty", "photos are blurred, or empty"),
+    quality.TINY: ("photo is tiny", "photos are tiny"),
+}
+READ = ("unreadable", "conflict", "copy", "leak")  # left out when the photos were read
+# Left as they are: which of two near copies has the wrong label takes a person, and those of one
+# label do no harm, since they stay on one side of every split.
+ONLY_TOLD = ("near_conflict", "near_copy")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with one photo, its path relative to the collection, and in words what.
+
+    `score` in [0, 1] is there of labels alone: how likely the label is.
+    """
+
+    kind: str
+    photo: str
+    told: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong with a collection of so many readable photos.
+
+    `ranked` are the tenth of the labels that are least likely to be right, the worst first,
+    whether or not they are probably wrong; none where no label could be judged. `rare` are labels
+    with few photos to learn from.
+    """
+
+    root: Path
+    photos: int
+    found: tuple[Finding, ...]
+    ranked: tuple[Finding, ...]
+    rare: tuple[tuple[str, int], ...]
+
+    def of(self, kind: str) -> list[Finding]:
+        """Those of one of the KINDS."""
+        return [finding for finding in self.found if finding.kind == kind]
+
+    def lines(self) -> list[str]:
+        """A sentence for each kind that occurs."""
+        told = [self._counted(kind) for kind in KINDS if self.of(kind)]
+        few = [f"{photos:,} of {name}" for name, photos in self.rare]
+        if few:
+            more = ", ..." if len(few) > NAMED else ""
+            told.append(f"only {', '.join(few[:NAMED])}{more} to learn from")
+        return told
+
+    def doubts(self) -> dict[str, str]:
+        """By kind, those of `lines` that reading the photos had not told already."""
+        kinds = [kind for kind in KINDS if kind not in READ and self.of(kind)]
+        return {kind: self._counted(kind) for kind in kinds}
+
+    def text(self) -> str:
+        """All of it for a terminal: how many of each kind, and the first of them."""
+        told = [f"{self.root}: {counted(self.photos, 'photo')} can be used"]
+        for kind in KINDS:
+            if found := self.of(kind):
+                width = max(len(finding.photo) for finding in found[:NAMED])
+                told.append(self._counted(kind))
+                told += [f"    {f.photo.ljust(width)}  {f.told}".rstrip() for f in found[:NAMED]]
+                told += [f"    and {len(found) - NAMED:,} more"] if len(found) > NAMED else []
+        told += self.lines()[-1:] if self.rare else []
+        if not self.ranked:
+            told.append("whether labels are right was not judged")
+        return "\n".join(told)
+
+    def _counted(self, kind: str) -> str:
+        count = len(self.of(kind))
+        return f"{count:,} {KINDS[kind][0 if count == 1 else 1]}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` reads them."""
+        return {**asdict(self), "root": str(self.root)}
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> Findings:
+        found, ranked = (
+            tuple(Finding(**row) for row in told[part]) for part in ("found", "ranked")
+        )
+        rare = tuple((name, count) for name, count in told["rare"])
+        return cls(Path(told["root"]), told["photos"], found, ranked, rare)
+
+    def write_list(self, path: Path) -> int:
+        """A CSV of what to leave out, one row a photo, for `read_list`; how many. No photo is
+        touched.
+        """
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([PHOTO, KIND, TOLD])
+        listed: dict[str, Finding] = {}
+        for finding in self.found:
+            if finding.kind not in ONLY_TOLD:
+                listed.setdefault(finding.photo, finding)
+        for finding in listed.values():
+            # "./" keeps a spreadsheet from running a photo's name as a formula.
+            writer.writerow([f"./{finding.photo}", KINDS[finding.kind][0], finding.told])
+        write_atomically(path, out.getvalue())
+        return len(listed)
+
+
+def read_list(path: Path) -> frozenset[str]:
+    """The photos to leave out, relative to their collection. Raises DatasetError."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: cannot be read as a list of photos ({error})") from None
+    if not all(row.get(PHOTO) for row in rows):
+        raise DatasetError(f"{path}: every row needs a {PHOTO!r}; train.py --check --fix writes it")
+    return frozenset(Path(row[PHOTO]).as_posix() for row in rows)
+
+
+def examine(
+    collection: Collection,
+    image_size: int,
+    features: tuple[Sequence[Sample], NDArray[np.float32]] | None = None,
+    seed: int = 42,
+) -> Findings:
+    """What is wrong with a collection, for a network of `image_size` pixels a side.
+
+    `features`, of the samples (N) that come with them `(N, D)`, are what labels are judged by.
+    """
+    found = [*_left_out(collection), *_near_copies(collection), *_poor(collection, image_size)]
+    ranked: list[Finding] = []
+    if features is not None and len(features[0]):
+        verdict = _judge(collection, *features, seed)
+        cases = verdict.ranked()
+        told = [
+            _label_finding(collection, features[0][row], row, label, verdict)
+            for row, label in cases
+        ]
+        ranked = told[: int(np.ceil(len(told) * RANKED_SHARE))]
+        found += [t for t, case in zip(told, cases, strict=True) if verdict.wrong[case]]
+    order = list(KINDS)
+    found.sort(key=lambda finding: order.index(finding.kind))
+    trained = collection.counts().get("train", {})
+    rare = tuple((name, count) for name, count in trained.items() if count < FEW_PHOTOS)
+    return Findings(collection.root, len(collection.samples), tuple(found), tuple(ranked), rare)
+
+
+def _left_out(collection: Collection) -> Iterator[Finding]:
+    """What reading the photos already left out."""
+    problems = collection.problems
+    for photo, reason in problems.unreadable:
+        yield Finding("unreadable", photo, reason)
+    for same in problems.conflicting:
+        for photo in same:
+            yield Finding("conflict", photo, f"the same as {_others(same, photo)}")
+    for photo in problems.copies:
+        yield Finding("copy", photo)
+    for photo in problems.leaked:
+        yield Finding("leak", photo)
+
+
+def _near_copies(collection: Collection) -> Iterator[Finding]:
+    """Photos that look the same as an earlier one; all of them where their labels disagree."""
+    groups = near_groups([sample.perceptual for sample in collection.samples]).tolist()
+    members: dict[int, list[Sample]] = {}
+    for group, sample in zip(groups, collection.samples, strict=True):
+        members.setdefault(group, []).append(sample)
+    for same in members.values():
+        names = [_name(collection, sample) for sample in same]
+        if any(_disagree(first, other) for first in same for other in same):
+            for sample, name in zip(same, names, strict=True):
+                label = _labels(collection, sample)
+                yield Finding("near_conflict", name, f"{label}; like {_others(names, name)}")
+        else:
+            for name in names[1:]:
+                yield Finding("near_copy", name, f"like {names[0]}")
+
+
+def _poor(collection: Collection, image_size: int) -> Iterator[Finding]:
+    for sample in collection.samples:
+        if sample.quality is not None:
+            for kind, told in sample.quality.faults(image_size).items():
+                yield Finding(kind, _name(collection, sample), told)
+
+
+def _judge(
+    collection: Collection, samples: Sequence[Sample], features: NDArray[np.float32], seed: int
+) -> Verdict:
+    groups = near_groups([sample.perceptual for sample in samples])
+    count = len(collection.labels)
+    if collection.labels.kind == "multi":
+        return judge_tags(features, cells(samples, count), groups, seed)
+    labels = np.array([sample.label for sample in samples], np.int64)
+    return judge_labels(features, labels, groups, count, seed)
+
+
+def _label_finding(
+    collection: Collection, sample: Sample, row: int, label: int, verdict: Verdict
+) -> Finding:
+    names = collection.labels.names
+    if collection.labels.kind == "multi":
+        said = "tagged" if label in sample.present else "not tagged"
+        told = f"{said} {names[label]}, {verdict.likelier[row, label]:.0%} likely to show it"
+    else:
+        likeliest = int(np.nanargmax(verdict.likelier[row]))
+        chance = verdict.likelier[row, likeliest]
+        told = f"labelled {names[label]}, looks like {names[likeliest]} ({chance:.0%})"
+    score = float(verdict.confidence[row, label])
+    return Finding("label", _name(collection, sample), told, score)
+
+
+def _disagree(first: Sample, other: Sample) -> bool:
+    """Whether one has a label that the other is known to lack."""
+    return bool(set(first.present) - {*other.present, *other.unseen})
+
+
+def _labels(collection: Collection, sample: Sample) -> str:
+    names = [collection.labels.names[label] for label in sample.present]
+    return f"labelled {', '.join(names) or 'nothing'}"
+
+
+def _others(names: Sequence[str], own: str) -> str:
+    others = [name for name in names if name != own]
+    return ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+
+
+def _name(collection: Collection, sample: Sample) -> str:
+    return sample.path.relative_to(collection.root).as_posix()

@@ -1,0 +1,105 @@
+"""A collection read and examined without training on it, through a network that is there."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import audit, bundle, dataset, imagenet
+from tagger.audit import Findings
+from tagger.dataset import Collection
+from tagger.errors import WeightsUnavailableError
+from tagger.heads import MAX_HEAD_PHOTOS
+from tagger.parallel import Progress, silent
+from tagger.pixels import PixelStore
+from tagger.places import BUNDLED_MODEL, DATASET, IMAGENET, find_model, imagenet_model, model_names
+from tagger.runtime import Runtime
+from tagger.splits import Sample
+
+NO_WEIGHTS = "none"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What to examine, and by whose eyes: `weights` is a model's name or file.
+
+    "none" leaves labels unjudged, since photos are then only measured. `image_size`, in pixels,
+    is that of the network to train; `leave_out` is a list that `Findings.write_list` wrote.
+    """
+
+    data: Path = DATASET
+    weights: str = IMAGENET
+    image_size: int = 192
+    leave_out: Path | None = None
+    seed: int = 42
+    workers: int | None = None
+
+
+def examine(
+    asked: Examination,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> tuple[Collection, Findings]:
+    """Read a collection, and what is wrong with it. Raises TaggerError.
+
+    Where ImageNet's weights cannot be had, the bundled model looks instead.
+    """
+    unwanted = audit.read_list(asked.leave_out) if asked.leave_out else frozenset()
+    runtime = None if asked.weights == NO_WEIGHTS else Runtime(_model(asked.weights, say).network)
+    side = runtime.image_size if runtime else asked.image_size
+    with tempfile.TemporaryDirectory() as folder:
+        store = PixelStore(Path(folder) / "pixels.u8", side)
+        try:
+            collection = dataset.survey(
+                asked.data, store, asked.seed, asked.workers, progress, leave_out=unwanted
+            )
+            seen = _features(runtime, store, collection, asked, progress) if runtime else None
+        finally:
+            store.close()
+    return collection, audit.examine(collection, asked.image_size, seen, asked.seed)
+
+
+def at_hand() -> str:
+    """What to look through without making a model first: `imagenet`, the bundled one, or any."""
+    if imagenet_model().is_file():
+        return IMAGENET
+    if BUNDLED_MODEL.is_file():
+        return str(BUNDLED_MODEL)
+    return next(iter(model_names()), NO_WEIGHTS)
+
+
+def _model(weights: str, say: Callable[[str], None]) -> bundle.Bundle:
+    if weights != IMAGENET:
+        return bundle.load(find_model(weights))
+    try:
+        return imagenet.load(say)
+    except WeightsUnavailableError as error:
+        if not BUNDLED_MODEL.is_file():
+            raise
+        say(f"{error}. Looking through {BUNDLED_MODEL.name} instead.")
+        return bundle.load(BUNDLED_MODEL)
+
+
+def _features(
+    runtime: Runtime,
+    store: PixelStore,
+    collection: Collection,
+    asked: Examination,
+    progress: Progress,
+) -> tuple[Sequence[Sample], NDArray[np.float32]]:
+    samples = collection.samples
+    if len(samples) > MAX_HEAD_PHOTOS:
+        rows = np.random.default_rng(asked.seed).choice(
+            len(samples), MAX_HEAD_PHOTOS, replace=False
+        )
+        samples = tuple(samples[row] for row in sorted(rows.tolist()))
+    features = np.empty((len(samples), runtime.feature_count), np.float32)
+    outputs = runtime.run_all(store.rows(sample.row for sample in samples), asked.workers)
+    for row, output in enumerate(progress(outputs, len(samples), "Looking at photos")):
+        features[row] = output.features
+    return samples, features
