@@ -26,7 +26,7 @@ from tagger.backbones import BACKBONES
 from tagger.doctor import Examination
 from tagger.errors import TaggerError
 from tagger.listing import counted
-from tagger.training import Options
+from tagger.options import Options, defaults
 
 CHECKING = ("check", "json", "fix")
 LIST, FIX = Path("leave-out.csv"), "write a list of what to leave out"
@@ -55,7 +55,7 @@ def parse() -> argparse.Namespace:
     start = argparse.ArgumentParser(add_help=False)  # the other options' defaults depend on these
     start.add_argument("--backbone", default=Options.backbone, help=", ".join(BACKBONES))
     start.add_argument("--weights", help="imagenet, none, a model's name or a file")
-    usual = training.defaults(**vars(start.parse_known_args()[0]))
+    usual = defaults(**vars(start.parse_known_args()[0]))
     start.set_defaults(weights=usual.weights)
     what, shown = "Teach a tagger with labelled photos.", argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser(description=what, formatter_class=shown, parents=[start])
@@ -92,7 +92,7 @@ def parse() -> argparse.Namespace:
 
 def options(chosen: argparse.Namespace) -> Options:
     given: dict[str, Any] = {k: v for k, v in vars(chosen).items() if k not in CHECKING}
-    recipe = training.defaults(chosen.backbone, chosen.weights).recipe
+    recipe = defaults(chosen.backbone, chosen.weights).recipe
     numbers = ("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed")
     recipe = replace(recipe, epochs=given.pop("fine_tune"), **{k: given.pop(k) for k in numbers})
     return Options(recipe=recipe, **given)

@@ -15,13 +15,12 @@ from tagger.audit import Findings
 from tagger.dataset import Collection
 from tagger.errors import WeightsUnavailableError
 from tagger.heads import MAX_HEAD_PHOTOS
+from tagger.options import NO_WEIGHTS
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
 from tagger.places import BUNDLED_MODEL, DATASET, IMAGENET, find_model, imagenet_model, model_names
 from tagger.runtime import Runtime
-from tagger.splits import Sample
-
-NO_WEIGHTS = "none"
+from tagger.splits import Sample, sampled
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,7 @@ def _features(
     asked: Examination,
     progress: Progress,
 ) -> tuple[Sequence[Sample], NDArray[np.float32]]:
-    samples = collection.samples
-    if len(samples) > MAX_HEAD_PHOTOS:
-        rows = np.random.default_rng(asked.seed).choice(
-            len(samples), MAX_HEAD_PHOTOS, replace=False
-        )
-        samples = tuple(samples[row] for row in sorted(rows.tolist()))
+    samples = sampled(collection.samples, MAX_HEAD_PHOTOS, asked.seed)
     features = np.empty((len(samples), runtime.feature_count), np.float32)
     outputs = runtime.run_all(store.rows(sample.row for sample in samples), asked.workers)
     for row, output in enumerate(progress(outputs, len(samples), "Looking at photos")):

@@ -8,6 +8,7 @@ from typing import Any
 from tagger import dataset, doctor, report, runs, training
 from tagger.claims import Claim
 from tagger.errors import DatasetError
+from tagger.options import Options
 from tagger.places import MODELS
 from tagger.recipes import Recipe
 
@@ -52,7 +53,7 @@ def train(claim: Claim) -> Result:
     def began(run: Path) -> None:
         claim.tell(options={**given, "folder": str(run)})
 
-    options = training.Options(
+    options = Options(
         data=Path(given["data"]),
         output=MODELS / f"{given['name']}.h5",
         image_size=given["image_size"],

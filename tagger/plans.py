@@ -28,7 +28,7 @@ _ROWS = 1_000  # a statement
 class Training:
     """A training to plan: a labelled folder, and the name the model is to have.
 
-    The rest as in `tagger.training.Options`; `epochs` of fine-tuning, 0 for the head alone.
+    The rest as in `tagger.options.Options`; `epochs` of fine-tuning, 0 for the head alone.
     """
 
     data: str

@@ -179,3 +179,11 @@ def _close_pairs(
             rest = bucket[place + 1 :]
             near = rest[np.bitwise_count(codes[rest] ^ codes[index]) <= bits]
             yield from ((int(index), int(other)) for other in near)
+
+
+def sampled(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
+    """All of them in order, or `most` of them at random."""
+    if len(samples) <= most:
+        return list(samples)
+    rows = np.random.default_rng(seed).choice(len(samples), most, replace=False)
+    return [samples[row] for row in sorted(rows.tolist())]

@@ -24,115 +24,29 @@ from tagger import (
     images,
     networks,
     runs,
+    starts,
 )
-from tagger.backbones import USUAL, find_backbone
 from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
 from tagger.classifiers import Classifier
 from tagger.dataset import Collection
 from tagger.epochs import Epoch, epoch_line, epoch_log
-from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
+from tagger.errors import DatasetError
 from tagger.evidence import chosen_photos
 from tagger.fidelity import export_beside, export_places
 from tagger.files import write_atomically
 from tagger.fine_tuning import Photos, State, fine_tune
 from tagger.heads import MAX_HEAD_PHOTOS, LinearHead, prior_shift
 from tagger.labels import LabelSet
+from tagger.options import NO_WEIGHTS, Options
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
-from tagger.places import BUNDLED_MODEL, DATASET, OWN_MODEL, RUNS, find_model
-from tagger.portable import check_formats
-from tagger.recipes import FROM_NOTHING, Precision, Recipe
 from tagger.runtime import Runtime
-from tagger.splits import Sample, cells
+from tagger.splits import Sample, cells, sampled
 
 if TYPE_CHECKING:
     import keras
 
-START_PHOTOS = 5_000  # training photos that a network from nothing takes its first values from
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
-SMALL_IMAGE_SIZE = 32  # pixels a side, of a backbone that starts from nothing
-SMALL_VALIDATION_SHARE = 0.1  # such a backbone needs the photos to learn from
-IMAGENET, NO_WEIGHTS = "imagenet", "none"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a training run is asked for; `image_size` in pixels.
-
-    `validation_share` of each label's photos is held out where the collection has no `val/`.
-    `weights` is "imagenet", "none", a model's name or a file. A `head` is one of
-    `classifiers.NAMES`, fitted on the backbone's features as they are, without fine-tuning; a
-    random forest is judged and not saved. `unrelated` holds photos of other things, `test`
-    labelled photos from elsewhere: neither is ever trained on. `leave_out` is a list of photos
-    that `audit.Findings.write_list` wrote. `about` goes into the card. `export` names formats of
-    `tagger.portable`, written beside the model.
-    """
-
-    data: Path = DATASET
-    output: Path = OWN_MODEL
-    backbone: str = USUAL
-    image_size: int = 192
-    weights: str = IMAGENET
-    recipe: Recipe = field(default_factory=Recipe)
-    validation_share: float = dataset.VALIDATION_SHARE
-    unrelated: Path | None = None
-    test: Path | None = None
-    about: str = ""
-    export: Sequence[str] = ()
-    head: str | None = None
-    leave_out: Path | None = None
-    runs: Path = RUNS
-    resume: bool = False
-    tensorboard: bool = False
-    workers: int | None = None
-
-    def __post_init__(self) -> None:
-        find_backbone(self.backbone)
-        networks.check_image_size(self.backbone, self.image_size)
-        if self.recipe.from_nothing and self.weights != NO_WEIGHTS:
-            raise OptionError(f"weights {self.weights}: this recipe is for a start from nothing")
-        check_formats(self.export)
-        classifiers.check_name(self.head)
-        if self.head and self.recipe.from_nothing:
-            raise OptionError(f"head {self.head}: needs a backbone that has learned something")
-        if self.head == classifiers.FOREST and self.export:
-            raise OptionError(f"head {self.head}: is judged and not saved, so nothing to export")
-        if self.output.suffix != ".h5":
-            raise OptionError(f"output {self.output}: a model file's name ends in .h5")
-        for folder in (self.unrelated, self.test):
-            if folder is not None and not folder.is_dir():
-                raise OptionError(f"{folder}: no such folder")
-
-    @property
-    def epochs(self) -> int:
-        """Of fine-tuning, which a head asked for by name goes without."""
-        return 0 if self.head else self.recipe.epochs
-
-    def settings(self) -> dict[str, Any]:
-        """What decides the result, as plain JSON values."""
-        shown = {**asdict(self), **asdict(self.recipe), "epochs": self.epochs}
-        for key in ("recipe", "from_nothing", "export", "runs", "resume", "workers", "tensorboard"):
-            shown.pop(key)
-        return {k: str(v) if isinstance(v, Path) else v for k, v in shown.items()}
-
-
-def defaults(backbone: str, weights: str | None = None) -> Options:
-    """What a run with that backbone does unless told otherwise, started from those weights.
-
-    Raises OptionError for a backbone there is not.
-    """
-    if find_backbone(backbone).pretrained is not None:
-        return Options(backbone=backbone, weights=weights or IMAGENET)
-    if weights not in (None, NO_WEIGHTS):
-        return Options(backbone=backbone, weights=weights, image_size=SMALL_IMAGE_SIZE)
-    precision: Precision = "bfloat16" if networks.has_bfloat16() else "float32"
-    return Options(
-        backbone=backbone,
-        weights=NO_WEIGHTS,
-        image_size=SMALL_IMAGE_SIZE,
-        validation_share=SMALL_VALIDATION_SHARE,
-        recipe=replace(FROM_NOTHING, precision=precision),
-    )
 
 
 @dataclass(frozen=True)
@@ -189,7 +103,8 @@ class _Teacher:
 
     def teach(self) -> Trained:
         collection = self._read()
-        network = self._new_network(collection)
+        networks.set_seed(self._seed)
+        network, self.started_from = starts.network(self.options, collection, self.store, self.say)
         state = self._fit(network, collection)
         if collection.labels.kind == "multi":
             self._unweight_head(network, collection)
@@ -197,7 +112,7 @@ class _Teacher:
         runtime = Runtime(conversion.network if conversion else convert.to_litert(network))
         with self._timed("calibrating"):
             labels = collection.labels
-            known = _sample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
+            known = sampled(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
             seen = self._outputs(runtime, labels, known, "Learning what is familiar")
             held_out = self._outputs(runtime, labels, self._held_out(collection), "Validating")
             calibration = calibrate(seen, held_out, self._seed)
@@ -218,11 +133,11 @@ class _Teacher:
 
     def _held_out(self, collection: Collection) -> list[Sample]:
         """The validation photos, or as many of them as memory should hold features of."""
-        return _sample(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
+        return sampled(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
 
     def _read(self) -> Collection:
         """Every photo, and whatever could otherwise go wrong after hours of training."""
-        self._check_start()
+        starts.check(self.options)
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
         export_places(self.options.output, self.options.export)
         if self.options.unrelated and not next(images.walk(self.options.unrelated), None):
@@ -249,46 +164,6 @@ class _Teacher:
         runs.check_collection(self.run, collection.fingerprint)
         self.test = self._test_samples(collection)
         return collection
-
-    def _check_start(self) -> None:
-        """Raise where the weights to start from are missing, or are another backbone's."""
-        backbone, weights = self.options.backbone, self.options.weights
-        if weights == IMAGENET and not self._bundled_would_do():
-            networks.imagenet_weights(backbone)
-        elif weights not in (IMAGENET, NO_WEIGHTS):
-            networks.check_start(backbone, find_model(weights))
-
-    def _bundled_would_do(self) -> bool:
-        """Whether, without ImageNet weights, the bundled model's backbone can be started from."""
-        if not BUNDLED_MODEL.is_file():
-            return False
-        return bool(bundle.load(BUNDLED_MODEL).card["backbone"] == self.options.backbone)
-
-    def _new_network(self, collection: Collection) -> keras.Model:
-        options = self.options
-        networks.set_seed(self._seed)
-        network = networks.build(
-            options.backbone,
-            options.image_size,
-            len(collection.labels),
-            train_normalisation=options.weights == NO_WEIGHTS,
-        )
-        self.started_from = options.weights
-        if options.weights == IMAGENET:
-            try:
-                networks.load_imagenet(network, options.backbone)
-            except WeightsUnavailableError as error:
-                if not self._bundled_would_do():
-                    raise
-                self.say(f"{error}. Starting from {BUNDLED_MODEL.name} instead.")
-                networks.load_backbone(network, options.backbone, BUNDLED_MODEL)
-                self.started_from = BUNDLED_MODEL.stem
-        elif options.weights != NO_WEIGHTS:
-            networks.load_backbone(network, options.backbone, find_model(options.weights))
-        elif options.recipe.from_nothing:
-            sample = _sample(collection.split("train"), START_PHOTOS, self._seed)
-            networks.prepare(network, options.backbone, self.store.rows(s.row for s in sample))
-        return network
 
     def _fit(self, network: keras.Model, collection: Collection) -> State:
         if not (self.run / "state.json").is_file():
@@ -327,7 +202,7 @@ class _Teacher:
         labels = collection.labels
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
-            sample = _sample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
+            sample = sampled(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
             train = self._outputs(runtime, labels, sample, "Computing features")
             kept = [] if labels.kind == "multi" else self._held_out(collection)
             held_out = self._outputs(runtime, labels, kept, "Validation features")
@@ -360,7 +235,7 @@ class _Teacher:
 
     def _convert(self, network: keras.Model, collection: Collection) -> convert.Conversion:
         validation = collection.split("val")
-        ranges = _sample(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
+        ranges = sampled(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
         self.say("Converting to the fast runtime.")
         with self._timed("converting"):
             return convert.choose_precision(
@@ -502,11 +377,3 @@ def _known(labels: LabelSet, samples: Sequence[Sample]) -> NDArray[Any]:
 
 def _set_head(network: keras.Model, head: LinearHead) -> None:
     network.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
-
-
-def _sample(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
-    """All of them in order, or `most` of them at random."""
-    if len(samples) <= most:
-        return list(samples)
-    rows = np.random.default_rng(seed).choice(len(samples), most, replace=False)
-    return [samples[row] for row in sorted(rows.tolist())]

@@ -17,10 +17,11 @@ import pytest
 from tagger import bundle, history, images, jobs, training
 from tagger.history import Run
 from tagger.library import Library
+from tagger.options import Options
 from tagger.places import MODELS, ROOT
 from tagger.recipes import Recipe
 from tagger.tagger import Tagger
-from tagger.training import Options, Trained
+from tagger.training import Trained
 
 
 @pytest.fixture(scope="session", autouse=True)

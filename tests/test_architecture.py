@@ -31,6 +31,8 @@ STOREYS = (
     "convert tag_evaluation evaluation cards fine_tuning audit",
     "portable",
     "fidelity",
+    "options",
+    "starts",
     "training report imagenet gradcam",
     "doctor summary",
     "tagger",
@@ -60,7 +62,7 @@ ALONE = {
     "onnxruntime": {"portable"},
     "keras": {
         *("cifar10", "small_cnn", "optimizers", "backbones", "networks", "convert", "training"),
-        *("fine_tuning", "imagenet", "gradcam", "portable", "fidelity"),
+        *("fine_tuning", "imagenet", "gradcam", "portable", "fidelity", "starts"),
     },
     "tensorflow": {"networks", "convert", "epochs", "gradcam", "portable"},
     "sklearn": {"metrics", "heads", "calibration", "mislabels", "classifiers"},

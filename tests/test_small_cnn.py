@@ -13,9 +13,10 @@ from conftest import draw, draw_collection, outcome, run_program
 
 from tagger import bundle, images, networks, small_cnn, training
 from tagger.errors import OptionError
+from tagger.options import Options, defaults
 from tagger.recipes import FROM_NOTHING
 from tagger.runtime import Runtime
-from tagger.training import Options, Trained
+from tagger.training import Trained
 
 SIDE = 32
 
@@ -25,7 +26,7 @@ def pixels(count: int, side: int = SIDE) -> np.ndarray:
 
 
 def from_nothing(data: Path, folder: Path, epochs: int, **changed: object) -> Options:
-    usual = training.defaults("small_cnn")
+    usual = defaults("small_cnn")
     recipe = replace(usual.recipe, epochs=epochs, precision="float32")
     places = {"data": data, "output": folder / "shapes.h5", "runs": folder / "runs"}
     return replace(usual, recipe=recipe, **{**places, **changed})
@@ -175,7 +176,7 @@ def test_a_small_network_can_be_taught_on(taught: Trained, tmp_path: Path) -> No
     """From a model of it, as from any other: the head first, then the whole."""
     data = draw_collection(tmp_path / "data", 20, shapes=("disc", "square"), first=100)
     start = Path(shutil.copyfile(taught.model, tmp_path / "start.h5"))
-    usual = training.defaults("small_cnn", str(start))
+    usual = defaults("small_cnn", str(start))
     assert not usual.recipe.from_nothing and usual.image_size == SIDE
     options = replace(usual, data=data, output=tmp_path / "m.h5", runs=tmp_path / "runs")
     found = training.teach(replace(options, recipe=replace(usual.recipe, epochs=1)))

@@ -17,13 +17,14 @@ from conftest import draw, draw_collection, draw_tagged, small_options
 
 from tagger import bundle, dataset, images, report, summary, training
 from tagger.errors import DatasetError, ModelError, OptionError
+from tagger.options import Options
 from tagger.pixels import PixelStore
 from tagger.places import ROOT
 from tagger.recipes import Recipe
 from tagger.runtime import Runtime
 from tagger.splits import cells
 from tagger.tagger import Tagger
-from tagger.training import Options, Trained
+from tagger.training import Trained
 
 T = TypeVar("T")
 
