@@ -24,7 +24,7 @@ from sqlalchemy.exc import (
 from tagger.errors import CatalogueError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-REVISION = "0002"  # the newest in `migrations/versions`
+REVISION = "0003"  # the newest in `migrations/versions`
 BUSY_SECONDS = 30  # how long one writer waits for another
 _CACHE_KIB = 65_536
 _LOCK = 740_611  # of PostgreSQL's advisory locks, any number of our own

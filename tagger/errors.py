@@ -13,6 +13,18 @@ class ImageError(TaggerError):
     """A photo that cannot be read: missing, broken, too large, or not a picture we open."""
 
 
+class ImageFormatError(ImageError):
+    """Bytes that are no photo of a kind we open."""
+
+
+class ImageTooLargeError(ImageError):
+    """A photo of more bytes or pixels than are opened."""
+
+
+class BusyError(TaggerError):
+    """More work than can be done now: try again in a moment."""
+
+
 class DatasetError(TaggerError):
     """A collection nobody could learn from: no folder, too few labels, too few photos."""
 

@@ -30,7 +30,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from tagger.errors import ImageError
+from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError
 from tagger.files import spelled_out, visible
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
@@ -100,7 +100,7 @@ def read(source: Source, shorter_side: int | None = None) -> Pixels:
             _check_size(image)
             return _pixels(image, shorter_side)
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
     except MemoryError:
         raise ImageError(f"{name}: not enough memory to decode it") from None
     except Exception as error:  # decoders raise every kind on broken files
@@ -153,7 +153,7 @@ def facts(source: str | os.PathLike[str] | bytes) -> Facts:
                 width, height = height, width
             return Facts(width, height, _taken_at(image))
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
     except Exception as error:  # decoders raise every kind on broken files
         raise ImageError(f"{name}: cannot be decoded ({_reason(error)})") from error
 
@@ -236,7 +236,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         if not stat.S_ISREG(info.st_mode):
             raise ImageError(f"{name}: not a regular file")
         if info.st_size > MAX_BYTES:
-            raise ImageError(
+            raise ImageTooLargeError(
                 f"{name}: {info.st_size / 2**20:.0f} MB; photos up to {MAX_BYTES / 2**20:.0f} MB"
                 " are opened"
             )
@@ -252,7 +252,7 @@ def _open(data: bytes) -> Image.Image:
     if not data:
         raise ImageError("an empty file")
     if len(data) > MAX_BYTES:
-        raise ImageError(f"larger than {MAX_BYTES / 2**20:.0f} MB")
+        raise ImageTooLargeError(f"larger than {MAX_BYTES / 2**20:.0f} MB")
     formats = _FORMATS
     if data[4:8] == b"ftyp" and not _is_avif(data):
         formats = ["HEIF"]
@@ -260,9 +260,9 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        raise ImageError(f"not a {FORMAT_NAMES} photo, or broken at its start") from None
+        raise ImageFormatError(f"not a {FORMAT_NAMES} photo, or broken at its start") from None
     except Image.DecompressionBombError:
-        raise ImageError(f"over {MAX_JPEG_PIXELS // 10**6} megapixels") from None
+        raise ImageTooLargeError(f"over {MAX_JPEG_PIXELS // 10**6} megapixels") from None
 
 
 def _is_avif(data: bytes) -> bool:
@@ -283,7 +283,7 @@ def _check_size(image: Image.Image) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"{width}x{height} pixels")
     if width * height > limit or max(width, height) > MAX_SIDE:
-        raise ImageError(
+        raise ImageTooLargeError(
             f"{width}x{height} pixels; {image.format} photos up to {limit // 10**6} megapixels"
             f" and {MAX_SIDE} pixels a side are opened"
         )
@@ -294,7 +294,7 @@ def _pixels(image: Image.Image, shorter_side: int | None) -> Pixels:
         least = max(1, int(shorter_side * _SCALED_DECODE_SLACK))
         image.draft("RGB", (least, least))  # JPEG alone; others ignore it
     elif image.size[0] * image.size[1] > MAX_PIXELS:
-        raise ImageError(f"over {MAX_PIXELS // 10**6} megapixels, too large to show whole")
+        raise ImageTooLargeError(f"over {MAX_PIXELS // 10**6} megapixels, too large to show whole")
     image.load()
     orientation = _orientation(image)
     opaque = "transparency" not in image.info  # one colour, or a palette's: gone once mixed

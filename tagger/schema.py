@@ -300,6 +300,24 @@ embeddings = Table(
     Index("ix_embeddings_photo", "photo_id"),
 )
 
+# What the service answered. Photos it was asked about are no part of the library.
+served = Table(
+    "served",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("answered_at", Moment, nullable=False),
+    Column("sha256", String(64), nullable=False),  # of the photo's bytes
+    Column("model_id", Integer, ForeignKey("models.id"), nullable=False),
+    Column("label", Text),  # null: unknown
+    Column("confidence", Float, nullable=False),
+    Column("reason", String(16)),
+    Column("ood_score", Float),
+    Column("seconds", Float, nullable=False),  # from the last byte of the photo to the answer
+    Column("client", String(64)),  # as it called itself
+    Column("kept", Text),  # where the photo is, relative to the library; null: nowhere
+    Index("ix_served_answered", "answered_at"),
+)
+
 settings = Table(
     "settings",
     metadata,

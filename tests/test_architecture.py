@@ -48,6 +48,12 @@ STOREYS = (
     "claims",
     "work lessons",
     "jobs",
+    "engine loaded journal meters pages",
+    "service",
+    "guard wire",
+    "problems",
+    "routes",
+    "api",
 )
 FLOORS = " ".join(STOREYS).split()
 
@@ -74,9 +80,24 @@ ALONE = {
     "sqlalchemy": {
         *("schema", "catalogue", "conditions", "search", "suggestions", "tags"),
         *("photos", "statistics", "history", "changes"),
-        *("importing", "neighbours", "plans", "library", "claims", "work", "jobs", "undoing"),
+        *(
+            "importing",
+            "neighbours",
+            "plans",
+            "library",
+            "claims",
+            "work",
+            "jobs",
+            "undoing",
+            "journal",
+        ),
     },
     "alembic": {"catalogue"},
+    "fastapi": {"api", "routes", "problems", "pages"},
+    "starlette": {"guard", "problems", "pages"},
+    "pydantic": {"wire"},
+    "prometheus_client": {"meters"},
+    "uvicorn": {"api"},
 }
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "pandas", "matplotlib", "streamlit")
 

@@ -31,8 +31,8 @@ LATER = '''"""A later schema."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -96,8 +96,8 @@ def test_a_later_schema_keeps_the_data_and_a_copy(
     before = library.photo(added.id), library.verdicts(added.id), library.prediction(added.id)
     catalogue.close()
     scripts = shutil.copytree(module.MIGRATIONS, tmp_path / "later")
-    (scripts / "versions" / "0003_later.py").write_text(LATER)
-    later = Catalogue.open(sqlite_url(place), scripts, "0003")
+    (scripts / "versions" / "0004_later.py").write_text(LATER)
+    later = Catalogue.open(sqlite_url(place), scripts, "0004")
     with later.reading() as connection:
         rows = connection.exec_driver_sql("SELECT name, colour FROM labels").fetchall()
     assert [tuple(row) for row in rows] == [("cat", "grey")]
@@ -106,9 +106,9 @@ def test_a_later_schema_keeps_the_data_and_a_copy(
     assert after == before
     assert library.undo(library.runs()[0].id).changed == 1
     later.close()
-    with closing(sqlite3.connect(f"{place}.0002.bak")) as copy:
+    with closing(sqlite3.connect(f"{place}.0003.bak")) as copy:
         assert copy.execute("SELECT name FROM labels").fetchall() == [("cat",)]
-    with pytest.raises(CatalogueError, match=r"newer version.*0003.*update"):
+    with pytest.raises(CatalogueError, match=r"newer version.*0004.*update"):
         Catalogue.open(sqlite_url(place))
 
 

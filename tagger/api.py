@@ -1,0 +1,112 @@
+"""The service: tagging over HTTP, thin routes over `tagger` and `library`.
+
+python -m tagger.api                    # http://localhost:8000, with limits set
+uvicorn tagger.api:app                  # the same routes
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from tagger import pages, problems, routes, terminal
+from tagger.errors import OptionError, TaggerError
+from tagger.guard import Guard
+from tagger.service import ANSWER_SECONDS, Service, Settings, is_loopback
+
+HOST, PORT = "127.0.0.1", 8000
+KEEP_ALIVE = 30  # seconds that an idle connection is kept
+CONNECTIONS = 512  # at once; the next are told to come back
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its service starts with it."""
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        logging.getLogger("uvicorn.access").disabled = True  # the guard tells of each request
+        service = app.state.service = Service(settings)
+        try:
+            yield
+        finally:
+            service.close()
+
+    def done(route: str, status: int, seconds: float) -> None:
+        app.state.service.meters.request(route, status, seconds)
+
+    app = FastAPI(
+        title="Image Tagger",
+        description="Labels for photos, or that they are unknown.",
+        version="1",
+        lifespan=running,
+        docs_url=None,  # its page would fetch scripts from elsewhere; /openapi.json is here
+        redoc_url=None,
+    )
+    problems.answer_for(app)
+    app.include_router(routes.router)
+    app.include_router(pages.router)
+    app.add_middleware(Guard, settings=settings, done=done)
+    if settings.cors:  # outside the guard: whoever may not ask is to read why
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-Client", "X-Request-Id"],
+        )
+    return app
+
+
+app = create_app(Settings.from_environment())
+
+
+def main() -> int:
+    """Exit status: 0 asked to stop, 2 could not start."""
+    parser = argparse.ArgumentParser(description="Tag photos over HTTP.")
+    parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
+    parser.add_argument("--port", type=int, default=PORT, help=f"(default: {PORT})")
+    asked = parser.parse_args()
+    settings = Settings.from_environment()
+    closed = settings.guarded or settings.open_invocations
+    try:
+        if not closed and not is_loopback(asked.host):
+            raise OptionError(
+                f"host {asked.host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
+                " TAGGER_ADMIN_TOKEN) first"
+            )
+        return serve(asked.host, asked.port)
+    except TaggerError as error:
+        return terminal.refuse(error)
+
+
+def serve(host: str, port: int) -> int:
+    """Listen until asked to stop; then answer what was accepted."""
+    import uvicorn
+
+    # uvicorn, done, sends itself the signal that stopped it: for us that is a good end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    config = uvicorn.Config(
+        app,
+        host,
+        port,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # who asks is who is connected
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=int(2 * ANSWER_SECONDS),
+        limit_concurrency=CONNECTIONS,
+        log_level="warning",
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    return 0 if server.started else terminal.NOTHING_STARTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

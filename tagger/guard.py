@@ -1,0 +1,214 @@
+"""What stands before every route: who may ask, how much, how long; and what is told of it.
+
+Plain ASGI, so that it costs little and sees every byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from tagger.service import BODY_SECONDS, MAX_BODY, Settings, is_loopback
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ADMIN = ("/model/reload",)
+OPEN = ("/", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/health", "/ready", "/ping")
+OPEN_BELOW = "/page/"
+INVOCATIONS = "/invocations"
+
+# For whatever is not the page: nothing in it is to be run, framed, sniffed or kept.
+HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-store",
+}
+_OWN_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+_log = logging.getLogger(__name__)
+
+
+def _to_standard_output(line: str) -> None:
+    print(line, flush=True)
+
+
+@dataclass
+class Exchange:
+    """One request, and what came of it."""
+
+    scope: Scope
+    id: str
+    began: float = field(default_factory=time.monotonic)
+    status: int = 0
+    received: int = 0
+
+    @property
+    def route(self) -> str:
+        """The route's pattern, never what was written in its place."""
+        route = self.scope.get("route")
+        return str(getattr(route, "path", None) or "none")
+
+
+class Guard:
+    """An ASGI application around another."""
+
+    def __init__(
+        self,
+        app: App,
+        settings: Settings,
+        done: Callable[[str, int, float], None],
+        write: Callable[[str], object] = _to_standard_output,
+    ) -> None:
+        """`done` gets route, status and seconds of each request; `write` a JSON line of it."""
+        self._app, self._settings, self._done, self._write = app, settings, done, write
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        exchange = Exchange(scope, _request_id(headers))
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message = {**message, "headers": _with_ours(message["headers"], exchange)}
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope, headers)
+            if refusal is not None:
+                await _refuse(answer, *refusal)
+            else:
+                await self._app(scope, self._measured(exchange, receive), answer)
+        except Exception:  # noqa: BLE001 - whatever it is, nobody outside gets to see it
+            _log.exception("request %s failed", exchange.id)
+            if not exchange.status:
+                await _refuse(answer, 500, "something went wrong here; it has been noted")
+        finally:
+            self._note(exchange)
+
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        """The status and the sentence for a request that is not let in."""
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > MAX_BODY:
+            return 413, _too_large()
+        path = scope["path"]
+        if path in OPEN or path.startswith(OPEN_BELOW):
+            return None
+        if path == INVOCATIONS and self._settings.open_invocations:
+            return None
+        if not self._settings.guarded:
+            return self._unguarded(scope, headers)
+        return self._by_token(path, headers.get(b"authorization", b""))
+
+    def _unguarded(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        """Without tokens this machine alone is answered, by a name that is its own.
+
+        The name is looked at since a page elsewhere can have its own name lead here.
+        """
+        server = scope.get("server")
+        host = headers.get(b"host", b"").decode("latin-1")
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        if server and is_loopback(str(server[0])) and is_loopback(name):
+            return None
+        return 403, "without tokens localhost alone is answered; set TAGGER_PREDICT_TOKEN"
+
+    def _by_token(self, path: str, given: bytes) -> tuple[int, str] | None:
+        scheme, _, token = given.partition(b" ")
+        sent = token.strip() if scheme.lower() == b"bearer" else b""
+        admin = _same(sent, self._settings.admin_token)
+        predict = _same(sent, self._settings.predict_token)
+        if admin or (predict and path not in ADMIN):
+            return None
+        if not predict:
+            return 401, "a token is needed: Authorization: Bearer TOKEN"
+        return 403, "this takes the administrator's token, TAGGER_ADMIN_TOKEN"
+
+    def _measured(self, exchange: Exchange, receive: Receive) -> Receive:
+        """`receive`, with an end to how much and for how long."""
+        until = time.monotonic() + BODY_SECONDS
+        ended = False
+
+        async def measured() -> Message:
+            nonlocal ended
+            if ended:  # now it tells when the caller hangs up, whenever that is
+                return await receive()
+            try:
+                async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                    message = await receive()
+            except TimeoutError:
+                told = f"the request took longer than {BODY_SECONDS:.0f} s to arrive"
+                raise HTTPException(408, told, {"Connection": "close"}) from None
+            exchange.received += len(message.get("body", b""))
+            if exchange.received > MAX_BODY:
+                raise HTTPException(413, _too_large(), {"Connection": "close"})
+            ended = not message.get("more_body", False)
+            return message
+
+        return measured
+
+    def _note(self, exchange: Exchange) -> None:
+        seconds = time.monotonic() - exchange.began
+        status = exchange.status or 499  # the caller hung up before there was an answer
+        self._done(exchange.route, status, seconds)
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request": exchange.id,
+            "method": exchange.scope["method"],
+            "route": exchange.route,
+            "status": status,
+            "milliseconds": round(1000 * seconds, 1),
+            "bytes": exchange.received,
+        }
+        self._write(json.dumps(line))
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if _OWN_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _with_ours(headers: list[tuple[bytes, bytes]], exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    theirs = {name.lower() for name, _ in headers}
+    ours = [(name, value) for name, value in HEADERS.items() if name not in theirs]
+    return [*headers, *ours, (b"x-request-id", exchange.id.encode())]
+
+
+async def _refuse(send: Send, status: int, sentence: str) -> None:
+    body = json.dumps({"detail": sentence}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),  # what is left of the body is not waited for
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _same(sent: bytes, token: str | None) -> bool:
+    """In a time that does not tell how much of it was right."""
+    return token is not None and hmac.compare_digest(sent, token.encode())
+
+
+def _too_large() -> str:
+    return f"a request may have {MAX_BODY // 2**20} MB"

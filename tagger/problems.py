@@ -1,0 +1,78 @@
+"""Errors as HTTP answers: a status and one sentence each."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tagger import wire
+from tagger.errors import (
+    BusyError,
+    CatalogueError,
+    ImageError,
+    ImageFormatError,
+    ImageTooLargeError,
+    ModelError,
+    OptionError,
+    QueryError,
+    TaggerError,
+)
+
+STATUSES: dict[type[TaggerError], int] = {
+    ImageFormatError: 415,
+    ImageTooLargeError: 413,
+    ImageError: 422,
+    ModelError: 404,
+    QueryError: 422,
+    OptionError: 422,
+    BusyError: 503,
+    CatalogueError: 503,
+}
+RETRY_AFTER = "1"  # seconds, for whoever is told that there is no room
+
+# What a route may answer instead, for its description: of all of them, and of those with photos.
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": wire.Problem} for status in (400, 401, 403, 422, 503)
+}
+PHOTOS_REFUSED = REFUSED | {status: {"model": wire.Problem} for status in (404, 408, 413, 415)}
+
+
+def answer_for(app: FastAPI) -> None:
+    """Let an application answer errors so."""
+    for kind in STATUSES:
+        app.add_exception_handler(kind, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _told)
+
+
+def status_of(error: TaggerError) -> int:
+    """The status for one of our errors."""
+    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    ours = cast(TaggerError, error)
+    status = status_of(ours)
+    told: dict[str, Any] = {"detail": str(ours)}
+    if isinstance(ours, QueryError):
+        told["position"] = ours.position
+    headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
+    return JSONResponse(told, status, headers)
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """What FastAPI finds wrong with a request, in a sentence and without what was sent."""
+    found = cast(RequestValidationError, error).errors()
+    told = [
+        f"{' '.join(str(part) for part in one['loc'])}: {one['msg'].lower()}" for one in found[:3]
+    ]
+    return JSONResponse({"detail": "; ".join(told)}, 422)
+
+
+def _told(request: Request, error: Exception) -> JSONResponse:
+    ours = cast(HTTPException, error)
+    return JSONResponse({"detail": ours.detail}, ours.status_code, ours.headers)

@@ -1,0 +1,206 @@
+"""The service without its HTTP: settings, and photos answered, written down, and only then told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+
+from tagger import images
+from tagger.engine import Engine
+from tagger.errors import BusyError, ImageError, OptionError
+from tagger.files import write_atomically
+from tagger.journal import Entry, Journal
+from tagger.library import Library
+from tagger.loaded import Loaded, try_out
+from tagger.meters import Meters
+from tagger.parallel import worker_count
+from tagger.tagger import Prediction, Tagger
+
+MAX_FILES = 16  # photos a request
+MAX_BODY = 64 * 2**20  # bytes a request, all of its photos together
+BODY_SECONDS = 30.0  # for a request's body to arrive in
+ANSWER_SECONDS = 20.0  # for its answer to be found in
+QUEUE = 32  # photos that wait beside those being tagged
+KEPT = "served"  # folder of the library for photos that are kept
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment asks for: see `from_environment`.
+
+    With no token, only requests that arrive on a loopback address are answered. `cors` are
+    origins that pages of others may call from. `keep_photos` stores each photo in the library's
+    folder. `open_invocations` lets /invocations be called without a token, where the platform
+    around asks for the right to.
+    """
+
+    model: str | None = None
+    predict_token: str | None = None
+    admin_token: str | None = None
+    workers: int = 1
+    queue: int = QUEUE
+    cors: tuple[str, ...] = ()
+    keep_photos: bool = False
+    open_invocations: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """From `TAGGER_MODEL`, `TAGGER_WORKERS`, ...; OptionError for what cannot be."""
+
+        def number(name: str, usual: int, least: int) -> int:
+            text = environment.get(name) or str(usual)
+            if not text.isascii() or not text.isdigit() or int(text) < least:
+                raise OptionError(f"{name}={text!r}: give a whole number from {least} on")
+            return int(text)
+
+        def switch(name: str) -> bool:
+            text = (environment.get(name) or "0").lower()
+            if text not in ("0", "1", "false", "true", "no", "yes"):
+                raise OptionError(f"{name}={text!r}: give 1 or 0")
+            return text in ("1", "true", "yes")
+
+        origins = (environment.get("TAGGER_CORS") or "").split(",")
+        return cls(
+            model=environment.get("TAGGER_MODEL") or None,
+            predict_token=environment.get("TAGGER_PREDICT_TOKEN") or None,
+            admin_token=environment.get("TAGGER_ADMIN_TOKEN") or None,
+            workers=number("TAGGER_WORKERS", worker_count(), 1),
+            queue=number("TAGGER_QUEUE", QUEUE, 0),
+            cors=tuple(origin.strip() for origin in origins if origin.strip()),
+            keep_photos=switch("TAGGER_KEEP_PHOTOS"),
+            open_invocations=switch("TAGGER_OPEN_INVOCATIONS"),
+        )
+
+    @property
+    def guarded(self) -> bool:
+        """Whether there is a token."""
+        return bool(self.predict_token or self.admin_token)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine alone."""
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How photos are to be answered: as `Tagger.tag` has it.
+
+    `model` is the name of another model; `heatmap` asks for one of each photo; `client` is what
+    the caller calls itself.
+    """
+
+    top: int = 5
+    threshold: float | None = None
+    model: str | None = None
+    heatmap: bool = False
+    client: str | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A photo's answer, the number it is written down under, and a heatmap as a data URI."""
+
+    prediction: Prediction
+    model: str
+    id: str
+    heatmap: str | None = None
+
+
+class Service:
+    """A library, models, threads and a journal. One of it a process."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises TaggerError where it cannot start."""
+        self.settings = settings
+        self.library = Library.open()
+        try:
+            self.models = Loaded(settings.model or self.library.active_model())
+        except BaseException:
+            self.library.close()
+            raise
+        self.engine = Engine(settings.workers, settings.queue)
+        self.journal = Journal(self.library.catalogue)
+        self.meters = Meters(lambda: self.engine.waiting, lambda: self.models.active)
+        self.started = time.monotonic()
+        self.engine.everywhere(lambda: try_out(self.models.active))
+
+    def close(self) -> None:
+        """Finish what was begun, and close."""
+        self.engine.close()
+        self.journal.close()
+        self.library.close()
+
+    async def answer(self, photos: Sequence[bytes], asked: Asked) -> list[Answered | ImageError]:
+        """Each photo's answer, or why it cannot be read; those answered are written down by then.
+
+        Raises BusyError where there is no room or no time, ModelError for a model there is not,
+        OptionError for options outside what they may be, CatalogueError where nothing can be
+        written.
+        """
+        began = time.monotonic()
+        tagger = self.models.active
+        if asked.model is not None and asked.model != tagger.name:
+            tagger = await asyncio.to_thread(self.models.get, asked.model)
+        works = [partial(self._answer, tagger, photo, asked, began) for photo in photos]
+        begun = self.engine.submit(works)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found = [await asyncio.wrap_future(future) for future in begun]
+        except TimeoutError:
+            raise BusyError(f"not answered within {ANSWER_SECONDS:.0f} s") from None
+        finally:
+            for future in begun:
+                future.cancel()
+        entries = [one[0] for one in found if not isinstance(one, ImageError)]
+        if entries:
+            self.meters.written(await asyncio.wrap_future(self.journal.write(entries)))
+            self.meters.answered([entry.prediction for entry in entries])
+        return [
+            one
+            if isinstance(one, ImageError)
+            else Answered(one[0].prediction, tagger.name, one[0].id, one[1])
+            for one in found
+        ]
+
+    def _answer(
+        self, tagger: Tagger, photo: bytes, asked: Asked, began: float
+    ) -> tuple[Entry, str | None] | ImageError:
+        try:
+            prediction = tagger.tag(photo, top=asked.top, threshold=asked.threshold)
+            heatmap = _data_uri(tagger.heatmap(photo)) if asked.heatmap else None
+        except ImageError as error:
+            return error
+        digest = hashlib.sha256(photo).hexdigest()
+        kept = self._keep(photo, digest) if self.settings.keep_photos else None
+        seconds = time.monotonic() - began
+        return Entry(prediction, tagger, digest, seconds, asked.client, kept), heatmap
+
+    def _keep(self, photo: bytes, digest: str) -> str:
+        place = Path(KEPT, digest[:2], digest)
+        path = self.library.home / place
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, photo)
+        return place.as_posix()
+
+
+def _data_uri(rgb: images.Pixels) -> str:
+    picture = base64.b64encode(images.encode(rgb, "JPEG")).decode("ascii")
+    return f"data:image/jpeg;base64,{picture}"
