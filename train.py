@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tagger import classifiers, doctor, report, summary, terminal, training
+from tagger import classifiers, doctor, report, sagemaker, summary, terminal, training
 from tagger.backbones import BACKBONES
 from tagger.doctor import Examination
 from tagger.errors import TaggerError
@@ -55,13 +55,13 @@ def parse() -> argparse.Namespace:
     start = argparse.ArgumentParser(add_help=False)  # the other options' defaults depend on these
     start.add_argument("--backbone", default=Options.backbone, help=", ".join(BACKBONES))
     start.add_argument("--weights", help="imagenet, none, a model's name or a file")
-    usual = defaults(**vars(start.parse_known_args()[0]))
+    usual = replace(defaults(**vars(start.parse_known_args()[0])), **sagemaker.places())
     start.set_defaults(weights=usual.weights)
     what, shown = "Teach a tagger with labelled photos.", argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser(description=what, formatter_class=shown, parents=[start])
     recipe, add = usual.recipe, parser.add_argument
     add("--data", type=Path, default=usual.data, help="folders, CSV, COCO, VOC or YOLO labels")
-    add("--output", type=Path, default=usual.output, help="model file to write")
+    add("--output", type=sagemaker.model_file, default=usual.output, help="model file to write")
     add("--image-size", type=int, default=usual.image_size, help="pixels a side")
     add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")
     add("--head", choices=classifiers.NAMES, help="that on frozen features, not fine-tuned")
@@ -73,7 +73,7 @@ def parse() -> argparse.Namespace:
     add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
     add("--validation-share", type=float, default=usual.validation_share, help="without a val/")
     add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
-    add("--test", type=Path, help="labelled photos from elsewhere, to test on")
+    add("--test", type=Path, default=usual.test, help="labelled photos from elsewhere, to test on")
     add("--about", default="", help="a sentence for the card: what the photos are")
     add("--export", nargs="+", default=(), metavar="FORMAT", help="such as onnx; see export.py")
     add("--runs", type=Path, default=usual.runs, help="where each run keeps its folder")

@@ -37,7 +37,7 @@ STOREYS = (
     "doctor summary",
     "tagger",
     "answers terminal exports",
-    "cifar10",
+    "cifar10 sagemaker",
     "tags",
     "photos statistics",
     "history importing neighbours",
