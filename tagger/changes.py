@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from tagger import history, photos, plans, tags, undoing
 from tagger.catalogue import Catalogue
 from tagger.errors import OptionError
 from tagger.history import Kind, Run
 from tagger.parallel import chunks
+from tagger.schema import settings
 from tagger.shelf import Shelf
 from tagger.undoing import Undone
 
+OWED = "files_to_discard"  # of the settings
 TOGETHER = 1_000  # photos changed at a time, in about half a second
 
 
@@ -74,9 +76,32 @@ def purge(catalogue: Catalogue, shelf: Shelf) -> int:
         if history.latest(connection, plans.MANY, history.RESUMABLE, active=True):
             raise OptionError("photos are being imported or tagged: wait until that is over")
         gone = photos.purge(connection)
-        for sha256, stored in gone:  # before anybody else can count on them again
-            shelf.discard(sha256, stored)
+        _owe(connection, [*_owed(connection), *gone])
+    with catalogue.writing() as connection:  # nobody else counts on a copy meanwhile
+        owed = _owed(connection)
+        back = photos.held(connection, [sha256 for sha256, _ in owed])
+        for sha256, stored in owed:
+            if sha256 not in back:
+                shelf.discard(sha256, stored)
+        _owe(connection, [])
     return len(gone)
+
+
+def _owed(connection: Connection) -> list[tuple[str, str | None]]:
+    """Photos that are forgotten but whose files may still be there; see `Shelf.discard`.
+
+    Files go only after the forgetting is written: a kill in between leaves files too many, which
+    the next purge removes, and never a photo whose file is gone.
+    """
+    found = connection.scalar(select(settings.c.value).where(settings.c.name == OWED))
+    return [(sha256, stored) for sha256, stored in found or ()]
+
+
+def _owe(connection: Connection, photos_gone: Sequence[tuple[str, str | None]]) -> None:
+    connection.execute(settings.delete().where(settings.c.name == OWED))
+    if photos_gone:
+        value = [list(one) for one in photos_gone]
+        connection.execute(settings.insert().values(name=OWED, value=value))
 
 
 def _change(

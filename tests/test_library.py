@@ -455,6 +455,26 @@ def test_a_purge_beside_an_import_leaves_its_photos_whole(library: Library, pets
     assert library.original(found) == photo(1)
 
 
+def test_a_purge_that_is_cut_short_loses_no_photo_and_leaves_no_file(
+    library: Library, pets: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files go once the photos are forgotten for good; what was left of them goes next time."""
+    first, other = (library.add(f"{n}.png", photo(n), pets).photo for n in (1, 2))
+    library.delete([first.id, other.id])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(library.shelf), "discard", killed)
+        with pytest.raises(KeyboardInterrupt):
+            library.purge()
+    assert library.statistics().deleted == 0 and first.path.is_file() and other.path.is_file()
+    back = library.add("again.png", photo(1), pets).photo
+    assert library.purge() == 0
+    assert library.original(back) == photo(1) and not other.path.exists()
+
+
 def test_nothing_is_purged_while_photos_come_in(library: Library) -> None:
     library.plan_upload_import([("a.png", io.BytesIO(photo(2)))], "pets")
     with pytest.raises(OptionError, match="wait until that is over"):

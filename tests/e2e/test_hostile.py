@@ -77,8 +77,8 @@ def named(server: Server, pets: Tagger) -> Server:
     return server
 
 
-def check_plain(visitor: Visitor) -> None:
-    visitor.check()
+def check_plain(visitor: Visitor, errors: int = 0) -> None:
+    visitor.check(errors=errors)
     expect(visitor.page.locator(_BECOME)).to_have_count(0)
 
 
@@ -103,13 +103,14 @@ def test_names_are_only_ever_text(visitor: Visitor, server: Server) -> None:
 
 
 def test_on_the_first_page_too(visitor: Visitor) -> None:
-    for name, data in BROKEN:
-        visitor.upload([(name, data)])
+    for name in (*(name for name, _ in BROKEN), *NAMES):
+        visitor.upload([(name, dict(BROKEN).get(name, b"no photo at all"))])
         visitor.sees(f"{name} cannot be opened")
-        visitor.check(errors=1)
+        check_plain(visitor, errors=1)
     for name, data in photos()[:2]:
         visitor.upload([(name, data)])
         visitor.sees("Unknown")
+        expect(visitor.page.get_by_alt_text(name, exact=True)).to_be_visible()
         check_plain(visitor)
 
 
@@ -129,10 +130,11 @@ def test_tags_are_only_ever_text(visitor: Visitor, named: Server) -> None:
             for tag in TAGS:
                 visitor.sees(tag)
     visitor.go("Search & export")
-    cells = visitor.download("CSV").read_text(encoding="utf-8").splitlines()
-    assert not [
-        cell for row in csv.reader(cells) for cell in row if cell.startswith(("=", "+", "-", "@"))
-    ]
+    rows = list(csv.reader(visitor.download("CSV").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 1 + len(photos())
+    cells = [cell for row in rows for cell in row]
+    assert {f"'{text}" for text in (NAMES[1], TAGS[2])} <= set(cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
     visitor.open(f"gallery?photo={chosen[1].id}")
     visitor.sees(TAGS[1])
     check_plain(visitor)

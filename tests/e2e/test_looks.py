@@ -26,7 +26,11 @@ FIRST_STEPS = (
     "Your library is empty.",
 )
 # Where photos are shown, and what was done to them; photo 1 has a name and a tag of the longest.
-FULL = ("gallery?photo=1", "search", "search?as=Table", "review", "import_photos", "activity")
+OLDEST = "sort=oldest"
+FULL = (
+    *("gallery?photo=1", f"search?{OLDEST}", f"search?{OLDEST}&as=Table"),
+    *("review", "import_photos", "activity"),
+)
 PHOTOS = 60  # more than a page of the gallery
 LONG = "DSC00001 " + "W" * 120  # has nowhere to break
 DARK = 300  # a sum of red, green and blue below which a ground is dark
