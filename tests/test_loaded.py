@@ -1,0 +1,80 @@
+"""The models that a service has ready, and the change from one to another."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import PETS_MODEL
+
+from tagger import places
+from tagger.errors import ModelError
+from tagger.loaded import KEPT, Loaded, try_out
+from tagger.tagger import Tagger
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of models of its own: pets and copies of it."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("pets", *(f"copy{number}" for number in range(KEPT + 2))):
+        shutil.copyfile(PETS_MODEL, folder / f"{name}.h5")
+    monkeypatch.setattr(places, "MODELS", folder)
+    return folder
+
+
+def test_one_answers_and_others_are_loaded_by_name(shelf: Path) -> None:
+    loaded = Loaded("pets")
+    assert loaded.active.name == "pets" and loaded.get() is loaded.active
+    assert loaded.get("pets") is loaded.active
+    other = loaded.get("copy1")
+    assert other is not loaded.active and loaded.get("copy1") is other
+    assert "copy1" in loaded.names()
+
+
+def test_only_names_that_are_there_can_be_asked_for(shelf: Path) -> None:
+    loaded = Loaded("pets")
+    for name in ("nope", "../pets", str(PETS_MODEL), "pets.h5", "", ".", "copy1\0"):
+        for ask in (loaded.get, loaded.reload):
+            with pytest.raises(ModelError, match="no model is called"):
+                ask(name)
+    assert loaded.active.name == "pets"
+
+
+def test_the_longest_unused_is_let_go(shelf: Path) -> None:
+    loaded = Loaded("pets")
+    first = loaded.get("copy0")
+    for number in range(1, KEPT):
+        loaded.get(f"copy{number}")
+    assert loaded.get("copy0") is first
+    loaded.get(f"copy{KEPT}")  # instead of copy1, which was used longest ago
+    assert loaded.get("copy0") is first
+
+
+def test_a_change_takes_the_new_file(shelf: Path) -> None:
+    loaded = Loaded("pets")
+    before = loaded.active
+    assert loaded.reload() is loaded.active and loaded.active is not before
+    assert loaded.reload("copy1").name == loaded.active.name
+    try_out(before)  # whoever still has it can go on
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", None])
+def test_a_bad_file_leaves_the_old_one_answering(shelf: Path, content: bytes | None) -> None:
+    loaded = Loaded("pets")
+    before = loaded.active
+    whole = PETS_MODEL.read_bytes()
+    (shelf / "copy1.h5").write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(ModelError):
+        loaded.reload("copy1")
+    (shelf / "pets.h5").unlink()
+    with pytest.raises(ModelError):
+        loaded.reload()
+    assert loaded.active is before
+    try_out(loaded.active)
+
+
+def test_without_a_name_the_usual_one_answers() -> None:
+    assert Loaded().active.name == Tagger.load().name

@@ -1,0 +1,119 @@
+"""The service without its HTTP: its settings, and answers that are written down first."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import draw
+from sqlalchemy import select
+
+from tagger import images, service
+from tagger.errors import BusyError, ImageError, ModelError, OptionError
+from tagger.schema import served
+from tagger.service import Answered, Asked, Service, Settings, is_loopback
+
+PHOTO = images.encode(draw("disc", 1), "JPEG")
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
+    opened = Service(Settings(model="pets", workers=2, keep_photos=True))
+    yield opened
+    opened.close()
+
+
+def written(running: Service) -> set[str]:
+    with running.library.catalogue.reading() as connection:
+        return set(connection.scalars(select(served.c.id)))
+
+
+def test_settings_come_from_the_environment() -> None:
+    assert Settings.from_environment({}) == Settings(workers=Settings.from_environment({}).workers)
+    found = Settings.from_environment(
+        {
+            "TAGGER_MODEL": "pets",
+            "TAGGER_PREDICT_TOKEN": "a",
+            "TAGGER_WORKERS": "3",
+            "TAGGER_QUEUE": "0",
+            "TAGGER_CORS": "https://a.example, https://b.example",
+            "TAGGER_KEEP_PHOTOS": "1",
+        }
+    )
+    assert (found.model, found.predict_token, found.admin_token) == ("pets", "a", None)
+    assert (found.workers, found.queue, found.keep_photos) == (3, 0, True)
+    assert found.cors == ("https://a.example", "https://b.example") and found.guarded
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("TAGGER_WORKERS", "0"),
+        ("TAGGER_WORKERS", "two"),
+        ("TAGGER_QUEUE", "-1"),
+        ("TAGGER_QUEUE", "²"),
+        ("TAGGER_KEEP_PHOTOS", "maybe"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(name: str, text: str) -> None:
+    with pytest.raises(OptionError, match=name):
+        Settings.from_environment({name: text})
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"])
+def test_this_machine_is_known_by_its_names(host: str) -> None:
+    assert is_loopback(host)
+    assert not is_loopback(f"{host}.example") and not is_loopback("0.0.0.0")
+    assert not is_loopback("") and not is_loopback("::")
+
+
+def test_answers_are_written_down_by_the_time_they_are_told(running: Service) -> None:
+    first, broken, last = asyncio.run(
+        running.answer([PHOTO, b"no photo", PHOTO], Asked(top=1, client="me", heatmap=True))
+    )
+    assert isinstance(first, Answered) and isinstance(last, Answered)
+    assert isinstance(broken, ImageError) and "not a JPEG" in str(broken)
+    assert written(running) == {first.id, last.id}
+    assert len(first.prediction.scores) == 1 and first.model == "pets"
+    kind, _, picture = str(first.heatmap).partition(",")
+    assert kind == "data:image/jpeg;base64"
+    assert images.read(base64.b64decode(picture)).shape[2] == 3
+    digest = hashlib.sha256(PHOTO).hexdigest()
+    kept = running.library.home / "served" / digest[:2] / digest
+    assert kept.read_bytes() == PHOTO
+
+
+def test_photos_are_not_kept_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
+    opened = Service(Settings(model="pets"))
+    asyncio.run(opened.answer([PHOTO], Asked()))
+    opened.close()
+    assert {path.name for path in (tmp_path / "library").iterdir()} <= {
+        *("catalogue.db", "catalogue.db-shm", "catalogue.db-wal"),
+    }
+
+
+def test_what_cannot_be_asked_is_refused_and_nothing_written(running: Service) -> None:
+    for asked, kind in (
+        (Asked(model="nope"), ModelError),
+        (Asked(model="../model/pets"), ModelError),
+        (Asked(top=0), OptionError),
+        (Asked(threshold=2), OptionError),
+    ):
+        with pytest.raises(kind):
+            asyncio.run(running.answer([PHOTO], asked))
+    assert written(running) == set()
+
+
+def test_no_time_and_no_room_are_told(running: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "ANSWER_SECONDS", 0.0)
+    with pytest.raises(BusyError, match="not answered within"):
+        asyncio.run(running.answer([PHOTO] * 8, Asked()))
+    monkeypatch.undo()
+    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
+    assert isinstance(answer, Answered) and written(running) == {answer.id}
