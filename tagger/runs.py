@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,15 @@ def discard_unused(run: Path) -> None:
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that decide a result."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    return {"python": platform.python_version()} | {name: version_of(name) for name in _PACKAGES}
+
+
+def version_of(package: str) -> str:
+    """Of an installed package, which goes by NAME-cpu where it was built without a GPU's code."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(f"{package}-cpu")
 
 
 def command() -> str:

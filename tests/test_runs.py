@@ -21,6 +21,7 @@ from tagger.runs import (
     discard_unused,
     open_run,
     peak_memory_mb,
+    version_of,
     versions,
     write_history,
 )
@@ -116,6 +117,16 @@ def test_versions_and_command_of_this_process() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
+def test_a_package_may_be_installed_as_built_for_processors_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made_up_cpu-1.2.dist-info").mkdir()
+    told = "Metadata-Version: 2.1\nName: made-up-cpu\nVersion: 1.2\n"
+    (tmp_path / "made_up_cpu-1.2.dist-info" / "METADATA").write_text(told)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert version_of("made-up") == "1.2"
+
+
 def test_peak_memory_is_that_of_a_python_process() -> None:
     before = peak_memory_mb()
     assert before is not None and 20 < before < 2**20
