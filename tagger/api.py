@@ -12,6 +12,8 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -23,7 +25,6 @@ from tagger.service import ANSWER_SECONDS, Service, Settings, is_loopback
 
 HOST, PORT = "127.0.0.1", 8000
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
-CONNECTIONS = 512  # at once; the next are told to come back
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -80,27 +81,30 @@ def main() -> int:
                 f"host {asked.host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
                 " TAGGER_ADMIN_TOKEN) first"
             )
-        return serve(asked.host, asked.port)
+        return serve(asked.host, asked.port, settings)
     except TaggerError as error:
         return terminal.refuse(error)
 
 
-def serve(host: str, port: int) -> int:
+def serve(host: str, port: int, settings: Settings) -> int:
     """Listen until asked to stop; then answer what was accepted."""
     import uvicorn
 
+    from tagger.connections import Connection
+
     # uvicorn, done, sends itself the signal that stopped it: for us that is a good end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: sys.exit(0))
     config = uvicorn.Config(
         app,
         host,
         port,
+        http=cast(Any, partial(Connection, head_seconds=settings.request_seconds)),
         access_log=False,
         server_header=False,
         proxy_headers=False,  # who asks is who is connected
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(2 * ANSWER_SECONDS),
-        limit_concurrency=CONNECTIONS,
         log_level="warning",
     )
     server = uvicorn.Server(config)

@@ -19,7 +19,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from tagger.service import BODY_SECONDS, MAX_BODY, Settings, is_loopback
+from tagger.service import MAX_ARRIVING, MAX_BODY, RETRY_AFTER, Settings, is_loopback
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -31,6 +31,8 @@ ADMIN = ("/model/reload",)
 OPEN = ("/", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/health", "/ready", "/ping")
 OPEN_BELOW = "/page/"
 INVOCATIONS = "/invocations"
+ONCE = (b"host", b"authorization", b"content-length", b"content-type", b"x-client")
+HUNG_UP = 499  # the status, for our own books, of a request whose caller went away
 
 # For whatever is not the page: nothing in it is to be run, framed, sniffed or kept.
 HEADERS = {
@@ -41,6 +43,7 @@ HEADERS = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
+CLOSE = {"Connection": "close"}  # what is left of the body is not waited for
 _OWN_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _log = logging.getLogger(__name__)
 
@@ -78,6 +81,7 @@ class Guard:
     ) -> None:
         """`done` gets route, status and seconds of each request; `write` a JSON line of it."""
         self._app, self._settings, self._done, self._write = app, settings, done, write
+        self._arriving = 0  # bytes of all requests that are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -103,10 +107,13 @@ class Guard:
             if not exchange.status:
                 await _refuse(answer, 500, "something went wrong here; it has been noted")
         finally:
+            self._arriving -= exchange.received
             self._note(exchange)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         """The status and the sentence for a request that is not let in."""
+        if len(headers) < len(scope["headers"]) and (twice := _twice(scope["headers"])):
+            return 400, f"the header {twice} came more than once"
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY:
             return 413, _too_large()
@@ -144,7 +151,8 @@ class Guard:
 
     def _measured(self, exchange: Exchange, receive: Receive) -> Receive:
         """`receive`, with an end to how much and for how long."""
-        until = time.monotonic() + BODY_SECONDS
+        limit = self._settings.request_seconds
+        until = time.monotonic() + limit
         ended = False
 
         async def measured() -> Message:
@@ -155,19 +163,29 @@ class Guard:
                 async with asyncio.timeout(max(0.0, until - time.monotonic())):
                     message = await receive()
             except TimeoutError:
-                told = f"the request took longer than {BODY_SECONDS:.0f} s to arrive"
-                raise HTTPException(408, told, {"Connection": "close"}) from None
-            exchange.received += len(message.get("body", b""))
-            if exchange.received > MAX_BODY:
-                raise HTTPException(413, _too_large(), {"Connection": "close"})
+                told = f"the request took longer than {limit} s to arrive"
+                raise HTTPException(408, told, CLOSE) from None
+            if message["type"] == "http.disconnect" and not exchange.status:
+                raise HTTPException(HUNG_UP, "the caller went away")
+            self._count(exchange, len(message.get("body", b"")))
             ended = not message.get("more_body", False)
             return message
 
         return measured
 
+    def _count(self, exchange: Exchange, came: int) -> None:
+        """So many bytes more; HTTPException where they are too many."""
+        exchange.received += came
+        self._arriving += came
+        if exchange.received > MAX_BODY:
+            raise HTTPException(413, _too_large(), CLOSE)
+        if self._arriving > MAX_ARRIVING:
+            told = "busy: much is arriving at once, try again in a moment"
+            raise HTTPException(503, told, CLOSE | {"Retry-After": RETRY_AFTER})
+
     def _note(self, exchange: Exchange) -> None:
         seconds = time.monotonic() - exchange.began
-        status = exchange.status or 499  # the caller hung up before there was an answer
+        status = exchange.status or HUNG_UP
         self._done(exchange.route, status, seconds)
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -179,6 +197,12 @@ class Guard:
             "bytes": exchange.received,
         }
         self._write(json.dumps(line))
+
+
+def _twice(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The first header that two readers could take for different things."""
+    names = [name for name, _ in headers]
+    return next((name.decode() for name in ONCE if names.count(name) > 1), None)
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

@@ -90,6 +90,7 @@ class Journal:
         CatalogueError where the database cannot be written.
         """
         written: Future[int] = Future()
+        written.set_running_or_notify_cancel()  # whoever stops waiting does not stop the writer
         self._waiting.put(_Waiting(entries, written))
         return written
 

@@ -21,6 +21,7 @@ from tagger.errors import (
     QueryError,
     TaggerError,
 )
+from tagger.service import RETRY_AFTER
 
 STATUSES: dict[type[TaggerError], int] = {
     ImageFormatError: 415,
@@ -32,7 +33,6 @@ STATUSES: dict[type[TaggerError], int] = {
     BusyError: 503,
     CatalogueError: 503,
 }
-RETRY_AFTER = "1"  # seconds, for whoever is told that there is no room
 
 # What a route may answer instead, for its description: of all of them, and of those with photos.
 REFUSED: dict[int | str, dict[str, Any]] = {

@@ -11,13 +11,11 @@ from dataclasses import asdict
 from typing import IO, Annotated, Any, cast
 
 from fastapi import APIRouter, File, Header, Path, Query, Request, UploadFile
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from tagger import bundle, exports, places, wire
 from tagger.errors import ImageFormatError, ImageTooLargeError, ModelError, OptionError
 from tagger.images import FORMAT_NAMES
-from tagger.loaded import try_out
 from tagger.problems import PHOTOS_REFUSED, REFUSED
 from tagger.records import Photo, Sort
 from tagger.service import MAX_FILES, Asked, Service
@@ -106,9 +104,7 @@ async def health() -> wire.State:
 @router.get("/ready")
 async def ready(request: Request) -> wire.State:
     """Whether a model answers."""
-    tagger = service(request).models.active
-    await run_in_threadpool(try_out, tagger)
-    return wire.State(status="ready", model=tagger.name)
+    return wire.State(status="ready", model=(await service(request).ready()).name)
 
 
 @router.get("/stats")

@@ -26,8 +26,11 @@ from tagger.tagger import Prediction, Tagger
 
 MAX_FILES = 16  # photos a request
 MAX_BODY = 64 * 2**20  # bytes a request, all of its photos together
-BODY_SECONDS = 30.0  # for a request's body to arrive in
+MAX_ARRIVING = 512 * 2**20  # bytes of all requests that wait for their answers
+REQUEST_SECONDS = 30  # for a request to arrive in
 ANSWER_SECONDS = 20.0  # for its answer to be found in
+RETRY_AFTER = "1"  # seconds, for whoever is told that there is no room
+TRIED = 1.0  # seconds for which a model that answered is taken to be ready
 QUEUE = 32  # photos that wait beside those being tagged
 KEPT = "served"  # folder of the library for photos that are kept
 
@@ -39,7 +42,7 @@ class Settings:
     With no token, only requests that arrive on a loopback address are answered. `cors` are
     origins that pages of others may call from. `keep_photos` stores each photo in the library's
     folder. `open_invocations` lets /invocations be called without a token, where the platform
-    around asks for the right to.
+    around asks for the right to. `request_seconds` is how long a request may take to arrive.
     """
 
     model: str | None = None
@@ -50,6 +53,7 @@ class Settings:
     cors: tuple[str, ...] = ()
     keep_photos: bool = False
     open_invocations: bool = False
+    request_seconds: int = REQUEST_SECONDS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -77,6 +81,7 @@ class Settings:
             cors=tuple(origin.strip() for origin in origins if origin.strip()),
             keep_photos=switch("TAGGER_KEEP_PHOTOS"),
             open_invocations=switch("TAGGER_OPEN_INVOCATIONS"),
+            request_seconds=number("TAGGER_REQUEST_SECONDS", REQUEST_SECONDS, 1),
         )
 
     @property
@@ -138,7 +143,7 @@ class Service:
         self.engine = Engine(settings.workers, settings.queue)
         self.journal = Journal(self.library.catalogue)
         self.meters = Meters(lambda: self.engine.waiting, lambda: self.models.active)
-        self.started = time.monotonic()
+        self._tried, self._trying = 0.0, asyncio.Lock()
         self.engine.everywhere(lambda: try_out(self.models.active))
 
     def close(self) -> None:
@@ -146,6 +151,15 @@ class Service:
         self.engine.close()
         self.journal.close()
         self.library.close()
+
+    async def ready(self) -> Tagger:
+        """The model that answers. It is tried once in a while, however many ask."""
+        async with self._trying:
+            tagger = self.models.active
+            if time.monotonic() - self._tried > TRIED:
+                await asyncio.to_thread(try_out, tagger)
+                self._tried = time.monotonic()
+            return tagger
 
     async def answer(self, photos: Sequence[bytes], asked: Asked) -> list[Answered | ImageError]:
         """Each photo's answer, or why it cannot be read; those answered are written down by then.

@@ -50,7 +50,7 @@ STOREYS = (
     "jobs",
     "engine loaded journal meters pages",
     "service",
-    "guard wire",
+    "guard wire connections",
     "problems",
     "routes",
     "api",
@@ -97,7 +97,7 @@ ALONE = {
     "starlette": {"guard", "problems", "pages"},
     "pydantic": {"wire"},
     "prometheus_client": {"meters"},
-    "uvicorn": {"api"},
+    "uvicorn": {"api", "connections"},
 }
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "pandas", "matplotlib", "streamlit")
 

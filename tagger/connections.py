@@ -1,0 +1,61 @@
+"""Connections to the service: so many at once, and none that waits for its request forever.
+
+uvicorn itself would wait for a request's head for as long as the caller likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tagger.service import RETRY_AFTER
+
+CONNECTIONS = 512  # at once; the next are told to come back
+_BODY = b'{"detail": "busy: too many connections, try again in a moment"}'
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"content-type: application/json\r\n"
+    b"content-length: %d\r\n"
+    b"retry-after: %s\r\n"
+    b"connection: close\r\n\r\n%s" % (len(_BODY), RETRY_AFTER.encode(), _BODY)
+)
+
+
+class Connection(HttpToolsProtocol):
+    """One connection, as uvicorn has it otherwise."""
+
+    def __init__(self, *given: Any, head_seconds: float, **named: Any) -> None:
+        """`head_seconds` is how long a request's head may take to arrive."""
+        super().__init__(*given, **named)
+        self._head_seconds = head_seconds
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            transport.write(_TOO_MANY)
+            transport.close()
+        else:
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._head_came()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_came()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head_came()
+        self._late = self.loop.call_later(self._head_seconds, self.transport.close)
+
+    def _head_came(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
