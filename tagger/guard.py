@@ -163,7 +163,7 @@ class Guard:
                 async with asyncio.timeout(max(0.0, until - time.monotonic())):
                     message = await receive()
             except TimeoutError:
-                told = f"the request took longer than {limit} s to arrive"
+                told = f"the request took longer than {limit:g} s to arrive"
                 raise HTTPException(408, told, CLOSE) from None
             if message["type"] == "http.disconnect" and not exchange.status:
                 raise HTTPException(HUNG_UP, "the caller went away")

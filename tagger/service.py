@@ -53,7 +53,7 @@ class Settings:
     cors: tuple[str, ...] = ()
     keep_photos: bool = False
     open_invocations: bool = False
-    request_seconds: int = REQUEST_SECONDS
+    request_seconds: float = REQUEST_SECONDS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:

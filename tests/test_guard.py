@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from starlette.exceptions import HTTPException
 
-from tagger import guard
 from tagger.guard import Guard
 from tagger.service import MAX_BODY, Settings
 
@@ -163,10 +162,19 @@ def test_too_much_is_refused_unread_or_as_soon_as_it_is_seen() -> None:
     assert unsaid.ask()[0] == 413
 
 
-def test_what_dribbles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "BODY_SECONDS", 0.2)
-    status, _, sentence = Asked(Settings(), body=[b"x"] * 100, pause=0.05).ask()
+def test_what_dribbles_in_is_given_up() -> None:
+    hasty = Settings(request_seconds=0.2)
+    status, _, sentence = Asked(hasty, body=[b"x"] * 100, pause=0.05).ask()
     assert status == 408 and "to arrive" in sentence
+
+
+def test_what_came_twice_could_mean_either() -> None:
+    for name in (b"host", b"authorization", b"x-client"):
+        twice = [HERE, (name, b"localhost"), (name, b"127.0.0.1")]
+        status, _, sentence = Asked(Settings(), headers=twice).ask()
+        assert status == 400 and name.decode() in sentence
+    accepted = [HERE, (b"accept", b"a/b"), (b"accept", b"c/d")]
+    assert Asked(Settings(), headers=accepted).ask()[0] == 200
 
 
 def test_every_answer_is_safe_to_show_and_says_which_it_is() -> None:
