@@ -9,7 +9,7 @@ FROM python:3.12-slim-bookworm AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 COPY pyproject.toml requirements.txt ./
-# TensorFlow as it is built for processors alone: 0.9 GB less, unpacked. For a GPU:
+# TensorFlow as it is built for processors alone: 0.6 GB less, unpacked. For a GPU:
 # --build-arg TENSORFLOW='tensorflow[and-cuda]'
 ARG TENSORFLOW=tensorflow-cpu
 # The project itself is found where it lies, in /app, so here an empty one will do. TensorFlow's
