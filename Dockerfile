@@ -9,14 +9,15 @@ FROM python:3.12-slim-bookworm AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 COPY pyproject.toml requirements.txt ./
-# TensorFlow as it is built for processors alone: 0.6 GB less, unpacked. For a GPU:
-# --build-arg TENSORFLOW='tensorflow[and-cuda]'
-ARG TENSORFLOW=tensorflow-cpu
+# TensorFlow as it is built for processors alone: 0.6 GB less, unpacked. On ARM it is only built so,
+# and by its usual name. For a GPU: --build-arg TENSORFLOW='tensorflow[and-cuda]'
+ARG TENSORFLOW=
 # The project itself is found where it lies, in /app, so here an empty one will do. TensorFlow's
 # C++ headers are for whoever compiles against it.
 RUN python -m venv /venv \
  && mkdir tagger && touch README.md tagger/__init__.py \
- && sed -i -e '/^-e/d' -e "s/^tensorflow>/$TENSORFLOW>/" requirements.txt \
+ && case "$(uname -m)" in x86_64) cpu=tensorflow-cpu ;; *) cpu=tensorflow ;; esac \
+ && sed -i -e '/^-e/d' -e "s/^tensorflow>/${TENSORFLOW:-$cpu}>/" requirements.txt \
  && /venv/bin/pip install -r requirements.txt -e '.[postgresql]' \
  && /venv/bin/pip uninstall -y pip \
  && rm -r /venv/lib/python3.12/site-packages/tensorflow/include
