@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tagger.errors import OptionError
 
 MOSAIC_TILES = 4
+MIDDLE_GREY = 128
 _INSET = (0.35, 0.7)  # side of a photo laid into another, as a share
 _MIDDLE = (0.35, 0.65)  # where four tiles meet
 
@@ -129,10 +130,12 @@ class Nudge:
     """A mild variant for small photos: moved by whole pixels, so that none is blurred.
 
     `most` is how far, as a share of the side. Whoever trains mirrors each photo every other
-    epoch, so that two epochs show both ways (Jordan 2024, arXiv:2404.00498).
+    epoch, so that two epochs show both ways (Jordan 2024, arXiv:2404.00498). A square of
+    `cutout` of the side turns grey (DeVries & Taylor 2017, arXiv:1708.04552), somewhere in it.
     """
 
     most: float = 1 / 16
+    cutout: float = 0.3
 
     def __call__(
         self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: bool
@@ -143,4 +146,8 @@ class Nudge:
         wide = np.pad(pixels, ((room, room), (room, room), (0, 0)), mode="reflect")
         top, left = rng.integers(0, 2 * room + 1, 2)
         moved = wide[top : top + side, left : left + side]
-        return np.ascontiguousarray(moved[:, ::-1] if mirrored else moved)
+        made = np.array(moved[:, ::-1] if mirrored else moved, order="C")
+        cut = round(self.cutout * side)
+        top, left = rng.integers(0, side - cut + 1, 2)
+        made[top : top + cut, left : left + cut] = MIDDLE_GREY
+        return made

@@ -61,10 +61,10 @@ STEPS_AN_EPOCH = 16  # wanted, before a batch is as large as it may be
 
 # Jordan 2024, arXiv:2404.00498, from its rates for a batch of 1,024 with the gradients summed.
 FROM_NOTHING = Recipe(
-    epochs=14,
+    epochs=16,
     batch_size=512,
     learning_rate=0.75,
     weight_decay=0.009,
-    patience=14,
+    patience=16,
     from_nothing=True,
 )

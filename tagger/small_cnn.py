@@ -1,9 +1,9 @@
-"""A network of our own for small photos: six convolutions behind a whitening one.
+"""A network of our own for small photos: nine convolutions behind a whitening one.
 
-After Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024, arXiv:2404.00498): its
-widths, its frozen whitening layer and its identity start; here with ReLU, which costs an int8
-network nothing, and averaged features, so that a label's activation map can be shown. Keras is
-imported when a function here runs.
+After Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024, arXiv:2404.00498): the
+widths of its smallest network, the residual blocks of its largest, its frozen whitening layer and
+its identity start; here with SiLU, which a CPU has sooner than GELU, and averaged features, so
+that a label's activation map can be shown. Keras is imported when a function here runs.
 """
 
 from __future__ import annotations
@@ -32,19 +32,27 @@ def body(image_size: int) -> keras.Model:
     layers = keras.layers
     pixels = keras.Input((image_size, image_size, 3))
     whitened = layers.Conv2D(CHANNELS, PATCH, name=WHITENING)(pixels)
-    signal = layers.ReLU(name="whitening_relu")(whitened)
+    signal = layers.Activation("silu", name="whitening_silu")(whitened)
+
+    def normalised(signal: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return layers.BatchNormalization(
+            momentum=STATISTICS_MOMENTUM, scale=False, name=f"{name}_normalisation"
+        )(signal)
+
+    def convolved(signal: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
+        return layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{name}_convolution")(
+            signal
+        )
+
     for block, width in enumerate(WIDTHS, start=1):
-        for part in ("a", "b"):
-            name = f"block{block}{part}"
-            signal = layers.Conv2D(
-                width, 3, padding="same", use_bias=False, name=f"{name}_convolution"
-            )(signal)
-            if part == "a":
-                signal = layers.MaxPooling2D(name=f"{name}_pooling")(signal)
-            signal = layers.BatchNormalization(
-                momentum=STATISTICS_MOMENTUM, scale=False, name=f"{name}_normalisation"
-            )(signal)
-            signal = layers.ReLU(name=f"{name}_relu")(signal)
+        a, b, c = (f"block{block}{part}" for part in "abc")
+        halved = layers.MaxPooling2D(name=f"{a}_pooling")(convolved(signal, width, a))
+        short = layers.Activation("silu", name=f"{a}_silu")(normalised(halved, a))
+        signal = normalised(convolved(short, width, b), b)
+        signal = layers.Activation("silu", name=f"{b}_silu")(signal)
+        signal = normalised(convolved(signal, width, c), c)
+        signal = layers.Add(name=f"{c}_sum")([short, signal])
+        signal = layers.Activation("silu", name=f"{c}_silu")(signal)
     return keras.Model(pixels, signal)
 
 

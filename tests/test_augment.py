@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tagger.augment import Augmentation, Nudge, mosaic
+from tagger.augment import MIDDLE_GREY, Augmentation, Nudge, mosaic
 from tagger.errors import OptionError
 from tagger.images import Pixels
 
@@ -169,8 +169,8 @@ def test_a_small_photo_is_moved_by_whole_pixels_and_mirrored_when_told() -> None
     pixels = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     kept, seen = pixels.copy(), set()
     for seed in range(200):
-        moved = Nudge()(pixels, np.random.default_rng(seed), mirrored=False)
-        turned = Nudge()(pixels, np.random.default_rng(seed), mirrored=True)
+        moved = Nudge(cutout=0)(pixels, np.random.default_rng(seed), mirrored=False)
+        turned = Nudge(cutout=0)(pixels, np.random.default_rng(seed), mirrored=True)
         assert moved.shape == pixels.shape and np.array_equal(turned, moved[:, ::-1])
         middle = moved[2:30, 2:30]  # what moving by two pixels cannot push out of the photo
         places = [
@@ -182,4 +182,19 @@ def test_a_small_photo_is_moved_by_whole_pixels_and_mirrored_when_told() -> None
         assert len(places) == 1
         seen |= set(places)
     assert len(seen) == 25 and np.array_equal(pixels, kept)
-    assert np.array_equal(Nudge(0.0)(pixels, np.random.default_rng(0), mirrored=False), pixels)
+    still = Nudge(0.0, 0.0)
+    assert np.array_equal(still(pixels, np.random.default_rng(0), mirrored=False), pixels)
+
+
+def test_a_grey_square_is_cut_out_of_a_small_photo_somewhere_in_it() -> None:
+    pixels = np.random.default_rng(3).integers(0, 100, (32, 32, 3)).astype(np.uint8)
+    still, covered = Nudge(most=0), np.zeros((32, 32), int)
+    for seed in range(400):
+        made = still(pixels, np.random.default_rng(seed), mirrored=False)
+        cut = (made == MIDDLE_GREY).all(axis=2)
+        rows, columns = np.flatnonzero(cut.any(axis=1)), np.flatnonzero(cut.any(axis=0))
+        assert cut.sum() == 100 and len(rows) == len(columns) == 10  # 0.3 of 32 pixels
+        assert np.array_equal(made[~cut], pixels[~cut])
+        covered += cut
+    edges = (covered[0], covered[-1], covered[:, 0], covered[:, -1])
+    assert all(edge.any() for edge in edges)
