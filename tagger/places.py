@@ -14,7 +14,7 @@ MODELS = ROOT / "model"
 RUNS = ROOT / "runs"
 LIBRARY = ROOT / "library"
 OWN_MODEL = MODELS / "image_tagger.h5"  # what train.py writes unless told otherwise
-BUNDLED = ("everyday", "pets")  # the models that come with the project
+BUNDLED = ("everyday", "pets", "cifar10")  # the models that come with the project
 BUNDLED_MODEL = MODELS / f"{BUNDLED[0]}.h5"  # that tags until there is one of the user's own
 IMAGENET = "imagenet"  # the model that `tagger.imagenet` makes at its first use
 
