@@ -36,7 +36,8 @@ COPY --from=packages /venv /venv
 COPY train.py predict.py ./
 COPY packing/entry packing/health.py packing/
 COPY dataset/README.md dataset/
-COPY model/everyday.h5 model/everyday.json model/pets.h5 model/pets.json model/
+COPY model/cifar10.h5 model/cifar10.json model/everyday.h5 model/everyday.json \
+     model/pets.h5 model/pets.json model/
 COPY frontend frontend
 COPY tagger tagger
 # What is written goes to volumes, which take these folders' owner when they are made.
