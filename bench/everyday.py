@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import bundle, dataset, metrics
+from tagger import bundle, dataset, metrics, testset
 from tagger.evaluation import look
 from tagger.labels import LabelSet
 from tagger.pixels import PixelStore
@@ -70,7 +70,7 @@ def study(model: str, data: Path) -> dict[str, Any]:
             sys.exit(f"{model} has other labels than everyday/")
         validation = score(runtime, loaded, store, collection.split("val"))
         known = cells(collection.split("val"), len(loaded.labels))
-        test, _ = dataset.load_test(data / "coco128", loaded.labels, store)
+        test, _ = testset.load(data / "coco128", loaded.labels, store)
         elsewhere = score(runtime, loaded, store, test)
         store.close()
     return {

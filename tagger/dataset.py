@@ -14,22 +14,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tagger import formats, images, quality
-from tagger.errors import DatasetError, ImageError
-from tagger.files import spelled_out
+from tagger import formats, images
+from tagger.decoding import decoded, relative
+from tagger.errors import DatasetError
 from tagger.labels import Kind, LabelSet
-from tagger.listing import LAYOUT, Listing, Remark, counted
-from tagger.parallel import Progress, ordered_map, silent
+from tagger.listing import LAYOUT, Listing, Remark, counted, first_few
+from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
-from tagger.splits import SPLITS, Sample, drawn, stratified, without_copies, without_leaks
+from tagger.splits import SPLITS, Sample, stratified, without_copies, without_leaks
 
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
 MIN_PHOTOS = 5  # of each label, to train on and to check with
 MIN_TO_CHECK = 2  # validation photos, where they may have several tags
 FEW_TO_CHECK = 20  # validation photos of a label, below which its figures prove little
-
-Readable = tuple[list[Sample], tuple[tuple[str, str], ...]]  # and the unreadable, with reasons
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class Problems:
         if len(self.lost_labels) == 1:
             lines.append(f"too few photos of {self.lost_labels[0]} to train on: not a label")
         elif self.lost_labels:
-            told = f"{counted(len(self.lost_labels), 'label')} ({_few(self.lost_labels)})"
+            told = f"{counted(len(self.lost_labels), 'label')} ({first_few(self.lost_labels)})"
             lines.append(f"too few photos of {told} to train on: not labels")
         return lines
 
@@ -172,9 +170,9 @@ def survey(
     listing = formats.read(root, MIN_LABELS)
     listed = {sample.path for sample in listing.samples}
     ignored = sorted(set(images.walk(root)) - listed - listing.told)
-    unwanted = {path for path in listed if _relative(root, [path])[0] in leave_out}
+    unwanted = {path for path in listed if relative(root, [path])[0] in leave_out}
     wanted = [sample for sample in listing.samples if sample.path not in unwanted]
-    samples, unreadable = _decoded(root, wanted, store, workers, progress)
+    samples, unreadable = decoded(root, wanted, store, workers, progress)
     samples, conflicting, copies = without_copies(samples)
     leaked: list[Path] = []
     given = {sample.split for sample in samples}
@@ -189,12 +187,12 @@ def survey(
         samples = [sample for sample in samples if sample.label in kept]
     problems = Problems(
         unreadable=unreadable,
-        conflicting=tuple(_relative(root, same) for same in conflicting),
-        copies=_relative(root, copies),
-        leaked=_relative(root, leaked),
-        unknown_labels=_relative(root, strays),
-        ignored=_relative(root, ignored),
-        unwanted=_relative(root, sorted(unwanted)),
+        conflicting=tuple(relative(root, same) for same in conflicting),
+        copies=relative(root, copies),
+        leaked=relative(root, leaked),
+        unknown_labels=relative(root, strays),
+        ignored=relative(root, ignored),
+        unwanted=relative(root, sorted(unwanted)),
         lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in kept),
         remarks=listing.remarks,
     )
@@ -264,110 +262,16 @@ def _told(problems: Problems) -> str:
     return f" ({told})" if told else ""
 
 
-def load_test(
-    root: Path,
-    labels: LabelSet,
-    store: PixelStore,
-    workers: int | None = None,
-    progress: Progress = silent,
-    most: int | None = None,
-) -> Readable:
-    """Readable photos in `root` that have one of the labels, all as "test".
-
-    For a model of tags, those that `root` does not tell of are unseen in its photos. `most`
-    looks at no more than so many, drawn at random, of "val" and "test" where there are any.
-
-    And those that could not be read, each with its reason. Raises DatasetError where none could.
-    """
-    listing = formats.read(root, 1)
-    if most is not None:
-        held_out = [sample for sample in listing.samples if sample.split != "train"]
-        listing = replace(listing, samples=drawn(held_out or listing.samples, most))
-    if listing.kind == "multi" and labels.kind == "single":
-        raise DatasetError(f"{root}: its photos have several tags; the model tells one label")
-    known = [name for name in labels.names if name in listing.names]
-    if not known:
-        raise DatasetError(f"{root}: no label in it is one of {_few(labels.names)}")
-    samples, unreadable = _decoded(root, _as_labelled(listing, labels), store, workers, progress)
-    if not samples:
-        raise DatasetError(f"{root}: none of its {len(listing.samples)} photos could be read")
-    return samples, unreadable
-
-
-def _as_labelled(listing: Listing, labels: LabelSet) -> list[Sample]:
-    """The photos of a listing for a model of other labels: what it does not tell is unseen."""
-    places = {
-        old: labels.names.index(n) for old, n in enumerate(listing.names) if n in labels.names
-    }
-    told = set(places.values()) if listing.kind == "multi" else set()
-    found = []
-    for sample in listing.samples:
-        present = tuple(places[label] for label in sample.present if label in places)
-        untold = set(range(len(labels))) - told - set(present)
-        untold |= {places[label] for label in sample.unseen if label in places}
-        if labels.kind == "multi" and len(untold) < len(labels):
-            found.append(replace(sample, present=present, unseen=tuple(untold), split="test"))
-        elif labels.kind == "single" and present:
-            found.append(replace(sample, present=present, split="test"))
-    return found
-
-
 def too_few_to_check(checked: Mapping[str, int]) -> str | None:
     """A sentence where some labels have few validation photos; `checked` counts them by label."""
     few = [f"{count:,} of {name}" for name, count in checked.items() if count < FEW_TO_CHECK]
     if not few:
         return None
     return (
-        f"Validation photos: only {_few(few)}; with so few photos to check with, the figures prove"
-        " little"
+        f"Validation photos: only {first_few(few)}; with so few photos to check with, the figures"
+        " prove little"
     )
-
-
-def _decoded(
-    root: Path,
-    listed: Sequence[Sample],
-    store: PixelStore,
-    workers: int | None,
-    progress: Progress,
-) -> Readable:
-    def decode(sample: Sample) -> tuple[Sample, images.Pixels | None, str]:
-        try:
-            data = images.read_bytes(sample.path)
-            rgb = images.read(data, shorter_side=store.image_size)
-        except ImageError as error:
-            return sample, None, _reason(error, sample.path)
-        pixels = images.fit(rgb, store.image_size)
-        seen = replace(
-            sample,
-            digest=hashlib.sha256(data).hexdigest(),
-            perceptual=images.perceptual_hash(pixels),
-            quality=quality.measure(rgb),
-        )
-        return seen, pixels, ""
-
-    samples: list[Sample] = []
-    unreadable: list[tuple[str, str]] = []
-    decoded = ordered_map(decode, listed, workers)
-    for sample, pixels, error in progress(decoded, len(listed), "Reading photos"):
-        if pixels is None:
-            unreadable.append((_relative(root, [sample.path])[0], error))
-        else:
-            samples.append(replace(sample, row=store.append(pixels)))
-    return samples, tuple(unreadable)
-
-
-def _reason(error: ImageError, path: Path) -> str:
-    """Why a photo cannot be read, without the name that the error begins with."""
-    return str(error).removeprefix("photo: ").removeprefix(f"{spelled_out(os.fsdecode(path))}: ")
 
 
 def _by_label(samples: Iterable[Sample]) -> Counter[int]:
     return Counter(label for sample in samples for label in sample.present)
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-
-
-def _relative(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
-    return tuple(path.relative_to(root).as_posix() for path in paths)

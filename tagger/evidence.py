@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import dataset, images
+from tagger import images, testset
+from tagger.decoding import Readable
 from tagger.errors import DatasetError, ImageError
 from tagger.images import Pixels
 from tagger.labels import LabelSet
@@ -54,7 +55,7 @@ def gather(
     """
     most = MAX_CHECKED + MAX_RANGE_PHOTOS
     try:
-        samples, unreadable = dataset.load_test(root, labels, store, None, progress, most)
+        samples, unreadable = testset.load(root, labels, store, None, progress, most)
         labelled = True
     except DatasetError as error:
         if not root.is_dir():
@@ -94,7 +95,7 @@ def chosen_photos(
     )
 
 
-def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) -> dataset.Readable:
+def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) -> Readable:
     def decode(path: Path) -> tuple[Path, Pixels | ImageError]:
         try:
             return path, images.prepare(path, store.image_size)

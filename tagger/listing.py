@@ -6,6 +6,7 @@ However labels are written down, reading them gives a `Listing`; `tagger.formats
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,11 @@ class Listing:
 def counted(count: int, noun: str) -> str:
     """ "1 photo", "1,200 photos", "3 entries"."""
     return f"{count:,} {noun if count == 1 else plural(noun)}"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first of them, for a sentence."""
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 def plural(noun: str) -> str:

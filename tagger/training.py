@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +20,12 @@ from tagger import (
     classifiers,
     convert,
     dataset,
-    evaluation,
     images,
     networks,
     runs,
     starts,
 )
-from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, LabelledOutputs, calibrate
-from tagger.classifiers import Classifier
+from tagger.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.dataset import Collection
 from tagger.epochs import Epoch, epoch_line, epoch_log
 from tagger.errors import DatasetError
@@ -36,7 +34,7 @@ from tagger.fidelity import export_beside, export_places
 from tagger.files import write_atomically
 from tagger.fine_tuning import Photos, State, fine_tune
 from tagger.heads import MAX_HEAD_PHOTOS, LinearHead, prior_shift
-from tagger.labels import LabelSet
+from tagger.judging import Judge, known
 from tagger.options import NO_WEIGHTS, Options
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
@@ -97,26 +95,29 @@ class _Teacher:
     progress: Progress
     say: Callable[[str], None]
     seconds: dict[str, float] = field(default_factory=dict)
-    test: list[Sample] = field(default_factory=list)
     started_from: str = ""
-    forest: Classifier | None = None  # judged in the place of the network's own head
 
     def teach(self) -> Trained:
         collection = self._read()
+        judge = Judge(self.options, collection.labels, self.store, self.progress)
+        tested = judge.photos_to_test(collection, self.say)
         networks.set_seed(self._seed)
         network, self.started_from = starts.network(self.options, collection, self.store, self.say)
-        state = self._fit(network, collection)
+        state = self._fit(network, collection, judge)
         if collection.labels.kind == "multi":
             self._unweight_head(network, collection)
-        conversion = None if self.forest else self._convert(network, collection)
+        conversion = None if judge.forest else self._convert(network, collection)
         runtime = Runtime(conversion.network if conversion else convert.to_litert(network))
+        held_out = self._held_out(collection)
         with self._timed("calibrating"):
-            labels = collection.labels
-            known = sampled(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
-            seen = self._outputs(runtime, labels, known, "Learning what is familiar")
-            held_out = self._outputs(runtime, labels, self._held_out(collection), "Validating")
-            calibration = calibrate(seen, held_out, self._seed)
-        found = self._judge(collection, runtime, seen, held_out, calibration)
+            some = sampled(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
+            trained = judge.look(runtime, some, "Learning what is familiar")
+            validation = judge.look(runtime, held_out, "Validating")
+            calibration = calibrate(trained, validation, self._seed)
+        with self._timed("judging"):
+            seen = held_out, validation
+            found = self._told(collection)
+            found |= judge.judge(runtime, trained, seen, tested, calibration)
         found |= {"conversion": conversion.summary() if conversion else None}
         found |= {"fine_tuning": state.summary(), "started_from": self.started_from}
         found |= {"findings": runs.read_findings(self.run)}
@@ -162,15 +163,25 @@ class _Teacher:
         for line in collection.problems.lines():
             self.say(line)
         runs.check_collection(self.run, collection.fingerprint)
-        self.test = self._test_samples(collection)
         return collection
 
-    def _fit(self, network: keras.Model, collection: Collection) -> State:
+    def _told(self, collection: Collection) -> dict[str, Any]:
+        """What there was to learn from."""
+        return {
+            "model": self.options.output.stem,
+            "kind": collection.labels.kind,
+            "labels": list(collection.labels.names),
+            "photos": collection.counts(),
+            "sizes": collection.sizes(),
+            "problems": asdict(collection.problems),
+        }
+
+    def _fit(self, network: keras.Model, collection: Collection, judge: Judge) -> State:
         if not (self.run / "state.json").is_file():
             if self.options.recipe.from_nothing:
                 self._examine(collection, None)  # its features say nothing yet
             else:
-                self._fit_head(network, collection)
+                self._fit_head(network, collection, judge)
         if not self.options.epochs:
             return State()
         photos = Photos(
@@ -198,21 +209,21 @@ class _Teacher:
         self.say(f"Kept {state.blend:.0%} of epoch {state.kept_epoch}{blended}.")
         return state
 
-    def _fit_head(self, network: keras.Model, collection: Collection) -> None:
+    def _fit_head(self, network: keras.Model, collection: Collection, judge: Judge) -> None:
         labels = collection.labels
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
             sample = sampled(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
-            train = self._outputs(runtime, labels, sample, "Computing features")
+            train = judge.look(runtime, sample, "Computing features")
             kept = [] if labels.kind == "multi" else self._held_out(collection)
-            held_out = self._outputs(runtime, labels, kept, "Validation features")
+            held_out = judge.look(runtime, kept, "Validation features")
         with self._timed("head"):
             seen, unseen = ((some.features, some.labels) for some in (train, held_out))
             head = classifiers.fit(self.options.head, seen, unseen, len(labels), self._seed)
         if isinstance(head, LinearHead):
             _set_head(network, head)
         else:
-            self.forest = head
+            judge.forest = head
         with self._timed("checking photos"):
             looked_at = [*sample, *kept], np.concatenate([train.features, held_out.features])
             self._examine(collection, looked_at)
@@ -242,89 +253,8 @@ class _Teacher:
                 network,
                 list(self.store.rows(sample.row for sample in ranges)),
                 lambda: self.store.rows(sample.row for sample in validation),
-                _known(collection.labels, validation),
+                known(collection.labels, validation),
             )
-
-    def _outputs(
-        self, runtime: Runtime, labels: LabelSet, samples: Sequence[Sample], what: str
-    ) -> LabelledOutputs:
-        pixels = self.store.rows(sample.row for sample in samples)
-        found = runtime.run_all(pixels, self.options.workers)
-        logits = np.empty((len(samples), runtime.label_count), np.float32)
-        features = np.empty((len(samples), runtime.feature_count), np.float32)
-        for row, output in enumerate(self.progress(found, len(samples), what)):
-            logits[row], features[row] = output.logits, output.features
-        if self.forest:
-            logits = self.forest.logits(features)
-        return LabelledOutputs(logits, features, _known(labels, samples))
-
-    def _judge(
-        self,
-        collection: Collection,
-        runtime: Runtime,
-        seen: LabelledOutputs,
-        held_out: LabelledOutputs,
-        calibration: Calibration,
-    ) -> dict[str, Any]:
-        labels, rule = collection.labels, calibration.rule
-        with self._timed("judging"):
-            validation = evaluation.judge(
-                labels,
-                [sample.path for sample in self._held_out(collection)],
-                held_out,
-                calibration.decisions,
-                rule.temperature,
-            )
-            judged = None
-            if self.test:
-                outputs = self._outputs(runtime, labels, self.test, "Testing")
-                decided = rule.decide(outputs.logits, outputs.features)
-                paths = [sample.path for sample in self.test]
-                judged = evaluation.judge(labels, paths, outputs, decided, rule.temperature)
-            unknown: dict[str, Any] | None
-            if self.options.unrelated:
-                strangers = evaluation.look(
-                    runtime, self.options.unrelated, self.options.workers, self.progress
-                )
-                if self.forest:
-                    logits = self.forest.logits(strangers.features)
-                    strangers = replace(strangers, logits=logits)
-                unknown = evaluation.judge_unrelated(rule, held_out, strangers)
-            else:
-                unknown = evaluation.judge_left_out(
-                    labels, seen, held_out, rule.temperature, self._seed
-                )
-        return {
-            "model": self.options.output.stem,
-            "kind": labels.kind,
-            "labels": list(labels.names),
-            "photos": collection.counts(),
-            "sizes": collection.sizes(),
-            "validation": validation,
-            "test": judged,
-            "unknown": unknown,
-            "problems": asdict(collection.problems),
-        }
-
-    def _test_samples(self, collection: Collection) -> list[Sample]:
-        if not self.options.test:
-            return collection.split("test")
-        samples, unreadable = dataset.load_test(
-            self.options.test,
-            collection.labels,
-            self.store,
-            self.options.workers,
-            self.progress,
-        )
-        if unreadable:
-            self.say(f"{len(unreadable)} test photos could not be read: left out")
-        trained_on = {sample.digest for sample in collection.samples}
-        fresh = [sample for sample in samples if sample.digest not in trained_on]
-        if len(fresh) < len(samples):
-            self.say(f"{len(samples) - len(fresh)} test photos are in the collection: left out")
-        if not fresh:
-            raise DatasetError(f"{self.options.test}: every photo in it is in the collection too")
-        return fresh
 
     def _save(
         self,
@@ -366,13 +296,6 @@ class _Teacher:
         began = time.monotonic()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
-
-
-def _known(labels: LabelSet, samples: Sequence[Sample]) -> NDArray[Any]:
-    """As `LabelledOutputs` has its labels."""
-    if labels.kind == "multi":
-        return cells(samples, len(labels))
-    return np.array([sample.label for sample in samples], np.int64)
 
 
 def _set_head(network: keras.Model, head: LinearHead) -> None:

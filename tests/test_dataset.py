@@ -365,39 +365,10 @@ def test_the_fingerprint_is_of_photos_and_labels_not_of_file_names(
     assert dataset.load(root, store).fingerprint != before
 
 
-# --- a test collection from elsewhere
-
-
-def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStore) -> None:
-    put(root / "ape", 1, 2)
-    put(root / "dog", 3, 4)
-    put(root / "cat" / "deep", 5)
-    (root / "cat" / "broken.jpg").touch()
-    found, unreadable = dataset.load_test(root, LabelSet(("cat", "cow", "dog")), store)
-    assert [path for path, _ in unreadable] == ["cat/broken.jpg"]
-    assert names(root, found) == ["cat/deep/005.png", "dog/003.png", "dog/004.png"]
-    assert {(s.path.parts[len(root.parts)], s.label) for s in found} == {("cat", 0), ("dog", 2)}
-    assert {s.split for s in found} == {"test"}
-    np.testing.assert_array_equal(store[found[0].row], images.prepare(found[0].path, SIDE))
-
-
-def test_a_test_collection_of_other_things_is_refused(root: Path, store: PixelStore) -> None:
-    put(root / "ape", 1)
-    put(root / "bee", 2)
-    with pytest.raises(DatasetError, match=r"no label in it is one of cat, dog"):
-        dataset.load_test(root, LabelSet(("cat", "dog")), store)
-
-
 def test_a_label_may_be_called_train(root, store):
     for number, label in enumerate(("bus", "car", "train")):
         put(root / label, *range(number * 100, number * 100 + 6))
     assert dataset.load(root, store).labels.names == ("bus", "car", "train")
-
-
-def test_a_test_collection_may_hold_one_label(root, store):
-    put(root / "dog", 1, 2, 3)
-    samples, unreadable = dataset.load_test(root, LabelSet(("cat", "dog")), store)
-    assert [sample.label for sample in samples] == [1, 1, 1] and not unreadable
 
 
 def test_folders_beside_train_are_told_of(root, store):
@@ -409,14 +380,6 @@ def test_folders_beside_train_are_told_of(root, store):
         len(found.problems.ignored) == 20
         and "20 photos have no label: left out" in found.problems.lines()
     )
-
-
-def test_a_test_collection_without_a_readable_photo_is_refused(root, store):
-    for label in ("cat", "dog"):
-        (root / label).mkdir()
-        (root / label / "broken.jpg").touch()
-    with pytest.raises(DatasetError):
-        dataset.load_test(root, LabelSet(("cat", "dog")), store)
 
 
 def test_bursts_larger_than_the_share_still_split(root, store):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import draw, draw_collection, draw_tagged, small_options
 
-from tagger import bundle, dataset, images, report, summary, training
+from tagger import bundle, images, report, summary, testset, training
 from tagger.errors import DatasetError, ModelError, OptionError
 from tagger.options import Options
 from tagger.pixels import PixelStore
@@ -206,7 +206,7 @@ def test_a_test_collection_may_tell_of_fewer_tags(tagged: Trained, tmp_path: Pat
     fewer = [",".join(row.split(",")[:2]) for row in rows]  # of the disc alone
     (data / "labels.csv").write_text("\n".join(fewer) + "\n")
     store = PixelStore(tmp_path / "pixels", 96)
-    samples, _ = dataset.load_test(data, bundle.load(tagged.model).labels, store)
+    samples, _ = testset.load(data, bundle.load(tagged.model).labels, store)
     table = cells(samples, 4)
     assert (table[:, 1:] == -1).all() and set(table[:, 0].tolist()) <= {-1, 0, 1}
     store.close()

@@ -1,0 +1,84 @@
+"""Labelled photos from elsewhere: those with a label of the model's, to test it on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tagger import images, testset
+from tagger.errors import DatasetError
+from tagger.labels import LabelSet
+from tagger.pixels import PixelStore
+
+SIDE = 24
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[PixelStore]:
+    kept = PixelStore(tmp_path / "pixels.u8", SIDE)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+def picture(seed: int) -> images.Pixels:
+    """Soft random colours, no two alike."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC)
+
+
+def put(folder: Path, *seeds: int) -> None:
+    """A photo for each seed, the same for the same seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        (folder / f"{seed:03}.png").write_bytes(images.encode(picture(seed)))
+
+
+def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStore) -> None:
+    put(root / "ape", 1, 2)
+    put(root / "dog", 3, 4)
+    put(root / "cat" / "deep", 5)
+    (root / "cat" / "broken.jpg").touch()
+    found, unreadable = testset.load(root, LabelSet(("cat", "cow", "dog")), store)
+    assert [path for path, _ in unreadable] == ["cat/broken.jpg"]
+    assert sorted(s.path.relative_to(root).as_posix() for s in found) == [
+        "cat/deep/005.png",
+        "dog/003.png",
+        "dog/004.png",
+    ]
+    assert {(s.path.parts[len(root.parts)], s.label) for s in found} == {("cat", 0), ("dog", 2)}
+    assert {s.split for s in found} == {"test"}
+    np.testing.assert_array_equal(store[found[0].row], images.prepare(found[0].path, SIDE))
+
+
+def test_a_test_collection_of_other_things_is_refused(root: Path, store: PixelStore) -> None:
+    put(root / "ape", 1)
+    put(root / "bee", 2)
+    with pytest.raises(DatasetError, match=r"no label in it is one of cat, dog"):
+        testset.load(root, LabelSet(("cat", "dog")), store)
+
+
+def test_a_test_collection_may_hold_one_label(root: Path, store: PixelStore) -> None:
+    put(root / "dog", 1, 2, 3)
+    samples, unreadable = testset.load(root, LabelSet(("cat", "dog")), store)
+    assert [sample.label for sample in samples] == [1, 1, 1] and not unreadable
+
+
+def test_a_test_collection_without_a_readable_photo_is_refused(
+    root: Path, store: PixelStore
+) -> None:
+    for label in ("cat", "dog"):
+        (root / label).mkdir()
+        (root / label / "broken.jpg").touch()
+    with pytest.raises(DatasetError):
+        testset.load(root, LabelSet(("cat", "dog")), store)
