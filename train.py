@@ -2,7 +2,7 @@
 
     python train.py                                 # photos in dataset/<label>/, or a table
     python train.py --data shop/ --output model/shop.h5
-    python train.py --fine-tune 0                   # the head alone: under a minute
+    python train.py --fine-tune 0                   # the head alone: a minute or two
     python train.py --backbone small_cnn            # small photos: a network from nothing
     python train.py --check --data shop/            # what is wrong with the photos
     python train.py --resume                        # go on where it was stopped
@@ -29,23 +29,25 @@ from tagger.listing import counted
 from tagger.options import Options, defaults
 
 CHECKING = ("check", "json", "fix")
+EXAMINED = ("data", "weights", "image_size", "leave_out", "validation_share", "seed", "workers")
 LIST, FIX = Path("leave-out.csv"), "write a list of what to leave out"
 
 
 def main() -> int:
     """Exit status: 0 trained, 1 but some photos or exports failed, 2 nothing could start."""
+    interrupted = "Interrupted."
     with terminal.quiet_libraries():
         try:
             chosen = parse()
             if chosen.check:
                 return check(chosen)
+            interrupted += " --resume goes on from the last finished epoch, if any."
             trained = training.teach(options(chosen), terminal.progress, terminal.write)
             page = report.write(trained.run)
         except (TaggerError, OSError) as error:
             return terminal.refuse(error)
         except KeyboardInterrupt:
-            resume = "--resume goes on from the last finished epoch, if any."
-            print(f"Interrupted. {resume}", file=sys.stderr)
+            print(interrupted, file=sys.stderr)
             return terminal.INTERRUPTED
         terminal.write("\n".join([*summary.lines(trained), f"Report: {page}"]))
         return 0 if trained.complete else 1
@@ -87,6 +89,10 @@ def parse() -> argparse.Namespace:
     chosen = parser.parse_args()
     if (chosen.json or chosen.fix) and not chosen.check:
         parser.error("--json and --fix go with --check")
+    heeded = (*CHECKING, *EXAMINED, "backbone")
+    given = (k for k, v in vars(chosen).items() if k not in heeded and v != parser.get_default(k))
+    if chosen.check and (idle := [f"--{key.replace('_', '-')}" for key in given]):
+        parser.error(f"--check trains nothing: leave out {', '.join(idle)}")
     return chosen
 
 
@@ -99,15 +105,15 @@ def options(chosen: argparse.Namespace) -> Options:
 
 
 def check(chosen: argparse.Namespace) -> int:
-    """Say what is wrong with the photos; exit status as when training."""
-    asked = ("data", "weights", "image_size", "leave_out", "seed", "workers")
-    examination = Examination(**{key: getattr(chosen, key) for key in asked})
-    _, found = doctor.examine(examination, terminal.progress, terminal.remark)
-    terminal.write(json.dumps(found.as_dict(), indent=2) if chosen.json else found.text())
+    """Say what is wrong with the photos; exit status 1 where some, or all, cannot be trained on."""
+    asked = Examination(**{key: getattr(chosen, key) for key in EXAMINED})
+    examined = doctor.examine(asked, terminal.progress, terminal.remark)
+    terminal.write(json.dumps(examined.as_dict(), indent=2) if chosen.json else examined.text())
+    found = examined.findings
     if chosen.fix:
         listed = counted(found.write_list(chosen.fix), "photo")
         terminal.remark(f"{chosen.fix}: {listed} to leave out; look it over, then --leave-out it")
-    return 1 if found.of("unreadable") else 0
+    return 1 if examined.lacking or found.of("unreadable") else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
-"""What there is to train on: a folder, or the library's confirmed tags; what is wrong with it."""
+"""A folder to train on: chosen, checked, and what is wrong with it."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,13 @@ import scores
 import shared
 import streamlit as st
 
-from tagger import exports, places
+from tagger import places
 from tagger.dataset import MIN_PHOTOS, too_few_to_check
-
-CONFIRMED = "by:person"  # a search for photos with a tag that a person added or confirmed
-COLLECTIONS = "collections"  # in the library's folder
-LEFT_SHOWN = 200
 
 CHECKS_LOOKED_AT = 50
 UNREADABLE_SHOWN = 200
 ROWS_SHOWN = 60  # labels in the table of photos
 
-REVIEW = Path(__file__).parent / "views" / "review.py"
 CHECK, CHECK_ICON = "Check the photos", ":material/fact_check:"
 _SPLITS = {"train": "to learn from", "val": "to check with", "test": "to test on"}
 
@@ -39,6 +32,8 @@ class Checked:
     doubts: list[dict[str, Any]]
     error: str | None
     told: str = ""  # how the labels were read
+    written_as: str = ""  # how they are written down: "folders", "CSV"
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -61,54 +56,11 @@ def choose_folder() -> str | None:
         return None
     data = str(Path(typed.strip()).expanduser().absolute())
     if st.button(CHECK, key="train-check", icon=CHECK_ICON):
-        _check(data)
+        check(data)
     return data
 
 
-def choose_confirmed() -> str | None:
-    """The photos whose tags a person gave, written out as a collection; None until they are."""
-    count = shared.library().count(CONFIRMED)
-    if not count:
-        st.info("You have not confirmed or added a tag yet. Do that first, photo by photo.")
-        st.page_link(REVIEW, label="Review photos", icon=CHECK_ICON)
-        return None
-    st.markdown(
-        f"{shared.count_of(count, 'photo')} with a tag that you added or confirmed. Each is copied"
-        " into the folder of its first tag."
-    )
-    if st.button(CHECK, key="train-check-confirmed", icon=CHECK_ICON):
-        with shared.guard(), st.spinner("Copying the photos …"):
-            folder, st.session_state["train-left"] = _write_confirmed()
-            st.session_state["train-confirmed"] = str(folder)
-            _check(str(folder))
-    data = st.session_state.get("train-confirmed")
-    if data is None or not Path(data).is_dir():  # another tab has written a newer one
-        return None
-    if left := st.session_state["train-left"]:
-        title = f"{shared.count_of(len(left), 'photo')} left out"
-        with st.expander(title):
-            scores.table(["photo", "why"], left[:LEFT_SHOWN], title, numbers=False)
-    return str(data)
-
-
-def is_confirmed(data: str) -> bool:
-    """Whether a folder is one that `choose_confirmed` wrote."""
-    return Path(data).parent == shared.library().home / COLLECTIONS
-
-
-def _write_confirmed() -> tuple[Path, list[tuple[str, str]]]:
-    """The folder, named for what is in it, and the photos left out; earlier ones are removed."""
-    library = shared.library()
-    photos = list(library.photos(CONFIRMED))
-    told = "\n".join(sorted(f"{photo.sha256} {photo.tags[0].label}" for photo in photos))
-    digest = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-    folder = library.home / COLLECTIONS / f"confirmed-{digest}"
-    for earlier in folder.parent.glob("confirmed-????????"):
-        shutil.rmtree(earlier)
-    return folder, exports.write_collection(photos, library.original, folder).out
-
-
-def _check(data: str) -> None:
+def check(data: str) -> None:
     with shared.guard():
         shared.start(shared.library().plan_check(data))
 
@@ -132,11 +84,16 @@ def checked(data: str) -> Checked | None:
         found.get("doubts", []),
         found["error"],
         found.get("told", ""),
+        found.get("written_as", ""),
+        tuple(found.get("notes", ())),
     )
 
 
-def show_check(data: str, checked: Checked) -> None:
-    """The photos of a folder by label, what is wrong with them, and what to do."""
+def show_check(data: str, checked: Checked, ours: bool) -> None:
+    """The photos of a folder by label, what is wrong with them, and what to do.
+
+    `ours` says that the library wrote the folder.
+    """
     names = list(checked.photos.get("train", {}))
     if checked.told:
         st.caption(shared.plain(f"Labels: {checked.told}."))
@@ -165,7 +122,9 @@ def show_check(data: str, checked: Checked) -> None:
     elif not checked.error:
         st.markdown(":material/check: Every photo can be used.")
     _show_unreadable(checked.unreadable)
-    doubts.show(Path(data), checked.doubts)
+    for note in checked.notes:
+        st.caption(shared.plain(f"{note[:1].upper()}{note[1:]}."))
+    doubts.show(Path(data), checked.doubts, checked.written_as, ours)
 
 
 def _doubts(checked: Checked) -> list[str]:

@@ -17,19 +17,45 @@ from tagger.files import spelled_out
 SIDE = 160  # pixels of a picture
 KEPT = 500  # pictures in memory
 
+_VIEWS = Path(__file__).parent / "views"
+REVIEW, GALLERY = _VIEWS / "review.py", _VIEWS / "gallery.py"
 
-def show(folder: Path, doubts: Sequence[dict[str, Any]]) -> None:
-    """Each kind of doubt about a folder's photos, with the first of them."""
+
+def show(folder: Path, doubts: Sequence[dict[str, Any]], written_as: str, ours: bool) -> None:
+    """Each kind of doubt about a folder's photos, with the first of them, and what to do.
+
+    `written_as` is how its labels are written down: "folders", "CSV"; `ours` that the library
+    wrote it.
+    """
     if not doubts:
         return
-    st.markdown(
-        "Have a look at these before you train. Move a photo with a wrong label into the right"
-        " folder, take out what should not be there, then check again. Nothing is changed for you."
-    )
+    st.markdown(f"Have a look at these before you train. {_advice(written_as, ours)}")
+    if ours:
+        st.page_link(REVIEW, label="Review photos", icon=":material/fact_check:")
+        st.page_link(GALLERY, label="Gallery", icon=":material/photo_library:")
     for place, doubt in enumerate(doubts):
         with st.expander(shared.plain(doubt["line"]), expanded=place == 0):
             figures = (_figure(folder, photo, told) for photo, told in doubt["photos"])
             st.html(f'<div class="it-figures">{"".join(figures)}</div>')
+
+
+def _advice(written_as: str, ours: bool) -> str:
+    """Where a wrong label is mended so that it stays mended."""
+    if ours:
+        return (
+            "Correct a wrong tag in Review or in the Gallery, take your tag off a photo that should"
+            " not be there, then check again: these are copies, written anew from what you say"
+            " there. Change nothing in their folder."
+        )
+    if written_as in ("", "folders"):
+        mend = "Move a photo with a wrong label into the right folder"
+    elif written_as == "CSV":
+        mend = "Change the row of a photo with a wrong label in the table of labels"
+    else:
+        mend = f"Correct a wrong label where it is written down ({shared.plain(written_as)})"
+    return (
+        f"{mend}, take out what should not be there, then check again. Nothing is changed for you."
+    )
 
 
 def _figure(folder: Path, photo: str, told: str) -> str:

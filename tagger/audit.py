@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from numpy.typing import NDArray
 from tagger import quality
 from tagger.dataset import Collection
 from tagger.errors import DatasetError
-from tagger.files import write_atomically
+from tagger.files import spelled_out, write_atomically
 from tagger.listing import counted
 from tagger.mislabels import Verdict, judge_labels, judge_tags
 from tagger.splits import Sample, cells, near_groups
 
 FEW_PHOTOS = 20  # of a label to learn from
 RANKED_SHARE = 0.1  # of the labels judged: the least likely are kept, the worst first
-NAMED = 5  # photos of a kind that the text names
+MAX_RANKED = 2_000  # of those: more than a person looks through
+NAMED = 5  # photos of a kind that are named where there is room for a few
+PICTURED = 24  # photos of a kind that are shown as pictures
 PHOTO, KIND, TOLD = "photo", "problem", "details"  # columns of the list of what to leave out
 
 # What there is to find, in the order it is told, and how one and many of it are told.
@@ -70,13 +73,14 @@ class Finding:
 class Findings:
     """What is wrong with a collection of so many readable photos.
 
-    `ranked` are the tenth of the labels that are least likely to be right, the worst first,
-    whether or not they are probably wrong; none where no label could be judged. `rare` are labels
-    with few photos to learn from.
+    Labels of `judged` photos were judged. `ranked` are the tenth of those labels that are least
+    likely to be right, at most `MAX_RANKED`, the worst first, whether or not they are probably
+    wrong. `rare` are labels with few photos to learn from.
     """
 
     root: Path
     photos: int
+    judged: int
     found: tuple[Finding, ...]
     ranked: tuple[Finding, ...]
     rare: tuple[tuple[str, int], ...]
@@ -85,33 +89,39 @@ class Findings:
         """Those of one of the KINDS."""
         return [finding for finding in self.found if finding.kind == kind]
 
-    def lines(self) -> list[str]:
-        """A sentence for each kind that occurs."""
-        told = [self._counted(kind) for kind in KINDS if self.of(kind)]
-        few = [f"{photos:,} of {name}" for name, photos in self.rare]
-        if few:
-            more = ", ..." if len(few) > NAMED else ""
-            told.append(f"only {', '.join(few[:NAMED])}{more} to learn from")
-        return told
-
     def doubts(self) -> dict[str, str]:
-        """By kind, those of `lines` that reading the photos had not told already."""
+        """By kind, a sentence for each that occurs and that reading the photos has not told."""
         kinds = [kind for kind in KINDS if kind not in READ and self.of(kind)]
         return {kind: self._counted(kind) for kind in kinds}
+
+    def notes(self) -> list[str]:
+        """What is to be said of the whole: rare labels, and how many photos' labels were judged."""
+        return [line for line in (self._rare_line(), self._judged_line()) if line]
 
     def text(self) -> str:
         """All of it for a terminal: how many of each kind, and the first of them."""
         told = [f"{self.root}: {counted(self.photos, 'photo')} can be used"]
         for kind in KINDS:
-            if found := self.of(kind):
-                width = max(len(finding.photo) for finding in found[:NAMED])
+            found = self.of(kind)
+            if found:
                 told.append(self._counted(kind))
-                told += [f"    {f.photo.ljust(width)}  {f.told}".rstrip() for f in found[:NAMED]]
-                told += [f"    and {len(found) - NAMED:,} more"] if len(found) > NAMED else []
-        told += self.lines()[-1:] if self.rare else []
-        if not self.ranked:
-            told.append("whether labels are right was not judged")
-        return "\n".join(told)
+            rows = [(spelled_out(f.photo), spelled_out(f.told)) for f in found[:NAMED]]
+            width = max((len(photo) for photo, _ in rows), default=0)
+            told += [f"    {photo.ljust(width)}  {words}".rstrip() for photo, words in rows]
+            told += [f"    and {len(found) - NAMED:,} more"] if len(found) > NAMED else []
+        return "\n".join(told + self.notes())
+
+    def _rare_line(self) -> str:
+        few = [f"{photos:,} of {spelled_out(name)}" for name, photos in self.rare]
+        more = ", ..." if len(few) > NAMED else ""
+        return f"only {', '.join(few[:NAMED])}{more} to learn from" if few else ""
+
+    def _judged_line(self) -> str:
+        if not self.judged:
+            return "whether labels are right was not judged"
+        if self.judged < self.photos:
+            return f"labels of {self.judged:,} of {counted(self.photos, 'photo')} were judged"
+        return ""
 
     def _counted(self, kind: str) -> str:
         count = len(self.of(kind))
@@ -127,7 +137,7 @@ class Findings:
             tuple(Finding(**row) for row in told[part]) for part in ("found", "ranked")
         )
         rare = tuple((name, count) for name, count in told["rare"])
-        return cls(Path(told["root"]), told["photos"], found, ranked, rare)
+        return cls(Path(told["root"]), told["photos"], told["judged"], found, ranked, rare)
 
     def write_list(self, path: Path) -> int:
         """A CSV of what to leave out, one row a photo, for `read_list`; how many. No photo is
@@ -136,27 +146,38 @@ class Findings:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([PHOTO, KIND, TOLD])
-        listed: dict[str, Finding] = {}
+        listed: dict[str, list[Finding]] = {}
         for finding in self.found:
             if finding.kind not in ONLY_TOLD:
-                listed.setdefault(finding.photo, finding)
-        for finding in listed.values():
+                listed.setdefault(finding.photo, []).append(finding)
+        for photo, same in listed.items():
+            kinds = dict.fromkeys(KINDS[finding.kind][0] for finding in same)
+            told = [finding.told for finding in same if finding.told]
             # "./" keeps a spreadsheet from running a photo's name as a formula.
-            writer.writerow([f"./{finding.photo}", KINDS[finding.kind][0], finding.told])
-        write_atomically(path, out.getvalue())
+            writer.writerow([f"./{photo}", "; ".join(kinds), "; ".join(told)])
+        # As the file system has them, names need not be UTF-8.
+        write_atomically(path, out.getvalue().encode("utf-8", "surrogateescape"))
         return len(listed)
 
 
 def read_list(path: Path) -> frozenset[str]:
     """The photos to leave out, relative to their collection. Raises DatasetError."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            reader = csv.DictReader(file)
+            names, rows = reader.fieldnames or (), list(reader)
+    except (OSError, csv.Error) as error:
         raise DatasetError(f"{path}: cannot be read as a list of photos ({error})") from None
-    if not all(row.get(PHOTO) for row in rows):
-        raise DatasetError(f"{path}: every row needs a {PHOTO!r}; train.py --check --fix writes it")
+    if PHOTO not in names or not all(_is_name(row[PHOTO]) for row in rows):
+        raise DatasetError(
+            f"{path}: needs a column {PHOTO!r} with a photo in every row; train.py --check --fix"
+            " writes such a list"
+        )
     return frozenset(Path(row[PHOTO]).as_posix() for row in rows)
+
+
+def _is_name(cell: str | None) -> bool:
+    return bool(cell) and "\0" not in str(cell)
 
 
 def examine(
@@ -171,20 +192,23 @@ def examine(
     """
     found = [*_left_out(collection), *_near_copies(collection), *_poor(collection, image_size)]
     ranked: list[Finding] = []
+    judged = 0
     if features is not None and len(features[0]):
-        verdict = _judge(collection, *features, seed)
-        cases = verdict.ranked()
-        told = [
-            _label_finding(collection, features[0][row], row, label, verdict)
-            for row, label in cases
-        ]
-        ranked = told[: int(np.ceil(len(told) * RANKED_SHARE))]
-        found += [t for t, case in zip(told, cases, strict=True) if verdict.wrong[case]]
+        samples, verdict = features[0], _judge(collection, *features, seed)
+        cells_judged = verdict.judged()
+        judged = int(cells_judged.any(axis=1).sum())
+        most = min(MAX_RANKED, int(np.ceil(cells_judged.sum() * RANKED_SHARE)))
+        ranked, wrong = (
+            [_label_finding(collection, samples[row], row, label, verdict) for row, label in cases]
+            for cases in (verdict.ranked(cells_judged, most), verdict.ranked(verdict.wrong))
+        )
+        found += wrong
     order = list(KINDS)
     found.sort(key=lambda finding: order.index(finding.kind))
     trained = collection.counts().get("train", {})
     rare = tuple((name, count) for name, count in trained.items() if count < FEW_PHOTOS)
-    return Findings(collection.root, len(collection.samples), tuple(found), tuple(ranked), rare)
+    photos = len(collection.samples)
+    return Findings(collection.root, photos, judged, tuple(found), tuple(ranked), rare)
 
 
 def _left_out(collection: Collection) -> Iterator[Finding]:
@@ -195,10 +219,13 @@ def _left_out(collection: Collection) -> Iterator[Finding]:
     for same in problems.conflicting:
         for photo in same:
             yield Finding("conflict", photo, f"the same as {_others(same, photo)}")
-    for photo in problems.copies:
-        yield Finding("copy", photo)
-    for photo in problems.leaked:
-        yield Finding("leak", photo)
+    kept = {_name(collection, sample): sample for sample in collection.samples}
+    for kind, pairs in (("copy", problems.copies), ("leak", problems.leaked)):
+        for photo, other in pairs:
+            told = f"the same as {other}" if kind == "copy" else f"like {other}"
+            if other in kept:
+                told += f" ({kept[other].split}, {_labels(collection, kept[other])})"
+            yield Finding(kind, photo, told)
 
 
 def _near_copies(collection: Collection) -> Iterator[Finding]:
@@ -209,7 +236,9 @@ def _near_copies(collection: Collection) -> Iterator[Finding]:
         members.setdefault(group, []).append(sample)
     for same in members.values():
         names = [_name(collection, sample) for sample in same]
-        if any(_disagree(first, other) for first in same for other in same):
+        present = {label for sample in same for label in sample.present}
+        # Somebody says of one what another is known to lack.
+        if any(present - {*sample.present, *sample.unseen} for sample in same):
             for sample, name in zip(same, names, strict=True):
                 label = _labels(collection, sample)
                 yield Finding("near_conflict", name, f"{label}; like {_others(names, name)}")
@@ -251,18 +280,13 @@ def _label_finding(
     return Finding("label", _name(collection, sample), told, score)
 
 
-def _disagree(first: Sample, other: Sample) -> bool:
-    """Whether one has a label that the other is known to lack."""
-    return bool(set(first.present) - {*other.present, *other.unseen})
-
-
 def _labels(collection: Collection, sample: Sample) -> str:
     names = [collection.labels.names[label] for label in sample.present]
     return f"labelled {', '.join(names) or 'nothing'}"
 
 
 def _others(names: Sequence[str], own: str) -> str:
-    others = [name for name in names if name != own]
+    others = list(islice((name for name in names if name != own), 4))
     return ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
 
 

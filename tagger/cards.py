@@ -20,7 +20,7 @@ WORST_SHOWN = 3
 _PLAIN = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # to a shell
 _OPTIONS = {"epochs": "fine_tune"}  # settings that train.py calls otherwise
 _OF_TAGS = ("map", "map_least_photos", "accuracy_of_silence", "micro_f1", "macro_f1")
-_PATHS = ("data", "output", "unrelated", "test", "weights")
+_PATHS = ("data", "output", "unrelated", "test", "weights", "leave_out")
 
 
 def write(

@@ -16,7 +16,7 @@ from sklearn.svm import LinearSVC
 
 from tagger.errors import OptionError
 from tagger.heads import LinearHead, as_head, choose_logistic, fit_tags
-from tagger.splits import PRESENT, UNSEEN
+from tagger.splits import ABSENT, PRESENT, UNSEEN
 
 Labelled = tuple[NDArray[np.float32], NDArray[Any]]  # features (N, D), labels as above
 
@@ -47,10 +47,12 @@ class Forest:
 
     models: dict[int | None, Any]
     label_count: int
+    always: tuple[int, ...] = ()  # tags that every photo looked at has
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logarithms of its votes; of tags, their log odds."""
         chance = np.full((len(features), self.label_count), _less_than_a_vote(TAG_TREES))
+        chance[:, list(self.always)] = 1 - _less_than_a_vote(TAG_TREES)
         for tag, model in self.models.items():
             votes = model.predict_proba(features)
             votes = np.clip(votes, low := _less_than_a_vote(model.n_estimators), 1 - low)
@@ -96,6 +98,7 @@ def fit_svm(
         return LinearHead(head.weights * MARGIN_SCALE, head.bias * MARGIN_SCALE)
     weights = np.zeros((features.shape[1], label_count), np.float32)
     bias = np.full(label_count, -MARGIN_SCALE, np.float32)
+    bias[_always(labels)] = MARGIN_SCALE
     for tag, rows, own in _told_apart(labels):
         model = fitted(rows, own)
         weights[:, tag] = model.coef_[0] * MARGIN_SCALE
@@ -123,7 +126,7 @@ def fit_forest(
     models: dict[int | None, Any] = {
         tag: fitted(rows, own, TAG_TREES) for tag, rows, own in _told_apart(labels)
     }
-    return Forest(models, label_count)
+    return Forest(models, label_count, tuple(_always(labels)))
 
 
 def _told_apart(known: NDArray[np.int8]) -> list[tuple[int, NDArray[Any], NDArray[Any]]]:
@@ -135,6 +138,12 @@ def _told_apart(known: NDArray[np.int8]) -> list[tuple[int, NDArray[Any], NDArra
         if own.any() and not own.all():
             found.append((tag, rows, own))
     return found
+
+
+def _always(known: NDArray[np.int8]) -> list[int]:
+    """The tags that every photo has in which somebody looked for them."""
+    present, absent = ((known == side).any(axis=0) for side in (PRESENT, ABSENT))
+    return np.flatnonzero(present & ~absent).tolist()
 
 
 def _less_than_a_vote(trees: int) -> float:

@@ -21,7 +21,7 @@ from tagger.labels import Kind, LabelSet
 from tagger.listing import LAYOUT, Listing, Remark, counted, first_few
 from tagger.parallel import Progress, silent
 from tagger.pixels import PixelStore
-from tagger.splits import SPLITS, Sample, stratified, without_copies, without_leaks
+from tagger.splits import SPLITS, Pair, Sample, stratified, without_copies, without_leaks
 
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
@@ -34,18 +34,20 @@ FEW_TO_CHECK = 20  # validation photos of a label, below which its figures prove
 class Problems:
     """What was left out of training, and why; paths are relative to the collection.
 
-    `leaked` are training photos whose near copy is in a given `val/` or `test/`; `ignored` are
-    photos that nothing labels; `unwanted` are those that the user's list leaves out; `remarks` are
-    what reading the labels passed over.
+    `copies` come with the photo that stays, and `leaked`, training photos whose near copy is in a
+    given `val/` or `test/`, with that; `ignored` are photos that nothing labels; `unwanted` are
+    those that the user's list leaves out, `not_there` what else it names, which is not there;
+    `remarks` are what reading the labels passed over.
     """
 
     unreadable: tuple[tuple[str, str], ...] = ()
     conflicting: tuple[tuple[str, ...], ...] = ()
-    copies: tuple[str, ...] = ()
-    leaked: tuple[str, ...] = ()
+    copies: tuple[tuple[str, ...], ...] = ()
+    leaked: tuple[tuple[str, ...], ...] = ()
     unknown_labels: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     unwanted: tuple[str, ...] = ()
+    not_there: tuple[str, ...] = ()
     lost_labels: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
@@ -78,6 +80,9 @@ class Problems:
             for count, one, many in found
             if count
         ]
+        if lacking := len(self.not_there):
+            are = "is" if lacking == 1 else "are"
+            lines.append(f"{counted(lacking, 'photo')} on your list {are} not in the collection")
         lines += [remark.sentence() for remark in self.remarks]
         if len(self.lost_labels) == 1:
             lines.append(f"too few photos of {self.lost_labels[0]} to train on: not a label")
@@ -168,13 +173,14 @@ def survey(
     """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
     listing = formats.read(root, MIN_LABELS)
-    listed = {sample.path for sample in listing.samples}
-    ignored = sorted(set(images.walk(root)) - listed - listing.told)
+    listed, there = {sample.path for sample in listing.samples}, set(images.walk(root))
+    ignored = sorted(there - listed - listing.told)
     unwanted = {path for path in listed if relative(root, [path])[0] in leave_out}
+    not_there = set(leave_out).difference(relative(root, there | listed | listing.told))
     wanted = [sample for sample in listing.samples if sample.path not in unwanted]
     samples, unreadable = decoded(root, wanted, store, workers, progress)
     samples, conflicting, copies = without_copies(samples)
-    leaked: list[Path] = []
+    leaked: list[Pair] = []
     given = {sample.split for sample in samples}
     if given & {"val", "test"}:
         samples, leaked = without_leaks(samples)
@@ -188,11 +194,12 @@ def survey(
     problems = Problems(
         unreadable=unreadable,
         conflicting=tuple(relative(root, same) for same in conflicting),
-        copies=relative(root, copies),
-        leaked=relative(root, leaked),
+        copies=tuple(relative(root, pair) for pair in copies),
+        leaked=tuple(relative(root, pair) for pair in leaked),
         unknown_labels=relative(root, strays),
         ignored=relative(root, ignored),
         unwanted=relative(root, sorted(unwanted)),
+        not_there=tuple(sorted(not_there)),
         lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in kept),
         remarks=listing.remarks,
     )

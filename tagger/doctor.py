@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import audit, bundle, dataset, imagenet
+from tagger import audit, bundle, dataset, imagenet, judging
 from tagger.audit import Findings
 from tagger.dataset import Collection
-from tagger.errors import WeightsUnavailableError
+from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
+from tagger.files import spelled_out
 from tagger.heads import MAX_HEAD_PHOTOS
 from tagger.options import NO_WEIGHTS
-from tagger.parallel import Progress, silent
+from tagger.parallel import Progress, check_workers, silent
 from tagger.pixels import PixelStore
 from tagger.places import BUNDLED_MODEL, DATASET, IMAGENET, find_model, imagenet_model, model_names
 from tagger.runtime import Runtime
@@ -28,23 +30,64 @@ class Examination:
     """What to examine, and by whose eyes: `weights` is a model's name or file.
 
     "none" leaves labels unjudged, since photos are then only measured. `image_size`, in pixels,
-    is that of the network to train; `leave_out` is a list that `Findings.write_list` wrote.
+    is that of the network to train; `leave_out` is a list that `Findings.write_list` wrote;
+    `validation_share` is held out where the collection has no `val/`.
     """
 
     data: Path = DATASET
     weights: str = IMAGENET
     image_size: int = 192
     leave_out: Path | None = None
+    validation_share: float = dataset.VALIDATION_SHARE
     seed: int = 42
     workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise OptionError(f"image size {self.image_size}: give 1 pixel or more")
+        if not 0 < self.validation_share < 1:
+            raise OptionError(f"validation share {self.validation_share}: give one in (0, 1)")
+        if self.seed < 0:
+            raise OptionError(f"seed {self.seed}: give 0 or more")
+        if self.workers is not None:
+            check_workers(self.workers)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is in a collection, and what is wrong with it.
+
+    `lacking` says why no network could be trained on it; None where one could.
+    """
+
+    collection: Collection
+    findings: Findings
+    lacking: str | None
+
+    def text(self) -> str:
+        """All of it for a terminal."""
+        told = [f"Labels: {self.collection.told()}", *self.collection.problems.lines()]
+        told += [f"Not enough to train on: {self.lacking}"] if self.lacking else []
+        return "\n".join([*map(spelled_out, told), self.findings.text()])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        problems = self.collection.problems
+        return {
+            "labels": self.collection.told(),
+            "lacking": self.lacking,
+            "problems": problems.lines(),
+            "left_out": asdict(problems),
+            **self.findings.as_dict(),
+        }
 
 
 def examine(
     asked: Examination,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda sentence: None,
-) -> tuple[Collection, Findings]:
-    """Read a collection, and what is wrong with it. Raises TaggerError.
+) -> Examined:
+    """Read a collection, and say what is wrong with it. Raises TaggerError.
 
     Where ImageNet's weights cannot be had, the bundled model looks instead.
     """
@@ -55,12 +98,24 @@ def examine(
         store = PixelStore(Path(folder) / "pixels.u8", side)
         try:
             collection = dataset.survey(
-                asked.data, store, asked.seed, asked.workers, progress, leave_out=unwanted
+                asked.data,
+                store,
+                asked.seed,
+                asked.workers,
+                progress,
+                asked.validation_share,
+                unwanted,
             )
             seen = _features(runtime, store, collection, asked, progress) if runtime else None
         finally:
             store.close()
-    return collection, audit.examine(collection, asked.image_size, seen, asked.seed)
+    found = audit.examine(collection, asked.image_size, seen, asked.seed)
+    try:
+        dataset.check_enough(collection)
+        lacking = None
+    except DatasetError as error:
+        lacking = str(error)
+    return Examined(collection, found, lacking)
 
 
 def at_hand() -> str:
@@ -93,7 +148,7 @@ def _features(
 ) -> tuple[Sequence[Sample], NDArray[np.float32]]:
     samples = sampled(collection.samples, MAX_HEAD_PHOTOS, asked.seed)
     features = np.empty((len(samples), runtime.feature_count), np.float32)
-    outputs = runtime.run_all(store.rows(sample.row for sample in samples), asked.workers)
-    for row, output in enumerate(progress(outputs, len(samples), "Looking at photos")):
+    seen = judging.outputs(runtime, store, samples, asked.workers, progress, "Looking at photos")
+    for row, output in enumerate(seen):
         features[row] = output.features
     return samples, features

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +90,14 @@ def _do(claim: Claim) -> dict[str, Any]:
         return {"status": "failed", "error": str(error)}
     except MemoryError:
         return {"status": "failed", "error": "this machine has not enough memory for it"}
+    except Lost:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run must not look alive
+        traceback.print_exc()
+        log = claim.library.home / "logs" / f"{run.id}.log"
+        where = log if log.is_file() else "the terminal it was started in"
+        told = f"a mistake of this program's ({type(error).__name__}); {where} says more"
+        return {"status": "failed", "error": told}
 
 
 def _duty(kind: Kind) -> Callable[[Claim], dict[str, Any]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tagger import dataset, doctor, report, runs, training
+from tagger import doctor, report, runs, training
+from tagger.audit import PICTURED
 from tagger.claims import Claim
 from tagger.errors import DatasetError
 from tagger.options import Options
@@ -16,7 +17,6 @@ Result = dict[str, Any]
 
 _FINE_TUNED = ("Stopped:", "Kept", "Converting")  # how the sentences begin that come after it
 _ENDLESS = {"done": 0, "total": 0}
-DOUBTS_KEPT = 24  # photos of each kind that a check names
 _TOLD = ("validation", "test", "unknown", "photos", "sizes", "problems", "seconds", "conversion")
 
 
@@ -25,24 +25,22 @@ def check(claim: Claim) -> Result:
     asked = doctor.Examination(Path(claim.run.options["data"]), weights=doctor.at_hand())
     try:
         with claim.interrupting():
-            collection, found = doctor.examine(asked, claim.progress)
+            examined = doctor.examine(asked, claim.progress)
     except DatasetError as error:
         return {"labels": {}, "problems": [], "unreadable": [], "doubts": [], "error": str(error)}
-    lacking = None
-    try:
-        dataset.check_enough(collection)
-    except DatasetError as error:
-        lacking = str(error)
+    collection, found = examined.collection, examined.findings
     return {
         "labels": collection.counts(),
         "told": collection.told(),
+        "written_as": collection.written_as,
         "problems": collection.problems.lines(),
         "unreadable": [list(row) for row in collection.problems.unreadable],
         "doubts": [
-            {"line": line, "photos": [[f.photo, f.told] for f in found.of(kind)[:DOUBTS_KEPT]]}
+            {"line": line, "photos": [[f.photo, f.told] for f in found.of(kind)[:PICTURED]]}
             for kind, line in found.doubts().items()
         ],
-        "error": lacking,
+        "notes": found.notes(),
+        "error": examined.lacking,
     }
 
 

@@ -15,11 +15,12 @@ from sklearn.linear_model import LogisticRegression
 
 from tagger.decision import to_probabilities
 from tagger.heads import fit_tags
-from tagger.splits import PRESENT, UNSEEN
+from tagger.splits import ABSENT, PRESENT, UNSEEN
 
 FOLDS = 5
-MIN_TO_JUDGE = 10  # photos of a label, or of a tag's both sides: with fewer nothing is judged
-DIMENSIONS = 128  # of the features' main directions; all 1,280 ranked planted errors no better
+# Photos of a label, or of a tag's both sides, near copies counted once: fewer are not judged.
+MIN_TO_JUDGE = 10
+DIMENSIONS = 128  # of the features' main directions
 REGULARISATION = 1.0  # of features whose variances add up to 1; less finds fewer planted errors
 TOLERANCE = 1e-2  # of the fit: a tenth of scikit-learn's care in a quarter of its time
 
@@ -33,17 +34,21 @@ class Verdict:
 
     `confidence (N, C)` in [0, 1] is how likely what was said is, NaN where nothing was judged:
     of photos with one label each, only that label's cell is. `wrong (N, C)` are the cells that
-    are probably wrong, and `likelier (N, C)` how likely each label is.
+    are probably wrong, and `likelier (N, C)` how likely each label is, NaN where nothing tells.
     """
 
     confidence: Table
     wrong: Flags
     likelier: Table
 
-    def ranked(self) -> list[tuple[int, int]]:
-        """(photo, label) of the cells judged, the least likely first."""
-        rows, labels = np.nonzero(~np.isnan(self.confidence))
-        order = np.argsort(self.confidence[rows, labels], kind="stable")
+    def judged(self) -> Flags:
+        """The cells `(N, C)` that were judged."""
+        return ~np.isnan(self.confidence)
+
+    def ranked(self, cells: Flags, most: int | None = None) -> list[tuple[int, int]]:
+        """(photo, label) of so many of the cells `(N, C)`, the least likely first."""
+        rows, labels = np.nonzero(cells)
+        order = np.argsort(self.confidence[rows, labels], kind="stable")[:most]
         return list(zip(rows[order].tolist(), labels[order].tolist(), strict=True))
 
 
@@ -59,22 +64,24 @@ def judge_labels(
     Photos of one group, which are near copies, are never judged by each other: `groups (N,)`.
     """
     verdict = _nothing(len(labels), count)
-    usual = np.flatnonzero(np.bincount(labels, minlength=count) >= MIN_TO_JUDGE)
+    usual = np.flatnonzero(_different(labels[:, None] == np.arange(count), groups) >= MIN_TO_JUDGE)
     rows = np.flatnonzero(np.isin(labels, usual))
     if len(usual) < 2:
         return verdict
     points = _main_directions(features[rows], seed)
     own = np.searchsorted(usual, labels[rows])
-    probabilities = np.zeros((len(rows), len(usual)))
+    probabilities = np.full((len(rows), len(usual)), np.nan, np.float32)
     for rest, fold in _folds(own, groups[rows], seed):
-        model = LogisticRegression(
-            C=REGULARISATION, class_weight="balanced", tol=TOLERANCE, max_iter=300
-        )
-        model.fit(points[rest], own[rest])
-        probabilities[np.ix_(fold, model.classes_)] = model.predict_proba(points[fold])
-    confidence, wrong = _confident_learning(own, probabilities)
-    verdict.confidence[rows, labels[rows]] = confidence
-    verdict.wrong[rows, labels[rows]] = wrong
+        if len(np.unique(own[rest])) > 1:
+            model = LogisticRegression(
+                C=REGULARISATION, class_weight="balanced", tol=TOLERANCE, max_iter=300
+            )
+            model.fit(points[rest], own[rest])
+            probabilities[np.ix_(fold, model.classes_)] = model.predict_proba(points[fold])
+    told = np.flatnonzero(~np.isnan(probabilities[np.arange(len(rows)), own]))
+    cells = rows[told], labels[rows[told]]
+    learned = np.nan_to_num(probabilities[told])  # what a fold had no photo of, it never takes for
+    verdict.confidence[cells], verdict.wrong[cells] = _confident_learning(own[told], learned)
     verdict.likelier[np.ix_(rows, usual)] = probabilities
     return verdict
 
@@ -90,17 +97,19 @@ def judge_tags(
     Each tag is judged for itself, on the photos in which somebody looked for it.
     """
     verdict = _nothing(*known.shape)
-    present, seen = (known == PRESENT).sum(axis=0), (known != UNSEEN).sum(axis=0)
-    tags = np.flatnonzero((present >= MIN_TO_JUDGE) & (seen - present >= MIN_TO_JUDGE))
+    sides = known == PRESENT, known == ABSENT
+    tags = np.flatnonzero(np.min([_different(s, groups) for s in sides], axis=0) >= MIN_TO_JUDGE)
     if not len(tags):
         return verdict
     points, known = _main_directions(features, seed), known[:, tags]
-    probabilities = np.zeros(known.shape)
+    probabilities = np.full(known.shape, np.nan, np.float32)
     for rest, fold in _folds(_rarest(known), groups, seed):
         head = fit_tags(points[rest], known[rest], seed, REGULARISATION)
-        probabilities[fold] = to_probabilities(head.logits(points[fold]), "multi")
+        chance = to_probabilities(head.logits(points[fold]), "multi")
+        both = [(known[rest] == side).any(axis=0) for side in (PRESENT, ABSENT)]
+        probabilities[fold] = np.where(np.all(both, axis=0), chance, np.nan)
     for place, tag in enumerate(tags.tolist()):
-        rows = np.flatnonzero(known[:, place] != UNSEEN)
+        rows = np.flatnonzero((known[:, place] != UNSEEN) & ~np.isnan(probabilities[:, place]))
         chance = probabilities[rows, place]
         own = (known[rows, place] == PRESENT).astype(np.int64)
         confidence, wrong = _confident_learning(own, np.stack([1 - chance, chance], axis=1))
@@ -116,8 +125,10 @@ def _confident_learning(
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
+    if len(np.unique(labels)) < 2:  # nothing to take one for
+        return np.full(len(labels), np.nan), np.zeros(len(labels), np.bool_)
     total = probabilities.sum(axis=1, keepdims=True)
-    probabilities = probabilities / np.maximum(total, np.finfo(np.float64).tiny)
+    probabilities = probabilities / np.maximum(total, np.finfo(np.float32).tiny)
     confidence = get_label_quality_scores(labels, probabilities, method="self_confidence")
     # Of cleanlab's ways this one names fewest: of planted errors four in five, and hardly a
     # label that was right (bench/doctor.py).
@@ -126,8 +137,13 @@ def _confident_learning(
 
 
 def _nothing(photos: int, count: int) -> Verdict:
-    shape = (photos, count)
-    return Verdict(np.full(shape, np.nan), np.zeros(shape, np.bool_), np.full(shape, np.nan))
+    confidence, likelier = (np.full((photos, count), np.nan, np.float32) for _ in range(2))
+    return Verdict(confidence, np.zeros((photos, count), np.bool_), likelier)
+
+
+def _different(flags: Flags, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of how many groups the photos of each column are: `(C,)` of `flags (N, C)`."""
+    return np.array([len(np.unique(groups[column])) for column in flags.T], np.int64)
 
 
 def _main_directions(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
@@ -149,11 +165,12 @@ def _rarest(known: NDArray[np.int8]) -> NDArray[np.int64]:
 def _folds(
     labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(rest, fold) rows: groups whole, each label's groups dealt out evenly."""
+    """(rest, fold) rows, none without any: groups whole, each label's groups dealt out evenly."""
     names, first, members = np.unique(groups, return_index=True, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
     order = order[np.argsort(labels[first[order]], kind="stable")]
     dealt = np.empty(len(names), np.int64)
     dealt[order] = np.arange(len(names)) % FOLDS
     fold = dealt[members]
-    return [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(FOLDS)]
+    found = [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(FOLDS)]
+    return [(rest, own) for rest, own in found if len(rest) and len(own)]

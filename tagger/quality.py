@@ -21,7 +21,7 @@ ROUNDING = 20 / 12  # what rounding to whole grey levels adds to the Laplacian's
 
 @dataclass(frozen=True)
 class Quality:
-    """Of one photo: its shorter side in pixels, as far as it was decoded.
+    """Of one photo: its shorter side in pixels.
 
     `brightness` in [0, 255] is what all but the brightest twentieth of it stays below.
     `sharpness`, from 0 up, is how fast its edges end: see `measure`.
@@ -43,8 +43,8 @@ class Quality:
         return found
 
 
-def measure(rgb: Pixels) -> Quality:
-    """The quality of `rgb (H, W, 3)`.
+def measure(rgb: Pixels, shorter_side: int | None = None) -> Quality:
+    """The quality of `rgb (H, W, 3)`; the photo's own side in pixels, where it was decoded smaller.
 
     Sharpness is the energy of the Laplacian (Pech-Pacheco et al., "Diatom Autofocusing in
     Brightfield Microscopy", 2000) over the energy of the gradient, so that it tells how sharp the
@@ -61,4 +61,4 @@ def measure(rgb: Pixels) -> Quality:
     gradient = float((across**2 + down**2).mean())
     curvature = float((cv2.Laplacian(grey, cv2.CV_32F) ** 2).mean())
     sharpness = max(0.0, curvature - ROUNDING) / (gradient + ROUNDING)
-    return Quality(min(height, width), brightness, sharpness)
+    return Quality(shorter_side or min(height, width), brightness, sharpness)

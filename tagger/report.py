@@ -12,15 +12,14 @@ from typing import Any
 import jinja2
 
 from tagger import charts, images
-from tagger.audit import Findings
+from tagger.audit import PICTURED, Findings
 from tagger.errors import ImageError, OptionError
 from tagger.files import write_atomically
 from tagger.listing import plural
-from tagger.runs import CONFIG, HISTORY, METRICS
+from tagger.runs import CONFIG, HISTORY, METRICS, read_findings
 
 THUMBNAIL_SIDE = 200  # pixels
 MAX_CONFUSED = 10
-MAX_DOUBTED = 24  # photos shown of each kind of doubt
 _NEEDED = ("model", "labels", "photos", "validation")
 
 Json = dict[str, Any]
@@ -47,7 +46,7 @@ def write(run: Path, root: Path | None = None) -> Path:
         confused=_confused(metrics["labels"], judged.get("confusion", [])),
         photos_learned=metrics.get("sizes", {}).get("train")
         or sum(metrics["photos"]["train"].values()),
-        doubts=_doubts(metrics.get("findings")),
+        **_findings(read_findings(run)),
         mistakes=[_shown(mistake, root or Path()) for mistake in judged["mistakes"]],
     )
     # A file name that is no valid text would otherwise stop the page from being written.
@@ -129,23 +128,23 @@ def _shown(mistake: Json, root: Path) -> Json:
     return {**mistake, "thumbnail": charts.data_uri(thumbnail, "image/jpeg")}
 
 
-def _doubts(told: Json | None) -> list[Json] | None:
+def _findings(told: Json | None) -> Json:
     """What is wrong with the photos, kind by kind, the first of each as pictures; None unknown."""
     if told is None:
-        return None
+        return {"doubts": None}
     found = Findings.from_dict(told)
-    kinds = [(line, found.of(kind)) for kind, line in found.doubts().items()]
-    return [
+    doubts = [
         {
             "line": line,
             "shown": [
                 _shown({"path": finding.photo, "told": finding.told}, found.root)
-                for finding in findings[:MAX_DOUBTED]
+                for finding in found.of(kind)[:PICTURED]
             ],
-            "more": len(findings) - MAX_DOUBTED,
+            "more": len(found.of(kind)) - PICTURED,
         }
-        for line, findings in kinds
+        for kind, line in found.doubts().items()
     ]
+    return {"doubts": doubts, "notes": found.notes()}
 
 
 def _pictures(run: Path, metrics: Json, judged: Json) -> dict[str, Json]:

@@ -59,7 +59,10 @@ def check_collection(run: Path, fingerprint: str) -> None:
 def read_findings(run: Path) -> Any:
     """What was found wrong with the photos, as `Findings.as_dict` tells it; None if unknown."""
     path = run / FINDINGS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError as error:
+        raise OptionError(f"{path}: cannot be read as JSON ({error})") from None
 
 
 def discard_unused(run: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tagger.quality import Quality
 
 T = TypeVar("T")
+Pair = tuple[Path, Path]  # a photo, and the one that it is a copy of
 
 SPLITS = ("train", "val", "test")
 NO_LABEL = -1  # what photos without any label are counted under
@@ -90,17 +91,18 @@ def near_groups(hashes: Sequence[int], bits: int = NEAR_BITS) -> NDArray[np.int6
 
 def without_copies(
     samples: list[Sample],
-) -> tuple[list[Sample], list[list[Path]], list[Path]]:
-    """One of each file, and none of a file whose labels disagree; what was left out, in that order.
+) -> tuple[list[Sample], list[list[Path]], list[Pair]]:
+    """One of each file, and none of a file whose labels disagree.
 
-    Of copies in several splits, the one in "test" or "val" stays. It knows what any of them knew.
+    And what was left out: those that disagree, and the others, each with the one that stays. Of
+    copies in several splits that is the one in "test" or "val"; it knows what any of them knew.
     """
     by_digest: dict[str, list[Sample]] = {}
     for sample in samples:
         by_digest.setdefault(sample.digest, []).append(sample)
     kept: list[Sample] = []
     conflicting: list[list[Path]] = []
-    copies: list[Path] = []
+    copies: list[Pair] = []
     for same in by_digest.values():
         first, *rest = sorted(same, key=lambda sample: -SPLITS.index(sample.split))
         present = {label for sample in same for label in sample.present}
@@ -109,18 +111,22 @@ def without_copies(
             continue
         unseen = set(first.unseen).intersection(*(sample.unseen for sample in rest)) - present
         kept.append(replace(first, present=tuple(sorted(present)), unseen=tuple(sorted(unseen))))
-        copies.extend(sample.path for sample in rest)
+        copies.extend((sample.path, first.path) for sample in rest)
     return sorted(kept, key=lambda sample: sample.row), conflicting, copies
 
 
-def without_leaks(samples: list[Sample]) -> tuple[list[Sample], list[Path]]:
-    """No training photo that is a near copy of one in "val" or "test"; those left out."""
+def without_leaks(samples: list[Sample]) -> tuple[list[Sample], list[Pair]]:
+    """No training photo that is a near copy of one in "val" or "test"; each left out, with that."""
     groups = near_groups([sample.perceptual for sample in samples]).tolist()
-    held_out = {g for g, s in zip(groups, samples, strict=True) if s.split != "train"}
-    kept, leaks = [], []
+    held_out: dict[int, Path] = {}
+    for group, sample in zip(groups, samples, strict=True):
+        if sample.split != "train":
+            held_out.setdefault(group, sample.path)
+    kept: list[Sample] = []
+    leaks: list[Pair] = []
     for group, sample in zip(groups, samples, strict=True):
         if sample.split == "train" and group in held_out:
-            leaks.append(sample.path)
+            leaks.append((sample.path, held_out[group]))
         else:
             kept.append(sample)
     return kept, leaks

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tagger import charts
+from tagger.audit import NAMED
 from tagger.dataset import too_few_to_check
 from tagger.training import Trained
-
-NAMED = 5  # unreadable files that are named
 
 
 def lines(trained: Trained) -> Iterator[str]:

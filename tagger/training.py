@@ -120,7 +120,6 @@ class _Teacher:
             found |= judge.judge(runtime, trained, seen, tested, calibration)
         found |= {"conversion": conversion.summary() if conversion else None}
         found |= {"fine_tuning": state.summary(), "started_from": self.started_from}
-        found |= {"findings": runs.read_findings(self.run)}
         if conversion:
             self._save(network, conversion, collection, found, calibration)
         found |= {"exports": self._export(collection)}
@@ -235,7 +234,7 @@ class _Teacher:
         judged = None if self.options.weights == NO_WEIGHTS else features
         found = audit.examine(collection, self.options.image_size, judged, self._seed)
         write_atomically(self.run / runs.FINDINGS, json.dumps(found.as_dict()))
-        for line in found.doubts().values():
+        for line in [*found.doubts().values(), *found.notes()]:
             self.say(line)
 
     def _unweight_head(self, network: keras.Model, collection: Collection) -> None:

@@ -55,6 +55,18 @@ def test_each_tag_has_its_own_where_somebody_looked(name: str) -> None:
     assert not found[:, 2].any()  # nobody has it: it is never told
 
 
+@pytest.mark.parametrize("name", classifiers.NAMES)
+def test_a_tag_that_all_have_is_always_told_and_one_that_none_has_never(name: str) -> None:
+    """Notes of what is there alone: of the tag's absence nobody said anything."""
+    first = RNG.integers(0, 2, 300)
+    known = np.full((300, 3), -1, np.int8)
+    known[:, 0], known[:100, 1], known[:100, 2] = first, 1, 0
+    features = clouds(first)
+    head = classifiers.fit(name, (features, known), (features[:0], known[:0]), 3, 0)
+    found = head.logits(clouds(RNG.integers(0, 2, 200))) > 0
+    assert found[:, 1].all() and not found[:, 2].any()
+
+
 def test_equal_seeds_make_equal_forests() -> None:
     labels = RNG.integers(0, 3, 90)
     features = clouds(labels)

@@ -157,7 +157,10 @@ def test_an_exact_copy_counts_once(root: Path, store: PixelStore) -> None:
     put(root / "dog", *range(100, 110))
     put(root / "cat" / "again", 3, 4)
     found = dataset.load(root, store)
-    assert found.problems.copies == ("cat/again/003.png", "cat/again/004.png")
+    assert found.problems.copies == (
+        ("cat/again/003.png", "cat/003.png"),
+        ("cat/again/004.png", "cat/004.png"),
+    )
     assert found.problems.lines() == ["2 photos are exact copies of another photo: left out"]
     assert len(found.samples) == 20
 
@@ -179,8 +182,8 @@ def test_training_photos_near_a_given_val_photo_are_left_out(root: Path, store: 
     near_copy(root / "train" / "cat" / "leak.jpg", 50)
     put(root / "train" / "dog", 150)  # the very same file
     found = dataset.load(root, store)
-    assert found.problems.leaked == ("train/cat/leak.jpg",)
-    assert found.problems.copies == ("train/dog/150.png",)
+    assert found.problems.leaked == (("train/cat/leak.jpg", "val/cat/050.png"),)
+    assert found.problems.copies == (("train/dog/150.png", "val/dog/150.png"),)
     assert "1 photo in train/ is a near copy of" in found.problems.lines()[1]
     assert found.counts()["train"] == {"cat": 8, "dog": 8}
     assert found.counts()["val"] == {"cat": 2, "dog": 2}
@@ -307,15 +310,28 @@ def test_a_file_nobody_may_open_has_a_reason_without_its_path(
 def test_one_and_many_are_told_apart() -> None:
     one = Problems(
         unreadable=(("a.jpg", "broken"),),
-        copies=("b.jpg",),
-        leaked=("c.jpg",),
+        copies=(("b.jpg", "a.jpg"),),
+        leaked=(("c.jpg", "a.jpg"),),
         unknown_labels=("d.jpg",),
         ignored=("e.jpg",),
     )
     assert all(line.startswith("1 photo ") for line in one.lines())
     assert not [line for line in one.lines() if " are " in line or " have " in line]
-    many = Problems(copies=("b.jpg",) * 1_200)
+    many = Problems(copies=(("b.jpg", "a.jpg"),) * 1_200)
     assert many.lines() == ["1,200 photos are exact copies of another photo: left out"]
+
+
+def test_a_list_may_name_photos_that_are_not_there(root: Path, store: PixelStore) -> None:
+    put(root / "cat", *range(6))
+    put(root / "dog", *range(100, 106))
+    put(root, 200)  # without a label, but there
+    listed = {"cat/000.png", "200.png", "cat/gone.png", "elsewhere/cat/001.png"}
+    found = dataset.load(root, store, leave_out=listed).problems
+    assert found.unwanted == ("cat/000.png",)
+    assert found.not_there == ("cat/gone.png", "elsewhere/cat/001.png")
+    assert "2 photos on your list are not in the collection" in found.lines()
+    one = dataset.load(root, store, leave_out={"cat/gone.png"}).problems.lines()
+    assert "1 photo on your list is not in the collection" in one
 
 
 def test_many_lost_labels_are_told_of_in_one_line() -> None:

@@ -14,7 +14,7 @@ import pytest
 from conftest import PATIENCE, draw_collection, forget_heartbeat, import_folder, wait_until
 from sqlalchemy import text
 
-from tagger import jobs
+from tagger import history, jobs
 from tagger.claims import Claim
 from tagger.errors import OptionError
 from tagger.library import Library
@@ -156,6 +156,19 @@ def test_a_model_that_went_away_is_a_sentence(library: Library, shapes: Path) ->
     run_id = library.plan_folder_import(str(shapes), model="nosuch")
     jobs.run(library, run_id)
     assert "no model is called 'nosuch'" in (library.run(run_id).error or "")
+
+
+def test_a_mistake_of_the_program_ends_the_run(library: Library, shapes: Path) -> None:
+    """As when a newer version planned it: what it needs is not among its options."""
+    run_id = library.plan_check(str(shapes))
+    with library.catalogue.writing() as connection:
+        history.change(connection, run_id, options={})
+    jobs.start(library, run_id)
+    wait_until(lambda: not library.run(run_id).active)
+    run, log = library.run(run_id), library.home / "logs" / f"{run_id}.log"
+    assert (run.status, run.stale) == ("failed", False)
+    assert run.error == f"a mistake of this program's (KeyError); {log} says more"
+    assert "Traceback" in log.read_text() and "KeyError: 'data'" in log.read_text()
 
 
 def test_the_librarys_own_folder_is_not_imported(library: Library, tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import draw_collection
+from conftest import draw_collection, scene
 
-from tagger import jobs, lessons
+from tagger import images, jobs, lessons
 from tagger.library import Library
 from tagger.plans import Training
 
@@ -31,6 +31,27 @@ def test_a_check_tells_what_is_wrong(library: Library, tmp_path: Path) -> None:
     nothing = library.plan_check(str(tmp_path / "nowhere"))
     jobs.run(library, nothing)
     assert "no such folder" in (library.run(nothing).result or {})["error"]
+
+
+def test_a_check_of_few_bursts_ends_and_notes_what_it_could_not_do(
+    library: Library, tmp_path: Path
+) -> None:
+    """A fixed camera: of each label two near groups, which are too few to judge labels by."""
+    for label in ("cup", "plate"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for shot in range(14):
+            rgb = scene((shot % 2) + 10 * (label == "cup"), 240).copy()
+            rgb[0, shot] = shot
+            path = tmp_path / "photos" / label / f"{shot}.png"
+            path.write_bytes(images.encode(rgb))
+    run_id = library.plan_check(str(tmp_path / "photos"))
+    jobs.run(library, run_id)
+    run = library.run(run_id)
+    assert run.status == "done", run.error
+    result = run.result or {}
+    assert result["written_as"] == "folders"
+    assert "whether labels are right was not judged" in result["notes"]
+    assert any(line.startswith("only ") for line in result["notes"])
 
 
 def test_a_check_of_copies_says_so_and_changes_nothing(library: Library, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_planted_errors_come_first_whatever_the_features_scale(scale: float) -> 
     given, planted = right.copy(), RNG.choice(PHOTOS, 30, replace=False)
     given[planted] = (given[planted] + 1) % 4
     verdict = judge_labels(clouds(right, scale), given, each_alone(PHOTOS), 4, 0)
-    first = [photo for photo, _ in verdict.ranked()[: PHOTOS // 10]]
+    first = [photo for photo, _ in verdict.ranked(verdict.judged(), PHOTOS // 10)]
     assert len(set(first) & set(planted)) >= 28
     called = np.flatnonzero(verdict.wrong.any(axis=1))
     assert len(set(called) & set(planted)) >= 24 and len(called) <= 36
@@ -54,9 +54,48 @@ def test_near_copies_do_not_vouch_for_each_other() -> None:
 def test_labels_of_few_photos_are_not_judged() -> None:
     right = np.repeat([0, 1, 2], [200, 200, MIN_TO_JUDGE - 1])
     verdict = judge_labels(clouds(right), right, each_alone(len(right)), 3, 0)
-    assert np.isnan(verdict.confidence[right == 2]).all() and len(verdict.ranked()) == 400
+    assert np.isnan(verdict.confidence[right == 2]).all() and verdict.judged().sum() == 400
     alone = judge_labels(clouds(right[200:]), right[200:] - 1, each_alone(209), 2, 0)
-    assert alone.ranked() == [] and not alone.wrong.any()
+    assert not alone.judged().any() and not alone.wrong.any()
+
+
+def test_a_label_of_near_copies_alone_is_not_judged() -> None:
+    """However many photos: no fold has it to learn from once its near copies are away."""
+    right = np.repeat([0, 1, 2], 40)
+    groups = each_alone(120)
+    groups[80:] = 80
+    verdict = judge_labels(clouds(right), right, groups, 3, 0)
+    assert not verdict.judged()[80:].any() and not verdict.wrong[80:].any()
+    assert verdict.judged()[:80].sum() == 80 and np.isnan(verdict.likelier[:, 2]).all()
+
+
+@pytest.mark.parametrize("bursts", [1, 4, 9])
+def test_a_few_near_groups_are_not_enough_to_judge(bursts: int) -> None:
+    right = np.repeat([0, 1], 40)
+    groups = each_alone(80) % bursts + right * 100
+    features = clouds(right)
+    for verdict in (
+        judge_labels(features, right, groups, 2, 0),
+        judge_labels(features, right, np.where(right, 100, each_alone(80)), 2, 0),
+        judge_labels(features, right, np.zeros(80, np.int64), 2, 0),
+        judge_tags(features, np.stack([right, 1 - right], axis=1).astype(np.int8), groups, 0),
+    ):
+        assert not verdict.judged().any() and not verdict.wrong.any()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_fold_cannot_tell_is_not_judged(seed: int) -> None:
+    """Near copies under both labels: where they are left out, a label may be gone altogether."""
+    right = np.zeros(60, np.int64)
+    groups = each_alone(60)
+    right[30:] = 1
+    groups[30:] = groups[:30] // 3  # each burst has another label on some of its photos
+    groups[:30] //= 3
+    verdict = judge_labels(clouds(right), right, groups, 2, seed)
+    tags = judge_tags(clouds(right), right[:, None].astype(np.int8), groups, seed)
+    for found in (verdict, tags):
+        assert np.isfinite(found.confidence[found.judged()]).all()
+        assert not (found.wrong & ~found.judged()).any()
 
 
 def test_tags_are_judged_where_somebody_looked() -> None:
@@ -70,5 +109,6 @@ def test_tags_are_judged_where_somebody_looked() -> None:
     assert np.isnan(verdict.confidence[unseen, 0]).all()
     assert np.isnan(verdict.confidence[:, 2]).all()
     assert not np.isnan(verdict.confidence[:, 1]).any()
-    assert len({(p, 0) for p in planted} & set(verdict.ranked()[:50])) >= 23
+    first_of_all = verdict.ranked(verdict.judged(), 50)
+    assert len({(p, 0) for p in planted} & set(first_of_all)) >= 23
     assert verdict.wrong[planted, 0].sum() >= 18 and verdict.wrong[:, 1].sum() <= 5

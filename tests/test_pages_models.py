@@ -273,6 +273,42 @@ def test_confirmed_tags_are_a_collection_to_train_on(library: Library, tmp_path:
     (newer,) = (library.home / "collections").iterdir()
     assert newer != written
 
+    # Whatever somebody did in the folder outlives the next check.
+    mended = next((newer / "a disc [x](y)").glob("*.jpg"))
+    mended.rename(newer / "a square [x](y)" / mended.name)
+    app.button(key="train-check-confirmed").click().run()
+    assert not app.exception
+    assert (newer / "a square [x](y)" / mended.name).is_file()
+    (newest_of_all,) = set((library.home / "collections").iterdir()) - {newer}
+    assert newest_of_all.name == f"{newer.name}-2"
+    assert f"it was not removed: {newer}" in plainly(said(app))
+
+
+def test_what_to_do_about_a_doubt_suits_where_the_labels_are(
+    library: Library, tmp_path: Path
+) -> None:
+    data = draw_collection(tmp_path / "data", 12, shapes=("disc", "stripes"))
+    dark = images.encode((draw("disc", 500, 240) * 0.1).astype(np.uint8))
+    (data / "disc" / "dark.png").write_bytes(dark)
+    assert "Move a photo with a wrong label into the right folder" in said(checked(library, data))
+
+    places = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.*g"))
+    rows = [f"{place},{'disc' if 'disc' in place else 'stripes'}" for place in places]
+    (data / "labels.csv").write_text("\n".join(["image,label", *rows]))
+    assert "Change the row of a photo with a wrong label" in said(checked(library, data))
+
+    for folder in (data / "disc", data / "stripes"):
+        before = {photo.id for photo in library.photos()}
+        import_folder(library, folder)
+        new = [photo.id for photo in library.photos() if photo.id not in before]
+        library.edit_tags(new, add=[f"a {folder.name}"])
+    app = open_page("train")
+    app.segmented_control(key="train-source").set_value("What I confirmed in my library").run()
+    app.button(key="train-check-confirmed").click().run()
+    settle(library)
+    told = said(app.run())
+    assert "Correct a wrong tag in Review or in the Gallery" in told and "Move a photo" not in told
+
 
 # Training
 

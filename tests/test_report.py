@@ -193,8 +193,8 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     found["problems"] = {
         "unreadable": [[path, HOSTILE]],
         "conflicting": [[path, HOSTILE]],
-        "copies": [path],
-        "leaked": [path],
+        "copies": [[path, path]],
+        "leaked": [[path, path]],
         "unknown_labels": [path],
     }
     run = save(tmp_path / "<b>run", found, about=HOSTILE, versions={HOSTILE: HOSTILE})
@@ -343,11 +343,24 @@ def test_what_may_be_wrong_with_the_photos_is_shown(tmp_path: Path) -> None:
         {"kind": "dark", "photo": "cat/gone.png", "told": "too dark", "score": None},
         {"kind": "unreadable", "photo": "cat/b.png", "told": "", "score": None},
     ]
-    told = {"root": str(tmp_path / "photos"), "photos": 9, "found": rows, "ranked": [], "rare": []}
-    _, page = read(report.write(save(tmp_path / "run", found | {"findings": told})))
+    told = {"root": str(tmp_path / "photos"), "photos": 9, "judged": 7, "found": rows}
+    told |= {"ranked": [], "rare": [[HOSTILE, 3]]}
+    run = save(tmp_path / "run", found)
+    (run / "findings.json").write_text(json.dumps(told))
+    _, page = read(report.write(run))
     assert page.sections.count("doubts") == 1 and "script" not in page.tags
     assert "1 label is probably wrong" in page.text and "1 photo is very dark" in page.text
     assert "gone.png: no such file" in page.text
+    assert f"Only 3 of {HOSTILE} to learn from." in page.text
+    assert "Labels of 7 of 9 photos were judged." in page.text
     assert len([source for source in page.sources if source.startswith("data:image/jpeg")]) == 1
-    _, page = read(report.write(save(tmp_path / "run", found | {"findings": told | {"found": []}})))
+    nothing = told | {"found": [], "rare": [], "judged": 0}
+    (run / "findings.json").write_text(json.dumps(nothing))
+    _, page = read(report.write(run))
+    assert "Whether labels are right was not judged." in page.text
+    (run / "findings.json").write_text(json.dumps(nothing | {"judged": 9}))
+    _, page = read(report.write(run))
     assert "Nothing that could be told from them." in page.text
+    (run / "findings.json").write_text("{")
+    with pytest.raises(OptionError, match=r"findings\.json"):
+        report.write(run)

@@ -88,14 +88,14 @@ def test_one_of_each_exact_copy_stays() -> None:
     first, again, other = sample(1), sample(2, digest="digest 1"), sample(3)
     kept, conflicting, copies = without_copies([first, again, other])
     assert kept == [first, other]
-    assert (conflicting, copies) == ([], [again.path])
+    assert (conflicting, copies) == ([], [(again.path, first.path)])
 
 
 @pytest.mark.parametrize("held_out", ["val", "test"])
 def test_of_copies_in_two_splits_the_held_out_one_stays(held_out: str) -> None:
     trained, checked = sample(1), sample(2, split=held_out, digest="digest 1")
-    assert without_copies([trained, checked]) == ([checked], [], [trained.path])
-    assert without_copies([checked, trained]) == ([checked], [], [trained.path])
+    assert without_copies([trained, checked]) == ([checked], [], [(trained.path, checked.path)])
+    assert without_copies([checked, trained]) == ([checked], [], [(trained.path, checked.path)])
 
 
 def test_a_file_under_two_labels_is_left_out_altogether() -> None:
@@ -114,7 +114,7 @@ def test_a_training_photo_near_a_held_out_one_is_left_out(held_out: str) -> None
     checked = sample(1, split=held_out)
     leak = sample(2, perceptual=checked.perceptual ^ 0b101)
     fine = sample(3)
-    assert without_leaks([checked, leak, fine]) == ([checked, fine], [leak.path])
+    assert without_leaks([checked, leak, fine]) == ([checked, fine], [(leak.path, checked.path)])
 
 
 def test_near_copies_within_a_split_are_no_leak() -> None:
@@ -191,7 +191,7 @@ def test_copies_know_together_what_each_knew() -> None:
     one, other = tagged(1, (0,), (1, 2)), tagged(2, (0, 1), (2, 3))
     kept, conflicting, copies = without_copies([one, replace(other, digest=one.digest)])
     assert [(s.present, s.unseen) for s in kept] == [((0, 1), (2,))]
-    assert not conflicting and copies == [other.path]
+    assert not conflicting and copies == [(other.path, one.path)]
 
 
 def test_copies_that_contradict_each_other_are_left_out() -> None:

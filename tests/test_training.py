@@ -215,12 +215,36 @@ def test_a_test_collection_may_tell_of_fewer_tags(tagged: Trained, tmp_path: Pat
 @pytest.mark.parametrize("head", ["svm", "random_forest"])
 def test_a_head_by_name_is_not_fine_tuned(shapes: Path, tmp_path: Path, head: str) -> None:
     other = draw_collection(tmp_path / "other", 6, shapes=("stripes",), first=300)
-    options = small_options(shapes, tmp_path, head=head, unrelated=other)
-    trained = training.teach(options)
+    listed = tmp_path / "list.csv"
+    listed.write_text("photo\ndisc/000.jpg\n")
+    said: list[str] = []
+    options = small_options(shapes, tmp_path, head=head, unrelated=other, leave_out=listed)
+    trained = training.teach(options, say=said.append)
     found = trained.metrics
     assert trained.history == [] and found["validation"]["accuracy"] >= 0.8
-    assert found["findings"]["photos"] == 120 and found["unknown"]["photos"] == 6
+    assert found["unknown"]["photos"] == 6 and "findings" not in found
+    told = json.loads((trained.run / "findings.json").read_text())
+    assert told["photos"] == told["judged"] == 119
+    assert "1 photo is on your list: left out" in said
     assert trained.model.is_file() == (head == "svm")
+    if head == "svm":  # where a person keeps things is theirs
+        card = json.dumps(bundle.load(trained.model).card)
+        assert "list.csv" in card and str(tmp_path) not in card and str(shapes) not in card
     assert report.write(trained.run).is_file()
-    told = list(summary.lines(trained))
-    assert ("No model was written" in told[-1]) == (head == "random_forest")
+    last = list(summary.lines(trained))[-1]
+    assert ("No model was written" in last) == (head == "random_forest")
+
+
+def test_what_was_judged_and_what_is_rare_is_said(tmp_path: Path) -> None:
+    """A label with photos enough to learn from, too few to judge it by."""
+    data = draw_collection(tmp_path / "data", 30, shapes=("disc", "stripes"))
+    draw_collection(tmp_path / "rare", 8, shapes=("square",))
+    (tmp_path / "rare" / "square").rename(data / "square")
+    said: list[str] = []
+    options = small_options(data, tmp_path, recipe=Recipe(epochs=0))
+    trained = training.teach(options, say=said.append)
+    assert "only 6 of square to learn from" in said
+    assert "labels of 60 of 68 photos were judged" in said
+    page = report.write(trained.run).read_text(encoding="utf-8")
+    assert "Only 6 of square to learn from." in page
+    assert "Labels of 60 of 68 photos were judged." in page

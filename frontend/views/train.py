@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import collection
+import confirmed
 import lesson
 import scores
 import shared
@@ -63,13 +64,13 @@ def _prepare() -> None:
         key="train-source",
         persist_state="session",
     )
-    data = collection.choose_folder() if source == FOLDER else collection.choose_confirmed()
+    data = collection.choose_folder() if source == FOLDER else confirmed.choose()
     if data is None:
         return
     checked = collection.checked(data)
     if checked is None:
         return
-    collection.show_check(data, checked)
+    collection.show_check(data, checked, ours=confirmed.is_one(data))
     if checked.error is None:
         _order(data, checked)
 
@@ -118,7 +119,7 @@ def _order(data: str, checked: collection.Checked) -> None:
 
 def _suggested(data: str) -> str:
     """A name for the model: the folder's, or the one that `train.py` gives."""
-    if Path(data) == DATASET or collection.is_confirmed(data):
+    if Path(data) == DATASET or confirmed.is_one(data):
         return OWN_MODEL.stem
     return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).name).strip("-")[:60] or OWN_MODEL.stem
 
