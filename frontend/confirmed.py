@@ -13,7 +13,7 @@ import shared
 import streamlit as st
 
 from tagger import exports
-from tagger.files import write_atomically
+from tagger.files import visible, write_atomically
 
 CONFIRMED = "by:person"  # a search for photos with a tag that a person added or confirmed
 COLLECTIONS = "collections"  # in the library's folder
@@ -95,10 +95,9 @@ def _named(folders: Path, digest: str) -> Iterator[Path]:
 
 
 def _state(folder: Path) -> str:
-    """A digest of every file's place, size and time of change."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != WRITTEN)
+    """A digest of every file's place, size and time of change; hidden files are a desktop's."""
     found = hashlib.sha256()
-    for path in files:
+    for path in visible(folder):
         info = path.stat()
         told = f"{path.relative_to(folder)}\0{info.st_size}\0{info.st_mtime_ns}\n"
         found.update(told.encode("utf-8", "surrogateescape"))

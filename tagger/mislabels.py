@@ -130,8 +130,7 @@ def _confident_learning(
     total = probabilities.sum(axis=1, keepdims=True)
     probabilities = probabilities / np.maximum(total, np.finfo(np.float32).tiny)
     confidence = get_label_quality_scores(labels, probabilities, method="self_confidence")
-    # Of cleanlab's ways this one names fewest: of planted errors four in five, and hardly a
-    # label that was right (bench/doctor.py).
+    # Of planted errors it names four in five, and hardly a label that was right (bench/doctor.py).
     wrong = find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
     return np.asarray(confidence), np.asarray(wrong, np.bool_)
 

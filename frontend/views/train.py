@@ -70,7 +70,7 @@ def _prepare() -> None:
     checked = collection.checked(data)
     if checked is None:
         return
-    collection.show_check(data, checked, ours=confirmed.is_one(data))
+    collection.show_check(data, checked, ours=source == LIBRARY)
     if checked.error is None:
         _order(data, checked)
 
