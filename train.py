@@ -2,7 +2,7 @@
 
     python train.py                                 # photos in dataset/<label>/, or a table
     python train.py --data shop/ --output model/shop.h5
-    python train.py --fine-tune 0                   # the head alone: a minute or two
+    python train.py --fine-tune 0                   # the head alone: about a minute
     python train.py --backbone small_cnn            # small photos: a network from nothing
     python train.py --check --data shop/            # what is wrong with the photos
     python train.py --resume                        # go on where it was stopped

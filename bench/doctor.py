@@ -72,25 +72,26 @@ def planted(folder: Path, wrong: set[str], weights: str) -> list[Row]:
     began = time.perf_counter()
     found = doctor.examine(Examination(folder, weights=weights)).findings
     seconds = time.perf_counter() - began
-    first = [finding.photo in wrong for finding in found.ranked]
     called = [finding.photo in wrong for finding in found.of("label")]
-    share = sum(first) / max(len(wrong), 1)
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    return [
+    rows: list[Row] = [
         {"what": "photos", "value": found.photos, "bar": ""},
         {"what": "planted", "value": len(wrong), "bar": ""},
-        {
-            "what": "of them in the first tenth",
-            "value": share,
-            "bar": measuring.at_least(share, FOUND_BAR) if wrong else "",
-        },
         {"what": "called probably wrong", "value": len(called), "bar": ""},
-        {"what": "of those, planted", "value": sum(called) / max(len(called), 1), "bar": ""},
-        {"what": "of the planted, called so", "value": sum(called) / max(len(wrong), 1), "bar": ""},
         {"what": "seconds", "value": seconds, "bar": ""},
         {"what": "peak memory, MB", "value": peak, "bar": measuring.at_most(peak, MEMORY_BAR)},
     ]
+    if not wrong:
+        return rows
+    share = sum(finding.photo in wrong for finding in found.ranked) / len(wrong)
+    bar = measuring.at_least(share, FOUND_BAR)
+    rows[2:2] = [{"what": "of them in the first tenth", "value": share, "bar": bar}]
+    rows[4:4] = [
+        {"what": "of those, planted", "value": sum(called) / max(len(called), 1), "bar": ""},
+        {"what": "of the planted, called so", "value": sum(called) / len(wrong), "bar": ""},
+    ]
+    return rows
 
 
 def faults(data: Path, folder: str) -> Row:
