@@ -36,7 +36,9 @@ Client = Annotated[
     Header(alias="X-Client", pattern=r"^[A-Za-z0-9_ .:/@+-]{1,64}$", description="who asks"),
 ]
 Search = Annotated[str, Query(max_length=2000, description="as the app's search takes it")]
-Photos = Annotated[list[UploadFile], File(description=f"{FORMAT_NAMES}; up to {MAX_FILES}")]
+Photos = Annotated[
+    list[UploadFile], File(min_length=1, description=f"{FORMAT_NAMES}; up to {MAX_FILES}")
+]
 
 
 def service(request: Request) -> Service:
