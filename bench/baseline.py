@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import keras
@@ -126,7 +126,7 @@ def find_photos(paths: list[Path]) -> Iterator[Path]:
         yield from (photo for photo in inside if photo.suffix.lower() in EXTENSIONS)
 
 
-def read(path: Path) -> NDArray[np.uint8]:
+def read(path: Path | IO[bytes]) -> NDArray[np.uint8]:
     photo = np.asarray(Image.open(path).convert("RGB"))
     return cv2.resize(photo, (SIDE, SIDE)).astype(np.uint8, copy=False)
 

@@ -1,0 +1,40 @@
+"""The service as it is, with a note of how long each answer waited to be written down.
+
+python bench/timed_service.py NOTES.json PORT
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from tagger import api, journal
+from tagger.journal import Entry
+
+write = journal.Journal.write
+
+
+def main() -> int:
+    notes, port = Path(sys.argv[1]), sys.argv[2]
+    waited: list[float] = []
+
+    def timed(self: journal.Journal, entries: Sequence[Entry]) -> Future[int]:
+        began = time.perf_counter()
+        written = write(self, entries)
+        written.add_done_callback(lambda _: waited.append(time.perf_counter() - began))
+        return written
+
+    journal.Journal.write = timed  # type: ignore[method-assign]
+    sys.argv[1:] = ["--port", port]
+    try:
+        return api.main()
+    finally:
+        notes.write_text(json.dumps(waited))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
