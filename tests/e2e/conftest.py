@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from e2e.guest import Guest
 from e2e.server import Server
+from e2e.service import Service, running
 from e2e.visitor import Visitor
+from tagger.samples import write_samples
 
 Serve = Callable[..., Server]
 Visit = Callable[..., Visitor]
+Arrive = Callable[..., Guest]
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 QUIETLY = (
@@ -107,3 +111,42 @@ def visit(browser: Browser) -> Iterator[Visit]:
 def visitor(visit: Visit, server: Server) -> Visitor:
     """Somebody on the first page."""
     return visit(server)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service for the tests of one file, which keeps what it is sent."""
+    home = tmp_path_factory.mktemp("service") / "library"
+    with running(home, TAGGER_KEEP_PHOTOS="1") as started:
+        yield started
+
+
+@pytest.fixture
+def arrive(browser: Browser) -> Iterator[Arrive]:
+    """Guests of a service, each with a browser profile of their own."""
+    guests: list[Guest] = []
+
+    def come(service: Service, **options: Any) -> Guest:
+        settings = {"service_workers": "block", "permissions": ["camera"]} | options
+        context = browser.new_context(**settings)
+        context.set_default_timeout(30_000)
+        guests.append(Guest(context.new_page(), service.url))
+        guests[-1].open()
+        return guests[-1]
+
+    yield come
+    for guest in guests:
+        guest.page.context.close()
+        assert not guest.troubles, guest.troubles
+
+
+@pytest.fixture
+def guest(arrive: Arrive, service: Service) -> Guest:
+    """Somebody on the service's page."""
+    return arrive(service)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The sample photos by name, without their ending."""
+    return {path.stem: path for path in write_samples(tmp_path_factory.mktemp("samples"))}
