@@ -47,17 +47,31 @@ def start(base: Path, *command: str) -> subprocess.Popen[str]:
 
 def run(base: Path, *command: str) -> tuple[int, str, str]:
     process = start(base, *command)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
 
-def child_of(process: subprocess.Popen[str]) -> int:
-    """The process that it has started."""
+def training_of(process: subprocess.Popen[str]) -> int:
+    """The process of `train.py` that it has started; the shell before it starts others."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.is_file():
+        process.kill()
+        process.communicate()
         pytest.skip("needs /proc to find the training's process")
-    wait_until(lambda: bool(children.read_text().split()))
-    return int(children.read_text().split()[0])
+
+    def found() -> list[int]:
+        there = [int(child) for child in children.read_text().split()]
+        return [child for child in there if b"train.py" in commands_of(child)]
+
+    wait_until(lambda: bool(found()))
+    return found()[0]
+
+
+def commands_of(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:  # it is gone
+        return b""
 
 
 def test_a_training_takes_its_photos_and_options_and_leaves_a_model(tmp_path: Path) -> None:
@@ -123,8 +137,8 @@ def test_a_training_that_is_killed_says_so(tmp_path: Path) -> None:
     base = laid(tmp_path, SMALL)
     draw_collection(base / "input" / "data" / "training", 5)
     process = start(base, "train")
-    os.kill(child_of(process), signal.SIGKILL)
-    process.communicate(timeout=60)
+    os.kill(training_of(process), signal.SIGKILL)
+    process.communicate(timeout=600)
     assert process.returncode == 137
     assert "ended by SIGKILL" in (base / "output" / "failure").read_text()
 
@@ -133,12 +147,12 @@ def test_a_job_that_is_stopped_keeps_the_best_model_so_far(shapes: Path, tmp_pat
     base = laid(tmp_path, SMALL | {"fine-tune": "50", "patience": "50"})
     (base / "input" / "data" / "training").symlink_to(shapes)
     process = start(base, "train")
-    until = time.monotonic() + 240
+    until = time.monotonic() + 600
     while not list((base / "output" / "data").glob("*/state.json")):
         assert time.monotonic() < until and process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert bundle.load(base / "model" / "image_tagger.h5").card["labels"][0] == "disc"
     assert not (base / "output" / "failure").exists()
