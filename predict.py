@@ -59,6 +59,10 @@ def tag(options: argparse.Namespace) -> int:
         raise OptionError(f"--heatmap takes one photo; got {len(photos)}")
     if options.label and not options.heatmap:
         raise OptionError(f"--label {options.label}: is for --heatmap FILE.png")
+    if options.heatmap and options.heatmap.suffix.lower() != ".png":
+        raise OptionError(
+            f"--heatmap {options.heatmap}: is written as PNG; let its name end in .png"
+        )
     for target in (options.csv, options.heatmap):
         check_output(target, photos)
     if options.top < 0:
@@ -79,6 +83,9 @@ def tag(options: argparse.Namespace) -> int:
         terminal.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
     if options.heatmap and not failed:
         write_atomically(options.heatmap, encode(tagger.heatmap(photos[0], options.label)))
+        terminal.note(
+            f"{options.heatmap}: what counts for {options.label or 'the likeliest label'}"
+        )
     return 1 if failed else 0
 
 

@@ -59,7 +59,7 @@ def parse() -> argparse.Namespace:
     start.add_argument("--weights", help="imagenet, none, a model's name or a file")
     usual = replace(defaults(**vars(start.parse_known_args()[0])), **sagemaker.places())
     start.set_defaults(weights=usual.weights)
-    what, shown = "Teach a tagger with labelled photos.", argparse.ArgumentDefaultsHelpFormatter
+    what, shown = "Teach a tagger with labelled photos.", terminal.Help
     parser = argparse.ArgumentParser(description=what, formatter_class=shown, parents=[start])
     recipe, add = usual.recipe, parser.add_argument
     add("--data", type=Path, default=usual.data, help="folders, CSV, COCO, VOC or YOLO labels")

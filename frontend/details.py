@@ -17,7 +17,7 @@ import picture
 import shared
 import streamlit as st
 
-from tagger.errors import QueryError
+from tagger.errors import OptionError, QueryError
 from tagger.files import spelled_out
 from tagger.records import Photo, Sort, StoredPrediction, Tag, Verdict
 
@@ -236,7 +236,9 @@ def _offer_tag(photo: Photo, page: str) -> None:
         )
         if st.form_submit_button("Add", key=f"{page}-add-{photo.id}"):
             with shared.guard():
-                edits.change_tags(page, [photo.id], add=[label or ""])
+                if not label:  # what was typed is gone once the field is left
+                    raise OptionError("no tag was chosen: after typing one, press Enter, then Add")
+                edits.change_tags(page, [photo.id], add=[label])
                 st.rerun()
 
 

@@ -329,6 +329,8 @@ def ending(run: Run) -> str:
 
 def outcomes(run: Run) -> str:
     """What became of the files of a run: "12 added · 3 failed"."""
+    if run.kind == "import" and not run.active and not run.error and not run.counts:
+        return "no photos there"
     counts = [(run.counts.get(outcome, 0), words) for outcome, words in _OUTCOMES.items()]
     return " · ".join(f"{count:,} {words}" for count, words in counts if count)
 

@@ -25,10 +25,10 @@ from tagger.decision import (
     to_probabilities,
     unit,
 )
-from tagger.heads import LinearHead, fit_logistic, fit_tags, prior_shift
+from tagger.heads import UNSEEN_WEIGHT, LinearHead, fit_logistic, fit_tags, prior_shift
 from tagger.labels import Kind
 from tagger.metrics import f1, log_loss
-from tagger.splits import PRESENT, UNSEEN
+from tagger.splits import ABSENT, PRESENT, UNSEEN
 
 FAMILIAR_SHARE = 0.99  # of validation photos, kept by the familiarity test
 CERTAIN_SHARE = 0.99  # of a label's rightly named photos, kept by its threshold
@@ -174,20 +174,22 @@ def fit_tag_thresholds(
 ) -> tuple[float, ...]:
     """For each tag, the probability from which on saying it has the best F1.
 
-    Fitted where `MIN_FOR_TAG_THRESHOLD` photos have the tag and as many lack it; between two
-    photos, halfway. Others keep `DEFAULT_TAG_THRESHOLD`.
+    A photo in which nobody looked for it counts `UNSEEN_WEIGHT` of one without it. Fitted where
+    `MIN_FOR_TAG_THRESHOLD` photos have the tag and as many lack it; between two photos, halfway.
+    Others keep `DEFAULT_TAG_THRESHOLD`.
     """
     thresholds = []
     for scores, cells in zip(probabilities.T, known.T, strict=True):
-        seen = cells != UNSEEN
-        truth, told = cells[seen] == PRESENT, scores[seen]
-        if min(truth.sum(), (~truth).sum()) < MIN_FOR_TAG_THRESHOLD:
+        truth = cells == PRESENT
+        if min(truth.sum(), (cells == ABSENT).sum()) < MIN_FOR_TAG_THRESHOLD:
             thresholds.append(DEFAULT_TAG_THRESHOLD)
             continue
-        order = np.argsort(-told, kind="stable")
-        right, ranked = np.cumsum(truth[order]), told[order]
+        order = np.argsort(-scores, kind="stable")
+        ranked = scores[order]
+        right = np.cumsum(truth[order])
+        wrong = np.cumsum(np.select([truth, cells == UNSEEN], [0, UNSEEN_WEIGHT], 1)[order])
         cuts = np.append(np.flatnonzero(ranked[:-1] > ranked[1:]), len(ranked) - 1)  # not in ties
-        scores_there = f1(right[cuts], cuts + 1 - right[cuts], truth.sum() - right[cuts])
+        scores_there = f1(right[cuts], wrong[cuts], truth.sum() - right[cuts])
         best = int(cuts[np.argmax(scores_there)])
         fitted = (ranked[best] + ranked[min(best + 1, len(ranked) - 1)]) / 2
         thresholds.append(float(np.clip(fitted, *TAG_THRESHOLD_RANGE)))

@@ -18,14 +18,14 @@ from tagger.augment import MOSAIC_TILES, Augmentation, Nudge, mosaic
 from tagger.epochs import Epoch
 from tagger.errors import ModelError
 from tagger.files import write_atomically
-from tagger.heads import cell_weights, tag_weights
+from tagger.heads import UNSEEN_WEIGHT, cell_weights, tag_weights
 from tagger.labels import Kind
 from tagger.networks import computing_in, renew_statistics
 from tagger.optimizers import optimizer
 from tagger.parallel import Progress, chunks, ordered_map, silent
 from tagger.pixels import PixelStore
 from tagger.recipes import Recipe
-from tagger.splits import PRESENT, Sample, cells, together
+from tagger.splits import PRESENT, UNSEEN, Sample, cells, together
 
 if TYPE_CHECKING:
     import keras
@@ -243,12 +243,13 @@ def _compile(network: keras.Model, photos: Photos, recipe: Recipe) -> None:
 
 
 def _tag_loss(of_present: NDArray[np.float32], of_absent: NDArray[np.float32]) -> Any:
-    """Weighted binary cross-entropy of the cells that somebody looked at, as Keras calls it."""
+    """Binary cross-entropy, weighted as `heads.cell_weights` has it, as Keras calls it."""
     from keras import ops
 
     def loss(known: Any, logits: Any) -> Any:
         known = ops.cast(known, "float32")
-        weights = ops.where(known > 0, of_present, of_absent) * ops.cast(known >= 0, "float32")
+        weights = ops.where(known > 0, of_present, of_absent)
+        weights = ops.where(known < 0, UNSEEN_WEIGHT * weights, weights)
         each = weights * ops.softplus(ops.where(known > 0, -logits, logits))
         return ops.sum(each) / ops.maximum(ops.sum(ops.cast(known >= 0, "float32")), 1.0)
 
@@ -266,7 +267,7 @@ def _validated(network: keras.Model, photos: Photos, row: Epoch) -> Epoch:
     if photos.kind == "multi":
         weights = cell_weights(known, *tag_weights(photos.known(photos.train)))
         margins = np.where(known == PRESENT, logits, -logits).astype(np.float64)
-        looked = max(1, int((weights > 0).sum()))
+        looked = max(1, int((known != UNSEEN).sum()))
         row.val_loss = float((weights * np.logaddexp(0, -margins)).sum() / looked)
         row.val_accuracy = metrics.cell_accuracy(logits > 0, known)
         row.val_map = metrics.mean_average_precision(logits, known)

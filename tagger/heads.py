@@ -19,6 +19,10 @@ REGULARISATION = (0.001, 0.01, 0.1)  # scikit-learn's C; the default is the midd
 
 TAG_REGULARISATION = 0.01
 TAG_ITERATIONS = 200
+# What a cell that nobody looked at counts, as absent. Most of them are; and without it a network
+# that is fine-tuned says of its tags whatever it likes there (Cole et al., "Multi-Label Learning
+# from Single Positive Labels", 2021, arXiv:2106.09708, weakly assumed negatives).
+UNSEEN_WEIGHT = 0.02
 
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]  # features (N, D), labels (N,)
 
@@ -78,8 +82,7 @@ def fit_tags(
 ) -> LinearHead:
     """One logistic regression a tag, on `features (N, D)` and `known (N, C)`: see `splits.cells`.
 
-    Cells that nobody looked at count for nothing; a tag's present and absent photos weigh as
-    `tag_weights` has it. All tags are fitted at once, since they share the features.
+    Cells weigh as `cell_weights` has it. All tags are fitted at once: they share the features.
     """
     if len(known) > MAX_HEAD_PHOTOS:
         rows = np.random.default_rng(seed).choice(len(known), MAX_HEAD_PHOTOS, replace=False)
@@ -132,6 +135,7 @@ def prior_shift(known: NDArray[np.int8]) -> NDArray[np.float32]:
 def cell_weights(
     known: NDArray[np.int8], of_present: NDArray[np.float32], of_absent: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """`(N, C)`: what each cell counts in a loss, 0 where nobody looked."""
+    """`(N, C)`: what each cell counts in a loss; where nobody looked, a little as absent."""
     weights = np.where(known == PRESENT, of_present, of_absent)
-    return np.where(known == UNSEEN, 0, weights).astype(np.float32)
+    unseen = UNSEEN_WEIGHT * of_absent
+    return np.where(known == UNSEEN, unseen, weights).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import faulthandler
 import logging
 import os
@@ -18,6 +19,14 @@ T = TypeVar("T")
 NOTHING_STARTED = 2  # exit status
 INTERRUPTED = 130
 CLOSED_OUTPUT = 141
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells an option's default, where it has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        told = action.default not in (None, "", ())
+        return super()._get_help_string(action) if told else action.help
 
 
 @contextmanager

@@ -171,8 +171,11 @@ def _show_answer(prediction: Prediction, tagger: Tagger) -> None:
 def answer(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
     """A prediction as a large word or two, and a sentence below."""
     if not prediction.unknown:
-        sure = shared.percent(prediction.confidence)
-        return ", ".join(tag.label for tag in prediction.tags), f"{sure} sure"
+        names = ", ".join(tag.label for tag in prediction.tags)
+        if len(prediction.tags) == 1:
+            return names, f"{shared.percent(prediction.confidence)} sure"
+        each = [f"{tag.label} {shared.percent(tag.score)}" for tag in prediction.tags]
+        return names, f"How sure: {', '.join(each)}"
     likeliest = [f"{s.label} ({shared.percent(s.score)})" for s in prediction.scores[:2]]
     if prediction.reason == "unfamiliar":
         known = f"Unlike every photo that {tagger.name} was taught with."
