@@ -230,7 +230,7 @@ def _offer_tag(photo: Photo, page: str) -> None:
             "Add a tag",
             others,
             index=None,
-            placeholder="Choose one, or type a new one",
+            placeholder="Choose one, or type one and press Enter",
             accept_new_options=True,
             key=f"{page}-tag-{photo.id}",
         )

@@ -234,7 +234,7 @@ def _offer_other(photo: Photo) -> None:
         "Something else",
         shared.library().labels(),
         index=None,
-        placeholder="Choose a tag, or type a new one",
+        placeholder="Choose a tag, or type one and press Enter",
         accept_new_options=True,
         key=key,
         on_change=edits.guarded,
