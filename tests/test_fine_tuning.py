@@ -11,6 +11,7 @@ from conftest import outcome, small_options
 
 from tagger import training
 from tagger.fine_tuning import BLENDS, Photos, _batch, _tag_loss
+from tagger.heads import UNSEEN_WEIGHT
 from tagger.pixels import PixelStore
 from tagger.recipes import Recipe
 from tagger.splits import Sample, together
@@ -77,13 +78,14 @@ def test_together_is_present_in_any_and_absent_in_all() -> None:
     assert together(known).tolist() == [1, 0, -1, -1, 1]
 
 
-def test_the_loss_of_tags_is_that_of_the_cells_somebody_looked_at() -> None:
+def test_in_the_loss_of_tags_cells_nobody_looked_at_count_a_little_as_absent() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (6, 3)).astype(np.float32)
     known = rng.integers(-1, 2, (6, 3)).astype(np.int8)
     of_present, of_absent = np.array([1, 2, 3], np.float32), np.array([0.5, 1, 1.5], np.float32)
     weights = np.where(known == 1, of_present, of_absent)
     each = weights * np.logaddexp(0, np.where(known == 1, -logits, logits))
-    expected = each[known >= 0].sum() / (known >= 0).sum()
+    each = np.where(known < 0, UNSEEN_WEIGHT * each, each)
+    expected = each.sum() / (known >= 0).sum()
     found = _tag_loss(of_present, of_absent)(known, logits)
     assert float(found) == pytest.approx(float(expected), rel=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from tagger import metrics
+from tagger import heads, metrics
 from tagger.decision import to_probabilities
 from tagger.heads import (
     REGULARISATION,
@@ -135,7 +135,7 @@ def test_one_tag_is_scikit_learns_logistic_regression() -> None:
         assert head.bias[tag] == pytest.approx(model.intercept_[0], abs=5e-3)
 
 
-def test_cells_that_nobody_looked_at_teach_nothing() -> None:
+def test_cells_that_nobody_looked_at_teach_nothing_of_what_they_hide() -> None:
     features, known = tags_of(400, 3)
     wrong = known.copy()
     wrong[:200, 1] = 1 - wrong[:200, 1]
@@ -143,7 +143,28 @@ def test_cells_that_nobody_looked_at_teach_nothing() -> None:
     masked[:200, 1] = -1
     head = fit_tags(features, masked, seed=0)
     alone = fit_tags(features[200:], known[200:], seed=0)
-    np.testing.assert_allclose(head.weights[:, 1], alone.weights[:, 1], atol=1e-3)
+    np.testing.assert_allclose(head.weights[:, 1], alone.weights[:, 1], atol=3e-3)
+
+
+def test_where_nobody_looked_a_tag_counts_a_little_as_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Photos of another kind, in which nobody looked, half alike to those that have the tag."""
+    rng = np.random.default_rng(5)
+    looked = np.eye(3, dtype=np.float32)[rng.integers(0, 2, 200)]
+    elsewhere = np.tile(np.array([1, 0, 2], np.float32), (1_000, 1))
+    features = np.vstack([looked, elsewhere]) + rng.normal(0, 0.1, (1_200, 3)).astype(np.float32)
+    known = np.concatenate([looked[:, 0], np.full(1_000, -1)]).astype(np.int8)[:, None]
+
+    def said() -> tuple[float, float]:
+        logits = fit_tags(features, known, seed=0, regularisation=1.0).logits(features)[:, 0]
+        return float(logits[200:].mean()), float(logits[:200][looked[:, 0] == 1].mean())
+
+    there, here = said()
+    monkeypatch.setattr(heads, "UNSEEN_WEIGHT", 0.0)
+    there_before, here_before = said()
+    assert there < 0 < there_before
+    assert here > 2 and here == pytest.approx(here_before, abs=1)
 
 
 def test_without_the_weights_probabilities_are_as_rare_as_the_tags() -> None:
