@@ -34,7 +34,8 @@ FAMILIAR_SHARE = 0.99  # of validation photos, kept by the familiarity test
 CERTAIN_SHARE = 0.99  # of a label's rightly named photos, kept by its threshold
 THRESHOLD_RANGE = (0.5, 0.95)  # of a fitted threshold
 MIN_FOR_THRESHOLD = 100  # rightly named photos of a label, before its threshold is fitted
-DEFAULT_TAG_THRESHOLD = 0.5  # of a tag's probability, until there are photos enough to fit one
+DEFAULT_TAG_THRESHOLD = 0.5  # of a tag's probability, unless a fitted one is clearly better
+MIN_GAIN = 0.01  # of F1, by which a fitted threshold has to be better: on other photos it is worse
 TAG_THRESHOLD_RANGE = (0.2, 0.9)
 MIN_FOR_TAG_THRESHOLD = 8  # photos with a tag, and without it
 MIN_VALIDATION = 100  # photos, before they are enough on their own
@@ -176,24 +177,30 @@ def fit_tag_thresholds(
 
     A photo in which nobody looked for it counts `UNSEEN_WEIGHT` of one without it. Fitted where
     `MIN_FOR_TAG_THRESHOLD` photos have the tag and as many lack it; between two photos, halfway.
-    Others keep `DEFAULT_TAG_THRESHOLD`.
+    Others keep `DEFAULT_TAG_THRESHOLD`, and so do those that would gain less than `MIN_GAIN`.
     """
-    thresholds = []
-    for scores, cells in zip(probabilities.T, known.T, strict=True):
-        truth = cells == PRESENT
-        if min(truth.sum(), (cells == ABSENT).sum()) < MIN_FOR_TAG_THRESHOLD:
-            thresholds.append(DEFAULT_TAG_THRESHOLD)
-            continue
-        order = np.argsort(-scores, kind="stable")
-        ranked = scores[order]
-        right = np.cumsum(truth[order])
-        wrong = np.cumsum(np.select([truth, cells == UNSEEN], [0, UNSEEN_WEIGHT], 1)[order])
-        cuts = np.append(np.flatnonzero(ranked[:-1] > ranked[1:]), len(ranked) - 1)  # not in ties
-        scores_there = f1(right[cuts], wrong[cuts], truth.sum() - right[cuts])
-        best = int(cuts[np.argmax(scores_there)])
-        fitted = (ranked[best] + ranked[min(best + 1, len(ranked) - 1)]) / 2
-        thresholds.append(float(np.clip(fitted, *TAG_THRESHOLD_RANGE)))
-    return tuple(thresholds)
+    pairs = zip(probabilities.T, known.T, strict=True)
+    return tuple(_tag_threshold(scores, cells) for scores, cells in pairs)
+
+
+def _tag_threshold(scores: NDArray[np.floating], cells: NDArray[np.int8]) -> float:
+    """Of one tag: its probabilities `(N,)`, and what is known of it `(N,)`."""
+    truth = cells == PRESENT
+    if min(truth.sum(), (cells == ABSENT).sum()) < MIN_FOR_TAG_THRESHOLD:
+        return DEFAULT_TAG_THRESHOLD
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    right = np.cumsum(truth[order])
+    wrong = np.cumsum(np.select([truth, cells == UNSEEN], [0, UNSEEN_WEIGHT], 1)[order])
+    scores_there = f1(right, wrong, truth.sum() - right)
+    cuts = np.append(np.flatnonzero(ranked[:-1] > ranked[1:]), len(ranked) - 1)  # not in ties
+    best = int(cuts[np.argmax(scores_there[cuts])])
+    said = int((ranked >= DEFAULT_TAG_THRESHOLD).sum())
+    usual = scores_there[said - 1] if said else 0.0
+    if scores_there[best] - usual < MIN_GAIN:
+        return DEFAULT_TAG_THRESHOLD
+    fitted = (ranked[best] + ranked[min(best + 1, len(ranked) - 1)]) / 2
+    return float(np.clip(fitted, *TAG_THRESHOLD_RANGE))
 
 
 def _fit(

@@ -11,6 +11,7 @@ from tagger.calibration import (
     DEFAULT_TAG_THRESHOLD,
     FAMILIAR_SHARE,
     MIN_FOR_THRESHOLD,
+    MIN_GAIN,
     MIN_VALIDATION,
     REFERENCE_SIZE,
     TEMPERATURE_RANGE,
@@ -260,14 +261,32 @@ def test_a_tags_threshold_has_the_best_f1_there_is() -> None:
         return np.asarray(metrics.f1(**counts))
 
     for other in np.linspace(0.2, 0.9, 36):
-        assert (score(fitted) >= score((float(other),) * 3) - 1e-9).all()
+        assert (score(fitted) >= score((float(other),) * 3) - 2 * MIN_GAIN).all()
 
 
 def test_a_threshold_never_parts_equal_scores() -> None:
     """Ten photos share a score, two of them with the tag and first in line: no cut helps there."""
-    probabilities = np.array([0.9] * 8 + [0.4] * 42)[:, None]
+    probabilities = np.array([0.9] * 8 + [0.6] * 42)[:, None]
     known = np.array([1] * 10 + [0] * 40, np.int8)[:, None]
-    assert fit_tag_thresholds(probabilities, known) == (pytest.approx(0.65),)
+    assert fit_tag_thresholds(probabilities, known) == (pytest.approx(0.75),)
+
+
+def test_a_threshold_stays_where_another_is_hardly_better() -> None:
+    """All with the tag lie far above all without: any threshold between them is as good."""
+    probabilities = np.array([0.95] * 40 + [0.1] * 40)[:, None]
+    known = np.array([1] * 40 + [0] * 40, np.int8)[:, None]
+    assert fit_tag_thresholds(probabilities, known) == (DEFAULT_TAG_THRESHOLD,)
+    low = np.where(probabilities > 0.5, 0.4, 0.1)
+    assert fit_tag_thresholds(low, known) == (pytest.approx(0.25),)
+
+
+def test_photos_nobody_looked_at_move_a_threshold_where_there_are_many() -> None:
+    scores = np.array([0.9] * 20 + [0.1] * 20 + [0.6] * 20)
+    known = np.array([1] * 20 + [0] * 20 + [-1] * 20, np.int8)
+    few = fit_tag_thresholds(scores[:, None], known[:, None])
+    assert few == (DEFAULT_TAG_THRESHOLD,)
+    many = np.append(scores, [0.6] * 200)[:, None], np.append(known, [-1] * 200)[:, None]
+    assert fit_tag_thresholds(many[0], many[1].astype(np.int8)) == (pytest.approx(0.75),)
 
 
 def test_a_tag_with_few_photos_keeps_the_default_threshold() -> None:
