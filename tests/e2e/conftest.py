@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from serving import Serving, serving
 
 from e2e.guest import Guest
 from e2e.server import Server
-from e2e.service import Service, running
 from e2e.visitor import Visitor
 from tagger.samples import write_samples
 
@@ -114,11 +114,12 @@ def visitor(visit: Visit, server: Server) -> Visitor:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A service for the tests of one file, which keeps what it is sent."""
     home = tmp_path_factory.mktemp("service") / "library"
-    with running(home, TAGGER_KEEP_PHOTOS="1") as started:
+    with serving(home, TAGGER_MODEL="everyday", TAGGER_KEEP_PHOTOS="1") as started:
         yield started
+        started.check()
 
 
 @pytest.fixture
@@ -126,11 +127,11 @@ def arrive(browser: Browser) -> Iterator[Arrive]:
     """Guests of a service, each with a browser profile of their own."""
     guests: list[Guest] = []
 
-    def come(service: Service, **options: Any) -> Guest:
+    def come(service: Serving, **options: Any) -> Guest:
         settings = {"service_workers": "block", "permissions": ["camera"]} | options
         context = browser.new_context(**settings)
         context.set_default_timeout(30_000)
-        guests.append(Guest(context.new_page(), service.url))
+        guests.append(Guest(context.new_page(), service.port))
         guests[-1].open()
         return guests[-1]
 
@@ -141,7 +142,7 @@ def arrive(browser: Browser) -> Iterator[Arrive]:
 
 
 @pytest.fixture
-def guest(arrive: Arrive, service: Service) -> Guest:
+def guest(arrive: Arrive, service: Serving) -> Guest:
     """Somebody on the service's page."""
     return arrive(service)
 

@@ -23,10 +23,10 @@ File = Path | tuple[str, str, bytes]  # a name, a type and what is in it
 class Guest:
     """One tab. `troubles` gathers whatever went wrong behind the page."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, port: int) -> None:
         self.page = page
-        self.url = url
-        self.origin = urlsplit(url).netloc
+        self.origin = f"localhost:{port}"
+        self.url = f"http://{self.origin}"
         self.troubles: list[str] = []
         self.requests: list[Request] = []
         page.on("request", self._requested)

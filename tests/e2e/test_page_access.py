@@ -9,10 +9,10 @@ import pytest
 from axe_core_python.base import AXE_SCRIPT
 from conftest import draw
 from playwright.sync_api import Page, expect
+from serving import Serving
 
 from e2e.conftest import Arrive
 from e2e.guest import Guest, said
-from e2e.service import Service
 from tagger import images
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
@@ -111,7 +111,7 @@ def ground(page: Page) -> int:
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_axe_finds_nothing(
-    arrive: Arrive, service: Service, state: Callable[[Guest], None]
+    arrive: Arrive, service: Serving, state: Callable[[Guest], None]
 ) -> None:
     guest = arrive(service, bypass_csp=True, reduced_motion="reduce")
     state(guest)
@@ -123,7 +123,7 @@ def test_axe_finds_nothing(
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_it_fits_a_small_phone_and_a_finger(
-    arrive: Arrive, service: Service, state: Callable[[Guest], None]
+    arrive: Arrive, service: Serving, state: Callable[[Guest], None]
 ) -> None:
     guest = arrive(service, **PHONE)
     expect(guest.page.get_by_text("Take a photo")).to_be_visible()
@@ -133,7 +133,7 @@ def test_it_fits_a_small_phone_and_a_finger(
 
 
 def test_on_a_phone_the_answer_is_on_the_screen(
-    arrive: Arrive, service: Service, samples: dict[str, Path]
+    arrive: Arrive, service: Serving, samples: dict[str, Path]
 ) -> None:
     guest = arrive(service, reduced_motion="reduce", **PHONE)
     guest.choose(samples["coffee"])
@@ -180,7 +180,7 @@ def test_the_keyboard_is_enough(guest: Guest, samples: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize(("motion", "moves"), [("reduce", False), ("no-preference", True)])
 def test_nothing_moves_where_that_is_not_wanted(
-    arrive: Arrive, service: Service, motion: str, moves: bool
+    arrive: Arrive, service: Serving, motion: str, moves: bool
 ) -> None:
     guest = arrive(service, reduced_motion=motion)
     guest.page.route("**/predict?*", lambda route: None)  # it never answers

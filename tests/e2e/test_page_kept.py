@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Browser, expect
+from serving import Serving
 
 from e2e.conftest import NO_WAY_OUT, QUIETLY, Arrive
 from e2e.guest import Guest
-from e2e.service import Service
 from tagger.pages import FOLDER
 
 _KEPT = """async () => {
@@ -70,7 +70,7 @@ def test_the_oldest_answers_go_first(guest: Guest) -> None:
 
 
 def test_a_browser_that_keeps_nothing_still_answers(
-    arrive: Arrive, service: Service, samples: dict[str, Path]
+    arrive: Arrive, service: Serving, samples: dict[str, Path]
 ) -> None:
     guest = arrive(service)
     guest.page.add_init_script(
@@ -85,7 +85,7 @@ def test_a_browser_that_keeps_nothing_still_answers(
 
 
 def test_the_page_opens_offline_and_goes_on_when_it_is_back(
-    arrive: Arrive, service: Service, samples: dict[str, Path]
+    arrive: Arrive, service: Serving, samples: dict[str, Path]
 ) -> None:
     guest = arrive(service, service_workers="allow")
     guest.page.evaluate("async () => { await navigator.serviceWorker.ready; }")
@@ -125,7 +125,7 @@ def test_a_service_that_stopped_is_a_sentence(guest: Guest, samples: dict[str, P
 
 
 def test_only_the_page_itself_is_kept(
-    arrive: Arrive, service: Service, samples: dict[str, Path]
+    arrive: Arrive, service: Serving, samples: dict[str, Path]
 ) -> None:
     guest = arrive(service, service_workers="allow")
     guest.page.evaluate("async () => { await navigator.serviceWorker.ready; }")
@@ -138,7 +138,7 @@ def test_only_the_page_itself_is_kept(
 
 
 def test_it_can_be_installed(
-    browser: Browser, chromium: str, service: Service, tmp_path: Path
+    browser: Browser, chromium: str, service: Serving, tmp_path: Path
 ) -> None:
     # In a profile of its own: what is private cannot be installed from.
     context = browser.browser_type.launch_persistent_context(
@@ -146,10 +146,11 @@ def test_it_can_be_installed(
     )
     try:
         page = context.pages[0]
-        page.goto(service.url)
+        address = f"http://localhost:{service.port}"
+        page.goto(address)
         devtools = context.new_cdp_session(page)
         told = devtools.send("Page.getAppManifest")
-        assert told["url"] == f"{service.url}/manifest.webmanifest"
+        assert told["url"] == f"{address}/manifest.webmanifest"
         assert told["errors"] == []
         assert devtools.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
     finally:
