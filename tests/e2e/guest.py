@@ -72,6 +72,12 @@ class Guest:
         expect(found.get_by_role("heading")).to_have_text(word)
         return found
 
+    def sees_answer(self) -> Locator:
+        """Wait until the newest photo is answered, whatever the answer; its card."""
+        newest = self.cards().first
+        expect(newest).to_contain_text("Said by")
+        return newest
+
     def hears(self, text: str) -> None:
         """Wait until a screen reader is told so."""
         expect(self.page.get_by_role("status")).to_contain_text(text)

@@ -151,7 +151,7 @@ def test_the_keyboard_is_enough(guest: Guest, samples: dict[str, Path]) -> None:
     expect(page.get_by_label("Choose photos")).to_be_focused()
     assert page.evaluate(_RING)
     page.keyboard.press("Enter")
-    guest.sees("cat")
+    guest.sees_answer()
     for part in (
         guest.button("Live camera"),
         page.get_by_label("Model"),
