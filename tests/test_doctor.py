@@ -137,6 +137,9 @@ def test_a_check_that_is_interrupted_has_nothing_to_go_on_with(tmp_path: Path) -
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
     writer = os.open(tmp_path / "list.csv", os.O_WRONLY)  # returns once the other end is open
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    os.close(writer)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        os.close(writer)
     assert process.returncode == 130 and said == "Interrupted.\n"
