@@ -1,9 +1,4 @@
-"""Tag photos: labels, scores, and "unknown" where the model does not know.
-
-python predict.py photo.jpg
-python predict.py holiday/ --csv tags.csv
-python predict.py photo.jpg --model pets --heatmap why.png
-"""
+"""Tag photos: python predict.py photo.jpg, or holiday/ --csv tags.csv, or --heatmap why.png."""
 
 from __future__ import annotations
 
@@ -60,9 +55,7 @@ def tag(options: argparse.Namespace) -> int:
     if options.label and not options.heatmap:
         raise OptionError(f"--label {options.label}: is for --heatmap FILE.png")
     if options.heatmap and options.heatmap.suffix.lower() != ".png":
-        raise OptionError(
-            f"--heatmap {options.heatmap}: is written as PNG; let its name end in .png"
-        )
+        raise OptionError(f"--heatmap {options.heatmap}: is a PNG; let its name end in .png")
     for target in (options.csv, options.heatmap):
         check_output(target, photos)
     if options.top < 0:
@@ -83,9 +76,7 @@ def tag(options: argparse.Namespace) -> int:
         terminal.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
     if options.heatmap and not failed:
         write_atomically(options.heatmap, encode(tagger.heatmap(photos[0], options.label)))
-        terminal.note(
-            f"{options.heatmap}: what counts for {options.label or 'the likeliest label'}"
-        )
+        terminal.note(f"{options.heatmap}: what counts for {options.label or 'its best label'}")
     return 1 if failed else 0
 
 
