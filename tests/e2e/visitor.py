@@ -33,6 +33,9 @@ _QUIET = """milliseconds => {
   window.quietSince = quiet ? window.quietSince ?? performance.now() : null;
   return quiet && performance.now() - window.quietSince > milliseconds;
 }"""
+# Streamlit forgets a picture once the page has another: one still on its way is then not found.
+_PICTURES_ARE_THERE = """() => [...document.querySelectorAll('[data-testid="stMain"] img')]
+  .every(picture => picture.complete || picture.loading === "lazy")"""
 _QUIET_FOR, _LOOK_EVERY = 100, 20  # milliseconds
 
 Upload = Path | tuple[str, bytes]
@@ -114,7 +117,8 @@ class Visitor:
         self.settle()
 
     def upload(self, files: Iterable[Upload]) -> None:
-        """Drop files into the page's uploader."""
+        """Drop files into the page's uploader, once what it shows is there."""
+        self.page.wait_for_function(_PICTURES_ARE_THERE)
         self.page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
             [
                 file
