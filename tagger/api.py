@@ -24,6 +24,7 @@ from tagger.guard import Guard
 from tagger.service import ANSWER_SECONDS, Service, Settings, is_loopback
 
 HOST, PORT = "127.0.0.1", 8000
+SWITCH_SECONDS = 0.001  # in the place of Python's 0.005
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
 
 
@@ -95,6 +96,8 @@ def serve(host: str, port: int, settings: Settings) -> int:
     # uvicorn, done, sends itself the signal that stopped it: for us that is a good end.
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: sys.exit(0))
+    # Between Python's threads: one that has an answer to write down waits for none that computes.
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         app,
         host,

@@ -8,6 +8,7 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -172,39 +173,58 @@ class Service:
         tagger = self.models.active
         if asked.model is not None and asked.model != tagger.name:
             tagger = await asyncio.to_thread(self.models.get, asked.model)
-        works = [partial(self._answer, tagger, photo, asked, began) for photo in photos]
+        told: list[Future[Answered | ImageError]] = [Future() for _ in photos]
+        works = [
+            partial(self._answer, one, tagger, photo, asked, began)
+            for one, photo in zip(told, photos, strict=True)
+        ]
         begun = self.engine.submit(works)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                found = [await asyncio.wrap_future(future) for future in begun]
+                return [await asyncio.wrap_future(one) for one in told]
         except TimeoutError:
             raise BusyError(f"not answered within {ANSWER_SECONDS:.0f} s") from None
         finally:
             for future in begun:
                 future.cancel()
-        entries = [one[0] for one in found if not isinstance(one, ImageError)]
-        if entries:
-            self.meters.written(await asyncio.wrap_future(self.journal.write(entries)))
-            self.meters.answered([entry.prediction for entry in entries])
-        return [
-            one
-            if isinstance(one, ImageError)
-            else Answered(one[0].prediction, tagger.name, one[0].id, one[1])
-            for one in found
-        ]
 
     def _answer(
-        self, tagger: Tagger, photo: bytes, asked: Asked, began: float
-    ) -> tuple[Entry, str | None] | ImageError:
+        self,
+        told: Future[Answered | ImageError],
+        tagger: Tagger,
+        photo: bytes,
+        asked: Asked,
+        began: float,
+    ) -> None:
+        """Tag a photo, and let it be told once it is written down.
+
+        From thread to thread: the event loop, which has the most to do, is woken once a photo.
+        """
+        if not told.set_running_or_notify_cancel():  # nobody waits for it any more
+            return
         try:
             prediction = tagger.tag(photo, top=asked.top, threshold=asked.threshold)
             heatmap = _data_uri(tagger.heatmap(photo)) if asked.heatmap else None
+            digest = hashlib.sha256(photo).hexdigest()
+            kept = self._keep(photo, digest) if self.settings.keep_photos else None
         except ImageError as error:
-            return error
-        digest = hashlib.sha256(photo).hexdigest()
-        kept = self._keep(photo, digest) if self.settings.keep_photos else None
+            told.set_result(error)
+            return
+        except BaseException as error:  # noqa: BLE001 - told where it is waited for
+            told.set_exception(error)
+            return
         seconds = time.monotonic() - began
-        return Entry(prediction, tagger, digest, seconds, asked.client, kept), heatmap
+        entry = Entry(prediction, tagger, digest, seconds, asked.client, kept)
+
+        def written(together: Future[int]) -> None:
+            if (error := together.exception()) is not None:
+                told.set_exception(error)
+                return
+            self.meters.written(together.result())
+            self.meters.answered([prediction])
+            told.set_result(Answered(prediction, tagger.name, entry.id, heatmap))
+
+        self.journal.write([entry]).add_done_callback(written)
 
     def _keep(self, photo: bytes, digest: str) -> str:
         place = Path(KEPT, digest[:2], digest)
