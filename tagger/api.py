@@ -11,8 +11,8 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager, closing, suppress
+from functools import cache, partial
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -25,20 +25,22 @@ from tagger.service import ANSWER_SECONDS, Service, Settings, is_loopback
 
 HOST, PORT = "127.0.0.1", 8000
 SWITCH_SECONDS = 0.001  # in the place of Python's 0.005
+GRACE_SECONDS = 5  # beside the time that a request and its answer may take
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application; its service starts with it."""
+def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
+    """The application. Its service starts and ends with it, unless one is `opened` already."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         logging.getLogger("uvicorn.access").disabled = True  # the guard tells of each request
-        service = app.state.service = Service(settings)
+        service = app.state.service = opened or Service(settings)
         try:
             yield
         finally:
-            service.close()
+            if opened is None:
+                service.close()
 
     def done(route: str, status: int, seconds: float) -> None:
         app.state.service.meters.request(route, status, seconds)
@@ -65,7 +67,16 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-app = create_app(Settings.from_environment())
+def __getattr__(name: str) -> FastAPI:
+    """`app`, for `uvicorn tagger.api:app`: made once it is asked for, by what is set then."""
+    if name != "app":
+        raise AttributeError(name)
+    return _usual_app()
+
+
+@cache
+def _usual_app() -> FastAPI:
+    return create_app(Settings.from_environment())
 
 
 def main() -> int:
@@ -74,20 +85,21 @@ def main() -> int:
     parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
     parser.add_argument("--port", type=int, default=PORT, help=f"(default: {PORT})")
     asked = parser.parse_args()
-    settings = Settings.from_environment()
-    closed = settings.guarded or settings.open_invocations
     try:
+        settings = Settings.from_environment()
+        closed = settings.guarded or settings.open_invocations
         if not closed and not is_loopback(asked.host):
             raise OptionError(
                 f"host {asked.host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
                 " TAGGER_ADMIN_TOKEN) first"
             )
-        return serve(asked.host, asked.port, settings)
+        with closing(Service(settings)) as service:
+            return serve(asked.host, asked.port, service)
     except TaggerError as error:
         return terminal.refuse(error)
 
 
-def serve(host: str, port: int, settings: Settings) -> int:
+def serve(host: str, port: int, service: Service) -> int:
     """Listen until asked to stop; then answer what was accepted."""
     import uvicorn
 
@@ -98,20 +110,23 @@ def serve(host: str, port: int, settings: Settings) -> int:
         signal.signal(asked, lambda *_: sys.exit(0))
     # Between Python's threads: one that has an answer to write down waits for none that computes.
     sys.setswitchinterval(SWITCH_SECONDS)
+    seconds = service.settings.request_seconds
     config = uvicorn.Config(
-        app,
+        create_app(service.settings, service),
         host,
         port,
-        http=cast(Any, partial(Connection, head_seconds=settings.request_seconds)),
+        http=cast(Any, partial(Connection, head_seconds=seconds)),
         access_log=False,
         server_header=False,
         proxy_headers=False,  # who asks is who is connected
         timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=int(2 * ANSWER_SECONDS),
+        timeout_graceful_shutdown=int(seconds + ANSWER_SECONDS + GRACE_SECONDS),
+        ws="none",
         log_level="warning",
     )
     server = uvicorn.Server(config)
-    server.run()
+    with suppress(SystemExit):  # it says so, where it cannot listen there
+        server.run()
     return 0 if server.started else terminal.NOTHING_STARTED
 
 

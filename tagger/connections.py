@@ -1,6 +1,7 @@
-"""Connections to the service: so many at once, and none that waits for its request forever.
+"""Connections to the service: so many at once, and none that waits for its caller forever.
 
-uvicorn itself would wait for a request's head for as long as the caller likes.
+uvicorn itself would wait for a request's head, or for its answer to be read, for as long as the
+caller likes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **named)
         self._head_seconds = head_seconds
         self._late: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -39,6 +41,20 @@ class Connection(HttpToolsProtocol):
             transport.close()
         else:
             self._await_head()
+
+    def on_response_complete(self) -> None:
+        more = bool(self.pipeline)
+        super().on_response_complete()
+        if not more:  # bytes that are no request do not keep it open
+            self._await_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self._head_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._is_read()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -50,11 +66,21 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._is_read()
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
         self._head_came()
-        self._late = self.loop.call_later(self._head_seconds, self.transport.close)
+        self._late = self.loop.call_later(self._head_seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        """Close, and do not wait for what was answered to be read."""
+        self.transport.close()
+        self._late = self.loop.call_later(self._head_seconds, self.transport.abort)
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
 
     def _head_came(self) -> None:
         if self._late is not None:

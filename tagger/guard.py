@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
@@ -44,6 +45,7 @@ HEADERS = {
     b"cache-control": b"no-store",
 }
 CLOSE = {"Connection": "close"}  # what is left of the body is not waited for
+_FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
 _OWN_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _log = logging.getLogger(__name__)
 
@@ -84,6 +86,9 @@ class Guard:
         self._arriving = 0  # bytes of all requests that are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # there are none
+            await send({"type": "websocket.close"})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -117,7 +122,7 @@ class Guard:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY:
             return 413, _too_large()
-        path = scope["path"]
+        path = _routed(scope)
         if path in OPEN or path.startswith(OPEN_BELOW):
             return None
         if path == INVOCATIONS and self._settings.open_invocations:
@@ -129,14 +134,23 @@ class Guard:
     def _unguarded(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         """Without tokens this machine alone is answered, by a name that is its own.
 
-        The name is looked at since a page elsewhere can have its own name lead here.
+        The name is looked at since a page elsewhere can have its own name lead here, and where
+        the request comes from since any page can send one. A proxy asks for others.
         """
         server = scope.get("server")
         host = headers.get(b"host", b"").decode("latin-1")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if server and is_loopback(str(server[0])) and is_loopback(name):
+        elsewhere = not _FORWARDED.isdisjoint(headers) or self._is_foreign(headers)
+        if server and is_loopback(str(server[0])) and is_loopback(name) and not elsewhere:
             return None
         return 403, "without tokens localhost alone is answered; set TAGGER_PREDICT_TOKEN"
+
+    def _is_foreign(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether a page of somebody else's sent it."""
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if not origin or origin in self._settings.cors:
+            return False
+        return not is_loopback(urlsplit(origin).hostname or "")
 
     def _by_token(self, path: str, given: bytes) -> tuple[int, str] | None:
         scheme, _, token = given.partition(b" ")
@@ -203,6 +217,14 @@ def _twice(headers: list[tuple[bytes, bytes]]) -> str | None:
     """The first header that two readers could take for different things."""
     names = [name for name, _ in headers]
     return next((name.decode() for name in ONCE if names.count(name) > 1), None)
+
+
+def _routed(scope: Scope) -> str:
+    """The path as routes have it, which a path that the service stands below is no part of."""
+    path, below = str(scope["path"]), str(scope.get("root_path") or "")
+    if below and (path == below or path.startswith(f"{below}/")):
+        return path[len(below) :] or "/"
+    return path
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import uuid
@@ -20,6 +21,7 @@ from tagger.schema import models, served
 from tagger.tagger import Prediction, Tagger
 
 GROUP = 256  # entries written together, at most
+_log = logging.getLogger(__name__)
 DAY = timedelta(days=1)
 SLOW = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0)  # seconds, that latencies are counted under
 COMMON = 50  # labels that statistics name
@@ -157,7 +159,10 @@ class Journal:
                 )
             self._known |= ids
         except Exception as error:  # noqa: BLE001 - each of them is told, and the next group tried
-            told = error if isinstance(error, CatalogueError) else CatalogueError(str(error))
+            _log.exception("answers could not be written down")
+            self._known.clear()
+            told = CatalogueError("the answer could not be written down: try again in a moment")
+            told.__cause__ = error
             for waiting in group:
                 waiting.written.set_exception(told)
             return

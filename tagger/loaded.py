@@ -45,7 +45,7 @@ class Loaded:
             raise ModelError(f"no model is called {name!r}; there are {', '.join(known)}")
         with self._lock:
             if name not in self._others:
-                self._others[name] = Tagger.load(name)
+                self._others[name] = _checked(name)
                 while len(self._others) > KEPT:
                     self._others.popitem(last=False)
             self._others.move_to_end(name)

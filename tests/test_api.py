@@ -6,11 +6,15 @@ import base64
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import schemathesis
-from conftest import draw
+from conftest import PATIENCE, draw
 from hypothesis import HealthCheck, settings
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.specs.openapi import checks as openapi_checks
@@ -19,6 +23,7 @@ from serving import FORM, Serving, form, photo, serving
 from tagger import images
 from tagger.api import app
 from tagger.exports import HEADER
+from tagger.places import ROOT
 
 JSON = {"Content-Type": "application/json"}
 EXAMPLES = 12  # of each kind for each route
@@ -200,3 +205,26 @@ def test_whatever_is_asked_is_answered_as_described(
 ) -> None:
     """No 500, no status and no body that the description does not have."""
     case.call_and_validate(base_url=service.url, checks=CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"TAGGER_WORKERS": "two"}, "TAGGER_WORKERS='two': give a whole number"),
+        ({"TAGGER_MODEL": "nope"}, "no model is called 'nope'"),
+        ({}, "address already in use"),
+    ],
+)
+def test_where_it_cannot_start_it_says_why(
+    environment: dict[str, str], told: str, service: Serving, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tagger.api", "--port", str(service.port)],
+        env={**os.environ, "TAGGER_HOME": str(tmp_path / "home"), **environment},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 2 and told in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr

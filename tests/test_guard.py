@@ -25,6 +25,7 @@ class Asked:
     path: str = "/predict"
     headers: list[tuple[bytes, bytes]] = field(default_factory=lambda: [HERE])
     server: str = "127.0.0.1"
+    below: str = ""
     body: list[bytes] = field(default_factory=list)
     pause: float = 0.0
     lines: list[str] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Asked:
             "type": "http",
             "method": "POST",
             "path": self.path,
+            "root_path": self.below,
             "headers": self.headers,
             "server": (self.server, 8000),
         }
@@ -144,6 +146,32 @@ def test_without_tokens_only_this_machine_asks(server: str, host: bytes, status:
     asked = Asked(Settings(), headers=[(b"host", host)], server=server)
     got, _, told = asked.ask()
     assert got == status and (status == 200 or "TAGGER_PREDICT_TOKEN" in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        (b"origin", b"https://evil.example", 403),
+        (b"origin", b"null", 403),
+        (b"origin", b"http://localhost.evil.example", 403),
+        (b"origin", b"http://localhost:8000", 200),
+        (b"origin", b"https://mine.example", 200),
+        (b"x-forwarded-for", b"127.0.0.1", 403),
+        (b"forwarded", b"for=127.0.0.1", 403),
+    ],
+)
+def test_without_tokens_other_peoples_pages_and_proxies_ask_in_vain(
+    name: bytes, value: bytes, status: int
+) -> None:
+    settings = Settings(cors=("https://mine.example",))
+    assert Asked(settings, headers=[HERE, (name, value)]).ask()[0] == status
+
+
+def test_a_path_that_it_stands_below_opens_nothing() -> None:
+    asked = Asked(SECRETS, "/tagger/model/reload", bearer("predict-secret"), below="/tagger")
+    assert asked.ask()[0] == 403
+    assert Asked(SECRETS, "/tagger/health", below="/tagger").ask()[0] == 200
+    assert Asked(SECRETS, "/tagger", below="/tagger").ask()[0] == 200
 
 
 def test_invocations_are_open_where_the_platform_guards_them() -> None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from conftest import draw, draw_collection, import_folder
 
 from tagger import exports, images
 from tagger.errors import CatalogueError, OptionError
+from tagger.journal import DAY, Entry, Journal
 from tagger.library import Library
 from tagger.places import ROOT
-from tagger.tagger import Tagger
+from tagger.tagger import Prediction, Tagger
 
 UNPRIVILEGED = "postgres"  # Debian's user for it: the server refuses to run as root
 HOSTILE = "'; DROP TABLE photos;--"
@@ -168,6 +170,26 @@ def test_writers_take_turns(library: Library, folder: Path) -> None:
     assert not failed
     assert library.count('"writer 0" "writer 7"') == len(ids)
     assert dict(library.label_counts())["writer 3"] == len(ids)
+
+
+def test_what_the_service_answered_is_written_down_and_adds_up(
+    library: Library, pets: Tagger
+) -> None:
+    journal = Journal(library.catalogue)
+    known, unknown = (
+        Prediction(label, 0.5, label is None, None, 0.1, (), ()) for label in ("cat", None)
+    )
+    old = datetime.now(UTC) - DAY - timedelta(hours=1)
+    entries = [Entry(said, pets, "ab" * 32, 0.02) for said in (known, known, unknown)]
+    entries.append(Entry(known, pets, "ab" * 32, 0.02, answered_at=old))
+    assert journal.write(entries).result(60) == 4
+    tally = journal.tally()
+    assert (tally.answers, tally.unknown, tally.labels) == (4, 1, {"cat": 3})
+    assert sum(hour.answers for hour in tally.hours) == 3
+    assert {hour.hour for hour in tally.hours} <= {
+        f"{entry.answered_at:%Y-%m-%dT%H}:00Z" for entry in entries
+    }
+    journal.close()
 
 
 def test_a_server_that_is_not_there_is_a_sentence(url: str, tmp_path: Path) -> None:

@@ -116,4 +116,4 @@ def test_no_time_and_no_room_are_told(running: Service, monkeypatch: pytest.Monk
         asyncio.run(running.answer([PHOTO] * 8, Asked()))
     monkeypatch.undo()
     (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
-    assert isinstance(answer, Answered) and written(running) == {answer.id}
+    assert isinstance(answer, Answered) and answer.id in written(running)

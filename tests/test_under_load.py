@@ -409,3 +409,22 @@ def test_headers_carry_nothing_into_answers_log_or_journal(service: Serving) -> 
     wait_until(lambda: log(service)[-1]["request"] == "mine-1")  # written after its answer
     assert "DROP" not in service.said() and "\x1b" not in service.said()
     service.check()
+
+
+def test_bytes_that_are_no_request_do_not_keep_a_connection(tmp_path: Path) -> None:
+    """After an answer: a bare line, or the beginning of a body that nobody waits for."""
+    asked = head("/health", method="GET")
+    body = head("/health", "Content-Length: 50", method="GET")
+    with serving(tmp_path / "home", TAGGER_REQUEST_SECONDS="1") as running:
+        for first, then in ((asked, b"\r\n"), (body, b"x")):
+            with running.open(first) as connection:
+                assert heard(connection).status == 200
+                connection.sendall(then)
+                wait_until(lambda connection=connection: is_shut(connection))
+
+
+def is_shut(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
