@@ -19,6 +19,7 @@ from tagger.epochs import Epoch
 from tagger.errors import ModelError
 from tagger.files import write_atomically
 from tagger.heads import UNSEEN_WEIGHT, cell_weights, tag_weights
+from tagger.interrupts import StepInterrupt, between_steps
 from tagger.labels import Kind
 from tagger.networks import computing_in, renew_statistics
 from tagger.optimizers import optimizer
@@ -106,7 +107,8 @@ def fine_tune(
 
     A checkpoint is kept in `folder` after every epoch, and `on_epoch` gets the rows so far; where
     one is there, training goes on from it and ends as it would have without the break.
-    KeyboardInterrupt ends it with the best weights so far.
+    Ctrl-C ends it with the best weights so far, after the step or validation at hand; a second one
+    raises KeyboardInterrupt.
     """
     _compile(network, photos, recipe)
     state = _restore(network, folder)
@@ -117,10 +119,11 @@ def fine_tune(
         _checkpoint(network, state, folder)
         on_epoch(state.history)
     try:
-        while state.stopped is None and state.history[-1].epoch < recipe.epochs:
-            _one_epoch(network, photos, recipe, state, folder, progress)
-            on_epoch(state.history)
-    except KeyboardInterrupt:
+        with between_steps(progress) as interruptible:
+            while state.stopped is None and state.history[-1].epoch < recipe.epochs:
+                _one_epoch(network, photos, recipe, state, folder, interruptible)
+                on_epoch(state.history)
+    except StepInterrupt:
         state.stopped = "interrupted"
     _blend(network, photos, state, folder, (1.0,) if recipe.from_nothing else BLENDS)
     return state

@@ -72,8 +72,8 @@ def teach(
     """Train, judge and save a model. Raises TaggerError for what the caller can mend.
 
     `say` gets a sentence at each stage, `progress` wraps every long loop, `began` gets the run's
-    folder as soon as there is one. KeyboardInterrupt during fine-tuning ends that stage with the
-    best weights so far.
+    folder as soon as there is one. Ctrl-C during fine-tuning ends that stage with the best weights
+    so far.
     """
     run = runs.open_run(options.runs, options.output.stem, options.settings(), options.resume)
     began(run)

@@ -14,7 +14,7 @@ from tagger.places import ROOT
 # In order: a module imports only from those before it.
 STOREYS = (
     "errors files parallel cells",
-    "places images labels recipes",
+    "places images labels recipes interrupts",
     "decision augment pixels quality splits metrics samples probing lexer schema shelf records",
     "contents",
     "query listing",
