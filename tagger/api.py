@@ -21,6 +21,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from tagger import pages, problems, routes, terminal
 from tagger.errors import OptionError, TaggerError
 from tagger.guard import Guard
+from tagger.request_log import RequestLog
 from tagger.service import ANSWER_SECONDS, Service, Settings, is_loopback
 
 HOST, PORT = "127.0.0.1", 8000
@@ -36,14 +37,19 @@ def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
     async def running(app: FastAPI) -> AsyncIterator[None]:
         logging.getLogger("uvicorn.access").disabled = True  # the guard tells of each request
         service = app.state.service = opened or Service(settings)
+        app.state.requests = RequestLog()
         try:
             yield
         finally:
+            app.state.requests.close()
             if opened is None:
                 service.close()
 
     def done(route: str, status: int, seconds: float) -> None:
         app.state.service.meters.request(route, status, seconds)
+
+    def note(line: dict[str, Any]) -> None:
+        app.state.requests.add(line)
 
     app = FastAPI(
         title="Image Tagger",
@@ -56,7 +62,7 @@ def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
     problems.answer_for(app)
     app.include_router(routes.router)
     app.include_router(pages.router)
-    app.add_middleware(Guard, settings=settings, done=done)
+    app.add_middleware(Guard, settings=settings, done=done, note=note)
     if settings.cors:  # outside the guard: whoever may not ask is to read why
         app.add_middleware(
             CORSMiddleware,
@@ -111,11 +117,15 @@ def serve(host: str, port: int, service: Service) -> int:
     # Between Python's threads: one that has an answer to write down waits for none that computes.
     sys.setswitchinterval(SWITCH_SECONDS)
     seconds = service.settings.request_seconds
+
+    def refused() -> None:
+        service.meters.request("none", 503, 0.0)
+
     config = uvicorn.Config(
         create_app(service.settings, service),
         host,
         port,
-        http=cast(Any, partial(Connection, head_seconds=seconds)),
+        http=cast(Any, partial(Connection, head_seconds=seconds, refused=refused)),
         access_log=False,
         server_header=False,
         proxy_headers=False,  # who asks is who is connected

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.decision import DecisionRule, Reference
-from tagger.errors import ModelError, OptionError
+from tagger.errors import ModelError, ModelNotFoundError, OptionError
 from tagger.files import write_atomically
 from tagger.labels import LabelSet
 
@@ -99,7 +99,7 @@ def load(path: str | os.PathLike[str]) -> Bundle:
         with h5py.File(path, "r") as file:
             return _read(path, _own_group(file, path))
     except FileNotFoundError:
-        raise ModelError(f"{path}: no such model file") from None
+        raise ModelNotFoundError(f"{path}: no such model file") from None
     except OSError as error:
         raise ModelError(f"{path}: truncated, or not a model file ({error})") from None
     except _UNREADABLE as error:

@@ -26,8 +26,20 @@ from tagger.errors import CatalogueError
 MIGRATIONS = Path(__file__).with_name("migrations")
 REVISION = "0003"  # the newest in `migrations/versions`
 BUSY_SECONDS = 30  # how long one writer waits for another
-_CACHE_KIB = 65_536
+_CACHE_KIB = 65_536  # of SQLite's pages, for each connection: a search reads many of them again
+_NARROW_KIB = 2_048  # SQLite's own default
 _LOCK = 740_611  # of PostgreSQL's advisory locks, any number of our own
+
+_SQLITE: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}, "max_overflow": 32}
+# A server that has gone without a word is given up rather than waited for.
+_POSTGRESQL: dict[str, Any] = {
+    "connect_args": {
+        "connect_timeout": 10,
+        "keepalives_idle": BUSY_SECONDS,
+        "tcp_user_timeout": BUSY_SECONDS * 1000,
+    },
+    "pool_pre_ping": True,
+}
 
 
 class Catalogue:
@@ -35,6 +47,13 @@ class Catalogue:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def narrow(self) -> Catalogue:
+        """Another way into the same database, that keeps little of it in memory.
+
+        For whoever writes on and on and hardly reads.
+        """
+        return Catalogue(_engine(self._engine.url, _NARROW_KIB))
 
     @classmethod
     def open(cls, url: str, scripts: Path = MIGRATIONS, revision: str = REVISION) -> Catalogue:
@@ -45,13 +64,10 @@ class Catalogue:
         """
         try:
             place = make_url(url)
-            engine = create_engine(place, **_engine_options(place))
+            engine = _engine(place, _CACHE_KIB)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise CatalogueError(f"{url}: not a database that can be opened ({error})") from None
         shown = place.render_as_string(hide_password=True)
-        if place.get_backend_name() == "sqlite":
-            _prepare_sqlite(engine)
-        event.listen(engine, "begin", _begin)
         try:
             _migrate(engine, shown, scripts, revision)
         except (DatabaseError, OSError) as error:
@@ -121,13 +137,18 @@ def _told() -> Iterator[None]:
         raise CatalogueError(f"the library's database cannot be used now ({cause})") from error
 
 
-def _engine_options(place: URL) -> dict[str, Any]:
-    if place.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_SECONDS}, "pool_size": 16, "max_overflow": 32}
-    return {"pool_size": 16, "pool_pre_ping": True}
+def _engine(place: URL, cache_kib: int) -> Engine:
+    """Connections, those last used first: the fewest are open, and they know the most pages."""
+    sqlite = place.get_backend_name() == "sqlite"
+    options = _SQLITE if sqlite else _POSTGRESQL
+    engine = create_engine(place, pool_size=16, pool_use_lifo=True, **options)
+    if sqlite:
+        _prepare_sqlite(engine, cache_kib)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, cache_kib: int) -> None:
     """Leave transactions to `_begin`, and set what SQLite keeps for each connection."""
 
     @event.listens_for(engine, "connect")
@@ -137,7 +158,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
             cursor.execute("PRAGMA synchronous = FULL")  # what was reported survives a power cut
             cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            cursor.execute(f"PRAGMA cache_size = -{cache_kib}")
 
 
 def _begin(connection: Connection) -> None:
@@ -146,6 +167,7 @@ def _begin(connection: Connection) -> None:
         # Begun as a reader, a writer could not wait for another: SQLite would refuse it at once.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
     elif writes and connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
 

@@ -7,6 +7,7 @@ caller likes.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -27,16 +28,22 @@ _TOO_MANY = (
 class Connection(HttpToolsProtocol):
     """One connection, as uvicorn has it otherwise."""
 
-    def __init__(self, *given: Any, head_seconds: float, **named: Any) -> None:
-        """`head_seconds` is how long a request's head may take to arrive."""
+    def __init__(
+        self, *given: Any, head_seconds: float, refused: Callable[[], object], **named: Any
+    ) -> None:
+        """`head_seconds` is how long a request's head may take to arrive.
+
+        `refused` is called for each connection there is no room for.
+        """
         super().__init__(*given, **named)
-        self._head_seconds = head_seconds
+        self._head_seconds, self._refused = head_seconds, refused
         self._late: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS:
+            self._refused()
             transport.write(_TOO_MANY)
             transport.close()
         else:

@@ -33,6 +33,14 @@ class ModelError(TaggerError):
     """A model that cannot be found, read or trusted."""
 
 
+class ModelNotFoundError(ModelError):
+    """A model that is not there."""
+
+
+class ModelChangedError(ModelError):
+    """A model whose file holds another by now."""
+
+
 class OptionError(TaggerError):
     """An option outside what it may be."""
 

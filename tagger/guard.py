@@ -11,7 +11,6 @@ import json
 import logging
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
+from tagger.ids import new_id
 from tagger.service import MAX_ARRIVING, MAX_BODY, RETRY_AFTER, Settings, is_loopback
 
 Scope = MutableMapping[str, Any]
@@ -32,6 +32,7 @@ ADMIN = ("/model/reload",)
 OPEN = ("/", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/health", "/ready", "/ping")
 OPEN_BELOW = "/page/"
 INVOCATIONS = "/invocations"
+FORM = "/predict"
 ONCE = (b"host", b"authorization", b"content-length", b"content-type", b"x-client")
 HUNG_UP = 499  # the status, for our own books, of a request whose caller went away
 
@@ -48,10 +49,6 @@ CLOSE = {"Connection": "close"}  # what is left of the body is not waited for
 _FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
 _OWN_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _log = logging.getLogger(__name__)
-
-
-def _to_standard_output(line: str) -> None:
-    print(line, flush=True)
 
 
 @dataclass
@@ -79,10 +76,10 @@ class Guard:
         app: App,
         settings: Settings,
         done: Callable[[str, int, float], None],
-        write: Callable[[str], object] = _to_standard_output,
+        note: Callable[[dict[str, Any]], object],
     ) -> None:
-        """`done` gets route, status and seconds of each request; `write` a JSON line of it."""
-        self._app, self._settings, self._done, self._write = app, settings, done, write
+        """`done` gets route, status and seconds of each request; `note` what is told of it."""
+        self._app, self._settings, self._done, self._tell = app, settings, done, note
         self._arriving = 0  # bytes of all requests that are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,9 +124,11 @@ class Guard:
             return None
         if path == INVOCATIONS and self._settings.open_invocations:
             return None
-        if not self._settings.guarded:
-            return self._unguarded(scope, headers)
-        return self._by_token(path, headers.get(b"authorization", b""))
+        if self._settings.guarded:
+            refusal = self._by_token(path, headers.get(b"authorization", b""))
+        else:
+            refusal = self._unguarded(scope, headers)
+        return refusal or _no_form(path, headers)
 
     def _unguarded(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         """Without tokens this machine alone is answered, by a name that is its own.
@@ -210,7 +209,15 @@ class Guard:
             "milliseconds": round(1000 * seconds, 1),
             "bytes": exchange.received,
         }
-        self._write(json.dumps(line))
+        self._tell(line)
+
+
+def _no_form(path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    """For photos that do not come in a form."""
+    kind = headers.get(b"content-type", b"")
+    if path != FORM or not kind or kind.lower().startswith(b"multipart/form-data"):
+        return None
+    return 415, "send photos as a form, multipart/form-data, in its field file"
 
 
 def _twice(headers: list[tuple[bytes, bytes]]) -> str | None:
@@ -229,7 +236,7 @@ def _routed(scope: Scope) -> str:
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"")
-    return given.decode() if _OWN_ID.fullmatch(given) else uuid.uuid4().hex
+    return given.decode() if _OWN_ID.fullmatch(given) else new_id()
 
 
 def _with_ours(headers: list[tuple[bytes, bytes]], exchange: Exchange) -> list[tuple[bytes, bytes]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from sqlalchemy import DateTime, String, case, cast, func, insert, select, type_
 
 from tagger.catalogue import Catalogue
 from tagger.errors import CatalogueError
+from tagger.ids import new_id
 from tagger.importing import model_id
 from tagger.schema import models, served
 from tagger.tagger import Prediction, Tagger
@@ -40,7 +40,7 @@ class Entry:
     seconds: float
     client: str | None = None
     kept: str | None = None
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = field(default_factory=new_id)
     answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -80,11 +80,16 @@ class Journal:
     """Writes entries from any thread, as many in one transaction as have come meanwhile."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+        self._catalogue = catalogue.narrow()
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._known: dict[str, int] = {}  # models' rows, by digest
         self._writer = threading.Thread(target=self._write_on, name="journal", daemon=True)
         self._writer.start()
+
+    @property
+    def waiting(self) -> int:
+        """How often entries were given that are not written yet."""
+        return self._waiting.qsize()
 
     def write(self, entries: Sequence[Entry]) -> Future[int]:
         """Done once the entries survive a crash: how many were written with them.
@@ -100,6 +105,7 @@ class Journal:
         """Write what waits, and end."""
         self._waiting.put(None)
         self._writer.join()
+        self._catalogue.close()
 
     def tally(self) -> Tally:
         """The answers in numbers. Raises CatalogueError."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
-from tagger import places
-from tagger.errors import ModelError
+from tagger import bundle, places
+from tagger.bundle import Card
+from tagger.errors import ModelError, ModelNotFoundError
 from tagger.tagger import Tagger
 
 KEPT = 3  # models beside the one that answers, the longest unused let go first
@@ -18,11 +23,12 @@ class Loaded:
     """Models in memory. Safe to share between threads."""
 
     def __init__(self, model: str | None = None) -> None:
-        """Raises ModelError."""
+        """Raises ModelError, and WeightsUnavailableError as `Tagger.load` does."""
         self._active = _checked(model)
         self._chosen = model
         self._others: OrderedDict[str, Tagger] = OrderedDict()
         self._lock = threading.Lock()
+        self._loading = threading.Lock()  # one at a time: each takes memory, and a core
 
     @property
     def active(self) -> Tagger:
@@ -35,36 +41,61 @@ class Loaded:
         made = [places.IMAGENET] if places.imagenet_model().is_file() else []
         return sorted({*places.model_names(), *made})
 
-    def get(self, name: str | None = None) -> Tagger:
-        """By name; loaded at its first use. Raises ModelError for a name that is none of them."""
+    def check(self, name: str) -> None:
+        """ModelNotFoundError for a name that is none of them."""
+        if name != self._active.name and name not in (known := self.names()):
+            raise ModelNotFoundError(f"no model is called {name!r}; there are {', '.join(known)}")
+
+    def card(self, name: str) -> Card:
+        """The card of a model, loaded or not. Raises as `check` does, and ModelError."""
         active = self._active
-        if name is None or name == active.name:
-            return active
-        known = self.names()
-        if name not in known:
-            raise ModelError(f"no model is called {name!r}; there are {', '.join(known)}")
-        with self._lock:
-            if name not in self._others:
-                self._others[name] = _checked(name)
+        if name == active.name:
+            return active.card
+        self.check(name)
+        path = places.find_model(name)
+        with _named_alone(path):
+            return bundle.load(path).card
+
+    def get(self, name: str) -> Tagger:
+        """By name; loaded at its first use. Raises as `check` and `Tagger.load` do."""
+        found = self._found(name)
+        if found is not None:
+            return found
+        self.check(name)
+        with self._loading:
+            if (found := self._found(name)) is not None:  # another thread was quicker
+                return found
+            new = _checked(name)
+            with self._lock:
+                self._others[name] = new
                 while len(self._others) > KEPT:
                     self._others.popitem(last=False)
-            self._others.move_to_end(name)
-            return self._others[name]
+            return new
 
     def reload(self, name: str | None = None) -> Tagger:
         """Load a model beside the old one, try it, and let it answer from now on.
 
-        By default the one that answers now, from its file. Raises ModelError, and leaves the old
-        one where it is, for a file that is missing, broken or cannot answer.
+        By default the one that answers now, from its file. Raises as `get` does, and leaves the
+        old one where it is, for a file that is missing, broken or cannot answer.
         """
-        if name is not None and name not in (known := self.names()):
-            raise ModelError(f"no model is called {name!r}; there are {', '.join(known)}")
-        chosen = name or self._chosen
-        new = _checked(chosen)
+        with self._loading:
+            if name is not None:
+                self.check(name)
+            chosen = name or self._chosen
+            new = _checked(chosen)
+            with self._lock:
+                self._active, self._chosen = new, chosen
+                self._others.clear()  # their files may have changed as well
+            return new
+
+    def _found(self, name: str) -> Tagger | None:
+        active = self._active
+        if name == active.name:
+            return active
         with self._lock:
-            self._active, self._chosen = new, chosen
-            self._others.clear()  # their files may have changed as well
-        return new
+            if name in self._others:
+                self._others.move_to_end(name)
+            return self._others.get(name)
 
 
 def try_out(tagger: Tagger) -> None:
@@ -73,7 +104,17 @@ def try_out(tagger: Tagger) -> None:
 
 
 def _checked(model: str | None) -> Tagger:
-    tagger = Tagger.load(model)
-    try_out(tagger)
-    _ = tagger.sha256  # read now, while the file is surely the one that was loaded
-    return tagger
+    with _named_alone(places.find_model(model)):
+        tagger = Tagger.load(model)
+        try_out(tagger)
+        tagger.keep()
+        return tagger
+
+
+@contextmanager
+def _named_alone(path: Path) -> Iterator[None]:
+    """Errors without the folder a file is in: whoever asks over HTTP need not learn it."""
+    try:
+        yield
+    except ModelError as error:
+        raise type(error)(str(error).replace(f"{path.parent}{os.sep}", "")) from error

@@ -8,9 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -18,8 +17,6 @@ from tagger.errors import OptionError
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_BLAS_LOCK = threading.Lock()
 
 AHEAD = 4  # items begun for each worker before the first is asked for
 
@@ -80,20 +77,45 @@ def ordered_map(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+class _BlasThreads:
+    """How many threads NumPy's matrix products take: one, while anybody asks for that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._libraries: ThreadpoolController | None = None  # looked for once they are needed
+        self._asking = 0
+        self._usual: Any = None
+
+    def ask_for_one(self) -> None:
+        with self._lock:
+            if not self._asking:
+                self._libraries = self._libraries or ThreadpoolController()
+                self._usual = self._libraries.limit(limits=1, user_api="blas")
+            self._asking += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._asking -= 1
+            if not self._asking:
+                self._usual.restore_original_limits()
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep matrix products on the calling thread.
+    """Keep matrix products on the calling thread, and on those of all others meanwhile.
 
     Where every core already has a worker, NumPy's own threads only spin against them: tagging on
-    two cores took a third longer. One caller at a time, since the setting is the process's.
+    two cores took a third longer. The setting is the process's, and slow to change: whoever tags
+    photo by photo asks for it once around them all.
     """
-    with _BLAS_LOCK, _blas().limit(limits=1, user_api="blas"):
+    _BLAS.ask_for_one()
+    try:
         yield
+    finally:
+        _BLAS.leave()
 
 
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
+_BLAS = _BlasThreads()
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

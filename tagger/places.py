@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from tagger.errors import ModelError
+from tagger.errors import ModelNotFoundError
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASET = ROOT / "dataset"
@@ -42,7 +42,7 @@ def find_model(name: str | Path | None = None) -> Path:
     """A model file by name ("pets") or path; by default the user's own, else the bundled one.
 
     `imagenet`, unless the user has one of that name, is where it is or will be made. Raises
-    ModelError naming the models there are.
+    ModelNotFoundError naming the models there are.
     """
     if name is None:
         return OWN_MODEL if OWN_MODEL.is_file() else find_model(BUNDLED_MODEL)
@@ -50,13 +50,13 @@ def find_model(name: str | Path | None = None) -> Path:
     if path.suffix == ".h5" or path.parent != Path():
         if path.is_file():
             return path
-        raise ModelError(f"{path}: no such model file{_known()}")
+        raise ModelNotFoundError(f"{path}: no such model file{_known()}")
     named = MODELS / f"{path}.h5"
     if named.is_file():
         return named
     if str(name) == IMAGENET:
         return imagenet_model()
-    raise ModelError(f"no model is called {name!r}{_known()}")
+    raise ModelNotFoundError(f"no model is called {name!r}{_known()}")
 
 
 def model_names() -> list[str]:

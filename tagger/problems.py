@@ -16,10 +16,13 @@ from tagger.errors import (
     ImageError,
     ImageFormatError,
     ImageTooLargeError,
+    ModelChangedError,
     ModelError,
+    ModelNotFoundError,
     OptionError,
     QueryError,
     TaggerError,
+    WeightsUnavailableError,
 )
 from tagger.service import RETRY_AFTER
 
@@ -27,7 +30,10 @@ STATUSES: dict[type[TaggerError], int] = {
     ImageFormatError: 415,
     ImageTooLargeError: 413,
     ImageError: 422,
-    ModelError: 404,
+    ModelNotFoundError: 404,
+    ModelChangedError: 409,
+    ModelError: 422,
+    WeightsUnavailableError: 422,
     QueryError: 422,
     OptionError: 422,
     BusyError: 503,
@@ -38,7 +44,7 @@ STATUSES: dict[type[TaggerError], int] = {
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": wire.Problem} for status in (400, 401, 403, 422, 503)
 }
-PHOTOS_REFUSED = REFUSED | {status: {"model": wire.Problem} for status in (404, 408, 413, 415)}
+PHOTOS_REFUSED = REFUSED | {status: {"model": wire.Problem} for status in (404, 408, 409, 413, 415)}
 
 
 def answer_for(app: FastAPI) -> None:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, File, Header, Path, Query, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from tagger import bundle, exports, places, wire
+from tagger import exports, wire
 from tagger.errors import (
     BusyError,
     ImageFormatError,
@@ -24,6 +24,7 @@ from tagger.errors import (
     TaggerError,
 )
 from tagger.images import FORMAT_NAMES
+from tagger.loaded import Loaded
 from tagger.problems import PHOTOS_REFUSED, REFUSED
 from tagger.records import Photo, Sort
 from tagger.service import MAX_FILES, Asked, Service
@@ -83,26 +84,23 @@ async def predict(
 def models(request: Request) -> wire.ModelList:
     """The models that can be asked for."""
     loaded = service(request).models
-    lines = [_line(name) for name in loaded.names()]
+    lines = [_line(loaded, name) for name in loaded.names()]
     return wire.ModelList(active=loaded.active.name, models=[line for line in lines if line])
 
 
 @router.get("/models/{name}", responses={404: {"model": wire.Problem}})
 def model_card(request: Request, name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
     """A model's card: what it was trained on, how it scores, where it fails."""
-    loaded = service(request).models
-    if name == loaded.active.name:
-        return dict(loaded.active.card)
-    known = loaded.names()
-    if name not in known:
-        raise ModelError(f"no model is called {name!r}; there are {', '.join(known)}")
-    return dict(bundle.load(places.find_model(name)).card)
+    return dict(service(request).models.card(name))
 
 
 @router.post("/model/reload", responses={404: {"model": wire.Problem}})
-def reload(request: Request, asked: wire.Reload) -> wire.Reloaded:
-    """Load a model beside the one that answers, try it, and then let it answer instead."""
-    new = service(request).models.reload(asked.model)
+def reload(request: Request, asked: wire.Reload | None = None) -> wire.Reloaded:
+    """Load a model beside the one that answers, try it, and then let it answer instead.
+
+    Without a name, the one that answers is loaded anew, from its file.
+    """
+    new = service(request).models.reload(asked.model if asked else None)
     return wire.Reloaded(model=new.name, sha256=new.sha256)
 
 
@@ -220,10 +218,10 @@ def _from_json(body: bytes) -> bytes:
     raise OptionError('send JSON as {"image": "the photo in base64"}')
 
 
-def _line(name: str) -> wire.ModelLine | None:
+def _line(loaded: Loaded, name: str) -> wire.ModelLine | None:
     """None for a file that is broken, or gone since it was listed."""
     try:
-        card = bundle.load(places.find_model(name)).card
+        card = loaded.card(name)
     except ModelError:
         return None
     return wire.ModelLine(

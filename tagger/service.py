@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -22,7 +23,7 @@ from tagger.journal import Entry, Journal
 from tagger.library import Library
 from tagger.loaded import Loaded, try_out
 from tagger.meters import Meters
-from tagger.parallel import worker_count
+from tagger.parallel import one_blas_thread, worker_count
 from tagger.tagger import Prediction, Tagger
 
 MAX_FILES = 16  # photos a request
@@ -30,6 +31,7 @@ MAX_BODY = 64 * 2**20  # bytes a request, all of its photos together
 MAX_ARRIVING = 512 * 2**20  # bytes of all requests that wait for their answers
 REQUEST_SECONDS = 30  # for a request to arrive in
 ANSWER_SECONDS = 20.0  # for its answer to be found in
+MAX_UNWRITTEN = 1024  # answers that wait to be written down, before no more are sought
 RETRY_AFTER = "1"  # seconds, for whoever is told that there is no room
 TRIED = 1.0  # seconds for which a model that answered is taken to be ready
 QUEUE = 32  # photos that wait beside those being tagged
@@ -141,6 +143,8 @@ class Service:
         except BaseException:
             self.library.close()
             raise
+        self._held = ExitStack()
+        self._held.enter_context(one_blas_thread())  # once, not anew for each photo
         self.engine = Engine(settings.workers, settings.queue)
         self.journal = Journal(self.library.catalogue)
         self.meters = Meters(lambda: self.engine.waiting, lambda: self.models.active)
@@ -151,6 +155,7 @@ class Service:
         """Finish what was begun, and close."""
         self.engine.close()
         self.journal.close()
+        self._held.close()
         self.library.close()
 
     async def ready(self) -> Tagger:
@@ -165,14 +170,16 @@ class Service:
     async def answer(self, photos: Sequence[bytes], asked: Asked) -> list[Answered | ImageError]:
         """Each photo's answer, or why it cannot be read; those answered are written down by then.
 
-        Raises BusyError where there is no room or no time, ModelError for a model there is not,
-        OptionError for options outside what they may be, CatalogueError where nothing can be
-        written.
+        Raises BusyError where there is no room or no time, ModelError for a model that is not there
+        or cannot be used, OptionError for options outside what they may be, CatalogueError where
+        nothing can be written.
         """
         began = time.monotonic()
+        if self.journal.waiting > MAX_UNWRITTEN:
+            raise BusyError("busy: answers wait to be written down, try again in a moment")
         tagger = self.models.active
-        if asked.model is not None and asked.model != tagger.name:
-            tagger = await asyncio.to_thread(self.models.get, asked.model)
+        if asked.model is not None:
+            self.models.check(asked.model)
         told: list[Future[Answered | ImageError]] = [Future() for _ in photos]
         works = [
             partial(self._answer, one, tagger, photo, asked, began)
@@ -203,6 +210,8 @@ class Service:
         if not told.set_running_or_notify_cancel():  # nobody waits for it any more
             return
         try:
+            if asked.model is not None:
+                tagger = self.models.get(asked.model)
             prediction = tagger.tag(photo, top=asked.top, threshold=asked.threshold)
             heatmap = _data_uri(tagger.heatmap(photo)) if asked.heatmap else None
             digest = hashlib.sha256(photo).hexdigest()

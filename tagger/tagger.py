@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tagger import bundle, images
 from tagger.decision import Decision, Floats, Reason, check_threshold
 from tagger.embeddings import Embedding, embed
-from tagger.errors import ImageError, ModelError, OptionError
+from tagger.errors import ImageError, ModelChangedError, OptionError
 from tagger.images import Pixels, Source
 from tagger.labels import LabelSet
 from tagger.parallel import check_workers, chunks, one_blas_thread, ordered_map
@@ -110,6 +110,13 @@ class Tagger:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self._check_file()
         return digest
+
+    def keep(self) -> None:
+        """Read now what would be read at its first use, in case the file changes meanwhile.
+
+        That is `sha256`, and what heatmaps take; Grad-CAM alone reads the file later.
+        """
+        _ = self.sha256, self._head
 
     @property
     def image_size(self) -> int:
@@ -226,7 +233,9 @@ class Tagger:
 
     def _check_file(self) -> None:
         if bundle.load(self._model.path).card["digests"] != self.card["digests"]:
-            raise ModelError(f"{self._model.path}: another model is there now; load it again")
+            raise ModelChangedError(
+                f"{self._model.path.name}: another model is there now; load it again"
+            )
 
     def _index(self, label: str) -> int:
         if label not in self.labels.names:

@@ -13,7 +13,7 @@ from tagger.places import ROOT
 
 # In order: a module imports only from those before it.
 STOREYS = (
-    "errors files parallel cells",
+    "errors files parallel cells ids",
     "places images labels recipes interrupts",
     "decision augment pixels quality splits metrics samples probing lexer schema shelf records",
     "contents",
@@ -49,7 +49,7 @@ STOREYS = (
     "claims",
     "work lessons",
     "jobs",
-    "engine loaded journal meters pages",
+    "engine loaded journal meters pages request_log",
     "service",
     "guard wire connections",
     "problems",

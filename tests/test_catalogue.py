@@ -263,3 +263,19 @@ def test_a_database_that_goes_bad_is_a_sentence(catalogue: Catalogue, place: Pat
     with pytest.raises(CatalogueError, match="cannot be used now"):
         label_names(again)
     again.close()
+
+
+def test_another_way_in_sees_and_writes_the_same_and_keeps_little_in_memory(
+    catalogue: Catalogue,
+) -> None:
+    narrow = catalogue.narrow()
+    name_label(narrow, "dog")
+    assert label_names(catalogue) == ["dog"]
+    kept = {}
+    for one in (catalogue, narrow):
+        with one.reading() as connection:
+            kept[one] = -connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    assert kept[narrow] * 10 < kept[catalogue]
+    narrow.close()
+    assert label_names(catalogue) == ["dog"]

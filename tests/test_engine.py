@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
 import pytest
 from conftest import PATIENCE
 
-from tagger.engine import Engine
+from tagger.engine import NICENESS, Engine
 from tagger.errors import BusyError, OptionError
 
 
@@ -64,3 +66,13 @@ def test_no_threads_at_all_are_refused() -> None:
     for workers, queue in ((0, 1), (1, -1)):
         with pytest.raises(OptionError, match="at least 1 and 0"):
             Engine(workers, queue)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own here")
+def test_what_computes_gives_way_to_what_answers() -> None:
+    engine = Engine(1, 0)
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    (theirs,) = engine.submit([lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())])
+    assert theirs.result(PATIENCE) == min(19, ours + NICENESS)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == ours
+    engine.close()

@@ -28,7 +28,7 @@ class Asked:
     below: str = ""
     body: list[bytes] = field(default_factory=list)
     pause: float = 0.0
-    lines: list[str] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
     counted: list[tuple[str, int, float]] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
 
@@ -196,6 +196,23 @@ def test_what_dribbles_in_is_given_up() -> None:
     assert status == 408 and "to arrive" in sentence
 
 
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (b"application/json", 415),
+        (b"image/jpeg", 415),
+        (b"application/x-www-form-urlencoded", 415),
+        (b"multipart/form-data; boundary=x", 200),
+        (b"Multipart/Form-Data; boundary=x", 200),
+    ],
+)
+def test_photos_come_in_a_form(kind: bytes, status: int) -> None:
+    headers = [HERE, (b"content-type", kind)]
+    found, _, sentence = Asked(Settings(), "/predict", headers).ask()
+    assert found == status and (status == 200 or "multipart/form-data" in sentence)
+    assert Asked(Settings(), "/invocations", headers).ask()[0] == 200
+
+
 def test_what_came_twice_could_mean_either() -> None:
     for name in (b"host", b"authorization", b"x-client"):
         twice = [HERE, (name, b"localhost"), (name, b"127.0.0.1")]
@@ -226,8 +243,8 @@ def test_what_breaks_within_is_not_told_outside(caplog: pytest.LogCaptureFixture
 def test_a_line_and_a_count_of_each_request_hold_nothing_private() -> None:
     asked = Asked(SECRETS, "/photos/secret-holiday.jpg", bearer("predict-secret"), body=[b"ab"])
     asked.ask()
-    (line,) = asked.lines
-    told = json.loads(line)
+    (told,) = asked.lines
+    line = json.dumps(told)
     assert told["status"] == 200 and told["bytes"] == 2 and told["method"] == "POST"
     assert told["route"] == "none" and len(told["request"]) == 32
     assert "secret" not in line

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import PETS_MODEL
 
 from tagger import places
-from tagger.errors import ModelError
+from tagger.errors import ModelError, ModelNotFoundError
 from tagger.loaded import KEPT, Loaded, try_out
 from tagger.tagger import Tagger
 
@@ -27,8 +29,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_one_answers_and_others_are_loaded_by_name(shelf: Path) -> None:
     loaded = Loaded("pets")
-    assert loaded.active.name == "pets" and loaded.get() is loaded.active
-    assert loaded.get("pets") is loaded.active
+    assert loaded.active.name == "pets" and loaded.get("pets") is loaded.active
     other = loaded.get("copy1")
     assert other is not loaded.active and loaded.get("copy1") is other
     assert "copy1" in loaded.names()
@@ -67,13 +68,42 @@ def test_a_bad_file_leaves_the_old_one_answering(shelf: Path, content: bytes | N
     before = loaded.active
     whole = PETS_MODEL.read_bytes()
     (shelf / "copy1.h5").write_bytes(whole[: len(whole) // 2] if content is None else content)
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError) as told:
         loaded.reload("copy1")
+    with pytest.raises(ModelError) as told_too:
+        loaded.card("copy1")
+    assert str(shelf) not in f"{told.value} {told_too.value}" and "copy1.h5" in str(told.value)
     (shelf / "pets.h5").unlink()
     with pytest.raises(ModelError):
         loaded.reload()
     assert loaded.active is before
     try_out(loaded.active)
+
+
+def test_a_file_that_is_gone_or_another_by_now_leaves_heatmaps(shelf: Path) -> None:
+    loaded = Loaded("pets")
+    before = loaded.active.sha256
+    (shelf / "pets.h5").unlink()
+    shutil.copyfile(places.ROOT / "model" / "everyday.h5", shelf / "pets.h5")
+    assert loaded.active.heatmap(np.zeros((64, 64, 3), np.uint8)).shape == (64, 64, 3)
+    assert loaded.active.sha256 == before
+
+
+def test_a_card_is_told_without_loading_the_model(shelf: Path) -> None:
+    loaded = Loaded("pets")
+    assert loaded.card("copy1") == loaded.card("pets")
+    with pytest.raises(ModelNotFoundError):
+        loaded.card("../pets")
+
+
+def test_changes_and_loads_at_once_end_with_models_that_answer(shelf: Path) -> None:
+    loaded = Loaded("pets")
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(loaded.get, f"copy{number % 3}") for number in range(8)]
+        changed = [pool.submit(loaded.reload, f"copy{number % 2}") for number in range(4)]
+        names = {future.result().name for future in asked + changed}
+    assert loaded.active.name in ("copy0", "copy1") and names == {"copy0", "copy1", "copy2"}
+    assert loaded.get("copy2") is loaded.get("copy2")
 
 
 def test_without_a_name_the_usual_one_answers() -> None:

@@ -96,6 +96,20 @@ def test_matrix_products_keep_to_one_thread_for_a_while() -> None:
     assert blas_threads() == before
 
 
+def test_one_thread_it_is_until_the_last_who_asked_is_done() -> None:
+    def blas_threads() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = blas_threads()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    with pytest.raises(ZeroDivisionError), second:
+        first.__exit__(None, None, None)
+        assert set(blas_threads()) == {1}
+        raise ZeroDivisionError
+    assert blas_threads() == before
+
+
 @quick
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 8))
 def test_chunks_hold_every_item_once(items: list[int], size: int) -> None:

@@ -1,0 +1,23 @@
+"""Names that are never given twice and come in order."""
+
+import time
+import uuid
+
+from tagger.ids import new_id
+
+
+def test_they_are_uuids_of_version_seven_and_all_different() -> None:
+    made = [new_id() for _ in range(10_000)]
+    assert len(set(made)) == len(made) and {len(one) for one in made} == {32}
+    for one in made[:100]:
+        known = uuid.UUID(one)
+        assert known.version == 7 and known.variant == uuid.RFC_4122
+
+
+def test_a_later_one_sorts_after_an_earlier() -> None:
+    before = new_id()
+    time.sleep(0.002)
+    after = new_id()
+    assert before < after
+    milliseconds = int(after[:12], 16)
+    assert abs(milliseconds / 1000 - time.time()) < 5
