@@ -406,9 +406,8 @@ def test_headers_carry_nothing_into_answers_log_or_journal(service: Serving) -> 
     assert len(service.written()) == written
     own = service.ask("GET", "/health", headers={"X-Request-Id": "mine-1"})
     assert own.headers["x-request-id"] == "mine-1"
-    wait_until(
-        lambda: any(line["request"] == "mine-1" for line in log(service))
-    )  # written after its answer
+    # Lines are written a moment after their answers.
+    wait_until(lambda: any(line["request"] == "mine-1" for line in log(service)))
     assert "DROP" not in service.said() and "\x1b" not in service.said()
     service.check()
 
