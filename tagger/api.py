@@ -2,6 +2,18 @@
 
 python -m tagger.api                    # http://localhost:8000, with limits set
 uvicorn tagger.api:app                  # the same routes
+
+What else it goes by is in the environment:
+  TAGGER_MODEL           the model that answers; else the one chosen in the app
+  TAGGER_PREDICT_TOKEN   asked for as "Authorization: Bearer TOKEN"
+  TAGGER_ADMIN_TOKEN     the same for all, and alone for POST /model/reload
+  TAGGER_WORKERS         threads that tag; default: one a core
+  TAGGER_QUEUE           photos that wait beside those (32)
+  TAGGER_REQUEST_SECONDS for a request to arrive in (30)
+  TAGGER_CORS            origins whose pages may ask, with commas
+  TAGGER_KEEP_PHOTOS     1: keep the photos in the library's folder
+  TAGGER_OPEN_INVOCATIONS  1: no token for POST /invocations
+  TAGGER_HOME, TAGGER_DATABASE  the library, as for the app
 """
 
 from __future__ import annotations
@@ -9,22 +21,26 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from functools import cache, partial
+from types import FrameType
 from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
-from tagger import pages, problems, routes, terminal
+from tagger import openapi, pages, problems, routes, terminal
 from tagger.errors import OptionError, TaggerError
 from tagger.guard import Guard
 from tagger.request_log import RequestLog
 from tagger.service import ANSWER_SECONDS, Service, Settings, is_loopback
 
 HOST, PORT = "127.0.0.1", 8000
+MAX_PORT = 65_535
 SWITCH_SECONDS = 0.001  # in the place of Python's 0.005
 GRACE_SECONDS = 5  # beside the time that a request and its answer may take
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
@@ -62,13 +78,16 @@ def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
     problems.answer_for(app)
     app.include_router(routes.router)
     app.include_router(pages.router)
-    app.add_middleware(Guard, settings=settings, done=done, note=note)
+    openapi.describe(app)
+    paths = {cast(Route, route).path for route in (*routes.router.routes, *pages.router.routes)}
+    app.add_middleware(Guard, settings=settings, done=done, note=note, paths=paths)
     if settings.cors:  # outside the guard: whoever may not ask is to read why
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-Client", "X-Request-Id"],
+            expose_headers=["X-Request-Id", "Retry-After"],
         )
     return app
 
@@ -82,25 +101,45 @@ def __getattr__(name: str) -> FastAPI:
 
 @cache
 def _usual_app() -> FastAPI:
-    return create_app(Settings.from_environment())
+    try:
+        return create_app(Settings.from_environment())
+    except TaggerError as error:
+        raise SystemExit(str(error)) from None
 
 
 def main() -> int:
-    """Exit status: 0 asked to stop, 2 could not start."""
-    parser = argparse.ArgumentParser(description="Tag photos over HTTP.")
+    """Exit status: 0 asked to stop, 2 could not start, 130 asked twice and left things undone."""
+    what, shown = __doc__.partition("\n\n")[2], argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m tagger.api",
+        description="Tag photos over HTTP.",
+        epilog=what,
+        formatter_class=shown,
+    )
     parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
-    parser.add_argument("--port", type=int, default=PORT, help=f"(default: {PORT})")
+    parser.add_argument("--port", type=_port, default=PORT, help=f"0: any (default: {PORT})")
     asked = parser.parse_args()
+    with terminal.quiet_libraries():
+        return _run(asked.host, asked.port)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number from 0 to {MAX_PORT}")
+    return int(text)
+
+
+def _run(host: str, port: int) -> int:
     try:
         settings = Settings.from_environment()
         closed = settings.guarded or settings.open_invocations
-        if not closed and not is_loopback(asked.host):
+        if not closed and not is_loopback(host):
             raise OptionError(
-                f"host {asked.host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
+                f"host {host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
                 " TAGGER_ADMIN_TOKEN) first"
             )
         with closing(Service(settings)) as service:
-            return serve(asked.host, asked.port, service)
+            return serve(host, port, service)
     except TaggerError as error:
         return terminal.refuse(error)
 
@@ -134,10 +173,33 @@ def serve(host: str, port: int, service: Service) -> int:
         ws="none",
         log_level="warning",
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                at, taken, *_ = self.servers[0].sockets[0].getsockname()
+                terminal.remark(_started(at, taken, service))
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            super().handle_exit(sig, frame)
+            if self.force_exit:  # what it then says of each task that it ends is long
+                logging.getLogger("uvicorn.error").disabled = True
+
+    server = Server(config)
     with suppress(SystemExit):  # it says so, where it cannot listen there
         server.run()
-    return 0 if server.started else terminal.NOTHING_STARTED
+    if not server.started:
+        return terminal.NOTHING_STARTED
+    return terminal.INTERRUPTED if server.force_exit else 0
+
+
+def _started(host: str, port: int, service: Service) -> str:
+    shown = "localhost" if is_loopback(host) else f"[{host}]" if ":" in host else host
+    return (
+        f"http://{shown}:{port} answers: model {service.models.active.name}, library"
+        f" {service.library.home}. Ctrl-C ends it."
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -66,7 +67,13 @@ class Catalogue:
             place = make_url(url)
             engine = _engine(place, _CACHE_KIB)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise CatalogueError(f"{url}: not a database that can be opened ({error})") from None
+            told = f"{_without_password(url)}: not a database that can be opened ({error})"
+            if isinstance(error, ImportError):
+                told += '; for PostgreSQL, pip install -e ".[postgresql]"'
+            raise CatalogueError(told) from None
+        except ValueError:  # of a port, which may be a piece of a password
+            told = f"{_without_password(url)}: not a URL that can be read; in a name or a password,"
+            raise CatalogueError(f"{told} write : / @ as %3A %2F %40") from None
         shown = place.render_as_string(hide_password=True)
         try:
             _migrate(engine, shown, scripts, revision)
@@ -103,6 +110,11 @@ class Catalogue:
             with connection.begin():
                 yield connection
 
+    def check_writable(self) -> None:
+        """CatalogueError where the database cannot be written: tried, and nothing changed by it."""
+        with self.writing() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
     def close(self) -> None:
         """Close its connections."""
         self._engine.dispose()
@@ -118,6 +130,11 @@ def absolute_url(url: str) -> str:
         return url
     whole = place.set(database=str(Path(place.database or "").absolute()))
     return whole.render_as_string(hide_password=False)
+
+
+def _without_password(url: str) -> str:
+    """A URL to show, which need not be one that can be read."""
+    return re.sub(r"//([^/@:]*):.*@", r"//\1:***@", url)
 
 
 def sqlite_url(path: Path) -> str:

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -57,6 +57,7 @@ class Exchange:
 
     scope: Scope
     id: str
+    path: str
     began: float = field(default_factory=time.monotonic)
     status: int = 0
     received: int = 0
@@ -65,7 +66,7 @@ class Exchange:
     def route(self) -> str:
         """The route's pattern, never what was written in its place."""
         route = self.scope.get("route")
-        return str(getattr(route, "path", None) or "none")
+        return str(getattr(route, "path", None) or self.path)
 
 
 class Guard:
@@ -77,9 +78,14 @@ class Guard:
         settings: Settings,
         done: Callable[[str, int, float], None],
         note: Callable[[dict[str, Any]], object],
+        paths: Collection[str] = (),
     ) -> None:
-        """`done` gets route, status and seconds of each request; `note` what is told of it."""
+        """`done` gets route, status and seconds of each request; `note` what is told of it.
+
+        `paths` are those of routes: a request is known by its own, where it is refused as well.
+        """
         self._app, self._settings, self._done, self._tell = app, settings, done, note
+        self._paths = frozenset(paths)
         self._arriving = 0  # bytes of all requests that are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +96,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        exchange = Exchange(scope, _request_id(headers))
+        path = _routed(scope)
+        exchange = Exchange(scope, _request_id(headers), path if path in self._paths else "none")
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -104,6 +111,9 @@ class Guard:
                 await _refuse(answer, *refusal)
             else:
                 await self._app(scope, self._measured(exchange, receive), answer)
+        except asyncio.CancelledError:  # asked to stop twice, it waits for nobody
+            if not exchange.status:
+                await _refuse(answer, 503, "stopping: try again in a moment")
         except Exception:  # noqa: BLE001 - whatever it is, nobody outside gets to see it
             _log.exception("request %s failed", exchange.id)
             if not exchange.status:
@@ -158,8 +168,10 @@ class Guard:
         predict = _same(sent, self._settings.predict_token)
         if admin or (predict and path not in ADMIN):
             return None
-        if not predict:
+        if not sent:
             return 401, "a token is needed: Authorization: Bearer TOKEN"
+        if not predict:
+            return 401, "this token is none of those that are let in"
         return 403, "this takes the administrator's token, TAGGER_ADMIN_TOKEN"
 
     def _measured(self, exchange: Exchange, receive: Receive) -> Receive:

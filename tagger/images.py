@@ -262,7 +262,8 @@ def _open(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise ImageFormatError(f"not a {FORMAT_NAMES} photo, or broken at its start") from None
     except Image.DecompressionBombError:
-        raise ImageTooLargeError(f"over {MAX_JPEG_PIXELS // 10**6} megapixels") from None
+        limits = f"{MAX_PIXELS // 10**6} megapixels, JPEGs of {MAX_JPEG_PIXELS // 10**6}"
+        raise ImageTooLargeError(f"too many pixels: photos of up to {limits} are opened") from None
 
 
 def _is_avif(data: bytes) -> bool:

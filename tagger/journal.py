@@ -82,6 +82,7 @@ class Journal:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue.narrow()
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._failed = False
         self._known: dict[str, int] = {}  # models' rows, by digest
         self._writer = threading.Thread(target=self._write_on, name="journal", daemon=True)
         self._writer.start()
@@ -100,6 +101,12 @@ class Journal:
         written.set_running_or_notify_cancel()  # whoever stops waiting does not stop the writer
         self._waiting.put(_Waiting(entries, written))
         return written
+
+    def check(self) -> None:
+        """CatalogueError while the database cannot be written: tried, where it last could not."""
+        if self._failed:
+            self._catalogue.check_writable()
+            self._failed = False
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -164,9 +171,11 @@ class Journal:
                     insert(served), [_row(entry, ids[entry.tagger.sha256]) for entry in entries]
                 )
             self._known |= ids
+            self._failed = False
         except Exception as error:  # noqa: BLE001 - each of them is told, and the next group tried
             _log.exception("answers could not be written down")
             self._known.clear()
+            self._failed = True
             told = CatalogueError("the answer could not be written down: try again in a moment")
             told.__cause__ = error
             for waiting in group:

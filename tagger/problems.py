@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
@@ -40,6 +41,14 @@ STATUSES: dict[type[TaggerError], int] = {
     CatalogueError: 503,
 }
 
+# What FastAPI itself would say of these speaks of its own insides.
+SENTENCES: dict[tuple[str, ...], str] = {
+    ("body", "file"): 'send each photo as a file, in the field "file" of a form:'
+    " curl -F file=@photo.jpg",
+    ("body",): 'send JSON such as {"model": "pets"}, with Content-Type: application/json',
+    ("header", "X-Client"): "X-Client: 1 to 64 letters, digits, spaces and _ . : / @ + -",
+}
+
 # What a route may answer instead, for its description: of all of them, and of those with photos.
 REFUSED: dict[int | str, dict[str, Any]] = {
     status: {"model": wire.Problem} for status in (400, 401, 403, 422, 503)
@@ -73,10 +82,17 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     """What FastAPI finds wrong with a request, in a sentence and without what was sent."""
     found = cast(RequestValidationError, error).errors()
-    told = [
-        f"{' '.join(str(part) for part in one['loc'])}: {one['msg'].lower()}" for one in found[:3]
-    ]
+    told = dict.fromkeys(_sentence(one) for one in found[:3])
     return JSONResponse({"detail": "; ".join(told)}, 422)
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    where = ("body", *found["loc"][1:]) if found["loc"][0] == "body" else found["loc"]
+    for beginning, sentence in SENTENCES.items():
+        if where[: len(beginning)] == beginning:
+            return sentence
+    said = str(found["msg"])
+    return f"{' '.join(str(part) for part in where)}: {said[:1].lower()}{said[1:]}"
 
 
 def _told(request: Request, error: Exception) -> JSONResponse:

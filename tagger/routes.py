@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import IO, Annotated, Any, cast
 
-from fastapi import APIRouter, File, Header, Path, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Header, Path, Query, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
@@ -24,6 +24,7 @@ from tagger.errors import (
     TaggerError,
 )
 from tagger.images import FORMAT_NAMES
+from tagger.lexer import MAX_LENGTH
 from tagger.loaded import Loaded
 from tagger.problems import PHOTOS_REFUSED, REFUSED
 from tagger.records import Photo, Sort
@@ -33,9 +34,25 @@ PAGE, MAX_PAGE = 48, 500  # photos a page of /photos
 MAX_OFFSET = 2**31 - 1
 PIECE = 2**16  # bytes of a file that are sent at a time
 RAW = "application/octet-stream"
+METRICS = "text/plain; version=0.0.4"
 _WRAPPED = re.compile(rb'\s*\{\s*"image"\s*:\s*"([A-Za-z0-9+/=\\]*)"\s*\}\s*')
 
-router = APIRouter(responses=REFUSED)
+
+def no_other_options(request: Request) -> None:
+    """OptionError for an option that the route does not have: it would be passed over unseen."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    for name in request.query_params:
+        if name not in known:
+            told = f"the options are {', '.join(sorted(known))}" if known else "there are none"
+            raise OptionError(f"there is no option {name[:60]!r}; {told}")
+
+
+router = APIRouter(responses=REFUSED, dependencies=[Depends(no_other_options)])
+
+
+def _text(kind: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {kind: {"schema": {"type": "string"}}}}}
+
 
 Top = Annotated[int, Query(ge=1, le=1000, description="how many of the likeliest labels to tell")]
 Threshold = Annotated[float | None, Query(ge=0, le=1, description="in place of each label's own")]
@@ -45,7 +62,7 @@ Client = Annotated[
     str | None,
     Header(alias="X-Client", pattern=r"^[A-Za-z0-9_ .:/@+-]{1,64}$", description="who asks"),
 ]
-Search = Annotated[str, Query(max_length=2000, description="as the app's search takes it")]
+Search = Annotated[str, Query(max_length=MAX_LENGTH, description="as the app's search takes it")]
 Photos = Annotated[
     list[UploadFile], File(min_length=1, description=f"{FORMAT_NAMES}; up to {MAX_FILES}")
 ]
@@ -67,6 +84,9 @@ async def predict(
     x_client: Client = None,
 ) -> JSONResponse:
     """Tag photos. One file is answered by itself, several by a list in their order."""
+    if others := (await request.form()).keys() - {"file"}:
+        named = ", ".join(sorted(others))[:60]
+        raise OptionError(f"there is no field {named!r}; photos go into file, options in the URL")
     if len(file) > MAX_FILES:
         raise ImageTooLargeError(f"{len(file)} files: send up to {MAX_FILES} at a time")
     photos = [await upload.read() for upload in file]
@@ -105,19 +125,19 @@ def reload(request: Request, asked: wire.Reload | None = None) -> wire.Reloaded:
 
 
 @router.get("/health")
-async def health() -> wire.State:
+async def health() -> wire.Alive:
     """Whether this process is alive."""
-    return wire.State(status="alive")
+    return wire.Alive()
 
 
 @router.get("/ready")
-async def ready(request: Request) -> wire.State:
-    """Whether a model answers."""
+async def ready(request: Request) -> wire.Ready:
+    """Whether a model answers, and answers can be written down."""
     try:
         tagger = await service(request).ready()
     except TaggerError as error:
         raise BusyError(f"not ready: {error}") from None
-    return wire.State(status="ready", model=tagger.name)
+    return wire.Ready(model=tagger.name)
 
 
 @router.get("/stats")
@@ -134,10 +154,10 @@ def stats(request: Request) -> wire.Stats:
     )
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, responses=_text(METRICS))
 async def metrics(request: Request) -> Response:
     """The same and more for Prometheus."""
-    return Response(service(request).meters.text(), media_type="text/plain; version=0.0.4")
+    return Response(service(request).meters.text(), media_type=METRICS)
 
 
 @router.get("/photos")
@@ -153,7 +173,7 @@ def photos(
     return wire.PhotoPage(total=page.total, photos=[_photo(photo) for photo in page.photos])
 
 
-@router.get("/export.csv", response_class=StreamingResponse)
+@router.get("/export.csv", response_class=StreamingResponse, responses=_text("text/csv"))
 def export(request: Request, query: Search = "", sort: Sort = "newest") -> StreamingResponse:
     """The same photos as a table, one row each."""
     file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
@@ -168,7 +188,7 @@ def export(request: Request, query: Search = "", sort: Sort = "newest") -> Strea
 
 
 @router.get("/ping")
-async def ping(request: Request) -> wire.State:
+async def ping(request: Request) -> wire.Ready:
     """As `/ready`, where Amazon SageMaker looks for it."""
     return await ready(request)
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from tagger import images
 from tagger.engine import Engine
-from tagger.errors import BusyError, ImageError, OptionError
+from tagger.errors import BusyError, CatalogueError, ImageError, OptionError
 from tagger.files import write_atomically
 from tagger.journal import Entry, Journal
 from tagger.library import Library
@@ -35,6 +36,7 @@ MAX_UNWRITTEN = 1024  # answers that wait to be written down, before no more are
 RETRY_AFTER = "1"  # seconds, for whoever is told that there is no room
 TRIED = 1.0  # seconds for which a model that answered is taken to be ready
 QUEUE = 32  # photos that wait beside those being tagged
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 KEPT = "served"  # folder of the library for photos that are kept
 
 
@@ -74,14 +76,23 @@ class Settings:
                 raise OptionError(f"{name}={text!r}: give 1 or 0")
             return text in ("1", "true", "yes")
 
-        origins = (environment.get("TAGGER_CORS") or "").split(",")
+        def token(name: str) -> str | None:
+            text = environment.get(name) or None
+            if text and not (text.isascii() and text.isprintable() and " " not in text):
+                raise OptionError(f"{name}: a token has letters, digits and signs of ASCII alone")
+            return text
+
+        origins = [one.strip() for one in (environment.get("TAGGER_CORS") or "").split(",")]
+        for origin in filter(None, origins):
+            if not _ORIGIN.fullmatch(origin):
+                raise OptionError(f"TAGGER_CORS={origin!r}: give origins as https://example.org")
         return cls(
             model=environment.get("TAGGER_MODEL") or None,
-            predict_token=environment.get("TAGGER_PREDICT_TOKEN") or None,
-            admin_token=environment.get("TAGGER_ADMIN_TOKEN") or None,
+            predict_token=token("TAGGER_PREDICT_TOKEN"),
+            admin_token=token("TAGGER_ADMIN_TOKEN"),
             workers=number("TAGGER_WORKERS", worker_count(), 1),
             queue=number("TAGGER_QUEUE", QUEUE, 0),
-            cors=tuple(origin.strip() for origin in origins if origin.strip()),
+            cors=tuple(filter(None, origins)),
             keep_photos=switch("TAGGER_KEEP_PHOTOS"),
             open_invocations=switch("TAGGER_OPEN_INVOCATIONS"),
             request_seconds=number("TAGGER_REQUEST_SECONDS", REQUEST_SECONDS, 1),
@@ -159,13 +170,22 @@ class Service:
         self.library.close()
 
     async def ready(self) -> Tagger:
-        """The model that answers. It is tried once in a while, however many ask."""
+        """The model that answers. It is tried once in a while, however many ask.
+
+        Raises CatalogueError while nothing can be written down.
+        """
         async with self._trying:
             tagger = self.models.active
             if time.monotonic() - self._tried > TRIED:
-                await asyncio.to_thread(try_out, tagger)
+                await asyncio.to_thread(self._check, tagger)
                 self._tried = time.monotonic()
             return tagger
+
+    def _check(self, tagger: Tagger) -> None:
+        try_out(tagger)
+        if not self.library.home.is_dir():
+            raise CatalogueError("the library's folder is gone")
+        self.journal.check()
 
     async def answer(self, photos: Sequence[bytes], asked: Asked) -> list[Answered | ImageError]:
         """Each photo's answer, or why it cannot be read; those answered are written down by then.

@@ -10,7 +10,7 @@ from tagger.errors import ImageError
 from tagger.service import Answered
 
 Share = Field(ge=0, le=1)
-EXAMPLE: dict[str, Any] = {
+KNOWN: dict[str, Any] = {
     "predictions": [{"label": "dog", "score": 0.9731}, {"label": "cat", "score": 0.0269}],
     "label": "dog",
     "confidence": 0.9731,
@@ -19,8 +19,22 @@ EXAMPLE: dict[str, Any] = {
     "ood_score": 0.12,
     "tags": [{"label": "dog", "score": 0.9731}],
     "model": "pets",
-    "id": "0b5c7a4e1f0d4a6f9c3f4f1c2d3e4f50",
+    "id": "019aba2f6c3d7a6f9c3f4f1c2d3e4f50",
 }
+EXAMPLES = (
+    KNOWN,
+    {
+        "predictions": [{"label": "cat", "score": 0.5524}, {"label": "dog", "score": 0.4476}],
+        "label": None,
+        "confidence": 0.5524,
+        "unknown": True,
+        "reason": "unfamiliar",
+        "ood_score": 0.9989,
+        "tags": [],
+        "model": "pets",
+        "id": "019aba2f6c4b71d09c3f4f1c2d3e4f51",
+    },
+)
 
 
 class LabelScore(BaseModel):
@@ -38,8 +52,6 @@ class Answer(BaseModel):
     less strange than this one. `tags` are the labels decided, `predictions` the likeliest.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
-
     predictions: list[LabelScore]
     label: str | None
     confidence: float = Share
@@ -49,7 +61,11 @@ class Answer(BaseModel):
     tags: list[LabelScore]
     model: str
     id: str = Field(description="what the answer is written down under")
-    heatmap: str | None = Field(None, description="a JPEG as a data URI, where asked for")
+    heatmap: str | None = Field(
+        None,
+        description="where asked for: the photo, what speaks for the label painted on it, as"
+        " the data URI of a JPEG",
+    )
 
 
 class Unread(BaseModel):
@@ -91,6 +107,8 @@ class ModelList(BaseModel):
 class Reload(BaseModel):
     """The model that is to answer from now on; null: the same one, from its file."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"model": "pets"}]})
+
     model: str | None = None
 
 
@@ -101,11 +119,17 @@ class Reloaded(BaseModel):
     sha256: str
 
 
-class State(BaseModel):
-    """Alive, or ready."""
+class Alive(BaseModel):
+    """This process answers."""
 
-    status: str
-    model: str | None = None
+    status: Literal["alive"] = "alive"
+
+
+class Ready(BaseModel):
+    """A model answers, and answers can be written down."""
+
+    status: Literal["ready"] = "ready"
+    model: str
 
 
 class HourLine(BaseModel):

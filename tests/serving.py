@@ -56,6 +56,12 @@ def form(*photos: bytes, field_name: str = "file") -> bytes:
     return b"".join(head + one + b"\r\n" for one in photos) + f"--{BOUNDARY}--\r\n".encode()
 
 
+def head(target: str, *headers: str, method: str = "POST", host: str = "localhost") -> bytes:
+    """A request's first lines, as they are on the wire."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
 class Serving:
     """A running service and the library it writes to."""
 
@@ -258,3 +264,9 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def log(running: Serving) -> list[dict[str, object]]:
+    """The lines it wrote of requests."""
+    lines = running.said().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]

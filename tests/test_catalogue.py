@@ -201,6 +201,16 @@ def test_a_bad_url_is_a_sentence(url: str) -> None:
         Catalogue.open(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["nosuch://me:{}@here/there", "postgresql+nosuch://me:{}@here:1/x", "postgresql://:{}@x:y"],
+)
+def test_a_password_is_not_told(url: str) -> None:
+    with pytest.raises(CatalogueError) as told:
+        Catalogue.open(url.format("s3cr@:t"))
+    assert "s3cr" not in str(told.value) and "***" in str(told.value)
+
+
 def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="cannot be opened"):
         Catalogue.open(sqlite_url(tmp_path / "nowhere" / "catalogue.db"))

@@ -60,7 +60,11 @@ class Asked:
             self.sent.append(message)
 
         guarded = Guard(
-            within, self.settings, lambda *told: self.counted.append(told), self.lines.append
+            within,
+            self.settings,
+            lambda *told: self.counted.append(told),
+            self.lines.append,
+            ("/predict", "/models/{name}"),
         )
         await guarded(scope, receive, send)
 
@@ -106,7 +110,8 @@ def test_a_token_opens_what_it_is_for(token: str, path: str, status: int) -> Non
     got, headers, told = Asked(SECRETS, path, bearer(token)).ask()
     assert got == status
     if status == 401:
-        assert headers["www-authenticate"] == "Bearer" and "token is needed" in told
+        assert headers["www-authenticate"] == "Bearer"
+        assert ("none of those" if token else "token is needed") in told
     if status == 403:
         assert "TAGGER_ADMIN_TOKEN" in told
 
@@ -238,6 +243,13 @@ def test_what_breaks_within_is_not_told_outside(caplog: pytest.LogCaptureFixture
     status, _, sentence = asked.ask()
     assert status == 500 and "42" not in sentence
     assert "the secret is 42" in caplog.text  # for whoever runs it
+
+
+def test_what_is_refused_is_known_by_its_route_alone() -> None:
+    for path, route in (("/predict", "/predict"), ("/secret", "none"), ("/models/x", "none")):
+        asked = Asked(SECRETS, path)
+        assert asked.ask()[0] == 401
+        assert [line["route"] for line in asked.lines] == [route]
 
 
 def test_a_line_and_a_count_of_each_request_hold_nothing_private() -> None:

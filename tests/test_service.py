@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import draw
+from conftest import draw, wait_until
 from sqlalchemy import select
 
 from tagger import images, service
-from tagger.errors import BusyError, ImageError, ModelError, OptionError
+from tagger.errors import BusyError, CatalogueError, ImageError, ModelError, OptionError
 from tagger.schema import served
 from tagger.service import Answered, Asked, Service, Settings, is_loopback
 
@@ -58,6 +58,11 @@ def test_settings_come_from_the_environment() -> None:
         ("TAGGER_QUEUE", "-1"),
         ("TAGGER_QUEUE", "²"),
         ("TAGGER_KEEP_PHOTOS", "maybe"),
+        ("TAGGER_PREDICT_TOKEN", "two words"),
+        ("TAGGER_ADMIN_TOKEN", "pässwort"),
+        ("TAGGER_CORS", "example.org"),
+        ("TAGGER_CORS", "https://a.example, *"),
+        ("TAGGER_CORS", "https://a.example/"),
     ],
 )
 def test_settings_that_cannot_be_are_named(name: str, text: str) -> None:
@@ -117,3 +122,44 @@ def test_no_time_and_no_room_are_told(running: Service, monkeypatch: pytest.Monk
     monkeypatch.undo()
     (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
     assert isinstance(answer, Answered) and answer.id in written(running)
+
+
+def test_where_nothing_can_be_written_it_is_not_ready(running: Service) -> None:
+    assert asyncio.run(running.ready()).name == "pets"
+    full = "BEFORE {} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    with running.library.catalogue.writing() as connection:
+        for name, what in (("a", "INSERT ON served"), ("b", "UPDATE ON alembic_version")):
+            connection.exec_driver_sql(f"CREATE TRIGGER {name} {full.format(what)}")
+    with pytest.raises(CatalogueError):
+        asyncio.run(running.answer([PHOTO], Asked()))
+    running._tried = 0.0
+    with pytest.raises(Exception, match="disk full"):
+        asyncio.run(running.ready())
+    with running.library.catalogue.writing() as connection:
+        for name in "ab":
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    assert asyncio.run(running.ready()).name == "pets"
+    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
+    assert isinstance(answer, Answered)
+
+
+def test_without_its_folder_it_is_not_ready(running: Service) -> None:
+    running.library.home.rename(running.library.home.with_name("elsewhere"))
+    with pytest.raises(CatalogueError, match="gone"):
+        asyncio.run(running.ready())
+
+
+def test_what_cannot_be_written_down_soon_is_not_begun(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_UNWRITTEN", 3)
+    with running.library.catalogue.writing():  # the journal waits for this writer
+        running.journal.write([])
+        wait_until(lambda: running.journal.waiting == 0)
+        for _ in range(4):
+            running.journal.write([])
+        with pytest.raises(BusyError, match="written down"):
+            asyncio.run(running.answer([PHOTO], Asked()))
+    wait_until(lambda: running.journal.waiting == 0)
+    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
+    assert isinstance(answer, Answered)
