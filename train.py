@@ -38,7 +38,7 @@ def main() -> int:
     interrupted = "Interrupted."
     with terminal.quiet_libraries():
         try:
-            chosen = parse()
+            chosen = parse(sagemaker.spelled(sys.argv[1:]))
             if chosen.check:
                 return check(chosen)
             interrupted += " --resume goes on from the last finished epoch, if any."
@@ -53,11 +53,11 @@ def main() -> int:
         return 0 if trained.complete else 1
 
 
-def parse() -> argparse.Namespace:
+def parse(given: list[str]) -> argparse.Namespace:
     start = argparse.ArgumentParser(add_help=False)  # the other options' defaults depend on these
     start.add_argument("--backbone", default=Options.backbone, help=", ".join(BACKBONES))
     start.add_argument("--weights", help="imagenet, none, a model's name or a file")
-    usual = replace(defaults(**vars(start.parse_known_args()[0])), **sagemaker.places())
+    usual = replace(defaults(**vars(start.parse_known_args(given)[0])), **sagemaker.places())
     start.set_defaults(weights=usual.weights)
     what, shown = "Teach a tagger with labelled photos.", terminal.Help
     parser = argparse.ArgumentParser(description=what, formatter_class=shown, parents=[start])
@@ -86,12 +86,12 @@ def parse() -> argparse.Namespace:
     add("--check", action="store_true", help="say what is wrong with the photos; train nothing")
     add("--json", action="store_true", help="with --check: as JSON")
     add("--fix", type=Path, nargs="?", const=LIST, metavar="FILE", help=f"with --check: {FIX}")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(given)
     if (chosen.json or chosen.fix) and not chosen.check:
         parser.error("--json and --fix go with --check")
     heeded = (*CHECKING, *EXAMINED, "backbone")
-    given = (k for k, v in vars(chosen).items() if k not in heeded and v != parser.get_default(k))
-    if chosen.check and (idle := [f"--{key.replace('_', '-')}" for key in given]):
+    named = (k for k, v in vars(chosen).items() if k not in heeded and v != parser.get_default(k))
+    if chosen.check and (idle := [f"--{key.replace('_', '-')}" for key in named]):
         parser.error(f"--check trains nothing: leave out {', '.join(idle)}")
     return chosen
 

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import sqlite3
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from urllib.error import HTTPError
@@ -163,28 +166,38 @@ def soak_rows(
     seconds, rate = minutes * MINUTE, TOO_MUCH * maximum
     with serving(OURS, **ours) as server:
         before = rows_written(ours)
-        with watched(server, min(MINUTE, seconds / 2)) as memory, witness(server, forms[0]) as ids:
+        with watched(server, min(MINUTE, seconds / 2)) as memory, witness(server, forms[0]) as seen:
             answers = at_rate(server, forms[0], rate, MANY, seconds)
             memory.append(server.resident_mb())
+        came = requests_that_came(server)
         alive = server.process.poll() is None and "Traceback" not in server.log.read_text()
-    acknowledged = answers.statuses[200] + len(ids)
+    statuses = answers.statuses + seen.statuses
     rows = rows_written(ours) - before
-    lost = len(set(ids) - ids_written(ours)) + max(0, acknowledged - rows)
+    lost = len(set(seen.ids) - ids_written(ours)) + max(0, statuses[200] - rows)
     grown = memory[1] / memory[0]
-    refused = answers.statuses[503] / answers.statuses.total()
-    others = answers.statuses.total() - answers.statuses[200] - answers.statuses[503]
-    crashed = 0 if alive else 1
+    others = statuses.total() - statuses[200] - statuses[503]
+    crashed, unanswered = 0 if alive else 1, came - statuses.total()
     return [
         row(f"{minutes:g} min at {rate:.0f} photos/s: crashes", crashed, at_most(crashed, 0)),
         row("MB after a minute", memory[0]),
         row("MB at the end", memory[1]),
         row("grown by", f"{grown - 1:+.1%}", at_most(abs(grown - 1), 0.1)),
-        row("refused with 503", f"{refused:.1%}"),
+        row("refused with 503", f"{statuses[503] / statuses.total():.1%}"),
         row("other answers", others, at_most(others, 0)),
-        row("acknowledged", acknowledged),
+        # When the time is over, each client is cut off in the middle of its last request.
+        row("requests without an answer", unanswered, at_most(unanswered, MANY)),
+        row("acknowledged", statuses[200]),
         row("rows written", rows),
         row("acknowledged and not written", lost, at_most(lost, 0)),
     ]
+
+
+def requests_that_came(server: Server) -> int:
+    """How many requests with photos the service has seen, as it counts them."""
+    with urlopen(f"{server.url}/metrics", timeout=MINUTE) as answer:
+        told = answer.read().decode()
+    counted = re.findall(r'^tagger_requests_total{route="/predict".*} ([\d.e+]+)$', told, re.M)
+    return round(sum(map(float, counted)))
 
 
 @contextmanager
@@ -197,26 +210,41 @@ def watched(server: Server, after: float) -> Iterator[list[float]]:
     timer.join()
 
 
+@dataclass
+class Seen:
+    """What one client saw: the ids of its answers, and its statuses, 0 for none."""
+
+    ids: list[str] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+
 @contextmanager
-def witness(server: Server, form: Path) -> Iterator[list[str]]:
+def witness(server: Server, form: Path) -> Iterator[Seen]:
     """One client more, a few times a second, that keeps the ids of its answers."""
-    ids: list[str] = []
+    seen = Seen()
     over = threading.Event()
+    body = form.read_bytes()
 
-    def ask() -> None:
-        body = form.read_bytes()
+    def ask() -> int:
+        asked = Request(f"{server.url}/predict", body, {"Content-Type": CONTENT_TYPE})
+        try:
+            with urlopen(asked, timeout=MINUTE) as answer:
+                seen.ids.append(json.load(answer)["id"])
+                return int(answer.status)
+        except HTTPError as refused:
+            with refused:
+                return refused.code
+        except OSError:
+            return 0
+
+    def ask_on() -> None:
         while not over.wait(0.2):
-            asked = Request(f"{server.url}/predict", body, {"Content-Type": CONTENT_TYPE})
-            try:
-                with urlopen(asked, timeout=MINUTE) as answer:
-                    ids.append(json.load(answer)["id"])
-            except HTTPError as refused:
-                refused.close()
+            seen.statuses[ask()] += 1
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=ask_on)
     thread.start()
     try:
-        yield ids
+        yield seen
     finally:
         over.set()
         thread.join()

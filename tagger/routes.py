@@ -38,7 +38,7 @@ METRICS = "text/plain; version=0.0.4"
 _WRAPPED = re.compile(rb'\s*\{\s*"image"\s*:\s*"([A-Za-z0-9+/=\\]*)"\s*\}\s*')
 
 
-def no_other_options(request: Request) -> None:
+async def no_other_options(request: Request) -> None:
     """OptionError for an option that the route does not have: it would be passed over unseen."""
     known = {field.alias for field in request.scope["route"].dependant.query_params}
     for name in request.query_params:

@@ -86,6 +86,24 @@ def variables(base: Path) -> dict[str, str]:
     return found
 
 
+def spelled(given: Sequence[str]) -> list[str]:
+    """A command's options, as `train.py` spells them: --fine_tune as --fine-tune.
+
+    In script mode SageMaker writes the names of hyperparameters as they are, and True or False
+    behind one that takes no value.
+    """
+    found: list[str] = []
+    for word in given:
+        name, equals, value = word.partition("=")
+        if word.startswith("--"):
+            found.append(f"{name.replace('_', '-')}{equals}{value}")
+        elif not (os.environ.get(MODEL_FOLDER) and word in ("True", "False") and found):
+            found.append(word)
+        elif word == "False":
+            found.pop()
+    return found
+
+
 def arguments(file: Path) -> list[str]:
     """Hyperparameters as options: {"fine_tune": "4"} as `--fine-tune=4`.
 

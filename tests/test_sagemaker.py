@@ -216,3 +216,27 @@ def test_variables_say_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("SM_CHANNEL_VALIDATION", "/elsewhere/validation")
     with pytest.raises(OptionError, match="needs a channel training beside it"):
         sagemaker.places()
+
+
+@pytest.mark.parametrize(
+    ("given", "spelled"),
+    [
+        (["--fine_tune", "4", "--batch_size=8"], ["--fine-tune", "4", "--batch-size=8"]),
+        (["--about", "my_photos", "--data=a_b/c"], ["--about", "my_photos", "--data=a_b/c"]),
+        (["--tensorboard", "True", "--seed", "1"], ["--tensorboard", "--seed", "1"]),
+        (["--tensorboard", "False", "--seed", "1"], ["--seed", "1"]),
+    ],
+)
+def test_in_script_mode_hyperparameters_come_as_they_are_called(
+    given: list[str], spelled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SM_MODEL_DIR", "/opt/ml/model")
+    assert sagemaker.spelled(given) == spelled
+    monkeypatch.delenv("SM_MODEL_DIR")
+    assert sagemaker.spelled(["--about", "True"]) == ["--about", "True"]  # nobody else's words
+
+
+def test_train_py_takes_them_so() -> None:
+    command = [sys.executable, str(ROOT / "train.py"), "--fine_tune", "x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "--fine-tune: invalid int value: 'x'" in done.stderr
