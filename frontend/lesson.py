@@ -32,6 +32,8 @@ def estimate(photos: int, epochs: int, image_size: int) -> float:
 
 def about(seconds: float) -> str:
     """Roughly, as a person would say it."""
+    if seconds < 45:
+        return "about half a minute"
     if seconds < 75:
         return "about a minute"
     if seconds < 90 * 60:

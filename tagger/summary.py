@@ -8,6 +8,7 @@ from typing import Any
 from tagger import charts
 from tagger.audit import NAMED
 from tagger.dataset import too_few_to_check
+from tagger.places import OWN_MODEL
 from tagger.training import Trained
 
 
@@ -34,6 +35,8 @@ def lines(trained: Trained) -> Iterator[str]:
     seconds = sum(found["seconds"].values())
     if conversion := found["conversion"]:
         yield f"Model:  {trained.model} ({conversion['precision']}, {seconds:.0f} s to train)"
+        if trained.model.resolve() == OWN_MODEL.resolve():
+            yield "It answers from now on wherever no other model is named or chosen."
     else:
         yield f"No model was written: a random forest is judged alone ({seconds:.0f} s to train)"
 

@@ -235,9 +235,10 @@ def test_a_name_that_cannot_be_is_refused(library: Library, taught: Path, shapes
 def test_the_time_it_takes_is_told(library: Library, shapes: Path) -> None:
     app = checked(library, shapes)
     lesson = importlib.import_module("lesson")
-    assert "about a minute" in app.radio(key="train-how").proto.captions[0]
+    assert "about half a minute" in app.radio(key="train-how").proto.captions[0]
     assert lesson.estimate(3_800, 8, 192) > 2 * lesson.estimate(3_800, 0, 192)
     assert lesson.estimate(1_000, 8, 96) < lesson.estimate(1_000, 8, 192)
+    assert lesson.about(60) == "about a minute"
     assert lesson.about(700) == "about 12 minutes"
     assert lesson.about(7_200) == "about 2.0 hours"
 
