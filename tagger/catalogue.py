@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
-from tagger.errors import CatalogueError
+from tagger.errors import CatalogueError, DatabaseUnavailableError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 REVISION = "0003"  # the newest in `migrations/versions`
@@ -31,15 +30,11 @@ _CACHE_KIB = 65_536  # of SQLite's pages, for each connection: a search reads ma
 _NARROW_KIB = 2_048  # SQLite's own default
 _LOCK = 740_611  # of PostgreSQL's advisory locks, any number of our own
 
-_SQLITE: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}, "max_overflow": 32}
 # A server that has gone without a word is given up rather than waited for.
-_POSTGRESQL: dict[str, Any] = {
-    "connect_args": {
-        "connect_timeout": 10,
-        "keepalives_idle": BUSY_SECONDS,
-        "tcp_user_timeout": BUSY_SECONDS * 1000,
-    },
-    "pool_pre_ping": True,
+_LIBPQ = {
+    "connect_timeout": 10,
+    "keepalives_idle": BUSY_SECONDS,
+    "tcp_user_timeout": BUSY_SECONDS * 1000,
 }
 
 
@@ -63,18 +58,15 @@ class Catalogue:
         Its schema is brought up to date, with the data in it. Raises CatalogueError for a
         database of a newer version, and for what is none.
         """
+        place = _read_url(url)
+        shown = place.set(query={}).render_as_string(hide_password=True)
         try:
-            place = make_url(url)
             engine = _engine(place, _CACHE_KIB)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            told = f"{_without_password(url)}: not a database that can be opened ({error})"
+        except (NoSuchModuleError, ImportError) as error:
+            told = f"{shown}: not a database that can be opened ({error})"
             if isinstance(error, ImportError):
                 told += '; for PostgreSQL, pip install -e ".[postgresql]"'
             raise CatalogueError(told) from None
-        except ValueError:  # of a port, which may be a piece of a password
-            told = f"{_without_password(url)}: not a URL that can be read; in a name or a password,"
-            raise CatalogueError(f"{told} write : / @ as %3A %2F %40") from None
-        shown = place.render_as_string(hide_password=True)
         try:
             _migrate(engine, shown, scripts, revision)
         except (DatabaseError, OSError) as error:
@@ -110,6 +102,11 @@ class Catalogue:
             with connection.begin():
                 yield connection
 
+    def check_readable(self) -> None:
+        """CatalogueError where the database cannot be read: tried."""
+        with self.reading() as connection:
+            connection.execute(text("SELECT version_num FROM alembic_version"))
+
     def check_writable(self) -> None:
         """CatalogueError where the database cannot be written: tried, and nothing changed by it."""
         with self.writing() as connection:
@@ -121,20 +118,27 @@ class Catalogue:
 
 
 def absolute_url(url: str) -> str:
-    """The URL with the whole path of its file, if it is of one, wherever it is used from."""
-    try:
-        place = make_url(url)
-    except ArgumentError:
-        return url  # `Catalogue.open` says so
+    """The URL with the whole path of its file, if it is of one, wherever it is used from.
+
+    Raises CatalogueError for what is no URL.
+    """
+    place = _read_url(url)
     if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
         return url
     whole = place.set(database=str(Path(place.database or "").absolute()))
     return whole.render_as_string(hide_password=False)
 
 
-def _without_password(url: str) -> str:
-    """A URL to show, which need not be one that can be read."""
-    return re.sub(r"//([^/@:]*):.*@", r"//\1:***@", url)
+def _read_url(url: str) -> URL:
+    """CatalogueError for what is none, with no more of it than can be no password."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # ValueError: of a port, with a piece of a password in it
+        scheme, slashes, _ = url.partition("://")
+        raise CatalogueError(
+            f"{scheme + slashes + '...' if slashes else 'the URL of the library'}: not a database"
+            " that can be opened; in a name or a password, write : / @ as %3A %2F %40"
+        ) from None
 
 
 def sqlite_url(path: Path) -> str:
@@ -151,13 +155,18 @@ def _told() -> Iterator[None]:
         raise
     except (DatabaseError, TimeoutError) as error:
         cause = getattr(error, "orig", None) or "too many at once"
-        raise CatalogueError(f"the library's database cannot be used now ({cause})") from error
+        told = f"the library's database cannot be used now ({cause})"
+        raise DatabaseUnavailableError(told) from error
 
 
 def _engine(place: URL, cache_kib: int) -> Engine:
     """Connections, those last used first: the fewest are open, and they know the most pages."""
-    sqlite = place.get_backend_name() == "sqlite"
-    options = _SQLITE if sqlite else _POSTGRESQL
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if sqlite := place.get_backend_name() == "sqlite":
+        options = {"connect_args": {"timeout": BUSY_SECONDS}, "max_overflow": 32}
+    elif place.get_driver_name().startswith("psycopg"):
+        usual = {name: value for name, value in _LIBPQ.items() if name not in place.query}
+        options["connect_args"] = usual
     engine = create_engine(place, pool_size=16, pool_use_lifo=True, **options)
     if sqlite:
         _prepare_sqlite(engine, cache_kib)

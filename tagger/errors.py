@@ -53,6 +53,10 @@ class CatalogueError(TaggerError):
     """A photo library that cannot be opened: newer than this version, or not a database."""
 
 
+class DatabaseUnavailableError(CatalogueError):
+    """A database that cannot be read or written now. The message holds the driver's own words."""
+
+
 class QueryError(TaggerError):
     """A search that cannot be understood.
 

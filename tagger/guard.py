@@ -114,6 +114,8 @@ class Guard:
         except asyncio.CancelledError:  # asked to stop twice, it waits for nobody
             if not exchange.status:
                 await _refuse(answer, 503, "stopping: try again in a moment")
+            else:
+                exchange.status = HUNG_UP
         except Exception:  # noqa: BLE001 - whatever it is, nobody outside gets to see it
             _log.exception("request %s failed", exchange.id)
             if not exchange.status:
@@ -138,7 +140,7 @@ class Guard:
             refusal = self._by_token(path, headers.get(b"authorization", b""))
         else:
             refusal = self._unguarded(scope, headers)
-        return refusal or _no_form(path, headers)
+        return refusal or _no_form(scope["method"], path, headers)
 
     def _unguarded(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         """Without tokens this machine alone is answered, by a name that is its own.
@@ -224,10 +226,10 @@ class Guard:
         self._tell(line)
 
 
-def _no_form(path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+def _no_form(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
     """For photos that do not come in a form."""
-    kind = headers.get(b"content-type", b"")
-    if path != FORM or not kind or kind.lower().startswith(b"multipart/form-data"):
+    kind = headers.get(b"content-type", b"").lower()
+    if path != FORM or method != "POST" or not kind or kind.startswith(b"multipart/form-data"):
         return None
     return 415, "send photos as a form, multipart/form-data, in its field file"
 
@@ -264,6 +266,8 @@ async def _refuse(send: Send, status: int, sentence: str) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),  # what is left of the body is not waited for
     ]
+    if status == 503:
+        headers.append((b"retry-after", RETRY_AFTER.encode()))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

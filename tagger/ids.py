@@ -7,7 +7,7 @@ import time
 
 
 def new_id() -> str:
-    """32 hexadecimal digits of a UUID, version 7 (RFC 9562): a later one sorts after an earlier.
+    """32 hexadecimal digits of a UUID, version 7 (RFC 9562): they sort by the millisecond.
 
     An index of them grows at its end, where one of random ids is written all over.
     """

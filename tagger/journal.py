@@ -82,7 +82,7 @@ class Journal:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue.narrow()
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._failed = False
+        self._failures = self._overcome = 0  # groups not written, and those made up for
         self._known: dict[str, int] = {}  # models' rows, by digest
         self._writer = threading.Thread(target=self._write_on, name="journal", daemon=True)
         self._writer.start()
@@ -103,10 +103,13 @@ class Journal:
         return written
 
     def check(self) -> None:
-        """CatalogueError while the database cannot be written: tried, where it last could not."""
-        if self._failed:
+        """CatalogueError while the database cannot be read; or written, where it last could not."""
+        failures = self._failures
+        if failures > self._overcome:
             self._catalogue.check_writable()
-            self._failed = False
+            self._overcome = max(failures, self._overcome)
+        else:
+            self._catalogue.check_readable()
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -171,11 +174,11 @@ class Journal:
                     insert(served), [_row(entry, ids[entry.tagger.sha256]) for entry in entries]
                 )
             self._known |= ids
-            self._failed = False
+            self._overcome = self._failures
         except Exception as error:  # noqa: BLE001 - each of them is told, and the next group tried
             _log.exception("answers could not be written down")
             self._known.clear()
-            self._failed = True
+            self._failures += 1
             told = CatalogueError("the answer could not be written down: try again in a moment")
             told.__cause__ = error
             for waiting in group:

@@ -52,9 +52,8 @@ class Loaded:
         if name == active.name:
             return active.card
         self.check(name)
-        path = places.find_model(name)
-        with _named_alone(path):
-            return bundle.load(path).card
+        with _named_alone(name):
+            return bundle.load(places.find_model(name)).card
 
     def get(self, name: str) -> Tagger:
         """By name; loaded at its first use. Raises as `check` and `Tagger.load` do."""
@@ -104,7 +103,7 @@ def try_out(tagger: Tagger) -> None:
 
 
 def _checked(model: str | None) -> Tagger:
-    with _named_alone(places.find_model(model)):
+    with _named_alone(model):
         tagger = Tagger.load(model)
         try_out(tagger)
         tagger.keep()
@@ -112,9 +111,13 @@ def _checked(model: str | None) -> Tagger:
 
 
 @contextmanager
-def _named_alone(path: Path) -> Iterator[None]:
-    """Errors without the folder a file is in: whoever asks over HTTP need not learn it."""
+def _named_alone(model: str | None) -> Iterator[None]:
+    """Errors without the folders files are in: whoever asks over HTTP need not learn them."""
     try:
         yield
     except ModelError as error:
-        raise type(error)(str(error).replace(f"{path.parent}{os.sep}", "")) from error
+        told = str(error)
+        for folder in (Path(model or "").parent, places.MODELS, places.imagenet_model().parent):
+            if folder.name:
+                told = told.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
+        raise type(error)(told) from error

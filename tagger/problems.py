@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from tagger import wire
 from tagger.errors import (
     BusyError,
     CatalogueError,
+    DatabaseUnavailableError,
     ImageError,
     ImageFormatError,
     ImageTooLargeError,
@@ -26,6 +28,8 @@ from tagger.errors import (
     WeightsUnavailableError,
 )
 from tagger.service import RETRY_AFTER
+
+_log = logging.getLogger(__name__)
 
 STATUSES: dict[type[TaggerError], int] = {
     ImageFormatError: 415,
@@ -73,6 +77,9 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
     ours = cast(TaggerError, error)
     status = status_of(ours)
     told: dict[str, Any] = {"detail": str(ours)}
+    if isinstance(ours, DatabaseUnavailableError):  # its words may name hosts
+        _log.warning("%s", ours)
+        told["detail"] = "the library's database cannot be used now: try again in a moment"
     if isinstance(ours, QueryError):
         told["position"] = ours.position
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
@@ -87,7 +94,7 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
-    where = ("body", *found["loc"][1:]) if found["loc"][0] == "body" else found["loc"]
+    where = found["loc"]
     for beginning, sentence in SENTENCES.items():
         if where[: len(beginning)] == beginning:
             return sentence

@@ -29,6 +29,7 @@ class RequestLog:
         self._write = write
         self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(WAITING)
         self._left_out = 0
+        self._counting = threading.Lock()
         self._writer = threading.Thread(target=self._write_on, name="request log", daemon=True)
         self._writer.start()
 
@@ -37,12 +38,12 @@ class RequestLog:
         try:
             self._waiting.put_nowait(line)
         except queue.Full:
-            self._left_out += 1
+            self._leave_out(1)
 
     def close(self, patience: float = 2.0) -> None:
         """Write what waits, for so many seconds at most."""
         until = time.monotonic() + patience
-        while time.monotonic() < until:
+        while self._writer.is_alive() and time.monotonic() < until:
             try:
                 self._waiting.put_nowait(None)
                 break
@@ -50,8 +51,18 @@ class RequestLog:
                 time.sleep(TOGETHER)
         self._writer.join(max(0.0, until - time.monotonic()))
 
+    def _leave_out(self, count: int) -> None:
+        with self._counting:
+            self._left_out += count
+
+    def _left_out_so_far(self) -> int:
+        """And count anew."""
+        with self._counting:
+            count, self._left_out = self._left_out, 0
+            return count
+
     def _write_on(self) -> None:
-        ended = False
+        ended = warned = False
         while not ended:
             lines = [self._waiting.get()]
             if lines[0] is not None:
@@ -59,11 +70,16 @@ class RequestLog:
             lines += [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
             ended = None in lines
             told = [line for line in lines if line is not None]
-            if self._left_out:
-                told.append({"left_out": self._left_out})
-                self._left_out = 0
+            missing = self._left_out_so_far()
+            if missing:
+                told.append({"left_out": missing})
             try:
                 self._write("".join(f"{json.dumps(line)}\n" for line in told))
-            except (OSError, ValueError) as error:  # whoever read them has gone
+            except (BrokenPipeError, ValueError) as error:  # whoever read them has gone
                 _log.warning("requests are no longer told of: %s", error)
                 return
+            except OSError as error:  # a full disk may have room again
+                self._leave_out(missing + len(told) - bool(missing))
+                if not warned:
+                    _log.warning("some requests cannot be told of: %s", error)
+                warned = True

@@ -16,13 +16,12 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from tagger import exports, wire
 from tagger.errors import (
-    BusyError,
     ImageFormatError,
     ImageTooLargeError,
     ModelError,
     OptionError,
-    TaggerError,
 )
+from tagger.guard import OPEN
 from tagger.images import FORMAT_NAMES
 from tagger.lexer import MAX_LENGTH
 from tagger.loaded import Loaded
@@ -39,7 +38,12 @@ _WRAPPED = re.compile(rb'\s*\{\s*"image"\s*:\s*"([A-Za-z0-9+/=\\]*)"\s*\}\s*')
 
 
 async def no_other_options(request: Request) -> None:
-    """OptionError for an option that the route does not have: it would be passed over unseen."""
+    """OptionError for an option that the route does not have: it would be passed over unseen.
+
+    Probes ask as they like.
+    """
+    if request.scope["route"].path in OPEN:
+        return
     known = {field.alias for field in request.scope["route"].dependant.query_params}
     for name in request.query_params:
         if name not in known:
@@ -114,7 +118,7 @@ def model_card(request: Request, name: Annotated[str, Path(max_length=200)]) -> 
     return dict(service(request).models.card(name))
 
 
-@router.post("/model/reload", responses={404: {"model": wire.Problem}})
+@router.post("/model/reload", responses={n: {"model": wire.Problem} for n in (404, 409)})
 def reload(request: Request, asked: wire.Reload | None = None) -> wire.Reloaded:
     """Load a model beside the one that answers, try it, and then let it answer instead.
 
@@ -133,10 +137,7 @@ async def health() -> wire.Alive:
 @router.get("/ready")
 async def ready(request: Request) -> wire.Ready:
     """Whether a model answers, and answers can be written down."""
-    try:
-        tagger = await service(request).ready()
-    except TaggerError as error:
-        raise BusyError(f"not ready: {error}") from None
+    tagger = await service(request).ready()
     return wire.Ready(model=tagger.name)
 
 

@@ -30,6 +30,7 @@ from tagger.places import OWN_MODEL, ROOT
 
 BASE = "/opt/ml"  # SAGEMAKER_BASE_DIR, which SageMaker's toolkit reads too, names another
 PORT = 8080
+WITHOUT_VALUE = ("--resume", "--tensorboard", "--check", "--json")  # train.py's
 TRAINING = ("TRAINING", "TRAIN")  # what the channel of labelled photos may be called
 MODEL_FOLDER, CHANNEL = "SM_MODEL_DIR", "SM_CHANNEL_"
 REASON_CHARACTERS = 1024  # of a failure, that SageMaker shows
@@ -90,14 +91,14 @@ def spelled(given: Sequence[str]) -> list[str]:
     """A command's options, as `train.py` spells them: --fine_tune as --fine-tune.
 
     In script mode SageMaker writes the names of hyperparameters as they are, and True or False
-    behind one that takes no value.
+    behind those of `WITHOUT_VALUE`.
     """
     found: list[str] = []
     for word in given:
         name, equals, value = word.partition("=")
         if word.startswith("--"):
             found.append(f"{name.replace('_', '-')}{equals}{value}")
-        elif not (os.environ.get(MODEL_FOLDER) and word in ("True", "False") and found):
+        elif word not in ("True", "False") or not found or found[-1] not in WITHOUT_VALUE:
             found.append(word)
         elif word == "False":
             found.pop()

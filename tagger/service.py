@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 import os
 import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from tagger import images
 from tagger.engine import Engine
-from tagger.errors import BusyError, CatalogueError, ImageError, OptionError
+from tagger.errors import BusyError, CatalogueError, ImageError, OptionError, TaggerError
 from tagger.files import write_atomically
 from tagger.journal import Entry, Journal
 from tagger.library import Library
@@ -26,6 +27,8 @@ from tagger.loaded import Loaded, try_out
 from tagger.meters import Meters
 from tagger.parallel import one_blas_thread, worker_count
 from tagger.tagger import Prediction, Tagger
+
+_log = logging.getLogger(__name__)
 
 MAX_FILES = 16  # photos a request
 MAX_BODY = 64 * 2**20  # bytes a request, all of its photos together
@@ -148,44 +151,52 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Raises TaggerError where it cannot start."""
         self.settings = settings
-        self.library = Library.open()
-        try:
+        with ExitStack() as opening:  # what is begun ends in the other order
+            self.library = opening.enter_context(closing(Library.open()))
             self.models = Loaded(settings.model or self.library.active_model())
-        except BaseException:
-            self.library.close()
-            raise
-        self._held = ExitStack()
-        self._held.enter_context(one_blas_thread())  # once, not anew for each photo
-        self.engine = Engine(settings.workers, settings.queue)
-        self.journal = Journal(self.library.catalogue)
+            opening.enter_context(one_blas_thread())  # once, not anew for each photo
+            self.journal = opening.enter_context(closing(Journal(self.library.catalogue)))
+            engine = Engine(settings.workers, settings.queue)
+            self.engine = opening.enter_context(closing(engine))
+            self.engine.everywhere(lambda: try_out(self.models.active))
+            self._begun = opening.pop_all()
         self.meters = Meters(lambda: self.engine.waiting, lambda: self.models.active)
-        self._tried, self._trying = 0.0, asyncio.Lock()
-        self.engine.everywhere(lambda: try_out(self.models.active))
+        self._tried, self._trying = float("-inf"), asyncio.Lock()
+        self._trouble: str | None = None
 
     def close(self) -> None:
         """Finish what was begun, and close."""
-        self.engine.close()
-        self.journal.close()
-        self._held.close()
-        self.library.close()
+        self._begun.close()
 
     async def ready(self) -> Tagger:
         """The model that answers. It is tried once in a while, however many ask.
 
-        Raises CatalogueError while nothing can be written down.
+        Raises BusyError while it does not answer or nothing can be written down; why in detail, the
+        log alone says, since anybody may ask.
         """
         async with self._trying:
             tagger = self.models.active
             if time.monotonic() - self._tried > TRIED:
-                await asyncio.to_thread(self._check, tagger)
+                self._trouble = await asyncio.to_thread(self._check, tagger)
                 self._tried = time.monotonic()
+            if self._trouble is not None:
+                raise BusyError(f"not ready: {self._trouble}")
             return tagger
 
-    def _check(self, tagger: Tagger) -> None:
-        try_out(tagger)
-        if not self.library.home.is_dir():
-            raise CatalogueError("the library's folder is gone")
-        self.journal.check()
+    def _check(self, tagger: Tagger) -> str | None:
+        """What is wrong, or None."""
+        try:
+            try_out(tagger)
+            if not self.library.home.is_dir():
+                return "the library's folder is gone"
+            self.journal.check()
+        except CatalogueError as error:
+            _log.warning("not ready: %s", error)
+            return "answers cannot be written down"
+        except TaggerError as error:
+            _log.warning("not ready: %s", error)
+            return "the model does not answer"
+        return None
 
     async def answer(self, photos: Sequence[bytes], asked: Asked) -> list[Answered | ImageError]:
         """Each photo's answer, or why it cannot be read; those answered are written down by then.
@@ -199,7 +210,7 @@ class Service:
             raise BusyError("busy: answers wait to be written down, try again in a moment")
         tagger = self.models.active
         if asked.model is not None:
-            self.models.check(asked.model)
+            await asyncio.to_thread(self.models.check, asked.model)
         told: list[Future[Answered | ImageError]] = [Future() for _ in photos]
         works = [
             partial(self._answer, one, tagger, photo, asked, began)

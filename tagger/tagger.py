@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from tagger import bundle, images
 from tagger.decision import Decision, Floats, Reason, check_threshold
 from tagger.embeddings import Embedding, embed
-from tagger.errors import ImageError, ModelChangedError, OptionError
+from tagger.errors import ImageError, ModelChangedError, ModelError, OptionError
 from tagger.images import Pixels, Source
 from tagger.labels import LabelSet
 from tagger.parallel import check_workers, chunks, one_blas_thread, ordered_map
@@ -26,6 +27,7 @@ CHUNK = 16  # photos decided together
 HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side
 LABELS_TOLD = 20  # of a model's, where none has a name
 SAME_POOLING = 0.05  # of the features' length, which int8 may differ by: 0.016 was seen
+_ANOTHER = "another model, or none, is there now; load it again"
 HEAD_WEIGHTS = "head/head/kernel"  # (D, C), as Keras names it
 
 
@@ -106,7 +108,7 @@ class Tagger:
     @cached_property
     def sha256(self) -> str:
         """Of the model file. Raises ModelError where another model is there by now."""
-        with open(self._model.path, "rb") as file:
+        with self._expected_file(), open(self._model.path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self._check_file()
         return digest
@@ -232,10 +234,18 @@ class Tagger:
         return networks.rebuild(self._model)
 
     def _check_file(self) -> None:
-        if bundle.load(self._model.path).card["digests"] != self.card["digests"]:
-            raise ModelChangedError(
-                f"{self._model.path.name}: another model is there now; load it again"
-            )
+        with self._expected_file():
+            now = bundle.load(self._model.path).card["digests"]
+        if now != self.card["digests"]:
+            raise ModelChangedError(f"{self._model.path.name}: {_ANOTHER}")
+
+    @contextmanager
+    def _expected_file(self) -> Iterator[None]:
+        """Without the file it was loaded from, a ModelChangedError that tells no folder."""
+        try:
+            yield
+        except (ModelError, OSError) as error:
+            raise ModelChangedError(f"{self._model.path.name}: {_ANOTHER}") from error
 
     def _index(self, label: str) -> int:
         if label not in self.labels.names:

@@ -28,6 +28,7 @@ class Asked:
     below: str = ""
     body: list[bytes] = field(default_factory=list)
     pause: float = 0.0
+    method: str = "POST"
     lines: list[dict[str, Any]] = field(default_factory=list)
     counted: list[tuple[str, int, float]] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
@@ -43,7 +44,7 @@ class Asked:
     async def _ask(self) -> None:
         scope = {
             "type": "http",
-            "method": "POST",
+            "method": self.method,
             "path": self.path,
             "root_path": self.below,
             "headers": self.headers,
@@ -216,6 +217,7 @@ def test_photos_come_in_a_form(kind: bytes, status: int) -> None:
     found, _, sentence = Asked(Settings(), "/predict", headers).ask()
     assert found == status and (status == 200 or "multipart/form-data" in sentence)
     assert Asked(Settings(), "/invocations", headers).ask()[0] == 200
+    assert Asked(Settings(), "/predict", headers, method="GET").ask()[0] == 200
 
 
 def test_what_came_twice_could_mean_either() -> None:

@@ -11,7 +11,7 @@ import pytest
 from conftest import PETS_MODEL
 
 from tagger import places
-from tagger.errors import ModelError, ModelNotFoundError
+from tagger.errors import ModelChangedError, ModelError, ModelNotFoundError
 from tagger.loaded import KEPT, Loaded, try_out
 from tagger.tagger import Tagger
 
@@ -74,7 +74,7 @@ def test_a_bad_file_leaves_the_old_one_answering(shelf: Path, content: bytes | N
         loaded.card("copy1")
     assert str(shelf) not in f"{told.value} {told_too.value}" and "copy1.h5" in str(told.value)
     (shelf / "pets.h5").unlink()
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelNotFoundError):
         loaded.reload()
     assert loaded.active is before
     try_out(loaded.active)
@@ -87,6 +87,17 @@ def test_a_file_that_is_gone_or_another_by_now_leaves_heatmaps(shelf: Path) -> N
     shutil.copyfile(places.ROOT / "model" / "everyday.h5", shelf / "pets.h5")
     assert loaded.active.heatmap(np.zeros((64, 64, 3), np.uint8)).shape == (64, 64, 3)
     assert loaded.active.sha256 == before
+
+
+def test_no_folder_is_told(shelf: Path, tmp_path: Path) -> None:
+    own = shutil.copy(PETS_MODEL, tmp_path / "own.h5")
+    loaded, unkept = Loaded(str(own)), Tagger.load(str(own))
+    own.unlink()
+    with pytest.raises(ModelNotFoundError, match=r"own\.h5: no such model") as told:
+        loaded.reload()
+    with pytest.raises(ModelChangedError, match=r"own\.h5: another model, or none") as told_too:
+        unkept.keep()
+    assert str(tmp_path) not in f"{told.value} {told_too.value}"
 
 
 def test_a_card_is_told_without_loading_the_model(shelf: Path) -> None:

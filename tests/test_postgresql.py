@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from conftest import draw, draw_collection, import_folder
 
-from tagger import exports, images
+from tagger import catalogue, exports, images
+from tagger.catalogue import Catalogue
 from tagger.errors import CatalogueError, OptionError
 from tagger.journal import DAY, Entry, Journal
 from tagger.library import Library
@@ -82,6 +83,26 @@ def folder(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run.error is None
     assert run.counts == {"added": 6, "duplicate": 1, "failed": 1}
     return folder
+
+
+def test_a_writer_does_not_wait_for_another_for_ever(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "BUSY_SECONDS", 1)
+    with library.catalogue.writing():
+        with pytest.raises(CatalogueError, match="lock timeout"), library.catalogue.writing():
+            pass
+        library.catalogue.check_readable()
+    library.catalogue.check_writable()
+
+
+def test_what_a_url_says_of_connecting_counts(url: str) -> None:
+    opened = Catalogue.open(f"{url}&connect_timeout=7&application_name=ours")
+    with opened.reading() as connection:
+        told = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    opened.close()
+    assert (told["connect_timeout"], told["application_name"]) == ("7", "ours")
+    assert told["tcp_user_timeout"] == "30000"
 
 
 def test_photos_are_imported_each_once(library: Library, folder: Path) -> None:

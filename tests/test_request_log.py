@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from conftest import wait_until
 
 from tagger import request_log
 from tagger.request_log import RequestLog
@@ -54,6 +55,34 @@ def test_where_nobody_reads_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Non
     found = told(texts)
     assert sum(line.get("left_out", 0) for line in found) == 89
     assert [line["number"] for line in found if "number" in line] == list(range(11))
+
+
+def test_what_a_full_disk_did_not_take_is_counted_once_there_is_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    texts: list[str] = []
+    full = threading.Event()
+    full.set()
+    tried = threading.Event()
+
+    def write(text: str) -> None:
+        if full.is_set():
+            tried.set()
+            raise OSError(28, "No space left on device")
+        texts.append(text)
+
+    log = RequestLog(write)
+    for number in range(7):
+        log.add({"number": number})
+    assert tried.wait(10)
+    wait_until(lambda: "No space left" in caplog.text)
+    full.clear()
+    log.add({"number": 7})
+    log.close()
+    found = told(texts)
+    left_out = sum(line.get("left_out", 0) for line in found)
+    assert left_out + sum("number" in line for line in found) == 8 and left_out >= 1
+    assert found[0].get("number") in (7, *range(1, 7))
 
 
 def test_a_reader_that_has_gone_stops_the_lines_and_nothing_else(

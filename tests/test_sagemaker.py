@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -225,15 +226,19 @@ def test_variables_say_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None
         (["--about", "my_photos", "--data=a_b/c"], ["--about", "my_photos", "--data=a_b/c"]),
         (["--tensorboard", "True", "--seed", "1"], ["--tensorboard", "--seed", "1"]),
         (["--tensorboard", "False", "--seed", "1"], ["--seed", "1"]),
+        (["--about", "False", "--output", "True"], ["--about", "False", "--output", "True"]),
     ],
 )
 def test_in_script_mode_hyperparameters_come_as_they_are_called(
-    given: list[str], spelled: list[str], monkeypatch: pytest.MonkeyPatch
+    given: list[str], spelled: list[str]
 ) -> None:
-    monkeypatch.setenv("SM_MODEL_DIR", "/opt/ml/model")
     assert sagemaker.spelled(given) == spelled
-    monkeypatch.delenv("SM_MODEL_DIR")
-    assert sagemaker.spelled(["--about", "True"]) == ["--about", "True"]  # nobody else's words
+
+
+def test_options_without_a_value_are_known() -> None:
+    command = [sys.executable, str(ROOT / "train.py"), "--help"]
+    usage = subprocess.run(command, capture_output=True, text=True).stdout.partition("\n\n")[0]
+    assert set(re.findall(r"\[(--[a-z-]+)\]", usage)) == set(sagemaker.WITHOUT_VALUE)
 
 
 def test_train_py_takes_them_so() -> None:

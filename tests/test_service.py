@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -124,28 +125,50 @@ def test_no_time_and_no_room_are_told(running: Service, monkeypatch: pytest.Monk
     assert isinstance(answer, Answered) and answer.id in written(running)
 
 
-def test_where_nothing_can_be_written_it_is_not_ready(running: Service) -> None:
+def test_where_nothing_can_be_written_it_is_not_ready_until_it_can(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "TRIED", 0.0)
     assert asyncio.run(running.ready()).name == "pets"
-    full = "BEFORE {} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-    with running.library.catalogue.writing() as connection:
-        for name, what in (("a", "INSERT ON served"), ("b", "UPDATE ON alembic_version")):
-            connection.exec_driver_sql(f"CREATE TRIGGER {name} {full.format(what)}")
-    with pytest.raises(CatalogueError):
-        asyncio.run(running.answer([PHOTO], Asked()))
-    running._tried = 0.0
-    with pytest.raises(Exception, match="disk full"):
-        asyncio.run(running.ready())
-    with running.library.catalogue.writing() as connection:
-        for name in "ab":
-            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    with renamed(running, "served"):  # what is read is there, what is written is not
+        with pytest.raises(CatalogueError):
+            asyncio.run(running.answer([PHOTO], Asked()))
+        with renamed(running, "alembic_version"), pytest.raises(BusyError) as told:
+            asyncio.run(running.ready())
+        assert str(told.value) == "not ready: answers cannot be written down"
     assert asyncio.run(running.ready()).name == "pets"
     (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
     assert isinstance(answer, Answered)
 
 
+def test_a_database_that_goes_while_nobody_asks_is_noticed(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "TRIED", 0.0)
+    with renamed(running, "alembic_version"), pytest.raises(BusyError):
+        asyncio.run(running.ready())
+
+
+def test_however_many_ask_it_is_tried_once_in_a_while(running: Service) -> None:
+    with renamed(running, "alembic_version"), pytest.raises(BusyError):
+        asyncio.run(running.ready())
+    with pytest.raises(BusyError):
+        asyncio.run(running.ready())  # within a second of it
+
+
+@contextmanager
+def renamed(running: Service, table: str) -> Iterator[None]:
+    """A table that nobody finds meanwhile."""
+    for names in ((table, "elsewhere_" + table), ("elsewhere_" + table, table)):
+        with running.library.catalogue.writing() as connection:
+            connection.exec_driver_sql("ALTER TABLE {} RENAME TO {}".format(*names))
+        if names[0] == table:
+            yield
+
+
 def test_without_its_folder_it_is_not_ready(running: Service) -> None:
     running.library.home.rename(running.library.home.with_name("elsewhere"))
-    with pytest.raises(CatalogueError, match="gone"):
+    with pytest.raises(BusyError, match="gone"):
         asyncio.run(running.ready())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def test_two_labels_of_few_photos_of_another_size_are_enough_and_ctrl_c_keeps_th
 ) -> None:
     def pressed(sentence: str) -> None:
         if sentence.startswith("Epoch 2:"):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     data = draw_collection(tmp_path / "data", 8, shapes=("disc", "stripes"))
     options = from_nothing(data, tmp_path, epochs=6, image_size=45)
