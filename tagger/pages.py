@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import mimetypes
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -18,55 +21,107 @@ HEADERS = {
         " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
     ),
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    "Cache-Control": "no-cache",  # kept, and asked about each time
+    # Kept, and asked about each time. Its worker takes no file that a proxy has changed.
+    "Cache-Control": "no-cache, no-transform",
 }
 TYPES = {".webmanifest": "application/manifest+json", ".js": "text/javascript"}
-
-router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-def index(request: Request) -> Response:
-    """The page."""
-    return _file(request, "index.html")
+WORKER = "sw.js"  # at the root, since it rules what lies below where it is
+AT_ROOT = {"index.html": "./", "manifest.webmanifest": "manifest.webmanifest"}
+METHODS = ["GET", "HEAD"]
 
 
-@router.get("/sw.js")
-def worker(request: Request) -> Response:
-    """Its service worker: at the root, since it rules what lies below where it is."""
-    return _file(request, "sw.js")
+@dataclass(frozen=True)
+class Part:
+    """A file of the page."""
+
+    content: bytes
+    kind: str
+
+    @cached_property
+    def digest(self) -> bytes:
+        return hashlib.sha256(self.content).digest()
+
+    @property
+    def mark(self) -> str:
+        """What changes with it, as an ETag."""
+        return f'"{self.digest.hex()[:32]}"'
+
+    @property
+    def integrity(self) -> str:
+        """What a browser compares it with before it is taken."""
+        return f"sha256-{base64.b64encode(self.digest).decode()}"
 
 
-@router.get("/manifest.webmanifest")
-def manifest(request: Request) -> Response:
-    """What lets it be installed."""
-    return _file(request, "manifest.webmanifest")
+class Page:
+    """The files of a folder by name; nothing else can be asked for. They are read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """Every file, the worker with what it is to keep written into it."""
+        found = {
+            path.name: Part(path.read_bytes(), _kind(path))
+            for path in sorted(self._folder.iterdir())
+            if path.is_file()
+        }
+        return found | {WORKER: self._worker(found)}
+
+    def answer(self, request: Request, name: str) -> Response:
+        """A file, or that it is still the same."""
+        if name not in self.parts:
+            raise HTTPException(404, "no such file")
+        part = self.parts[name]
+        headers = {**HEADERS, "ETag": part.mark}
+        if request.headers.get("if-none-match") == part.mark:
+            return Response(status_code=304, headers=headers)
+        return Response(part.content, media_type=part.kind, headers=headers)
+
+    @staticmethod
+    def _worker(found: dict[str, Part]) -> Part:
+        """The worker, headed by all other files' addresses and digests and one digest of it all.
+
+        So a change to any file, or to how it is answered, is a new worker to a browser.
+        """
+        files = {
+            AT_ROOT.get(name, f"page/{name}"): part.integrity
+            for name, part in found.items()
+            if name != WORKER
+        }
+        script = found[WORKER]
+        told = json.dumps([HEADERS, files, script.integrity]).encode()
+        page = {"version": hashlib.sha256(told).hexdigest()[:32], "files": files}
+        return Part(f"const PAGE = {json.dumps(page)};\n".encode() + script.content, script.kind)
 
 
-@router.get("/page/{name}")
-def part(request: Request, name: str) -> Response:
-    """Its other files."""
-    return _file(request, name)
+def routes(folder: Path) -> APIRouter:
+    """The routes of the page in a folder."""
+    page = Page(folder)
+    made = APIRouter(include_in_schema=False)
+
+    @made.api_route("/", methods=METHODS)
+    def index(request: Request) -> Response:
+        return page.answer(request, "index.html")
+
+    @made.api_route("/sw.js", methods=METHODS)
+    def worker(request: Request) -> Response:
+        return page.answer(request, WORKER)
+
+    @made.api_route("/manifest.webmanifest", methods=METHODS)
+    def manifest(request: Request) -> Response:
+        return page.answer(request, "manifest.webmanifest")
+
+    @made.api_route("/page/{name}", methods=METHODS)
+    def part(request: Request, name: str) -> Response:
+        return page.answer(request, name)
+
+    return made
 
 
-@cache
-def _files() -> dict[str, tuple[bytes, str]]:
-    """Every file by name, with a mark that changes with it: nothing else can be asked for."""
-    found = {}
-    for path in FOLDER.iterdir():
-        if path.is_file():
-            content = path.read_bytes()
-            found[path.name] = (content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-    return found
+def _kind(path: Path) -> str:
+    known = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    return known or "application/octet-stream"
 
 
-def _file(request: Request, name: str) -> Response:
-    if name not in _files():
-        raise HTTPException(404, "no such file")
-    content, mark = _files()[name]
-    headers = {**HEADERS, "ETag": mark}
-    if request.headers.get("if-none-match") == mark:
-        return Response(status_code=304, headers=headers)
-    ending = Path(name).suffix
-    kind = TYPES.get(ending) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(content, media_type=kind, headers=headers)
+router = routes(FOLDER)

@@ -2,22 +2,38 @@
 
 import { inWords, percent } from "./words.js";
 
-const FOR_GOOD = [null, 400, 413, 415, 422]; // such a file is refused every time
+export const FOR_GOOD = [null, 400, 413, 415, 422]; // such a file is refused every time
 const template = document.querySelector("#answer");
 
+let made = 0;
+
 export class Card {
-  constructor(file, again) {
+  // Its buttons call `again(card)` and `remove(card)`.
+  constructor(file, { again, remove }) {
     this.file = file;
     this.photo = null; // as `prepare` gives it
+    this.held = null; // as `hold` gives it, while it waits on this device
+    this.unheld = ""; // why it is not among them
     this.answer = null;
     this.refused = null; // the status, where the service or the way to it failed
+    this.gone = false; // from the page
     this.entry = undefined; // its id in the history
     this.turn = 0; // of asking; what answers an earlier one is passed over
     this.element = template.content.firstElementChild.cloneNode(true);
     this.find = (selector) => this.element.querySelector(selector);
     this.find(".again").addEventListener("click", () => again(this));
+    this.find(".remove").addEventListener("click", () => remove(this));
     this.find("figcaption span").textContent = file.name;
+    this.name();
     this.wait("Waiting…");
+  }
+
+  // For who listens: the file's name and the large word.
+  name() {
+    const parts = [this.find("figcaption span"), this.find("h2")];
+    made += 1;
+    for (const [index, part] of parts.entries()) part.id = `answer-${made}-${index}`;
+    this.element.setAttribute("aria-labelledby", parts.map((part) => part.id).join(" "));
   }
 
   begin() {
@@ -30,16 +46,18 @@ export class Card {
     this.refused = null;
     if (this.answer) return; // what was said stays until there is more to say
     this.write(word, told, []);
+    this.find(".remove").hidden = false;
   }
 
-  // `status` is the service's, 0 where it was not reached, null where the file was not read.
-  fail(told, status) {
+  // `status` is that of a Refused, null where the file was not read.
+  fail(word, told, status) {
     this.refused = status;
     this.answer = null;
-    this.write("No answer", told, []);
+    this.write(word, told, []);
     this.element.removeAttribute("aria-busy");
     this.element.classList.add("failed");
     this.find(".again").hidden = FOR_GOOD.includes(status);
+    this.find(".remove").hidden = false;
   }
 
   // The answer as a sentence, for who listens.
@@ -65,6 +83,7 @@ export class Card {
     this.find(".bars").hidden = true;
     this.find(".model").textContent = "";
     this.find(".again").hidden = true;
+    this.find(".remove").hidden = true;
   }
 
   // The photo, once it is known whether this browser can show it.
@@ -82,7 +101,8 @@ export class Card {
     if (address) image.src = address;
     image.hidden = !address;
     this.find(".blank").hidden = Boolean(address);
-    image.alt = heatmap ? "What counted, painted on the photo" : "The photo";
+    const name = this.file.name || "the photo";
+    image.alt = heatmap ? `What counted, painted on ${name}` : this.file.name || "The photo";
     this.find(".brighter").hidden = !heatmap;
   }
 
@@ -92,6 +112,7 @@ export class Card {
   }
 
   remove() {
+    this.gone = true;
     this.turn += 1;
     this.element.remove();
     if (this.address) URL.revokeObjectURL(this.address);

@@ -1,49 +1,32 @@
-// Earlier answers, in this browser's own database: when, a small picture, what was said.
+// Earlier answers, on this device: when, a small picture, what was said.
 
-const NAME = "image-tagger";
-const ANSWERS = "answers";
+import { Store } from "./store.js";
+
 const MOST = 200; // the oldest go first
+const answers = new Store("image-tagger", "answers");
 
 // Newest first.
 export async function earlier() {
-  const entries = await inStore("readonly", (store) => store.getAll());
+  const entries = await answers.within("readonly", (store) => store.getAll());
   return entries.reverse();
 }
 
 // Add an entry, or replace the one with the same `id`; its id.
 export async function keep(entry) {
-  const id = await inStore("readwrite", (store) => store.put(entry));
-  const ids = await inStore("readonly", (store) => store.getAllKeys());
+  const id = await answers.within("readwrite", (store) => store.put(entry));
+  const ids = await answers.within("readonly", (store) => store.getAllKeys());
   if (ids.length > MOST) {
     const newestTooOld = ids[ids.length - MOST - 1];
     const range = IDBKeyRange.upperBound(newestTooOld);
-    await inStore("readwrite", (store) => store.delete(range));
+    await answers.within("readwrite", (store) => store.delete(range));
   }
   return id;
 }
 
+export function forget(id) {
+  return answers.within("readwrite", (store) => store.delete(id));
+}
+
 export function clear() {
-  return inStore("readwrite", (store) => store.clear());
-}
-
-// Resolves when the transaction is on the disk; rejects where a browser keeps nothing.
-async function inStore(mode, work) {
-  const database = await opened();
-  return new Promise((resolve, reject) => {
-    const transaction = database.transaction(ANSWERS, mode);
-    const request = work(transaction.objectStore(ANSWERS));
-    transaction.oncomplete = () => resolve(request.result);
-    transaction.onabort = () => reject(transaction.error);
-  }).finally(() => database.close());
-}
-
-function opened() {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(NAME, 1);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore(ANSWERS, { keyPath: "id", autoIncrement: true });
-    };
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+  return answers.within("readwrite", (store) => store.clear());
 }

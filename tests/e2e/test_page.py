@@ -93,7 +93,7 @@ def test_a_broken_file_is_a_sentence(guest: Guest) -> None:
     card = guest.sees("No answer")
     expect(card).to_contain_text("Not a JPEG, PNG, WebP")
     expect(card).to_contain_text("No preview")
-    expect(card.get_by_role("button")).to_have_count(0)  # it would be refused again
+    expect(card.get_by_role("button", name="Try again")).to_have_count(0)  # again in vain
     guest.hears("text.jpg: Not a JPEG")
     expect(guest.earlier()).to_have_count(0)
 
@@ -170,7 +170,7 @@ def test_the_heatmap_is_on_a_switch(guest: Guest, samples: dict[str, Path]) -> N
     switch.check()
     expect(picture).to_have_attribute("src", re.compile("^data:image/jpeg"))
     expect(picture).to_have_js_property("complete", True)
-    expect(picture).to_have_attribute("alt", "What counted, painted on the photo")
+    expect(picture).to_have_attribute("alt", "What counted, painted on astronaut.png")
     expect(guest.page.get_by_text("The brighter, the more it counted.")).to_be_visible()
     switch.uncheck()
     expect(picture).to_have_attribute("src", plain)
@@ -274,7 +274,15 @@ def test_the_token_is_asked_for(arrive: Arrive, tmp_path: Path, samples: dict[st
         expect(guest.sees("No answer")).to_contain_text("asks for a token")
         field.fill("wrong")
         guest.click("Use it")
-        expect(guest.page.get_by_text("did not accept this token")).to_be_visible()
+        expect(guest.page.get_by_text("The service refused this token: look")).to_be_visible()
+        expect(guest.sees("No answer")).to_contain_text("The service refused this token.")
+        expect(field).to_be_focused()
+        for odd in ("schlüssel", "öffne dich 芝麻"):
+            field.fill(odd)
+            guest.click("Use it")
+            expect(guest.page.get_by_text("plain characters only")).to_be_visible()
+            expect(field).to_have_value(odd)
+            expect(guest.page.get_by_role("alert")).to_be_hidden()
         field.fill("open sesame")
         field.press("Enter")
         guest.sees_answer()
@@ -288,3 +296,24 @@ def test_the_token_is_asked_for(arrive: Arrive, tmp_path: Path, samples: dict[st
         guest.click("Forget the token")
         expect(field).to_be_visible()
         guarded.check()
+
+
+def test_a_token_without_the_right_is_said_to_be_one(guest: Guest) -> None:
+    guest.page.route("**/models", lambda route: route.fulfill(status=401, body="{}"))
+    guest.open()
+    guest.page.unroute("**/models")
+    refusal = '{"detail": "this takes another token"}'
+    guest.page.route("**/models", lambda route: route.fulfill(status=403, body=refusal))
+    field = guest.page.get_by_label("Token")
+    field.fill("weak")
+    field.press("Enter")
+    expect(guest.page.get_by_text("it has not the right that this takes")).to_be_visible()
+    expect(field).to_have_value("weak")
+    guest.answer((403, {}, refusal))
+    guest.choose(photo(9))
+    expect(guest.sees("No answer")).to_contain_text("This takes another token.")
+    guest.page.unroute_all()
+    field.fill("strong")
+    field.press("Enter")
+    guest.sees_answer()
+    expect(field).to_be_hidden()

@@ -70,6 +70,16 @@ def with_the_token_asked_for(guest: Guest) -> None:
     expect(guest.page.get_by_label("Token")).to_be_visible()
 
 
+def with_a_token_refused(guest: Guest) -> None:
+    with_the_token_asked_for(guest)
+    guest.page.route("**/predict?*", lambda route: route.fulfill(status=401, body="{}"))
+    guest.choose(photo(6))
+    guest.sees("No answer")
+    guest.page.get_by_label("Token").fill("wrong")
+    guest.click("Use it")
+    expect(guest.page.get_by_text("The service refused this token.")).to_be_visible()
+
+
 def with_the_camera(guest: Guest) -> None:
     guest.click("Live camera")
     expect(guest.button("Take the photo")).to_be_enabled()
@@ -84,7 +94,7 @@ def being_cleared(guest: Guest) -> None:
 
 STATES = (
     *(empty, with_answers, with_errors),
-    *(with_the_token_asked_for, with_the_camera, being_cleared),
+    *(with_the_token_asked_for, with_a_token_refused, with_the_camera, being_cleared),
 )
 
 
@@ -176,6 +186,27 @@ def test_the_keyboard_is_enough(guest: Guest, samples: dict[str, Path]) -> None:
     expect(guest.button("Clear it")).to_be_focused()
     page.keyboard.press("Enter")
     expect(guest.earlier()).to_have_count(0)
+
+
+def test_answers_and_pictures_have_names(guest: Guest) -> None:
+    guest.answer(said([("dog", 0.9)]), said([("sea", 0.9)]))
+    guest.choose(photo(7))
+    guest.sees("dog")
+    guest.choose(photo(8))
+    guest.sees("sea")
+    for name, word in (("7.png", "dog"), ("8.png", "sea")):
+        card = guest.page.get_by_role("article", name=f"{name} {word}", exact=True)
+        expect(card.get_by_role("img", name=name, exact=True)).to_be_visible()
+    nameless = """([name, kind, bytes]) => {
+      const files = new DataTransfer();
+      files.items.add(new File([Uint8Array.from(bytes)], name, { type: kind }));
+      const init = { bubbles: true, clipboardData: files };
+      document.body.dispatchEvent(new ClipboardEvent("paste", init));
+    }"""
+    _, kind, content = photo(9)
+    guest.page.evaluate(nameless, ["", kind, list(content)])
+    expect(guest.cards()).to_have_count(3)
+    expect(guest.cards().first.get_by_role("img", name="The photo", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize(("motion", "moves"), [("reduce", False), ("no-preference", True)])

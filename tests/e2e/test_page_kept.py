@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,6 +52,36 @@ def test_the_history_outlives_a_reload_until_it_is_cleared(
     expect(guest.page.get_by_role("heading", name="Earlier, on this device")).to_be_focused()
     guest.page.reload()
     expect(guest.page.get_by_text("Nothing yet.")).to_be_visible()
+
+
+def test_one_answer_can_be_deleted_by_itself(guest: Guest, samples: dict[str, Path]) -> None:
+    for count, name in enumerate(("coffee", "cat", "astronaut"), 1):
+        guest.choose(samples[name])
+        expect(guest.earlier()).to_have_count(count)
+    delete = guest.earlier().get_by_role("button", name=re.compile("^Delete "))
+    expect(delete).to_have_count(3)
+    delete.nth(1).click()
+    expect(guest.earlier()).to_have_count(2)
+    expect(delete.nth(1)).to_be_focused()  # that of the next one
+    expect(guest.cards()).to_have_count(2)  # nor does it stay above
+    expect(guest.cards().filter(has_text="cat.png")).to_have_count(0)
+    guest.page.reload()
+    expect(guest.earlier()).to_have_count(2)
+    expect(guest.earlier().get_by_role("img", name="cat.png")).to_have_count(0)
+    delete.last.press("Enter")
+    delete.last.press("Enter")
+    expect(guest.page.get_by_role("heading", name="Earlier, on this device")).to_be_focused()
+    guest.page.reload()
+    expect(guest.page.get_by_text("Nothing yet.")).to_be_visible()
+
+
+def test_it_says_what_is_kept_where(guest: Guest, samples: dict[str, Path]) -> None:
+    told = guest.page.locator("#history > .hint")
+    expect(told).to_contain_text("Answers stay here, on this device, until you delete them.")
+    expect(told).to_contain_text("The service itself writes down each answer")
+    guest.choose(samples["cat"])
+    expect(guest.earlier()).to_have_count(1)
+    expect(told).to_contain_text("its label, the time and the photo’s digest; the photo as well")
 
 
 def test_the_oldest_answers_go_first(guest: Guest) -> None:
@@ -102,7 +133,7 @@ def test_the_page_opens_offline_and_goes_on_when_it_is_back(
     )
     assert "Georgia" in font  # its style is there as well
     guest.choose(samples["astronaut"])
-    card = guest.sees("No answer")
+    card = guest.sees("Not sent yet")
     expect(card).to_contain_text("You are offline, so it was not sent.")
     card.get_by_role("button", name="Try again").click()
     expect(card).to_contain_text("You are offline, so it was not sent.")
@@ -116,7 +147,7 @@ def test_a_service_that_stopped_is_a_sentence(guest: Guest, samples: dict[str, P
     for address in ("**/predict?*", "**/health"):
         guest.page.route(address, lambda route: route.abort())
     guest.choose(samples["cat"])
-    card = guest.sees("No answer")
+    card = guest.sees("Not sent yet")
     expect(card).to_contain_text("The service does not answer: it may have been stopped.")
     guest.page.unroute_all()
     card.get_by_role("button", name="Try again").click()
