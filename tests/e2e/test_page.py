@@ -265,7 +265,7 @@ def test_what_a_service_says_stays_text(guest: Guest) -> None:
 
 
 def test_the_token_is_asked_for(arrive: Arrive, tmp_path: Path, samples: dict[str, Path]) -> None:
-    settings = {"TAGGER_MODEL": "everyday", "TAGGER_PREDICT_TOKEN": "open sesame"}
+    settings = {"TAGGER_MODEL": "everyday", "TAGGER_PREDICT_TOKEN": "open-sesame"}
     with serving(tmp_path / "library", **settings) as guarded:
         guest = arrive(guarded)
         field = guest.page.get_by_label("Token")
@@ -283,7 +283,7 @@ def test_the_token_is_asked_for(arrive: Arrive, tmp_path: Path, samples: dict[st
             expect(guest.page.get_by_text("plain characters only")).to_be_visible()
             expect(field).to_have_value(odd)
             expect(guest.page.get_by_role("alert")).to_be_hidden()
-        field.fill("open sesame")
+        field.fill("open-sesame")
         field.press("Enter")
         guest.sees_answer()
         expect(field).to_be_hidden()
