@@ -6,7 +6,6 @@ import csv
 import importlib.util
 import json
 import shlex
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -67,17 +66,14 @@ def test_the_card_keeps_confusion_and_reliability_of_the_validation_photos(
         assert kept[f"reliability_{when}"] == judged["calibration"][f"reliability_{when}"]
 
 
-def test_the_command_on_the_card_makes_it_again(
-    trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_on_the_card_makes_it_again(trained: Trained) -> None:
     card = bundle.load(trained.model).card
     program, *arguments = shlex.split(card["command"])[1:]
     spec = importlib.util.spec_from_file_location("train", ROOT / program)
     assert spec is not None and spec.loader is not None
     train = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(train)
-    monkeypatch.setattr(sys, "argv", [program, *arguments])
-    again = train.options(train.parse()).settings()
+    again = train.options(train.parse(arguments)).settings()
     assert again == card["settings"]
 
 
