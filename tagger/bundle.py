@@ -262,7 +262,7 @@ def _bytes(group: h5py.Group, name: str, limit: int) -> bytes:
 
 def _check(path: Path, what: str, found: str, expected: str) -> None:
     if found != expected:
-        raise ModelError(f"{path}: its {what} was changed after it was saved (digest differs)")
+        raise ModelError(f"{path}: changed after it was saved (the digest of its {what} differs)")
 
 
 def _sha256(data: bytes) -> str:

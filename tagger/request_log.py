@@ -71,6 +71,7 @@ class RequestLog:
             ended = None in lines
             told = [line for line in lines if line is not None]
             missing = self._left_out_so_far()
+            lost = missing + len(told)  # where this cannot be written, either
             if missing:
                 told.append({"left_out": missing})
             try:
@@ -79,7 +80,7 @@ class RequestLog:
                 _log.warning("requests are no longer told of: %s", error)
                 return
             except OSError as error:  # a full disk may have room again
-                self._leave_out(missing + len(told) - bool(missing))
+                self._leave_out(lost)
                 if not warned:
                     _log.warning("some requests cannot be told of: %s", error)
                 warned = True

@@ -10,19 +10,18 @@ from tagger.errors import ImageError
 from tagger.service import Answered
 
 Share = Field(ge=0, le=1)
-KNOWN: dict[str, Any] = {
-    "predictions": [{"label": "dog", "score": 0.9731}, {"label": "cat", "score": 0.0269}],
-    "label": "dog",
-    "confidence": 0.9731,
-    "unknown": False,
-    "reason": None,
-    "ood_score": 0.12,
-    "tags": [{"label": "dog", "score": 0.9731}],
-    "model": "pets",
-    "id": "019aba2f6c3d7a6f9c3f4f1c2d3e4f50",
-}
-EXAMPLES = (
-    KNOWN,
+EXAMPLES: tuple[dict[str, Any], ...] = (
+    {
+        "predictions": [{"label": "dog", "score": 0.9731}, {"label": "cat", "score": 0.0269}],
+        "label": "dog",
+        "confidence": 0.9731,
+        "unknown": False,
+        "reason": None,
+        "ood_score": 0.12,
+        "tags": [{"label": "dog", "score": 0.9731}],
+        "model": "pets",
+        "id": "019aba2f6c3d7a6f9c3f4f1c2d3e4f50",
+    },
     {
         "predictions": [{"label": "cat", "score": 0.5524}, {"label": "dog", "score": 0.4476}],
         "label": None,

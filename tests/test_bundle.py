@@ -78,7 +78,7 @@ def test_a_changed_part_is_noticed(copy: Path, name: str) -> None:
     with h5py.File(copy, "r+") as file:
         part = file[bundle.GROUP][name]
         part[-1] = part[-1] + np.ones_like(part[-1])
-    with pytest.raises(ModelError, match=f"its {name} was changed"):
+    with pytest.raises(ModelError, match=f"the digest of its {name} differs"):
         bundle.load(copy)
 
 

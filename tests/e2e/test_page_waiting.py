@@ -166,36 +166,35 @@ def wait_for_either(guest: Guest, other: Guest) -> None:
     raise AssertionError("neither was answered")
 
 
-def test_the_tab_that_is_left_sends_it(arrive: Arrive, site: Site) -> None:
+def two_tabs(arrive: Arrive, site: Site) -> tuple[Guest, Guest]:
+    """A tab with a photo that waits, since the service is out of reach, and another beside it."""
     guest = arrive(site)
-    context = guest.page.context
-    context.route(AWAY, lambda route: route.abort())
+    guest.page.context.route(AWAY, lambda route: route.abort())
     guest.choose(photo())
     guest.sees("Not sent yet")
-    other = Guest(context.new_page(), site.port)
+    other = Guest(guest.page.context.new_page(), site.port)
     other.open()
+    return guest, other
+
+
+def test_the_tab_that_is_left_sends_it(arrive: Arrive, site: Site) -> None:
+    guest, other = two_tabs(arrive, site)
     expect(other.page.get_by_role("alert")).to_be_visible()
     expect(other.cards()).to_have_count(0)
     guest.page.close()
     other.sees("Not sent yet")
-    context.unroute_all()
+    other.page.context.unroute_all()
     other.sees("cat")
     assert site.sent == ["photo.png"]
     assert not other.troubles
 
 
 def test_cleared_in_one_tab_it_is_not_sent_from_another(arrive: Arrive, site: Site) -> None:
-    guest = arrive(site)
-    context = guest.page.context
-    context.route(AWAY, lambda route: route.abort())
-    guest.choose(photo())
-    guest.sees("Not sent yet")
-    other = Guest(context.new_page(), site.port)
-    other.open()
+    guest, other = two_tabs(arrive, site)
     other.click("Clear")
     other.click("Clear it")
     expect(other.button("Clear")).to_be_hidden()
-    context.unroute_all()
+    other.page.context.unroute_all()
     expect(guest.cards()).to_have_count(0)
     assert site.sent == []
 
