@@ -86,7 +86,7 @@ def test_changed_arrays_are_noticed_before_anything_trains_on_them(copy: Path) -
     assert "head/head/kernel" in bundle.read_arrays(copy)
     with h5py.File(copy, "r+") as file:
         file["model_weights/head/head/bias"][0] += 1
-    with pytest.raises(ModelError, match="Keras arrays was changed"):
+    with pytest.raises(ModelError, match="the digest of its Keras arrays differs"):
         bundle.read_arrays(copy)
 
 
