@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import doubts
+import progress
 import scores
 import shared
 import streamlit as st
@@ -62,7 +63,7 @@ def choose_folder() -> str | None:
 
 def check(data: str) -> None:
     with shared.guard():
-        shared.start(shared.library().plan_check(data))
+        progress.start(shared.library().plan_check(data))
 
 
 def checked(data: str) -> Checked | None:
@@ -73,9 +74,11 @@ def checked(data: str) -> Checked | None:
         st.caption("Nothing is trained yet: checking reads every photo and says what is wrong.")
         return None
     if run.active or run.result is None:
-        shared.show_run(run.id, key="train-check-run")
+        progress.show_run(run.id, key="train-check-run")
         return None
-    st.caption(shared.plain(f"Checked: {shared.ending(run)}. Check again if photos changed since."))
+    st.caption(
+        shared.plain(f"Checked: {progress.ending(run)}. Check again if photos changed since.")
+    )
     found = run.result
     return Checked(
         found["labels"],

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import progress
 import shared
 import streamlit as st
 
@@ -68,7 +69,7 @@ def delete(place: str, ids: Sequence[int]) -> None:
 def tag_again(place: str, ids: Sequence[int], model: str) -> None:
     """Let a model tag photos anew, in the background. Raises OptionError where there are none."""
     run = shared.library().plan_retag(model=model, ids=ids)
-    shared.start(run)
+    progress.start(run)
     st.session_state.pop(_done_key(place), None)
     st.session_state[_work_key(place)] = run
 
@@ -82,7 +83,7 @@ def note(place: str, message: str, *runs: int, undoing: bool = False) -> None:
 def show_work(place: str) -> None:
     """How far the work is that was begun last on this page."""
     if (work := st.session_state.get(_work_key(place))) is not None:
-        shared.show_run(work, key=f"{place}-work")
+        progress.show_run(work, key=f"{place}-work")
 
 
 def show_done(place: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import progress
 import scores
 import shared
 import streamlit as st
@@ -15,8 +16,6 @@ from tagger import report, runs
 from tagger.charts import percent, score
 from tagger.dataset import too_few_to_check
 from tagger.history import Run
-
-REFRESH_SECONDS = 1.0
 
 # Measured on two cores at 192 pixels.
 START_SECONDS, PHOTO_SECONDS, EPOCH_SECONDS = 20, 0.01, 0.0175  # in all; a photo; and an epoch
@@ -44,7 +43,7 @@ def about(seconds: float) -> str:
 def watch(run: Run) -> None:
     """How far it is, its curves, and a stop; the page is drawn again when it ends."""
     with st.container(border=True, key="train-live"):
-        st.fragment(_draw_live, run_every=REFRESH_SECONDS)(run.id)
+        st.fragment(_draw_live, run_every=progress.REFRESH_SECONDS)(run.id)
     st.caption(
         "It goes on when you leave or close this page; come back to watch. When it has finished,"
         " you can teach another one."
@@ -100,7 +99,7 @@ def _position(run: Run, rows: list[dict[str, float]]) -> tuple[float, str]:
         seconds: float | None = sum(later) / len(later) * (epochs - done)
     else:
         seconds = None if run.seconds_left is None else run.seconds_left + _later(run, epochs)
-    left = "" if seconds is None else f" · {shared.time_left(seconds)}"
+    left = "" if seconds is None else f" · {progress.time_left(seconds)}"
     return done / epochs, f"Epoch {min(epochs, int(done) + 1)} of {epochs}{left}"
 
 
@@ -113,7 +112,7 @@ def _later(run: Run, epochs: int) -> float:
 def show_result(run: Run, put_away: Callable[[int], None]) -> None:
     """The numbers, the report, and the new model to be used."""
     name = run.options["name"]
-    st.subheader(shared.plain(f"{run.title}: {shared.ending(run)}"), anchor=False)
+    st.subheader(shared.plain(f"{run.title}: {progress.ending(run)}"), anchor=False)
     if run.error:
         st.error(shared.plain(run.error), icon=":material/error:")
     elif run.result is None:
@@ -161,7 +160,7 @@ def _offer_use(run: Run, name: str) -> None:
     count = library.count()
     retag = st.session_state.get(f"train-retag-{run.id}")
     if retag is not None:
-        shared.show_run(retag, key="train-retag-run")
+        progress.show_run(retag, key="train-retag-run")
     elif not count:
         st.caption("Your library is empty: what you import will be tagged with it.")
     elif st.button(
@@ -172,5 +171,5 @@ def _offer_use(run: Run, name: str) -> None:
         with shared.guard():
             planned = library.plan_retag("", name)
             st.session_state[f"train-retag-{run.id}"] = planned
-            shared.start(planned)
+            progress.start(planned)
             st.rerun()

@@ -1,4 +1,4 @@
-"""What the pages share: the library, the models, and how a run, an error or a name is shown."""
+"""What the pages share: the library, the models, and how an error or a name is shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import streamlit as st
 
 from tagger import TaggerError, bundle, imagenet, jobs
 from tagger.files import spelled_out
-from tagger.history import Run, RunFile
 from tagger.library import Library
 from tagger.places import IMAGENET, find_model, model_names
 from tagger.samples import write_samples
@@ -27,24 +26,8 @@ ACTIVITY, GALLERY, IMPORT = (
 )
 
 FOLDER_KEY = "train-folder"  # of the session: what the Train page is to look at
-REFRESH_SECONDS = 1.0  # between two looks at a run that is going on
 RESUME_SECONDS = 15  # between two looks for runs that a crash left
 MODELS_KEPT = 4  # in memory
-FILES_LISTED = 200  # of a run, by outcome
-
-_OUTCOMES = {
-    "added": "added",
-    "restored": "brought back",
-    "duplicate": "in the library already",
-    "tagged": "tagged",
-    "same": "tagged by this model already",
-    "failed": "failed",
-}
-_LISTED = {
-    "failed": "Files that failed",
-    "duplicate": "Files that were in the library already",
-    "no_photo": "Files left out, since they are no photos",
-}
 
 
 def library() -> Library:
@@ -207,143 +190,6 @@ def show_notices() -> None:
     """What `notify` was told since the last page."""
     for message in st.session_state.pop("notices", []):
         st.toast(plain(message))
-
-
-def start(run_id: int) -> None:
-    """Let a run that was planned begin, in a process of its own."""
-    jobs.start(library(), run_id)
-
-
-def show_run(run_id: int, *, key: str = "run") -> None:
-    """A run: how far it is while it goes on, with a stop; then what it came to, with an undo.
-
-    `key` tells two places apart that show the same run on one page. The page is drawn again when
-    the run ends.
-    """
-    with guard():
-        run = library().run(run_id)
-        every = REFRESH_SECONDS if run.active else None
-        with st.container(border=True, key=f"{key}-{run_id}"):
-            st.fragment(_draw_run, run_every=every)(run_id, run.active, key)
-
-
-def _draw_run(run_id: int, was_active: bool, key: str) -> None:
-    with guard():
-        run = library().run(run_id)
-        if was_active and not run.active:
-            st.rerun()
-        if run.active:
-            library()  # the process at work may have died: looks for that too
-            _draw_progress(run, key)
-        else:
-            _draw_end(run, key)
-        for outcome, title in _LISTED.items():
-            _draw_files(run, outcome, title)
-
-
-def _draw_progress(run: Run, key: str) -> None:
-    st.markdown(f"**{plain(run.title)}**")
-    left = "" if run.seconds_left is None else f" · {time_left(run.seconds_left)}"
-    done = f"{run.done:,} of {run.total:,}" if run.total else "Getting ready"
-    st.progress(run.share or 0.0, text=f"{done}{left}")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if run.stop_asked:
-            st.caption("Stopping …", width="content")
-        else:
-            stop_key = f"{key}-stop-{run.id}"
-            st.button(
-                "Stop", key=stop_key, icon=":material/stop_circle:", on_click=_stop, args=(run.id,)
-            )
-        told = " · ".join(part for part in (run.stage, outcomes(run)) if part)
-        if told:
-            st.caption(plain(told), width="content")
-
-
-def _stop(run_id: int) -> None:
-    with guard():
-        library().stop(run_id)
-
-
-def _draw_end(run: Run, key: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        with st.container(gap="xxsmall"):
-            st.markdown(f"**{plain(run.title)}**")
-            told = " · ".join(part for part in (ending(run), outcomes(run)) if part)
-            st.caption(plain(told))
-        if run.resumable and st.button("Go on", key=f"{key}-again-{run.id}"):
-            start(library().plan_again(run.id))
-            st.rerun()
-        undo_button(run, key=key)
-    if run.error:
-        st.error(plain(run.error), icon=":material/error:")
-
-
-def _draw_files(run: Run, outcome: str, title: str) -> None:
-    count = run.counts.get(outcome, 0)
-    if not count:
-        return
-    with st.expander(f"{title}: {count:,}", type="compact"):
-        files = library().run_files(run.id, outcome, FILES_LISTED)
-        st.html(
-            '<ul class="it-files" role="list">'
-            + "".join(f'<li dir="auto">{_told(file, outcome)}</li>' for file in files)
-            + "</ul>"
-        )
-        if count > FILES_LISTED:
-            st.caption(f"and {count - FILES_LISTED:,} more")
-
-
-def _told(file: RunFile, outcome: str) -> str:
-    """A file of a run as HTML: why it failed, or the photo that it is, to be opened."""
-    name = escape(spelled_out(file.name))
-    if outcome == "duplicate" and file.photo_id is not None:
-        photo = escape(spelled_out(file.photo_name or file.name))
-        return f'{name} is <a href="gallery?photo={file.photo_id}">{photo}</a>'
-    return f"{name}: {escape(spelled_out(file.reason))}" if file.reason else name
-
-
-def undo_button(run: Run | int, *, key: str = "run") -> None:
-    """A button that takes a run back; nothing where the run cannot be taken back."""
-    with guard():
-        run = library().run(run) if isinstance(run, int) else run
-        if not run.undoable:
-            return
-        if st.button("Undo", key=f"{key}-undo-{run.id}", icon=":material/undo:"):
-            undone = library().undo(run.id)
-            told = f"Undone: {run.title}. {count_of(undone.changed, 'photo')} changed back."
-            if undone.left_alone:
-                told += f" {undone.left_alone:,} were changed since and stay as they are."
-            notify(told)
-            st.rerun()
-
-
-def ending(run: Run) -> str:
-    """How a run ended and when, in a few words."""
-    if run.undone_by:
-        return "undone"
-    words = {"done": "finished", "stopped": "stopped", "failed": "failed"}
-    moment = run.finished_at or run.created_at
-    moment = moment.astimezone()
-    return f"{words.get(run.status, run.status)} {moment.day} {moment:%B %Y, %H:%M}"
-
-
-def outcomes(run: Run) -> str:
-    """What became of the files of a run: "12 added · 3 failed"."""
-    if run.kind == "import" and not run.active and not run.error and not run.counts:
-        return "no photos there"
-    counts = [(run.counts.get(outcome, 0), words) for outcome, words in _OUTCOMES.items()]
-    return " · ".join(f"{count:,} {words}" for count, words in counts if count)
-
-
-def time_left(seconds: float) -> str:
-    """Roughly, as a person would say it."""
-    if seconds < 10:
-        return "a few seconds left"
-    if seconds < 90:
-        return f"about {round(seconds, -1):.0f} seconds left"
-    if seconds < 90 * 60:
-        return f"about {seconds / 60:.0f} minutes left"
-    return f"about {seconds / 3600:.0f} hours left"
 
 
 def percent(share: float) -> str:

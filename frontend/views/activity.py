@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from html import escape
 
+import progress
 import shared
 import streamlit as st
 
@@ -124,7 +125,7 @@ def _show_runs() -> None:
     if not runs:
         st.markdown("Nothing yet.")
     for run in runs[:limit]:
-        shared.show_run(run.id, key="activity")
+        progress.show_run(run.id, key="activity")
     if len(runs) > limit:
         st.button("Show more", on_click=_show_more, key="activity-more")
 

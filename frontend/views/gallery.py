@@ -10,6 +10,7 @@ import counts
 import details
 import edits
 import grid
+import progress
 import selection
 import shared
 import streamlit as st
@@ -48,10 +49,10 @@ def _show_empty() -> None:
         if st.button("Add the sample photos", key="gallery-samples"):
             with shared.guard():
                 samples = ((name, io.BytesIO(d)) for name, d in shared.sample_photos().items())
-                shared.start(shared.library().plan_upload_import(samples))
+                progress.start(shared.library().plan_upload_import(samples))
                 st.rerun()
     for run in shared.library().runs(limit=3, kinds=["import"], active=True):
-        shared.show_run(run.id, key=PAGE)
+        progress.show_run(run.id, key=PAGE)
 
 
 def _show_photos(total: int) -> None:

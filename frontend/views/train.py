@@ -9,6 +9,7 @@ from pathlib import Path
 import collection
 import confirmed
 import lesson
+import progress
 import scores
 import shared
 import streamlit as st
@@ -113,7 +114,7 @@ def _order(data: str, checked: collection.Checked) -> None:
         icon=":material/school:",
     ):
         with shared.guard():
-            shared.start(shared.library().plan_training(request))
+            progress.start(shared.library().plan_training(request))
             st.rerun()
 
 
@@ -215,7 +216,7 @@ def _list_earlier(earlier: list[Run]) -> None:
                     key=f"train-show-{run.id}",
                     on_click=lambda chosen=run.id: st.session_state.update({"train-shown": chosen}),
                 )
-                st.text(f"{run.title}: {shared.ending(run)}")
+                st.text(f"{run.title}: {progress.ending(run)}")
 
 
 show()
