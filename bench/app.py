@@ -28,7 +28,7 @@ from measuring import BENCH, Row, Run, at_most, make_photos, parser, publish, wo
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import insert, update
 
-from tagger import images, schema
+from tagger import derived, images, schema
 from tagger.catalogue import Catalogue
 from tagger.embeddings import DIMENSIONS
 from tagger.importing import THUMBNAIL_SIDE
@@ -129,7 +129,7 @@ def build(home: Path, photos: int, pictures: list[Path]) -> None:
     for number in range(photos):
         place = shelf.thumbnail(f"{number:064x}")
         if number < len(pictures):
-            small = images.thumbnail(images.read(pictures[number]), THUMBNAIL_SIDE)
+            small = derived.thumbnail(images.read(pictures[number]), THUMBNAIL_SIDE)
             shelf.keep_thumbnail(place.stem, images.encode(small, "JPEG"))
         else:
             os.link(shelf.thumbnail(f"{number % len(pictures):064x}"), place)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import shared
 import streamlit as st
 
-from tagger import ImageError, ModelError, images
+from tagger import ImageError, ModelError, derived, images
 from tagger.files import spelled_out
 from tagger.library import Library
 from tagger.records import Photo, StoredPrediction
@@ -67,7 +67,7 @@ def _large(sha256: str, changed: int, size: int, _photo: Photo, _library: Librar
     shorter, longer = sorted((_photo.width, _photo.height))
     side = max(1, round(LARGE_SIDE * shorter / longer))
     rgb = images.read(_library.original(_photo), shorter_side=side)
-    return images.encode(images.thumbnail(rgb, LARGE_SIDE), "JPEG")
+    return images.encode(derived.thumbnail(rgb, LARGE_SIDE), "JPEG")
 
 
 def tagger_of(prediction: StoredPrediction) -> Tagger | None:

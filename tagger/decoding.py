@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tagger import images, quality
+from tagger import derived, images, quality
 from tagger.errors import ImageError
 from tagger.files import spelled_out
 from tagger.parallel import Progress, ordered_map
@@ -41,7 +41,7 @@ def decoded(
         seen = replace(
             sample,
             digest=hashlib.sha256(data).hexdigest(),
-            perceptual=images.perceptual_hash(pixels),
+            perceptual=derived.perceptual_hash(pixels),
             quality=quality.measure(rgb, min(facts.width, facts.height)),
         )
         return seen, pixels, ""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from tagger import images, photos, tags
+from tagger import derived, images, photos, tags
 from tagger.catalogue import Catalogue
 from tagger.contents import Content, File, bare, read_some
 from tagger.embeddings import Embedding
@@ -148,7 +148,7 @@ class Importer:
         rgb = images.read(data, shorter_side=side)
         if not self._shelf.thumbnail(sha256).is_file():
             whole = rgb if side >= _THUMBNAIL_LEAST else images.read(data, shorter_side=256)
-            small = images.thumbnail(whole, THUMBNAIL_SIDE)
+            small = derived.thumbnail(whole, THUMBNAIL_SIDE)
             self._shelf.keep_thumbnail(sha256, images.encode(small, "JPEG"))
         return images.fit(rgb, side)  # small at once: several wait for each other
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from tagger import images
+from tagger import derived, images
 from tagger.errors import ImageError
 from tagger.importing import THUMBNAIL_SIDE
 from tagger.records import Photo
@@ -34,7 +34,7 @@ def thumbnail(shelf: Shelf, photo: Photo) -> bytes:
         rgb = images.read(read(photo), shorter_side=THUMBNAIL_SIDE)
     except ImageError:
         return _grey()
-    jpeg = images.encode(images.thumbnail(rgb, THUMBNAIL_SIDE), "JPEG")
+    jpeg = images.encode(derived.thumbnail(rgb, THUMBNAIL_SIDE), "JPEG")
     shelf.keep_thumbnail(photo.sha256, jpeg)
     return jpeg
 

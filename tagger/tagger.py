@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import bundle, images
+from tagger import bundle, derived, images
 from tagger.decision import Decision, Floats, Reason, check_threshold
 from tagger.embeddings import Embedding, embed
 from tagger.errors import ImageError, ModelChangedError, ModelError, OptionError
@@ -196,7 +196,7 @@ class Tagger:
             self._index(label)
         pixels = images.prepare(photo, self._runtime.image_size)
         rgb = images.read(photo, shorter_side=HEATMAP_SIDE)
-        return images.overlay(rgb, self.activation_map(pixels, label))
+        return derived.overlay(rgb, self.activation_map(pixels, label))
 
     def activation_map(self, pixels: Pixels, label: str | None = None) -> NDArray[np.float32]:
         """`(h, w)` in [0, 1] for prepared `pixels (S, S, 3)`: where a label's evidence lies.

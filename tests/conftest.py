@@ -45,6 +45,14 @@ def data() -> Path:
     return Path(os.environ["TAGGER_DATA"])
 
 
+def picture(seed: int, side: int = 256) -> images.Pixels:
+    """Soft random colours with a little noise: as smooth as a photo, no two alike."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.clip(smooth + rng.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
+
+
 def draw(shape: str, seed: int, side: int = 120) -> images.Pixels:
     """A drawn photo of a disc, a square or stripes, no two alike, on a noisy ground."""
     rng = np.random.default_rng([SHAPES.index(shape), seed])

@@ -16,7 +16,7 @@ STOREYS = (
     "errors files parallel cells ids",
     "places images labels recipes interrupts",
     "decision augment pixels quality splits metrics samples probing lexer schema shelf records",
-    "contents",
+    "contents derived",
     "query listing",
     "folders tree conditions",
     "ledger sheets",
@@ -61,7 +61,7 @@ FLOORS = " ".join(STOREYS).split()
 # A library, and the only modules that may import it.
 ALONE = {
     "PIL": {"images"},
-    "cv2": {"images", "augment", "quality"},
+    "cv2": {"images", "augment", "quality", "derived"},
     "pillow_heif": {"images"},
     "h5py": {"bundle"},
     "ai_edge_litert": {"runtime", "portable"},

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pillow_heif
 import pytest
+from conftest import picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -35,14 +35,6 @@ def scene(height: int = 48, width: int = 80) -> images.Pixels:
     canvas[: height // 2, : width // 2], canvas[: height // 2, width // 2 :] = RED, GREEN
     canvas[height // 2 :, : width // 2], canvas[height // 2 :, width // 2 :] = BLUE, YELLOW
     return canvas
-
-
-def picture(seed: int, side: int = 256) -> images.Pixels:
-    """Soft random colours with a little noise: as smooth as a photo, no two alike."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
-    return np.clip(smooth + rng.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
 
 
 def write(path: Path, rgb: images.Pixels, orientation: int = 1) -> Path:
@@ -414,24 +406,6 @@ def test_decoding_at_a_fraction_looks_like_decoding_whole(tmp_path: Path, ending
     assert difference.max() < 25
 
 
-# --- perceptual hashes
-
-
-def apart(a: images.Pixels, b: images.Pixels) -> int:
-    return (images.perceptual_hash(a) ^ images.perceptual_hash(b)).bit_count()
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_copies_hash_close_and_other_pictures_far(seed: int) -> None:
-    original = picture(seed)
-    again = images.read(images.encode(original, "JPEG"))
-    assert apart(original, again) <= 3
-    assert apart(original, images.fit(original, 120)) <= 3
-    assert apart(original, np.clip(original * 0.8 + 20, 0, 255).astype(np.uint8)) <= 4
-    assert min(apart(original, picture(other)) for other in range(100, 120)) > 10
-    assert 0 <= images.perceptual_hash(original) < 2**64
-
-
 # --- walking
 
 
@@ -446,26 +420,7 @@ def test_walk_finds_photos_by_ending_in_order(tmp_path: Path) -> None:
     assert list(images.walk(str(tmp_path))) == list(images.walk(tmp_path))
 
 
-# --- drawing
-
-
-def test_overlay_leaves_the_photo_where_there_is_no_heat() -> None:
-    rgb = scene(60, 100)
-    painted = images.overlay(rgb, np.zeros((7, 7), np.float32))
-    assert painted.shape == rgb.shape and painted.dtype == np.uint8
-    np.testing.assert_array_equal(painted[:, 20:80], rgb[:, 20:80])
-    assert (painted[:, :20] < rgb[:, :20]).all() and (painted[:, 80:] < rgb[:, 80:]).all()
-
-
-def test_overlay_colours_where_the_heat_is() -> None:
-    rgb = scene(60, 100)
-    heat = np.zeros((6, 6), np.float32)
-    heat[1, 1] = 1  # centre at row 15, column 20 + 15
-    changed = np.abs(images.overlay(rgb, heat).astype(int) - rgb).sum(axis=2)
-    assert changed[15, 35] > 60
-    assert changed[30:, 20:80].max() <= 12 and changed[:, 55:80].max() <= 12
-    faint = np.abs(images.overlay(rgb, heat, opacity=0.1).astype(int) - rgb).sum(axis=2)
-    assert 0 < faint[15, 35] < changed[15, 35] / 3
+# --- encoding
 
 
 def test_encoded_photos_can_be_read_again() -> None:
@@ -558,10 +513,3 @@ def test_facts_tell_the_upright_size(orientation: int) -> None:
 def test_facts_of_no_photo_are_a_sentence(data: bytes) -> None:
     with pytest.raises(ImageError, match=r"^photo: "):
         images.facts(data)
-
-
-@pytest.mark.parametrize(("height", "width"), [(400, 300), (300, 4000), (10, 10), (1, 900)])
-def test_a_thumbnail_shows_the_whole_photo(height: int, width: int) -> None:
-    small = images.thumbnail(np.zeros((height, width, 3), np.uint8), 320)
-    assert max(small.shape[:2]) == min(320, max(height, width))
-    assert small.shape[0] / small.shape[1] == pytest.approx(height / width, rel=0.1, abs=0.01)
