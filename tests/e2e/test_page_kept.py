@@ -69,6 +69,7 @@ def test_one_answer_can_be_deleted_by_itself(guest: Guest, samples: dict[str, Pa
     expect(guest.earlier()).to_have_count(2)
     expect(guest.earlier().get_by_role("img", name="cat.png")).to_have_count(0)
     delete.last.press("Enter")
+    expect(guest.earlier()).to_have_count(1)
     delete.last.press("Enter")
     expect(guest.page.get_by_role("heading", name="Earlier, on this device")).to_be_focused()
     guest.page.reload()
