@@ -157,10 +157,9 @@ def stratified(samples: list[Sample], share: float, seed: int) -> list[Sample]:
             moved.add(key)
             for label, count in needs[key].items():
                 room[label] -= count
-    served = {label for key in moved for label in needs[key]}
-    for label in set(wanted) - served:  # its groups are all larger than its share: the smallest
+    for label in sorted(wanted, key=lambda label: (wanted[label], label)):
         holding = [key for key in members if label in needs[key]]
-        if len(holding) > 1:
+        if len(holding) > 1 and not moved.intersection(holding):  # all larger than its share
             moved.add(min(holding, key=lambda key: len(members[key])))
     checked = {row for key in moved for row in members[key]}
     return [

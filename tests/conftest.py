@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 
@@ -22,6 +23,11 @@ from tagger.places import MODELS, ROOT
 from tagger.recipes import Recipe
 from tagger.tagger import Tagger
 from tagger.training import Trained
+
+# The same examples each time, so that a change is judged by what it changed. To look for new ones:
+# pytest --hypothesis-profile default
+hypothesis.settings.register_profile("steady", derandomize=True)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -103,5 +103,5 @@ def test_a_model_without_its_arrays_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "hollow.h5", "r+") as file:
         del file["model_weights"]["head"]
     photos = Photos(lambda: PHOTOS, None, BLACK)
-    with pytest.raises(ModelError, match=r"hollow\.h5: changed .*the digest of its Keras arrays differs"):
+    with pytest.raises(ModelError, match=r"hollow\.h5: changed .*Keras arrays differs"):
         fidelity.export(bundle.load(tmp_path / "hollow.h5"), ["tflite"], photos, tmp_path)

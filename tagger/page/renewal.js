@@ -7,6 +7,12 @@ const PAUSE = 1_000; // milliseconds between them
 const BEGINNINGS = ["pointerdown", "keydown", "click", "dragenter", "paste"];
 const workers = navigator.serviceWorker;
 
+// A moment after all of the page has come. A busy Chromium that is asked to change workers sooner
+// may keep the older one, whatever is asked later (seen with Chromium 156).
+const settled = new Promise((resolve) => {
+  addEventListener("load", () => setTimeout(resolve, PAUSE), { once: true });
+});
+
 let registration = null;
 let isIdle = () => true;
 
@@ -34,7 +40,8 @@ export function look() {
   registration?.update().catch(() => {}); // it does not answer, or not with a whole page
 }
 
-function takeOver(left = TRIES) {
+async function takeOver(left = TRIES) {
+  await settled;
   const isJustRenewed = Date.now() - (history.state?.renewed ?? 0) < AGAIN_AFTER;
   if (!registration.waiting || !isIdle() || isJustRenewed) return;
   workers.addEventListener("controllerchange", renew, { once: true });

@@ -158,7 +158,7 @@ def test_two_services_that_take_turns_do_not_reload_for_ever(guest: Guest, site:
     guest.page.wait_for_function(
         "async () => (await navigator.serviceWorker.getRegistration()).waiting"
     )
-    guest.page.wait_for_timeout(500)
+    guest.page.wait_for_timeout(2500)  # it asks a moment after it has loaded
     assert len(loads) == 1
 
 
