@@ -236,7 +236,6 @@ def test_the_description_is_whole() -> None:
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 def test_whatever_is_asked_is_answered_as_described(

@@ -228,9 +228,8 @@ def test_plain_text_holds_nothing_that_streamlit_looks_for(
 
 
 def test_time_left_is_told_as_people_tell_it(shared: ModuleType) -> None:
-    told = [
-        importlib.import_module("progress").time_left(seconds) for seconds in (3, 42, 125, 7200)
-    ]
+    progress = importlib.import_module("progress")
+    told = [progress.time_left(seconds) for seconds in (3, 42, 125, 7200)]
     assert told == [
         "a few seconds left",
         "about 40 seconds left",

@@ -4,13 +4,14 @@
 const AGAIN_AFTER = 60_000; // milliseconds; two services behind one address would take turns
 const TRIES = 5; // the tab that was here before, or another, may take a while to go
 const PAUSE = 1_000; // milliseconds between them
+const SETTLING = 1_000; // milliseconds after the page has loaded
 const BEGINNINGS = ["pointerdown", "keydown", "click", "dragenter", "paste"];
 const workers = navigator.serviceWorker;
 
 // A moment after all of the page has come. A busy Chromium that is asked to change workers sooner
 // may keep the older one, whatever is asked later (seen with Chromium 156).
 const settled = new Promise((resolve) => {
-  addEventListener("load", () => setTimeout(resolve, PAUSE), { once: true });
+  addEventListener("load", () => setTimeout(resolve, SETTLING), { once: true });
 });
 
 let registration = null;
