@@ -14,9 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tagger import bundle, evidence, fidelity, portable, terminal
+from tagger import terminal
+from tagger.datasets.pixels import PixelStore
 from tagger.errors import TaggerError
-from tagger.pixels import PixelStore
+from tagger.export import evidence, fidelity, portable
+from tagger.inference import bundle
 from tagger.places import find_model
 
 

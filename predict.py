@@ -9,11 +9,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from tagger import answers, terminal
-from tagger.answers import Answer
+from tagger import terminal
+from tagger.cli import answers
+from tagger.cli.answers import Answer
 from tagger.errors import ImageError, OptionError, TaggerError
 from tagger.files import write_atomically
-from tagger.images import EXTENSIONS, encode, walk
+from tagger.images.images import EXTENSIONS, encode, walk
 from tagger.tagger import Tagger
 
 

@@ -21,12 +21,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tagger import classifiers, doctor, report, sagemaker, summary, terminal, training
-from tagger.backbones import BACKBONES
-from tagger.doctor import Examination
+from tagger import terminal
+from tagger.audit import doctor
+from tagger.audit.doctor import Examination
+from tagger.cli import sagemaker
+from tagger.datasets.listing import counted
 from tagger.errors import TaggerError
-from tagger.listing import counted
-from tagger.options import Options, defaults
+from tagger.models import classifiers
+from tagger.models.backbones import BACKBONES
+from tagger.training import report, summary, training
+from tagger.training.options import Options, defaults
 
 CHECKING = ("check", "json", "fix")
 EXAMINED = ("data", "weights", "image_size", "leave_out", "validation_share", "seed", "workers")

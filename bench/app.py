@@ -28,12 +28,13 @@ from measuring import BENCH, Row, Run, at_most, make_photos, parser, publish, wo
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import insert, update
 
-from tagger import derived, images, schema
-from tagger.catalogue import Catalogue
-from tagger.embeddings import DIMENSIONS
-from tagger.importing import THUMBNAIL_SIDE
+from tagger.images import derived, images
+from tagger.inference.embeddings import DIMENSIONS
+from tagger.library import schema
+from tagger.library.catalogue import Catalogue
+from tagger.library.importing import THUMBNAIL_SIDE
+from tagger.library.shelf import Shelf
 from tagger.places import BUNDLED_MODEL
-from tagger.shelf import Shelf
 from tagger.tagger import Tagger
 
 START = "from the command to the first page"

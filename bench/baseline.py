@@ -89,7 +89,7 @@ def build(labels: int) -> keras.Model:
 
 def imagenet_weights() -> str:
     """Keras's own for 128 pixels; those for 224, the same layers, where only they are cached."""
-    from tagger import backbones, pretrained
+    from tagger.models import backbones, pretrained
 
     known = backbones.find_backbone("mobilenet_v2").pretrained
     cached = pretrained.cached(known.file)

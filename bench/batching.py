@@ -15,11 +15,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from measuring import Row, Run, parser, publish
 
-from tagger import bundle
-from tagger.decision import Floats
+from tagger.inference import bundle
+from tagger.inference.decision import Floats
+from tagger.inference.runtime import Runtime
 from tagger.parallel import one_blas_thread
 from tagger.places import find_model
-from tagger.runtime import Runtime
 
 SIZES = (1, 2, 4, 8, 16)
 PHOTOS = 480  # in all, of each size of batch

@@ -21,9 +21,10 @@ import measuring
 import numpy as np
 from measuring import Row
 
-from tagger import doctor, images, quality
-from tagger.doctor import Examination
+from tagger.audit import doctor
+from tagger.audit.doctor import Examination
 from tagger.errors import ImageError
+from tagger.images import images, quality
 from tagger.parallel import ordered_map
 
 SHARE = 0.05  # of the labels are planted wrong

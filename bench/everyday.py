@@ -23,14 +23,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import bundle, dataset, imagenet, metrics, testset
-from tagger.decision import to_probabilities
-from tagger.evaluation import look
+from tagger.datasets import dataset, testset
+from tagger.datasets.pixels import PixelStore
+from tagger.datasets.splits import PRESENT, Sample, cells
+from tagger.evaluation import metrics
+from tagger.evaluation.evaluation import look
+from tagger.inference import bundle
+from tagger.inference.decision import to_probabilities
+from tagger.inference.runtime import Runtime
 from tagger.labels import LabelSet
-from tagger.pixels import PixelStore
+from tagger.models import imagenet
 from tagger.places import find_model
-from tagger.runtime import Runtime
-from tagger.splits import PRESENT, Sample, cells
 
 BOOTSTRAPS = 1_000
 INTERVAL = (0.025, 0.975)

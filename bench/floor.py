@@ -17,11 +17,11 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TypeVar
 
-from tagger import bundle
-from tagger.images import prepare, walk
+from tagger.images.images import prepare, walk
+from tagger.inference import bundle
+from tagger.inference.runtime import Session
 from tagger.parallel import ordered_map, worker_count
 from tagger.places import find_model
-from tagger.runtime import Session
 
 PREPARED = 200  # photos held for the network, again and again
 

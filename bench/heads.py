@@ -17,7 +17,7 @@ from typing import Any
 import measuring
 from measuring import Row, Run
 
-from tagger.classifiers import NAMES
+from tagger.models.classifiers import NAMES
 from tagger.places import MODELS
 
 

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import convert, imagenet, images, networks
-from tagger.images import Pixels
-from tagger.runtime import Runtime
+from tagger.images import images
+from tagger.images.images import Pixels
+from tagger.inference.runtime import Runtime
+from tagger.models import convert, imagenet, networks
 
 RANGE_PHOTOS = 200
 LEAST_SHARE = 0.4  # of a photo's shorter side, of a square that ranges are taken from

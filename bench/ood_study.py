@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from ood_methods import METHODS, Fit
 
-from tagger import bundle, calibration, images, metrics
-from tagger.decision import (
+from tagger.evaluation import calibration, metrics
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.decision import (
     DEFAULT_THRESHOLD,
     DecisionRule,
     guided,
@@ -30,9 +32,9 @@ from tagger.decision import (
     to_probabilities,
     unit,
 )
+from tagger.inference.runtime import Runtime
 from tagger.parallel import ordered_map
 from tagger.places import find_model
-from tagger.runtime import Runtime
 from tagger.tagger import HEAD_WEIGHTS
 
 SETS = ("pets/train", "pets/val", "pets_other_source", "unrelated")

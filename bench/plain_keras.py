@@ -22,7 +22,7 @@ def main() -> None:
     import keras
     import tensorflow as tf
 
-    from tagger import images
+    from tagger.images import images
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

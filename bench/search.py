@@ -19,9 +19,9 @@ from pathlib import Path
 from catalogue import build
 from measuring import Row, Run, at_most, parser, publish, workplace
 
-from tagger.library import Library
-from tagger.records import Sort
-from tagger.runs import peak_memory_mb
+from tagger.library.library import Library
+from tagger.library.records import Sort
+from tagger.training.runs import peak_memory_mb
 
 BAR = 50.0  # ms, for 95 searches of 100
 PAGE = 48

@@ -22,13 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import convert, dataset, metrics, networks
-from tagger.calibration import fit_tag_thresholds, fit_temperature
-from tagger.decision import to_probabilities
-from tagger.heads import prior_shift, tag_weights
-from tagger.pixels import PixelStore
-from tagger.runtime import Runtime
-from tagger.splits import PRESENT, UNSEEN, cells
+from tagger.datasets import dataset
+from tagger.datasets.pixels import PixelStore
+from tagger.datasets.splits import PRESENT, UNSEEN, cells
+from tagger.evaluation import metrics
+from tagger.evaluation.calibration import fit_tag_thresholds, fit_temperature
+from tagger.inference.decision import to_probabilities
+from tagger.inference.runtime import Runtime
+from tagger.models import convert, networks
+from tagger.models.heads import prior_shift, tag_weights
 
 IMAGE_SIZE = 192
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 1e-3

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from tagger import api, journal
-from tagger.journal import Entry
+from tagger.service import api, journal
+from tagger.service.journal import Entry
 
 write = journal.Journal.write
 

@@ -91,8 +91,8 @@ def errors(folder: Path, name: str, error: ErrorOf, data: Path) -> list[float]:
 
 
 def our_error(model: Path, labelled: Path) -> float:
-    from tagger import Prediction, Tagger  # here: what this process holds counts, see measuring
-    from tagger.images import walk
+    from tagger import Prediction, Tagger
+    from tagger.images.images import walk
 
     paths = list(walk(labelled))
     found = Tagger.load(model).tag_many(paths, top=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import grid
 import streamlit as st
 
-from tagger.records import Photo
+from tagger.library.records import Photo
 
 HERE = Path(__file__).resolve().parent
 

@@ -11,7 +11,9 @@ from typing import Any
 import shared
 import streamlit as st
 
-from tagger import TaggerError, bundle, places, runs
+from tagger import TaggerError, places
+from tagger.inference import bundle
+from tagger.training import runs
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import shared
 import streamlit as st
 
 from tagger import places
-from tagger.dataset import MIN_PHOTOS, too_few_to_check
+from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
 
 CHECKS_LOOKED_AT = 50
 UNREADABLE_SHOWN = 200

@@ -12,8 +12,8 @@ import scores
 import shared
 import streamlit as st
 
-from tagger import exports
 from tagger.files import visible, write_atomically
+from tagger.library import exports
 
 CONFIRMED = "by:person"  # a search for photos with a tag that a person added or confirmed
 COLLECTIONS = "collections"  # in the library's folder

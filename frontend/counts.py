@@ -5,7 +5,7 @@ from __future__ import annotations
 import shared
 import streamlit as st
 
-from tagger.library import Library
+from tagger.library.library import Library
 
 Counts = list[tuple[str, int]]
 

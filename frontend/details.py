@@ -19,7 +19,7 @@ import streamlit as st
 
 from tagger.errors import OptionError, QueryError
 from tagger.files import spelled_out
-from tagger.records import Photo, Sort, StoredPrediction, Tag, Verdict
+from tagger.library.records import Photo, Sort, StoredPrediction, Tag, Verdict
 
 PHOTO, PLACE = "photo", "at"  # of the address: which photo, and which of those found it was
 NEAREST = 6

@@ -11,8 +11,9 @@ from typing import Any
 import shared
 import streamlit as st
 
-from tagger import ImageError, images
+from tagger import ImageError
 from tagger.files import spelled_out
+from tagger.images import images
 
 SIDE = 160  # pixels of a picture
 KEPT = 500  # pictures in memory

@@ -13,7 +13,7 @@ import progress
 import shared
 import streamlit as st
 
-from tagger.records import Photo
+from tagger.library.records import Photo
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import shared
 import streamlit as st
 
 from tagger.files import spelled_out
-from tagger.records import Photo
+from tagger.library.records import Photo
 
 HERE = Path(__file__).resolve().parent
 

@@ -14,12 +14,12 @@ from typing import TextIO
 import shared
 import streamlit as st
 
-from tagger import exports
 from tagger.errors import OptionError
-from tagger.exports import Left
 from tagger.files import spelled_out
-from tagger.library import Library
-from tagger.records import Photo
+from tagger.library import exports
+from tagger.library.exports import Left
+from tagger.library.library import Library
+from tagger.library.records import Photo
 
 TRAIN = Path(__file__).resolve().parent / "views" / "train.py"
 LARGEST_DOWNLOAD = 500_000_000  # bytes of a ZIP; Streamlit holds what it sends in memory

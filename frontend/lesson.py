@@ -12,10 +12,10 @@ import scores
 import shared
 import streamlit as st
 
-from tagger import report, runs
-from tagger.charts import percent, score
-from tagger.dataset import too_few_to_check
-from tagger.history import Run
+from tagger.datasets.dataset import too_few_to_check
+from tagger.library.history import Run
+from tagger.training import report, runs
+from tagger.training.charts import percent, score
 
 # Measured on two cores at 192 pixels.
 START_SECONDS, PHOTO_SECONDS, EPOCH_SECONDS = 20, 0.01, 0.0175  # in all; a photo; and an epoch

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import shared
 import streamlit as st
 
-from tagger import ImageError, ModelError, derived, images
+from tagger import ImageError, ModelError
 from tagger.files import spelled_out
-from tagger.library import Library
-from tagger.records import Photo, StoredPrediction
+from tagger.images import derived, images
+from tagger.library.library import Library
+from tagger.library.records import Photo, StoredPrediction
 from tagger.tagger import Tagger
 
 LARGE_SIDE = 1600  # pixels, of a shown photo's longer side

@@ -7,9 +7,9 @@ from html import escape
 import shared
 import streamlit as st
 
-from tagger import jobs
 from tagger.files import spelled_out
-from tagger.history import Run, RunFile
+from tagger.jobs import jobs
+from tagger.library.history import Run, RunFile
 
 FILES_LISTED = 200  # of a run, by outcome
 REFRESH_SECONDS = 1.0  # between two looks at a run that is going on

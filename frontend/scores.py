@@ -17,8 +17,8 @@ import shared
 import streamlit as st
 from card import number
 
-from tagger.charts import percent, score
 from tagger.files import spelled_out
+from tagger.training.charts import percent, score
 
 CSS = Path(__file__).with_name("scores.css")
 

@@ -10,7 +10,7 @@ import grid
 import shared
 import streamlit as st
 
-from tagger.records import Page, Photo
+from tagger.library.records import Page, Photo
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ from threading import Thread
 
 import streamlit as st
 
-from tagger import TaggerError, bundle, imagenet, jobs
+from tagger import TaggerError
+from tagger.datasets.samples import write_samples
 from tagger.files import spelled_out
-from tagger.library import Library
+from tagger.inference import bundle
+from tagger.jobs import jobs
+from tagger.library.library import Library
+from tagger.models import imagenet
 from tagger.places import IMAGENET, find_model, model_names
-from tagger.samples import write_samples
 from tagger.tagger import Tagger
 
 _VIEWS = Path(__file__).resolve().parent / "views"

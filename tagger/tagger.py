@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import bundle, derived, images
-from tagger.decision import Decision, Floats, Reason, check_threshold
-from tagger.embeddings import Embedding, embed
 from tagger.errors import ImageError, ModelChangedError, ModelError, OptionError
-from tagger.images import Pixels, Source
+from tagger.images import derived, images
+from tagger.images.images import Pixels, Source
+from tagger.inference import bundle
+from tagger.inference.decision import Decision, Floats, Reason, check_threshold
+from tagger.inference.embeddings import Embedding, embed
+from tagger.inference.runtime import Outputs, Runtime
 from tagger.labels import LabelSet
 from tagger.parallel import check_workers, chunks, one_blas_thread, ordered_map
 from tagger.places import find_model, imagenet_model
-from tagger.runtime import Outputs, Runtime
 
 CHUNK = 16  # photos decided together
 HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side
@@ -85,7 +86,7 @@ class Tagger:
         """
         path = find_model(model)
         if path.resolve() == imagenet_model().resolve():
-            from tagger import imagenet  # and with it what makes networks
+            from tagger.models import imagenet
 
             return cls(imagenet.load(say))
         return cls(bundle.load(path))
@@ -214,7 +215,7 @@ class Tagger:
         if _is_pooled(outputs.features, feature_map):
             evidence = np.maximum(feature_map @ self._head[:, index], 0)  # (h, w)
         else:
-            from tagger import gradcam
+            from tagger.models import gradcam
 
             evidence = gradcam.evidence(self._network, pixels, index)
         return np.asarray(evidence / max(float(evidence.max()), 1e-12), np.float32)
@@ -228,7 +229,7 @@ class Tagger:
     @cached_property
     def _network(self) -> Any:
         """The Keras network, rebuilt from the file this model was loaded from."""
-        from tagger import networks
+        from tagger.models import networks
 
         self._check_file()
         return networks.rebuild(self._model)

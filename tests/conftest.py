@@ -15,14 +15,18 @@ import hypothesis
 import numpy as np
 import pytest
 
-from tagger import bundle, history, images, jobs, training
-from tagger.history import Run
-from tagger.library import Library
-from tagger.options import Options
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.jobs import jobs
+from tagger.library import history
+from tagger.library.history import Run
+from tagger.library.library import Library
 from tagger.places import MODELS, ROOT
-from tagger.recipes import Recipe
 from tagger.tagger import Tagger
-from tagger.training import Trained
+from tagger.training import training
+from tagger.training.options import Options
+from tagger.training.recipes import Recipe
+from tagger.training.training import Trained
 
 # The same examples each time, so that a change is judged by what it changed. To look for new ones:
 # pytest --hypothesis-profile default

@@ -19,10 +19,10 @@ from typing import Any
 from conftest import PATIENCE, draw, wait_until
 from sqlalchemy import select
 
-from tagger import images
-from tagger.library import Library
+from tagger.images import images
+from tagger.library.library import Library
+from tagger.library.schema import served
 from tagger.places import ROOT
-from tagger.schema import served
 
 BOUNDARY = "a-photo-is-between-these"
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -75,7 +75,7 @@ class Serving:
         kept = {name: value for name, value in os.environ.items() if name not in OWN}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tagger.api", "--port", str(self.port)],
+                [sys.executable, "-m", "tagger.service.api", "--port", str(self.port)],
                 cwd=ROOT,
                 env=kept | {"TAGGER_HOME": str(home), "TAGGER_MODEL": "pets"} | environment,
                 stdin=subprocess.DEVNULL,

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import draw
 
-from tagger import ImageError, Tagger, answers, formats
+from tagger import ImageError, Tagger
+from tagger.cli import answers
+from tagger.datasets import formats
 from tagger.tagger import Prediction, Score
-from tagger.training import Trained
+from tagger.training.training import Trained
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.specs.openapi import checks as openapi_checks
 from serving import BOUNDARY, FORM, OWN, Serving, form, photo, serving
 
-from tagger import images, wire
-from tagger.api import app
-from tagger.exports import HEADER
+from tagger.images import images
+from tagger.library.exports import HEADER
 from tagger.places import ROOT
+from tagger.service import wire
+from tagger.service.api import app
 
 JSON = {"Content-Type": "application/json"}
 EXAMPLES = 12  # of each kind for each route
@@ -159,7 +160,7 @@ def test_the_library_is_searched_and_exported(service: Serving) -> None:
 def test_photos_of_the_library_come_with_their_tags(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    from tagger.library import Library
+    from tagger.library.library import Library
     from tagger.tagger import Tagger
 
     home = tmp_path_factory.mktemp("full") / "home"
@@ -259,7 +260,7 @@ def test_where_it_cannot_start_it_says_why(
     environment: dict[str, str], told: str, service: Serving, tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.api", "--port", str(service.port)],
+        [sys.executable, "-m", "tagger.service.api", "--port", str(service.port)],
         env={**os.environ, "TAGGER_HOME": str(tmp_path / "home"), **environment},
         capture_output=True,
         text=True,
@@ -273,7 +274,7 @@ def test_where_it_cannot_start_it_says_why(
 @pytest.mark.parametrize("port", ["99999", "-1", "x", "²"])
 def test_a_port_that_cannot_be_is_refused(port: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.api", f"--port={port}"],
+        [sys.executable, "-m", "tagger.service.api", f"--port={port}"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -284,7 +285,7 @@ def test_a_port_that_cannot_be_is_refused(port: str) -> None:
 
 def test_under_uvicorn_a_wrong_setting_is_a_sentence_as_well() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "uvicorn", "tagger.api:app"],
+        [sys.executable, "-m", "uvicorn", "tagger.service.api:app"],
         env={**os.environ, "TAGGER_QUEUE": "many"},
         capture_output=True,
         text=True,
@@ -300,6 +301,9 @@ def test_a_start_says_where_and_help_says_what_else(service: Serving) -> None:
     assert f"http://localhost:{service.port} answers: model pets, library {service.home}" in said
     assert "TensorFlow" not in said
     told = subprocess.run(
-        [sys.executable, "-m", "tagger.api", "--help"], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-m", "tagger.service.api", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     ).stdout
     assert [name for name in OWN if name not in told] == []

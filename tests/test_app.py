@@ -20,15 +20,16 @@ from conftest import PETS_MODEL, draw, draw_collection, import_folder
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from tagger import bundle, images
-from tagger.bundle import GROUP, Bundle
-from tagger.claims import MAX_RUNNING, Claim
-from tagger.decision import DecisionRule
+from tagger.datasets.samples import PHOTOS
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.bundle import GROUP, Bundle
+from tagger.inference.decision import DecisionRule
+from tagger.jobs.claims import MAX_RUNNING, Claim
 from tagger.labels import Kind, LabelSet
-from tagger.library import Library
+from tagger.library.library import Library
+from tagger.library.schema import photos as photos_table
 from tagger.places import ROOT
-from tagger.samples import PHOTOS
-from tagger.schema import photos as photos_table
 
 APP = ROOT / "frontend" / "app.py"
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "pandas", "altair", "matplotlib", "pyarrow")

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 from conftest import draw, draw_collection, scene
 
-from tagger import audit, dataset, images, quality
-from tagger.audit import Finding, Findings
+from tagger.audit import audit
+from tagger.audit.audit import Finding, Findings
+from tagger.datasets import dataset
+from tagger.datasets.pixels import PixelStore
+from tagger.datasets.splits import Sample
 from tagger.errors import DatasetError
+from tagger.images import images, quality
 from tagger.labels import Kind, LabelSet
-from tagger.pixels import PixelStore
-from tagger.splits import Sample
 
 
 def read(root: Path, leave_out: frozenset[str] = frozenset()) -> dataset.Collection:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tagger.augment import MIDDLE_GREY, Augmentation, Nudge, mosaic
 from tagger.errors import OptionError
-from tagger.images import Pixels
+from tagger.images.images import Pixels
+from tagger.training.augment import MIDDLE_GREY, Augmentation, Nudge, mosaic
 
 STILL: dict[str, Any] = {
     "flip": 0.0,

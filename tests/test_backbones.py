@@ -14,10 +14,11 @@ import pytest
 from conftest import PETS_MODEL, draw, draw_collection, run_program
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-from tagger import backbones, convert, images, networks
-from tagger.bundle import load
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
-from tagger.runtime import Runtime
+from tagger.images import images
+from tagger.inference.bundle import load
+from tagger.inference.runtime import Runtime
+from tagger.models import backbones, convert, networks
 from tagger.tagger import Tagger
 
 SIDE = 64

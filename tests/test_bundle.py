@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from conftest import draw
 
-from tagger import bundle, images
 from tagger.errors import ModelError
-from tagger.runtime import Runtime
-from tagger.training import Trained
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.runtime import Runtime
+from tagger.training.training import Trained
 
 
 @pytest.fixture

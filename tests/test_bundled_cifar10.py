@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from tagger import bundle
-from tagger.cifar10 import LABELS
+from tagger.datasets.cifar10 import LABELS
+from tagger.inference import bundle
 from tagger.places import MODELS
 from tagger.tagger import Prediction, Tagger
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger import metrics
-from tagger.calibration import (
+from tagger.evaluation import metrics
+from tagger.evaluation.calibration import (
     CERTAIN_SHARE,
     DEFAULT_TAG_THRESHOLD,
     FAMILIAR_SHARE,
@@ -24,8 +24,8 @@ from tagger.calibration import (
     fit_thresholds,
     summarise,
 )
-from tagger.decision import DEFAULT_THRESHOLD, Decision, to_probabilities
-from tagger.heads import LinearHead, fit_logistic
+from tagger.inference.decision import DEFAULT_THRESHOLD, Decision, to_probabilities
+from tagger.models.heads import LinearHead, fit_logistic
 
 DIMENSIONS = 16
 STATED = FAMILIAR_SHARE * CERTAIN_SHARE  # kept of new photos

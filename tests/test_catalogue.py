@@ -17,13 +17,14 @@ from alembic.script import ScriptDirectory
 from conftest import draw
 from sqlalchemy import create_engine, insert, select, update
 
-from tagger import catalogue as module
-from tagger import history, images, tags
-from tagger.catalogue import Catalogue, sqlite_url
 from tagger.errors import CatalogueError
-from tagger.importing import model_id
-from tagger.library import Library
-from tagger.schema import labels, metadata, runs
+from tagger.images import images
+from tagger.library import catalogue as module
+from tagger.library import history, tags
+from tagger.library.catalogue import Catalogue, sqlite_url
+from tagger.library.importing import model_id
+from tagger.library.library import Library
+from tagger.library.schema import labels, metadata, runs
 from tagger.tagger import Tagger
 
 LATER = '''"""A later schema."""

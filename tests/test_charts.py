@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tagger import charts, images
+from tagger.images import images
+from tagger.training import charts
 
 
 def test_a_picture_is_saved_and_given_as_a_data_uri(tmp_path: Path) -> None:

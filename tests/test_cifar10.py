@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tagger import cifar10, dataset, images
-from tagger.pixels import PixelStore
+from tagger.datasets import cifar10, dataset
+from tagger.datasets.pixels import PixelStore
+from tagger.images import images
 
 
 def a_few(count: int, seed: int) -> cifar10.Photos:
@@ -44,7 +45,7 @@ def test_writing_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 def test_without_a_network_it_says_so_in_one_line(tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"  # a proxy that nobody runs
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.cifar10", str(tmp_path / "cifar10")],
+        [sys.executable, "-m", "tagger.datasets.cifar10", str(tmp_path / "cifar10")],
         capture_output=True,
         text=True,
         env={

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE, forget_heartbeat, wait_until
 
-from tagger import history, jobs
-from tagger.claims import MAX_ATTEMPTS, MAX_RUNNING, TURN_SECONDS, Claim, Lost, Stopped
-from tagger.library import Library
+from tagger.jobs import jobs
+from tagger.jobs.claims import MAX_ATTEMPTS, MAX_RUNNING, TURN_SECONDS, Claim, Lost, Stopped
+from tagger.library import history
+from tagger.library.library import Library
 
 
 @pytest.fixture

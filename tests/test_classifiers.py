@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tagger import classifiers
-from tagger.calibration import TEMPERATURE_RANGE, fit_temperature
 from tagger.errors import OptionError
+from tagger.evaluation.calibration import TEMPERATURE_RANGE, fit_temperature
+from tagger.models import classifiers
 
 RNG = np.random.default_rng(8)
 WIDTH = 48

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tagger.columns import Columns, understood
+from tagger.datasets.columns import Columns, understood
+from tagger.datasets.sheets import PREDICTED, Sheet
 from tagger.errors import DatasetError
-from tagger.sheets import PREDICTED, Sheet
 
 
 def columns(header: str, *rows: str) -> Columns:

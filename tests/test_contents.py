@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tagger.contents import HELD_BYTES, File, read_some
+from tagger.library.contents import HELD_BYTES, File, read_some
 
 THIRD = HELD_BYTES // 3 + 1  # three of these are as much as is held
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL, SHAPES, draw
 
-from tagger import convert, images, networks
-from tagger.heads import fit_logistic
-from tagger.runtime import Runtime
+from tagger.images import images
+from tagger.inference.runtime import Runtime
+from tagger.models import convert, networks
+from tagger.models.heads import fit_logistic
 
 PHOTOS = [images.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
 

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from tagger import dataset, images
-from tagger.dataset import Collection, Problems
+from tagger.datasets import dataset
+from tagger.datasets.dataset import Collection, Problems
+from tagger.datasets.pixels import PixelStore
+from tagger.datasets.splits import Sample
 from tagger.errors import DatasetError
+from tagger.images import images
 from tagger.labels import LabelSet
-from tagger.pixels import PixelStore
-from tagger.splits import Sample
 
 SIDE = 24
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tagger.decision import (
+from tagger.errors import OptionError
+from tagger.inference.decision import (
     Decision,
     DecisionRule,
     Reference,
@@ -18,7 +19,6 @@ from tagger.decision import (
     to_probabilities,
     unit,
 )
-from tagger.errors import OptionError
 
 NEAR, FAR = [1.0, 0.0], [0.0, 1.0]  # the second is at distance 1 from the reference
 quick = settings(deadline=None, max_examples=60)

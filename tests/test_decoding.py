@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import scene
 
-from tagger import images
-from tagger.decoding import decoded, relative
+from tagger.datasets.decoding import decoded, relative
+from tagger.datasets.pixels import PixelStore
+from tagger.datasets.splits import Sample
+from tagger.images import images
 from tagger.parallel import silent
-from tagger.pixels import PixelStore
-from tagger.splits import Sample
 
 
 @pytest.mark.parametrize("side", [32, 96, 192])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import picture
 
-from tagger import derived, images
+from tagger.images import derived, images
 
 
 def photo() -> images.Pixels:

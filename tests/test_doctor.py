@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from conftest import draw_collection, run_program
 
-from tagger import doctor, images
-from tagger.doctor import Examination
+from tagger.audit import doctor
+from tagger.audit.doctor import Examination
 from tagger.errors import ModelError
+from tagger.images import images
 from tagger.places import ROOT
 
 SHARE = 0.05  # of labels planted wrong

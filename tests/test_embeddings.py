@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.decision import Reference, unit
-from tagger.embeddings import DIMENSIONS, embed, nearest
+from tagger.inference.decision import Reference, unit
+from tagger.inference.embeddings import DIMENSIONS, embed, nearest
 
 
 def test_they_are_short_unit_vectors_and_the_same_every_time() -> None:

@@ -9,8 +9,8 @@ import threading
 import pytest
 from conftest import PATIENCE
 
-from tagger.engine import NICENESS, Engine
 from tagger.errors import BusyError, OptionError
+from tagger.service.engine import NICENESS, Engine
 
 
 def test_what_is_begun_is_done_and_told_in_its_place() -> None:

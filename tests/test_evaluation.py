@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL, draw
 
-from tagger import bundle, evaluation, images
-from tagger.calibration import LabelledOutputs
-from tagger.decision import Decision, DecisionRule, Reason, Reference
 from tagger.errors import DatasetError
-from tagger.evaluation import Strangers
+from tagger.evaluation import evaluation
+from tagger.evaluation.calibration import LabelledOutputs
+from tagger.evaluation.evaluation import Strangers
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.decision import Decision, DecisionRule, Reason, Reference
+from tagger.inference.runtime import Runtime
 from tagger.labels import LabelSet
-from tagger.runtime import Runtime
 
 PETS = LabelSet(("cat", "dog"))
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger import bundle, formats, images, metrics
+from tagger.datasets import formats
+from tagger.datasets.splits import Sample, cells
+from tagger.evaluation import metrics
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.runtime import Runtime
 from tagger.parallel import ordered_map
 from tagger.places import BUNDLED_MODEL
-from tagger.runtime import Runtime
-from tagger.splits import Sample, cells
 from tagger.tagger import Prediction, Tagger
 
 LEAST_MAP = 0.95

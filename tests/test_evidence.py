@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from conftest import SHAPES, draw, draw_collection
 
-from tagger import evidence, images
+from tagger.datasets.pixels import PixelStore
 from tagger.errors import DatasetError
+from tagger.export import evidence
+from tagger.images import images
 from tagger.labels import LabelSet
-from tagger.pixels import PixelStore
 
 LABELS = LabelSet(tuple(sorted(SHAPES)))
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from conftest import draw
 
-from tagger import dataset, exports, formats, images
 from tagger.cells import harmless
+from tagger.datasets import dataset, formats
+from tagger.datasets.pixels import PixelStore
 from tagger.errors import ImageError, OptionError
-from tagger.pixels import PixelStore
-from tagger.query import fold
-from tagger.records import Photo, Tag
+from tagger.images import images
+from tagger.library import exports
+from tagger.library.query import fold
+from tagger.library.records import Photo, Tag
 
 MOMENT = datetime(2026, 11, 21, 11, 20, 5, tzinfo=UTC)
 HEADER = (

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL, draw
 
-from tagger import bundle, fidelity, images, networks
-from tagger.decision import DecisionRule, to_probabilities
 from tagger.errors import ModelError, OptionError
-from tagger.evidence import Photos
+from tagger.evaluation.metrics import mean_average_precision
+from tagger.export import fidelity
+from tagger.export.evidence import Photos
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.decision import DecisionRule, to_probabilities
 from tagger.labels import LabelSet
-from tagger.metrics import mean_average_precision
+from tagger.models import networks
 
 PHOTOS = [images.fit(draw("disc", seed), 192) for seed in range(12)]
 BLACK = [np.zeros((192, 192, 3), np.uint8)]

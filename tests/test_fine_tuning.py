@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from conftest import outcome, small_options
 
-from tagger import training
-from tagger.fine_tuning import BLENDS, Photos, _batch, _tag_loss
-from tagger.heads import UNSEEN_WEIGHT
-from tagger.pixels import PixelStore
-from tagger.recipes import Recipe
-from tagger.splits import Sample, together
-from tagger.training import Trained
+from tagger.datasets.pixels import PixelStore
+from tagger.datasets.splits import Sample, together
+from tagger.models.heads import UNSEEN_WEIGHT
+from tagger.training import training
+from tagger.training.fine_tuning import BLENDS, Photos, _batch, _tag_loss
+from tagger.training.recipes import Recipe
+from tagger.training.training import Trained
 
 
 def test_equal_seeds_make_equal_models(shapes: Path, trained: Trained, tmp_path: Path) -> None:

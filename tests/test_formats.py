@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from written import content, present, put, save, sentences
 
-from tagger import dataset, exports, formats, images
+from tagger.datasets import dataset, formats
+from tagger.datasets.listing import Listing
+from tagger.datasets.pixels import PixelStore
 from tagger.errors import DatasetError
-from tagger.listing import Listing
-from tagger.pixels import PixelStore
+from tagger.images import images
+from tagger.library import exports
 
 WAYS = ("CSV", "COCO", "VOC", "YOLO")
 QUICK = settings(

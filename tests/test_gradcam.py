@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL, SHAPES, draw
 
-from tagger import OptionError, Tagger, backbones, bundle, convert, gradcam, images, networks
-from tagger.decision import DecisionRule
-from tagger.heads import fit_logistic
+from tagger import OptionError, Tagger
+from tagger.datasets.samples import write_samples
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.decision import DecisionRule
 from tagger.labels import LabelSet
-from tagger.samples import write_samples
+from tagger.models import backbones, convert, gradcam, networks
+from tagger.models.heads import fit_logistic
 
 SIDE = 160
 

@@ -15,8 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
-from tagger import images
-from tagger.library import Library
+from tagger.images import images
+from tagger.library.library import Library
 from tagger.places import ROOT
 
 FRONTEND = ROOT / "frontend"

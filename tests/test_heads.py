@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from tagger import heads, metrics
-from tagger.decision import to_probabilities
-from tagger.heads import (
+from tagger.evaluation import metrics
+from tagger.evaluation.metrics import mean_average_precision
+from tagger.inference.decision import to_probabilities
+from tagger.models import heads
+from tagger.models.heads import (
     REGULARISATION,
     Labelled,
     LinearHead,
@@ -17,7 +19,6 @@ from tagger.heads import (
     fit_tags,
     prior_shift,
 )
-from tagger.metrics import mean_average_precision
 
 
 def clusters(counts: list[int], seed: int = 0, noise: float = 1.0) -> Labelled:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import draw_collection, forget_heartbeat, import_folder
 
-from tagger import history
 from tagger.errors import OptionError
-from tagger.history import STALE, Run
-from tagger.library import Library
+from tagger.library import history
+from tagger.library.history import STALE, Run
+from tagger.library.library import Library
 
 
 @pytest.fixture

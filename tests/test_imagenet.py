@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 from conftest import run_program
 
-from tagger import Tagger, bundle, imagenet, images, networks, places, pretrained
+from tagger import Tagger, places
+from tagger.datasets.samples import write_samples
 from tagger.errors import OptionError, WeightsUnavailableError
-from tagger.library import Library
-from tagger.plans import Training
-from tagger.samples import write_samples
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.library.library import Library
+from tagger.library.plans import Training
+from tagger.models import imagenet, networks, pretrained
 
 NOWHERE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 

@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger import images
 from tagger.errors import ImageError
+from tagger.images import images
 
 RED, GREEN, BLUE, YELLOW = (210, 40, 40), (40, 170, 60), (50, 60, 200), (220, 200, 50)
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX system")

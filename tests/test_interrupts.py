@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from tagger.interrupts import StepInterrupt, between_steps
 from tagger.parallel import silent
+from tagger.training.interrupts import StepInterrupt, between_steps
 
 
 def test_the_step_at_hand_is_finished_and_the_next_not_begun() -> None:

@@ -14,10 +14,11 @@ import pytest
 from conftest import PATIENCE, draw_collection, forget_heartbeat, import_folder, wait_until
 from sqlalchemy import text
 
-from tagger import history, jobs
-from tagger.claims import Claim
 from tagger.errors import OptionError
-from tagger.library import Library
+from tagger.jobs import jobs
+from tagger.jobs.claims import Claim
+from tagger.library import history
+from tagger.library.library import Library
 from tagger.places import ROOT
 
 
@@ -25,7 +26,9 @@ def spawn(library: Library, run_id: int) -> subprocess.Popen[bytes]:
     """The job's process, as `jobs.start` begins it, but ours to kill."""
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
     return subprocess.Popen(
-        [sys.executable, "-m", "tagger.jobs", str(run_id)], cwd=ROOT, env=os.environ | environment
+        [sys.executable, "-m", "tagger.jobs.jobs", str(run_id)],
+        cwd=ROOT,
+        env=os.environ | environment,
     )
 
 
@@ -214,4 +217,4 @@ def test_what_a_kill_left_is_swept_at_the_next_start(library: Library, tmp_path:
 @pytest.mark.parametrize("arguments", [[], ["x"], ["1", "2"]])
 def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert jobs.main(arguments) == 2
-    assert "usage: python -m tagger.jobs RUN_ID" in capsys.readouterr().out
+    assert "usage: python -m tagger.jobs.jobs RUN_ID" in capsys.readouterr().out

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import draw_collection, scene
 
-from tagger import images, jobs, lessons
-from tagger.library import Library
-from tagger.plans import Training
+from tagger.images import images
+from tagger.jobs import jobs, lessons
+from tagger.library.library import Library
+from tagger.library.plans import Training
 
 
 def test_a_check_tells_what_is_wrong(library: Library, tmp_path: Path) -> None:

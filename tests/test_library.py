@@ -12,16 +12,18 @@ import pytest
 from conftest import draw, draw_collection, import_folder
 from sqlalchemy import select, text
 
-from tagger import history, images, jobs, tags
-from tagger.contents import HELD_BYTES, File
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
-from tagger.importing import Importer, model_id
-from tagger.library import Library
-from tagger.schema import photos as photos_table
-from tagger.schema import predictions, presences, verdicts
-from tagger.schema import tags as tags_table
+from tagger.images import images
+from tagger.jobs import jobs
+from tagger.library import history, tags
+from tagger.library.contents import HELD_BYTES, File
+from tagger.library.importing import Importer, model_id
+from tagger.library.library import Library
+from tagger.library.schema import photos as photos_table
+from tagger.library.schema import predictions, presences, verdicts
+from tagger.library.schema import tags as tags_table
 from tagger.tagger import Tagger
-from tagger.training import Trained
+from tagger.training.training import Trained
 
 HOSTILE_NAMES = (
     "<script>alert(1)</script>.png",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tagger.datasets.listing import Listing, Remark, counted, split_called, split_in
 from tagger.errors import OptionError
-from tagger.listing import Listing, Remark, counted, split_called, split_in
 
 
 @pytest.mark.parametrize(

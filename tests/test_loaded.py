@@ -12,7 +12,7 @@ from conftest import PETS_MODEL
 
 from tagger import places
 from tagger.errors import ModelChangedError, ModelError, ModelNotFoundError
-from tagger.loaded import KEPT, Loaded, try_out
+from tagger.service.loaded import KEPT, Loaded, try_out
 from tagger.tagger import Tagger
 
 

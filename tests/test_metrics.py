@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tagger import metrics
+from tagger.evaluation import metrics
 
 quick = settings(deadline=None, max_examples=60)
 # few values, so that scores tie often

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL
 
-from tagger import networks
-from tagger.backbones import find_backbone
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
-from tagger.pretrained import cached
+from tagger.models import networks
+from tagger.models.backbones import find_backbone
+from tagger.models.pretrained import cached
 
 
 def test_unknown_names_and_sizes_are_refused() -> None:

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from tagger import networks, optimizers
-from tagger.recipes import FROM_NOTHING, Recipe
+from tagger.models import networks
+from tagger.training import optimizers
+from tagger.training.recipes import FROM_NOTHING, Recipe
 
 
 def rates(recipe: Recipe, photos: int) -> np.ndarray:

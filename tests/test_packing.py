@@ -23,9 +23,9 @@ import pytest
 import yaml
 from conftest import PETS_MODEL, draw, wait_until
 
-from tagger import images
-from tagger.meters import Meters
+from tagger.images import images
 from tagger.places import BUNDLED, ROOT
+from tagger.service.meters import Meters
 from tagger.tagger import Tagger
 
 PACKING = ROOT / "packing"

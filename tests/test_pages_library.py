@@ -18,11 +18,13 @@ from sqlalchemy import Connection, insert
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
-from tagger import exports, history, images, jobs, tags
-from tagger.importing import model_id
-from tagger.library import Library
+from tagger.images import images
+from tagger.jobs import jobs
+from tagger.library import exports, history, tags
+from tagger.library.importing import model_id
+from tagger.library.library import Library
+from tagger.library.schema import models
 from tagger.places import ROOT
-from tagger.schema import models
 from tagger.tagger import Tagger
 
 APP = ROOT / "frontend" / "app.py"

@@ -21,12 +21,16 @@ import streamlit as st
 from conftest import PETS_MODEL, draw, draw_collection, import_folder
 from streamlit.testing.v1 import AppTest
 
-from tagger import bundle, images, jobs, places, report, runs
-from tagger.bundle import GROUP
-from tagger.library import Library
+from tagger import places
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.bundle import GROUP
+from tagger.jobs import jobs
+from tagger.library.library import Library
+from tagger.library.plans import Training
 from tagger.places import ROOT
-from tagger.plans import Training
-from tagger.training import Trained
+from tagger.training import report, runs
+from tagger.training.training import Trained
 
 APP = ROOT / "frontend" / "app.py"
 HOSTILE = "<img src=x onerror=alert(1)>"

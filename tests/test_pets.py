@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger import Prediction, Tagger, images
+from tagger import Prediction, Tagger
+from tagger.images import images
 
 LABELS = ("cat", "dog")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from conftest import draw, import_folder
 
-from tagger import images, jobs
 from tagger.errors import OptionError
-from tagger.library import Library
-from tagger.plans import Training
+from tagger.images import images
+from tagger.jobs import jobs
+from tagger.library.library import Library
+from tagger.library.plans import Training
 
 
 def upload(seed: int) -> tuple[str, io.BytesIO]:

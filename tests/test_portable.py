@@ -22,11 +22,14 @@ from ai_edge_litert.interpreter import Interpreter
 from conftest import PETS_MODEL, SHAPES, draw, run_program
 from numpy.typing import NDArray
 
-from tagger import bundle, images, networks, portable
-from tagger.backbones import BACKBONES
-from tagger.decision import to_probabilities
 from tagger.errors import OptionError
-from tagger.training import Trained
+from tagger.export import portable
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.decision import to_probabilities
+from tagger.models import networks
+from tagger.models.backbones import BACKBONES
+from tagger.training.training import Trained
 
 EXACT = ("onnx", "saved_model", "tflite")
 Answer = dict[str, NDArray[np.float32]]

@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 from conftest import draw, draw_collection, import_folder
 
-from tagger import catalogue, exports, images
-from tagger.catalogue import Catalogue
 from tagger.errors import CatalogueError, OptionError
-from tagger.journal import DAY, Entry, Journal
-from tagger.library import Library
+from tagger.images import images
+from tagger.library import catalogue, exports
+from tagger.library.catalogue import Catalogue
+from tagger.library.library import Library
 from tagger.places import ROOT
+from tagger.service.journal import DAY, Entry, Journal
 from tagger.tagger import Prediction, Tagger
 
 UNPRIVILEGED = "postgres"  # Debian's user for it: the server refuses to run as root
@@ -121,7 +122,7 @@ def test_a_job_in_a_process_of_its_own_finds_the_same_database(
 ) -> None:
     run_id = library.plan_folder_import(str(folder), model="pets")
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
-    command = [sys.executable, "-m", "tagger.jobs", str(run_id)]
+    command = [sys.executable, "-m", "tagger.jobs.jobs", str(run_id)]
     subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)
     assert library.run(run_id).counts == {"duplicate": 7, "failed": 1}
 

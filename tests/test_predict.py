@@ -13,8 +13,8 @@ import pytest
 from conftest import draw, run_program
 from PIL import Image
 
-from tagger import images
-from tagger.samples import write_samples
+from tagger.datasets.samples import write_samples
+from tagger.images import images
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import draw
 
-from tagger import images, probing
+from tagger.images import images
+from tagger.jobs import probing
 
 FATAL = b"this one is fatal"
 # A decoder with a mistake in it, as every process of the test finds it.

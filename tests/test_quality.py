@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from conftest import scene
 
-from tagger import images, quality
-from tagger.images import Pixels, walk
+from tagger.images import images, quality
+from tagger.images.images import Pixels, walk
 
 
 def found(rgb: Pixels) -> set[str]:

@@ -8,10 +8,21 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tagger import query
 from tagger.errors import QueryError, TaggerError
-from tagger.lexer import MAX_LENGTH
-from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query, parse, spell
+from tagger.library import query
+from tagger.library.lexer import MAX_LENGTH
+from tagger.library.query import (
+    And,
+    Condition,
+    Everything,
+    Flag,
+    Label,
+    Not,
+    Or,
+    Query,
+    parse,
+    spell,
+)
 
 A, B, C, D = map(Label, "abcd")
 

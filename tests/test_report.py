@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tagger import images, report
+from tagger.datasets.listing import Remark
 from tagger.errors import OptionError
-from tagger.listing import Remark
+from tagger.images import images
+from tagger.training import report
 
 SECTIONS = ["glance", "labels", "confusion", "calibration", "unknown", "curves"]
 SECTIONS += ["mistakes", "left-out", "settings"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from conftest import wait_until
 
-from tagger import request_log
-from tagger.request_log import RequestLog
+from tagger.service import request_log
+from tagger.service.request_log import RequestLog
 
 
 def told(texts: list[str]) -> list[dict[str, Any]]:

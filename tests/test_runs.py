@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tagger.errors import OptionError
-from tagger.runs import (
+from tagger.training.runs import (
     CONFIG,
     HISTORY,
     METRICS,

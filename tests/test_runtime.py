@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL, draw
 
-from tagger import bundle, images
 from tagger.errors import ModelError
-from tagger.runtime import Runtime, Session
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.runtime import Runtime, Session
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from conftest import draw_collection, wait_until
 
-from tagger import bundle, sagemaker
+from tagger.cli import sagemaker
 from tagger.errors import OptionError
+from tagger.inference import bundle
 from tagger.places import ROOT
 
 ENTRY = ROOT / "packing" / "entry"

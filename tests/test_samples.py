@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tagger import images
-from tagger.samples import PHOTOS, write_samples
+from tagger.datasets.samples import PHOTOS, write_samples
+from tagger.images import images
 
 
 def test_the_samples_are_photos(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_the_samples_are_photos(tmp_path: Path) -> None:
 
 def test_as_a_program_it_prints_the_paths(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.samples", str(tmp_path / "samples")],
+        [sys.executable, "-m", "tagger.datasets.samples", str(tmp_path / "samples")],
         capture_output=True,
         text=True,
         check=True,

@@ -19,10 +19,22 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, insert, update
 
-from tagger import schema, search
 from tagger.errors import QueryError
-from tagger.query import And, Condition, Everything, Flag, Label, Not, Or, Query, fold, parse, span
-from tagger.records import Sort
+from tagger.library import schema, search
+from tagger.library.query import (
+    And,
+    Condition,
+    Everything,
+    Flag,
+    Label,
+    Not,
+    Or,
+    Query,
+    fold,
+    parse,
+    span,
+)
+from tagger.library.records import Sort
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 

@@ -13,10 +13,11 @@ import pytest
 from conftest import draw, wait_until
 from sqlalchemy import select
 
-from tagger import images, service
 from tagger.errors import BusyError, CatalogueError, ImageError, ModelError, OptionError
-from tagger.schema import served
-from tagger.service import Answered, Asked, Service, Settings, is_loopback
+from tagger.images import images
+from tagger.library.schema import served
+from tagger.service import service
+from tagger.service.service import Answered, Asked, Service, Settings, is_loopback
 
 PHOTO = images.encode(draw("disc", 1), "JPEG")
 

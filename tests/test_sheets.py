@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from written import put, save
 
-from tagger import sheets
+from tagger.datasets import sheets
+from tagger.datasets.tree import Tree
 from tagger.errors import DatasetError
-from tagger.tree import Tree
 
 
 def read(root: Path, text: str | bytes) -> sheets.Sheet:

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from conftest import draw, draw_collection, outcome, run_program
 
-from tagger import bundle, images, networks, small_cnn, training
 from tagger.errors import OptionError
-from tagger.options import Options, defaults
-from tagger.recipes import FROM_NOTHING
-from tagger.runtime import Runtime
-from tagger.training import Trained
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.runtime import Runtime
+from tagger.models import networks, small_cnn
+from tagger.training import training
+from tagger.training.options import Options, defaults
+from tagger.training.recipes import FROM_NOTHING
+from tagger.training.training import Trained
 
 SIDE = 32
 

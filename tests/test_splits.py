@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.splits import (
+from tagger.datasets.splits import (
     NEAR_BITS,
     Sample,
     cells,

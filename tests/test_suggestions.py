@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from conftest import draw
 
-from tagger import images
 from tagger.errors import QueryError
-from tagger.library import Library
-from tagger.query import parse
+from tagger.images import images
+from tagger.library.library import Library
+from tagger.library.query import parse
 from tagger.tagger import Tagger
 
 LABELS = ("dog", "golden retriever", "Straße", "sea (north)", "and", "lighthouse")

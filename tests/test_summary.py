@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tagger import summary
 from tagger.places import OWN_MODEL
-from tagger.training import Trained
+from tagger.training import summary
+from tagger.training.training import Trained
 
 METRICS: dict[str, Any] = {
     "kind": "single",

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from written import content, present, put, sentences
 
-from tagger import formats, tables
+from tagger.datasets import formats, tables
 from tagger.errors import DatasetError
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger import evaluation
-from tagger.calibration import LabelledOutputs
-from tagger.decision import DecisionRule
 from tagger.errors import DatasetError
+from tagger.evaluation import evaluation
+from tagger.evaluation.calibration import LabelledOutputs
+from tagger.evaluation.tag_evaluation import Json
+from tagger.inference.decision import DecisionRule
 from tagger.labels import LabelSet
-from tagger.tag_evaluation import Json
 
 TAGS = LabelSet(("cat", "dog", "sea"), "multi")
 UNSEEN = -1

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from conftest import SHAPES, draw
 
-from tagger import ImageError, ModelError, OptionError, Prediction, Tagger, images
-from tagger.training import Trained
+from tagger import ImageError, ModelError, OptionError, Prediction, Tagger
+from tagger.images import images
+from tagger.training.training import Trained
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tagger import images, testset
+from tagger.datasets import testset
+from tagger.datasets.pixels import PixelStore
 from tagger.errors import DatasetError
+from tagger.images import images
 from tagger.labels import LabelSet
-from tagger.pixels import PixelStore
 
 SIDE = 24
 

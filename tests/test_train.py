@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import draw_collection, outcome, run_program
 
-from tagger import bundle
+from tagger.inference import bundle
 from tagger.places import BUNDLED_MODEL, ROOT
 
 SMALL = ("--weights", "pets", "--image-size", "96")

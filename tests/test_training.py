@@ -14,16 +14,19 @@ import numpy as np
 import pytest
 from conftest import draw, draw_collection, draw_tagged, small_options
 
-from tagger import bundle, images, report, summary, testset, training
+from tagger.datasets import testset
+from tagger.datasets.pixels import PixelStore
+from tagger.datasets.splits import cells
 from tagger.errors import DatasetError, ModelError, OptionError
-from tagger.options import Options
-from tagger.pixels import PixelStore
+from tagger.images import images
+from tagger.inference import bundle
+from tagger.inference.runtime import Runtime
 from tagger.places import ROOT
-from tagger.recipes import Recipe
-from tagger.runtime import Runtime
-from tagger.splits import cells
 from tagger.tagger import Tagger
-from tagger.training import Trained
+from tagger.training import report, summary, training
+from tagger.training.options import Options
+from tagger.training.recipes import Recipe
+from tagger.training.training import Trained
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from written import put, save
 
+from tagger.datasets.tree import Miss, Tree
 from tagger.errors import DatasetError
-from tagger.tree import Miss, Tree
 
 
 def test_photos_and_files_of_labels_are_told_apart_by_their_endings(tmp_path: Path) -> None:

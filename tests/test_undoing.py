@@ -7,9 +7,9 @@ import io
 import pytest
 from conftest import draw
 
-from tagger import images
 from tagger.errors import OptionError
-from tagger.library import Library
+from tagger.images import images
+from tagger.library.library import Library
 from tagger.tagger import Tagger
 
 

@@ -9,7 +9,7 @@ import pytest
 import written
 from written import content, present, put, save, sentences
 
-from tagger import formats
+from tagger.datasets import formats
 from tagger.errors import DatasetError
 
 PHOTOS = {

@@ -11,8 +11,9 @@ import pytest
 from conftest import forget_heartbeat, import_folder
 from test_probing import bad_decoder, write_photos  # noqa: F401 - the fixture
 
-from tagger import history, jobs, work
-from tagger.library import Library
+from tagger.jobs import jobs, work
+from tagger.library import history
+from tagger.library.library import Library
 from tagger.places import ROOT
 
 
@@ -21,7 +22,9 @@ def attempt(library: Library, run_id: int) -> int:
     forget_heartbeat(library, run_id)
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
     return subprocess.run(
-        [sys.executable, "-m", "tagger.jobs", str(run_id)], cwd=ROOT, env=os.environ | environment
+        [sys.executable, "-m", "tagger.jobs.jobs", str(run_id)],
+        cwd=ROOT,
+        env=os.environ | environment,
     ).returncode
 
 

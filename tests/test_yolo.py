@@ -8,7 +8,7 @@ import pytest
 import written
 from written import content, present, put, save, sentences
 
-from tagger import formats
+from tagger.datasets import formats
 from tagger.errors import DatasetError
 
 PHOTOS = {"images/a.jpg": {"cat", "dog"}, "images/b.jpg": set(), "images/c.jpg": {"dog"}}

@@ -10,7 +10,7 @@ import progress
 import shared
 import streamlit as st
 
-from tagger.statistics import Statistics
+from tagger.library.statistics import Statistics
 
 LABELS_SHOWN = 15
 MOST_DAYS = 60  # shown one by one; months otherwise

@@ -17,8 +17,8 @@ import streamlit as st
 from details import Found
 
 from tagger.files import spelled_out
-from tagger.query import Label, spell
-from tagger.records import Sort
+from tagger.library.query import Label, spell
+from tagger.library.records import Sort
 
 PAGE_SIZE = 48  # fills rows of two, three, four and six
 PAGE = "gallery"

@@ -10,7 +10,7 @@ import progress
 import shared
 import streamlit as st
 
-from tagger import images
+from tagger.images import images
 
 FILES, FOLDER = "Files", "A folder on this machine"
 RECENT = 8  # imports listed below

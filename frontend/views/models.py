@@ -22,9 +22,9 @@ from card import (
     validation_of,
 )
 
-from tagger.charts import percent, score
-from tagger.dataset import too_few_to_check
+from tagger.datasets.dataset import too_few_to_check
 from tagger.places import IMAGENET
+from tagger.training.charts import percent, score
 
 LABELS_SHOWN = 40  # in a list of names
 WEAKEST_SHOWN = 12  # tags

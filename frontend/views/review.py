@@ -17,7 +17,7 @@ import picture
 import shared
 import streamlit as st
 
-from tagger.records import Photo, StoredPrediction
+from tagger.library.records import Photo, StoredPrediction
 
 REVIEWED = "reviewed"  # a search for what a person said something of
 AHEAD = 5  # photos shown that come next

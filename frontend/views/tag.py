@@ -13,10 +13,11 @@ import shared
 import streamlit as st
 from picture import explained
 
-from tagger import ImageError, Prediction, Tagger, images
-from tagger.embeddings import Embedding
+from tagger import ImageError, Prediction, Tagger
 from tagger.files import spelled_out
-from tagger.records import Photo
+from tagger.images import images
+from tagger.inference.embeddings import Embedding
+from tagger.library.records import Photo
 
 SHOWN_SIDE = 900  # pixels, about, of a shown photo's shorter side
 CAMERA_WIDTH = 560  # pixels

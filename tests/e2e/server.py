@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tagger.library import Library
+from tagger.library.library import Library
 from tagger.places import ROOT
 
 PATIENCE = 60  # seconds for what takes a few
@@ -99,7 +99,10 @@ class Server:
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 commanded = (process / "cmdline").read_bytes().split(b"\0")
-                if b"tagger.jobs" in commanded and needle in (process / "environ").read_bytes():
+                if (
+                    b"tagger.jobs.jobs" in commanded
+                    and needle in (process / "environ").read_bytes()
+                ):
                     found.append(int(process.name))
             except OSError:  # it ended meanwhile, or is somebody else's
                 continue

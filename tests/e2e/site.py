@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from serving import free_port
 
 from e2e.guest import said
-from tagger import pages
+from tagger.service import pages
 
 
 class Site:

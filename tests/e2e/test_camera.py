@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from e2e.server import Server
 from e2e.visitor import Visitor
-from tagger import images
+from tagger.images import images
 
 _SEES_SOMETHING = "() => document.querySelector('video')?.currentTime > 0.2"
 

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from e2e.server import Server
 from e2e.visitor import Visitor
-from tagger.library import Library
-from tagger.records import Verdict
+from tagger.library.library import Library
+from tagger.library.records import Verdict
 
 Tagged = dict[str, tuple[list[tuple[str, bool, float | None]], list[Verdict]]]
 

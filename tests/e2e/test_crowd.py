@@ -8,7 +8,7 @@ from playwright.sync_api import TimeoutError
 from e2e.conftest import Visit
 from e2e.server import Server, wait_until
 from e2e.visitor import Visitor
-from tagger import images
+from tagger.images import images
 
 VISITORS, PHOTOS = 8, 12
 QUERY = "What are you looking for?"

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from e2e.conftest import Serve, Visit
 from e2e.server import wait_until
-from tagger.library import Library
+from tagger.library.library import Library
 
 PHOTOS = 400  # of each of three shapes
 

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from e2e.conftest import Visit
 from e2e.server import Server
 from e2e.visitor import HEADINGS, Visitor
-from tagger import images
+from tagger.images import images
 from tagger.tagger import Tagger
 
 PHONE = 390  # pixels

@@ -15,8 +15,8 @@ from serving import Serving, serving
 
 from e2e.conftest import Arrive
 from e2e.guest import Guest, said
-from tagger import images
-from tagger.service import KEPT
+from tagger.images import images
+from tagger.service.service import KEPT
 from tagger.tagger import Tagger
 
 HOSTILE = "<img src=x onerror=alert(1)><b>bold</b>"

@@ -13,7 +13,7 @@ from serving import Serving
 
 from e2e.conftest import Arrive
 from e2e.guest import Guest, said
-from tagger import images
+from tagger.images import images
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 TOUCHED = 44  # pixels, the least that a finger meets

@@ -15,8 +15,8 @@ from serving import Serving
 from e2e.conftest import Arrive
 from e2e.guest import Guest
 from e2e.site import Site, login_page
-from tagger import images
-from tagger.pages import FOLDER
+from tagger.images import images
+from tagger.service.pages import FOLDER
 
 # The texts of all that is kept: a version is whole or it is not there.
 _KEPT = """async () => {

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from e2e.conftest import Arrive
 from e2e.guest import Guest
 from e2e.site import Site
-from tagger import images
+from tagger.images import images
 
 NO_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });"
 AWAY = re.compile("/(health|models|predict)")

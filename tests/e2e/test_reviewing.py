@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from e2e.conftest import Serve, Visit
 from e2e.server import Server
 from e2e.visitor import Visitor
-from tagger import images
+from tagger.images import images
 from tagger.tagger import Tagger
 
 

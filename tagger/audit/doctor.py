@@ -1,0 +1,158 @@
+"""A collection read and examined without training on it, through a network that is there."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.audit import audit
+from tagger.audit.audit import Findings
+from tagger.datasets import dataset
+from tagger.datasets.dataset import Collection
+from tagger.datasets.pixels import PixelStore
+from tagger.datasets.splits import Sample, sampled
+from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
+from tagger.files import spelled_out
+from tagger.inference import bundle
+from tagger.inference.runtime import Runtime
+from tagger.models import imagenet
+from tagger.models.heads import MAX_HEAD_PHOTOS
+from tagger.parallel import Progress, check_workers, silent
+from tagger.places import BUNDLED_MODEL, DATASET, IMAGENET, find_model, imagenet_model, model_names
+from tagger.training import judging
+from tagger.training.options import NO_WEIGHTS
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What to examine, and by whose eyes: `weights` is a model's name or file.
+
+    "none" leaves labels unjudged, since photos are then only measured. `image_size`, in pixels,
+    is that of the network to train; `leave_out` is a list that `Findings.write_list` wrote;
+    `validation_share` is held out where the collection has no `val/`.
+    """
+
+    data: Path = DATASET
+    weights: str = IMAGENET
+    image_size: int = 192
+    leave_out: Path | None = None
+    validation_share: float = dataset.VALIDATION_SHARE
+    seed: int = 42
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise OptionError(f"image size {self.image_size}: give 1 pixel or more")
+        if not 0 < self.validation_share < 1:
+            raise OptionError(f"validation share {self.validation_share}: give one in (0, 1)")
+        if self.seed < 0:
+            raise OptionError(f"seed {self.seed}: give 0 or more")
+        if self.workers is not None:
+            check_workers(self.workers)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is in a collection, and what is wrong with it.
+
+    `lacking` says why no network could be trained on it; None where one could.
+    """
+
+    collection: Collection
+    findings: Findings
+    lacking: str | None
+
+    def text(self) -> str:
+        """All of it for a terminal."""
+        told = [f"Labels: {self.collection.told()}", *self.collection.problems.lines()]
+        told += [f"Not enough to train on: {self.lacking}"] if self.lacking else []
+        return "\n".join([*map(spelled_out, told), self.findings.text()])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        problems = self.collection.problems
+        return {
+            "labels": self.collection.told(),
+            "lacking": self.lacking,
+            "problems": problems.lines(),
+            "left_out": asdict(problems),
+            **self.findings.as_dict(),
+        }
+
+
+def examine(
+    asked: Examination,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Examined:
+    """Read a collection, and say what is wrong with it. Raises TaggerError.
+
+    Where ImageNet's weights cannot be had, the bundled model looks instead.
+    """
+    unwanted = audit.read_list(asked.leave_out) if asked.leave_out else frozenset()
+    runtime = None if asked.weights == NO_WEIGHTS else Runtime(_model(asked.weights, say).network)
+    side = runtime.image_size if runtime else asked.image_size
+    with tempfile.TemporaryDirectory() as folder:
+        store = PixelStore(Path(folder) / "pixels.u8", side)
+        try:
+            collection = dataset.survey(
+                asked.data,
+                store,
+                asked.seed,
+                asked.workers,
+                progress,
+                asked.validation_share,
+                unwanted,
+            )
+            seen = _features(runtime, store, collection, asked, progress) if runtime else None
+        finally:
+            store.close()
+    found = audit.examine(collection, asked.image_size, seen, asked.seed)
+    try:
+        dataset.check_enough(collection)
+        lacking = None
+    except DatasetError as error:
+        lacking = str(error)
+    return Examined(collection, found, lacking)
+
+
+def at_hand() -> str:
+    """What to look through without making a model first: `imagenet`, the bundled one, or any."""
+    if imagenet_model().is_file():
+        return IMAGENET
+    if BUNDLED_MODEL.is_file():
+        return str(BUNDLED_MODEL)
+    return next(iter(model_names()), NO_WEIGHTS)
+
+
+def _model(weights: str, say: Callable[[str], None]) -> bundle.Bundle:
+    if weights != IMAGENET:
+        return bundle.load(find_model(weights))
+    try:
+        return imagenet.load(say)
+    except WeightsUnavailableError as error:
+        if not BUNDLED_MODEL.is_file():
+            raise
+        say(f"{error}. Looking through {BUNDLED_MODEL.name} instead.")
+        return bundle.load(BUNDLED_MODEL)
+
+
+def _features(
+    runtime: Runtime,
+    store: PixelStore,
+    collection: Collection,
+    asked: Examination,
+    progress: Progress,
+) -> tuple[Sequence[Sample], NDArray[np.float32]]:
+    samples = sampled(collection.samples, MAX_HEAD_PHOTOS, asked.seed)
+    features = np.empty((len(samples), runtime.feature_count), np.float32)
+    seen = judging.outputs(runtime, store, samples, asked.workers, progress, "Looking at photos")
+    for row, output in enumerate(seen):
+        features[row] = output.features
+    return samples, features

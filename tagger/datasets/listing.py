@@ -1,0 +1,98 @@
+"""What a collection's labels say before any photo is opened: photos, their labels, their split.
+
+However labels are written down, reading them gives a `Listing`; `tagger.formats` finds the reader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.datasets.splits import Sample
+from tagger.labels import Kind, LabelSet
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "trainval": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+LAYOUT = (
+    "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in, or"
+    " put photos beside a labels.csv or COCO, Pascal VOC or YOLO labels (dataset/README.md)"
+)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that was not taken as it stands, and what of it: `one` and `many` say it.
+
+    "names a photo outside the collection" and "name photos outside the collection", of rows;
+    `outcome` is what was done about it.
+    """
+
+    noun: str
+    one: str
+    many: str
+    names: tuple[str, ...] = ()
+    outcome: str = "left out"
+
+    def sentence(self) -> str:
+        """How many, and what of them."""
+        count = len(self.names)
+        told = f"{counted(count, self.noun)} {self.one if count == 1 else self.many}"
+        return f"{told}: {self.outcome}"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Photos by their place, with labels by number, none of them opened yet.
+
+    `written_as` names the way the labels are written down ("folders", "CSV"). `names` are the
+    labels in alphabetical order; OptionError for a name no model file could hold. `remarks` tell
+    of whatever was not taken as it stands, `told` are the photos left out that they tell of.
+    """
+
+    written_as: str
+    names: tuple[str, ...]
+    kind: Kind
+    samples: tuple[Sample, ...]
+    remarks: tuple[Remark, ...] = ()
+    told: frozenset[Path] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.names:
+            LabelSet(self.names, self.kind)
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 photo", "1,200 photos", "3 entries"."""
+    return f"{count:,} {noun if count == 1 else plural(noun)}"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first of them, for a sentence."""
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+
+
+def plural(noun: str) -> str:
+    """ "photos", "entries"."""
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+
+
+def split_called(name: str) -> str | None:
+    """The split that a folder or a cell names: "val" for "val2017", "Valid" or "validation"."""
+    return SPLIT_NAMES.get(name.strip().lower().rstrip("0123456789"))
+
+
+def split_in(stem: str) -> str | None:
+    """The split that a file's name tells among other things: "val" for "instances_val2017"."""
+    found = (split_called(word) for word in re.split(r"[\W_]+", stem))
+    return next((split for split in found if split), None)

@@ -1,0 +1,269 @@
+"""The model file: an ordinary Keras `.h5` that also carries what tagging needs.
+
+Keras ignores the group `image_tagger`, which holds the LiteRT network, the reference of familiar
+features, and the card: labels, preprocessing, thresholds, metrics, origin, digests. Reading runs
+nothing from the file. Both the file and `NAME.json`, the card for people, appear whole or not
+at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.errors import ModelError, ModelNotFoundError, OptionError
+from tagger.files import write_atomically
+from tagger.inference.decision import DecisionRule, Reference
+from tagger.labels import LabelSet
+
+FORMAT = 1
+GROUP = "image_tagger"
+KERAS_GROUP = "model_weights"
+MAX_CARD_BYTES = 2**24
+MAX_NETWORK_BYTES = 2**30
+MAX_REFERENCE_BYTES = 2**28
+
+Card = dict[str, Any]
+
+# What reading a file raises whose parts are not what they should be.
+_UNREADABLE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RuntimeError,
+    OptionError,
+)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model as tagging sees it.
+
+    `network` is the LiteRT flatbuffer; `card` the card as written; `path` where it came from.
+    """
+
+    labels: LabelSet
+    image_size: int
+    rule: DecisionRule
+    network: bytes
+    card: Card
+    path: Path = field(default=Path())
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending: "pets"."""
+        return self.path.stem
+
+
+def save(path: Path, keras_file: Path, bundle: Bundle) -> Card:
+    """Write `path` from a Keras `.h5` and what tagging needs, and its `.json` beside it.
+
+    `keras_file` is moved, not kept. Returns the card written: the bundle's own with its
+    decision rule, labels and digests.
+    """
+    card = _written_card(bundle, keras_file)
+    text = json.dumps(card, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    with h5py.File(keras_file, "r+") as file:
+        group = file.create_group(GROUP)
+        group.attrs["format"] = FORMAT
+        group.attrs["card_sha256"] = _sha256(text)
+        group.create_dataset("card", data=np.frombuffer(text, np.uint8))
+        group.create_dataset("network", data=np.frombuffer(bundle.network, np.uint8))
+        if bundle.rule.reference:
+            group.create_dataset("reference", data=_stored(bundle.rule.reference))
+    with open(keras_file, "r+b") as done:
+        os.fsync(done.fileno())
+    os.replace(keras_file, path)
+    write_atomically(path.with_suffix(".json"), text + b"\n")
+    return card
+
+
+def load(path: str | os.PathLike[str]) -> Bundle:
+    """The model in `path`, checked against its digests.
+
+    Raises ModelError for a file that is missing, truncated, foreign, newer or tampered with.
+    """
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(path, _own_group(file, path))
+    except FileNotFoundError:
+        raise ModelNotFoundError(f"{path}: no such model file") from None
+    except OSError as error:
+        raise ModelError(f"{path}: truncated, or not a model file ({error})") from None
+    except _UNREADABLE as error:
+        raise ModelError(f"{path}: not a model file this version can read: {error}") from error
+
+
+def check_outputs(model: Bundle, label_count: int, feature_count: int) -> None:
+    """ModelError unless the network puts out what the labels and the reference are for."""
+    if label_count != len(model.labels):
+        raise ModelError(
+            f"{model.path}: {len(model.labels)} labels for a network with {label_count} outputs"
+        )
+    reference = model.rule.reference
+    if reference is not None and reference.vectors.shape[1] != feature_count:
+        raise ModelError(
+            f"{model.path}: a reference of {reference.vectors.shape[1]} features for a network"
+            f" with {feature_count}"
+        )
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether `path` is an HDF5 file that says it is one of ours."""
+    try:
+        with h5py.File(path, "r") as file:
+            return GROUP in file
+    except OSError:
+        return False
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The Keras arrays of a model file by name, checked against its digest.
+
+    Raises ModelError as `load` does.
+    """
+    digests = load(path).card["digests"]
+    try:
+        arrays = _keras_arrays(path)
+    except _UNREADABLE as error:
+        raise ModelError(f"{path}: its Keras arrays cannot be read: {error}") from error
+    _check(path, "Keras arrays", _arrays_digest(arrays), digests["keras_arrays"])
+    return arrays
+
+
+def _keras_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Names as Keras gives its variables: "backbone/Conv1/kernel", "head/head/bias"."""
+    arrays: dict[str, NDArray[Any]] = {}
+
+    def add(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = _contents(item, name, MAX_NETWORK_BYTES)
+
+    with h5py.File(path, "r") as file:
+        file[KERAS_GROUP].visititems(add)
+    return arrays
+
+
+def _arrays_digest(arrays: dict[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _written_card(bundle: Bundle, keras_file: Path) -> Card:
+    rule, reference = bundle.rule, bundle.rule.reference
+    decision: Card = {
+        "temperature": rule.temperature,
+        "thresholds": dict(zip(bundle.labels.names, rule.thresholds, strict=True)),
+        "familiarity": None,
+    }
+    digests = {
+        "network": _sha256(bundle.network),
+        "keras_arrays": _arrays_digest(_keras_arrays(keras_file)),
+    }
+    if reference:
+        decision["familiarity"] = {
+            "method": "mean cosine distance to the nearest reference vectors, guided by the margin",
+            "threshold": reference.threshold,
+            "validation_strangeness": [round(float(s), 6) for s in reference.validation],
+        }
+        digests["reference"] = _sha256(_stored(reference).tobytes())
+    return {
+        "format": FORMAT,
+        "kind": bundle.labels.kind,
+        "labels": list(bundle.labels.names),
+        "image_size": bundle.image_size,
+        **bundle.card,
+        "decision": decision,
+        "digests": digests,
+    }
+
+
+def _own_group(file: h5py.File, path: Path) -> h5py.Group:
+    group = file.get(GROUP)
+    if not isinstance(group, h5py.Group):
+        raise ModelError(f"{path}: an HDF5 file, but not one that train.py made")
+    if int(group.attrs["format"]) > FORMAT:
+        raise ModelError(
+            f"{path}: made by a newer version (format {group.attrs['format']}, this one reads"
+            f" up to {FORMAT})"
+        )
+    return group
+
+
+def _read(path: Path, group: h5py.Group) -> Bundle:
+    text = _bytes(group, "card", MAX_CARD_BYTES)
+    _check(path, "card", _sha256(text), str(group.attrs["card_sha256"]))
+    card: Card = json.loads(text)
+    network = _bytes(group, "network", MAX_NETWORK_BYTES)
+    _check(path, "network", _sha256(network), card["digests"]["network"])
+    labels = LabelSet(tuple(card["labels"]), card["kind"])
+    decision = card["decision"]
+    rule = DecisionRule(
+        kind=labels.kind,
+        temperature=float(decision["temperature"]),
+        thresholds=tuple(float(decision["thresholds"][name]) for name in labels.names),
+        reference=_reference(path, group, card),
+    )
+    return Bundle(labels, int(card["image_size"]), rule, network, card, path)
+
+
+def _reference(path: Path, group: h5py.Group, card: Card) -> Reference | None:
+    familiarity = card["decision"]["familiarity"]
+    if familiarity is None:
+        return None
+    stored = _dataset(group, "reference", MAX_REFERENCE_BYTES)
+    _check(path, "reference", _sha256(stored.tobytes()), card["digests"]["reference"])
+    return Reference(
+        scale=stored[0].astype(np.float32),
+        vectors=stored[1:].astype(np.float32),
+        validation=np.asarray(familiarity["validation_strangeness"], np.float32),
+        threshold=float(familiarity["threshold"]),
+    )
+
+
+def _stored(reference: Reference) -> NDArray[np.float16]:
+    """The scale, then the vectors, as one array of half the bytes: (1 + R, D)."""
+    return np.vstack([reference.scale, reference.vectors]).astype(np.float16)
+
+
+def _dataset(group: h5py.Group, name: str, limit: int) -> NDArray[Any]:
+    """An array that lies in this file itself, no larger than `limit` bytes."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is missing or points outside the file")
+    return _contents(group[name], name, limit)
+
+
+def _contents(item: object, name: str, limit: int) -> NDArray[Any]:
+    if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
+        raise ValueError(f"{name} is not an array in this file")
+    if item.nbytes > limit:
+        raise ValueError(f"{name} has {item.nbytes} bytes, more than {limit}")
+    return np.asarray(item[()])
+
+
+def _bytes(group: h5py.Group, name: str, limit: int) -> bytes:
+    return _dataset(group, name, limit).astype(np.uint8, casting="equiv").tobytes()
+
+
+def _check(path: Path, what: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise ModelError(f"{path}: changed after it was saved (the digest of its {what} differs)")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

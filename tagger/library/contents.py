@@ -1,0 +1,67 @@
+"""The content of files to import: read once, with its digest, or why it could not be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tagger.errors import ImageError
+from tagger.files import spelled_out
+from tagger.images import images
+
+HELD_BYTES = 8 * 2**20  # of files read before anything is done with them; and one file more
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to import, or with `photo_id` a photo to tag again. `id` is its row in `files`.
+
+    `data` is its content where that is at hand already.
+    """
+
+    id: int
+    path: str
+    name: str
+    photo_id: int | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file's bytes and their digest, or why there are none."""
+
+    file: File
+    data: bytes = b""
+    sha256: str = ""
+    failure: str | None = None
+
+
+def read_some(files: Iterable[File]) -> Iterator[list[Content]]:
+    """Files read a few at a time, so that their bytes stay within memory."""
+    part: list[Content] = []
+    size = 0
+    for one in map(_read, files):
+        part.append(one)
+        size += len(one.data)
+        if size >= HELD_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _read(file: File) -> Content:
+    try:
+        data = images.read_bytes(file.path) if file.data is None else file.data
+    except ImageError as error:
+        return Content(file, failure=bare(error, file.path))
+    return Content(file, data, hashlib.sha256(data).hexdigest())
+
+
+def bare(error: ImageError, path: str) -> str:
+    """Why a file failed, without the name that stands beside it anyway."""
+    text = str(error)
+    for name in ("photo", spelled_out(path)):
+        text = text.removeprefix(f"{name}: ")
+    return text

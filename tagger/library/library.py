@@ -1,0 +1,341 @@
+"""The photo library: what people do with it, one method each. Pages, CLI and API call these.
+
+Long work is only planned here: `plan_...` writes a queued run and gives its id, and
+`tagger.jobs` does it in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import delete, insert, select
+
+from tagger import places
+from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
+from tagger.files import spelled_out
+from tagger.inference.embeddings import Embedding
+from tagger.library import (
+    changes,
+    history,
+    originals,
+    photos,
+    plans,
+    search,
+    statistics,
+    suggestions,
+    tags,
+)
+from tagger.library.catalogue import Catalogue, absolute_url, sqlite_url
+from tagger.library.contents import File
+from tagger.library.history import Run, RunFile
+from tagger.library.importing import Importer, model_id, waiting_files
+from tagger.library.neighbours import Neighbours
+from tagger.library.plans import Training
+from tagger.library.records import Added, Page, Photo, Sort, StoredPrediction, Verdict
+from tagger.library.schema import labels, settings
+from tagger.library.shelf import Shelf, plain_name
+from tagger.library.statistics import Statistics
+from tagger.library.suggestions import Suggestion
+from tagger.library.undoing import Undone
+from tagger.parallel import chunks
+from tagger.tagger import Tagger
+
+ACTIVE_MODEL = "active_model"  # of the settings
+
+
+class Library:
+    """A folder with a catalogue, thumbnails and copies. Safe to share between threads."""
+
+    def __init__(self, home: Path, url: str, catalogue: Catalogue) -> None:
+        self.home = home
+        self.url = url
+        self.catalogue = catalogue
+        self.shelf = Shelf(home)
+        self._neighbours = Neighbours()
+
+    @classmethod
+    def open(cls, home: Path | None = None, url: str | None = None) -> Library:
+        """The library at `home` (`TAGGER_HOME`), its database at `url` (`TAGGER_DATABASE`).
+
+        By default `library/` beside `model/`, with SQLite in it. Made if new. Raises
+        CatalogueError.
+        """
+        home = places.library_home() if home is None else home.absolute()
+        try:
+            str(home).encode()
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CatalogueError(f"{home}: no folder for a library ({error.strerror})") from None
+        except UnicodeEncodeError:
+            told = spelled_out(str(home))
+            raise CatalogueError(f"{told}: a library's folder needs a name that is text") from None
+        url = url or os.environ.get("TAGGER_DATABASE") or sqlite_url(home / "catalogue.db")
+        url = absolute_url(url)
+        return cls(home, url, Catalogue.open(url))
+
+    def close(self) -> None:
+        """Close the database."""
+        self.catalogue.close()
+
+    # Models
+
+    def active_model(self) -> str:
+        """The name or file of the model that tags; the default where the chosen one is gone."""
+        with self.catalogue.reading() as connection:
+            chosen = connection.scalar(
+                select(settings.c.value).where(settings.c.name == ACTIVE_MODEL)
+            )
+        try:
+            path = places.find_model(chosen)
+        except ModelError:
+            path = places.find_model()
+        return places.model_name(path)
+
+    def choose_model(self, model: str) -> None:
+        """Let another model tag from now on. Raises ModelError."""
+        Tagger.load(model)
+        if model.endswith(".h5"):
+            model = str(Path(model).absolute())
+        with self.catalogue.writing() as connection:
+            connection.execute(delete(settings).where(settings.c.name == ACTIVE_MODEL))
+            connection.execute(insert(settings).values(name=ACTIVE_MODEL, value=model))
+
+    # Long work, for `tagger.jobs`
+
+    def plan_folder_import(self, folder: str, copy: bool = False, model: str | None = None) -> int:
+        """Import every photo in a folder of this machine; the run.
+
+        Photos stay where they are and are never changed; with `copy` the library keeps copies.
+        Raises OptionError for what is no folder.
+        """
+        return plans.folder_import(self.catalogue, folder, copy, model or self.active_model())
+
+    def plan_upload_import(
+        self, uploads: Iterable[tuple[str, BinaryIO]], model: str | None = None
+    ) -> int:
+        """Import files by name and content, keeping copies; the run. OptionError for none."""
+        chosen = model or self.active_model()
+        return plans.upload_import(self.catalogue, self.shelf, uploads, chosen)
+
+    def plan_retag(
+        self, query: str = "", model: str | None = None, ids: Sequence[int] | None = None
+    ) -> int:
+        """Tag photos again, those that a query finds or those in `ids`; the run.
+
+        What people said stays, and photos that this very model tagged last are passed over.
+        Raises OptionError where there are none.
+        """
+        return plans.retag(self.catalogue, query, model or self.active_model(), ids)
+
+    def plan_check(self, data: str) -> int:
+        """Read a labelled folder and find what is wrong with it before training; the run."""
+        return plans.check(self.catalogue, data)
+
+    def plan_training(self, request: Training) -> int:
+        """Train a model; the run. Raises OptionError for a name that cannot be."""
+        return plans.training(self.catalogue, request)
+
+    def plan_again(self, run_id: int) -> int:
+        """Let a stopped or failed import or re-tagging go on where it was; the run.
+
+        Raises OptionError for one that cannot.
+        """
+        return plans.again(self.catalogue, run_id)
+
+    def stop(self, run_id: int) -> None:
+        """Ask a run to stop; what it has done stays."""
+        with self.catalogue.writing() as connection:
+            if history.get(connection, run_id).active:
+                history.change(connection, run_id, stop_asked=True)
+
+    # Changes at once
+
+    def add(self, name: str, data: bytes, tagger: Tagger) -> Added:
+        """Tag a photo and keep a copy of it. Raises ImageError where it cannot be read."""
+        file = File(0, "", plain_name(name), data=data)
+        importer = Importer(self.catalogue, self.shelf, tagger, copy=True)
+        (seen,) = importer.look([file])
+        if seen.failure is not None:
+            raise ImageError(f"{file.name}: {seen.failure}")
+        if seen.photo_id is not None and seen.found_at is None:
+            return Added(self.photo(seen.photo_id), True, None)
+        with self.catalogue.writing() as connection:
+            options = {"model": tagger.name, "copy": True, "listed": True}
+            run_id = history.begin(connection, "import", f"Import {file.name}", options, total=1)
+            plans.list_files(connection, run_id, [("", file.name, None)])
+            (listed,) = waiting_files(connection, run_id, 1)
+            seen = replace(seen, file=replace(file, id=listed.id))
+            model = model_id(connection, tagger)
+            (outcome,) = importer.write(connection, run_id, model, [seen])
+            (done,) = history.run_files(connection, run_id, outcome, 1)
+        return Added(self.photo(done.photo_id or 0), outcome == "duplicate", run_id)
+
+    def edit_tags(
+        self, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> int:
+        """Say of photos that tags belong to them, or do not; the run.
+
+        Adding a tag that a model gave confirms it. This outlives whatever models say later.
+        Raises OptionError for text that cannot be a tag, and where there is nothing to do.
+        """
+        return changes.edit_tags(self.catalogue, ids, add, remove)
+
+    def withdraw(self, ids: Sequence[int], labels: Sequence[str]) -> int:
+        """Take back what people said of tags, so that the model's word counts again; the run."""
+        return changes.withdraw(self.catalogue, ids, labels)
+
+    def delete(self, ids: Sequence[int]) -> int:
+        """Delete photos from the library, not from the disk, until it is undone; the run."""
+        return changes.delete(self.catalogue, ids)
+
+    def undo(self, run_id: int) -> Undone:
+        """Put back what a run changed, except what was changed again since.
+
+        The undoing can be undone. Raises OptionError for a run that cannot be, or of which nothing
+        is left to undo.
+        """
+        return changes.undo(self.catalogue, run_id)
+
+    def purge(self) -> int:
+        """Forget deleted photos for good, with the library's copies of them; how many.
+
+        Files outside the library are not touched. This cannot be undone. Raises OptionError while
+        photos are being imported.
+        """
+        return changes.purge(self.catalogue, self.shelf)
+
+    # Seeing
+
+    def search(
+        self, query: str = "", sort: Sort = "newest", offset: int = 0, limit: int = 48
+    ) -> Page:
+        """Some of the photos a query finds, and how many there are. Raises QueryError."""
+        with self.catalogue.reading() as connection:
+            ids, total = search.find(connection, query, sort, offset, limit)
+            return Page(tuple(photos.read(connection, ids, self.home)), total)
+
+    def photos(self, query: str = "", sort: Sort = "newest") -> Iterator[Photo]:
+        """Every photo a query finds, read some at a time. Raises QueryError."""
+        with self.catalogue.reading() as connection:
+            total = search.count(connection, query)
+            ids, _ = search.find(connection, query, sort, 0, total)
+        for some in chunks(ids, tags.CHUNK):
+            with self.catalogue.reading() as connection:
+                found = list(photos.read(connection, some, self.home))
+            yield from found
+
+    def count(self, query: str = "") -> int:
+        """How many photos a query finds. Raises QueryError."""
+        with self.catalogue.reading() as connection:
+            return search.count(connection, query)
+
+    def suggest(self, query: str) -> list[Suggestion]:
+        """For each tag asked for that no photo has, those it may have been meant for.
+
+        Raises QueryError.
+        """
+        with self.catalogue.reading() as connection:
+            return suggestions.suggest(connection, query)
+
+    def label_counts(self, query: str = "") -> list[tuple[str, int]]:
+        """The tags of the photos a query finds, the most frequent first. Raises QueryError."""
+        with self.catalogue.reading() as connection:
+            return search.label_counts(connection, query)
+
+    def labels(self) -> list[str]:
+        """Every tag the library knows, in alphabetical order."""
+        with self.catalogue.reading() as connection:
+            return list(connection.scalars(select(labels.c.name).order_by(labels.c.folded)))
+
+    def photo(self, photo_id: int) -> Photo:
+        """A photo by id. Raises OptionError where there is none, or it is deleted."""
+        with self.catalogue.reading() as connection:
+            here = photos.present(connection, [photo_id])
+            found = next(photos.read(connection, here, self.home), None)
+        if found is None:
+            raise OptionError(
+                f"photo {photo_id}: the library has none of that number, or it was deleted;"
+                " Activity tells, and can bring it back"
+            )
+        return found
+
+    def find(self, sha256: str) -> Photo | None:
+        """The photo whose file has this digest, if the library has it."""
+        with self.catalogue.reading() as connection:
+            held = photos.held(connection, [sha256]).get(sha256)
+            if held is None or held.deleted:
+                return None
+            return next(photos.read(connection, [held.id], self.home), None)
+
+    def prediction(self, photo_id: int) -> StoredPrediction | None:
+        """What the last model to look at a photo says of it."""
+        with self.catalogue.reading() as connection:
+            return photos.prediction(connection, photo_id)
+
+    def verdicts(self, photo_id: int) -> list[Verdict]:
+        """What people say of a photo now."""
+        with self.catalogue.reading() as connection:
+            return photos.said(connection, photo_id)
+
+    def review(self, limit: int = 1) -> Page:
+        """Photos nobody has reviewed, those the model is least sure of first."""
+        return self.search("NOT reviewed", "doubtful", 0, limit)
+
+    def original(self, photo: Photo) -> bytes:
+        """The photo's file. Raises ImageError where it is gone, or is not what was added."""
+        return originals.read(photo)
+
+    def thumbnail(self, photo: Photo) -> bytes:
+        """A JPEG, at most 320 pixels a side; made anew where it was lost, grey if it cannot be."""
+        return originals.thumbnail(self.shelf, photo)
+
+    def nearest(
+        self,
+        embedding: Embedding,
+        model_sha256: str,
+        count: int = 6,
+        without: int | None = None,
+    ) -> list[tuple[Photo, float]]:
+        """Photos that look most like one, each with its cosine similarity in [-1, 1].
+
+        `embedding` as `Tagger.tag_with_embeddings` gives it; only photos which that model tagged
+        can be compared.
+        """
+        with self.catalogue.reading() as connection:
+            found = self._neighbours.find(connection, embedding, model_sha256, count, without)
+            shown = list(photos.read(connection, [photo for photo, _ in found], self.home))
+        return list(zip(shown, (similarity for _, similarity in found), strict=True))
+
+    def nearest_to(self, photo: Photo, count: int = 6) -> list[tuple[Photo, float]]:
+        """Photos that look most like one of the library; see `nearest`."""
+        with self.catalogue.reading() as connection:
+            known = self._neighbours.of(connection, photo.id)
+        return [] if known is None else self.nearest(*known, count, without=photo.id)
+
+    # Activity
+
+    def runs(
+        self, limit: int = 50, kinds: Sequence[str] | None = None, active: bool = False
+    ) -> list[Run]:
+        """What was done, the newest first; with `active`, what is waiting or at work."""
+        with self.catalogue.reading() as connection:
+            return history.latest(connection, limit, kinds, active)
+
+    def run(self, run_id: int) -> Run:
+        """One of them. Raises OptionError where there is none."""
+        with self.catalogue.reading() as connection:
+            return history.get(connection, run_id)
+
+    def run_files(self, run_id: int, outcome: str, limit: int = 200) -> list[RunFile]:
+        """Files of an import or re-tagging by what became of them: "failed", "duplicate", ..."""
+        with self.catalogue.reading() as connection:
+            return history.run_files(connection, run_id, outcome, limit)
+
+    def statistics(self) -> Statistics:
+        """The library in numbers."""
+        with self.catalogue.reading() as connection:
+            return statistics.gather(connection)

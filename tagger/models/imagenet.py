@@ -1,0 +1,144 @@
+"""The model `imagenet`: MobileNetV2 as it was trained on ImageNet's thousand classes.
+
+Its weights come through Keras, by its cache or a download. The first use turns them into a model
+file of ours in the user's cache folder, for which alone TensorFlow is imported; from then on it
+is a model as any other.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from tagger import places
+from tagger.errors import ModelError, WeightsUnavailableError
+from tagger.images.images import PREPROCESSING
+from tagger.inference import bundle
+from tagger.inference.decision import DEFAULT_THRESHOLD, DecisionRule
+from tagger.labels import LabelSet
+from tagger.models import convert, networks, pretrained
+from tagger.training import runs
+
+RECIPE = 1  # raised when what is made here changes, so that files of an older one are made again
+BACKBONE = "mobilenet_v2"
+IMAGE_SIZE = 224
+CLASSES = 1000
+WEIGHTS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
+NAMES_FILE = "imagenet_class_index.json"
+MAKING = "Making the model imagenet from Keras's weights: some seconds, this once."
+
+# Names that two classes share, or that differ in their capitals alone, told apart by WordNet id.
+DISTINCT = {
+    "n02012849": "crane (bird)",
+    "n03126707": "crane (machine)",
+    "n03710637": "maillot (tights)",
+    "n03710721": "maillot (swimsuit)",
+    "n02113186": "Cardigan Welsh corgi",
+    "n02113023": "Pembroke Welsh corgi",
+}
+
+
+def load(say: Callable[[str], None] = lambda sentence: None) -> bundle.Bundle:
+    """The model, made first if there is none yet, or none that this version made.
+
+    `say` gets a sentence before it is made. Raises WeightsUnavailableError, which says which
+    files to put where, if it cannot be.
+    """
+    path = places.imagenet_model()
+    try:
+        return _made(path)
+    except ModelError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        try:
+            return _made(path)  # by another process, while this one waited
+        except ModelError:
+            _make(path, say)
+            return _made(path)
+
+
+def _made(path: Path) -> bundle.Bundle:
+    model = bundle.load(path)
+    if model.card.get("recipe") != RECIPE:
+        raise ModelError(f"{path}: made by another version")
+    return model
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process, and one thread of it, at a time."""
+    import fcntl
+
+    with open(path.with_suffix(".lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(path: Path, say: Callable[[str], None]) -> None:
+    weights, names = pretrained.fetch(
+        "ImageNet weights and class names are", _download, WEIGHTS_FILE, NAMES_FILE
+    )
+    labels = LabelSet(class_names(names))
+    say(MAKING)
+    network = networks.build(BACKBONE, IMAGE_SIZE, CLASSES)
+    networks.load_with_top(network, weights)
+    # int8 would disagree on one photo in sixteen: bench/imagenet.py
+    model = bundle.Bundle(labels, IMAGE_SIZE, _rule(), convert.to_litert(network), _card())
+    temporary = path.with_name(f".{path.stem}.unfinished.h5")
+    networks.save_h5(network, temporary)
+    bundle.save(path, temporary, model)
+
+
+def _download() -> None:
+    import keras
+
+    keras.applications.MobileNetV2(weights="imagenet")
+    keras.applications.imagenet_utils.decode_predictions(np.zeros((1, CLASSES)))
+
+
+def class_names(file: Path) -> tuple[str, ...]:
+    """Readable names, no two alike, by class index, of Keras's class index.
+
+    Raises WeightsUnavailableError for a file that is not that.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        rows = [found[str(index)] for index in range(CLASSES)]
+        return tuple(DISTINCT.get(wnid) or name.replace("_", " ") for wnid, name in rows)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise WeightsUnavailableError(f"{file} is not what Keras caches: {error}") from error
+
+
+def _rule() -> DecisionRule:
+    """No reference and no temperature: there are no photos here to fit either on."""
+    return DecisionRule("single", 1.0, (DEFAULT_THRESHOLD,) * CLASSES)
+
+
+def _card() -> bundle.Card:
+    return {
+        "name": places.IMAGENET,
+        "about": "ImageNet's thousand classes, by MobileNetV2 as Keras gives it: animals, more"
+        " than a hundred breeds of dogs among them, plants, food, vehicles, tools, places.",
+        "recipe": RECIPE,
+        "backbone": BACKBONE,
+        "preprocessing": PREPROCESSING,
+        "trained_on": {"collection": "ImageNet (ILSVRC 2012), not by this project"},
+        "precision": {"precision": "float32"},
+        "started_from": WEIGHTS_FILE,
+        "scores": {"validation": None, "test": None, "unknown": None},
+        "weakest": [
+            "cannot say “unfamiliar”: it has no photos to know the familiar by, so a photo of"
+            " none of its classes may get one of them",
+            "is as sure as its softmax is: its confidence was not calibrated, and a label needs"
+            f" {DEFAULT_THRESHOLD:.0%} of it",
+            "names one thing a photo: of several it takes one",
+        ],
+        "versions": runs.versions(),
+        "command": f"python predict.py PHOTO --model {places.IMAGENET}",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }

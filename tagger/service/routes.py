@@ -1,0 +1,280 @@
+"""The service's routes: each asks the service, a library or a model, and puts it on the wire."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import IO, Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, File, Header, Path, Query, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from tagger.errors import (
+    ImageFormatError,
+    ImageTooLargeError,
+    ModelError,
+    OptionError,
+)
+from tagger.images.images import FORMAT_NAMES
+from tagger.library import exports
+from tagger.library.lexer import MAX_LENGTH
+from tagger.library.records import Photo, Sort
+from tagger.service import wire
+from tagger.service.guard import OPEN
+from tagger.service.loaded import Loaded
+from tagger.service.problems import PHOTOS_REFUSED, REFUSED
+from tagger.service.service import MAX_FILES, Asked, Service
+
+PAGE, MAX_PAGE = 48, 500  # photos a page of /photos
+MAX_OFFSET = 2**31 - 1
+PIECE = 2**16  # bytes of a file that are sent at a time
+RAW = "application/octet-stream"
+METRICS = "text/plain; version=0.0.4"
+_WRAPPED = re.compile(rb'\s*\{\s*"image"\s*:\s*"([A-Za-z0-9+/=\\]*)"\s*\}\s*')
+
+
+async def no_other_options(request: Request) -> None:
+    """OptionError for an option that the route does not have: it would be passed over unseen.
+
+    Probes ask as they like.
+    """
+    if request.scope["route"].path in OPEN:
+        return
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    for name in request.query_params:
+        if name not in known:
+            told = f"the options are {', '.join(sorted(known))}" if known else "there are none"
+            raise OptionError(f"there is no option {name[:60]!r}; {told}")
+
+
+router = APIRouter(responses=REFUSED, dependencies=[Depends(no_other_options)])
+
+
+def _text(kind: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {kind: {"schema": {"type": "string"}}}}}
+
+
+Top = Annotated[int, Query(ge=1, le=1000, description="how many of the likeliest labels to tell")]
+Threshold = Annotated[float | None, Query(ge=0, le=1, description="in place of each label's own")]
+ModelName = Annotated[str | None, Query(max_length=200, description="another model: see /models")]
+Heatmap = Annotated[bool, Query(description="also a picture of what speaks for the label")]
+Client = Annotated[
+    str | None,
+    Header(alias="X-Client", pattern=r"^[A-Za-z0-9_ .:/@+-]{1,64}$", description="who asks"),
+]
+Search = Annotated[str, Query(max_length=MAX_LENGTH, description="as the app's search takes it")]
+Photos = Annotated[
+    list[UploadFile], File(min_length=1, description=f"{FORMAT_NAMES}; up to {MAX_FILES}")
+]
+
+
+def service(request: Request) -> Service:
+    """The one that this process runs."""
+    return cast(Service, request.app.state.service)
+
+
+@router.post("/predict", response_model=wire.Answer | wire.Answers, responses=PHOTOS_REFUSED)
+async def predict(
+    request: Request,
+    file: Photos,
+    top: Top = 5,
+    threshold: Threshold = None,
+    model: ModelName = None,
+    heatmap: Heatmap = False,
+    x_client: Client = None,
+) -> JSONResponse:
+    """Tag photos. One file is answered by itself, several by a list in their order."""
+    if others := (await request.form()).keys() - {"file"}:
+        named = ", ".join(sorted(others))[:60]
+        raise OptionError(f"there is no field {named!r}; photos go into file, options in the URL")
+    if len(file) > MAX_FILES:
+        raise ImageTooLargeError(f"{len(file)} files: send up to {MAX_FILES} at a time")
+    photos = [await upload.read() for upload in file]
+    asked = Asked(top, threshold, model, heatmap, x_client)
+    answers = await service(request).answer(photos, asked)
+    if len(answers) > 1:
+        return JSONResponse({"results": [wire.plain(answer) for answer in answers]})
+    (answer,) = answers
+    if isinstance(answer, Exception):
+        raise answer
+    return JSONResponse(wire.plain(answer))
+
+
+@router.get("/models")
+def models(request: Request) -> wire.ModelList:
+    """The models that can be asked for."""
+    loaded = service(request).models
+    lines = [_line(loaded, name) for name in loaded.names()]
+    return wire.ModelList(active=loaded.active.name, models=[line for line in lines if line])
+
+
+@router.get("/models/{name}", responses={404: {"model": wire.Problem}})
+def model_card(request: Request, name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
+    """A model's card: what it was trained on, how it scores, where it fails."""
+    return dict(service(request).models.card(name))
+
+
+@router.post("/model/reload", responses={n: {"model": wire.Problem} for n in (404, 409)})
+def reload(request: Request, asked: wire.Reload | None = None) -> wire.Reloaded:
+    """Load a model beside the one that answers, try it, and then let it answer instead.
+
+    Without a name, the one that answers is loaded anew, from its file.
+    """
+    new = service(request).models.reload(asked.model if asked else None)
+    return wire.Reloaded(model=new.name, sha256=new.sha256)
+
+
+@router.get("/health")
+async def health() -> wire.Alive:
+    """Whether this process is alive."""
+    return wire.Alive()
+
+
+@router.get("/ready")
+async def ready(request: Request) -> wire.Ready:
+    """Whether a model answers, and answers can be written down."""
+    tagger = await service(request).ready()
+    return wire.Ready(model=tagger.name)
+
+
+@router.get("/stats")
+def stats(request: Request) -> wire.Stats:
+    """What was answered, from the database."""
+    tally = service(request).journal.tally()
+    return wire.Stats(
+        answers=tally.answers,
+        unknown=tally.unknown,
+        unknown_share=tally.unknown / tally.answers if tally.answers else None,
+        labels=tally.labels,
+        models=tally.models,
+        hours=[wire.HourLine(**asdict(hour)) for hour in tally.hours],
+    )
+
+
+@router.get("/metrics", response_class=Response, responses=_text(METRICS))
+async def metrics(request: Request) -> Response:
+    """The same and more for Prometheus."""
+    return Response(service(request).meters.text(), media_type=METRICS)
+
+
+@router.get("/photos")
+def photos(
+    request: Request,
+    query: Search = "",
+    sort: Sort = "newest",
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
+) -> wire.PhotoPage:
+    """Photos of the library that a query finds."""
+    page = service(request).library.search(query, sort, offset, limit)
+    return wire.PhotoPage(total=page.total, photos=[_photo(photo) for photo in page.photos])
+
+
+@router.get("/export.csv", response_class=StreamingResponse, responses=_text("text/csv"))
+def export(request: Request, query: Search = "", sort: Sort = "newest") -> StreamingResponse:
+    """The same photos as a table, one row each."""
+    file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
+    try:
+        exports.write_csv(service(request).library.photos(query, sort), file)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    name = {"Content-Disposition": 'attachment; filename="photos.csv"'}
+    return StreamingResponse(_pieces(file), media_type="text/csv", headers=name)
+
+
+@router.get("/ping")
+async def ping(request: Request) -> wire.Ready:
+    """As `/ready`, where Amazon SageMaker looks for it."""
+    return await ready(request)
+
+
+@router.post(
+    "/invocations",
+    response_model=wire.Answer,
+    responses=PHOTOS_REFUSED,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                RAW: {"schema": {"type": "string", "format": "binary"}},
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"image": {"type": "string", "format": "byte"}},
+                        "required": ["image"],
+                    }
+                },
+            },
+        }
+    },
+)
+async def invocations(request: Request, x_client: Client = None) -> JSONResponse:
+    """Tag one photo, as Amazon SageMaker sends it: its bytes, or `{"image": BASE64}`."""
+    kind = request.headers.get("content-type", RAW).partition(";")[0].strip().lower()
+    body = await request.body()
+    if kind == "application/json":
+        body = await run_in_threadpool(_from_json, body)
+    elif kind not in (RAW, "application/x-image") and not kind.startswith("image/"):
+        raise ImageFormatError(f"{kind[:60]}: send a photo's bytes, or JSON with its base64")
+    (answer,) = await service(request).answer([body], Asked(client=x_client))
+    if isinstance(answer, Exception):
+        raise answer
+    return JSONResponse(wire.plain(answer))
+
+
+def _from_json(body: bytes) -> bytes:
+    """Read without a JSON parser, which would make many times the memory of what was sent."""
+    found = _WRAPPED.fullmatch(body)
+    try:
+        if found is not None:
+            return base64.b64decode(found[1].replace(rb"\/", b"/"), validate=True)
+    except binascii.Error:
+        pass
+    raise OptionError('send JSON as {"image": "the photo in base64"}')
+
+
+def _line(loaded: Loaded, name: str) -> wire.ModelLine | None:
+    """None for a file that is broken, or gone since it was listed."""
+    try:
+        card = loaded.card(name)
+    except ModelError:
+        return None
+    return wire.ModelLine(
+        name=name,
+        kind=card["kind"],
+        labels=len(card["labels"]),
+        about=str(card.get("about") or ""),
+        backbone=card["backbone"],
+    )
+
+
+def _photo(photo: Photo) -> wire.PhotoLine:
+    return wire.PhotoLine(
+        id=photo.id,
+        name=photo.name,
+        sha256=photo.sha256,
+        width=photo.width,
+        height=photo.height,
+        added_at=photo.added_at.isoformat(),
+        taken_at=photo.taken_at.isoformat() if photo.taken_at else None,
+        unknown=photo.unknown,
+        reviewed=photo.reviewed,
+        confidence=photo.confidence,
+        tags=[
+            wire.PhotoTag(label=t.label, score=t.score, by_person=t.by_person, model=t.model)
+            for t in photo.tags
+        ],
+    )
+
+
+def _pieces(file: IO[str]) -> Iterator[str]:
+    with file:
+        while piece := file.read(PIECE):
+            yield piece
