@@ -9,27 +9,27 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from tagger import terminal
-from tagger.cli import answers
-from tagger.cli.answers import Answer
+from tagger import console
+from tagger.cli import output as answers
+from tagger.cli.output import Answer
 from tagger.errors import ImageError, OptionError, TaggerError
 from tagger.files import write_atomically
-from tagger.images.images import EXTENSIONS, encode, walk
+from tagger.images.decode import EXTENSIONS, encode, walk
 from tagger.tagger import Tagger
 
 
 def main() -> int:
     """Exit status: 0 all tagged, 1 some could not be read, 2 nothing could start."""
     options = parse()
-    with terminal.quiet_libraries():
+    with console.quiet_libraries():
         try:
             return tag(options)
         except KeyboardInterrupt:
-            return terminal.INTERRUPTED
+            return console.INTERRUPTED
         except BrokenPipeError:  # whoever read our output has had enough of it
-            return terminal.hang_up()
+            return console.hang_up()
         except (TaggerError, OSError) as error:
-            return terminal.refuse(error)
+            return console.refuse(error)
 
 
 def parse() -> argparse.Namespace:
@@ -61,23 +61,23 @@ def tag(options: argparse.Namespace) -> int:
         check_output(target, photos)
     if options.top < 0:
         raise OptionError(f"--top {options.top}: give 0 (every label) or more")
-    tagger = Tagger.load(options.model, terminal.note)
+    tagger = Tagger.load(options.model, console.note)
     if options.label:
         tagger.threshold(options.label)  # refuses one that is no label of the model
     found = tagger.tag_many(
         photos, top=options.top or None, threshold=options.threshold, workers=options.workers
     )
-    shown = found if single else terminal.progress(found, len(photos), "Tagging")
+    shown = found if single else console.progress(found, len(photos), "Tagging")
     failed = 0
     with output(options, tagger, single) as put:
         for path, answer in zip(photos, shown, strict=True):
             put(path, answer)
             failed += isinstance(answer, ImageError)
     if options.csv:
-        terminal.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
+        console.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
     if options.heatmap and not failed:
         write_atomically(options.heatmap, encode(tagger.heatmap(photos[0], options.label)))
-        terminal.note(f"{options.heatmap}: what counts for {options.label or 'its best label'}")
+        console.note(f"{options.heatmap}: what counts for {options.label or 'its best label'}")
     return 1 if failed else 0
 
 
@@ -109,10 +109,10 @@ def output(
     if options.csv:
         return answers.table(options.csv, tagger, options.top)
     if options.json:
-        return nullcontext(lambda path, a: terminal.write(answers.as_json(path, a, tagger)))
+        return nullcontext(lambda path, a: console.write(answers.as_json(path, a, tagger)))
     if single:
-        return nullcontext(lambda path, a: terminal.write(answers.as_text(a, tagger)))
-    return nullcontext(lambda path, a: terminal.write(answers.as_line(path, a, tagger)))
+        return nullcontext(lambda path, a: console.write(answers.as_text(a, tagger)))
+    return nullcontext(lambda path, a: console.write(answers.as_line(path, a, tagger)))
 
 
 if __name__ == "__main__":

@@ -21,16 +21,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tagger import terminal
-from tagger.audit import doctor
-from tagger.audit.doctor import Examination
+from tagger import console
+from tagger.audit import audit
+from tagger.audit.audit import Examination
 from tagger.cli import sagemaker
-from tagger.datasets.listing import counted
+from tagger.datasets.readers.listing import counted
 from tagger.errors import TaggerError
 from tagger.models import classifiers
 from tagger.models.backbones import BACKBONES
-from tagger.training import report, summary, training
-from tagger.training.options import Options, defaults
+from tagger.training import trainer
+from tagger.training.config import Options, defaults
+from tagger.training.report import html, summary
 
 CHECKING = ("check", "json", "fix")
 EXAMINED = ("data", "weights", "image_size", "leave_out", "validation_share", "seed", "workers")
@@ -40,20 +41,20 @@ LIST, FIX = Path("leave-out.csv"), "write a list of what to leave out"
 def main() -> int:
     """Exit status: 0 trained, 1 but some photos or exports failed, 2 nothing could start."""
     interrupted = "Interrupted."
-    with terminal.quiet_libraries():
+    with console.quiet_libraries():
         try:
             chosen = parse(sagemaker.spelled(sys.argv[1:]))
             if chosen.check:
                 return check(chosen)
             interrupted += " --resume goes on from the last finished epoch, if any."
-            trained = training.teach(options(chosen), terminal.progress, terminal.write)
-            page = report.write(trained.run)
+            trained = trainer.teach(options(chosen), console.progress, console.write)
+            page = html.write(trained.run)
         except (TaggerError, OSError) as error:
-            return terminal.refuse(error)
+            return console.refuse(error)
         except KeyboardInterrupt:
             print(interrupted, file=sys.stderr)
-            return terminal.INTERRUPTED
-        terminal.write("\n".join([*summary.lines(trained), f"Report: {page}"]))
+            return console.INTERRUPTED
+        console.write("\n".join([*summary.lines(trained), f"Report: {page}"]))
         return 0 if trained.complete else 1
 
 
@@ -63,7 +64,7 @@ def parse(given: list[str]) -> argparse.Namespace:
     start.add_argument("--weights", help="imagenet, none, a model's name or a file")
     usual = replace(defaults(**vars(start.parse_known_args(given)[0])), **sagemaker.places())
     start.set_defaults(weights=usual.weights)
-    what, shown = "Teach a tagger with labelled photos.", terminal.Help
+    what, shown = "Teach a tagger with labelled photos.", console.Help
     parser = argparse.ArgumentParser(description=what, formatter_class=shown, parents=[start])
     recipe, add = usual.recipe, parser.add_argument
     add("--data", type=Path, default=usual.data, help="folders, CSV, COCO, VOC or YOLO labels")
@@ -111,12 +112,12 @@ def options(chosen: argparse.Namespace) -> Options:
 def check(chosen: argparse.Namespace) -> int:
     """Say what is wrong with the photos; exit status 1 where some, or all, cannot be trained on."""
     asked = Examination(**{key: getattr(chosen, key) for key in EXAMINED})
-    examined = doctor.examine(asked, terminal.progress, terminal.remark)
-    terminal.write(json.dumps(examined.as_dict(), indent=2) if chosen.json else examined.text())
+    examined = audit.examine(asked, console.progress, console.remark)
+    console.write(json.dumps(examined.as_dict(), indent=2) if chosen.json else examined.text())
     found = examined.findings
     if chosen.fix:
         listed = counted(found.write_list(chosen.fix), "photo")
-        terminal.remark(f"{chosen.fix}: {listed} to leave out; look it over, then --leave-out it")
+        console.remark(f"{chosen.fix}: {listed} to leave out; look it over, then --leave-out it")
     return 1 if examined.lacking or found.of("unreadable") else 0
 
 

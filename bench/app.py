@@ -28,13 +28,13 @@ from measuring import BENCH, Row, Run, at_most, make_photos, parser, publish, wo
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import insert, update
 
-from tagger.images import derived, images
+from tagger.images import decode, transforms
 from tagger.inference.embeddings import DIMENSIONS
-from tagger.library import schema
-from tagger.library.catalogue import Catalogue
-from tagger.library.importing import THUMBNAIL_SIDE
-from tagger.library.shelf import Shelf
-from tagger.places import BUNDLED_MODEL
+from tagger.library.database import schema
+from tagger.library.database.database import Catalogue
+from tagger.library.importer import THUMBNAIL_SIDE
+from tagger.library.storage import Shelf
+from tagger.paths import BUNDLED_MODEL
 from tagger.tagger import Tagger
 
 START = "from the command to the first page"
@@ -130,8 +130,8 @@ def build(home: Path, photos: int, pictures: list[Path]) -> None:
     for number in range(photos):
         place = shelf.thumbnail(f"{number:064x}")
         if number < len(pictures):
-            small = derived.thumbnail(images.read(pictures[number]), THUMBNAIL_SIDE)
-            shelf.keep_thumbnail(place.stem, images.encode(small, "JPEG"))
+            small = transforms.thumbnail(decode.read(pictures[number]), THUMBNAIL_SIDE)
+            shelf.keep_thumbnail(place.stem, decode.encode(small, "JPEG"))
         else:
             os.link(shelf.thumbnail(f"{number % len(pictures):064x}"), place)
 

@@ -15,11 +15,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from measuring import Row, Run, parser, publish
 
-from tagger.inference import bundle
+from tagger.concurrency import one_blas_thread
+from tagger.inference import model_file
 from tagger.inference.decision import Floats
-from tagger.inference.runtime import Runtime
-from tagger.parallel import one_blas_thread
-from tagger.places import find_model
+from tagger.inference.litert import Runtime
+from tagger.paths import find_model
 
 SIZES = (1, 2, 4, 8, 16)
 PHOTOS = 480  # in all, of each size of batch
@@ -29,7 +29,7 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--model", default="everyday")
     options = made.parse_args()
-    model = bundle.load(find_model(options.model))
+    model = model_file.load(find_model(options.model))
     runtime = Runtime(model.network)
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (max(SIZES), runtime.image_size, runtime.image_size, 3))
@@ -68,7 +68,7 @@ def batched(network: bytes, pixels: Any) -> Callable[[], object]:
     return run
 
 
-def deciding(model: bundle.Bundle, logits: Floats, features: Floats) -> Callable[[], object]:
+def deciding(model: model_file.Bundle, logits: Floats, features: Floats) -> Callable[[], object]:
     return lambda: model.rule.decide(logits, features)
 
 

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, func, insert, select
 
-from tagger.library import schema
-from tagger.library.catalogue import Catalogue, sqlite_url
-from tagger.library.query import fold
-from tagger.parallel import chunks
+from tagger.concurrency import chunks
+from tagger.library.database import schema
+from tagger.library.database.database import Catalogue, sqlite_url
+from tagger.library.search.grammar import fold
 
 _WORDS = (
     "person outdoors indoors sky tree building food table car flower dog water cat street plant"

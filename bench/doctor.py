@@ -21,11 +21,11 @@ import measuring
 import numpy as np
 from measuring import Row
 
-from tagger.audit import doctor
-from tagger.audit.doctor import Examination
+from tagger.audit import audit
+from tagger.audit.audit import Examination
+from tagger.concurrency import ordered_map
 from tagger.errors import ImageError
-from tagger.images import images, quality
-from tagger.parallel import ordered_map
+from tagger.images import decode, quality
 
 SHARE = 0.05  # of the labels are planted wrong
 FOUND_BAR, MEMORY_BAR = 0.8, 1000  # in the first tenth; MB
@@ -53,7 +53,7 @@ def main() -> None:
 
 def plant(pets: Path, folder: Path, seed: int, share: float) -> set[str]:
     """Links to every photo, some of them under another label: those, relative to `folder`."""
-    photos = list(images.walk(pets))
+    photos = list(decode.walk(pets))
     labels = sorted(path.name for path in pets.iterdir())
     rng = np.random.default_rng(seed)
     planted = set(rng.choice(len(photos), round(share * len(photos)), replace=False).tolist())
@@ -71,7 +71,7 @@ def plant(pets: Path, folder: Path, seed: int, share: float) -> set[str]:
 
 def planted(folder: Path, wrong: set[str], weights: str) -> list[Row]:
     began = time.perf_counter()
-    found = doctor.examine(Examination(folder, weights=weights)).findings
+    found = audit.examine(Examination(folder, weights=weights)).findings
     seconds = time.perf_counter() - began
     called = [finding.photo in wrong for finding in found.of("label")]
     unit = 1 if sys.platform == "darwin" else 1024
@@ -97,7 +97,7 @@ def planted(folder: Path, wrong: set[str], weights: str) -> list[Row]:
 
 def faults(data: Path, folder: str) -> Row:
     """The shares of a folder's photos, in percent, called dark and blurred, and blurred ones."""
-    paths = list(images.walk(data / folder))
+    paths = list(decode.walk(data / folder))
     kept = np.random.default_rng(SEED).permutation(len(paths))[:MAX_PHOTOS]
     looks = [look for look in ordered_map(look_at, [paths[row] for row in kept]) if look]
     row: Row = {"folder": folder, "photos": len(looks)}
@@ -110,13 +110,13 @@ def faults(data: Path, folder: str) -> Row:
 def look_at(path: Path) -> list[str] | None:
     """The faults of a photo, and by which blurs it would be called blurred."""
     try:
-        rgb = images.read(path, 192)
+        rgb = decode.read(path, 192)
     except ImageError:
         return None
     return ["photo", *quality.measure(rgb).faults(1), *blurred(rgb)]
 
 
-def blurred(rgb: images.Pixels) -> Iterator[str]:
+def blurred(rgb: decode.Pixels) -> Iterator[str]:
     """The blurs by which it would be called blurred."""
     side = min(rgb.shape[:2])
     softened = {f"by {b:.1%}": cv2.GaussianBlur(rgb, (0, 0), b * side) for b in BLURS}

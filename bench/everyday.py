@@ -23,17 +23,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.datasets import dataset, testset
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets import dataset, evaluation_set
+from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import PRESENT, Sample, cells
 from tagger.evaluation import metrics
-from tagger.evaluation.evaluation import look
-from tagger.inference import bundle
+from tagger.evaluation.single_label import look
+from tagger.inference import model_file
 from tagger.inference.decision import to_probabilities
-from tagger.inference.runtime import Runtime
+from tagger.inference.litert import Runtime
 from tagger.labels import LabelSet
 from tagger.models import imagenet
-from tagger.places import find_model
+from tagger.paths import find_model
 
 BOOTSTRAPS = 1_000
 INTERVAL = (0.025, 0.975)
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def study(model: str, data: Path) -> dict[str, Any]:
-    loaded = bundle.load(find_model(model))
+    loaded = model_file.load(find_model(model))
     runtime = Runtime(loaded.network)
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels", loaded.image_size)
@@ -83,7 +83,7 @@ def study(model: str, data: Path) -> dict[str, Any]:
             sys.exit(f"{model} has other labels than everyday/")
         validation = score(runtime, loaded, store, collection.split("val"))
         known = cells(collection.split("val"), len(loaded.labels))
-        test, _ = testset.load(data / "coco128", loaded.labels, store)
+        test, _ = evaluation_set.load(data / "coco128", loaded.labels, store)
         elsewhere = score(runtime, loaded, store, test)
         store.close()
     return {
@@ -102,7 +102,7 @@ def imagenet_cars(root: Path, labels: LabelSet) -> float | None:
     runtime = Runtime(model.network)
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels", model.image_size)
-        photos, _ = testset.load(root, labels, store)
+        photos, _ = evaluation_set.load(root, labels, store)
         logits = score(runtime, model, store, photos)
         store.close()
     cars = [index for index, name in enumerate(model.labels.names) if name in CARS]
@@ -111,7 +111,7 @@ def imagenet_cars(root: Path, labels: LabelSet) -> float | None:
     return metrics.average_precisions(chance, known)[0]
 
 
-def added(model: bundle.Bundle, runtime: Runtime, root: Path) -> dict[str, float]:
+def added(model: model_file.Bundle, runtime: Runtime, root: Path) -> dict[str, float]:
     """Shares of photos of cats and dogs that get other tags, the most frequent first."""
     seen = look(runtime, root)
     decisions = model.rule.decide(seen.logits, seen.features)
@@ -124,7 +124,7 @@ def added(model: bundle.Bundle, runtime: Runtime, root: Path) -> dict[str, float
 
 
 def score(
-    runtime: Runtime, model: bundle.Bundle, store: PixelStore, samples: list[Sample]
+    runtime: Runtime, model: model_file.Bundle, store: PixelStore, samples: list[Sample]
 ) -> Floats:
     outputs = runtime.run_all(store.rows(sample.row for sample in samples))
     return np.stack([output.logits for output in outputs])
@@ -155,7 +155,9 @@ def bootstrap(scores: Floats, known: NDArray[np.int8]) -> list[float]:
     return [float(np.quantile(found, q)) for q in INTERVAL]
 
 
-def strangers(model: bundle.Bundle, runtime: Runtime, root: Path) -> dict[str, dict[str, float]]:
+def strangers(
+    model: model_file.Bundle, runtime: Runtime, root: Path
+) -> dict[str, dict[str, float]]:
     seen = look(runtime, root)
     decisions = model.rule.decide(seen.logits, seen.features)
     said = [{model.labels.names[tag] for tag in decision.tags} for decision in decisions]

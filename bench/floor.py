@@ -17,11 +17,11 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TypeVar
 
-from tagger.images.images import prepare, walk
-from tagger.inference import bundle
-from tagger.inference.runtime import Session
-from tagger.parallel import ordered_map, worker_count
-from tagger.places import find_model
+from tagger.concurrency import ordered_map, worker_count
+from tagger.images.decode import prepare, walk
+from tagger.inference import model_file
+from tagger.inference.litert import Session
+from tagger.paths import find_model
 
 PREPARED = 200  # photos held for the network, again and again
 
@@ -34,16 +34,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="pets")
     options = parser.parse_args()
-    model = bundle.load(find_model(options.model))
+    model = model_file.load(find_model(options.model))
     photos = list(walk(options.folder))
     print((decode if options.part == "decode" else network)(model, photos))
 
 
-def decode(model: bundle.Bundle, photos: list[Path]) -> float:
+def decode(model: model_file.Bundle, photos: list[Path]) -> float:
     return seconds([partial(prepare, size=model.image_size)] * worker_count(), photos)
 
 
-def network(model: bundle.Bundle, photos: list[Path]) -> float:
+def network(model: model_file.Bundle, photos: list[Path]) -> float:
     sessions = [Session(model.network) for _ in range(worker_count())]
     prepared = list(ordered_map(partial(prepare, size=model.image_size), photos[:PREPARED]))
     for session in sessions:

@@ -18,7 +18,7 @@ import measuring
 from measuring import Row, Run
 
 from tagger.models.classifiers import NAMES
-from tagger.places import MODELS
+from tagger.paths import MODELS
 
 
 def main() -> None:

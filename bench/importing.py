@@ -67,7 +67,7 @@ def import_anew(folder: Path, photos: Path, model: str, count: int) -> Run:
         os.environ["TAGGER_HOME"] = home
         os.environ.pop("TAGGER_DATABASE", None)
         planned = run(sys.executable, "-c", PLAN, photos, model).output.strip()
-        measured = run(sys.executable, "-m", "tagger.jobs.jobs", planned)
+        measured = run(sys.executable, "-m", "tagger.jobs.worker", planned)
         found = int(run(sys.executable, "-c", COUNT).output)
         if found != count:
             raise SystemExit(f"imported {found} of {count} photos")

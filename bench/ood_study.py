@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from ood_methods import METHODS, Fit
 
+from tagger.concurrency import ordered_map
 from tagger.evaluation import calibration, metrics
-from tagger.images import images
-from tagger.inference import bundle
+from tagger.images import decode
+from tagger.inference import model_file
 from tagger.inference.decision import (
     DEFAULT_THRESHOLD,
     DecisionRule,
@@ -32,9 +33,8 @@ from tagger.inference.decision import (
     to_probabilities,
     unit,
 )
-from tagger.inference.runtime import Runtime
-from tagger.parallel import ordered_map
-from tagger.places import find_model
+from tagger.inference.litert import Runtime
+from tagger.paths import find_model
 from tagger.tagger import HEAD_WEIGHTS
 
 SETS = ("pets/train", "pets/val", "pets_other_source", "unrelated")
@@ -65,14 +65,14 @@ def main() -> None:
 
 def study(model: str, data: Path) -> list[dict[str, Any]]:
     path = find_model(model)
-    loaded = bundle.load(path)
+    loaded = model_file.load(path)
     runtime = Runtime(loaded.network)
-    paths = {name: list(images.walk(data / name)) for name in SETS}
+    paths = {name: list(decode.walk(data / name)) for name in SETS}
     seen = {name: look(runtime, photos) for name, photos in paths.items()}
     train = seen["pets/train"]
     names = loaded.labels.names
     labels = np.array([names.index(photo.parent.name) for photo in paths["pets/train"]])
-    arrays = bundle.read_arrays(path)
+    arrays = model_file.read_arrays(path)
     fit = Fit(train.features, train.logits, labels, arrays[HEAD_WEIGHTS], arrays["head/head/bias"])
     rows = []
     for name, method in METHODS.items():
@@ -86,7 +86,7 @@ def study(model: str, data: Path) -> list[dict[str, Any]]:
 
 def look(runtime: Runtime, photos: list[Path]) -> Seen:
     size = runtime.image_size
-    outputs = list(ordered_map(lambda path: runtime.run(images.prepare(path, size)), photos))
+    outputs = list(ordered_map(lambda path: runtime.run(decode.prepare(path, size)), photos))
     return Seen(np.stack([o.logits for o in outputs]), np.stack([o.features for o in outputs]))
 
 

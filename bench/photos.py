@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tagger.images.images import walk
+from tagger.images.decode import walk
 
 QUALITY = 90
 SAMPLES = ("astronaut", "coffee", "chelsea", "rocket")  # inside scikit-image itself

@@ -22,14 +22,14 @@ def main() -> None:
     import keras
     import tensorflow as tf
 
-    from tagger.images import images
+    from tagger.images import decode
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     network = keras.models.load_model(options.model, compile=False)
     seconds = []
-    for path in list(images.walk(options.folder))[: options.photos]:
-        pixels = images.prepare(path, network.input_shape[1])[None]  # (1, S, S, 3)
+    for path in list(decode.walk(options.folder))[: options.photos]:
+        pixels = decode.prepare(path, network.input_shape[1])[None]  # (1, S, S, 3)
         began = time.process_time()
         network.predict(pixels, verbose=0)
         seconds.append(time.process_time() - began)

@@ -21,7 +21,7 @@ from measuring import Row, Run, at_most, parser, publish, workplace
 
 from tagger.library.library import Library
 from tagger.library.records import Sort
-from tagger.training.runs import peak_memory_mb
+from tagger.training.run_folder import peak_memory_mb
 
 BAR = 50.0  # ms, for 95 searches of 100
 PAGE = 48

@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.datasets import dataset
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import PRESENT, UNSEEN, cells
 from tagger.evaluation import metrics
 from tagger.evaluation.calibration import fit_tag_thresholds, fit_temperature
 from tagger.inference.decision import to_probabilities
-from tagger.inference.runtime import Runtime
+from tagger.inference.litert import Runtime
 from tagger.models import convert, networks
 from tagger.models.heads import prior_shift, tag_weights
 

@@ -12,26 +12,26 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from tagger.service import api, journal
-from tagger.service.journal import Entry
+from tagger.service import app, prediction_log
+from tagger.service.prediction_log import Entry
 
-write = journal.Journal.write
+write = prediction_log.Journal.write
 
 
 def main() -> int:
     notes, port = Path(sys.argv[1]), sys.argv[2]
     waited: list[float] = []
 
-    def timed(self: journal.Journal, entries: Sequence[Entry]) -> Future[int]:
+    def timed(self: prediction_log.Journal, entries: Sequence[Entry]) -> Future[int]:
         began = time.perf_counter()
         written = write(self, entries)
         written.add_done_callback(lambda _: waited.append(time.perf_counter() - began))
         return written
 
-    journal.Journal.write = timed  # type: ignore[method-assign]
+    prediction_log.Journal.write = timed  # type: ignore[method-assign]
     sys.argv[1:] = ["--port", port]
     try:
-        return api.main()
+        return app.main()
     finally:
         notes.write_text(json.dumps(waited))
 

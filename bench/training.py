@@ -92,7 +92,7 @@ def errors(folder: Path, name: str, error: ErrorOf, data: Path) -> list[float]:
 
 def our_error(model: Path, labelled: Path) -> float:
     from tagger import Prediction, Tagger
-    from tagger.images.images import walk
+    from tagger.images.decode import walk
 
     paths = list(walk(labelled))
     found = Tagger.load(model).tag_many(paths, top=1)

@@ -11,9 +11,9 @@ from typing import Any
 import shared
 import streamlit as st
 
-from tagger import TaggerError, places
-from tagger.inference import bundle
-from tagger.training import runs
+from tagger import TaggerError, paths
+from tagger.inference import model_file
+from tagger.training import run_folder
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Model:
 
 def read(model: str) -> Model:
     """A model by its id."""
-    named = places.find_model(model) if model == places.IMAGENET else places.MODELS / f"{model}.h5"
+    named = paths.find_model(model) if model == paths.IMAGENET else paths.MODELS / f"{model}.h5"
     path = Path(model) if model.endswith(".h5") else named
     try:
         info = path.stat()
@@ -47,7 +47,7 @@ def read(model: str) -> Model:
 
 @st.cache_resource(show_spinner=False)
 def _card(path: str, changed: int, size: int) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    model = bundle.load(path)
+    model = model_file.load(path)
     return model.card, model.labels.names
 
 
@@ -102,14 +102,14 @@ def reliability_bins(judged: Mapping[str, Any], name: str) -> list[dict[str, flo
 
 def training_of(model: Model) -> Path | None:
     """The newest run on this machine that made this very model."""
-    for folder in sorted(places.RUNS.glob("*-*-*"), reverse=True):
+    for folder in sorted(paths.RUNS.glob("*-*-*"), reverse=True):
         if folder.name.split("-", 2)[2] != model.name:
             continue
         measured = _metrics(folder)
         accuracy = number(measured, "validation", "accuracy")
         if accuracy is None or accuracy != number(model.card, "scores", "validation", "accuracy"):
             continue
-        note = folder / runs.COLLECTION
+        note = folder / run_folder.COLLECTION
         fingerprint = text(model.card, "trained_on", "fingerprint")
         if note.is_file() and note.read_text(encoding="utf-8") == fingerprint:
             return folder
@@ -118,7 +118,7 @@ def training_of(model: Model) -> Path | None:
 
 def _metrics(run: Path) -> Any:
     try:
-        return json.loads((run / runs.METRICS).read_text(encoding="utf-8"))
+        return json.loads((run / run_folder.METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 

@@ -12,7 +12,7 @@ import scores
 import shared
 import streamlit as st
 
-from tagger import places
+from tagger import paths
 from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
 
 CHECKS_LOOKED_AT = 50
@@ -44,7 +44,7 @@ class Checked:
 
 def choose_folder() -> str | None:
     """A folder on this machine, and a button that has it checked; None while none is given."""
-    st.session_state.setdefault(shared.FOLDER_KEY, str(places.DATASET))
+    st.session_state.setdefault(shared.FOLDER_KEY, str(paths.DATASET))
     typed = st.text_input(
         "Folder on this machine",
         key=shared.FOLDER_KEY,

@@ -13,7 +13,7 @@ import shared
 import streamlit as st
 
 from tagger.files import visible, write_atomically
-from tagger.library import exports
+from tagger.library import export
 
 CONFIRMED = "by:person"  # a search for photos with a tag that a person added or confirmed
 COLLECTIONS = "collections"  # in the library's folder
@@ -76,7 +76,7 @@ def _write() -> tuple[Path, list[tuple[str, str]], list[Path]]:
         if not earlier[path]:
             shutil.rmtree(path)
     folder = next(path for path in _named(folders, digest) if not path.exists())
-    left = exports.write_collection(photos, library.original, folder).out
+    left = export.write_collection(photos, library.original, folder).out
     write_atomically(folder / WRITTEN, _state(folder))
     return folder, left, [path for path in earlier if earlier[path]]
 

@@ -13,7 +13,7 @@ import streamlit as st
 
 from tagger import ImageError
 from tagger.files import spelled_out
-from tagger.images import images
+from tagger.images import decode
 
 SIDE = 160  # pixels of a picture
 KEPT = 500  # pictures in memory
@@ -72,8 +72,8 @@ def _figure(folder: Path, photo: str, told: str) -> str:
 
 @st.cache_data(show_spinner=False, max_entries=KEPT)
 def _picture(path: str, changed: int) -> str:
-    rgb = images.read(path, shorter_side=SIDE)
-    picture = images.encode(images.fit(rgb, SIDE), "JPEG")
+    rgb = decode.read(path, shorter_side=SIDE)
+    picture = decode.encode(decode.fit(rgb, SIDE), "JPEG")
     return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
 
 

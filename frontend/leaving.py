@@ -16,8 +16,8 @@ import streamlit as st
 
 from tagger.errors import OptionError
 from tagger.files import spelled_out
-from tagger.library import exports
-from tagger.library.exports import Left
+from tagger.library import export
+from tagger.library.export import Left
 from tagger.library.library import Library
 from tagger.library.records import Photo
 
@@ -52,8 +52,8 @@ def offer_tables(query: str) -> None:
 
 
 _TABLES: tuple[tuple[str, Callable[[Iterable[Photo], TextIO], None], str, str], ...] = (
-    ("CSV", exports.write_csv, "photos.csv", "text/csv"),
-    ("JSON Lines", exports.write_json_lines, "photos.jsonl", "application/jsonl"),
+    ("CSV", export.write_csv, "photos.csv", "text/csv"),
+    ("JSON Lines", export.write_json_lines, "photos.jsonl", "application/jsonl"),
 )
 
 
@@ -113,7 +113,7 @@ def _write_zip(query: str, many: int) -> Written:
     place = library.shelf.archive()
     try:
         with open(place, "wb") as file:
-            left = exports.write_zip(_counted(query, many), library.original, file)
+            left = export.write_zip(_counted(query, many), library.original, file)
     except BaseException:  # also where somebody goes to another page meanwhile
         place.unlink(missing_ok=True)
         raise
@@ -149,7 +149,7 @@ def _write(query: str, folder: str, usual: Path, many: int) -> Written:
     if not place.is_absolute():
         raise OptionError(f"{folder}: give the whole path of a folder, from / on")
     photos = _counted(query, many)
-    left = exports.write_collection(photos, shared.library().original, place)
+    left = export.write_collection(photos, shared.library().original, place)
     return Written(query, place, left)
 
 
@@ -168,7 +168,7 @@ def show_left(left: Left) -> None:
     if not left.out:
         return
     reasons = Counter(reason for _, reason in left.out)
-    none = reasons[exports.UNTAGGED]
+    none = reasons[export.UNTAGGED]
     told = [f"{none:,} without a tag"] if none else []
     told += [f"{len(left.out) - none:,} that cannot be read"] if len(left.out) > none else []
     with st.expander(f"{shared.count_of(len(left.out), 'photo')} left out: {', '.join(told)}"):

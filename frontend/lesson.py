@@ -13,9 +13,10 @@ import shared
 import streamlit as st
 
 from tagger.datasets.dataset import too_few_to_check
-from tagger.library.history import Run
-from tagger.training import report, runs
-from tagger.training.charts import percent, score
+from tagger.library.operations import Run
+from tagger.training import run_folder
+from tagger.training.report import html
+from tagger.training.report.charts import percent, score
 
 # Measured on two cores at 192 pixels.
 START_SECONDS, PHOTO_SECONDS, EPOCH_SECONDS = 20, 0.01, 0.0175  # in all; a photo; and an epoch
@@ -83,7 +84,7 @@ def _how_good(row: Mapping[str, float]) -> str:
 def _history(run: Run) -> list[dict[str, float]]:
     """The rows of the epochs so far."""
     folder = run.options.get("folder")
-    return report.read_history(Path(folder) / runs.HISTORY) if folder else []
+    return html.read_history(Path(folder) / run_folder.HISTORY) if folder else []
 
 
 def _position(run: Run, rows: list[dict[str, float]]) -> tuple[float, str]:

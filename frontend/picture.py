@@ -9,7 +9,7 @@ import streamlit as st
 
 from tagger import ImageError, ModelError
 from tagger.files import spelled_out
-from tagger.images import derived, images
+from tagger.images import decode, transforms
 from tagger.library.library import Library
 from tagger.library.records import Photo, StoredPrediction
 from tagger.tagger import Tagger
@@ -36,7 +36,7 @@ def show_picture(
         return
     label = explained([name for name, _ in prediction.scores], tagger, key)
     if label is not None:
-        heat = images.encode(tagger.heatmap(shared.library().original(photo), label), "JPEG")
+        heat = decode.encode(tagger.heatmap(shared.library().original(photo), label), "JPEG")
         place.image(heat, width="stretch", alt=f"{name}: what speaks for {label}")
         st.caption("The brighter, the more it counted. The dark edges were not looked at.")
 
@@ -67,8 +67,8 @@ def large_photo(photo: Photo) -> bytes:
 def _large(sha256: str, changed: int, size: int, _photo: Photo, _library: Library) -> bytes:
     shorter, longer = sorted((_photo.width, _photo.height))
     side = max(1, round(LARGE_SIDE * shorter / longer))
-    rgb = images.read(_library.original(_photo), shorter_side=side)
-    return images.encode(derived.thumbnail(rgb, LARGE_SIDE), "JPEG")
+    rgb = decode.read(_library.original(_photo), shorter_side=side)
+    return decode.encode(transforms.thumbnail(rgb, LARGE_SIDE), "JPEG")
 
 
 def tagger_of(prediction: StoredPrediction) -> Tagger | None:

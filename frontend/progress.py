@@ -8,8 +8,8 @@ import shared
 import streamlit as st
 
 from tagger.files import spelled_out
-from tagger.jobs import jobs
-from tagger.library.history import Run, RunFile
+from tagger.jobs import worker
+from tagger.library.operations import Run, RunFile
 
 FILES_LISTED = 200  # of a run, by outcome
 REFRESH_SECONDS = 1.0  # between two looks at a run that is going on
@@ -31,7 +31,7 @@ _LISTED = {
 
 def start(run_id: int) -> None:
     """Let a run that was planned begin, in a process of its own."""
-    jobs.start(shared.library(), run_id)
+    worker.start(shared.library(), run_id)
 
 
 def show_run(run_id: int, *, key: str = "run") -> None:

@@ -18,7 +18,7 @@ import streamlit as st
 from card import number
 
 from tagger.files import spelled_out
-from tagger.training.charts import percent, score
+from tagger.training.report.charts import percent, score
 
 CSS = Path(__file__).with_name("scores.css")
 

@@ -14,13 +14,13 @@ from threading import Thread
 import streamlit as st
 
 from tagger import TaggerError
-from tagger.datasets.samples import write_samples
+from tagger.datasets.sample_photos import write_samples
 from tagger.files import spelled_out
-from tagger.inference import bundle
-from tagger.jobs import jobs
+from tagger.inference import model_file
+from tagger.jobs import worker
 from tagger.library.library import Library
 from tagger.models import imagenet
-from tagger.places import IMAGENET, find_model, model_names
+from tagger.paths import IMAGENET, find_model, model_names
 from tagger.tagger import Tagger
 
 _VIEWS = Path(__file__).resolve().parent / "views"
@@ -49,7 +49,7 @@ def _open_library(home: str | None, url: str | None) -> Library:
 
 @st.cache_resource(show_spinner=False, ttl=RESUME_SECONDS)
 def _resume(url: str, _library: Library) -> list[int]:
-    return jobs.resume_stale(_library)
+    return worker.resume_stale(_library)
 
 
 def tagger(model: str | None = None) -> Tagger:
@@ -115,12 +115,12 @@ def models_built_on(backbone: str) -> list[str]:
 
 @st.cache_resource(show_spinner=False)
 def _backbone(path: str, changed: int) -> str:
-    return str(bundle.load(path).card["backbone"])
+    return str(model_file.load(path).card["backbone"])
 
 
 @st.cache_resource(show_spinner=False)
 def _label_count(path: str, changed: int) -> int:
-    return len(bundle.load(path).labels)
+    return len(model_file.load(path).labels)
 
 
 @contextmanager

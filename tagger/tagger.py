@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.concurrency import check_workers, chunks, one_blas_thread, ordered_map
 from tagger.errors import ImageError, ModelChangedError, ModelError, OptionError
-from tagger.images import derived, images
-from tagger.images.images import Pixels, Source
-from tagger.inference import bundle
+from tagger.images import decode, transforms
+from tagger.images.decode import Pixels, Source
+from tagger.inference import model_file
 from tagger.inference.decision import Decision, Floats, Reason, check_threshold
 from tagger.inference.embeddings import Embedding, embed
-from tagger.inference.runtime import Outputs, Runtime
+from tagger.inference.litert import Outputs, Runtime
 from tagger.labels import LabelSet
-from tagger.parallel import check_workers, chunks, one_blas_thread, ordered_map
-from tagger.places import find_model, imagenet_model
+from tagger.paths import find_model, imagenet_model
 
 CHUNK = 16  # photos decided together
 HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side
@@ -67,10 +67,10 @@ class Prediction:
 class Tagger:
     """A model ready to tag. Safe to use from several threads at once."""
 
-    def __init__(self, model: bundle.Bundle) -> None:
+    def __init__(self, model: model_file.Bundle) -> None:
         self._model = model
         self._runtime = Runtime(model.network)
-        bundle.check_outputs(model, self._runtime.label_count, self._runtime.feature_count)
+        model_file.check_outputs(model, self._runtime.label_count, self._runtime.feature_count)
 
     @classmethod
     def load(
@@ -89,7 +89,7 @@ class Tagger:
             from tagger.models import imagenet
 
             return cls(imagenet.load(say))
-        return cls(bundle.load(path))
+        return cls(model_file.load(path))
 
     @property
     def labels(self) -> LabelSet:
@@ -102,7 +102,7 @@ class Tagger:
         return self._model.name
 
     @property
-    def card(self) -> bundle.Card:
+    def card(self) -> model_file.Card:
         """What it was trained on, how it scores, where it fails."""
         return self._model.card
 
@@ -195,9 +195,9 @@ class Tagger:
         """
         if label is not None:
             self._index(label)
-        pixels = images.prepare(photo, self._runtime.image_size)
-        rgb = images.read(photo, shorter_side=HEATMAP_SIDE)
-        return derived.overlay(rgb, self.activation_map(pixels, label))
+        pixels = decode.prepare(photo, self._runtime.image_size)
+        rgb = decode.read(photo, shorter_side=HEATMAP_SIDE)
+        return transforms.overlay(rgb, self.activation_map(pixels, label))
 
     def activation_map(self, pixels: Pixels, label: str | None = None) -> NDArray[np.float32]:
         """`(h, w)` in [0, 1] for prepared `pixels (S, S, 3)`: where a label's evidence lies.
@@ -224,7 +224,7 @@ class Tagger:
     def _head(self) -> NDArray[np.float32]:
         """The head's weights (D, C), from the file this model was loaded from."""
         self._check_file()
-        return np.asarray(bundle.read_arrays(self._model.path)[HEAD_WEIGHTS], np.float32)
+        return np.asarray(model_file.read_arrays(self._model.path)[HEAD_WEIGHTS], np.float32)
 
     @cached_property
     def _network(self) -> Any:
@@ -236,7 +236,7 @@ class Tagger:
 
     def _check_file(self) -> None:
         with self._expected_file():
-            now = bundle.load(self._model.path).card["digests"]
+            now = model_file.load(self._model.path).card["digests"]
         if now != self.card["digests"]:
             raise ModelChangedError(f"{self._model.path.name}: {_ANOTHER}")
 
@@ -257,7 +257,7 @@ class Tagger:
         return self.labels.names.index(label)
 
     def _run(self, photo: Source) -> Outputs:
-        return self._runtime.run(images.prepare(photo, self._runtime.image_size))
+        return self._runtime.run(decode.prepare(photo, self._runtime.image_size))
 
     def _run_or_error(self, photo: Source) -> Outputs | ImageError:
         try:

@@ -15,18 +15,18 @@ import hypothesis
 import numpy as np
 import pytest
 
-from tagger.images import images
-from tagger.inference import bundle
-from tagger.jobs import jobs
-from tagger.library import history
-from tagger.library.history import Run
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.jobs import worker
+from tagger.library import operations
 from tagger.library.library import Library
-from tagger.places import MODELS, ROOT
+from tagger.library.operations import Run
+from tagger.paths import MODELS, ROOT
 from tagger.tagger import Tagger
-from tagger.training import training
-from tagger.training.options import Options
-from tagger.training.recipes import Recipe
-from tagger.training.training import Trained
+from tagger.training import trainer
+from tagger.training.config import Options
+from tagger.training.recipe import Recipe
+from tagger.training.trainer import Trained
 
 # The same examples each time, so that a change is judged by what it changed. To look for new ones:
 # pytest --hypothesis-profile default
@@ -55,7 +55,7 @@ def data() -> Path:
     return Path(os.environ["TAGGER_DATA"])
 
 
-def picture(seed: int, side: int = 256) -> images.Pixels:
+def picture(seed: int, side: int = 256) -> decode.Pixels:
     """Soft random colours with a little noise: as smooth as a photo, no two alike."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -63,7 +63,7 @@ def picture(seed: int, side: int = 256) -> images.Pixels:
     return np.clip(smooth + rng.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
 
 
-def draw(shape: str, seed: int, side: int = 120) -> images.Pixels:
+def draw(shape: str, seed: int, side: int = 120) -> decode.Pixels:
     """A drawn photo of a disc, a square or stripes, no two alike, on a noisy ground."""
     rng = np.random.default_rng([SHAPES.index(shape), seed])
     ground = rng.integers(60, 200, 3)
@@ -81,7 +81,7 @@ def draw(shape: str, seed: int, side: int = 120) -> images.Pixels:
     return canvas
 
 
-def scene(seed: int, side: int) -> images.Pixels:
+def scene(seed: int, side: int) -> decode.Pixels:
     """A drawn photo of many sharp things, the same at every size."""
     rng = np.random.default_rng(seed)
     canvas = np.full((960, 960, 3), rng.integers(60, 200, 3), np.uint8)
@@ -89,7 +89,7 @@ def scene(seed: int, side: int) -> images.Pixels:
         x, y, width, height = (int(value) for value in rng.integers(20, 900, 4))
         colour = tuple(int(value) for value in rng.integers(0, 256, 3))
         cv2.rectangle(canvas, (x, y), (x + width // 4, y + height // 4), colour, -1)
-    return images.fit(canvas, side)
+    return decode.fit(canvas, side)
 
 
 def draw_collection(
@@ -99,7 +99,7 @@ def draw_collection(
     for shape in shapes:
         (root / shape).mkdir(parents=True)
         for seed in range(first, first + photos):
-            pixels = images.encode(draw(shape, seed), "JPEG")
+            pixels = decode.encode(draw(shape, seed), "JPEG")
             (root / shape / f"{seed:03}.jpg").write_bytes(pixels)
     return root
 
@@ -126,7 +126,7 @@ def small_options(data: Path, folder: Path, **changed: object) -> Options:
 @pytest.fixture(scope="session")
 def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A small model of the drawn shapes, and its run."""
-    return training.teach(small_options(shapes, tmp_path_factory.mktemp("trained")))
+    return trainer.teach(small_options(shapes, tmp_path_factory.mktemp("trained")))
 
 
 def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
@@ -142,7 +142,7 @@ def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
             if right < 3:
                 canvas[:, 120:] = draw(SHAPES[right], seed + 1_000)
                 shown.add(right)
-        (root / f"{seed:03}.png").write_bytes(images.encode(cv2.resize(canvas, (120, 120))))
+        (root / f"{seed:03}.png").write_bytes(decode.encode(cv2.resize(canvas, (120, 120))))
         cells = ["" if seed % 7 == index else str(int(index in shown)) for index in range(3)]
         rows.append(",".join([f"{seed:03}.png", *cells, str(int(not shown))]))
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
@@ -154,7 +154,7 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A small model whose photos may have several tags, and its run."""
     folder = tmp_path_factory.mktemp("tagged")
     data = draw_tagged(folder / "photos", 150)
-    return training.teach(small_options(data, folder, output=folder / "tags.h5"))
+    return trainer.teach(small_options(data, folder, output=folder / "tags.h5"))
 
 
 def outcome(model: Path) -> tuple[str, str, object]:
@@ -162,7 +162,7 @@ def outcome(model: Path) -> tuple[str, str, object]:
 
     The bytes of the LiteRT network also hold names that Keras numbers anew in each process.
     """
-    card = bundle.load(model).card
+    card = model_file.load(model).card
     return card["digests"]["keras_arrays"], card["digests"]["reference"], card["decision"]
 
 
@@ -198,7 +198,7 @@ def pets() -> Tagger:
 def import_folder(library: Library, folder: Path, copy: bool = False, model: str = "pets") -> Run:
     """Import a folder in this process; the run as it ended."""
     run_id = library.plan_folder_import(str(folder), copy, model)
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     return library.run(run_id)
 
 
@@ -213,4 +213,4 @@ def forget_heartbeat(library: Library, run_id: int) -> None:
     """As if the process that held the run had died a while ago."""
     with library.catalogue.writing() as connection:
         long_ago = datetime.now(UTC) - timedelta(minutes=1)
-        history.change(connection, run_id, heartbeat_at=long_ago)
+        operations.change(connection, run_id, heartbeat_at=long_ago)

@@ -19,10 +19,10 @@ from typing import Any
 from conftest import PATIENCE, draw, wait_until
 from sqlalchemy import select
 
-from tagger.images import images
+from tagger.images import decode
+from tagger.library.database.schema import served
 from tagger.library.library import Library
-from tagger.library.schema import served
-from tagger.places import ROOT
+from tagger.paths import ROOT
 
 BOUNDARY = "a-photo-is-between-these"
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -46,7 +46,7 @@ class Answer:
 
 def photo(seed: int = 0) -> bytes:
     """A drawn photo, as a JPEG."""
-    return images.encode(draw("disc", seed), "JPEG")
+    return decode.encode(draw("disc", seed), "JPEG")
 
 
 def form(*photos: bytes, field_name: str = "file") -> bytes:
@@ -75,7 +75,7 @@ class Serving:
         kept = {name: value for name, value in os.environ.items() if name not in OWN}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tagger.service.api", "--port", str(self.port)],
+                [sys.executable, "-m", "tagger.service.app", "--port", str(self.port)],
                 cwd=ROOT,
                 env=kept | {"TAGGER_HOME": str(home), "TAGGER_MODEL": "pets"} | environment,
                 stdin=subprocess.DEVNULL,

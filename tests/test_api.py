@@ -20,11 +20,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.specs.openapi import checks as openapi_checks
 from serving import BOUNDARY, FORM, OWN, Serving, form, photo, serving
 
-from tagger.images import images
-from tagger.library.exports import HEADER
-from tagger.places import ROOT
-from tagger.service import wire
-from tagger.service.api import app
+from tagger.images import decode
+from tagger.library.export import HEADER
+from tagger.paths import ROOT
+from tagger.service import schemas as wire
+from tagger.service.app import app
 
 JSON = {"Content-Type": "application/json"}
 EXAMPLES = 12  # of each kind for each route
@@ -68,7 +68,7 @@ def test_another_model_and_a_heatmap_can_be_asked_for(service: Serving) -> None:
     said = service.predict(photo(1), query="?model=everyday&heatmap=true&threshold=0").json()
     assert said["model"] == "everyday" and len(said["tags"]) in (0, 58)
     kind, _, picture = said["heatmap"].partition(",")
-    assert kind == "data:image/jpeg;base64" and images.read(base64.b64decode(picture)).size
+    assert kind == "data:image/jpeg;base64" and decode.read(base64.b64decode(picture)).size
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_cannot_be_asked_is_a_sentence(
 
 
 def test_what_cannot_be_read_is_a_sentence(service: Serving) -> None:
-    whole = images.encode(draw("disc", 3), "PNG")
+    whole = decode.encode(draw("disc", 3), "PNG")
     for content, status in ((b"", 422), (b"text", 415), (whole[:200], 422)):
         answer = service.predict(content)
         assert answer.status == status, answer.body
@@ -165,7 +165,7 @@ def test_photos_of_the_library_come_with_their_tags(
 
     home = tmp_path_factory.mktemp("full") / "home"
     library, pets = Library.open(home), Tagger.load("pets")
-    added = [library.add(f"=cmd{n}.png", images.encode(draw("disc", n)), pets) for n in range(3)]
+    added = [library.add(f"=cmd{n}.png", decode.encode(draw("disc", n)), pets) for n in range(3)]
     library.edit_tags([added[0].photo.id], add=["drawn"])
     library.close()
     with serving(home) as running:
@@ -260,7 +260,7 @@ def test_where_it_cannot_start_it_says_why(
     environment: dict[str, str], told: str, service: Serving, tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.service.api", "--port", str(service.port)],
+        [sys.executable, "-m", "tagger.service.app", "--port", str(service.port)],
         env={**os.environ, "TAGGER_HOME": str(tmp_path / "home"), **environment},
         capture_output=True,
         text=True,
@@ -274,7 +274,7 @@ def test_where_it_cannot_start_it_says_why(
 @pytest.mark.parametrize("port", ["99999", "-1", "x", "²"])
 def test_a_port_that_cannot_be_is_refused(port: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.service.api", f"--port={port}"],
+        [sys.executable, "-m", "tagger.service.app", f"--port={port}"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -285,7 +285,7 @@ def test_a_port_that_cannot_be_is_refused(port: str) -> None:
 
 def test_under_uvicorn_a_wrong_setting_is_a_sentence_as_well() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "uvicorn", "tagger.service.api:app"],
+        [sys.executable, "-m", "uvicorn", "tagger.service.app:app"],
         env={**os.environ, "TAGGER_QUEUE": "many"},
         capture_output=True,
         text=True,
@@ -301,7 +301,7 @@ def test_a_start_says_where_and_help_says_what_else(service: Serving) -> None:
     assert f"http://localhost:{service.port} answers: model pets, library {service.home}" in said
     assert "TensorFlow" not in said
     told = subprocess.run(
-        [sys.executable, "-m", "tagger.service.api", "--help"],
+        [sys.executable, "-m", "tagger.service.app", "--help"],
         capture_output=True,
         text=True,
         cwd=ROOT,

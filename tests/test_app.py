@@ -20,16 +20,16 @@ from conftest import PETS_MODEL, draw, draw_collection, import_folder
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from tagger.datasets.samples import PHOTOS
-from tagger.images import images
-from tagger.inference import bundle
-from tagger.inference.bundle import GROUP, Bundle
+from tagger.datasets.sample_photos import PHOTOS
+from tagger.images import decode
+from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule
-from tagger.jobs.claims import MAX_RUNNING, Claim
+from tagger.inference.model_file import GROUP, Bundle
+from tagger.jobs.lease import MAX_RUNNING, Claim
 from tagger.labels import Kind, LabelSet
+from tagger.library.database.schema import photos as photos_table
 from tagger.library.library import Library
-from tagger.library.schema import photos as photos_table
-from tagger.places import ROOT
+from tagger.paths import ROOT
 
 APP = ROOT / "frontend" / "app.py"
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "pandas", "altair", "matplotlib", "pyarrow")
@@ -78,7 +78,7 @@ def unescaped(text: str) -> str:
 
 def photo(seed: int = 0, format: str = "PNG") -> bytes:
     """A drawn photo that is no cat and no dog."""
-    return images.encode(draw("disc", seed), format)
+    return decode.encode(draw("disc", seed), format)
 
 
 def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
@@ -102,11 +102,11 @@ def variant(path: Path, kind: Kind, threshold: float) -> Path:
     shutil.copyfile(PETS_MODEL, keras_file)
     with h5py.File(keras_file, "r+") as file:
         del file[GROUP]
-    pets = bundle.load(PETS_MODEL)
+    pets = model_file.load(PETS_MODEL)
     rule = DecisionRule(kind, 1.0, (threshold, threshold))
     labels = LabelSet(pets.labels.names, kind)
     about = {"trained_on": pets.card.get("trained_on")}
-    bundle.save(path, keras_file, Bundle(labels, pets.image_size, rule, pets.network, about))
+    model_file.save(path, keras_file, Bundle(labels, pets.image_size, rule, pets.network, about))
     return path
 
 
@@ -128,7 +128,7 @@ def test_settings_lie_beside_the_app_and_listen_to_this_machine_alone() -> None:
 
     settings = tomllib.loads((APP.parent / ".streamlit" / "config.toml").read_text())
     assert settings["server"]["address"] == "localhost"
-    assert settings["server"]["maxUploadSize"] * 2**20 == images.MAX_BYTES
+    assert settings["server"]["maxUploadSize"] * 2**20 == decode.MAX_BYTES
     assert not settings["server"]["showEmailPrompt"]
     assert not settings["browser"]["gatherUsageStats"]
     assert settings["client"]["showErrorDetails"] == "none"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.places import ROOT
+from tagger.paths import ROOT
 
 # In order: a module imports only from those before it.
 STOREYS = (

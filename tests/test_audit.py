@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from conftest import draw, draw_collection, scene
 
-from tagger.audit import audit
-from tagger.audit.audit import Finding, Findings
+from tagger.audit import findings
+from tagger.audit.findings import Finding, Findings
 from tagger.datasets import dataset
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample
 from tagger.errors import DatasetError
-from tagger.images import images, quality
+from tagger.images import decode, quality
 from tagger.labels import Kind, LabelSet
 
 
@@ -34,9 +34,9 @@ def read(root: Path, leave_out: frozenset[str] = frozenset()) -> dataset.Collect
         store.close()
 
 
-def save(path: Path, rgb: images.Pixels) -> None:
+def save(path: Path, rgb: decode.Pixels) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(images.encode(rgb))
+    path.write_bytes(decode.encode(rgb))
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def sick(tmp_path: Path) -> Path:
 
 
 def test_everything_is_found_once_and_told(sick: Path) -> None:
-    found = audit.examine(read(sick), 192)
-    kinds = {kind: [f.photo for f in found.of(kind)] for kind in audit.KINDS}
+    found = findings.examine(read(sick), 192)
+    kinds = {kind: [f.photo for f in found.of(kind)] for kind in findings.KINDS}
     assert kinds["unreadable"] == ["disc/broken.jpg"]
     assert kinds["copy"] == ["disc/copy.png"]
     assert found.of("copy")[0].told.startswith("the same as disc/000.png (")
@@ -93,7 +93,7 @@ def test_everything_is_found_once_and_told(sick: Path) -> None:
 
 def test_the_list_of_what_to_leave_out_is_read_back_and_photos_stay(sick: Path) -> None:
     before = {path: path.read_bytes() for path in sick.rglob("*.*")}
-    found = audit.examine(read(sick), 192)
+    found = findings.examine(read(sick), 192)
     table = sick.parent / "leave-out.csv"
     count = found.write_list(table)
     with open(table, newline="") as file:
@@ -101,12 +101,12 @@ def test_the_list_of_what_to_leave_out_is_read_back_and_photos_stay(sick: Path) 
     assert count == len(rows) == 7  # near copies are only told
     assert all(row["photo"].startswith("./") for row in rows)
     assert {path: path.read_bytes() for path in sick.rglob("*.*")} == before
-    unwanted = audit.read_list(table)
+    unwanted = findings.read_list(table)
     assert "disc/=dark().png" in unwanted
     again = read(sick, unwanted)
     assert set(again.problems.unwanted) == unwanted
     assert "7 photos are on your list: left out" in again.problems.lines()
-    left = audit.examine(again, 192)
+    left = findings.examine(again, 192)
     assert {finding.kind for finding in left.found} == {"near_copy", "near_conflict"}
 
 
@@ -116,15 +116,15 @@ def test_the_list_of_what_to_leave_out_is_read_back_and_photos_stay(sick: Path) 
 def test_a_list_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "list.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(DatasetError, match=r"list\.csv"):
-        audit.read_list(tmp_path / "list.csv")
+        findings.read_list(tmp_path / "list.csv")
     with pytest.raises(DatasetError, match=r"no\.csv"):
-        audit.read_list(tmp_path / "no.csv")
+        findings.read_list(tmp_path / "no.csv")
 
 
 def test_a_list_of_nothing_is_a_list(tmp_path: Path) -> None:
     sound = Findings(tmp_path, 9, 9, (), (), ())
     assert sound.write_list(tmp_path / "list.csv") == 0
-    assert audit.read_list(tmp_path / "list.csv") == frozenset()
+    assert findings.read_list(tmp_path / "list.csv") == frozenset()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems have no such names")
@@ -133,13 +133,13 @@ def test_any_name_comes_back_from_the_list_and_forges_no_line(tmp_path: Path) ->
     root = draw_collection(tmp_path / "photos", 6, shapes=("disc", "stripes"))
     for name in names:
         (root / "disc" / os.fsdecode(name)).write_bytes(b"no photo")
-    found = audit.examine(read(root), 192)
+    found = findings.examine(read(root), 192)
     assert found.write_list(tmp_path / "list.csv") == len(names)
     assert b"./disc/b\xe9.jpg" in (tmp_path / "list.csv").read_bytes()
-    again = read(root, audit.read_list(tmp_path / "list.csv"))
+    again = read(root, findings.read_list(tmp_path / "list.csv"))
     assert len(again.problems.unwanted) == len(names) and not again.problems.unreadable
     assert again.problems.not_there == ()
-    text = audit.Findings.text(found)
+    text = findings.Findings.text(found)
     assert "disc/new\\nline.jpg" in text and "disc/b\\udce9.jpg" in text
     assert not [line for line in text.splitlines() if line.startswith("line.jpg")]
 
@@ -171,7 +171,7 @@ def collection(kind: Kind, samples: Sequence[Sample], tags: int) -> dataset.Coll
 def test_ten_thousand_near_copies_are_told_of_in_no_time() -> None:
     """Compared with each other they would take the better part of an hour."""
     samples = [Sample(Path(f"/photos/{n}.jpg"), (n % 2,), "train", n, str(n), 5) for n in range(9)]
-    few = audit.examine(collection("single", samples, 2), 192).of("near_conflict")
+    few = findings.examine(collection("single", samples, 2), 192).of("near_conflict")
     assert [finding.told for finding in few][:2] == [
         "labelled tag 00; like 1.jpg, 2.jpg, 3.jpg, ...",
         "labelled tag 01; like 0.jpg, 2.jpg, 3.jpg, ...",
@@ -182,7 +182,7 @@ def test_ten_thousand_near_copies_are_told_of_in_no_time() -> None:
             for n in range(10_000)
         ]
         began = time.process_time()
-        found = audit.examine(collection("single", many, 2), 192).found
+        found = findings.examine(collection("single", many, 2), 192).found
         assert time.process_time() - began < 10 and len(found) == 10_000 - (labels == 1)
 
 
@@ -194,8 +194,8 @@ def test_of_very_many_tags_so_many_are_ranked() -> None:
         Sample(Path(f"/photos/{n}.jpg"), tuple(np.flatnonzero(row).tolist()), "train", n, str(n), h)
         for n, (row, h) in enumerate(zip(has, rng.integers(0, 2**63, 600).tolist(), strict=True))
     ]
-    found = audit.examine(collection("multi", samples, 40), 192, (samples, features))
-    assert len(found.ranked) == audit.MAX_RANKED < 600 * 40 * audit.RANKED_SHARE
+    found = findings.examine(collection("multi", samples, 40), 192, (samples, features))
+    assert len(found.ranked) == findings.MAX_RANKED < 600 * 40 * findings.RANKED_SHARE
     scores = [finding.score or 0.0 for finding in found.ranked]
     assert scores == sorted(scores) and found.judged == 600
 
@@ -210,13 +210,13 @@ def test_tags_are_examined_with_a_split_of_their_own(tmp_path: Path) -> None:
         said = {10: 1 - disc, 21: 1 - disc}.get(n, disc)
         stripes = "" if n < 30 else str(int(n % 3 == 0))
         rows.append(f"{n:02}.png,{split},{said},{stripes},{int(n < 4)}")
-    near = images.read(root / "04.png").copy()
+    near = decode.read(root / "04.png").copy()
     near[:3, :3] = 0
     save(root / "leak.png", near)
-    again = images.read(root / "08.png").copy()
+    again = decode.read(root / "08.png").copy()
     again[:3, :3] = 0
     save(root / "other.png", again)
-    unseen = images.read(root / "06.png").copy()  # has stripes; of 06.png nobody said
+    unseen = decode.read(root / "06.png").copy()  # has stripes; of 06.png nobody said
     unseen[:3, :3] = 0
     save(root / "unseen.png", unseen)
     rows += ["leak.png,train,0,,0", "other.png,train,1,,0", "unseen.png,train,0,1,0"]
@@ -228,7 +228,7 @@ def test_tags_are_examined_with_a_split_of_their_own(tmp_path: Path) -> None:
     features = rng.normal(size=(len(samples), 8)).astype(np.float32)
     features[:, 0] += 8 * (np.array(numbers) % 2 == 1)
     features[:, 1] += 8 * (np.array(numbers) % 3 == 0)
-    found = audit.examine(photos, 192, (samples, features))
+    found = findings.examine(photos, 192, (samples, features))
     leaks = {finding.photo: finding.told for finding in found.of("leak")}
     assert leaks["leak.png"] == "like 04.png (val, labelled nothing)"
     conflicts = {f.photo for f in found.of("near_conflict")}
@@ -249,6 +249,6 @@ def test_a_sound_collection_has_nothing_wrong(tmp_path: Path) -> None:
     for shape in ("disc", "square"):
         for seed in range(30):
             save(root / shape / f"{seed}.png", draw(shape, seed, 240))
-    found = audit.examine(read(root), 192)
-    assert [f for f in found.found if f.kind not in audit.ONLY_TOLD] == []
+    found = findings.examine(read(root), 192)
+    assert [f for f in found.found if f.kind not in findings.ONLY_TOLD] == []
     assert found.rare == ()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tagger.errors import OptionError
-from tagger.images.images import Pixels
-from tagger.training.augment import MIDDLE_GREY, Augmentation, Nudge, mosaic
+from tagger.images.decode import Pixels
+from tagger.training.augmentation import MIDDLE_GREY, Augmentation, Nudge, mosaic
 
 STILL: dict[str, Any] = {
     "flip": 0.0,

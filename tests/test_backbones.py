@@ -15,9 +15,9 @@ from conftest import PETS_MODEL, draw, draw_collection, run_program
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
-from tagger.images import images
-from tagger.inference.bundle import load
-from tagger.inference.runtime import Runtime
+from tagger.images import decode
+from tagger.inference.litert import Runtime
+from tagger.inference.model_file import load
 from tagger.models import backbones, convert, networks
 from tagger.tagger import Tagger
 
@@ -30,7 +30,7 @@ NAMES = {
     "resnet50": ("resnet50", "ResNet50"),
 }
 OTHERS = [name for name in NAMES if name != "mobilenet_v2"]
-PIXELS = np.stack([images.fit(draw("disc", seed), SIDE) for seed in range(3)])
+PIXELS = np.stack([decode.fit(draw("disc", seed), SIDE) for seed in range(3)])
 
 
 def test_every_backbone_is_tested_here() -> None:

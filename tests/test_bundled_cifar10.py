@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tagger.datasets.cifar10 import LABELS
-from tagger.inference import bundle
-from tagger.places import MODELS
+from tagger.inference import model_file
+from tagger.paths import MODELS
 from tagger.tagger import Prediction, Tagger
 
 LEAST = 0.89  # of 5,000 photos; the wish was 0.92: see the README
@@ -36,7 +36,7 @@ def test_it_names_what_test_photos_show(data: Path) -> None:
 
 
 def test_its_card_says_what_it_is_and_where_it_fails() -> None:
-    card = bundle.load(MODELS / "cifar10.h5").card
+    card = model_file.load(MODELS / "cifar10.h5").card
     assert tuple(card["labels"]) == LABELS and card["backbone"] == "small_cnn"
     assert card["image_size"] == 32 and card["about"] and card["weakest"]
     assert card["command"].startswith("python train.py --data cifar10")

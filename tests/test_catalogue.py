@@ -18,13 +18,13 @@ from conftest import draw
 from sqlalchemy import create_engine, insert, select, update
 
 from tagger.errors import CatalogueError
-from tagger.images import images
-from tagger.library import catalogue as module
-from tagger.library import history, tags
-from tagger.library.catalogue import Catalogue, sqlite_url
-from tagger.library.importing import model_id
+from tagger.images import decode
+from tagger.library import operations, tags
+from tagger.library.database import database as module
+from tagger.library.database.database import Catalogue, sqlite_url
+from tagger.library.database.schema import labels, metadata, runs
+from tagger.library.importer import model_id
 from tagger.library.library import Library
-from tagger.library.schema import labels, metadata, runs
 from tagger.tagger import Tagger
 
 LATER = '''"""A later schema."""
@@ -92,7 +92,7 @@ def test_a_later_schema_keeps_the_data_and_a_copy(
     catalogue: Catalogue, place: Path, tmp_path: Path, pets: Tagger
 ) -> None:
     library = Library(place.parent, sqlite_url(place), catalogue)
-    added = library.add("one.png", images.encode(draw("disc", 1), "PNG"), pets).photo
+    added = library.add("one.png", decode.encode(draw("disc", 1), "PNG"), pets).photo
     library.edit_tags([added.id], add=["cat"])
     before = library.photo(added.id), library.verdicts(added.id), library.prediction(added.id)
     catalogue.close()
@@ -130,13 +130,13 @@ def test_a_library_of_the_first_schema_goes_on_with_all_it_had(
 ) -> None:
     library = Library(place.parent, sqlite_url(place), catalogue)
     added = [
-        library.add(f"{seed}.png", images.encode(draw("disc", seed), "PNG"), pets).photo.id
+        library.add(f"{seed}.png", decode.encode(draw("disc", seed), "PNG"), pets).photo.id
         for seed in range(4)
     ]
     library.edit_tags(added[:2], add=["sea"])
     answer = {"label": "dog", "confidence": 0.7, "tags": [["dog", 0.7, 0.5]], "scores": []}
     with library.catalogue.writing() as connection:
-        run = history.begin(connection, "retag", "again")
+        run = operations.begin(connection, "retag", "again")
         said = {**answer, "reason": None, "ood_score": None}
         tags.predict(connection, run, model_id(connection, pets), [(added[2], said)])
     library.delete(added[3:])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tagger.images import images
-from tagger.training import charts
+from tagger.images import decode
+from tagger.training.report import charts
 
 
 def test_a_picture_is_saved_and_given_as_a_data_uri(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_picture_is_saved_and_given_as_a_data_uri(tmp_path: Path) -> None:
     kind, data = found["uri"].split(",")
     assert kind == "data:image/png;base64"
     assert base64.b64decode(data) == (tmp_path / "confusion.png").read_bytes()
-    width = images.read(tmp_path / "confusion.png").shape[1]
+    width = decode.read(tmp_path / "confusion.png").shape[1]
     assert found["width"] < width  # sharp on dense screens
     assert [path.name for path in tmp_path.iterdir()] == ["confusion.png"]
 
@@ -26,7 +26,7 @@ def test_a_picture_is_saved_and_given_as_a_data_uri(tmp_path: Path) -> None:
 def test_the_confusion_matrix_is_dark_where_photos_are(tmp_path: Path) -> None:
     for name, table in (("right", [[50, 0], [0, 50]]), ("wrong", [[0, 50], [50, 0]])):
         charts.save(charts.draw_confusion(["cat", "dog"], table), tmp_path / f"{name}.png")
-    right, wrong = (images.read(tmp_path / f"{name}.png") for name in ("right", "wrong"))
+    right, wrong = (decode.read(tmp_path / f"{name}.png") for name in ("right", "wrong"))
     assert right.shape == wrong.shape
     assert (right != wrong).any(axis=2).mean() > 0.2
 

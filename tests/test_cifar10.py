@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tagger.datasets import cifar10, dataset
-from tagger.datasets.pixels import PixelStore
-from tagger.images import images
+from tagger.datasets.pixel_store import PixelStore
+from tagger.images import decode
 
 
 def a_few(count: int, seed: int) -> cifar10.Photos:
@@ -23,7 +23,7 @@ def test_its_photos_become_folders_that_can_be_learned_from(tmp_path: Path) -> N
     splits = {"train": a_few(60, 1), "test": a_few(20, 2)}
     folder = tmp_path / "cifar10"
     assert cifar10.write(folder, splits) == 80
-    assert np.array_equal(images.read(folder / "train/cat/00003.png"), splits["train"][0][3])
+    assert np.array_equal(decode.read(folder / "train/cat/00003.png"), splits["train"][0][3])
     store = PixelStore(tmp_path / "pixels.u8", 32)
     found = dataset.load(folder, store)
     store.close()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE, forget_heartbeat, wait_until
 
-from tagger.jobs import jobs
-from tagger.jobs.claims import MAX_ATTEMPTS, MAX_RUNNING, TURN_SECONDS, Claim, Lost, Stopped
-from tagger.library import history
+from tagger.jobs import worker
+from tagger.jobs.lease import MAX_ATTEMPTS, MAX_RUNNING, TURN_SECONDS, Claim, Lost, Stopped
+from tagger.library import operations
 from tagger.library.library import Library
 
 
@@ -81,7 +81,7 @@ def test_what_breaks_off_again_and_again_is_given_up(library: Library, shapes: P
     assert run.status == "failed"
     assert "broke off 3 times" in (run.error or "")
     library.plan_again(run_id)
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     assert library.run(run_id).counts == {"added": 120}
 
 
@@ -100,7 +100,7 @@ def test_a_clock_set_back_does_not_keep_a_dead_run_alive(library: Library, shape
     assert Claim(library, run_id).take()
     with library.catalogue.writing() as connection:
         ahead = datetime.now(UTC) + timedelta(hours=1)
-        history.change(connection, run_id, heartbeat_at=ahead)
+        operations.change(connection, run_id, heartbeat_at=ahead)
     assert library.run(run_id).stale
     assert Claim(library, run_id).take()
 
@@ -123,7 +123,7 @@ def test_jobs_wait_for_their_turn(library: Library, shapes: Path) -> None:
     held = [Claim(library, plan()) for _ in range(MAX_RUNNING)]
     assert all(claim.take() for claim in held)
     waiting = plan()
-    done = threading.Thread(target=jobs.run, args=(library, waiting))
+    done = threading.Thread(target=worker.run, args=(library, waiting))
     done.start()
     time.sleep(2 * TURN_SECONDS)
     assert library.run(waiting).status == "queued"

@@ -10,7 +10,7 @@ import pytest
 import written
 from written import content, present, put, save, sentences
 
-from tagger.datasets import formats
+from tagger.datasets.readers import detect
 from tagger.errors import DatasetError
 
 PHOTOS = {"a.jpg": {"cat", "dog"}, "b.jpg": set(), "c.jpg": {"dog"}}
@@ -34,7 +34,7 @@ def test_photos_lie_where_people_put_them(tmp_path: Path, file: str, folder: str
     places = {f"{folder}/{name}".lstrip("/"): tags for name, tags in PHOTOS.items()}
     put(tmp_path, *places)
     written.write_coco(tmp_path / file, PHOTOS, NAMES)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     split = "val" if "val" in file or "val" in folder else "train"
     assert content(found, tmp_path) == {p: (tags, set(), split) for p, tags in places.items()}
     assert found.names == ("cat", "dog", "emu") and found.remarks == ()
@@ -49,7 +49,7 @@ def test_each_file_is_a_split_and_knows_its_own_categories(tmp_path: Path) -> No
         folder / "person_keypoints_train2017.json", {"b.jpg": {"person"}}, ["person"]
     )
     save(folder / "captions_val2017.json", '{"images": [], "annotations": []}')
-    assert content(formats.read(tmp_path, 2), tmp_path) == {
+    assert content(detect.read(tmp_path, 2), tmp_path) == {
         "train2017/a.jpg": ({"cat"}, {"emu"}, "train"),
         "val2017/a.jpg": ({"emu"}, {"dog"}, "val"),
     }
@@ -84,7 +84,7 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         7,
     ]
     save(root / "instances.json", json.dumps(lists))
-    found = formats.read(root, 2)
+    found = detect.read(root, 2)
     assert present(found, root) == {**PHOTOS, "a.jpg": {"cat", "dog", "emu"}}
     assert sorted(sentences(found)) == [
         "1 annotation names a category that is not listed: left out",
@@ -103,11 +103,11 @@ def test_a_photo_in_two_splits_is_kept_to_check_with(tmp_path: Path) -> None:
     put(tmp_path, *PHOTOS)
     written.write_coco(tmp_path / "instances_train.json", PHOTOS, NAMES)
     written.write_coco(tmp_path / "instances_val.json", {"a.jpg": {"emu"}}, NAMES)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert content(found, tmp_path)["a.jpg"] == ({"cat", "dog", "emu"}, set(), "val")
     assert sentences(found) == ["1 photo is listed in several splits: kept out of train"]
     written.write_coco(tmp_path / "instances_val.json", PHOTOS, NAMES)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert {sample.split for sample in found.samples} == {"train"}
     assert sentences(found) == ["3 photos are listed in several splits: split anew"]
 
@@ -132,7 +132,7 @@ def test_what_is_no_coco_is_refused_with_its_line(tmp_path: Path, text: bytes, t
     put(tmp_path, "a.jpg")
     save(tmp_path / "instances.json", text)
     with pytest.raises(DatasetError) as caught:
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -141,7 +141,7 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
     with open(tmp_path / "instances.json", "wb") as file:
         file.truncate(2**30 + 1)  # takes no room on the disk
     with pytest.raises(DatasetError, match=r"larger than 1,024 MB; divide it"):
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)
 
 
 def test_objects_of_unknown_categories_teach_nothing_false(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_objects_of_unknown_categories_teach_nothing_false(tmp_path: Path) -> No
     lists["categories"].pop()
     lists["annotations"].append({"image_id": lists["images"][2]["id"], "category_id": "dog"})
     save(tmp_path / "instances.json", json.dumps(lists))
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert content(found, tmp_path) == {
         "a.jpg": ({"cat", "dog"}, set(), "train"),
         "b.jpg": (set(), {"cat", "dog", "emu"}, "train"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tagger.datasets.columns import Columns, understood
-from tagger.datasets.sheets import PREDICTED, Sheet
+from tagger.datasets.readers.columns import Columns, understood
+from tagger.datasets.readers.sheet import PREDICTED, Sheet
 from tagger.errors import DatasetError
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL, SHAPES, draw
 
-from tagger.images import images
-from tagger.inference.runtime import Runtime
+from tagger.images import decode
+from tagger.inference.litert import Runtime
 from tagger.models import convert, networks
 from tagger.models.heads import fit_logistic
 
-PHOTOS = [images.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
+PHOTOS = [decode.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 
 from tagger.datasets import dataset
 from tagger.datasets.dataset import Collection, Problems
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample
 from tagger.errors import DatasetError
-from tagger.images import images
+from tagger.images import decode
 from tagger.labels import LabelSet
 
 SIDE = 24
@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def picture(seed: int) -> images.Pixels:
+def picture(seed: int) -> decode.Pixels:
     """Soft random colours, no two alike."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     return cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC)
@@ -45,12 +45,12 @@ def put(folder: Path, *seeds: int) -> None:
     """A photo for each seed, the same for the same seed."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
-        (folder / f"{seed:03}.png").write_bytes(images.encode(picture(seed)))
+        (folder / f"{seed:03}.png").write_bytes(decode.encode(picture(seed)))
 
 
 def near_copy(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(images.encode(picture(seed), "JPEG"))
+    path.write_bytes(decode.encode(picture(seed), "JPEG"))
 
 
 def refused(root: Path, store: PixelStore) -> str:
@@ -82,7 +82,7 @@ def test_a_folder_is_a_label(root: Path, store: PixelStore) -> None:
     assert found.problems.lines() == []
     for sample in found.samples:
         assert found.labels.names[sample.label] == sample.path.parent.name
-        expected = images.prepare(sample.path, SIDE)
+        expected = decode.prepare(sample.path, SIDE)
         np.testing.assert_array_equal(store[sample.row], expected)
 
 
@@ -407,5 +407,5 @@ def test_bursts_larger_than_the_share_still_split(root, store):
                 rgb = picture(label * 100 + scene_number).copy()
                 rgb[0, 0] = shot * 20
                 path = root / str(label) / f"{scene_number}-{shot}.png"
-                path.write_bytes(images.encode(rgb))
+                path.write_bytes(decode.encode(rgb))
     assert dataset.load(root, store).split("val")

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from conftest import scene
 
-from tagger.datasets.decoding import decoded, relative
-from tagger.datasets.pixels import PixelStore
+from tagger.concurrency import silent
+from tagger.datasets.loading import decoded, relative
+from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample
-from tagger.images import images
-from tagger.parallel import silent
+from tagger.images import decode
 
 
 @pytest.mark.parametrize("side", [32, 96, 192])
 def test_a_photos_size_is_its_own_whatever_is_decoded(tmp_path: Path, side: int) -> None:
     """A small network has large photos decoded small; a lying one is upright in its header too."""
     large, small = tmp_path / "large.jpg", tmp_path / "small.png"
-    large.write_bytes(images.encode(np.hstack([scene(1, 600)] * 2), "JPEG"))
-    small.write_bytes(images.encode(scene(2, 80)))
+    large.write_bytes(decode.encode(np.hstack([scene(1, 600)] * 2), "JPEG"))
+    small.write_bytes(decode.encode(scene(2, 80)))
     store = PixelStore(tmp_path / "pixels.u8", side)
     samples, unreadable = decoded(
         tmp_path, [Sample(path, (0,), "train") for path in (large, small)], store, 1, silent

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from conftest import draw_collection, run_program
 
-from tagger.audit import doctor
-from tagger.audit.doctor import Examination
+from tagger.audit import audit
+from tagger.audit.audit import Examination
 from tagger.errors import ModelError
-from tagger.images import images
-from tagger.places import ROOT
+from tagger.images import decode
+from tagger.paths import ROOT
 
 SHARE = 0.05  # of labels planted wrong
 
@@ -28,7 +28,7 @@ def plant(pets: Path, folder: Path, each: int) -> set[str]:
     rng, wrong = np.random.default_rng(11), set()
     labels = sorted(path.name for path in pets.iterdir())
     for label, other in zip(labels, reversed(labels), strict=True):
-        photos = list(images.walk(pets / label))
+        photos = list(decode.walk(pets / label))
         for place, row in enumerate(rng.choice(len(photos), each, replace=False)):
             given = other if place < SHARE * each else label
             target = folder / given / photos[row].name
@@ -41,7 +41,7 @@ def plant(pets: Path, folder: Path, each: int) -> set[str]:
 def test_planted_errors_are_ranked_first(data: Path, tmp_path: Path) -> None:
     """Through the bundled model, which knows validation photos from choosing alone."""
     wrong = plant(data / "pets" / "val", tmp_path / "photos", 200)
-    found = doctor.examine(Examination(tmp_path / "photos", weights="pets")).findings
+    found = audit.examine(Examination(tmp_path / "photos", weights="pets")).findings
     assert len(found.ranked) == 40
     assert len(wrong & {finding.photo for finding in found.ranked}) >= 0.8 * len(wrong)
     called = {finding.photo for finding in found.of("label")}
@@ -94,12 +94,12 @@ def test_options_that_do_not_fit_are_refused(tmp_path: Path, more: list[str], to
 
 def test_without_weights_labels_are_not_judged(tmp_path: Path) -> None:
     folder = draw_collection(tmp_path / "photos", 12)
-    examined = doctor.examine(Examination(folder, weights="none"))
+    examined = audit.examine(Examination(folder, weights="none"))
     found = examined.findings
     assert len(examined.collection.samples) == found.photos == 36 and found.ranked == ()
     assert found.judged == 0 and examined.lacking is None
     with pytest.raises(ModelError, match="nonsense"):
-        doctor.examine(Examination(folder, weights="nonsense"))
+        audit.examine(Examination(folder, weights="nonsense"))
 
 
 def test_what_reading_the_labels_found_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import PATIENCE
 
 from tagger.errors import BusyError, OptionError
-from tagger.service.engine import NICENESS, Engine
+from tagger.service.worker_pool import NICENESS, Engine
 
 
 def test_what_is_begun_is_done_and_told_in_its_place() -> None:

@@ -11,13 +11,13 @@ import pytest
 from conftest import PETS_MODEL, draw
 
 from tagger.errors import DatasetError
-from tagger.evaluation import evaluation
+from tagger.evaluation import single_label
 from tagger.evaluation.calibration import LabelledOutputs
-from tagger.evaluation.evaluation import Strangers
-from tagger.images import images
-from tagger.inference import bundle
+from tagger.evaluation.single_label import Strangers
+from tagger.images import decode
+from tagger.inference import model_file
 from tagger.inference.decision import Decision, DecisionRule, Reason, Reference
-from tagger.inference.runtime import Runtime
+from tagger.inference.litert import Runtime
 from tagger.labels import LabelSet
 
 PETS = LabelSet(("cat", "dog"))
@@ -40,7 +40,7 @@ def judge(
 ) -> dict[str, Any]:
     raw = [decision.probabilities.tolist() for decision in decisions]
     paths = [Path(f"{number}.jpg") for number in range(len(truth))]
-    return evaluation.judge(labels, paths, outputs(raw, truth), decisions, temperature)
+    return single_label.judge(labels, paths, outputs(raw, truth), decisions, temperature)
 
 
 def test_the_numbers_of_five_photos() -> None:
@@ -77,7 +77,7 @@ def test_the_numbers_of_five_photos() -> None:
 def test_calibration_is_told_before_and_after() -> None:
     raw = outputs([[0.99, 0.01]] * 4, [0, 0, 0, 1])
     decisions = [decision([0.75, 0.25])] * 4
-    found = evaluation.judge(PETS, [Path("a")] * 4, raw, decisions, 3.0)["calibration"]
+    found = single_label.judge(PETS, [Path("a")] * 4, raw, decisions, 3.0)["calibration"]
     assert found["ece_before"] == pytest.approx(0.24, abs=1e-4)
     assert found["ece_after"] == pytest.approx(0)
     assert found["reliability_before"][0]["confidence"] == pytest.approx(0.99)
@@ -107,7 +107,7 @@ def test_mistakes_come_surest_first() -> None:
 def test_of_very_many_mistakes_the_worst_are_shown() -> None:
     shares = np.linspace(0.51, 0.99, 100)
     found = judge(PETS, [1] * 100, [decision([share, 1 - share]) for share in shares])
-    assert len(found["mistakes"]) == evaluation.WORST_SHOWN
+    assert len(found["mistakes"]) == single_label.WORST_SHOWN
     assert found["mistakes"][0]["probability"] == pytest.approx(0.99)
     assert found["accuracy"] == 0
 
@@ -133,7 +133,7 @@ def test_unrelated_photos_by_kind() -> None:
     known = LabelledOutputs(np.zeros((9, 2)), np.tile([1.0, 0.1], (9, 1)), np.zeros(9, int))
     sure, unsure = [5.0, 0.0], [0.1, 0.0]
     near, far = [1.0, 0.0], [0.0, 1.0]
-    found = evaluation.judge_unrelated(
+    found = single_label.judge_unrelated(
         rule,
         known,
         Strangers(
@@ -151,21 +151,21 @@ def test_unrelated_photos_by_kind() -> None:
 def test_photos_of_other_things_are_named_by_their_folder(tmp_path: Path) -> None:
     for name in ("faces/a/1.png", "faces/2.PNG", "rooms/3.png", "4.png"):
         (tmp_path / "other" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "other" / name).write_bytes(images.encode(draw("disc", len(name))))
+        (tmp_path / "other" / name).write_bytes(decode.encode(draw("disc", len(name))))
     (tmp_path / "other" / "rooms" / "broken.png").touch()
-    runtime = Runtime(bundle.load(PETS_MODEL).network)
-    found = evaluation.look(runtime, tmp_path / "other")
+    runtime = Runtime(model_file.load(PETS_MODEL).network)
+    found = single_label.look(runtime, tmp_path / "other")
     assert found.kinds == ("other", "faces", "faces", "rooms")
-    pixels = images.prepare(tmp_path / "other" / "4.png", runtime.image_size)
+    pixels = decode.prepare(tmp_path / "other" / "4.png", runtime.image_size)
     np.testing.assert_allclose(found.features[0], runtime.run(pixels).features, atol=1e-5)
     assert len(found.logits) == 4
 
 
 def test_no_readable_photo_of_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.png").touch()
-    runtime = Runtime(bundle.load(PETS_MODEL).network)
+    runtime = Runtime(model_file.load(PETS_MODEL).network)
     with pytest.raises(DatasetError, match="no readable photos of unrelated things"):
-        evaluation.look(runtime, tmp_path)
+        single_label.look(runtime, tmp_path)
 
 
 def clusters(label_count: int, photos: int, apart: float, seed: int) -> LabelledOutputs:
@@ -178,7 +178,7 @@ def clusters(label_count: int, photos: int, apart: float, seed: int) -> Labelled
 def test_labels_far_apart_are_unknown_when_left_out() -> None:
     labels = LabelSet(("ape", "bee", "cat"))
     train, validation = clusters(3, 150, 40, seed=0), clusters(3, 90, 40, seed=1)
-    found = evaluation.judge_left_out(labels, train, validation, temperature=1.0, seed=0)
+    found = single_label.judge_left_out(labels, train, validation, temperature=1.0, seed=0)
     assert found is not None
     assert found["auroc"] > 0.99 and found["fpr95"] < 0.05
     assert set(found["by_kind"]) == set(labels.names)
@@ -189,11 +189,11 @@ def test_labels_far_apart_are_unknown_when_left_out() -> None:
 def test_labels_that_are_alike_stay_familiar_when_left_out() -> None:
     labels = LabelSet(("ape", "bee", "cat"))
     train, validation = clusters(3, 150, 0, seed=0), clusters(3, 300, 0, seed=1)
-    found = evaluation.judge_left_out(labels, train, validation, temperature=1.0, seed=0)
+    found = single_label.judge_left_out(labels, train, validation, temperature=1.0, seed=0)
     assert found is not None
     assert found["auroc"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_with_two_labels_none_can_be_left_out() -> None:
     train, validation = clusters(2, 40, 20, seed=0), clusters(2, 20, 20, seed=1)
-    assert evaluation.judge_left_out(PETS, train, validation, temperature=1.0, seed=0) is None
+    assert single_label.judge_left_out(PETS, train, validation, temperature=1.0, seed=0) is None

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger.datasets import formats
+from tagger.concurrency import ordered_map
+from tagger.datasets.readers import detect
 from tagger.datasets.splits import Sample, cells
 from tagger.evaluation import metrics
-from tagger.images import images
-from tagger.inference import bundle
-from tagger.inference.runtime import Runtime
-from tagger.parallel import ordered_map
-from tagger.places import BUNDLED_MODEL
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.inference.litert import Runtime
+from tagger.paths import BUNDLED_MODEL
 from tagger.tagger import Prediction, Tagger
 
 LEAST_MAP = 0.95
@@ -24,18 +24,18 @@ LEAST_SILENCE = 0.6  # of textures
 
 
 @pytest.fixture(scope="module")
-def everyday() -> bundle.Bundle:
-    return bundle.load(BUNDLED_MODEL)
+def everyday() -> model_file.Bundle:
+    return model_file.load(BUNDLED_MODEL)
 
 
-def score(model: bundle.Bundle, samples: list[Sample]) -> np.ndarray:
+def score(model: model_file.Bundle, samples: list[Sample]) -> np.ndarray:
     """Logits `(N, C)`."""
     runtime = Runtime(model.network)
-    prepared = ordered_map(lambda s: images.prepare(s.path, runtime.image_size), samples)
+    prepared = ordered_map(lambda s: decode.prepare(s.path, runtime.image_size), samples)
     return np.stack([output.logits for output in runtime.run_all(prepared)])
 
 
-def test_the_card_tells_of_tags(everyday: bundle.Bundle) -> None:
+def test_the_card_tells_of_tags(everyday: model_file.Bundle) -> None:
     scores = everyday.card["scores"]["validation"]
     assert everyday.labels.kind == "multi" and len(everyday.labels) == 58
     assert scores["map"] >= LEAST_MAP and scores["accuracy"] > scores["accuracy_of_silence"]
@@ -43,8 +43,8 @@ def test_the_card_tells_of_tags(everyday: bundle.Bundle) -> None:
     assert everyday.card["weakest"] and everyday.card["about"]
 
 
-def test_tags_are_found_on_validation_photos(everyday: bundle.Bundle, data: Path) -> None:
-    listing = formats.read(data / "everyday", 1)
+def test_tags_are_found_on_validation_photos(everyday: model_file.Bundle, data: Path) -> None:
+    listing = detect.read(data / "everyday", 1)
     samples = [sample for sample in listing.samples if sample.split == "val"]
     assert listing.names == everyday.labels.names and len(samples) == 1_072
     known = cells(samples, len(listing.names))
@@ -52,9 +52,9 @@ def test_tags_are_found_on_validation_photos(everyday: bundle.Bundle, data: Path
 
 
 def test_people_and_cars_are_found_on_photos_of_another_kind(
-    everyday: bundle.Bundle, data: Path
+    everyday: model_file.Bundle, data: Path
 ) -> None:
-    listing = formats.read(data / "coco128", 1)
+    listing = detect.read(data / "coco128", 1)
     scores, known = (
         score(everyday, list(listing.samples)),
         cells(listing.samples, len(listing.names)),
@@ -70,14 +70,14 @@ def test_people_and_cars_are_found_on_photos_of_another_kind(
 
 
 def test_photos_of_nothing_it_knows_are_unknown(data: Path) -> None:
-    answers = list(Tagger.load().tag_many(images.walk(data / "unrelated" / "textures")))
+    answers = list(Tagger.load().tag_many(decode.walk(data / "unrelated" / "textures")))
     unknown = [a.unknown for a in answers if isinstance(a, Prediction)]
     assert len(unknown) == 60 and np.mean(unknown) >= LEAST_SILENCE
 
 
 def test_one_photo_may_have_several_tags(data: Path) -> None:
     folder = data / "unrelated" / "clothing"
-    answers = list(Tagger.load("everyday").tag_many(images.walk(folder)))
+    answers = list(Tagger.load("everyday").tag_many(decode.walk(folder)))
     several = [a for a in answers if isinstance(a, Prediction) and len(a.tags) > 1]
     assert len(several) > len(answers) / 2
     assert all("clothing" in {tag.label for tag in answer.tags} for answer in several)

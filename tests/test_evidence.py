@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from conftest import SHAPES, draw, draw_collection
 
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets.pixel_store import PixelStore
 from tagger.errors import DatasetError
-from tagger.export import evidence
-from tagger.images import images
+from tagger.export import photos as evidence
+from tagger.images import decode
 from tagger.labels import LabelSet
 
 LABELS = LabelSet(tuple(sorted(SHAPES)))
@@ -25,12 +25,12 @@ def store(tmp_path: Path):  # type: ignore[no-untyped-def]
     opened.close()
 
 
-def shape_of(pixels: images.Pixels, collection: Path) -> str:
+def shape_of(pixels: decode.Pixels, collection: Path) -> str:
     """The label of the photo that these pixels were prepared from."""
     (found,) = {
         path.parent.name
-        for path in images.walk(collection)
-        if np.array_equal(images.prepare(path, 32), pixels)
+        for path in decode.walk(collection)
+        if np.array_equal(decode.prepare(path, 32), pixels)
     }
     return found
 
@@ -63,7 +63,7 @@ def test_held_out_photos_are_preferred(tmp_path: Path, store: PixelStore) -> Non
 
 def test_photos_without_labels_will_do(tmp_path: Path, store: PixelStore) -> None:
     for seed in range(12):
-        (tmp_path / f"{seed}.png").write_bytes(images.encode(draw("disc", seed)))
+        (tmp_path / f"{seed}.png").write_bytes(decode.encode(draw("disc", seed)))
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     said: list[str] = []
     photos = evidence.gather(tmp_path, LABELS, store, say=said.append)
@@ -77,7 +77,7 @@ def test_photos_without_labels_will_do(tmp_path: Path, store: PixelStore) -> Non
 def test_tags_that_nobody_looked_for_stay_unknown(tmp_path: Path, store: PixelStore) -> None:
     rows = ["image,disc,square", "0.png,1,0", "1.png,0,", "2.png,1,1", "3.png,,0"]
     for seed in range(4):
-        (tmp_path / f"{seed}.png").write_bytes(images.encode(draw("disc", seed)))
+        (tmp_path / f"{seed}.png").write_bytes(decode.encode(draw("disc", seed)))
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
     labels = LabelSet(("disc", "square", "stripes"), "multi")
     truth = evidence.gather(tmp_path, labels, store).truth

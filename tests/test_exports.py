@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 from conftest import draw
 
-from tagger.cells import harmless
-from tagger.datasets import dataset, formats
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets import dataset
+from tagger.datasets.pixel_store import PixelStore
+from tagger.datasets.readers import detect
 from tagger.errors import ImageError, OptionError
-from tagger.images import images
-from tagger.library import exports
-from tagger.library.query import fold
+from tagger.images import decode
+from tagger.library import export
 from tagger.library.records import Photo, Tag
+from tagger.library.search.grammar import fold
+from tagger.text import harmless
 
 MOMENT = datetime(2026, 11, 21, 11, 20, 5, tzinfo=UTC)
 HEADER = (
@@ -57,14 +58,14 @@ def photo(number: int, *tags: Tag, name: str = "photo.jpg") -> Photo:
 
 def table(*photos: Photo) -> str:
     out = io.StringIO(newline="")
-    exports.write_csv(photos, out)
+    export.write_csv(photos, out)
     return out.getvalue()
 
 
 def picture(one: Photo) -> bytes:
     """A drawn photo, another for each id."""
     shape = "disc" if one.tags[0].label == "cat" else "square"
-    return images.encode(draw(shape, one.id), "JPEG")
+    return decode.encode(draw(shape, one.id), "JPEG")
 
 
 def test_the_table_is_as_promised() -> None:
@@ -108,7 +109,7 @@ def test_cells_survive_what_csv_is_made_of() -> None:
 
 def test_json_lines_have_everything() -> None:
     out = io.StringIO()
-    exports.write_json_lines([photo(1, tag("mine"), tag("Straße", 0.9)), photo(2)], out)
+    export.write_json_lines([photo(1, tag("mine"), tag("Straße", 0.9)), photo(2)], out)
     first, second = (json.loads(line) for line in out.getvalue().splitlines())
     assert out.getvalue().isascii()
     assert (first["id"], first["taken_at"]) == (1, "2024-05-31T12:00:00")
@@ -129,7 +130,7 @@ def test_json_lines_have_everything() -> None:
 @pytest.mark.parametrize("name", ["Bildschirmfoto um 5.00\u202fPM.png", "a\nb.jpg", "\udcff.jpg"])
 def test_json_lines_lead_to_the_file_whatever_it_is_called(name: str) -> None:
     out = io.StringIO()
-    exports.write_json_lines([replace(photo(1), path=Path("/photos") / name)], out)
+    export.write_json_lines([replace(photo(1), path=Path("/photos") / name)], out)
     (line,) = out.getvalue().splitlines()
     assert json.loads(line)["path"] == f"/photos/{name}"
 
@@ -141,7 +142,7 @@ def collection() -> list[Photo]:
 def test_the_zip_teaches_again(tmp_path: Path) -> None:
     target = tmp_path / "photos.zip"
     with open(target, "wb") as file:
-        left = exports.write_zip([*collection(), photo(99)], picture, file)
+        left = export.write_zip([*collection(), photo(99)], picture, file)
     assert (left.written, left.out) == (24, [("photo.jpg", "has no tag")])
     with zipfile.ZipFile(target) as archive:
         assert archive.testzip() is None
@@ -150,7 +151,7 @@ def test_the_zip_teaches_again(tmp_path: Path) -> None:
 
 
 def test_the_collection_teaches_again(tmp_path: Path) -> None:
-    left = exports.write_collection(collection(), picture, tmp_path / "a" / "collection")
+    left = export.write_collection(collection(), picture, tmp_path / "a" / "collection")
     assert left.written == 24
     check_teaches(tmp_path / "a" / "collection", tmp_path)
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["collection"]
@@ -178,7 +179,7 @@ def test_photos_that_are_gone_are_counted(tmp_path: Path) -> None:
             raise ImageError("/photos/2.jpg: no such file")
         return picture(one)
 
-    left = exports.write_zip(collection()[:3], read, io.BytesIO())
+    left = export.write_zip(collection()[:3], read, io.BytesIO())
     assert left.written == 2
     assert left.out == [("photo.jpg", "/photos/2.jpg: no such file")]
 
@@ -210,7 +211,7 @@ def test_photos_that_are_gone_are_counted(tmp_path: Path) -> None:
 def test_names_stay_inside(tmp_path: Path, hostile: str) -> None:
     photos = [photo(1, tag(hostile, 0.9), name=hostile), photo(2, tag(hostile, 0.9), name=hostile)]
     folder = tmp_path / "deep" / "collection"
-    exports.write_collection(photos, lambda one: b"x", folder)
+    export.write_collection(photos, lambda one: b"x", folder)
     inside = [path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file()]
     assert sorted(len(parts) for parts in inside) == [1, 2, 2]
     assert all(len(part.encode()) <= 150 for parts in inside for part in parts)
@@ -222,13 +223,13 @@ def test_names_stay_inside(tmp_path: Path, hostile: str) -> None:
     with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["image"] for row in rows} == {"/".join(p) for p in inside if len(p) == 2}
-    assert len(set(images.walk(folder))) == 2  # as train.py lists them
+    assert len(set(decode.walk(folder))) == 2  # as train.py lists them
 
 
 def test_labels_that_clean_to_one_name_stay_apart(tmp_path: Path) -> None:
     labels = ["a/b", "a:b", "A?b", "a_b", "caf\u00e9", "cafe\u0301", "=1", "_=1"]
     photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(labels)]
-    exports.write_collection(photos, lambda one: b"x", tmp_path / "c")
+    export.write_collection(photos, lambda one: b"x", tmp_path / "c")
     folders = [path.name for path in (tmp_path / "c").iterdir() if path.is_dir()]
     assert len({fold(name) for name in folders}) == len(labels)
     with open(tmp_path / "c" / "labels.csv", newline="", encoding="utf-8") as file:
@@ -240,8 +241,8 @@ def test_labels_that_clean_to_one_name_stay_apart(tmp_path: Path) -> None:
 def test_labels_come_back_as_they_were(tmp_path: Path) -> None:
     labels = ["a/b", "a:b", "A?b", "a_b", "caf\u00e9", "cafe\u0301", "=1", "_=1", 'x, "y"']
     photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(labels)]
-    exports.write_collection(photos, lambda one: b"x", tmp_path / "c")
-    found = formats.read(tmp_path / "c", 2)
+    export.write_collection(photos, lambda one: b"x", tmp_path / "c")
+    found = detect.read(tmp_path / "c", 2)
     read = {path.path.name.split("-")[0]: found.names[path.label] for path in found.samples}
     assert read == {str(n): label for n, label in enumerate(labels)}
     assert found.kind == "single"
@@ -251,7 +252,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "mine.txt").write_text("mine")
     with pytest.raises(OptionError, match="holds something"):
-        exports.write_collection(collection(), picture, tmp_path / "c")
+        export.write_collection(collection(), picture, tmp_path / "c")
     assert [p.name for p in (tmp_path / "c").iterdir()] == ["mine.txt"]
 
 
@@ -262,5 +263,5 @@ def test_a_collection_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
         return picture(one)
 
     with pytest.raises(RuntimeError):
-        exports.write_collection(collection(), read, tmp_path / "c")
+        export.write_collection(collection(), read, tmp_path / "c")
     assert not list(tmp_path.iterdir())

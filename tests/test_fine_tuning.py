@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from conftest import outcome, small_options
 
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample, together
 from tagger.models.heads import UNSEEN_WEIGHT
-from tagger.training import training
-from tagger.training.fine_tuning import BLENDS, Photos, _batch, _tag_loss
-from tagger.training.recipes import Recipe
-from tagger.training.training import Trained
+from tagger.training import trainer
+from tagger.training.fine_tune import BLENDS, Photos, _batch, _tag_loss
+from tagger.training.recipe import Recipe
+from tagger.training.trainer import Trained
 
 
 def test_equal_seeds_make_equal_models(shapes: Path, trained: Trained, tmp_path: Path) -> None:
-    again = training.teach(small_options(shapes, tmp_path))
+    again = trainer.teach(small_options(shapes, tmp_path))
     assert outcome(again.model) == outcome(trained.model)
-    other = training.teach(small_options(shapes, tmp_path, recipe=Recipe(epochs=1, seed=7)))
+    other = trainer.teach(small_options(shapes, tmp_path, recipe=Recipe(epochs=1, seed=7)))
     assert outcome(other.model)[0] != outcome(trained.model)[0]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from written import content, put, save
 
-from tagger.datasets import folders
+from tagger.datasets.readers import folders
 
 
 @pytest.mark.parametrize("outer", ["", "archive/", "archive/inner/"])

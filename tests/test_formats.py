@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from written import content, present, put, save, sentences
 
-from tagger.datasets import dataset, formats
-from tagger.datasets.listing import Listing
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets import dataset
+from tagger.datasets.pixel_store import PixelStore
+from tagger.datasets.readers import detect
+from tagger.datasets.readers.listing import Listing
 from tagger.errors import DatasetError
-from tagger.images import images
-from tagger.library import exports
+from tagger.images import decode
+from tagger.library import export
 
 WAYS = ("CSV", "COCO", "VOC", "YOLO")
 QUICK = settings(
@@ -57,7 +58,7 @@ def test_the_same_labels_come_back(tmp_path: Path, way: str) -> None:
     }
     names = sorted({name for tags in photos.values() for name in tags})
     write(way, tmp_path, photos, names)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert (found.written_as, found.kind, list(found.names)) == (way, "multi", names)
     assert content(found, tmp_path) == {p: (tags, set(), "train") for p, tags in photos.items()}
     assert found.remarks == ()
@@ -80,7 +81,7 @@ def test_any_name_and_any_tags_come_back(tmp_path: Path, names: list[str], bits:
     photos["images/all.jpg"] = set(names)
     for way in WAYS:
         write(way, tmp_path, photos, names)
-        found = formats.read(tmp_path, 1)
+        found = detect.read(tmp_path, 1)
         assert found.written_as == way and found.remarks == ()
         assert present(found, tmp_path) == photos
 
@@ -92,7 +93,7 @@ def test_folders_are_read_where_nothing_else_is_found(tmp_path: Path) -> None:
     save(tmp_path / "stock.csv", "id,path,price\n1,https://example.org,3\n2,,4\n")
     save(tmp_path / "classes.txt", "cat\ndog\n")
     save(tmp_path / "config.yaml", "names: [cat, dog]\n")
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert (found.written_as, found.kind, found.remarks) == ("folders", "single", ())
     assert present(found, tmp_path) == {"cat/a.jpg": {"cat"}, "dog/b.jpg": {"dog"}} | {
         "dog/c.jpg": {"dog"}
@@ -103,20 +104,20 @@ def test_of_several_ways_the_first_is_read_and_the_others_told_of(tmp_path: Path
     photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
     put(tmp_path, *photos)
     save(tmp_path / "list.csv", "image,label\na.jpg,csv\nb.jpg,other\n")
-    assert formats.read(tmp_path, 2).remarks == ()
+    assert detect.read(tmp_path, 2).remarks == ()
     written.write_yolo(tmp_path, photos, ["x", "y"])
     save(tmp_path / "data.yaml", "names: [x, y]")
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.written_as == "YOLO"
     assert sentences(found) == ["1 other label format lies beside the one read: not read"]
     assert found.remarks[0].names == ("CSV",)
     written.write_voc(tmp_path, photos)
-    assert formats.read(tmp_path, 2).written_as == "VOC"
+    assert detect.read(tmp_path, 2).written_as == "VOC"
     written.write_coco(tmp_path / "instances_x.json", photos, ["x", "y"])
-    assert formats.read(tmp_path, 2).written_as == "COCO"
+    assert detect.read(tmp_path, 2).written_as == "COCO"
     (tmp_path / "list.csv").rename(tmp_path / "labels.csv")
     put(tmp_path, "cat/1.jpg", "dog/1.jpg")
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.written_as == "CSV" and present(found, tmp_path)["images/a.jpg"] == {"csv"}
     assert found.remarks[-1].names == ("COCO", "VOC", "YOLO", "folders")
     assert sentences(found)[-1] == "4 other label formats lie beside the one read: not read"
@@ -127,7 +128,7 @@ def test_an_archives_outer_folder_is_looked_through(tmp_path: Path) -> None:
     for way in WAYS:
         root = tmp_path / way
         write(way, root / "archive", photos, ["x", "y"])
-        found = formats.read(root, 2)
+        found = detect.read(root, 2)
         assert found.written_as == way and present(found, root / "archive") == photos
 
 
@@ -136,7 +137,7 @@ def test_links_that_lead_out_are_not_read(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     put(root, "cat/a.jpg", "dog/b.jpg")
     (root / "labels.csv").symlink_to(tmp_path / "elsewhere.csv")
-    found = formats.read(root, 2)
+    found = detect.read(root, 2)
     assert found.written_as == "folders"
     assert sentences(found) == ["1 link leads out of the collection: left out"]
 
@@ -145,7 +146,7 @@ def test_links_that_lead_out_are_not_read(tmp_path: Path) -> None:
 def coco128(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Listing]:
     """The names of 128 real photos of COCO, in a folder to write labels into, and their labels."""
     root = tmp_path_factory.mktemp("coco128")
-    found = formats.read(data / "coco128", 2)
+    found = detect.read(data / "coco128", 2)
     put(root, *(f"images/{sample.path.name}" for sample in found.samples))
     return root, found
 
@@ -158,7 +159,7 @@ def test_coco128_comes_back_from_every_way(coco128: tuple[Path, Listing], way: s
         for s in expected.samples
     }
     write(way, root, photos, list(expected.names))
-    found = formats.read(root, 2)
+    found = detect.read(root, 2)
     assert found.written_as == way and found.remarks == ()
     assert len(found.samples) == 128 and present(found, root) == photos
     held = {name for tags in photos.values() for name in tags}
@@ -179,7 +180,7 @@ def test_photos_of_every_way_are_surveyed(tmp_path: Path, way: str) -> None:
     for place in (*photos, "images/stray.jpg"):
         coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         pixels = cv2.resize(coarse, (48, 48), interpolation=cv2.INTER_CUBIC)
-        (root / place).write_bytes(images.encode(pixels))
+        (root / place).write_bytes(decode.encode(pixels))
     if way == "YOLO":
         save(root / "list.txt", "\n".join(photos))
         save(root / "data.yaml", "train: list.txt\nnames: [x, y, z]\n")
@@ -196,7 +197,7 @@ def test_photos_of_every_way_are_surveyed(tmp_path: Path, way: str) -> None:
 
 def test_nothing_at_all_says_what_would_work(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"make one folder for each label.*labels\.csv or COCO"):
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)
 
 
 # --- files that are not of labels
@@ -230,7 +231,7 @@ def test_a_stray_file_leaves_good_folders_as_they_are(
     photos = folder_collection(tmp_path)
     for name, text in strays.items():
         save(tmp_path / name, text)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert (found.written_as, found.kind) == ("folders", "single")
     assert present(found, tmp_path) == photos
     told = {
@@ -249,7 +250,7 @@ def test_labels_that_come_to_nothing_leave_the_next_way(tmp_path: Path) -> None:
     written.write_yolo(tmp_path, photos, ["x", "y"])
     save(tmp_path / "data.yaml", "names: [x, y]")
     save(tmp_path / "instances.json", "{")
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.written_as == "YOLO" and present(found, tmp_path) == photos
     assert sentences(found) == ["1 label format leads to no labelled photos: COCO not read"]
     assert "instances.json, line 1: not JSON" in found.remarks[0].names[0]
@@ -259,21 +260,21 @@ def test_folders_named_for_what_they_hold_are_no_way_out(tmp_path: Path) -> None
     put(tmp_path, "train2017/a.jpg", "val2017/b.jpg", "images/c.jpg", "cat/d.jpg")
     save(tmp_path / "instances_train2017.json", "{")
     with pytest.raises(DatasetError, match=r"instances_train2017\.json, line 1: not JSON"):
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)
 
 
 def test_a_table_called_labels_is_meant(tmp_path: Path) -> None:
     folder_collection(tmp_path)
     save(tmp_path / "labels.csv", "image,label\ngone.jpg,cat\n")
     with pytest.raises(DatasetError, match=r"found 0 photos by CSV.*1 row names a photo"):
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)
 
 
 def test_a_table_of_the_app_is_not_taken_for_labels(tmp_path: Path) -> None:
     put(tmp_path, "cat/1.jpg", "dog/2.jpg")
     with open(tmp_path / "photos.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([exports.HEADER, [1, "beach.jpg"], [2, "room.jpg"]])
-    found = formats.read(tmp_path, 2)
+        csv.writer(file).writerows([export.HEADER, [1, "beach.jpg"], [2, "room.jpg"]])
+    found = detect.read(tmp_path, 2)
     assert (found.names, found.remarks) == (("cat", "dog"), ())
 
 
@@ -281,10 +282,10 @@ def test_folders_beside_are_told_of_though_every_photo_is_listed(tmp_path: Path)
     photos = folder_collection(tmp_path)
     rows = "".join(f"{place},{'in' if '0' in place else 'out'}\n" for place in photos)
     save(tmp_path / "labels.csv", f"image,label\n{rows}")
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.names == ("in", "out") and found.remarks[0].names == ("folders",)
     rows = "".join(f"{place},{label}\n" for place, (label,) in photos.items())
     save(tmp_path / "labels.csv", f"image,label\n{rows}")
-    assert formats.read(tmp_path, 2).remarks == ()  # they say the same
+    assert detect.read(tmp_path, 2).remarks == ()  # they say the same
     put(tmp_path, "new/1.jpg", "newer/1.jpg")  # two among eight
-    assert formats.read(tmp_path, 2).remarks == ()
+    assert detect.read(tmp_path, 2).remarks == ()

@@ -12,9 +12,9 @@ import pytest
 from conftest import PETS_MODEL, SHAPES, draw
 
 from tagger import OptionError, Tagger
-from tagger.datasets.samples import write_samples
-from tagger.images import images
-from tagger.inference import bundle
+from tagger.datasets.sample_photos import write_samples
+from tagger.images import decode
+from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule
 from tagger.labels import LabelSet
 from tagger.models import backbones, convert, gradcam, networks
@@ -45,10 +45,10 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     registered.setitem(backbones.BACKBONES, name, ours)
     networks.set_seed(1)
     network = networks.build(name, SIDE, len(SHAPES))
-    bundled = networks.rebuild(bundle.load(PETS_MODEL))
+    bundled = networks.rebuild(model_file.load(PETS_MODEL))
     weights = bundled.get_layer(networks.BACKBONE).get_weights()
     network.get_layer(networks.BACKBONE).set_weights(weights)
-    photos = [images.fit(draw(shape, seed), SIDE) for shape in SHAPES for seed in range(30)]
+    photos = [decode.fit(draw(shape, seed), SIDE) for shape in SHAPES for seed in range(30)]
     pooled = keras.Model(network.input, network.get_layer(networks.FEATURES).output)
     features = np.asarray(pooled.predict_on_batch(np.stack(photos)))
     labels = np.repeat(np.arange(len(SHAPES)), 30)
@@ -58,10 +58,10 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp(name)
     networks.save_h5(network, folder / "keras.h5")
     rule = DecisionRule("multi", 1.0, (0.5,) * len(SHAPES))
-    whole = bundle.Bundle(
+    whole = model_file.Bundle(
         LabelSet(SHAPES, "multi"), SIDE, rule, convert.to_litert(network), {"backbone": name}
     )
-    bundle.save(folder / f"{name}.h5", folder / "keras.h5", whole)
+    model_file.save(folder / f"{name}.h5", folder / "keras.h5", whole)
     return folder / f"{name}.h5"
 
 
@@ -73,8 +73,8 @@ def test_of_a_pooled_linear_head_it_is_the_activation_map(tmp_path: Path) -> Non
     """Of the bundled model, on a real photo: in float the very map, in int8 nearly."""
     pets = Tagger.load("pets")
     cat = next(path for path in write_samples(tmp_path) if path.stem == "cat")
-    pixels = images.prepare(cat, pets.image_size)
-    network = networks.rebuild(bundle.load(PETS_MODEL))
+    pixels = decode.prepare(cat, pets.image_size)
+    network = networks.rebuild(model_file.load(PETS_MODEL))
     whole = convert.with_features(network).predict_on_batch(pixels[None])
     weights = network.get_layer(networks.HEAD).get_weights()[0]
     for index, label in enumerate(pets.labels.names):
@@ -88,11 +88,11 @@ def test_of_a_pooled_linear_head_it_is_the_activation_map(tmp_path: Path) -> Non
 @pytest.mark.parametrize("model", ["with_a_layer_between"], indirect=True)
 def test_with_a_layer_between_it_follows_the_gradient(model: Path) -> None:
     """Worked out by hand: the head's weights reach back through the units that are active."""
-    tagger, network = Tagger.load(model), networks.rebuild(bundle.load(model))
+    tagger, network = Tagger.load(model), networks.rebuild(model_file.load(model))
     between, bias = network.get_layer(networks.FEATURES).get_weights()  # (1280, 256), (256,)
     head = network.get_layer(networks.HEAD).get_weights()[0]  # (256, 3)
     for shape in SHAPES:
-        pixels = images.fit(draw(shape, 900), SIDE)
+        pixels = decode.fit(draw(shape, 900), SIDE)
         whole = convert.with_features(network).predict_on_batch(pixels[None])
         feature_map = whole["feature_map"][0]  # (5, 5, 1280)
         active = feature_map.mean(axis=(0, 1)) @ between + bias > 0
@@ -104,9 +104,9 @@ def test_with_a_layer_between_it_follows_the_gradient(model: Path) -> None:
 
 @pytest.mark.parametrize("model", ["max_pooled"], indirect=True)
 def test_of_a_maximum_it_is_the_activation_map_too(model: Path) -> None:
-    tagger, network = Tagger.load(model), networks.rebuild(bundle.load(model))
+    tagger, network = Tagger.load(model), networks.rebuild(model_file.load(model))
     for shape in SHAPES:
-        pixels = images.fit(draw(shape, 900), SIDE)
+        pixels = decode.fit(draw(shape, 900), SIDE)
         for index, label in enumerate(SHAPES):
             expected = gradcam.evidence(network, pixels, index)
             heat = tagger.activation_map(pixels, label)

@@ -15,9 +15,9 @@ from playwright.sync_api import Page, sync_playwright
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
-from tagger.images import images
+from tagger.images import decode
 from tagger.library.library import Library
-from tagger.places import ROOT
+from tagger.paths import ROOT
 
 FRONTEND = ROOT / "frontend"
 QUIETLY = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -48,7 +48,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     folder.mkdir()
     names = ("1", "2", "3 <img src=x onerror=alert(1)>", "4 =cmd()", "5 ';--", "6 :red[x]")
     for seed, name in enumerate(names):
-        (folder / f"{name}.png").write_bytes(images.encode(draw("disc", seed), "PNG"))
+        (folder / f"{name}.png").write_bytes(decode.encode(draw("disc", seed), "PNG"))
     import_folder(opened, folder)
     assert [photo.id for photo in opened.search(sort="name").photos] == [1, 2, 3, 4, 5, 6]
     yield opened

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from starlette.exceptions import HTTPException
 
-from tagger.service.guard import Guard
-from tagger.service.service import MAX_BODY, Settings
+from tagger.service.access import Guard
+from tagger.service.predictor import MAX_BODY, Settings
 
 SECRETS = Settings(predict_token="predict-secret", admin_token="admin-secret")
 HERE = (b"host", b"localhost:8000")

@@ -10,9 +10,9 @@ import pytest
 from conftest import draw_collection, forget_heartbeat, import_folder
 
 from tagger.errors import OptionError
-from tagger.library import history
-from tagger.library.history import STALE, Run
+from tagger.library import operations
 from tagger.library.library import Library
+from tagger.library.operations import STALE, Run
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def test_who_shows_no_sign_of_life_is_stale(library: Library, run: Run) -> None:
     forget_heartbeat(library, run.id)
     assert library.run(run.id).stale
     now = datetime.now(UTC)
-    assert history.is_fresh(now - STALE / 2)
-    assert not history.is_fresh(now - 2 * STALE)
-    assert not history.is_fresh(now + 2 * STALE)
+    assert operations.is_fresh(now - STALE / 2)
+    assert not operations.is_fresh(now - 2 * STALE)
+    assert not operations.is_fresh(now + 2 * STALE)
     assert not replace(run, status="done", heartbeat_at=None).stale
 
 

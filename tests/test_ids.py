@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from tagger.ids import new_id
+from tagger.service.ids import new_id
 
 
 def test_they_are_uuids_of_version_seven_and_all_different() -> None:

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from conftest import run_program
 
-from tagger import Tagger, places
-from tagger.datasets.samples import write_samples
+from tagger import Tagger
+from tagger import paths as places
+from tagger.datasets.sample_photos import write_samples
 from tagger.errors import OptionError, WeightsUnavailableError
-from tagger.images import images
-from tagger.inference import bundle
+from tagger.images import decode
+from tagger.inference import model_file
 from tagger.library.library import Library
 from tagger.library.plans import Training
 from tagger.models import imagenet, networks, pretrained
@@ -48,7 +49,7 @@ def test_it_says_what_keras_says(tagger: Tagger, photos: tuple[list[Path], np.nd
     import keras
 
     paths, truth = photos
-    pixels = np.stack([images.prepare(path, 224) for path in paths]).astype(np.float32)
+    pixels = np.stack([decode.prepare(path, 224) for path in paths]).astype(np.float32)
     plain = keras.applications.MobileNetV2(weights="imagenet")
     scaled = keras.applications.mobilenet_v2.preprocess_input(pixels)
     theirs = np.argsort(-plain.predict(scaled, batch_size=50, verbose=0), axis=1)[:, :5]
@@ -84,12 +85,12 @@ def test_it_is_an_ordinary_keras_file(tagger: Tagger, tmp_path: Path) -> None:
     import keras
 
     (cat, *_) = write_samples(tmp_path)
-    pixels = images.prepare(cat, 224)
+    pixels = decode.prepare(cat, 224)
     network = keras.models.load_model(places.imagenet_model(), compile=False)
     logits = network.predict_on_batch(pixels[None])[0]
     best = tagger.labels.names[int(logits.argmax())]
     assert best == tagger.tag(pixels).scores[0].label and "cat" in best
-    rebuilt = networks.rebuild(bundle.load(places.imagenet_model()))
+    rebuilt = networks.rebuild(model_file.load(places.imagenet_model()))
     assert np.allclose(rebuilt.predict_on_batch(pixels[None])[0], logits, atol=1e-5)
 
 

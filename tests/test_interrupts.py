@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tagger.parallel import silent
+from tagger.concurrency import silent
 from tagger.training.interrupts import StepInterrupt, between_steps
 
 

@@ -15,18 +15,18 @@ from conftest import PATIENCE, draw_collection, forget_heartbeat, import_folder,
 from sqlalchemy import text
 
 from tagger.errors import OptionError
-from tagger.jobs import jobs
-from tagger.jobs.claims import Claim
-from tagger.library import history
+from tagger.jobs import worker
+from tagger.jobs.lease import Claim
+from tagger.library import operations
 from tagger.library.library import Library
-from tagger.places import ROOT
+from tagger.paths import ROOT
 
 
 def spawn(library: Library, run_id: int) -> subprocess.Popen[bytes]:
     """The job's process, as `jobs.start` begins it, but ours to kill."""
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
     return subprocess.Popen(
-        [sys.executable, "-m", "tagger.jobs.jobs", str(run_id)],
+        [sys.executable, "-m", "tagger.jobs.worker", str(run_id)],
         cwd=ROOT,
         env=os.environ | environment,
     )
@@ -86,7 +86,7 @@ def test_killed_at_ten_random_moments_an_import_loses_nothing(
         process.wait()
         check_consistent(library)
         forget_heartbeat(library, run_id)
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     run = library.run(run_id)
     assert run.status == "done"
     assert run.counts == {"added": 1350, "failed": 1, "duplicate": 1}
@@ -99,11 +99,11 @@ def test_a_stale_run_is_taken_up_again_and_a_living_one_is_not(
     library: Library, shapes: Path
 ) -> None:
     run_id = library.plan_folder_import(str(shapes), model="pets")
-    assert jobs.resume_stale(library) == []
+    assert worker.resume_stale(library) == []
     forget_heartbeat(library, run_id)
-    assert jobs.resume_stale(library) == [run_id]
+    assert worker.resume_stale(library) == [run_id]
     wait_until(lambda: library.run(run_id).status == "done")
-    assert jobs.resume_stale(library) == []
+    assert worker.resume_stale(library) == []
 
 
 def test_a_run_stops_when_asked_and_goes_on_later(library: Library, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_run_stops_when_asked_and_goes_on_later(library: Library, tmp_path: Pa
     assert library.count() == run.done
     check_consistent(library)
     library.plan_again(run_id)
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     assert library.run(run_id).status == "done"
     assert library.count() == 450
 
@@ -141,7 +141,7 @@ def test_what_was_undone_does_not_go_on(library: Library, shapes: Path) -> None:
 def test_one_stopped_before_it_began_never_begins(library: Library, shapes: Path) -> None:
     run_id = library.plan_folder_import(str(shapes), model="pets")
     library.stop(run_id)
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     assert library.run(run_id).status == "stopped"
     assert library.count() == 0
 
@@ -150,14 +150,14 @@ def test_a_folder_that_went_away_is_a_sentence(library: Library, tmp_path: Path)
     folder = draw_collection(tmp_path / "photos", 1)
     run_id = library.plan_folder_import(str(folder), model="pets")
     folder.rename(tmp_path / "elsewhere")
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     run = library.run(run_id)
     assert (run.status, run.error) == ("failed", f"{folder}: no such folder on this machine")
 
 
 def test_a_model_that_went_away_is_a_sentence(library: Library, shapes: Path) -> None:
     run_id = library.plan_folder_import(str(shapes), model="nosuch")
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     assert "no model is called 'nosuch'" in (library.run(run_id).error or "")
 
 
@@ -165,8 +165,8 @@ def test_a_mistake_of_the_program_ends_the_run(library: Library, shapes: Path) -
     """As when a newer version planned it: what it needs is not among its options."""
     run_id = library.plan_check(str(shapes))
     with library.catalogue.writing() as connection:
-        history.change(connection, run_id, options={})
-    jobs.start(library, run_id)
+        operations.change(connection, run_id, options={})
+    worker.start(library, run_id)
     wait_until(lambda: not library.run(run_id).active)
     run, log = library.run(run_id), library.home / "logs" / f"{run_id}.log"
     assert (run.status, run.stale) == ("failed", False)
@@ -216,5 +216,5 @@ def test_what_a_kill_left_is_swept_at_the_next_start(library: Library, tmp_path:
 
 @pytest.mark.parametrize("arguments", [[], ["x"], ["1", "2"]])
 def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert jobs.main(arguments) == 2
-    assert "usage: python -m tagger.jobs.jobs RUN_ID" in capsys.readouterr().out
+    assert worker.main(arguments) == 2
+    assert "usage: python -m tagger.jobs.worker RUN_ID" in capsys.readouterr().out

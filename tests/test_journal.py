@@ -11,9 +11,9 @@ from conftest import PATIENCE
 from sqlalchemy import select
 
 from tagger.errors import CatalogueError
+from tagger.library.database.schema import models, served
 from tagger.library.library import Library
-from tagger.library.schema import models, served
-from tagger.service.journal import DAY, Entry, Journal
+from tagger.service.prediction_log import DAY, Entry, Journal
 from tagger.tagger import Prediction, Score, Tagger
 
 CAT = Prediction("cat", 0.9, False, None, 0.1, (Score("cat", 0.9),), (Score("cat", 0.9),))

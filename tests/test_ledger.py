@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from written import content, put, sentences
 
-from tagger.datasets.ledger import Entry, Ledger, is_name, split_of
-from tagger.datasets.listing import Remark
-from tagger.datasets.tree import Tree
+from tagger.datasets.readers.builder import Entry, Ledger, is_name, split_of
+from tagger.datasets.readers.listing import Remark
+from tagger.datasets.readers.photo_index import Tree
 
 
 def ledger(root: Path, *places: str) -> Ledger:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import draw_collection, scene
 
-from tagger.images import images
-from tagger.jobs import jobs, lessons
+from tagger.images import decode
+from tagger.jobs import training, worker
 from tagger.library.library import Library
 from tagger.library.plans import Training
 
@@ -18,19 +18,19 @@ def test_a_check_tells_what_is_wrong(library: Library, tmp_path: Path) -> None:
     folder = draw_collection(tmp_path / "photos", 6)
     (folder / "disc" / "broken.jpg").write_bytes(b"not a photo")
     run_id = library.plan_check(str(folder))
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     result = library.run(run_id).result or {}
     assert result["error"] is None
     assert sum(sum(labels.values()) for labels in result["labels"].values()) == 18
     assert [path for path, _ in result["unreadable"]] == ["disc/broken.jpg"]
     assert any("could not be read" in line for line in result["problems"])
     few = library.plan_check(str(draw_collection(tmp_path / "few", 2)))
-    jobs.run(library, few)
+    worker.run(library, few)
     result = library.run(few).result or {}
     assert "too few readable photos" in result["error"]
     assert sum(sum(labels.values()) for labels in result["labels"].values()) == 6
     nothing = library.plan_check(str(tmp_path / "nowhere"))
-    jobs.run(library, nothing)
+    worker.run(library, nothing)
     assert "no such folder" in (library.run(nothing).result or {})["error"]
 
 
@@ -44,9 +44,9 @@ def test_a_check_of_few_bursts_ends_and_notes_what_it_could_not_do(
             rgb = scene((shot % 2) + 10 * (label == "cup"), 240).copy()
             rgb[0, shot] = shot
             path = tmp_path / "photos" / label / f"{shot}.png"
-            path.write_bytes(images.encode(rgb))
+            path.write_bytes(decode.encode(rgb))
     run_id = library.plan_check(str(tmp_path / "photos"))
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     run = library.run(run_id)
     assert run.status == "done", run.error
     result = run.result or {}
@@ -60,7 +60,7 @@ def test_a_check_of_copies_says_so_and_changes_nothing(library: Library, tmp_pat
     shutil.copyfile(folder / "disc" / "000.jpg", folder / "disc" / "copy.jpg")
     before = {path: path.read_bytes() for path in folder.rglob("*.jpg")}
     run_id = library.plan_check(str(folder))
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     run = library.run(run_id)
     assert run.status == "done"
     assert sum(sum(split.values()) for split in (run.result or {})["labels"].values()) == 15
@@ -72,9 +72,9 @@ def test_a_check_of_copies_says_so_and_changes_nothing(library: Library, tmp_pat
 def test_a_training_on_nothing_fails_with_a_sentence(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lessons, "MODELS", tmp_path / "model")
+    monkeypatch.setattr(training, "MODELS", tmp_path / "model")
     run_id = library.plan_training(Training(str(tmp_path / "nowhere"), "mine"))
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     run = library.run(run_id)
     assert (run.status, run.result) == ("failed", None)
     assert f"{tmp_path / 'nowhere'}: no such folder" in (run.error or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tagger.errors import QueryError
-from tagger.library.lexer import MARK, MAX_LENGTH, VALUE, WORD, Lexer
+from tagger.library.search.lexer import MARK, MAX_LENGTH, VALUE, WORD, Lexer
 
 
 def test_pieces_come_one_after_the_other_and_no_space_is_ever_next() -> None:

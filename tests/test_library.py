@@ -13,17 +13,17 @@ from conftest import draw, draw_collection, import_folder
 from sqlalchemy import select, text
 
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
-from tagger.images import images
-from tagger.jobs import jobs
-from tagger.library import history, tags
+from tagger.images import decode
+from tagger.jobs import worker
+from tagger.library import operations, tags
 from tagger.library.contents import HELD_BYTES, File
-from tagger.library.importing import Importer, model_id
+from tagger.library.database.schema import photos as photos_table
+from tagger.library.database.schema import predictions, presences, verdicts
+from tagger.library.database.schema import tags as tags_table
+from tagger.library.importer import Importer, model_id
 from tagger.library.library import Library
-from tagger.library.schema import photos as photos_table
-from tagger.library.schema import predictions, presences, verdicts
-from tagger.library.schema import tags as tags_table
 from tagger.tagger import Tagger
-from tagger.training.training import Trained
+from tagger.training.trainer import Trained
 
 HOSTILE_NAMES = (
     "<script>alert(1)</script>.png",
@@ -42,7 +42,7 @@ HOSTILE_NAMES = (
 
 
 def photo(seed: int, side: int = 120) -> bytes:
-    return images.encode(draw("disc", seed, side), "PNG")
+    return decode.encode(draw("disc", seed, side), "PNG")
 
 
 def test_a_folder_is_imported_where_it_is(library: Library, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_copies_outlive_the_originals(library: Library, tmp_path: Path) -> None:
     for found in library.photos():
         assert found.stored
         assert found.path.is_relative_to(library.home)
-        assert images.read(library.original(found)).shape == (120, 120, 3)
+        assert decode.read(library.original(found)).shape == (120, 120, 3)
 
 
 def test_a_tag_knows_where_it_comes_from(library: Library, pets: Tagger) -> None:
@@ -162,7 +162,7 @@ def test_a_name_is_only_ever_text(library: Library, pets: Tagger, name: str) -> 
     outside = {p for p in root.rglob("*") if not p.is_relative_to(library.home)}
     added = library.add(name, photo(1), pets)
     run = library.plan_upload_import([(name, io.BytesIO(photo(2)))], "pets")
-    jobs.run(library, run)
+    worker.run(library, run)
     assert library.run(run).counts == {"added": 1}
     assert {p for p in root.rglob("*") if not p.is_relative_to(library.home)} == outside
     assert library.count() == 2
@@ -176,7 +176,7 @@ def test_uploads_are_kept_and_the_waiting_room_is_cleared(library: Library) -> N
     uploads.append(("broken.png", io.BytesIO(b"not a photo")))
     run = library.plan_upload_import(uploads, "pets")
     assert library.run(run).status == "queued"
-    jobs.run(library, run)
+    worker.run(library, run)
     done = library.run(run)
     assert done.counts == {"added": 3, "failed": 1}
     (failed,) = library.run_files(run, "failed")
@@ -198,7 +198,7 @@ def test_a_person_outlives_every_model(library: Library, trained: Trained, shape
     library.edit_tags([second.id], add=["mine"])
     for model in ("pets", own, "pets"):
         run = library.plan_retag(model=model)
-        jobs.run(library, run)
+        worker.run(library, run)
         assert library.run(run).status == "done"
         assert [tag.label for tag in library.photo(first.id).tags] == ["mine"]
         assert library.photo(second.id).tags[0].label == "mine"
@@ -229,7 +229,7 @@ def test_tagging_again_passes_over_what_the_model_has_tagged(
     import_folder(library, folder)
     library.add("more.png", photo(900), Tagger.load(trained.model))
     run = library.plan_retag(model=str(trained.model))
-    jobs.run(library, run)
+    worker.run(library, run)
     assert library.run(run).counts == {"tagged": 6, "same": 1}
     assert {p.model for p in library.photos()} == {"shapes"}
     undone = library.undo(run)
@@ -245,7 +245,7 @@ def test_tagging_again_names_what_it_cannot_read(
     (folder / "disc" / "000.jpg").unlink()
     (folder / "disc" / "001.jpg").write_bytes(photo(77))
     run = library.plan_retag(model=str(trained.model))
-    jobs.run(library, run)
+    worker.run(library, run)
     assert library.run(run).counts == {"tagged": 4, "failed": 2}
     reasons = {file.name: file.reason for file in library.run_files(run, "failed")}
     assert reasons == {
@@ -270,13 +270,13 @@ def test_a_thumbnail_is_made_again(library: Library, pets: Tagger) -> None:
     found = library.add("big.png", photo(1, side=900), pets).photo
     there = library.shelf.thumbnail(found.sha256)
     before = library.thumbnail(found)
-    assert max(images.read(before).shape) <= 320
+    assert max(decode.read(before).shape) <= 320
     there.unlink()
-    assert max(images.read(library.thumbnail(found)).shape) <= 320
+    assert max(decode.read(library.thumbnail(found)).shape) <= 320
     assert there.is_file()
     there.unlink()
     found.path.unlink()
-    assert images.read(library.thumbnail(found)).std() == 0
+    assert decode.read(library.thumbnail(found)).std() == 0
 
 
 def test_everything_can_be_undone_and_done_again(
@@ -365,7 +365,7 @@ def test_undoing_the_newest_first_goes_back_step_by_step(
             return None
         if kind == "retag":
             run = library.plan_retag(model=rng.choice(list(taggers)), ids=some)
-            jobs.run(library, run)
+            worker.run(library, run)
             return run if "tagged" in library.run(run).counts else None
         if kind == "withdraw":
             known = [v.label for v in library.verdicts(some[0])]
@@ -451,7 +451,7 @@ def test_a_purge_beside_an_import_leaves_its_photos_whole(library: Library, pets
     seen = importer.look([File(0, "", "one.png", data=photo(1))])
     library.purge()
     with library.catalogue.writing() as connection:
-        run = history.begin(connection, "import", "beside")
+        run = operations.begin(connection, "import", "beside")
         importer.write(connection, run, model_id(connection, pets), seen)
     (found,) = library.photos()
     assert library.original(found) == photo(1)
@@ -489,7 +489,7 @@ def test_a_model_cannot_bring_back_a_tag_by_spelling_it_otherwise(
     import_folder(library, shapes, model="pets")
     ids = [p.id for p in library.photos()]
     library.edit_tags(ids, remove=["DISC"])
-    jobs.run(library, library.plan_retag(model=str(trained.model)))
+    worker.run(library, library.plan_retag(model=str(trained.model)))
     assert library.count("disc") == 0
     library.edit_tags(ids[:1], add=["Holiday", "holiday"], remove=["HOLIDAY"])
     assert [tag.label for tag in library.photo(ids[0]).tags][:1] == ["Holiday"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tagger.datasets.listing import Listing, Remark, counted, split_called, split_in
+from tagger.datasets.readers.listing import Listing, Remark, counted, split_called, split_in
 from tagger.errors import OptionError
 
 

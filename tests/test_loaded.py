@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL
 
-from tagger import places
+from tagger import paths
 from tagger.errors import ModelChangedError, ModelError, ModelNotFoundError
-from tagger.service.loaded import KEPT, Loaded, try_out
+from tagger.service.model_cache import KEPT, Loaded, try_out
 from tagger.tagger import Tagger
 
 
@@ -23,7 +23,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     for name in ("pets", *(f"copy{number}" for number in range(KEPT + 2))):
         shutil.copyfile(PETS_MODEL, folder / f"{name}.h5")
-    monkeypatch.setattr(places, "MODELS", folder)
+    monkeypatch.setattr(paths, "MODELS", folder)
     return folder
 
 
@@ -84,7 +84,7 @@ def test_a_file_that_is_gone_or_another_by_now_leaves_heatmaps(shelf: Path) -> N
     loaded = Loaded("pets")
     before = loaded.active.sha256
     (shelf / "pets.h5").unlink()
-    shutil.copyfile(places.ROOT / "model" / "everyday.h5", shelf / "pets.h5")
+    shutil.copyfile(paths.ROOT / "model" / "everyday.h5", shelf / "pets.h5")
     assert loaded.active.heatmap(np.zeros((64, 64, 3), np.uint8)).shape == (64, 64, 3)
     assert loaded.active.sha256 == before
 

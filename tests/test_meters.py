@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tagger.service.meters import Meters
+from tagger.service.metrics import Meters
 from tagger.tagger import Prediction, Tagger
 
 KNOWN = Prediction("cat", 0.9, False, None, 0.1, (), ())

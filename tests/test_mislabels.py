@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tagger.audit.mislabels import MIN_TO_JUDGE, judge_labels, judge_tags
+from tagger.audit.label_errors import MIN_TO_JUDGE, judge_labels, judge_tags
 
 RNG = np.random.default_rng(3)
 PHOTOS, WIDTH = 600, 40

@@ -8,7 +8,7 @@ import pytest
 
 from tagger.models import networks
 from tagger.training import optimizers
-from tagger.training.recipes import FROM_NOTHING, Recipe
+from tagger.training.recipe import FROM_NOTHING, Recipe
 
 
 def rates(recipe: Recipe, photos: int) -> np.ndarray:

@@ -23,9 +23,9 @@ import pytest
 import yaml
 from conftest import PETS_MODEL, draw, wait_until
 
-from tagger.images import images
-from tagger.places import BUNDLED, ROOT
-from tagger.service.meters import Meters
+from tagger.images import decode
+from tagger.paths import BUNDLED, ROOT
+from tagger.service.metrics import Meters
 from tagger.tagger import Tagger
 
 PACKING = ROOT / "packing"
@@ -169,7 +169,7 @@ def test_the_entry_starts_the_service(tmp_path: Path) -> None:
     with entered(*command, alive="/health", port=port, env=environment(tmp_path)) as url:
         form = (
             b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
-            + images.encode(draw("disc", 1), "PNG")
+            + decode.encode(draw("disc", 1), "PNG")
             + b"\r\n--b--\r\n"
         )
         kind = "multipart/form-data; boundary=b"
@@ -183,7 +183,7 @@ def test_the_entry_starts_the_service(tmp_path: Path) -> None:
 def test_the_entry_serves_sagemakers_model_without_a_token(tmp_path: Path) -> None:
     (tmp_path / "ml" / "model").mkdir(parents=True)
     shutil.copyfile(PETS_MODEL, tmp_path / "ml" / "model" / "mine.h5")
-    port, photo = free_port(), images.encode(draw("disc", 1), "PNG")
+    port, photo = free_port(), decode.encode(draw("disc", 1), "PNG")
     command = ("serve", "--host", LOOPBACK, "--port", str(port))
     env = environment(tmp_path / "library", SAGEMAKER_BASE_DIR=str(tmp_path / "ml"))
     with entered(*command, alive="/ping", port=port, env=env) as url:

@@ -18,13 +18,13 @@ from sqlalchemy import Connection, insert
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
-from tagger.images import images
-from tagger.jobs import jobs
-from tagger.library import exports, history, tags
-from tagger.library.importing import model_id
+from tagger.images import decode
+from tagger.jobs import worker
+from tagger.library import export, operations, tags
+from tagger.library.database.schema import models
+from tagger.library.importer import model_id
 from tagger.library.library import Library
-from tagger.library.schema import models
-from tagger.places import ROOT
+from tagger.paths import ROOT
 from tagger.tagger import Tagger
 
 APP = ROOT / "frontend" / "app.py"
@@ -65,7 +65,7 @@ def fill(library: Library, folder: Path, many: int) -> None:
     """Import drawn photos, which the bundled model does not know."""
     folder.mkdir()
     for seed in range(many):
-        photo = images.encode(draw("disc", seed, 64), "PNG")
+        photo = decode.encode(draw("disc", seed, 64), "PNG")
         (folder / f"{seed + 1:03}.png").write_bytes(photo)
     import_folder(library, folder)
 
@@ -95,7 +95,7 @@ def answer(
             )
         )
     with library.catalogue.writing() as connection:
-        run = history.begin(connection, "retag", "Said for the test", total=len(answers))
+        run = operations.begin(connection, "retag", "Said for the test", total=len(answers))
         model = model_id(connection, tagger) if tagger else _lost_model(connection)
         tags.predict(connection, run, model, answers)
 
@@ -190,7 +190,7 @@ def test_an_empty_library_says_what_to_do(library: Library, view: str) -> None:
 def test_the_samples_are_one_click_away(library: Library) -> None:
     press(open_page("gallery"), "gallery-samples")
     (run,) = library.runs()
-    jobs.run(library, run.id)
+    worker.run(library, run.id)
     assert library.run(run.id).total == 4
 
 
@@ -344,7 +344,7 @@ def test_photos_are_tagged_again_with_another_model(six: Library) -> None:
     (retag,) = six.runs(limit=1)
     assert (retag.kind, retag.total) == ("retag", 2)
     assert "Tag 2 photos again with pets" in text(app)
-    jobs.run(six, retag.id)  # in case its process is not there yet
+    worker.run(six, retag.id)  # in case its process is not there yet
     while six.run(retag.id).active:
         pass
     assert labels(six, 1) == ["mine"]
@@ -494,7 +494,7 @@ def test_names_are_text(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     name = "<img src=x onerror=alert(1)> :red[x] $x$ =cmd().png"
-    (folder / name).write_bytes(images.encode(draw("disc", 1), "PNG"))
+    (folder / name).write_bytes(decode.encode(draw("disc", 1), "PNG"))
     import_folder(library, folder)
     for view in ("gallery", "search", "review"):
         app = open_page(view, photo="1")
@@ -711,11 +711,11 @@ def test_tables_are_made_when_they_are_asked_for(six: Library) -> None:
     assert all(button.proto.deferred_file_id for button in buttons.values())
     six.edit_tags([1], add=["=cmd()"])
     leaving = importlib.import_module("leaving")
-    rows = leaving.table(six, "dog", exports.write_csv)().decode().splitlines()
+    rows = leaving.table(six, "dog", export.write_csv)().decode().splitlines()
     assert rows[0].startswith("ID,Name,Timestamp,Label 1,")
     assert [row.split(",")[0] for row in rows[1:]] == ["2", "1"]
     assert "'=cmd()" in rows[2]
-    lines = leaving.table(six, "dog", exports.write_json_lines)().decode().splitlines()
+    lines = leaving.table(six, "dog", export.write_json_lines)().decode().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [2, 1]
 
 

@@ -21,16 +21,17 @@ import streamlit as st
 from conftest import PETS_MODEL, draw, draw_collection, import_folder
 from streamlit.testing.v1 import AppTest
 
-from tagger import places
-from tagger.images import images
-from tagger.inference import bundle
-from tagger.inference.bundle import GROUP
-from tagger.jobs import jobs
+from tagger import paths
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.inference.model_file import GROUP
+from tagger.jobs import worker
 from tagger.library.library import Library
 from tagger.library.plans import Training
-from tagger.places import ROOT
-from tagger.training import report, runs
-from tagger.training.training import Trained
+from tagger.paths import ROOT
+from tagger.training import run_folder
+from tagger.training.report import html
+from tagger.training.trainer import Trained
 
 APP = ROOT / "frontend" / "app.py"
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -48,12 +49,12 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     for ending in (".h5", ".json"):
         shutil.copy(PETS_MODEL.with_suffix(ending), tmp_path / "model")
     monkeypatch.syspath_prepend(APP.parent)
-    monkeypatch.setattr(places, "MODELS", tmp_path / "model")
-    monkeypatch.setattr(places, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(places, "DATASET", tmp_path / "dataset")
-    monkeypatch.setattr(places, "OWN_MODEL", tmp_path / "model" / "image_tagger.h5")
-    monkeypatch.setattr(places, "BUNDLED_MODEL", tmp_path / "model" / "pets.h5")
-    monkeypatch.setattr(jobs, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "MODELS", tmp_path / "model")
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(paths, "DATASET", tmp_path / "dataset")
+    monkeypatch.setattr(paths, "OWN_MODEL", tmp_path / "model" / "image_tagger.h5")
+    monkeypatch.setattr(paths, "BUNDLED_MODEL", tmp_path / "model" / "pets.h5")
+    monkeypatch.setattr(worker, "ROOT", tmp_path)
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
     opened = Library.open()
@@ -70,7 +71,7 @@ def taught(library: Library, trained: Trained, tmp_path: Path) -> Path:
     """The model "shapes", with the run that made it."""
     run = tmp_path / "runs" / trained.run.name
     shutil.copytree(trained.run, run)
-    report.write(run)
+    html.write(run)
     for ending in (".h5", ".json"):
         shutil.copy(trained.model.with_suffix(ending), tmp_path / "model")
     return tmp_path / "model" / "shapes.h5"
@@ -204,8 +205,8 @@ def test_a_check_is_remembered_for_its_folder(library: Library, tmp_path: Path) 
 
 def test_labels_in_a_file_are_checked_as_folders_are(library: Library, tmp_path: Path) -> None:
     data = draw_collection(tmp_path / "data", 8, shapes=("disc", "square"))
-    places = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.jpg"))
-    rows = [f"{place},{'round|drawn' if 'disc' in place else 'drawn'}" for place in places]
+    paths = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.jpg"))
+    rows = [f"{place},{'round|drawn' if 'disc' in place else 'drawn'}" for place in paths]
     rows += ["../gone.jpg,drawn", "gone.jpg,drawn"]
     (data / "labels.csv").write_text("\n".join(["image,tags", *rows]))
     app = checked(library, data)
@@ -293,12 +294,12 @@ def test_what_to_do_about_a_doubt_suits_where_the_labels_are(
     library: Library, tmp_path: Path
 ) -> None:
     data = draw_collection(tmp_path / "data", 12, shapes=("disc", "stripes"))
-    dark = images.encode((draw("disc", 500, 240) * 0.1).astype(np.uint8))
+    dark = decode.encode((draw("disc", 500, 240) * 0.1).astype(np.uint8))
     (data / "disc" / "dark.png").write_bytes(dark)
     assert "Move a photo with a wrong label into the right folder" in said(checked(library, data))
 
-    places = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.*g"))
-    rows = [f"{place},{'disc' if 'disc' in place else 'stripes'}" for place in places]
+    paths = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.*g"))
+    rows = [f"{place},{'disc' if 'disc' in place else 'stripes'}" for place in paths]
     (data / "labels.csv").write_text("\n".join(["image,label", *rows]))
     assert "Change the row of a photo with a wrong label" in said(checked(library, data))
 
@@ -341,9 +342,9 @@ def test_from_photos_to_a_model_that_tags(
     library: Library, ordered: Callable[[bool], AppTest], tmp_path: Path
 ) -> None:
     photo = tmp_path / "photo.png"
-    photo.write_bytes(images.encode(draw("disc", 900)))
+    photo.write_bytes(decode.encode(draw("disc", 900)))
     with open(photo, "rb") as file:
-        jobs.run(library, library.plan_upload_import([("photo.png", file)], "pets"))
+        worker.run(library, library.plan_upload_import([("photo.png", file)], "pets"))
     app = ordered(False)
     assert "Train mine" in said(app) and "Stop" in labels(app)
     text = watched(app, lambda text: "Train mine: finished" in text)
@@ -383,11 +384,11 @@ def test_it_is_watched_from_another_tab_and_stopped_with_what_it_has(
     button.click().run()
     text = watched(later, lambda text: "Train mine: finished" in text)
     assert "It was stopped early; the best so far was kept." in text
-    assert bundle.load(places.MODELS / "mine.h5").labels.names == ("disc", "square", "stripes")
+    assert model_file.load(paths.MODELS / "mine.h5").labels.names == ("disc", "square", "stripes")
 
 
 def test_a_training_that_fails_is_told(library: Library, tmp_path: Path) -> None:
-    jobs.run(library, library.plan_training(Training(str(tmp_path / "nowhere"), "mine")))
+    worker.run(library, library.plan_training(Training(str(tmp_path / "nowhere"), "mine")))
     text = said(open_page("train"))
     assert "Train mine: failed" in text and "nowhere: no such folder" in text
 
@@ -395,9 +396,9 @@ def test_a_training_that_fails_is_told(library: Library, tmp_path: Path) -> None
 def test_a_training_stopped_before_it_learned_anything(library: Library, shapes: Path) -> None:
     run_id = library.plan_training(Training(str(shapes), "mine"))
     library.stop(run_id)
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     assert "stopped before there was anything to keep" in said(open_page("train"))
-    assert not (places.MODELS / "mine.h5").exists()
+    assert not (paths.MODELS / "mine.h5").exists()
 
 
 # Models
@@ -405,7 +406,7 @@ def test_a_training_stopped_before_it_learned_anything(library: Library, shapes:
 
 def test_the_bundled_model_shows_its_card(library: Library) -> None:
     text = said(open_page("models"))
-    card = bundle.load(PETS_MODEL).card
+    card = model_file.load(PETS_MODEL).card
     assert card["about"] in text and card["command"] in text
     assert "pets (tags now)" in text and "It tags your photos now." in text
     assert "98.8%" in text and "of 600 photos kept aside" in text
@@ -453,8 +454,8 @@ def test_confusion_and_reliability_are_shown(
 def test_a_run_of_another_model_of_that_name_is_not_taken_for_its_own(
     library: Library, taught: Path
 ) -> None:
-    (run,) = (places.RUNS).iterdir()
-    (run / runs.COLLECTION).write_text("other photos")
+    (run,) = (paths.RUNS).iterdir()
+    (run / run_folder.COLLECTION).write_text("other photos")
     library.choose_model("shapes")
     assert not open_page("models").main.get("download_button")
 
@@ -508,7 +509,7 @@ def test_a_model_from_elsewhere_is_listed_while_it_tags(library: Library, traine
 
 
 def test_a_model_half_written_is_no_model_yet(library: Library) -> None:
-    (places.MODELS / ".mine.unfinished.h5").write_bytes(b"half")
+    (paths.MODELS / ".mine.unfinished.h5").write_bytes(b"half")
     assert not open_page("models").main.error
 
 

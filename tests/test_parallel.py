@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
+from tagger.concurrency import AHEAD, chunks, one_blas_thread, ordered_map, silent, worker_count
 from tagger.errors import OptionError
-from tagger.parallel import AHEAD, chunks, one_blas_thread, ordered_map, silent, worker_count
 
 quick = settings(deadline=None, max_examples=30)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets.pixel_store import PixelStore
 
 
 def noise(seed: int, side: int = 6) -> np.ndarray:

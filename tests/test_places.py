@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger import places
+from tagger import paths
 from tagger.errors import ModelError
 
 ASK = """
@@ -29,7 +29,7 @@ def house(tmp_path: Path) -> Path:
     (tmp_path / "tagger").mkdir()
     (tmp_path / "tagger" / "__init__.py").touch()
     for module in ("errors.py", "places.py"):
-        shutil.copy(Path(places.__file__).with_name(module), tmp_path / "tagger")
+        shutil.copy(Path(paths.__file__).with_name(module), tmp_path / "tagger")
     (tmp_path / "model").mkdir()
     for name in ("everyday.h5", "pets.h5", "shop.h5"):
         (tmp_path / "model" / name).touch()
@@ -86,8 +86,8 @@ def test_imagenet_is_in_the_cache_unless_the_user_has_one(
 def test_a_model_is_found_again_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAGGER_CACHE", "/somewhere")
     for model in ("pets", "imagenet"):
-        assert places.model_name(places.find_model(model)) == model
-    assert places.model_name(Path("/elsewhere/imagenet.h5")) == "/elsewhere/imagenet.h5"
+        assert paths.model_name(paths.find_model(model)) == model
+    assert paths.model_name(Path("/elsewhere/imagenet.h5")) == "/elsewhere/imagenet.h5"
 
 
 def test_a_path_is_taken_from_where_one_is(house: Path) -> None:
@@ -101,16 +101,16 @@ def test_a_card_tells_paths_from_the_project_and_nothing_of_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAGGER_DATA", str(tmp_path / "data"))
-    assert places.shown(tmp_path / "data" / "pets" / "a.jpg") == "$TAGGER_DATA/pets/a.jpg"
-    assert places.shown(places.ROOT / "dataset" / "cat") == "dataset/cat"
-    assert places.shown(tmp_path / "private" / "me.jpg") == "me.jpg"
-    assert places.shown(Path("somewhere") / "cat") == "somewhere/cat"
+    assert paths.shown(tmp_path / "data" / "pets" / "a.jpg") == "$TAGGER_DATA/pets/a.jpg"
+    assert paths.shown(paths.ROOT / "dataset" / "cat") == "dataset/cat"
+    assert paths.shown(tmp_path / "private" / "me.jpg") == "me.jpg"
+    assert paths.shown(Path("somewhere") / "cat") == "somewhere/cat"
     monkeypatch.delenv("TAGGER_DATA")
-    assert places.shown(tmp_path / "data" / "pets") == "pets"
+    assert paths.shown(tmp_path / "data" / "pets") == "pets"
 
 
 def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.h5", tmp_path):
         with pytest.raises(ModelError, match="no such model file"):
-            places.find_model(path)
-    assert places.find_model(Path(__file__)) == Path(__file__)
+            paths.find_model(path)
+    assert paths.find_model(Path(__file__)) == Path(__file__)

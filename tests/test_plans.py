@@ -9,14 +9,14 @@ import pytest
 from conftest import draw, import_folder
 
 from tagger.errors import OptionError
-from tagger.images import images
-from tagger.jobs import jobs
+from tagger.images import decode
+from tagger.jobs import worker
 from tagger.library.library import Library
 from tagger.library.plans import Training
 
 
 def upload(seed: int) -> tuple[str, io.BytesIO]:
-    return f"{seed}.png", io.BytesIO(images.encode(draw("disc", seed), "PNG"))
+    return f"{seed}.png", io.BytesIO(decode.encode(draw("disc", seed), "PNG"))
 
 
 def test_what_is_planned_waits_with_all_it_needs(library: Library, tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_uploads_wait_in_the_library_under_their_names(library: Library) -> None
 
 
 def test_tagging_again_is_of_those_found_or_named(library: Library, tmp_path: Path) -> None:
-    jobs.run(library, library.plan_upload_import([upload(1), upload(2)], "pets"))
+    worker.run(library, library.plan_upload_import([upload(1), upload(2)], "pets"))
     ids = [photo.id for photo in library.photos()]
     library.delete(ids[:1])
     assert library.run(library.plan_retag("", "pets")).total == 1

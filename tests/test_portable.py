@@ -23,13 +23,13 @@ from conftest import PETS_MODEL, SHAPES, draw, run_program
 from numpy.typing import NDArray
 
 from tagger.errors import OptionError
-from tagger.export import portable
-from tagger.images import images
-from tagger.inference import bundle
+from tagger.export import formats
+from tagger.images import decode
+from tagger.inference import model_file
 from tagger.inference.decision import to_probabilities
 from tagger.models import networks
 from tagger.models.backbones import BACKBONES
-from tagger.training.training import Trained
+from tagger.training.trainer import Trained
 
 EXACT = ("onnx", "saved_model", "tflite")
 Answer = dict[str, NDArray[np.float32]]
@@ -45,7 +45,7 @@ class Exported:
     done: subprocess.CompletedProcess[str]
 
     def path(self, format: str) -> Path:
-        return self.folder / f"{self.model.stem}{portable.FORMATS[format].ending}"
+        return self.folder / f"{self.model.stem}{formats.FORMATS[format].ending}"
 
 
 @pytest.fixture(scope="module")
@@ -57,20 +57,20 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         trained: Trained = request.getfixturevalue("trained")
         model, photos = trained.model, request.getfixturevalue("shapes")
     folder = tmp_path_factory.mktemp("exported")
-    arguments = (model, *portable.FORMATS, "--photos", photos, "--output", folder)
+    arguments = (model, *formats.FORMATS, "--photos", photos, "--output", folder)
     return Exported(model, photos, folder, run_program("export.py", *arguments))
 
 
 @pytest.fixture(scope="module")
-def model(exported: Exported) -> bundle.Bundle:
-    return bundle.load(exported.model)
+def model(exported: Exported) -> model_file.Bundle:
+    return model_file.load(exported.model)
 
 
 @pytest.fixture(scope="module")
-def pixels(exported: Exported, model: bundle.Bundle) -> NDArray[np.uint8]:
+def pixels(exported: Exported, model: model_file.Bundle) -> NDArray[np.uint8]:
     """A dozen prepared photos."""
-    paths = list(images.walk(exported.photos))
-    return np.stack([images.prepare(p, model.image_size) for p in paths[:: len(paths) // 11]])
+    paths = list(decode.walk(exported.photos))
+    return np.stack([decode.prepare(p, model.image_size) for p in paths[:: len(paths) // 11]])
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ RUNTIMES = {
 def test_each_runtime_says_what_keras_says(
     format: str,
     exported: Exported,
-    model: bundle.Bundle,
+    model: model_file.Bundle,
     pixels: NDArray[np.uint8],
     original: NDArray[np.float32],
 ) -> None:
@@ -186,7 +186,7 @@ def told_inside(format: str, path: Path) -> tuple[dict[str, Any], str | None]:
 
 @pytest.mark.parametrize("format", RUNTIMES)
 def test_what_is_needed_to_read_it_is_inside(
-    format: str, exported: Exported, model: bundle.Bundle
+    format: str, exported: Exported, model: model_file.Bundle
 ) -> None:
     told, lines = told_inside(format, exported.path(format))
     assert told["labels"] == list(model.labels.names) and told["kind"] == "single"
@@ -204,7 +204,7 @@ def test_onnx_is_sound_and_takes_any_number_of_photos(exported: Exported) -> Non
     (pixels,) = found.graph.input
     photos, height, width, channels = pixels.type.tensor_type.shape.dim
     assert photos.dim_param == "photos" and channels.dim_value == 3
-    assert height.dim_value == width.dim_value == bundle.load(exported.model).image_size
+    assert height.dim_value == width.dim_value == model_file.load(exported.model).image_size
 
 
 @pytest.mark.parametrize("backbone", sorted(set(BACKBONES) - {"mobilenet_v2"}))
@@ -212,8 +212,8 @@ def test_onnx_has_what_every_backbone_needs(backbone: str, tmp_path: Path) -> No
     networks.set_seed(5)
     network = networks.build(backbone, 64, 3)
     told = {"labels": list(SHAPES), "kind": "multi", "temperature": 2.0}
-    portable.FORMATS["onnx"].write(network, tmp_path / "n.onnx", told, [])
-    pixels = np.stack([images.fit(draw(shape, 1), 64) for shape in SHAPES])
+    formats.FORMATS["onnx"].write(network, tmp_path / "n.onnx", told, [])
+    pixels = np.stack([decode.fit(draw(shape, 1), 64) for shape in SHAPES])
     answer, logits = in_onnx(tmp_path / "n.onnx", pixels), network.predict_on_batch(pixels)
     assert answer["logits"] == pytest.approx(logits, abs=1e-3 * float(np.abs(logits).max()))
     assert answer["probabilities"] == pytest.approx(
@@ -239,11 +239,11 @@ def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(
         OptionError, match="export 'coreml': there are onnx, saved_model, tflite, tflite-int8"
     ):
-        portable.check_formats(["onnx", "coreml"])
+        formats.check_formats(["onnx", "coreml"])
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as where it is not installed
     with pytest.raises(OptionError, match=r"needs tf2onnx: pip install -e '\.\[onnx\]'"):
-        portable.check_formats(["onnx"])
-    portable.check_formats(["tflite"])
+        formats.check_formats(["onnx"])
+    formats.check_formats(["tflite"])

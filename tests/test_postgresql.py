@@ -18,12 +18,13 @@ import pytest
 from conftest import draw, draw_collection, import_folder
 
 from tagger.errors import CatalogueError, OptionError
-from tagger.images import images
-from tagger.library import catalogue, exports
-from tagger.library.catalogue import Catalogue
+from tagger.images import decode
+from tagger.library import export
+from tagger.library.database import database
+from tagger.library.database.database import Catalogue
 from tagger.library.library import Library
-from tagger.places import ROOT
-from tagger.service.journal import DAY, Entry, Journal
+from tagger.paths import ROOT
+from tagger.service.prediction_log import DAY, Entry, Journal
 from tagger.tagger import Prediction, Tagger
 
 UNPRIVILEGED = "postgres"  # Debian's user for it: the server refuses to run as root
@@ -89,7 +90,7 @@ def folder(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_writer_does_not_wait_for_another_for_ever(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "BUSY_SECONDS", 1)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 1)
     with library.catalogue.writing():
         with pytest.raises(CatalogueError, match="lock timeout"), library.catalogue.writing():
             pass
@@ -122,7 +123,7 @@ def test_a_job_in_a_process_of_its_own_finds_the_same_database(
 ) -> None:
     run_id = library.plan_folder_import(str(folder), model="pets")
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
-    command = [sys.executable, "-m", "tagger.jobs.jobs", str(run_id)]
+    command = [sys.executable, "-m", "tagger.jobs.worker", str(run_id)]
     subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)
     assert library.run(run_id).counts == {"duplicate": 7, "failed": 1}
 
@@ -153,19 +154,19 @@ def test_edits_are_searched_counted_undone_and_done_again(library: Library, fold
 def test_exports_say_what_the_library_knows(library: Library, folder: Path, tmp_path: Path) -> None:
     library.edit_tags([photo.id for photo in library.photos()], add=["=shape"])
     out = io.StringIO(newline="")
-    exports.write_csv(library.photos('"=shape"', "name"), out)
+    export.write_csv(library.photos('"=shape"', "name"), out)
     rows = list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
     assert len(rows) == 6
     assert all("'=shape" in row.values() for row in rows)
     lines = io.StringIO()
-    exports.write_json_lines(library.photos(), lines)
+    export.write_json_lines(library.photos(), lines)
     assert len(lines.getvalue().splitlines()) == 6
-    left = exports.write_collection(library.photos(), library.original, tmp_path / "c")
+    left = export.write_collection(library.photos(), library.original, tmp_path / "c")
     assert (left.written, left.out) == (6, [])
 
 
 def test_odd_names_come_back_as_they_were(library: Library, pets: Tagger) -> None:
-    data = images.encode(draw("stripes", 77), "PNG")
+    data = decode.encode(draw("stripes", 77), "PNG")
     added = library.add("nul\0 \udcff '; DROP.png", data, pets).photo
     assert library.photo(added.id).name == "nul \\udcff '; DROP.png"
     assert library.find(added.sha256) == added

@@ -13,8 +13,8 @@ import pytest
 from conftest import draw, run_program
 from PIL import Image
 
-from tagger.datasets.samples import write_samples
-from tagger.images import images
+from tagger.datasets.sample_photos import write_samples
+from tagger.images import decode
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +148,10 @@ def test_a_heatmap_is_the_photo_painted(samples: Path, tmp_path: Path) -> None:
     target = tmp_path / "why.png"
     status, lines, _ = predict(samples / "cat.png", "--heatmap", target)
     assert status == 0 and lines[0] == "Prediction: CAT"
-    painted, photo = images.read(target), images.read(samples / "cat.png")
+    painted, photo = decode.read(target), decode.read(samples / "cat.png")
     assert painted.shape == photo.shape and (painted != photo).any()
     assert predict(samples / "cat.png", "--heatmap", target, "--label", "dog")[0] == 0
-    assert (images.read(target) != painted).any()
+    assert (decode.read(target) != painted).any()
 
 
 def test_c_libraries_stay_off_the_terminal(tmp_path: Path) -> None:

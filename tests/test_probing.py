@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import draw
 
-from tagger.images import images
-from tagger.jobs import probing
+from tagger.images import decode
+from tagger.jobs import crash_probe
 
 FATAL = b"this one is fatal"
 # A decoder with a mistake in it, as every process of the test finds it.
@@ -36,7 +36,7 @@ def bad_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def write_photos(folder: Path, count: int, fatal: set[int]) -> list[str]:
     folder.mkdir()
     for number in range(count):
-        photo = images.encode(draw("disc", number, 64), "JPEG")
+        photo = decode.encode(draw("disc", number, 64), "JPEG")
         (folder / f"{number}.jpg").write_bytes(photo + (FATAL if number in fatal else b""))
     return [str(folder / f"{number}.jpg") for number in range(count)]
 
@@ -47,8 +47,8 @@ def test_only_those_that_end_it_are_named(
 ) -> None:
     paths = write_photos(tmp_path / "photos", 4, fatal)
     Path(paths[2]).write_bytes(b"no photo")
-    assert probing.fatal([*paths, str(tmp_path / "gone.jpg")], 96) == sorted(fatal)
+    assert crash_probe.fatal([*paths, str(tmp_path / "gone.jpg")], 96) == sorted(fatal)
 
 
 def test_of_no_files_none(tmp_path: Path) -> None:
-    assert probing.fatal([], 96) == []
+    assert crash_probe.fatal([], 96) == []

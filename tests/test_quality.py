@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from conftest import scene
 
-from tagger.images import images, quality
-from tagger.images.images import Pixels, walk
+from tagger.images import decode, quality
+from tagger.images.decode import Pixels, walk
 
 
 def found(rgb: Pixels) -> set[str]:
@@ -44,9 +44,9 @@ def test_tiny_is_what_the_network_would_enlarge_more_than_twice() -> None:
 
 
 def test_real_photos_are_hardly_ever_called_bad_and_blurred_ones_are(data: Path) -> None:
-    photos = [images.read(path, 192) for path in list(walk(data / "pets" / "val"))[::6]]
-    photos += [images.read(path, 192) for path in list(walk(data / "everyday" / "images"))[::60]]
-    photos += [images.read(path, 192) for path in walk(data / "camera")]
+    photos = [decode.read(path, 192) for path in list(walk(data / "pets" / "val"))[::6]]
+    photos += [decode.read(path, 192) for path in list(walk(data / "everyday" / "images"))[::60]]
+    photos += [decode.read(path, 192) for path in walk(data / "camera")]
     bad = [rgb for rgb in photos if found(rgb) & {quality.BLURRED, quality.DARK}]
     assert len(bad) <= 0.02 * len(photos)
     blurred = [cv2.GaussianBlur(rgb, (0, 0), 0.02 * min(rgb.shape[:2])) for rgb in photos]

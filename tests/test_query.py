@@ -9,9 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tagger.errors import QueryError, TaggerError
-from tagger.library import query
-from tagger.library.lexer import MAX_LENGTH
-from tagger.library.query import (
+from tagger.library.search import grammar
+from tagger.library.search.grammar import (
     And,
     Condition,
     Everything,
@@ -23,6 +22,7 @@ from tagger.library.query import (
     parse,
     spell,
 )
+from tagger.library.search.lexer import MAX_LENGTH
 
 A, B, C, D = map(Label, "abcd")
 
@@ -94,7 +94,7 @@ def test_a_word_or_anything_in_quotes_is_a_tag(text: str, label: Label) -> None:
 
 
 @pytest.mark.parametrize("name", ["unknown", "untagged", "tagged", "reviewed"])
-def test_states_are_words_in_any_case(name: query.State) -> None:
+def test_states_are_words_in_any_case(name: grammar.State) -> None:
     assert parse(name) == parse(name.upper()) == Flag(name)
 
 
@@ -257,13 +257,13 @@ def test_a_caret_stands_under_the_place() -> None:
 def test_a_date_is_a_whole_period(
     period: str, begin: tuple[int, int, int], end: tuple[int, int, int]
 ) -> None:
-    assert query.span(period) == (datetime(*begin), datetime(*end))
+    assert grammar.span(period) == (datetime(*begin), datetime(*end))
 
 
 def test_folding_ignores_case_and_how_accents_are_written() -> None:
-    assert query.fold("STRASSE") == query.fold("Straße")
-    assert query.fold("CAF\u00c9") == query.fold("cafe\u0301")
-    assert query.fold("cafe") != query.fold("café")
+    assert grammar.fold("STRASSE") == grammar.fold("Straße")
+    assert grammar.fold("CAF\u00c9") == grammar.fold("cafe\u0301")
+    assert grammar.fold("cafe") != grammar.fold("café")
 
 
 NAMES = st.text(min_size=1, max_size=8).filter(
@@ -317,8 +317,8 @@ def test_what_is_spelled_parses_to_the_same_tree(tree: Query) -> None:
 
 PIECES = st.sampled_from(
     [
-        *query.FIELDS,
-        *query.FIELDS.values(),
+        *grammar.FIELDS,
+        *grammar.FIELDS.values(),
         *("AND", "or", "NOT", "-", "(", ")", '"', "“", "”", " ", "*", ":", "=", "<", ">=", "≥"),
         *("dog", "unknown", "0.8", "80%", "2026-02", "\\", "\n", "%"),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tagger.errors import OptionError
-from tagger.training.recipes import FROM_NOTHING, Recipe
+from tagger.training.recipe import FROM_NOTHING, Recipe
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tagger.datasets.listing import Remark
+from tagger.datasets.readers.listing import Remark
 from tagger.errors import OptionError
-from tagger.images import images
-from tagger.training import report
+from tagger.images import decode
+from tagger.training.report import html as report
 
 SECTIONS = ["glance", "labels", "confusion", "calibration", "unknown", "curves"]
 SECTIONS += ["mistakes", "left-out", "settings"]
@@ -148,7 +148,7 @@ def save(run: Path, metrics: dict[str, Any], epochs: int = 0, **settings: Any) -
 
 def photo(path: Path, height: int = 300, width: int = 400) -> Path:
     ramp = np.linspace(0, 255, height * width * 3).reshape(height, width, 3)
-    path.write_bytes(images.encode(ramp.astype(np.uint8), "JPEG"))
+    path.write_bytes(decode.encode(ramp.astype(np.uint8), "JPEG"))
     return path
 
 
@@ -171,7 +171,7 @@ def test_a_page_with_every_section_and_its_pictures(tmp_path: Path) -> None:
     saved = sorted(file.name for file in run.glob("*.png"))
     assert saved == ["confusion.png", "curves.png", "reliability.png", "unknown.png"]
     for name in saved:
-        height, width, _ = images.read(run / name).shape
+        height, width, _ = decode.read(run / name).shape
         assert 300 < height < 2500 and 600 < width < 2500
     assert not list(run.glob(".*"))  # nothing half-written is left
 
@@ -265,7 +265,7 @@ def test_any_number_of_labels(tmp_path: Path, count: int) -> None:
     run = save(tmp_path / "run", measured(labels, []))
     _, page = read(report.write(run))
     assert f"label number {count - 1}" in page.text
-    height, width, _ = images.read(run / "confusion.png").shape
+    height, width, _ = decode.read(run / "confusion.png").shape
     assert 500 < height < 2600 and height < width < 2800
 
 
@@ -338,7 +338,7 @@ def test_what_may_be_wrong_with_the_photos_is_shown(tmp_path: Path) -> None:
     found = measured(["cat", "dog"], [])
     (tmp_path / "photos" / "cat").mkdir(parents=True)
     photo = tmp_path / "photos" / "cat" / "a.png"
-    photo.write_bytes(images.encode(np.full((300, 300, 3), 90, np.uint8)))
+    photo.write_bytes(decode.encode(np.full((300, 300, 3), 90, np.uint8)))
     rows = [
         {"kind": "label", "photo": "cat/a.png", "told": f"labelled {HOSTILE}", "score": 0.02},
         {"kind": "dark", "photo": "cat/gone.png", "told": "too dark", "score": None},

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from conftest import wait_until
 
-from tagger.service import request_log
-from tagger.service.request_log import RequestLog
+from tagger.service import access_log
+from tagger.service.access_log import RequestLog
 
 
 def told(texts: list[str]) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def test_lines_come_on_standard_output(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_where_nobody_reads_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_log, "WAITING", 10)
+    monkeypatch.setattr(access_log, "WAITING", 10)
     texts: list[str] = []
     reading = threading.Event()
     writing = threading.Event()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tagger.errors import OptionError
-from tagger.training.runs import (
+from tagger.training.run_folder import (
     CONFIG,
     HISTORY,
     METRICS,

@@ -16,8 +16,8 @@ from conftest import draw_collection, wait_until
 
 from tagger.cli import sagemaker
 from tagger.errors import OptionError
-from tagger.inference import bundle
-from tagger.places import ROOT
+from tagger.inference import model_file
+from tagger.paths import ROOT
 
 ENTRY = ROOT / "packing" / "entry"
 SMALL = {"weights": '"pets"', "image-size": "96"}
@@ -95,7 +95,7 @@ def test_a_training_takes_its_photos_and_options_and_leaves_a_model(tmp_path: Pa
     status, out, err = run(base, "train")
     assert status == 0, err
     assert "broken.jpg" in out and not (base / "output" / "failure").exists()
-    card = bundle.load(base / "model" / "image_tagger.h5").card
+    card = model_file.load(base / "model" / "image_tagger.h5").card
     assert card["labels"] == ["disc", "square", "stripes"]
     assert card["about"] == "drawn"
     (kept,) = (base / "output" / "data").iterdir()
@@ -156,7 +156,7 @@ def test_a_job_that_is_stopped_keeps_the_best_model_so_far(shapes: Path, tmp_pat
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
-    assert bundle.load(base / "model" / "image_tagger.h5").card["labels"][0] == "disc"
+    assert model_file.load(base / "model" / "image_tagger.h5").card["labels"][0] == "disc"
     assert not (base / "output" / "failure").exists()
 
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tagger.datasets.samples import PHOTOS, write_samples
-from tagger.images import images
+from tagger.datasets.sample_photos import PHOTOS, write_samples
+from tagger.images import decode
 
 
 def test_the_samples_are_photos(tmp_path: Path) -> None:
@@ -15,13 +15,13 @@ def test_the_samples_are_photos(tmp_path: Path) -> None:
     assert {path.name for path in paths} == {"cat.png", "astronaut.png", "coffee.png", "rocket.jpg"}
     for path in paths:
         assert path.parent == tmp_path / "new" / "folder"
-        assert min(images.read(path).shape[:2]) >= 200
+        assert min(decode.read(path).shape[:2]) >= 200
     assert write_samples(tmp_path / "new" / "folder") == paths  # again is fine
 
 
 def test_as_a_program_it_prints_the_paths(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.datasets.samples", str(tmp_path / "samples")],
+        [sys.executable, "-m", "tagger.datasets.sample_photos", str(tmp_path / "samples")],
         capture_output=True,
         text=True,
         check=True,

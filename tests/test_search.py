@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, insert, update
 
 from tagger.errors import QueryError
-from tagger.library import schema, search
-from tagger.library.query import (
+from tagger.library.database import schema
+from tagger.library.records import Sort
+from tagger.library.search import planner
+from tagger.library.search.grammar import (
     And,
     Condition,
     Everything,
@@ -34,7 +36,6 @@ from tagger.library.query import (
     parse,
     span,
 )
-from tagger.library.records import Sort
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
@@ -148,9 +149,9 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 def found(connection: Connection, query: str, sort: Sort = "oldest") -> list[int]:
     """The ids of all photos found, which every way to ask agrees on."""
-    page, total = search.find(connection, query, sort, 0, 10_000)
-    assert len(page) == total == search.count(connection, query)
-    assert sorted(page) == search.ids(connection, query)
+    page, total = planner.find(connection, query, sort, 0, 10_000)
+    assert len(page) == total == planner.count(connection, query)
+    assert sorted(page) == planner.ids(connection, query)
     return page
 
 
@@ -432,15 +433,15 @@ def test_deleted_photos_are_never_found(connection: Connection) -> None:
     assert found(connection, "score>=0.5") == [1, 2]
     assert found(connection, "id:4") == []
     assert found(connection, "run:1") == [1, 2, 3]
-    assert search.label_counts(connection, "") == [("dog", 2), ("cat", 1)]
-    assert search.label_counts(connection, "dog") == [("dog", 2), ("cat", 1)]
-    assert search.label_counts(connection, "emu OR unknown") == []
+    assert planner.label_counts(connection, "") == [("dog", 2), ("cat", 1)]
+    assert planner.label_counts(connection, "dog") == [("dog", 2), ("cat", 1)]
+    assert planner.label_counts(connection, "emu OR unknown") == []
 
 
 def test_labels_are_counted_most_frequent_first_then_by_name(connection: Connection) -> None:
     tags = [{"b": 0.9, "a": 0.9}, {"c": None, "b": 0.2}, {"d": 0.5}, {}]
     put_in(connection, [Made(tags=dict(some)) for some in tags])
-    counts = search.label_counts
+    counts = planner.label_counts
     assert counts(connection, "") == [("b", 2), ("a", 1), ("c", 1), ("d", 1)]
     assert counts(connection, "a OR d") == [("a", 1), ("b", 1), ("d", 1)]
     assert counts(connection, "NOT b") == [("d", 1)]
@@ -472,11 +473,11 @@ def test_every_order_and_nulls_last(connection: Connection) -> None:
 
 @pytest.mark.parametrize("text", ["a AND", "colour:red", "a\x00", '"', "x" * 1001])
 def test_a_bad_query_is_refused_everywhere(connection: Connection, text: str) -> None:
-    for ask in (search.ids, search.count, search.label_counts):
+    for ask in (planner.ids, planner.count, planner.label_counts):
         with pytest.raises(QueryError):
             ask(connection, text)
     with pytest.raises(QueryError):
-        search.find(connection, text, "newest", 0, 48)
+        planner.find(connection, text, "newest", 0, 48)
 
 
 # The same questions put to a few thousand photos and, in Python, to the list they were made of.
@@ -508,7 +509,7 @@ def make_many() -> list[Made]:
             run=int(rng.integers(1, 4)),
         )
 
-    return [one() for _ in range(search.SPARSE + 1000)]
+    return [one() for _ in range(planner.SPARSE + 1000)]
 
 
 class Many:
@@ -705,22 +706,22 @@ def test_the_database_means_what_the_grammar_means(
 ) -> None:
     connection, made = many.connection, many.made
     right = {number for number, photo in made.items() if holds(tree, number, photo)}
-    everything, total = search.find(connection, tree, sort, 0, 10_000)
+    everything, total = planner.find(connection, tree, sort, 0, 10_000)
     assert len(everything) == total and set(everything) == right
-    assert search.find(connection, tree, sort, start, 7) == (everything[start : start + 7], total)
-    assert search.ids(connection, tree) == sorted(right)
+    assert planner.find(connection, tree, sort, start, 7) == (everything[start : start + 7], total)
+    assert planner.ids(connection, tree) == sorted(right)
     labels = Counter(tag for number in right for tag in made[number].tags)
     expected = sorted(labels.items(), key=lambda pair: (-pair[1], pair[0]))
-    assert search.label_counts(connection, tree) == expected
+    assert planner.label_counts(connection, tree) == expected
 
 
 @MANY
 @given(tree=TREES)
 def test_not_is_every_other_photo(many: Many, tree: Query) -> None:
     connection, made = many.connection, many.made
-    both = search.count(connection, tree) + search.count(connection, Not(tree))
+    both = planner.count(connection, tree) + planner.count(connection, Not(tree))
     assert both == len(made)
-    assert search.count(connection, And((tree, Not(tree)))) == 0 or about_tags(tree)
+    assert planner.count(connection, And((tree, Not(tree)))) == 0 or about_tags(tree)
 
 
 @MANY
@@ -733,7 +734,7 @@ def test_any_text_finds_photos_or_is_a_query_error(many: Many, pieces: list[str]
     except QueryError:
         assume(False)
     right = [number for number, photo in made.items() if holds(tree, number, photo)]
-    assert search.ids(connection, text) == right
+    assert planner.ids(connection, text) == right
 
 
 def test_pages_follow_each_other_in_every_order(
@@ -742,24 +743,24 @@ def test_pages_follow_each_other_in_every_order(
     connection = many.connection
     for sort in get_args(Sort):
         for query in ("", "cat", "NOT (cat sea)", "score>=0.5"):
-            whole, total = search.find(connection, query, sort, 0, 10_000)
+            whole, total = planner.find(connection, query, sort, 0, 10_000)
             assert len(whole) == len(set(whole)) == total
             pages = [
                 number
                 for start in range(0, total + 500, 500)
-                for number in search.find(connection, query, sort, start, 500)[0]
+                for number in planner.find(connection, query, sort, start, 500)[0]
             ]
             assert pages == whole
 
 
 def test_photos_that_are_all_at_the_far_end_are_found(connection: Connection) -> None:
-    some = search.SPARSE + 500
+    some = planner.SPARSE + 500
     far = [Made(tags={"dog": 0.9}, added=NOON) for _ in range(some)]
     close = [Made(added=NOON + timedelta(days=1)) for _ in range(some)]
     put_in(connection, [*far, *close])
     dogs = list(range(1, some + 1))
-    assert search.find(connection, "dog", "oldest", 0, 48) == (dogs[:48], some)
-    assert search.find(connection, "dog", "newest", 0, 48) == (dogs[:-49:-1], some)
-    assert search.find(connection, "dog", "newest", some - 5, 48) == (dogs[4::-1], some)
-    assert search.find(connection, "dog", "newest", some, 48) == ([], some)
-    assert search.find(connection, "dog", "newest", 0, 0) == ([], some)
+    assert planner.find(connection, "dog", "oldest", 0, 48) == (dogs[:48], some)
+    assert planner.find(connection, "dog", "newest", 0, 48) == (dogs[:-49:-1], some)
+    assert planner.find(connection, "dog", "newest", some - 5, 48) == (dogs[4::-1], some)
+    assert planner.find(connection, "dog", "newest", some, 48) == ([], some)
+    assert planner.find(connection, "dog", "newest", 0, 0) == ([], some)

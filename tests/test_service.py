@@ -14,12 +14,12 @@ from conftest import draw, wait_until
 from sqlalchemy import select
 
 from tagger.errors import BusyError, CatalogueError, ImageError, ModelError, OptionError
-from tagger.images import images
-from tagger.library.schema import served
-from tagger.service import service
-from tagger.service.service import Answered, Asked, Service, Settings, is_loopback
+from tagger.images import decode
+from tagger.library.database.schema import served
+from tagger.service import predictor
+from tagger.service.predictor import Answered, Asked, Service, Settings, is_loopback
 
-PHOTO = images.encode(draw("disc", 1), "JPEG")
+PHOTO = decode.encode(draw("disc", 1), "JPEG")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_answers_are_written_down_by_the_time_they_are_told(running: Service) ->
     assert len(first.prediction.scores) == 1 and first.model == "pets"
     kind, _, picture = str(first.heatmap).partition(",")
     assert kind == "data:image/jpeg;base64"
-    assert images.read(base64.b64decode(picture)).shape[2] == 3
+    assert decode.read(base64.b64decode(picture)).shape[2] == 3
     digest = hashlib.sha256(PHOTO).hexdigest()
     kept = running.library.home / "served" / digest[:2] / digest
     assert kept.read_bytes() == PHOTO
@@ -118,7 +118,7 @@ def test_what_cannot_be_asked_is_refused_and_nothing_written(running: Service) -
 
 
 def test_no_time_and_no_room_are_told(running: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(predictor, "ANSWER_SECONDS", 0.0)
     with pytest.raises(BusyError, match="not answered within"):
         asyncio.run(running.answer([PHOTO] * 8, Asked()))
     monkeypatch.undo()
@@ -129,7 +129,7 @@ def test_no_time_and_no_room_are_told(running: Service, monkeypatch: pytest.Monk
 def test_where_nothing_can_be_written_it_is_not_ready_until_it_can(
     running: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "TRIED", 0.0)
+    monkeypatch.setattr(predictor, "TRIED", 0.0)
     assert asyncio.run(running.ready()).name == "pets"
     with renamed(running, "served"):  # what is read is there, what is written is not
         with pytest.raises(CatalogueError):
@@ -145,7 +145,7 @@ def test_where_nothing_can_be_written_it_is_not_ready_until_it_can(
 def test_a_database_that_goes_while_nobody_asks_is_noticed(
     running: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "TRIED", 0.0)
+    monkeypatch.setattr(predictor, "TRIED", 0.0)
     with renamed(running, "alembic_version"), pytest.raises(BusyError):
         asyncio.run(running.ready())
 
@@ -176,7 +176,7 @@ def test_without_its_folder_it_is_not_ready(running: Service) -> None:
 def test_what_cannot_be_written_down_soon_is_not_begun(
     running: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "MAX_UNWRITTEN", 3)
+    monkeypatch.setattr(predictor, "MAX_UNWRITTEN", 3)
     with running.library.catalogue.writing():  # the journal waits for this writer
         running.journal.write([])
         wait_until(lambda: running.journal.waiting == 0)

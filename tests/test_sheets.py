@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from written import put, save
 
-from tagger.datasets import sheets
-from tagger.datasets.tree import Tree
+from tagger.datasets.readers import sheet as sheets
+from tagger.datasets.readers.photo_index import Tree
 from tagger.errors import DatasetError
 
 

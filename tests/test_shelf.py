@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tagger.files import write_atomically
-from tagger.library.shelf import (
+from tagger.library.storage import (
     ABANDONED_SECONDS,
     HANDED_OUT_SECONDS,
     KEPT_SECONDS,

@@ -13,20 +13,20 @@ import pytest
 from conftest import draw, draw_collection, outcome, run_program
 
 from tagger.errors import OptionError
-from tagger.images import images
-from tagger.inference import bundle
-from tagger.inference.runtime import Runtime
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.inference.litert import Runtime
 from tagger.models import networks, small_cnn
-from tagger.training import training
-from tagger.training.options import Options, defaults
-from tagger.training.recipes import FROM_NOTHING
-from tagger.training.training import Trained
+from tagger.training import trainer
+from tagger.training.config import Options, defaults
+from tagger.training.recipe import FROM_NOTHING
+from tagger.training.trainer import Trained
 
 SIDE = 32
 
 
 def pixels(count: int, side: int = SIDE) -> np.ndarray:
-    return np.stack([images.fit(draw("stripes", seed), side) for seed in range(count)])
+    return np.stack([decode.fit(draw("stripes", seed), side) for seed in range(count)])
 
 
 def from_nothing(data: Path, folder: Path, epochs: int, **changed: object) -> Options:
@@ -38,7 +38,7 @@ def from_nothing(data: Path, folder: Path, epochs: int, **changed: object) -> Op
 
 @pytest.fixture(scope="module")
 def taught(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return training.teach(from_nothing(shapes, tmp_path_factory.mktemp("taught"), epochs=6))
+    return trainer.teach(from_nothing(shapes, tmp_path_factory.mktemp("taught"), epochs=6))
 
 
 @pytest.mark.parametrize(("side", "map_side"), [(16, 1), (28, 3), (32, 3), (61, 7), (128, 15)])
@@ -91,15 +91,15 @@ def test_it_learns_from_nothing(taught: Trained) -> None:
     assert taught.metrics["started_from"] == "none" and taught.metrics["fine_tuning"]["blend"] == 1
     assert taught.history[1].loss is not None and taught.history[-1].loss is not None
     assert taught.history[-1].loss < taught.history[1].loss
-    card = bundle.load(taught.model).card
+    card = model_file.load(taught.model).card
     assert card["backbone"] == "small_cnn" and card["settings"]["image_size"] == SIDE
 
 
 def test_the_file_is_keras_own_and_the_fast_network_agrees(taught: Trained, shapes: Path) -> None:
     network = keras.models.load_model(taught.model, compile=False)
-    photos = np.stack([images.prepare(path, SIDE) for path in images.walk(shapes)])
+    photos = np.stack([decode.prepare(path, SIDE) for path in decode.walk(shapes)])
     in_keras = network.predict_on_batch(photos)
-    shipped = Runtime(bundle.load(taught.model).network)
+    shipped = Runtime(model_file.load(taught.model).network)
     fast = np.stack([output.logits for output in shipped.run_all(iter(photos))])
     assert in_keras.shape == fast.shape == (120, 3)
     assert (in_keras.argmax(axis=1) == fast.argmax(axis=1)).mean() >= 0.99
@@ -117,8 +117,8 @@ def test_equal_seeds_make_equal_networks_and_a_stopped_run_goes_on_to_the_same(
 
     options = from_nothing(shapes, tmp_path, epochs=6)
     with pytest.raises(KilledError):
-        training.teach(options, say=killed)
-    went_on = training.teach(replace(options, resume=True))
+        trainer.teach(options, say=killed)
+    went_on = trainer.teach(replace(options, resume=True))
     assert [row.epoch for row in went_on.history] == list(range(7))
     assert outcome(went_on.model) == outcome(taught.model)
 
@@ -132,9 +132,9 @@ def test_two_labels_of_few_photos_of_another_size_are_enough_and_ctrl_c_keeps_th
 
     data = draw_collection(tmp_path / "data", 8, shapes=("disc", "stripes"))
     options = from_nothing(data, tmp_path, epochs=6, image_size=45)
-    found = training.teach(options, say=pressed)
+    found = trainer.teach(options, say=pressed)
     assert found.metrics["photos"]["train"] == {"disc": 7, "stripes": 7}
-    assert bundle.load(found.model).image_size == 45
+    assert model_file.load(found.model).image_size == 45
     assert all(np.isfinite(row.val_loss) for row in found.history)
     assert found.metrics["fine_tuning"]["stopped"] == "interrupted"
     assert found.metrics["fine_tuning"]["kept_epoch"] in (1, 2)
@@ -143,7 +143,7 @@ def test_two_labels_of_few_photos_of_another_size_are_enough_and_ctrl_c_keeps_th
 def test_training_in_bfloat16_leaves_a_network_of_float32(shapes: Path, tmp_path: Path) -> None:
     options = from_nothing(shapes, tmp_path, epochs=3)
     options = replace(options, recipe=replace(options.recipe, precision="bfloat16"))
-    found = training.teach(options)
+    found = trainer.teach(options)
     assert found.metrics["validation"]["accuracy"] >= 0.6
     network = keras.models.load_model(found.model, compile=False)
     policies = {layer.dtype_policy.name for layer in network.get_layer("backbone").layers}
@@ -183,7 +183,7 @@ def test_a_small_network_can_be_taught_on(taught: Trained, tmp_path: Path) -> No
     usual = defaults("small_cnn", str(start))
     assert not usual.recipe.from_nothing and usual.image_size == SIDE
     options = replace(usual, data=data, output=tmp_path / "m.h5", runs=tmp_path / "runs")
-    found = training.teach(replace(options, recipe=replace(usual.recipe, epochs=1)))
+    found = trainer.teach(replace(options, recipe=replace(usual.recipe, epochs=1)))
     assert found.metrics["validation"]["accuracy"] >= 0.75
     assert found.history[0].val_accuracy >= 0.75  # the head alone
 

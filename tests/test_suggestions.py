@@ -6,9 +6,9 @@ import pytest
 from conftest import draw
 
 from tagger.errors import QueryError
-from tagger.images import images
+from tagger.images import decode
 from tagger.library.library import Library
-from tagger.library.query import parse
+from tagger.library.search.grammar import parse
 from tagger.tagger import Tagger
 
 LABELS = ("dog", "golden retriever", "Straße", "sea (north)", "and", "lighthouse")
@@ -17,7 +17,7 @@ LABELS = ("dog", "golden retriever", "Straße", "sea (north)", "and", "lighthous
 @pytest.fixture
 def tagged(library: Library, pets: Tagger) -> Library:
     """One photo with all of the tags; what it is not, nobody has."""
-    photo = library.add("one.png", images.encode(draw("disc", 1), "PNG"), pets).photo
+    photo = library.add("one.png", decode.encode(draw("disc", 1), "PNG"), pets).photo
     library.edit_tags([photo.id], add=LABELS, remove=["doge"])
     return library
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tagger.places import OWN_MODEL
-from tagger.training import summary
-from tagger.training.training import Trained
+from tagger.paths import OWN_MODEL
+from tagger.training.report import summary
+from tagger.training.trainer import Trained
 
 METRICS: dict[str, Any] = {
     "kind": "single",

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from written import content, present, put, sentences
 
-from tagger.datasets import formats, tables
+from tagger.datasets.readers import detect, table
 from tagger.errors import DatasetError
 
 
@@ -25,7 +25,7 @@ def write(path: Path, rows: Iterable[Sequence[str]], divider: str = ",") -> None
 
 def refused(root: Path) -> str:
     with pytest.raises(DatasetError) as caught:
-        formats.read(root, 2)
+        detect.read(root, 2)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -40,7 +40,7 @@ def refused(root: Path) -> str:
 def test_one_label_a_photo(tmp_path: Path, image: str, label: str) -> None:
     put(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     write(tmp_path / "labels.csv", [(image, label), ("a.jpg", "cat"), ("b.jpg", "dog")])
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert (found.written_as, found.kind, found.names) == ("CSV", "single", ("cat", "dog"))
     assert present(found, tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
     assert found.remarks == ()
@@ -56,19 +56,19 @@ def test_dividers_and_encodings(tmp_path: Path, divider: str, encoding: str, end
     csv.writer(text, delimiter=divider, lineterminator=end).writerows(rows)
     (tmp_path / "labels.csv").write_bytes(text.getvalue().encode(encoding))
     expected = {"é.jpg": {'the "猫"'}, "b.jpg": {"a,b;c\td"}}
-    assert present(formats.read(tmp_path, 2), tmp_path) == expected
+    assert present(detect.read(tmp_path, 2), tmp_path) == expected
 
 
 def test_the_divider_may_be_told(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "b.jpg")
     (tmp_path / "labels.csv").write_text("sep=;\nimage;label\na.jpg;x,y\nb.jpg;z\n")
-    assert formats.read(tmp_path, 2).names == ("x,y", "z")
+    assert detect.read(tmp_path, 2).names == ("x,y", "z")
 
 
 def test_a_table_without_a_header(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "b.jpg")
     (tmp_path / "list.csv").write_text("a.jpg,cat\nb.jpg,dog\n")
-    assert present(formats.read(tmp_path, 2), tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
+    assert present(detect.read(tmp_path, 2), tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
     (tmp_path / "list.csv").write_text("a.jpg,cat,1\nb.jpg,dog,2\n")
     assert "list.csv, line 1: no header; put a line above it" in refused(tmp_path)
 
@@ -79,7 +79,7 @@ def test_several_tags_in_a_cell(tmp_path: Path, header: str, separator: str) -> 
     put(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     cells = [("a.jpg", separator.join(("sea", "sun"))), ("b.jpg", "sun"), ("c.jpg", "")]
     write(tmp_path / "labels.csv", [("image", header), *cells])
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert (found.kind, found.names) == ("multi", ("sea", "sun"))
     assert present(found, tmp_path) == {"a.jpg": {"sea", "sun"}, "b.jpg": {"sun"}, "c.jpg": set()}
 
@@ -87,7 +87,7 @@ def test_several_tags_in_a_cell(tmp_path: Path, header: str, separator: str) -> 
 def test_a_bar_divides_in_a_column_called_label_too(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "b.jpg")
     write(tmp_path / "labels.csv", [("image", "label"), ("a.jpg", "x|y"), ("b.jpg", "y")])
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.kind == "multi" and present(found, tmp_path)["a.jpg"] == {"x", "y"}
 
 
@@ -108,20 +108,20 @@ def test_any_name_is_read_as_it_was_written(tmp_path: Path, labels: list[str]) -
     put(tmp_path, *photos)
     rows = [("image", "label"), *((place, *tags) for place, tags in photos.items())]
     write(tmp_path / "labels.csv", rows)
-    assert present(formats.read(tmp_path, 1), tmp_path) == photos
+    assert present(detect.read(tmp_path, 1), tmp_path) == photos
     photos["0.jpg"] |= {"another"}
     rows = [("image", "tags"), *((place, "|".join(tags)) for place, tags in photos.items())]
     write(tmp_path / "labels.csv", rows)
-    assert present(formats.read(tmp_path, 1), tmp_path) == photos
+    assert present(detect.read(tmp_path, 1), tmp_path) == photos
     names = sorted({name for tags in photos.values() for name in tags})
     cells = ((p, *("1" if n in tags else "0" for n in names)) for p, tags in photos.items())
     write(tmp_path / "labels.csv", [("image", *names), *cells])
-    assert present(formats.read(tmp_path, 1), tmp_path) == photos
+    assert present(detect.read(tmp_path, 1), tmp_path) == photos
 
 
 @given(st.lists(st.text(min_size=1).filter(lambda text: text.strip()), max_size=5))
 def test_tags_in_a_cell_come_apart_as_they_were_joined(tags: list[str]) -> None:
-    assert tables.split_apart(tables.join(tags)) == tags
+    assert table.split_apart(table.join(tags)) == tags
 
 
 # --- a column for each tag
@@ -137,7 +137,7 @@ def test_a_column_for_each_tag(tmp_path: Path) -> None:
         ("d.jpg", "test", "no", "?"),
     ]
     write(tmp_path / "labels.csv", rows)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.kind == "multi" and found.remarks == ()
     assert content(found, tmp_path) == {
         "images/a.jpg": ({"sun"}, set(), "train"),
@@ -163,14 +163,14 @@ def test_what_minus_one_and_blank_mean(
     put(tmp_path, "a.jpg", "b.jpg")
     rows = [("image", "sun", "sea"), ("a.jpg", "1", cells[0]), ("b.jpg", "1", cells[1])]
     write(tmp_path / "labels.csv", rows)
-    assert content(formats.read(tmp_path, 1), tmp_path)["b.jpg"][1] == seen[0], seen[1]
+    assert content(detect.read(tmp_path, 1), tmp_path)["b.jpg"][1] == seen[0], seen[1]
 
 
 def test_tags_may_be_called_as_columns_are(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "b.jpg")
     rows = [("image", "label", "split", "class", "photo"), ("a.jpg", *"1010"), ("b.jpg", *"0101")]
     write(tmp_path / "labels.csv", rows)
-    found = present(formats.read(tmp_path, 1), tmp_path)
+    found = present(detect.read(tmp_path, 1), tmp_path)
     assert found == {"a.jpg": {"label", "class"}, "b.jpg": {"split", "photo"}}
 
 
@@ -186,7 +186,7 @@ def test_rows_that_lead_nowhere_are_counted(tmp_path: Path) -> None:
     names = ["a.jpg", "b.jpg", "gone.jpg", "../outside.jpg", str(tmp_path / "outside.jpg")]
     names += ["link.jpg", "linked/outside.jpg", "C:\\outside.jpg", "same.jpg", "", "x/../../a.jpg"]
     write(root / "labels.csv", [("image", "label"), *((n, f"l{i}") for i, n in enumerate(names))])
-    found = formats.read(root, 2)
+    found = detect.read(root, 2)
     assert present(found, root) == {"a.jpg": {"l0"}, "b.jpg": {"l1"}}
     assert sorted(sentences(found)) == [
         "1 row names more than one photo: left out",
@@ -213,7 +213,7 @@ def test_a_photo_is_found_by_whatever_its_row_calls_it(tmp_path: Path) -> None:
     names = ["./a.jpg", "b.JPG", "c", "d\\e.jpg", "cafe\u0301.jpg", str(root / "f.jpg")]
     names += ["pictures/g.jpg"]
     write(root / "labels.csv", [("image", "label"), *((n, f"l{i}") for i, n in enumerate(names))])
-    found = formats.read(root, 2)
+    found = detect.read(root, 2)
     assert found.remarks == ()
     places = [
         "a.jpg",
@@ -235,7 +235,7 @@ def test_rows_of_one_photo_are_joined_or_told_of(tmp_path: Path) -> None:
         *((place, "cat" if n % 2 else "dog") for n, place in enumerate(photos)),
     ]
     write(tmp_path / "labels.csv", [*rows, ("00.jpg", "dog"), ("01.jpg", "dog"), ("02.jpg", "")])
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.kind == "single" and len(found.samples) == 49
     assert found.told == {tmp_path / "01.jpg"}
     assert sentences(found) == [
@@ -243,7 +243,7 @@ def test_rows_of_one_photo_are_joined_or_told_of(tmp_path: Path) -> None:
         "1 photo has rows of different labels: left out",
     ]
     write(tmp_path / "labels.csv", [*rows, *((place, "pet") for place in photos)])
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.kind == "multi" and present(found, tmp_path)["01.jpg"] == {"cat", "pet"}
     assert found.remarks == ()
 
@@ -254,7 +254,7 @@ def test_a_table_of_boxes_has_several_rows_a_photo(tmp_path: Path) -> None:
     box = ("640", "480", "cat", "1", "2", "3", "4")
     write(tmp_path / "train" / "_annotations.csv", [header, ("a.jpg", *box), ("a.jpg", *box)])
     write(tmp_path / "valid" / "_annotations.csv", [header, ("b.jpg", *box[:2], "dog", *box[3:])])
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.kind == "multi" and found.remarks == ()
     assert content(found, tmp_path) == {
         "train/a.jpg": ({"cat"}, set(), "train"),
@@ -269,7 +269,7 @@ def test_cells_and_columns_nobody_understands_are_counted(tmp_path: Path) -> Non
     rows[3][2] = "maybe"
     rows += [[photos[0], "", "1", "", "1"], [photos[1], "A01.jpg", "1", "", "0"], ["x.jpg", "1"]]
     write(tmp_path / "labels.csv", rows)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert found.names == ("cat", "dog")
     assert content(found, tmp_path)["02.jpg"] == (set(), {"cat"}, "train")
     assert content(found, tmp_path)["00.jpg"] == ({"cat"}, {"dog"}, "train")
@@ -295,7 +295,7 @@ def test_splits_are_read_and_strange_ones_told_of(tmp_path: Path) -> None:
         (f"{n}.jpg", "xy"[i % 2], s) for i, (n, s) in enumerate(zip("abcdef", splits, strict=True))
     ]
     write(tmp_path / "labels.csv", [("image", "label", "Split"), *rows, ("e.jpg", "x", "val")])
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     by_photo = {place: split for place, (_, _, split) in content(found, tmp_path).items()}
     assert by_photo == {
         "a.jpg": "train", "b.jpg": "test", "d.jpg": "train", "e.jpg": "val", "f.jpg": "train"
@@ -311,7 +311,7 @@ def test_folders_tell_the_split_where_no_column_does(tmp_path: Path) -> None:
     put(tmp_path, "train/a.jpg", "images/val2017/b.jpg", "c.jpg")
     rows = [("train/a.jpg", "x"), ("images/val2017/b.jpg", "y"), ("c.jpg", "x")]
     write(tmp_path / "labels.csv", [("image", "label"), *rows])
-    found = content(formats.read(tmp_path, 2), tmp_path)
+    found = content(detect.read(tmp_path, 2), tmp_path)
     assert {place: split for place, (_, _, split) in found.items()} == {
         "train/a.jpg": "train",
         "images/val2017/b.jpg": "val",
@@ -326,12 +326,12 @@ def test_any_name_will_do_where_there_is_one_table(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "b.jpg")
     write(tmp_path / "prices.csv", [("item", "price"), ("a", "1")])
     write(tmp_path / "My photos.csv", [("photo", "tags"), ("a.jpg", "x"), ("b.jpg", "y")])
-    assert formats.read(tmp_path, 2).names == ("x", "y")
+    assert detect.read(tmp_path, 2).names == ("x", "y")
     write(tmp_path / "other.csv", [("photo", "tags"), ("a.jpg", "z")])
     message = refused(tmp_path)
     assert "which table holds the labels: My photos.csv, other.csv? Call it labels.csv" in message
     write(tmp_path / "labels.csv", [("photo", "tags"), ("a.jpg", "q")])
-    assert formats.read(tmp_path, 2).names == ("q",)
+    assert detect.read(tmp_path, 2).names == ("q",)
 
 
 def test_tables_named_for_splits_belong_together(tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_tables_named_for_splits_belong_together(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", [("image", "x", "y"), ("a.jpg", "1", "0")])
     write(tmp_path / "val.csv", [("image", "x"), ("b.jpg", "0")])
     write(tmp_path / "test.csv", [("image", "y"), ("c.jpg", "1")])
-    assert content(formats.read(tmp_path, 2), tmp_path) == {
+    assert content(detect.read(tmp_path, 2), tmp_path) == {
         "a.jpg": ({"x"}, set(), "train"),
         "b.jpg": (set(), {"y"}, "val"),
         "c.jpg": ({"y"}, {"x"}, "test"),
@@ -374,7 +374,7 @@ def test_what_is_no_table_is_refused_with_its_line(tmp_path: Path, text: bytes, 
 
 
 def test_everyday(data: Path) -> None:
-    found = formats.read(data / "everyday", 2)
+    found = detect.read(data / "everyday", 2)
     assert (found.kind, len(found.names), len(found.samples)) == ("multi", 58, 5836)
     assert Counter(sample.split for sample in found.samples) == {"train": 4764, "val": 1072}
     assert found.remarks == ()
@@ -389,6 +389,6 @@ def test_everyday(data: Path) -> None:
 
 
 def test_imagenet_samples(data: Path) -> None:
-    found = formats.read(data / "imagenet_samples", 2)
+    found = detect.read(data / "imagenet_samples", 2)
     assert (found.kind, len(found.samples), len(found.names)) == ("single", 500, 499)
     assert sentences(found) == ["2 columns hold neither photos, labels nor splits: not read"]

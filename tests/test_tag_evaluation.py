@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tagger.errors import DatasetError
-from tagger.evaluation import evaluation
+from tagger.evaluation import single_label
 from tagger.evaluation.calibration import LabelledOutputs
-from tagger.evaluation.tag_evaluation import Json
+from tagger.evaluation.multi_label import Json
 from tagger.inference.decision import DecisionRule
 from tagger.labels import LabelSet
 
@@ -27,7 +27,7 @@ def judge(probabilities: list[list[float]], known: list[list[int]]) -> Json:
     decisions = DecisionRule("multi", 1.0, (0.5, 0.5, 0.5)).decide(logits, features)
     outputs = LabelledOutputs(logits, features, np.array(known, np.int8))
     paths = [Path(f"{number}.jpg") for number in range(len(given))]
-    return evaluation.judge(TAGS, paths, outputs, decisions, 1.0)
+    return single_label.judge(TAGS, paths, outputs, decisions, 1.0)
 
 
 FOUR = judge(
@@ -103,7 +103,7 @@ def test_a_tag_rightly_said_at_a_low_threshold_is_no_mistake() -> None:
     decisions = DecisionRule("multi", 1.0, (0.2, 0.9)).decide(logits, features)
     outputs = LabelledOutputs(logits, features, np.array([[1, 0]], np.int8))
     labels = LabelSet(("cat", "dog"), "multi")
-    found = evaluation.judge(labels, [Path("a.jpg")], outputs, decisions, 1.0)
+    found = single_label.judge(labels, [Path("a.jpg")], outputs, decisions, 1.0)
     assert found["mistakes"] == [] and found["accuracy"] == 1
 
 

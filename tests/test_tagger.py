@@ -11,8 +11,8 @@ import pytest
 from conftest import SHAPES, draw
 
 from tagger import ImageError, ModelError, OptionError, Prediction, Tagger
-from tagger.images import images
-from tagger.training.training import Trained
+from tagger.images import decode
+from tagger.training.trainer import Trained
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def tagger(trained: Trained) -> Tagger:
 
 def test_a_path_its_bytes_and_its_pixels_say_the_same(tagger: Tagger, tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
-    path.write_bytes(images.encode(draw("square", 800)))
+    path.write_bytes(decode.encode(draw("square", 800)))
     said = tagger.tag(path)
     assert said == tagger.tag(str(path)) == tagger.tag(path.read_bytes())
     assert said == tagger.tag(draw("square", 800))

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tagger.datasets import testset
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets import evaluation_set
+from tagger.datasets.pixel_store import PixelStore
 from tagger.errors import DatasetError
-from tagger.images import images
+from tagger.images import decode
 from tagger.labels import LabelSet
 
 SIDE = 24
@@ -32,7 +32,7 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def picture(seed: int) -> images.Pixels:
+def picture(seed: int) -> decode.Pixels:
     """Soft random colours, no two alike."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     return cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC)
@@ -42,7 +42,7 @@ def put(folder: Path, *seeds: int) -> None:
     """A photo for each seed, the same for the same seed."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
-        (folder / f"{seed:03}.png").write_bytes(images.encode(picture(seed)))
+        (folder / f"{seed:03}.png").write_bytes(decode.encode(picture(seed)))
 
 
 def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStore) -> None:
@@ -50,7 +50,7 @@ def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStor
     put(root / "dog", 3, 4)
     put(root / "cat" / "deep", 5)
     (root / "cat" / "broken.jpg").touch()
-    found, unreadable = testset.load(root, LabelSet(("cat", "cow", "dog")), store)
+    found, unreadable = evaluation_set.load(root, LabelSet(("cat", "cow", "dog")), store)
     assert [path for path, _ in unreadable] == ["cat/broken.jpg"]
     assert sorted(s.path.relative_to(root).as_posix() for s in found) == [
         "cat/deep/005.png",
@@ -59,19 +59,19 @@ def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStor
     ]
     assert {(s.path.parts[len(root.parts)], s.label) for s in found} == {("cat", 0), ("dog", 2)}
     assert {s.split for s in found} == {"test"}
-    np.testing.assert_array_equal(store[found[0].row], images.prepare(found[0].path, SIDE))
+    np.testing.assert_array_equal(store[found[0].row], decode.prepare(found[0].path, SIDE))
 
 
 def test_a_test_collection_of_other_things_is_refused(root: Path, store: PixelStore) -> None:
     put(root / "ape", 1)
     put(root / "bee", 2)
     with pytest.raises(DatasetError, match=r"no label in it is one of cat, dog"):
-        testset.load(root, LabelSet(("cat", "dog")), store)
+        evaluation_set.load(root, LabelSet(("cat", "dog")), store)
 
 
 def test_a_test_collection_may_hold_one_label(root: Path, store: PixelStore) -> None:
     put(root / "dog", 1, 2, 3)
-    samples, unreadable = testset.load(root, LabelSet(("cat", "dog")), store)
+    samples, unreadable = evaluation_set.load(root, LabelSet(("cat", "dog")), store)
     assert [sample.label for sample in samples] == [1, 1, 1] and not unreadable
 
 
@@ -82,4 +82,4 @@ def test_a_test_collection_without_a_readable_photo_is_refused(
         (root / label).mkdir()
         (root / label / "broken.jpg").touch()
     with pytest.raises(DatasetError):
-        testset.load(root, LabelSet(("cat", "dog")), store)
+        evaluation_set.load(root, LabelSet(("cat", "dog")), store)

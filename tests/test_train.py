@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from conftest import draw_collection, outcome, run_program
 
-from tagger.inference import bundle
-from tagger.places import BUNDLED_MODEL, ROOT
+from tagger.inference import model_file
+from tagger.paths import BUNDLED_MODEL, ROOT
 
 SMALL = ("--weights", "pets", "--image-size", "96")
 
@@ -87,7 +87,7 @@ def test_from_folders_to_a_tagger(shapes: Path, tmp_path: Path) -> None:
     assert found["test"]["photos"] == 15 and found["unknown"]["photos"] == 6
     assert found["peak_memory_mb"] < 3000
 
-    card = bundle.load(tmp_path / "m.h5").card
+    card = model_file.load(tmp_path / "m.h5").card
     assert card["about"] == "drawn shapes" and card["settings"]["seed"] == 42
     said = run_program("predict.py", test / "disc", "--model", tmp_path / "m.h5", "--json")
     labels = [json.loads(line)["scores"][0]["label"] for line in said.stdout.splitlines()]
@@ -149,7 +149,7 @@ def test_ctrl_c_keeps_what_there_is(shapes: Path, tmp_path: Path) -> None:
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "interrupted" in out and (tmp_path / "m.h5").exists()
-    assert bundle.load(tmp_path / "m.h5").labels.names == ("disc", "square", "stripes")
+    assert model_file.load(tmp_path / "m.h5").labels.names == ("disc", "square", "stripes")
 
 
 def test_without_weights_or_network_it_starts_from_the_bundled_backbone(

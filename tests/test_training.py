@@ -14,19 +14,20 @@ import numpy as np
 import pytest
 from conftest import draw, draw_collection, draw_tagged, small_options
 
-from tagger.datasets import testset
-from tagger.datasets.pixels import PixelStore
+from tagger.datasets import evaluation_set
+from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import cells
 from tagger.errors import DatasetError, ModelError, OptionError
-from tagger.images import images
-from tagger.inference import bundle
-from tagger.inference.runtime import Runtime
-from tagger.places import ROOT
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.inference.litert import Runtime
+from tagger.paths import ROOT
 from tagger.tagger import Tagger
-from tagger.training import report, summary, training
-from tagger.training.options import Options
-from tagger.training.recipes import Recipe
-from tagger.training.training import Trained
+from tagger.training import trainer
+from tagger.training.config import Options
+from tagger.training.recipe import Recipe
+from tagger.training.report import html, summary
+from tagger.training.trainer import Trained
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ def test_the_numbers_are_of_photos_it_did_not_train_on(trained: Trained) -> None
 
 
 def test_few_validation_photos_are_helped_by_out_of_fold_ones(trained: Trained) -> None:
-    card = bundle.load(trained.model).card
+    card = model_file.load(trained.model).card
     assert card["rule_fitted_on"]["validation_photos"] == 24
     assert card["rule_fitted_on"]["out_of_fold_training_photos"] == 96
 
@@ -61,7 +62,7 @@ def test_the_card_keeps_confusion_and_reliability_of_the_validation_photos(
     trained: Trained,
 ) -> None:
     judged = trained.metrics["validation"]
-    kept = bundle.load(trained.model).card["scores"]["validation"]
+    kept = model_file.load(trained.model).card["scores"]["validation"]
     names = trained.metrics["labels"]
     table = [[kept["confusion"][row].get(column, 0) for column in names] for row in names]
     assert table == judged["confusion"]
@@ -70,7 +71,7 @@ def test_the_card_keeps_confusion_and_reliability_of_the_validation_photos(
 
 
 def test_the_command_on_the_card_makes_it_again(trained: Trained) -> None:
-    card = bundle.load(trained.model).card
+    card = model_file.load(trained.model).card
     program, *arguments = shlex.split(card["command"])[1:]
     spec = importlib.util.spec_from_file_location("train", ROOT / program)
     assert spec is not None and spec.loader is not None
@@ -89,7 +90,7 @@ def test_the_curves_can_be_watched_while_it_learns(shapes: Path, tmp_path: Path)
                 seen.append([row["epoch"] for row in csv.DictReader(file)])
 
     options = small_options(shapes, tmp_path, recipe=Recipe(epochs=2))
-    training.teach(options, say=watch)
+    trainer.teach(options, say=watch)
     assert [rows for index, rows in enumerate(seen) if rows not in seen[:index]] == [
         ["0"],
         ["0", "1"],
@@ -108,7 +109,7 @@ def test_a_model_to_start_from_that_is_not_there_is_refused_before_photos_are_re
 
     for weights in ("nonsense", str(tmp_path / "gone.h5")):
         with pytest.raises(ModelError, match=r"no model is called|no such model file"):
-            training.teach(small_options(shapes, tmp_path, weights=weights), progress)
+            trainer.teach(small_options(shapes, tmp_path, weights=weights), progress)
     assert loops == [] and not list((tmp_path / "runs").iterdir())
 
 
@@ -117,7 +118,7 @@ def test_imbalance_does_not_silence_the_rare_label(shapes: Path, tmp_path: Path)
     draw_collection(tmp_path / "rare", 8, shapes=("stripes",))
     (tmp_path / "rare" / "stripes").rename(data / "stripes")
     options = small_options(data, tmp_path, recipe=Recipe(epochs=0))
-    rows = training.teach(options).metrics["validation"]["by_label"]
+    rows = trainer.teach(options).metrics["validation"]["by_label"]
     assert rows["stripes"]["recall"] >= 0.5
 
 
@@ -125,7 +126,7 @@ def test_a_failed_run_leaves_the_model_that_was_there(trained: Trained, tmp_path
     output = tmp_path / "shapes.h5"
     output.write_bytes(b"the one before")
     with pytest.raises(DatasetError):
-        training.teach(small_options(tmp_path / "nowhere", tmp_path))
+        trainer.teach(small_options(tmp_path / "nowhere", tmp_path))
     assert output.read_bytes() == b"the one before"
 
 
@@ -165,7 +166,7 @@ def test_a_model_of_tags_tells_several(tagged: Trained, tmp_path: Path) -> None:
 
 
 def test_the_card_of_a_model_of_tags(tagged: Trained) -> None:
-    card = bundle.load(tagged.model).card
+    card = model_file.load(tagged.model).card
     scores = card["scores"]["validation"]
     assert card["kind"] == "multi" and scores["map"] == tagged.metrics["validation"]["map"]
     assert set(scores["ap"]) == set(scores["f1"]) == set(card["labels"])
@@ -174,7 +175,7 @@ def test_the_card_of_a_model_of_tags(tagged: Trained) -> None:
 
 
 def test_the_report_of_a_model_of_tags(tagged: Trained) -> None:
-    page = report.write(tagged.run).read_text(encoding="utf-8")
+    page = html.write(tagged.run).read_text(encoding="utf-8")
     assert "mean average precision" in page and 'id="precision"' in page
     assert 'id="confusion"' not in page and (tagged.run / "precision.png").is_file()
 
@@ -184,9 +185,9 @@ def test_keras_gives_the_logits_that_tagging_sees(tagged: Trained) -> None:
     import keras
 
     network = keras.models.load_model(tagged.model, compile=False)
-    pixels = images.fit(draw("disc", 3), 96)
+    pixels = decode.fit(draw("disc", 3), 96)
     (theirs,) = np.asarray(network.predict_on_batch(pixels[None]))
-    ours = Runtime(bundle.load(tagged.model).network).run(pixels).logits
+    ours = Runtime(model_file.load(tagged.model).network).run(pixels).logits
     assert np.abs(theirs - ours).max() < 1.5  # int8 beside float
 
 
@@ -205,7 +206,7 @@ def test_a_test_collection_may_tell_of_fewer_tags(tagged: Trained, tmp_path: Pat
     fewer = [",".join(row.split(",")[:2]) for row in rows]  # of the disc alone
     (data / "labels.csv").write_text("\n".join(fewer) + "\n")
     store = PixelStore(tmp_path / "pixels", 96)
-    samples, _ = testset.load(data, bundle.load(tagged.model).labels, store)
+    samples, _ = evaluation_set.load(data, model_file.load(tagged.model).labels, store)
     table = cells(samples, 4)
     assert (table[:, 1:] == -1).all() and set(table[:, 0].tolist()) <= {-1, 0, 1}
     store.close()
@@ -218,7 +219,7 @@ def test_a_head_by_name_is_not_fine_tuned(shapes: Path, tmp_path: Path, head: st
     listed.write_text("photo\ndisc/000.jpg\n")
     said: list[str] = []
     options = small_options(shapes, tmp_path, head=head, unrelated=other, leave_out=listed)
-    trained = training.teach(options, say=said.append)
+    trained = trainer.teach(options, say=said.append)
     found = trained.metrics
     assert trained.history == [] and found["validation"]["accuracy"] >= 0.8
     assert found["unknown"]["photos"] == 6 and "findings" not in found
@@ -227,9 +228,9 @@ def test_a_head_by_name_is_not_fine_tuned(shapes: Path, tmp_path: Path, head: st
     assert "1 photo is on your list: left out" in said
     assert trained.model.is_file() == (head == "svm")
     if head == "svm":  # where a person keeps things is theirs
-        card = json.dumps(bundle.load(trained.model).card)
+        card = json.dumps(model_file.load(trained.model).card)
         assert "list.csv" in card and str(tmp_path) not in card and str(shapes) not in card
-    assert report.write(trained.run).is_file()
+    assert html.write(trained.run).is_file()
     last = list(summary.lines(trained))[-1]
     assert ("No model was written" in last) == (head == "random_forest")
 
@@ -241,9 +242,9 @@ def test_what_was_judged_and_what_is_rare_is_said(tmp_path: Path) -> None:
     (tmp_path / "rare" / "square").rename(data / "square")
     said: list[str] = []
     options = small_options(data, tmp_path, recipe=Recipe(epochs=0))
-    trained = training.teach(options, say=said.append)
+    trained = trainer.teach(options, say=said.append)
     assert "only 6 of square to learn from" in said
     assert "labels of 60 of 68 photos were judged" in said
-    page = report.write(trained.run).read_text(encoding="utf-8")
+    page = html.write(trained.run).read_text(encoding="utf-8")
     assert "Only 6 of square to learn from." in page
     assert "Labels of 60 of 68 photos were judged." in page

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from written import put, save
 
-from tagger.datasets.tree import Miss, Tree
+from tagger.datasets.readers.photo_index import Miss, Tree
 from tagger.errors import DatasetError
 
 

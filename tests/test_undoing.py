@@ -8,13 +8,13 @@ import pytest
 from conftest import draw
 
 from tagger.errors import OptionError
-from tagger.images import images
+from tagger.images import decode
 from tagger.library.library import Library
 from tagger.tagger import Tagger
 
 
 def photo(seed: int) -> bytes:
-    return images.encode(draw("disc", seed), "PNG")
+    return decode.encode(draw("disc", seed), "PNG")
 
 
 def test_undoings_are_named_after_what_they_undo(library: Library, pets: Tagger) -> None:

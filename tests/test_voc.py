@@ -9,7 +9,7 @@ import pytest
 import written
 from written import content, present, put, save, sentences
 
-from tagger.datasets import formats
+from tagger.datasets.readers import detect
 from tagger.errors import DatasetError
 
 PHOTOS = {
@@ -36,7 +36,7 @@ def test_difficult_objects_leave_a_tag_open(tmp_path: Path) -> None:
     sure = "<object><name>dog</name><difficult>0</difficult></object></annotation>"
     unsure = written.voc("b.jpg", {"dog", "emu"}, {"dog", "emu"}).replace("</annotation>", sure)
     save(tmp_path / "Annotations" / "b.xml", unsure)
-    assert content(formats.read(tmp_path, 2), tmp_path) == {
+    assert content(detect.read(tmp_path, 2), tmp_path) == {
         "JPEGImages/a.jpg": ({"cat"}, {"dog"}, "train"),
         "JPEGImages/b.jpg": ({"dog"}, {"emu"}, "train"),
     }
@@ -53,7 +53,7 @@ def test_image_sets_are_splits(tmp_path: Path, top: str) -> None:
     for name, stems in {"train": "a", "val": "b", "trainval": "ab", "test": "cx"}.items():
         save(sets / f"{name}.txt", "\n".join(stems))
     save(sets / "dog_train.txt", "a 1\nd -1\n")
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     splits = {place[-5:]: split for place, (_, _, split) in content(found, tmp_path).items()}
     assert splits == {"a.jpg": "train", "b.jpg": "val", "c.jpg": "test"}
     assert present(found, tmp_path) == places
@@ -69,7 +69,7 @@ def test_xml_may_lie_beside_its_photo(tmp_path: Path, folder: str) -> None:
     put(tmp_path, *(str(Path(folder, name)) for name in ("a.jpg", "b.png")))
     save(tmp_path / folder / "a.xml", written.voc("renamed-since.jpg", {"cat"}))
     save(tmp_path / folder / "b.xml", written.voc("b.jpg", {"dog"}))  # since saved as PNG
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     split = {"valid": "val"}.get(folder, "train")
     assert sorted(content(found, tmp_path).values(), key=str) == [
         ({"cat"}, set(), split),
@@ -97,7 +97,7 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
     save(folder / "leaves.xml", written.voc("x", {"cat"}).replace(">x<", ">../../outside.jpg<", 2))
     with open(folder / "large.xml", "wb") as file:
         file.truncate(2**24 + 1)
-    found = formats.read(root, 2)
+    found = detect.read(root, 2)
     assert time.monotonic() - started < 30
     assert present(found, root) == PHOTOS and found.names == ("cat", "dog")
     assert sorted(sentences(found)) == [
@@ -120,7 +120,7 @@ def test_nothing_but_broken_files_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "JPEGImages/a.jpg")
     save(tmp_path / "Annotations" / "a.xml", "<annotation><object>")
     with pytest.raises(DatasetError, match=r"found 0 photos by VOC.*1 file cannot be understood"):
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)
 
 
 def test_an_object_without_a_name_may_be_any(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_an_object_without_a_name_may_be_any(tmp_path: Path) -> None:
     xml = written.voc("c.jpg", {"dog"}).replace("</annotation>", nameless)
     save(tmp_path / "Annotations" / "c.xml", xml)
     save(tmp_path / "Annotations" / "c2.xml", written.voc("c.jpg", set()))
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert content(found, tmp_path) == {
         "JPEGImages/a.jpg": ({"cat", "dog"}, set(), "train"),
         "JPEGImages/b.jpg": (set(), {"cat", "dog"}, "train"),
@@ -144,6 +144,6 @@ def test_an_encoding_that_nobody_knows_is_told(tmp_path: Path) -> None:
     put(tmp_path, *PHOTOS)
     written.write_voc(tmp_path, {"JPEGImages/a.jpg": {"cat", "dog"}})
     save(tmp_path / "Annotations" / "b.xml", '<?xml version="1.0" encoding="foo"?><annotation/>')
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert sentences(found) == ["1 file cannot be understood: left out"]
     assert found.remarks[0].names == ("Annotations/b.xml: unknown encoding: foo",)

@@ -11,10 +11,10 @@ import pytest
 from conftest import forget_heartbeat, import_folder
 from test_probing import bad_decoder, write_photos  # noqa: F401 - the fixture
 
-from tagger.jobs import jobs, work
-from tagger.library import history
+from tagger.jobs import tagging, worker
+from tagger.library import operations
 from tagger.library.library import Library
-from tagger.places import ROOT
+from tagger.paths import ROOT
 
 
 def attempt(library: Library, run_id: int) -> int:
@@ -22,7 +22,7 @@ def attempt(library: Library, run_id: int) -> int:
     forget_heartbeat(library, run_id)
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
     return subprocess.run(
-        [sys.executable, "-m", "tagger.jobs.jobs", str(run_id)],
+        [sys.executable, "-m", "tagger.jobs.worker", str(run_id)],
         cwd=ROOT,
         env=os.environ | environment,
     ).returncode
@@ -39,7 +39,7 @@ def test_a_file_that_ends_the_process_fails_alone(library: Library, tmp_path: Pa
     assert (run.status, run.counts) == ("done", {"added": 3, "failed": 2})
     assert (run.total, run.done) == (5, 5)
     failed = [(file.name, file.reason) for file in library.run_files(run_id, "failed")]
-    assert failed == [("1.jpg", work.FATAL), ("3.jpg", work.FATAL)]
+    assert failed == [("1.jpg", tagging.FATAL), ("3.jpg", tagging.FATAL)]
     assert {photo.name for photo in library.photos()} == {"0.jpg", "2.jpg", "4.jpg"}
 
 
@@ -49,9 +49,9 @@ def test_a_run_that_broke_off_for_another_reason_blames_no_file(
     write_photos(tmp_path / "photos", 3, fatal=set())
     run_id = library.plan_folder_import(str(tmp_path / "photos"), model="pets")
     with library.catalogue.writing() as connection:
-        history.change(connection, run_id, attempts=1, status="running")
+        operations.change(connection, run_id, attempts=1, status="running")
     forget_heartbeat(library, run_id)
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     assert library.run(run_id).counts == {"added": 3}
 
 
@@ -62,7 +62,7 @@ def test_a_photo_already_there_is_looked_at_where_it_lives(
     import_folder(library, tmp_path / "photos")
     run_id = library.plan_retag(model="pets")
     with library.catalogue.writing() as connection:
-        history.change(connection, run_id, attempts=1, status="running")
+        operations.change(connection, run_id, attempts=1, status="running")
     forget_heartbeat(library, run_id)
-    jobs.run(library, run_id)
+    worker.run(library, run_id)
     assert library.run(run_id).counts == {"same": 2}

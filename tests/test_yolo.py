@@ -8,7 +8,7 @@ import pytest
 import written
 from written import content, present, put, save, sentences
 
-from tagger.datasets import formats
+from tagger.datasets.readers import detect
 from tagger.errors import DatasetError
 
 PHOTOS = {"images/a.jpg": {"cat", "dog"}, "images/b.jpg": set(), "images/c.jpg": {"dog"}}
@@ -43,7 +43,7 @@ def test_a_description_names_classes_and_photos(tmp_path: Path, names: str, wher
     written.write_yolo(tmp_path, PHOTOS, NAMES)
     save(tmp_path / "list.txt", "images/a.jpg\n./images/b.jpg\n\nimages/c.jpg\n")
     save(tmp_path / "mine.yaml", f"{where.format(root=tmp_path)}\n{names}\nnc: 3\n")
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert content(found, tmp_path) == {p: (tags, set(), "train") for p, tags in PHOTOS.items()}
     assert found.names == ("cat", "dog", "emu") and found.remarks == ()
 
@@ -52,8 +52,8 @@ def test_classes_keep_their_spelling(tmp_path: Path) -> None:
     put(tmp_path, "images/a.jpg")
     written.write_yolo(tmp_path, {"images/a.jpg": {"no", "1"}}, ["no", "1"])
     save(tmp_path / "data.yaml", "names: [no, 1, 1.0, ~, 2024-01-01]")
-    assert present(formats.read(tmp_path, 1), tmp_path) == {"images/a.jpg": {"no", "1"}}
-    assert formats.read(tmp_path, 1).names == ("1", "1.0", "2024-01-01", "no", "~")
+    assert present(detect.read(tmp_path, 1), tmp_path) == {"images/a.jpg": {"no", "1"}}
+    assert detect.read(tmp_path, 1).names == ("1", "1.0", "2024-01-01", "no", "~")
 
 
 def test_splits_by_description(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_splits_by_description(tmp_path: Path) -> None:
     written.write_yolo(tmp_path, {**photos, "extra/images/d.jpg": {"cat"}}, NAMES)
     where = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
     save(tmp_path / "data.yaml", where + LISTED)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert {place[-5:]: split for place, (_, _, split) in content(found, tmp_path).items()} == {
         "a.jpg": "train",
         "b.jpg": "val",
@@ -79,7 +79,7 @@ def test_the_same_photos_under_train_and_val_are_split_anew(tmp_path: Path) -> N
     put(tmp_path, *PHOTOS)
     written.write_yolo(tmp_path, PHOTOS, NAMES)
     save(tmp_path / "coco8.yaml", "train: images\nval: images\n" + LISTED)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert {sample.split for sample in found.samples} == {"train"}
     assert sentences(found) == ["3 photos are listed in several splits: split anew"]
 
@@ -93,7 +93,7 @@ def test_without_a_description_files_of_labels_tell_which_photos(
     save(tmp_path / names, "cat\r\ndog\nemu\n")
     save(tmp_path / "labels" / "b.txt", "")
     (tmp_path / "labels" / "c.txt").unlink()
-    assert content(formats.read(tmp_path, 2), tmp_path) == {
+    assert content(detect.read(tmp_path, 2), tmp_path) == {
         "images/a.jpg": ({"cat", "dog"}, set(), "train"),
         "images/b.jpg": (set(), set(), "train"),
         "images/val/d.jpg": ({"emu"}, set(), "val"),
@@ -105,7 +105,7 @@ def test_labels_may_lie_beside_their_photos(tmp_path: Path) -> None:
     save(tmp_path / "a.txt", "0 .5 .5 .1 .1\n")
     save(tmp_path / "b.txt", "1 .5 .5 .1 .1 .2 .2\n")
     save(tmp_path / "classes.txt", "cat\ndog\n")
-    assert present(formats.read(tmp_path, 2), tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
+    assert present(detect.read(tmp_path, 2), tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
 
 
 def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
     save(root / "list.txt", "images/gone.jpg\n../outside/x.jpg\nlinked/x.jpg\nimages/a.jpg\n")
     where = "train: [images, list.txt]\nval: [../../outside, linked]\ntest: /etc\n"
     save(root / "data.yaml", where + LISTED)
-    found = formats.read(root, 2)
+    found = detect.read(root, 2)
     assert content(found, root) == {
         "images/a.jpg": ({"cat", "dog"}, set(), "train"),
         "images/c.jpg": ({"cat"}, {"dog", "emu"}, "train"),  # what the others are, nobody knows
@@ -172,7 +172,7 @@ def test_what_is_no_description_is_refused(tmp_path: Path, text: bytes, told: st
     save(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
     save(tmp_path / "data.yaml", text)
     with pytest.raises(DatasetError) as caught:
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -181,7 +181,7 @@ def test_a_description_is_text_and_never_run(tmp_path: Path) -> None:
     save(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
     command = f"touch {tmp_path}/run"
     save(tmp_path / "data.yaml", f"names: !!python/object/apply:os.system ['{command}']")
-    assert formats.read(tmp_path, 1).names == (command,)
+    assert detect.read(tmp_path, 1).names == (command,)
     assert not (tmp_path / "run").exists()
 
 
@@ -194,7 +194,7 @@ def test_a_bomb_of_references_stays_small(tmp_path: Path) -> None:
     ]
     save(tmp_path / "data.yaml", "\n".join([*bomb, "names: *a29"]))
     with pytest.raises(DatasetError, match="names is neither a list nor numbers"):
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)
 
 
 def test_objects_of_unknown_classes_teach_nothing_false(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_objects_of_unknown_classes_teach_nothing_false(tmp_path: Path) -> None:
     written.write_yolo(tmp_path, {"images/a.jpg": {"cat"}}, NAMES)
     save(tmp_path / "labels" / "b.txt", "7 .5 .5 .1 .1\n")
     save(tmp_path / "data.yaml", "train: images\n" + LISTED)
-    assert content(formats.read(tmp_path, 2), tmp_path) == {
+    assert content(detect.read(tmp_path, 2), tmp_path) == {
         "images/a.jpg": ({"cat"}, set(), "train"),
         "images/b.jpg": (set(), {"cat", "dog", "emu"}, "train"),
         "images/c.jpg": (set(), set(), "train"),
@@ -214,7 +214,7 @@ def test_a_labelled_photo_in_no_split_is_told_as_that(tmp_path: Path) -> None:
     put(tmp_path, *photos)
     written.write_yolo(tmp_path, photos, NAMES)
     save(tmp_path / "data.yaml", "train: images/train\n" + LISTED)
-    found = formats.read(tmp_path, 2)
+    found = detect.read(tmp_path, 2)
     assert list(present(found, tmp_path)) == ["images/train/a.jpg"]
     assert sentences(found) == ["1 photo is in no split that the YAML file lists: left out"]
     assert found.told == {tmp_path / "images" / "extra" / "b.jpg"}
@@ -225,7 +225,7 @@ def test_a_yaml_of_something_else_does_not_hide_the_classes(tmp_path: Path) -> N
     written.write_yolo(tmp_path, PHOTOS, NAMES)
     save(tmp_path / "environment.yml", "{% if x %}\n\t- no: yaml")
     save(tmp_path / "classes.txt", "cat\ndog\nemu\n")
-    assert present(formats.read(tmp_path, 2), tmp_path)["images/a.jpg"] == {"cat", "dog"}
+    assert present(detect.read(tmp_path, 2), tmp_path)["images/a.jpg"] == {"cat", "dog"}
     (tmp_path / "classes.txt").unlink()
     with pytest.raises(DatasetError, match=r"environment\.yml, line \d: not YAML"):
-        formats.read(tmp_path, 2)
+        detect.read(tmp_path, 2)

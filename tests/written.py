@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tagger.datasets.listing import Listing
+from tagger.datasets.readers.listing import Listing
 
 Photos = Mapping[str, set[str]]  # tags by place, such as "images/train/a.jpg"
 Read = dict[str, tuple[set[str], set[str], str]]

@@ -17,8 +17,8 @@ import streamlit as st
 from details import Found
 
 from tagger.files import spelled_out
-from tagger.library.query import Label, spell
 from tagger.library.records import Sort
+from tagger.library.search.grammar import Label, spell
 
 PAGE_SIZE = 48  # fills rows of two, three, four and six
 PAGE = "gallery"

@@ -10,7 +10,7 @@ import progress
 import shared
 import streamlit as st
 
-from tagger.images import images
+from tagger.images import decode
 
 FILES, FOLDER = "Files", "A folder on this machine"
 RECENT = 8  # imports listed below
@@ -38,7 +38,7 @@ def _offer_files() -> None:
     turn = st.session_state.setdefault(TURN_KEY, 0)
     files = st.file_uploader(
         "Drop photos here",
-        type=sorted(images.EXTENSIONS),
+        type=sorted(decode.EXTENSIONS),
         accept_multiple_files=True,
         key=f"import-files-{turn}",
     )

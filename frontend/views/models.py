@@ -23,8 +23,8 @@ from card import (
 )
 
 from tagger.datasets.dataset import too_few_to_check
-from tagger.places import IMAGENET
-from tagger.training.charts import percent, score
+from tagger.paths import IMAGENET
+from tagger.training.report.charts import percent, score
 
 LABELS_SHOWN = 40  # in a list of names
 WEAKEST_SHOWN = 12  # tags

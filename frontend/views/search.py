@@ -21,9 +21,9 @@ from grid import GridAnswer
 
 from tagger.errors import QueryError
 from tagger.files import spelled_out
-from tagger.library.query import And, Condition, Flag, Label, Not, Or, Query, spell
 from tagger.library.records import Photo, Sort
-from tagger.library.suggestions import Suggestion
+from tagger.library.search.grammar import And, Condition, Flag, Label, Not, Or, Query, spell
+from tagger.library.search.suggestions import Suggestion
 
 PAGE = "search"
 QUERY, FORM, SORT = "q", "as", "sort"  # of the address

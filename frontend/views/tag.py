@@ -15,7 +15,7 @@ from picture import explained
 
 from tagger import ImageError, Prediction, Tagger
 from tagger.files import spelled_out
-from tagger.images import images
+from tagger.images import decode
 from tagger.inference.embeddings import Embedding
 from tagger.library.records import Photo
 
@@ -81,7 +81,7 @@ def _chosen(tagger: Tagger) -> Chosen | None:
     else:
         file = st.file_uploader(
             shared.plain(f"Drop a photo here: {tagger.name} will say {_knowledge(tagger)}."),
-            type=sorted(images.EXTENSIONS),
+            type=sorted(decode.EXTENSIONS),
             key=UPLOAD_KEY,
             on_change=_forget_sample,
         )
@@ -128,13 +128,13 @@ def _offer_samples(invitation: str) -> None:
 
 @st.cache_resource(show_spinner=False)
 def _small(name: str, _data: bytes) -> bytes:
-    return images.encode(images.fit(images.read(_data, shorter_side=264), 264), "JPEG")
+    return decode.encode(decode.fit(decode.read(_data, shorter_side=264), 264), "JPEG")
 
 
 @st.cache_resource(show_spinner=False, max_entries=KEPT)
 def _shown(sha256: str, _data: bytes) -> bytes:
     """A JPEG for the page, upright, of any format the library reads and the browser may not."""
-    return images.encode(images.read(_data, shorter_side=SHOWN_SIDE), "JPEG")
+    return decode.encode(decode.read(_data, shorter_side=SHOWN_SIDE), "JPEG")
 
 
 @st.cache_resource(show_spinner=False, max_entries=KEPT)
@@ -151,7 +151,7 @@ def _show_photo(photo: Chosen, shown: bytes, prediction: Prediction, tagger: Tag
         label = explained([s.label for s in prediction.scores], tagger, "tag-heatmap")
         if label is not None:
             with shared.guard():
-                heatmap = images.encode(tagger.heatmap(photo.data, label), "JPEG")
+                heatmap = decode.encode(tagger.heatmap(photo.data, label), "JPEG")
                 place.image(heatmap, width="stretch", alt=f"{name}: what speaks for {label}")
                 st.caption("The brighter, the more it counted. The dark edges were not looked at.")
                 return

@@ -14,11 +14,11 @@ import scores
 import shared
 import streamlit as st
 
-from tagger.library.history import Run
+from tagger.library.operations import Run
 from tagger.library.plans import Training
 from tagger.models.backbones import USUAL
-from tagger.places import BUNDLED, DATASET, IMAGENET, OWN_MODEL
-from tagger.training.recipes import Recipe
+from tagger.paths import BUNDLED, DATASET, IMAGENET, OWN_MODEL
+from tagger.training.recipe import Recipe
 
 FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"
 FULL, QUICK = "Thorough", "Quick"

@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tagger import terminal
+from tagger import console
 from tagger.errors import OptionError, TaggerError
 from tagger.files import write_atomically
-from tagger.places import OWN_MODEL, ROOT
+from tagger.paths import OWN_MODEL, ROOT
 
 BASE = "/opt/ml"  # SAGEMAKER_BASE_DIR, which SageMaker's toolkit reads too, names another
 PORT = 8080
@@ -158,7 +158,7 @@ def train(given: Sequence[str], base: Path) -> int:
         asked = [*arguments(base / "input/config/hyperparameters.json"), *given]
         _check_channels(told, asked)
     except TaggerError as error:
-        return _failed(base, str(error), terminal.refuse(error))
+        return _failed(base, str(error), console.refuse(error))
     status, said = _run([*program, *asked], os.environ | told)
     if status == INCOMPLETE and any((base / "model").glob("*.h5")):
         return 0  # SageMaker knows done and failed alone; the log says what was left out
@@ -223,7 +223,7 @@ def serve(given: Sequence[str], base: Path) -> int:
             names = ", ".join(path.name for path in found)
             raise OptionError(f"{base / 'model'}: holds {names}; name one with TAGGER_MODEL")
         environment["TAGGER_MODEL"] = str(found[0])
-    service = ["-m", "tagger.service.api", "--host", "0.0.0.0", "--port", str(PORT)]
+    service = ["-m", "tagger.service.app", "--host", "0.0.0.0", "--port", str(PORT)]
     os.execve(sys.executable, [sys.executable, *service, *given], environment)
 
 
@@ -236,7 +236,7 @@ def main(given: Sequence[str]) -> int:
             raise OptionError("say train or serve, and then options for it")
         return commands[given[0]](given[1:], base)
     except TaggerError as error:
-        return terminal.refuse(error)
+        return console.refuse(error)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger import parallel, terminal
+from tagger import concurrency, console
 from tagger.errors import DatasetError, TaggerError
 from tagger.files import write_atomically
-from tagger.images import images
+from tagger.images import decode
 
 LABELS = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -52,7 +52,7 @@ def load() -> dict[str, Photos]:
 
 
 def write(
-    folder: Path, splits: dict[str, Photos], progress: parallel.Progress = parallel.silent
+    folder: Path, splits: dict[str, Photos], progress: concurrency.Progress = concurrency.silent
 ) -> int:
     """Write each photo as `folder/SPLIT/LABEL/NUMBER.png`, without loss; how many there are.
 
@@ -66,7 +66,7 @@ def write(
         for number in progress(numbered, len(pixels), f"Writing {split}"):
             path = folder / split / LABELS[int(labels[number, 0])] / f"{number:05}.png"
             if not path.exists():
-                write_atomically(path, images.encode(pixels[number]), durable=False)
+                write_atomically(path, decode.encode(pixels[number]), durable=False)
         count += len(pixels)
     return count
 
@@ -74,10 +74,10 @@ def write(
 def main(folder: Path) -> int:
     """Exit status: 0 written, 2 nothing to write."""
     try:
-        with terminal.quiet_libraries():
-            count = write(folder, load(), terminal.progress)
+        with console.quiet_libraries():
+            count = write(folder, load(), console.progress)
     except (TaggerError, OSError) as error:
-        return terminal.refuse(error)
+        return console.refuse(error)
     print(f"{folder}: {count:,} photos of {len(LABELS)} labels")
     return 0
 

@@ -14,15 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tagger.datasets import formats
-from tagger.datasets.decoding import decoded, relative
-from tagger.datasets.listing import LAYOUT, Listing, Remark, counted, first_few
-from tagger.datasets.pixels import PixelStore
+from tagger.concurrency import Progress, silent
+from tagger.datasets.loading import decoded, relative
+from tagger.datasets.pixel_store import PixelStore
+from tagger.datasets.readers import detect
+from tagger.datasets.readers.listing import LAYOUT, Listing, Remark, counted, first_few
 from tagger.datasets.splits import SPLITS, Pair, Sample, stratified, without_copies, without_leaks
 from tagger.errors import DatasetError
-from tagger.images import images
+from tagger.images import decode
 from tagger.labels import Kind, LabelSet
-from tagger.parallel import Progress, silent
 
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
@@ -173,8 +173,8 @@ def survey(
 ) -> Collection:
     """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
-    listing = formats.read(root, MIN_LABELS)
-    listed, there = {sample.path for sample in listing.samples}, set(images.walk(root))
+    listing = detect.read(root, MIN_LABELS)
+    listed, there = {sample.path for sample in listing.samples}, set(decode.walk(root))
     ignored = sorted(there - listed - listing.told)
     unwanted = {path for path in listed if relative(root, [path])[0] in leave_out}
     not_there = set(leave_out).difference(relative(root, there | listed | listing.told))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tagger.images.images import Pixels
+from tagger.images.decode import Pixels
 
 MEASURED_SIDE = 128  # pixels: the scale at which blur is judged, whatever the camera
 # Chosen so that hardly any photo people took on purpose is called bad (bench/doctor.py).

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tagger.errors import ImageError
 from tagger.files import spelled_out
-from tagger.images import images
+from tagger.images import decode
 
 HELD_BYTES = 8 * 2**20  # of files read before anything is done with them; and one file more
 
@@ -53,7 +53,7 @@ def read_some(files: Iterable[File]) -> Iterator[list[Content]]:
 
 def _read(file: File) -> Content:
     try:
-        data = images.read_bytes(file.path) if file.data is None else file.data
+        data = decode.read_bytes(file.path) if file.data is None else file.data
     except ImageError as error:
         return Content(file, failure=bare(error, file.path))
     return Content(file, data, hashlib.sha256(data).hexdigest())

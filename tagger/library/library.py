@@ -14,34 +14,25 @@ from typing import BinaryIO
 
 from sqlalchemy import delete, insert, select
 
-from tagger import places
+from tagger import paths
+from tagger.concurrency import chunks
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
 from tagger.files import spelled_out
 from tagger.inference.embeddings import Embedding
-from tagger.library import (
-    changes,
-    history,
-    originals,
-    photos,
-    plans,
-    search,
-    statistics,
-    suggestions,
-    tags,
-)
-from tagger.library.catalogue import Catalogue, absolute_url, sqlite_url
+from tagger.library import edits, operations, originals, photos, plans, statistics, tags
 from tagger.library.contents import File
-from tagger.library.history import Run, RunFile
-from tagger.library.importing import Importer, model_id, waiting_files
-from tagger.library.neighbours import Neighbours
+from tagger.library.database.database import Catalogue, absolute_url, sqlite_url
+from tagger.library.database.schema import labels, settings
+from tagger.library.importer import Importer, model_id, waiting_files
+from tagger.library.operations import Run, RunFile
 from tagger.library.plans import Training
 from tagger.library.records import Added, Page, Photo, Sort, StoredPrediction, Verdict
-from tagger.library.schema import labels, settings
-from tagger.library.shelf import Shelf, plain_name
+from tagger.library.search import planner, suggestions
+from tagger.library.search.suggestions import Suggestion
+from tagger.library.similarity import Neighbours
 from tagger.library.statistics import Statistics
-from tagger.library.suggestions import Suggestion
-from tagger.library.undoing import Undone
-from tagger.parallel import chunks
+from tagger.library.storage import Shelf, plain_name
+from tagger.library.undo import Undone
 from tagger.tagger import Tagger
 
 ACTIVE_MODEL = "active_model"  # of the settings
@@ -64,7 +55,7 @@ class Library:
         By default `library/` beside `model/`, with SQLite in it. Made if new. Raises
         CatalogueError.
         """
-        home = places.library_home() if home is None else home.absolute()
+        home = paths.library_home() if home is None else home.absolute()
         try:
             str(home).encode()
             home.mkdir(parents=True, exist_ok=True)
@@ -90,10 +81,10 @@ class Library:
                 select(settings.c.value).where(settings.c.name == ACTIVE_MODEL)
             )
         try:
-            path = places.find_model(chosen)
+            path = paths.find_model(chosen)
         except ModelError:
-            path = places.find_model()
-        return places.model_name(path)
+            path = paths.find_model()
+        return paths.model_name(path)
 
     def choose_model(self, model: str) -> None:
         """Let another model tag from now on. Raises ModelError."""
@@ -149,8 +140,8 @@ class Library:
     def stop(self, run_id: int) -> None:
         """Ask a run to stop; what it has done stays."""
         with self.catalogue.writing() as connection:
-            if history.get(connection, run_id).active:
-                history.change(connection, run_id, stop_asked=True)
+            if operations.get(connection, run_id).active:
+                operations.change(connection, run_id, stop_asked=True)
 
     # Changes at once
 
@@ -165,13 +156,13 @@ class Library:
             return Added(self.photo(seen.photo_id), True, None)
         with self.catalogue.writing() as connection:
             options = {"model": tagger.name, "copy": True, "listed": True}
-            run_id = history.begin(connection, "import", f"Import {file.name}", options, total=1)
+            run_id = operations.begin(connection, "import", f"Import {file.name}", options, total=1)
             plans.list_files(connection, run_id, [("", file.name, None)])
             (listed,) = waiting_files(connection, run_id, 1)
             seen = replace(seen, file=replace(file, id=listed.id))
             model = model_id(connection, tagger)
             (outcome,) = importer.write(connection, run_id, model, [seen])
-            (done,) = history.run_files(connection, run_id, outcome, 1)
+            (done,) = operations.run_files(connection, run_id, outcome, 1)
         return Added(self.photo(done.photo_id or 0), outcome == "duplicate", run_id)
 
     def edit_tags(
@@ -182,15 +173,15 @@ class Library:
         Adding a tag that a model gave confirms it. This outlives whatever models say later.
         Raises OptionError for text that cannot be a tag, and where there is nothing to do.
         """
-        return changes.edit_tags(self.catalogue, ids, add, remove)
+        return edits.edit_tags(self.catalogue, ids, add, remove)
 
     def withdraw(self, ids: Sequence[int], labels: Sequence[str]) -> int:
         """Take back what people said of tags, so that the model's word counts again; the run."""
-        return changes.withdraw(self.catalogue, ids, labels)
+        return edits.withdraw(self.catalogue, ids, labels)
 
     def delete(self, ids: Sequence[int]) -> int:
         """Delete photos from the library, not from the disk, until it is undone; the run."""
-        return changes.delete(self.catalogue, ids)
+        return edits.delete(self.catalogue, ids)
 
     def undo(self, run_id: int) -> Undone:
         """Put back what a run changed, except what was changed again since.
@@ -198,7 +189,7 @@ class Library:
         The undoing can be undone. Raises OptionError for a run that cannot be, or of which nothing
         is left to undo.
         """
-        return changes.undo(self.catalogue, run_id)
+        return edits.undo(self.catalogue, run_id)
 
     def purge(self) -> int:
         """Forget deleted photos for good, with the library's copies of them; how many.
@@ -206,7 +197,7 @@ class Library:
         Files outside the library are not touched. This cannot be undone. Raises OptionError while
         photos are being imported.
         """
-        return changes.purge(self.catalogue, self.shelf)
+        return edits.purge(self.catalogue, self.shelf)
 
     # Seeing
 
@@ -215,14 +206,14 @@ class Library:
     ) -> Page:
         """Some of the photos a query finds, and how many there are. Raises QueryError."""
         with self.catalogue.reading() as connection:
-            ids, total = search.find(connection, query, sort, offset, limit)
+            ids, total = planner.find(connection, query, sort, offset, limit)
             return Page(tuple(photos.read(connection, ids, self.home)), total)
 
     def photos(self, query: str = "", sort: Sort = "newest") -> Iterator[Photo]:
         """Every photo a query finds, read some at a time. Raises QueryError."""
         with self.catalogue.reading() as connection:
-            total = search.count(connection, query)
-            ids, _ = search.find(connection, query, sort, 0, total)
+            total = planner.count(connection, query)
+            ids, _ = planner.find(connection, query, sort, 0, total)
         for some in chunks(ids, tags.CHUNK):
             with self.catalogue.reading() as connection:
                 found = list(photos.read(connection, some, self.home))
@@ -231,7 +222,7 @@ class Library:
     def count(self, query: str = "") -> int:
         """How many photos a query finds. Raises QueryError."""
         with self.catalogue.reading() as connection:
-            return search.count(connection, query)
+            return planner.count(connection, query)
 
     def suggest(self, query: str) -> list[Suggestion]:
         """For each tag asked for that no photo has, those it may have been meant for.
@@ -244,7 +235,7 @@ class Library:
     def label_counts(self, query: str = "") -> list[tuple[str, int]]:
         """The tags of the photos a query finds, the most frequent first. Raises QueryError."""
         with self.catalogue.reading() as connection:
-            return search.label_counts(connection, query)
+            return planner.label_counts(connection, query)
 
     def labels(self) -> list[str]:
         """Every tag the library knows, in alphabetical order."""
@@ -323,17 +314,17 @@ class Library:
     ) -> list[Run]:
         """What was done, the newest first; with `active`, what is waiting or at work."""
         with self.catalogue.reading() as connection:
-            return history.latest(connection, limit, kinds, active)
+            return operations.latest(connection, limit, kinds, active)
 
     def run(self, run_id: int) -> Run:
         """One of them. Raises OptionError where there is none."""
         with self.catalogue.reading() as connection:
-            return history.get(connection, run_id)
+            return operations.get(connection, run_id)
 
     def run_files(self, run_id: int, outcome: str, limit: int = 200) -> list[RunFile]:
         """Files of an import or re-tagging by what became of them: "failed", "duplicate", ..."""
         with self.catalogue.reading() as connection:
-            return history.run_files(connection, run_id, outcome, limit)
+            return operations.run_files(connection, run_id, outcome, limit)
 
     def statistics(self) -> Statistics:
         """The library in numbers."""

@@ -8,17 +8,17 @@ from functools import cache
 import numpy as np
 
 from tagger.errors import ImageError
-from tagger.images import derived, images
-from tagger.library.importing import THUMBNAIL_SIDE
+from tagger.images import decode, transforms
+from tagger.library.importer import THUMBNAIL_SIDE
 from tagger.library.records import Photo
-from tagger.library.shelf import Shelf
+from tagger.library.storage import Shelf
 
 _GREY = 128
 
 
 def read(photo: Photo) -> bytes:
     """See `Library.original`."""
-    data = images.read_bytes(photo.path)
+    data = decode.read_bytes(photo.path)
     if hashlib.sha256(data).hexdigest() != photo.sha256:
         raise ImageError(f"{photo.path}: has changed since it was added; import it again")
     return data
@@ -31,10 +31,10 @@ def thumbnail(shelf: Shelf, photo: Photo) -> bytes:
     except FileNotFoundError:
         pass
     try:
-        rgb = images.read(read(photo), shorter_side=THUMBNAIL_SIDE)
+        rgb = decode.read(read(photo), shorter_side=THUMBNAIL_SIDE)
     except ImageError:
         return _grey()
-    jpeg = images.encode(derived.thumbnail(rgb, THUMBNAIL_SIDE), "JPEG")
+    jpeg = decode.encode(transforms.thumbnail(rgb, THUMBNAIL_SIDE), "JPEG")
     shelf.keep_thumbnail(photo.sha256, jpeg)
     return jpeg
 
@@ -42,4 +42,4 @@ def thumbnail(shelf: Shelf, photo: Photo) -> bytes:
 @cache
 def _grey() -> bytes:
     """What is shown where there is no thumbnail and the photo's file is gone."""
-    return images.encode(np.full((96, 96, 3), _GREY, np.uint8), "JPEG")
+    return decode.encode(np.full((96, 96, 3), _GREY, np.uint8), "JPEG")

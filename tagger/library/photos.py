@@ -11,12 +11,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from tagger.images.images import Facts
-from tagger.library.query import fold
+from tagger.concurrency import chunks
+from tagger.images.decode import Facts
+from tagger.library.database.schema import (
+    labels,
+    models,
+    photos,
+    predictions,
+    presences,
+    tags,
+    verdicts,
+)
 from tagger.library.records import Photo, StoredPrediction, Tag, Verdict
-from tagger.library.schema import labels, models, photos, predictions, presences, tags, verdicts
+from tagger.library.search.grammar import fold
 from tagger.library.tags import CHUNK
-from tagger.parallel import chunks
 
 MAX_ID = 2**31  # beyond what a database holds: PostgreSQL counts in 32 bits
 

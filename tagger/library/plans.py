@@ -10,15 +10,16 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, insert
 
-from tagger import places
+from tagger import paths
+from tagger.concurrency import chunks
 from tagger.errors import OptionError
 from tagger.files import spelled_out
-from tagger.library import history, photos, search
-from tagger.library.catalogue import Catalogue
-from tagger.library.history import Kind
-from tagger.library.schema import files
-from tagger.library.shelf import Shelf
-from tagger.parallel import chunks
+from tagger.library import operations, photos
+from tagger.library.database.database import Catalogue
+from tagger.library.database.schema import files
+from tagger.library.operations import Kind
+from tagger.library.search import planner
+from tagger.library.storage import Shelf
 
 MAX_MODEL_NAME = 60  # characters
 MANY = 1_000  # more than are ever active
@@ -72,7 +73,7 @@ def retag(catalogue: Catalogue, query: str, model: str, ids: Sequence[int] | Non
     """See `Library.plan_retag`."""
     options = {"model": model, "query": query, "listed": True}
     with catalogue.writing() as connection:
-        found = search.ids(connection, query) if ids is None else photos.present(connection, ids)
+        found = planner.ids(connection, query) if ids is None else photos.present(connection, ids)
         if not found:
             raise OptionError("no photos to tag again: nothing in the library matches")
         what = "1 photo" if len(found) == 1 else f"{len(found):,} photos"
@@ -98,11 +99,11 @@ def training(catalogue: Catalogue, request: Training) -> int:
         raise OptionError(
             f"{name!r}: a model's name is 1 to {MAX_MODEL_NAME} letters, digits, - and _"
         )
-    if name.casefold() in (*places.BUNDLED, places.IMAGENET):  # some file systems know no case
+    if name.casefold() in (*paths.BUNDLED, paths.IMAGENET):  # some file systems know no case
         raise OptionError(f"{name} comes with Image Tagger: give yours another name")
     options = asdict(request) | {"data": str(Path(request.data).expanduser())}
     with catalogue.writing() as connection:
-        for run in history.latest(connection, MANY, ("train",), active=True):
+        for run in operations.latest(connection, MANY, ("train",), active=True):
             if run.options["name"].casefold() == name.casefold():
                 raise OptionError(f"{name} is being trained already: wait, or give another name")
         return _queue(connection, "train", f"Train {name}", options)
@@ -111,12 +112,12 @@ def training(catalogue: Catalogue, request: Training) -> int:
 def again(catalogue: Catalogue, run_id: int) -> int:
     """See `Library.plan_again`."""
     with catalogue.writing() as connection:
-        run = history.get(connection, run_id)
+        run = operations.get(connection, run_id)
         if not run.resumable:
             raise OptionError(f"run {run_id} ({run.title}) is {run.status}: nothing to go on with")
-        if history.was_undone(connection, run_id):
+        if operations.was_undone(connection, run_id):
             raise OptionError(f"run {run_id} ({run.title}) was undone: begin anew instead")
-        history.change(
+        operations.change(
             connection,
             run_id,
             status="queued",
@@ -156,7 +157,7 @@ def _plan(catalogue: Catalogue, kind: Kind, title: str, options: dict[str, Any])
 def _queue(
     connection: Connection, kind: Kind, title: str, options: dict[str, Any], total: int = 0
 ) -> int:
-    run_id = history.begin(connection, kind, title, options, queued=True, total=total)
+    run_id = operations.begin(connection, kind, title, options, queued=True, total=total)
     # As if it had just been at work: whoever looks for runs left behind passes it over for now.
-    history.change(connection, run_id, heartbeat_at=datetime.now(UTC))
+    operations.change(connection, run_id, heartbeat_at=datetime.now(UTC))
     return run_id

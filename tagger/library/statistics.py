@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from tagger.library.schema import labels, models, photos, tags
+from tagger.library.database.schema import labels, models, photos, tags
 
 BINS = 20  # of the confidence histogram
 

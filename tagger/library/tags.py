@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
+from tagger.concurrency import chunks
 from tagger.errors import OptionError
-from tagger.library.query import fold
-from tagger.library.schema import labels, photos, predictions, tags, verdicts
-from tagger.parallel import chunks
+from tagger.library.database.schema import labels, photos, predictions, tags, verdicts
+from tagger.library.search.grammar import fold
 from tagger.tagger import Prediction, Tagger
 
 CHUNK = 500  # photos a statement: databases limit its parameters

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.images.images import Pixels
-from tagger.inference.runtime import Runtime
+from tagger.concurrency import chunks
+from tagger.images.decode import Pixels
+from tagger.inference.litert import Runtime
 from tagger.models.networks import with_features
-from tagger.parallel import chunks
 
 if TYPE_CHECKING:
     import keras

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.images.images import Pixels
+from tagger.images.decode import Pixels
 from tagger.models import networks
 
 if TYPE_CHECKING:

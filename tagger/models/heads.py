@@ -10,9 +10,9 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from tagger.concurrency import one_blas_thread
 from tagger.datasets.splits import PRESENT, UNSEEN
 from tagger.evaluation.metrics import log_loss
-from tagger.parallel import one_blas_thread
 
 MAX_HEAD_PHOTOS = 50_000  # a random sample of more: 256 MB of features
 REGULARISATION = (0.001, 0.01, 0.1)  # scikit-learn's C; the default is the middle one

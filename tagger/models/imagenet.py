@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tagger import places
+from tagger import paths
 from tagger.errors import ModelError, WeightsUnavailableError
-from tagger.images.images import PREPROCESSING
-from tagger.inference import bundle
+from tagger.images.decode import PREPROCESSING
+from tagger.inference import model_file
 from tagger.inference.decision import DEFAULT_THRESHOLD, DecisionRule
 from tagger.labels import LabelSet
 from tagger.models import convert, networks, pretrained
-from tagger.training import runs
+from tagger.training import run_folder
 
 RECIPE = 1  # raised when what is made here changes, so that files of an older one are made again
 BACKBONE = "mobilenet_v2"
@@ -43,13 +43,13 @@ DISTINCT = {
 }
 
 
-def load(say: Callable[[str], None] = lambda sentence: None) -> bundle.Bundle:
+def load(say: Callable[[str], None] = lambda sentence: None) -> model_file.Bundle:
     """The model, made first if there is none yet, or none that this version made.
 
     `say` gets a sentence before it is made. Raises WeightsUnavailableError, which says which
     files to put where, if it cannot be.
     """
-    path = places.imagenet_model()
+    path = paths.imagenet_model()
     try:
         return _made(path)
     except ModelError:
@@ -62,8 +62,8 @@ def load(say: Callable[[str], None] = lambda sentence: None) -> bundle.Bundle:
             return _made(path)
 
 
-def _made(path: Path) -> bundle.Bundle:
-    model = bundle.load(path)
+def _made(path: Path) -> model_file.Bundle:
+    model = model_file.load(path)
     if model.card.get("recipe") != RECIPE:
         raise ModelError(f"{path}: made by another version")
     return model
@@ -88,10 +88,10 @@ def _make(path: Path, say: Callable[[str], None]) -> None:
     network = networks.build(BACKBONE, IMAGE_SIZE, CLASSES)
     networks.load_with_top(network, weights)
     # int8 would disagree on one photo in sixteen: bench/imagenet.py
-    model = bundle.Bundle(labels, IMAGE_SIZE, _rule(), convert.to_litert(network), _card())
+    model = model_file.Bundle(labels, IMAGE_SIZE, _rule(), convert.to_litert(network), _card())
     temporary = path.with_name(f".{path.stem}.unfinished.h5")
     networks.save_h5(network, temporary)
-    bundle.save(path, temporary, model)
+    model_file.save(path, temporary, model)
 
 
 def _download() -> None:
@@ -119,9 +119,9 @@ def _rule() -> DecisionRule:
     return DecisionRule("single", 1.0, (DEFAULT_THRESHOLD,) * CLASSES)
 
 
-def _card() -> bundle.Card:
+def _card() -> model_file.Card:
     return {
-        "name": places.IMAGENET,
+        "name": paths.IMAGENET,
         "about": "ImageNet's thousand classes, by MobileNetV2 as Keras gives it: animals, more"
         " than a hundred breeds of dogs among them, plants, food, vehicles, tools, places.",
         "recipe": RECIPE,
@@ -138,7 +138,7 @@ def _card() -> bundle.Card:
             f" {DEFAULT_THRESHOLD:.0%} of it",
             "names one thing a photo: of several it takes one",
         ],
-        "versions": runs.versions(),
-        "command": f"python predict.py PHOTO --model {places.IMAGENET}",
+        "versions": run_folder.versions(),
+        "command": f"python predict.py PHOTO --model {paths.IMAGENET}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
-from tagger.images.images import Pixels
-from tagger.inference import bundle
+from tagger.images.decode import Pixels
+from tagger.inference import model_file
 from tagger.models import pretrained
 from tagger.models.backbones import find_backbone, preprocessing
-from tagger.training.recipes import Precision
+from tagger.training.recipe import Precision
 
 if TYPE_CHECKING:
     import keras
@@ -215,7 +215,7 @@ def _load_cached(layers: keras.Model, file: Path) -> None:
 
 def check_start(backbone: str, path: Path) -> None:
     """ModelError if `path` is a model file of ours with another backbone."""
-    if bundle.is_bundle(path) and (own := bundle.load(path).card["backbone"]) != backbone:
+    if model_file.is_bundle(path) and (own := model_file.load(path).card["backbone"]) != backbone:
         raise ModelError(f"{path}: its backbone is {own}, not {backbone}")
 
 
@@ -225,23 +225,23 @@ def load_backbone(network: keras.Model, backbone: str, path: Path) -> None:
     Arrays are read by name; nothing in the file is run. Raises ModelError where they do not fit.
     """
     body = network.get_layer(BACKBONE)
-    if not bundle.is_bundle(path):
+    if not model_file.is_bundle(path):
         try:
             body.load_weights(path)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{path}: not weights of {backbone} ({error})") from error
         return
     check_start(backbone, path)
-    _fill(body, bundle.read_arrays(path), path)
+    _fill(body, model_file.read_arrays(path), path)
 
 
-def rebuild(model: bundle.Bundle) -> keras.Model:
+def rebuild(model: model_file.Bundle) -> keras.Model:
     """The Keras network of a model file: built by its backbone's name, then given its arrays.
 
     Nothing in the file is run. Raises ModelError where the arrays do not fit.
     """
     network = build(model.card["backbone"], model.image_size, len(model.labels))
-    arrays = bundle.read_arrays(model.path)
+    arrays = model_file.read_arrays(model.path)
     for layer in network.layers:
         _fill(layer, arrays, model.path)
     return network

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tagger.service.service import RETRY_AFTER
+from tagger.service.predictor import RETRY_AFTER
 
 CONNECTIONS = 512  # at once; the next are told to come back
 _BODY = b'{"detail": "busy: too many connections, try again in a moment"}'

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tagger.service.guard import ADMIN, OPEN
-from tagger.service.wire import EXAMPLES
+from tagger.service.access import ADMIN, OPEN
+from tagger.service.schemas import EXAMPLES
 
 _TOKENS = {
     "predict": "TAGGER_PREDICT_TOKEN's token; the administrator's will do as well",

@@ -20,15 +20,15 @@ from tagger.errors import (
     ModelError,
     OptionError,
 )
-from tagger.images.images import FORMAT_NAMES
-from tagger.library import exports
-from tagger.library.lexer import MAX_LENGTH
+from tagger.images.decode import FORMAT_NAMES
+from tagger.library import export as exports
 from tagger.library.records import Photo, Sort
-from tagger.service import wire
-from tagger.service.guard import OPEN
-from tagger.service.loaded import Loaded
-from tagger.service.problems import PHOTOS_REFUSED, REFUSED
-from tagger.service.service import MAX_FILES, Asked, Service
+from tagger.library.search.lexer import MAX_LENGTH
+from tagger.service import schemas
+from tagger.service.access import OPEN
+from tagger.service.errors import PHOTOS_REFUSED, REFUSED
+from tagger.service.model_cache import Loaded
+from tagger.service.predictor import MAX_FILES, Asked, Service
 
 PAGE, MAX_PAGE = 48, 500  # photos a page of /photos
 MAX_OFFSET = 2**31 - 1
@@ -78,7 +78,7 @@ def service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
-@router.post("/predict", response_model=wire.Answer | wire.Answers, responses=PHOTOS_REFUSED)
+@router.post("/predict", response_model=schemas.Answer | schemas.Answers, responses=PHOTOS_REFUSED)
 async def predict(
     request: Request,
     file: Photos,
@@ -98,61 +98,61 @@ async def predict(
     asked = Asked(top, threshold, model, heatmap, x_client)
     answers = await service(request).answer(photos, asked)
     if len(answers) > 1:
-        return JSONResponse({"results": [wire.plain(answer) for answer in answers]})
+        return JSONResponse({"results": [schemas.plain(answer) for answer in answers]})
     (answer,) = answers
     if isinstance(answer, Exception):
         raise answer
-    return JSONResponse(wire.plain(answer))
+    return JSONResponse(schemas.plain(answer))
 
 
 @router.get("/models")
-def models(request: Request) -> wire.ModelList:
+def models(request: Request) -> schemas.ModelList:
     """The models that can be asked for."""
     loaded = service(request).models
     lines = [_line(loaded, name) for name in loaded.names()]
-    return wire.ModelList(active=loaded.active.name, models=[line for line in lines if line])
+    return schemas.ModelList(active=loaded.active.name, models=[line for line in lines if line])
 
 
-@router.get("/models/{name}", responses={404: {"model": wire.Problem}})
+@router.get("/models/{name}", responses={404: {"model": schemas.Problem}})
 def model_card(request: Request, name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
     """A model's card: what it was trained on, how it scores, where it fails."""
     return dict(service(request).models.card(name))
 
 
-@router.post("/model/reload", responses={n: {"model": wire.Problem} for n in (404, 409)})
-def reload(request: Request, asked: wire.Reload | None = None) -> wire.Reloaded:
+@router.post("/model/reload", responses={n: {"model": schemas.Problem} for n in (404, 409)})
+def reload(request: Request, asked: schemas.Reload | None = None) -> schemas.Reloaded:
     """Load a model beside the one that answers, try it, and then let it answer instead.
 
     Without a name, the one that answers is loaded anew, from its file.
     """
     new = service(request).models.reload(asked.model if asked else None)
-    return wire.Reloaded(model=new.name, sha256=new.sha256)
+    return schemas.Reloaded(model=new.name, sha256=new.sha256)
 
 
 @router.get("/health")
-async def health() -> wire.Alive:
+async def health() -> schemas.Alive:
     """Whether this process is alive."""
-    return wire.Alive()
+    return schemas.Alive()
 
 
 @router.get("/ready")
-async def ready(request: Request) -> wire.Ready:
+async def ready(request: Request) -> schemas.Ready:
     """Whether a model answers, and answers can be written down."""
     tagger = await service(request).ready()
-    return wire.Ready(model=tagger.name)
+    return schemas.Ready(model=tagger.name)
 
 
 @router.get("/stats")
-def stats(request: Request) -> wire.Stats:
+def stats(request: Request) -> schemas.Stats:
     """What was answered, from the database."""
     tally = service(request).journal.tally()
-    return wire.Stats(
+    return schemas.Stats(
         answers=tally.answers,
         unknown=tally.unknown,
         unknown_share=tally.unknown / tally.answers if tally.answers else None,
         labels=tally.labels,
         models=tally.models,
-        hours=[wire.HourLine(**asdict(hour)) for hour in tally.hours],
+        hours=[schemas.HourLine(**asdict(hour)) for hour in tally.hours],
     )
 
 
@@ -169,10 +169,10 @@ def photos(
     sort: Sort = "newest",
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
-) -> wire.PhotoPage:
+) -> schemas.PhotoPage:
     """Photos of the library that a query finds."""
     page = service(request).library.search(query, sort, offset, limit)
-    return wire.PhotoPage(total=page.total, photos=[_photo(photo) for photo in page.photos])
+    return schemas.PhotoPage(total=page.total, photos=[_photo(photo) for photo in page.photos])
 
 
 @router.get("/export.csv", response_class=StreamingResponse, responses=_text("text/csv"))
@@ -190,14 +190,14 @@ def export(request: Request, query: Search = "", sort: Sort = "newest") -> Strea
 
 
 @router.get("/ping")
-async def ping(request: Request) -> wire.Ready:
+async def ping(request: Request) -> schemas.Ready:
     """As `/ready`, where Amazon SageMaker looks for it."""
     return await ready(request)
 
 
 @router.post(
     "/invocations",
-    response_model=wire.Answer,
+    response_model=schemas.Answer,
     responses=PHOTOS_REFUSED,
     openapi_extra={
         "requestBody": {
@@ -226,7 +226,7 @@ async def invocations(request: Request, x_client: Client = None) -> JSONResponse
     (answer,) = await service(request).answer([body], Asked(client=x_client))
     if isinstance(answer, Exception):
         raise answer
-    return JSONResponse(wire.plain(answer))
+    return JSONResponse(schemas.plain(answer))
 
 
 def _from_json(body: bytes) -> bytes:
@@ -240,13 +240,13 @@ def _from_json(body: bytes) -> bytes:
     raise OptionError('send JSON as {"image": "the photo in base64"}')
 
 
-def _line(loaded: Loaded, name: str) -> wire.ModelLine | None:
+def _line(loaded: Loaded, name: str) -> schemas.ModelLine | None:
     """None for a file that is broken, or gone since it was listed."""
     try:
         card = loaded.card(name)
     except ModelError:
         return None
-    return wire.ModelLine(
+    return schemas.ModelLine(
         name=name,
         kind=card["kind"],
         labels=len(card["labels"]),
@@ -255,8 +255,8 @@ def _line(loaded: Loaded, name: str) -> wire.ModelLine | None:
     )
 
 
-def _photo(photo: Photo) -> wire.PhotoLine:
-    return wire.PhotoLine(
+def _photo(photo: Photo) -> schemas.PhotoLine:
+    return schemas.PhotoLine(
         id=photo.id,
         name=photo.name,
         sha256=photo.sha256,
@@ -268,7 +268,7 @@ def _photo(photo: Photo) -> wire.PhotoLine:
         reviewed=photo.reviewed,
         confidence=photo.confidence,
         tags=[
-            wire.PhotoTag(label=t.label, score=t.score, by_person=t.by_person, model=t.model)
+            schemas.PhotoTag(label=t.label, score=t.score, by_person=t.by_person, model=t.model)
             for t in photo.tags
         ],
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from tagger.parallel import Progress
+from tagger.concurrency import Progress
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tagger.training.recipes import Recipe
+from tagger.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import keras

@@ -15,7 +15,7 @@ from serving import Serving, serving
 from e2e.guest import Guest
 from e2e.server import Server
 from e2e.visitor import Visitor
-from tagger.datasets.samples import write_samples
+from tagger.datasets.sample_photos import write_samples
 
 Serve = Callable[..., Server]
 Visit = Callable[..., Visitor]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tagger.library.library import Library
-from tagger.places import ROOT
+from tagger.paths import ROOT
 
 PATIENCE = 60  # seconds for what takes a few
 MODULE = (sys.executable, "-m", "streamlit", "run", "frontend/app.py")
@@ -100,7 +100,7 @@ class Server:
             try:
                 commanded = (process / "cmdline").read_bytes().split(b"\0")
                 if (
-                    b"tagger.jobs.jobs" in commanded
+                    b"tagger.jobs.worker" in commanded
                     and needle in (process / "environ").read_bytes()
                 ):
                     found.append(int(process.name))

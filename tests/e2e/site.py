@@ -15,14 +15,14 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from serving import free_port
 
 from e2e.guest import said
-from tagger.service import pages
+from tagger.service import web_page
 
 
 class Site:
     """A copy of the page's files in `folder`, and a service around them. It starts at once."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = Path(shutil.copytree(pages.FOLDER, folder))
+        self.folder = Path(shutil.copytree(web_page.FOLDER, folder))
         self.port = free_port()
         self.elsewhere: dict[str, Response] = {}  # what a proxy answers instead, by path
         self.sent: list[str] = []  # names of the photos that came
@@ -75,7 +75,7 @@ class Site:
             time.sleep(self.seconds)
             return JSONResponse(said([("cat", 0.9), ("dog", 0.1)], model="pets"))
 
-        app.include_router(pages.routes(self.folder))
+        app.include_router(web_page.routes(self.folder))
         return app
 
 

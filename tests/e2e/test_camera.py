@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from e2e.server import Server
 from e2e.visitor import Visitor
-from tagger.images import images
+from tagger.images import decode
 
 _SEES_SOMETHING = "() => document.querySelector('video')?.currentTime > 0.2"
 
@@ -24,5 +24,5 @@ def test_a_photo_is_taken_and_answered(visitor: Visitor, server: Server) -> None
     with server.library() as library:
         (photo,) = library.photos()
         assert re.fullmatch(r"camera \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.jpg", photo.name)
-        assert images.read(library.original(photo)).mean() > 20  # it is not dark
+        assert decode.read(library.original(photo)).mean() > 20  # it is not dark
     visitor.check()

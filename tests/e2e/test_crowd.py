@@ -8,7 +8,7 @@ from playwright.sync_api import TimeoutError
 from e2e.conftest import Visit
 from e2e.server import Server, wait_until
 from e2e.visitor import Visitor
-from tagger.images import images
+from tagger.images import decode
 
 VISITORS, PHOTOS = 8, 12
 QUERY = "What are you looking for?"
@@ -17,7 +17,7 @@ QUERY = "What are you looking for?"
 def photos(number: int) -> list[tuple[str, bytes]]:
     """What one of them brings; no two photos alike."""
     return [
-        (f"v{number}-{n}.png", images.encode(draw("disc", 1000 * number + n), "PNG"))
+        (f"v{number}-{n}.png", decode.encode(draw("disc", 1000 * number + n), "PNG"))
         for n in range(PHOTOS)
     ]
 

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from e2e.server import Server
 from e2e.visitor import HEADINGS, Visitor
-from tagger.images import images
+from tagger.images import decode
 from tagger.tagger import Tagger
 
 NAMES = (
@@ -32,7 +32,7 @@ SOME = 4  # one in so many of the files that decoders stumble over
 BROKEN = (
     ("empty.png", b""),
     ("text.jpg", b"Dear photo, you are none.\n" * 20),
-    ("half.png", images.encode(draw("disc", 999), "PNG")[:300]),
+    ("half.png", decode.encode(draw("disc", 999), "PNG")[:300]),
 )
 TAGS = (
     "<script>alert(1)</script>",
@@ -62,7 +62,7 @@ def nothing_outside(server: Server) -> Iterator[None]:
 def photos() -> list[tuple[str, bytes]]:
     """A photo by each of the names, no two alike."""
     return [
-        (name, images.encode(draw("square", seed), "PNG"))
+        (name, decode.encode(draw("square", seed), "PNG"))
         for seed, name in enumerate([*NAMES, *LAST_PARTS])
     ]
 
@@ -154,7 +154,7 @@ def test_what_decoders_stumble_over_is_named(visitor: Visitor, server: Server, d
     hostile = [
         path
         for path in sorted((data / "hostile").rglob("*"))
-        if path.suffix.lower() in images.EXTENSIONS
+        if path.suffix.lower() in decode.EXTENSIONS
     ][::SOME]
     visitor.go("Import")
     visitor.upload(hostile)

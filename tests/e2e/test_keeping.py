@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from e2e.server import Server
 from e2e.visitor import Visitor
-from tagger.datasets.samples import write_samples
+from tagger.datasets.sample_photos import write_samples
 
 HEADER = (
     "ID,Name,Timestamp,Label 1,Label 2,Label 3,Label 4,Label 5,"

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from e2e.conftest import Visit
 from e2e.server import Server
 from e2e.visitor import HEADINGS, Visitor
-from tagger.images import images
+from tagger.images import decode
 from tagger.tagger import Tagger
 
 PHONE = 390  # pixels
@@ -67,7 +67,7 @@ def filled(server: Server, pets: Tagger) -> Server:
     with server.library() as library:
         for seed in range(PHOTOS):
             name = LONG if seed == 0 else str(seed)
-            library.add(f"{name}.png", images.encode(draw("stripes", seed), "PNG"), pets)
+            library.add(f"{name}.png", decode.encode(draw("stripes", seed), "PNG"), pets)
         (named,) = library.search(f"name:{LONG[:8]}").photos
         library.edit_tags([named.id], add=[LONG[:100], "two words"])
     return server

@@ -15,8 +15,8 @@ from serving import Serving, serving
 
 from e2e.conftest import Arrive
 from e2e.guest import Guest, said
-from tagger.images import images
-from tagger.service.service import KEPT
+from tagger.images import decode
+from tagger.service.predictor import KEPT
 from tagger.tagger import Tagger
 
 HOSTILE = "<img src=x onerror=alert(1)><b>bold</b>"
@@ -36,7 +36,7 @@ _GIVE = """([kind, base64]) => {
 
 
 def photo(seed: int) -> tuple[str, str, bytes]:
-    return f"{seed}.png", "image/png", images.encode(draw("disc", seed), "PNG")
+    return f"{seed}.png", "image/png", decode.encode(draw("disc", seed), "PNG")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_an_unknown_photo_says_why(
 
 
 def test_a_broken_file_is_a_sentence(guest: Guest) -> None:
-    whole = images.encode(draw("disc", 3), "PNG")
+    whole = decode.encode(draw("disc", 3), "PNG")
     guest.choose(("half.png", "image/png", whole[: len(whole) // 2]))
     expect(guest.sees("No answer")).to_contain_text(re.compile(r"[A-Z].*\."))
     guest.choose(("text.jpg", "image/jpeg", b"Dear photo, you are none.\n" * 20))
@@ -131,7 +131,7 @@ def test_the_live_camera_takes_a_photo(guest: Guest, service: Serving) -> None:
     expect(card).to_contain_text("Said by everyday")
     expect(guest.page.locator("video")).to_be_hidden()
     assert guest.page.evaluate("() => document.querySelector('video').srcObject") is None
-    assert images.read(newest(service)).mean() > 20  # it is not dark
+    assert decode.read(newest(service)).mean() > 20  # it is not dark
     guest.click("Live camera")
     expect(guest.button("Take the photo")).to_be_focused()
     guest.page.keyboard.press("Escape")
@@ -253,7 +253,7 @@ def test_a_busy_service_is_asked_again(guest: Guest, samples: dict[str, Path]) -
 
 def test_what_a_service_says_stays_text(guest: Guest) -> None:
     guest.answer(said([(HOSTILE, 0.9), ("=cmd()", 0.05)], model=HOSTILE))
-    guest.choose((f"{HOSTILE}.png", "image/png", images.encode(draw("disc", 7), "PNG")))
+    guest.choose((f"{HOSTILE}.png", "image/png", decode.encode(draw("disc", 7), "PNG")))
     card = guest.sees(HOSTILE)
     expect(card).to_contain_text(f"Said by {HOSTILE}")
     expect(card.locator("figcaption")).to_contain_text("onerror")

@@ -13,7 +13,7 @@ from serving import Serving
 
 from e2e.conftest import Arrive
 from e2e.guest import Guest, said
-from tagger.images import images
+from tagger.images import decode
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 TOUCHED = 44  # pixels, the least that a finger meets
@@ -34,7 +34,7 @@ _RING = """() => {
 
 
 def photo(seed: int) -> tuple[str, str, bytes]:
-    return f"{seed}.png", "image/png", images.encode(draw("square", seed), "PNG")
+    return f"{seed}.png", "image/png", decode.encode(draw("square", seed), "PNG")
 
 
 def empty(guest: Guest) -> None:

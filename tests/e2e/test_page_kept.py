@@ -14,7 +14,7 @@ from serving import Serving
 
 from e2e.conftest import NO_WAY_OUT, QUIETLY, Arrive
 from e2e.guest import Guest
-from tagger.service.pages import FOLDER
+from tagger.service.web_page import FOLDER
 
 _KEPT = """async () => {
   const found = [];

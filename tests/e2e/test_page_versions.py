@@ -15,8 +15,8 @@ from serving import Serving
 from e2e.conftest import Arrive
 from e2e.guest import Guest
 from e2e.site import Site, login_page
-from tagger.images import images
-from tagger.service.pages import FOLDER
+from tagger.images import decode
+from tagger.service.web_page import FOLDER
 
 # The texts of all that is kept: a version is whole or it is not there.
 _KEPT = """async () => {
@@ -67,7 +67,7 @@ def settle(page: Page) -> None:
 
 
 def photo() -> tuple[str, str, bytes]:
-    return "photo.png", "image/png", images.encode(draw("disc", 1), "PNG")
+    return "photo.png", "image/png", decode.encode(draw("disc", 1), "PNG")
 
 
 def test_an_update_comes_by_itself_where_nothing_is_begun(guest: Guest, site: Site) -> None:

@@ -13,14 +13,14 @@ from playwright.sync_api import Page, expect
 from e2e.conftest import Arrive
 from e2e.guest import Guest
 from e2e.site import Site
-from tagger.images import images
+from tagger.images import decode
 
 NO_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });"
 AWAY = re.compile("/(health|models|predict)")
 
 
 def photo(name: str = "photo", seed: int = 1) -> tuple[str, str, bytes]:
-    return f"{name}.png", "image/png", images.encode(draw("square", seed), "PNG")
+    return f"{name}.png", "image/png", decode.encode(draw("square", seed), "PNG")
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_heavier_than_there_is_room_for_is_the_same_sentence(
     guest = arrive(site)
     site.stop()
     heavy = tmp_path / "heavy.png"
-    heavy.write_bytes(images.encode(draw("square", 1), "PNG") + bytes(26 * 2**20))
+    heavy.write_bytes(decode.encode(draw("square", 1), "PNG") + bytes(26 * 2**20))
     for count in (1, 2):
         guest.page.locator("#choose").set_input_files(heavy)
         expect(guest.cards().filter(has_text="sent when it answers again")).to_have_count(count)

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from e2e.conftest import Serve, Visit
 from e2e.server import Server
 from e2e.visitor import Visitor
-from tagger.images import images
+from tagger.images import decode
 from tagger.tagger import Tagger
 
 
@@ -49,7 +49,7 @@ def test_keys_pressed_faster_than_the_page_draws_are_not_lost(
     server = serve(tmp_path / "library")
     with server.library() as library:
         for seed in range(8):
-            library.add(f"{seed}.png", images.encode(draw("disc", seed), "PNG"), pets)
+            library.add(f"{seed}.png", decode.encode(draw("disc", seed), "PNG"), pets)
         visitor = visit(server, "review")
         visitor.sees("8 photos left")
         expect(visitor.page.get_by_text("Then", exact=True)).to_be_visible()

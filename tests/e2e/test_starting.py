@@ -11,7 +11,7 @@ import pytest
 
 from e2e.conftest import Serve, Visit
 from e2e.server import MODULE
-from tagger.places import ROOT
+from tagger.paths import ROOT
 
 SCRIPT = str(Path(sys.executable).with_name("streamlit"))
 WAYS = {

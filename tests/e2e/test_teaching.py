@@ -13,7 +13,7 @@ from conftest import SHAPES, draw_collection
 from playwright.sync_api import expect
 
 from e2e.conftest import Serve, Visit
-from tagger.places import MODELS, RUNS
+from tagger.paths import MODELS, RUNS
 
 PHOTOS = 30  # of each shape
 KNOWN = 0.8  # of the photos it was taught with get the label they were taught as

@@ -1,0 +1,294 @@
+"""The collection doctor: what is wrong with a collection, before anyone trains on it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.audit.label_errors import Verdict, judge_labels, judge_tags
+from tagger.datasets.dataset import Collection
+from tagger.datasets.readers.listing import counted
+from tagger.datasets.splits import Sample, cells, near_groups
+from tagger.errors import DatasetError
+from tagger.files import spelled_out, write_atomically
+from tagger.images import quality
+
+FEW_PHOTOS = 20  # of a label to learn from
+RANKED_SHARE = 0.1  # of the labels judged: the least likely are kept, the worst first
+MAX_RANKED = 2_000  # of those: more than a person looks through
+NAMED = 5  # photos of a kind that are named where there is room for a few
+PICTURED = 24  # photos of a kind that are shown as pictures
+PHOTO, KIND, TOLD = "photo", "problem", "details"  # columns of the list of what to leave out
+
+# What there is to find, in the order it is told, and how one and many of it are told.
+KINDS = {
+    "unreadable": ("photo cannot be read", "photos cannot be read"),
+    "conflict": (
+        "photo is an exact copy of one with another label",
+        "photos are exact copies of one with another label",
+    ),
+    "copy": ("photo is an exact copy of another", "photos are exact copies of another"),
+    "leak": (
+        "training photo is a near copy of one to check with",
+        "training photos are near copies of ones to check with",
+    ),
+    "label": ("label is probably wrong", "labels are probably wrong"),
+    "near_conflict": (
+        "photo is a near copy of one with another label",
+        "photos are near copies of one with another label",
+    ),
+    "near_copy": ("photo is a near copy of another", "photos are near copies of another"),
+    quality.DARK: ("photo is very dark", "photos are very dark"),
+    quality.BLURRED: ("photo is blurred, or empty", "photos are blurred, or empty"),
+    quality.TINY: ("photo is tiny", "photos are tiny"),
+}
+READ = ("unreadable", "conflict", "copy", "leak")  # left out when the photos were read
+# Left as they are: which of two near copies has the wrong label takes a person, and those of one
+# label do no harm, since they stay on one side of every split.
+ONLY_TOLD = ("near_conflict", "near_copy")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with one photo, its path relative to the collection, and in words what.
+
+    `score` in [0, 1] is there of labels alone: how likely the label is.
+    """
+
+    kind: str
+    photo: str
+    told: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong with a collection of so many readable photos.
+
+    Labels of `judged` photos were judged. `ranked` are the tenth of those labels that are least
+    likely to be right, at most `MAX_RANKED`, the worst first, whether or not they are probably
+    wrong. `rare` are labels with few photos to learn from.
+    """
+
+    root: Path
+    photos: int
+    judged: int
+    found: tuple[Finding, ...]
+    ranked: tuple[Finding, ...]
+    rare: tuple[tuple[str, int], ...]
+
+    def of(self, kind: str) -> list[Finding]:
+        """Those of one of the KINDS."""
+        return [finding for finding in self.found if finding.kind == kind]
+
+    def doubts(self) -> dict[str, str]:
+        """By kind, a sentence for each that occurs and that reading the photos has not told."""
+        kinds = [kind for kind in KINDS if kind not in READ and self.of(kind)]
+        return {kind: self._counted(kind) for kind in kinds}
+
+    def notes(self) -> list[str]:
+        """What is to be said of the whole: rare labels, and how many photos' labels were judged."""
+        return [line for line in (self._rare_line(), self._judged_line()) if line]
+
+    def text(self) -> str:
+        """All of it for a terminal: how many of each kind, and the first of them."""
+        told = [f"{self.root}: {counted(self.photos, 'photo')} can be used"]
+        for kind in KINDS:
+            found = self.of(kind)
+            if found:
+                told.append(self._counted(kind))
+            rows = [(spelled_out(f.photo), spelled_out(f.told)) for f in found[:NAMED]]
+            width = max((len(photo) for photo, _ in rows), default=0)
+            told += [f"    {photo.ljust(width)}  {words}".rstrip() for photo, words in rows]
+            told += [f"    and {len(found) - NAMED:,} more"] if len(found) > NAMED else []
+        return "\n".join(told + self.notes())
+
+    def _rare_line(self) -> str:
+        few = [f"{photos:,} of {spelled_out(name)}" for name, photos in self.rare]
+        more = ", ..." if len(few) > NAMED else ""
+        return f"only {', '.join(few[:NAMED])}{more} to learn from" if few else ""
+
+    def _judged_line(self) -> str:
+        if not self.judged:
+            return "whether labels are right was not judged"
+        if self.judged < self.photos:
+            return f"labels of {self.judged:,} of {counted(self.photos, 'photo')} were judged"
+        return ""
+
+    def _counted(self, kind: str) -> str:
+        count = len(self.of(kind))
+        return f"{count:,} {KINDS[kind][0 if count == 1 else 1]}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` reads them."""
+        return {**asdict(self), "root": str(self.root)}
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> Findings:
+        found, ranked = (
+            tuple(Finding(**row) for row in told[part]) for part in ("found", "ranked")
+        )
+        rare = tuple((name, count) for name, count in told["rare"])
+        return cls(Path(told["root"]), told["photos"], told["judged"], found, ranked, rare)
+
+    def write_list(self, path: Path) -> int:
+        """A CSV of what to leave out, one row a photo, for `read_list`; how many. No photo is
+        touched.
+        """
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([PHOTO, KIND, TOLD])
+        listed: dict[str, list[Finding]] = {}
+        for finding in self.found:
+            if finding.kind not in ONLY_TOLD:
+                listed.setdefault(finding.photo, []).append(finding)
+        for photo, same in listed.items():
+            kinds = dict.fromkeys(KINDS[finding.kind][0] for finding in same)
+            told = [finding.told for finding in same if finding.told]
+            # "./" keeps a spreadsheet from running a photo's name as a formula.
+            writer.writerow([f"./{photo}", "; ".join(kinds), "; ".join(told)])
+        # As the file system has them, names need not be UTF-8.
+        write_atomically(path, out.getvalue().encode("utf-8", "surrogateescape"))
+        return len(listed)
+
+
+def read_list(path: Path) -> frozenset[str]:
+    """The photos to leave out, relative to their collection. Raises DatasetError."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            reader = csv.DictReader(file)
+            names, rows = reader.fieldnames or (), list(reader)
+    except (OSError, csv.Error) as error:
+        raise DatasetError(f"{path}: cannot be read as a list of photos ({error})") from None
+    if PHOTO not in names or not all(_is_name(row[PHOTO]) for row in rows):
+        raise DatasetError(
+            f"{path}: needs a column {PHOTO!r} with a photo in every row; train.py --check --fix"
+            " writes such a list"
+        )
+    return frozenset(Path(row[PHOTO]).as_posix() for row in rows)
+
+
+def _is_name(cell: str | None) -> bool:
+    return bool(cell) and "\0" not in str(cell)
+
+
+def examine(
+    collection: Collection,
+    image_size: int,
+    features: tuple[Sequence[Sample], NDArray[np.float32]] | None = None,
+    seed: int = 42,
+) -> Findings:
+    """What is wrong with a collection, for a network of `image_size` pixels a side.
+
+    `features`, of the samples (N) that come with them `(N, D)`, are what labels are judged by.
+    """
+    found = [*_left_out(collection), *_near_copies(collection), *_poor(collection, image_size)]
+    ranked: list[Finding] = []
+    judged = 0
+    if features is not None and len(features[0]):
+        samples, verdict = features[0], _judge(collection, *features, seed)
+        cells_judged = verdict.judged()
+        judged = int(cells_judged.any(axis=1).sum())
+        most = min(MAX_RANKED, int(np.ceil(cells_judged.sum() * RANKED_SHARE)))
+        ranked, wrong = (
+            [_label_finding(collection, samples[row], row, label, verdict) for row, label in cases]
+            for cases in (verdict.ranked(cells_judged, most), verdict.ranked(verdict.wrong))
+        )
+        found += wrong
+    order = list(KINDS)
+    found.sort(key=lambda finding: order.index(finding.kind))
+    trained = collection.counts().get("train", {})
+    rare = tuple((name, count) for name, count in trained.items() if count < FEW_PHOTOS)
+    photos = len(collection.samples)
+    return Findings(collection.root, photos, judged, tuple(found), tuple(ranked), rare)
+
+
+def _left_out(collection: Collection) -> Iterator[Finding]:
+    """What reading the photos already left out."""
+    problems = collection.problems
+    for photo, reason in problems.unreadable:
+        yield Finding("unreadable", photo, reason)
+    for same in problems.conflicting:
+        for photo in same:
+            yield Finding("conflict", photo, f"the same as {_others(same, photo)}")
+    kept = {_name(collection, sample): sample for sample in collection.samples}
+    for kind, pairs in (("copy", problems.copies), ("leak", problems.leaked)):
+        for photo, other in pairs:
+            told = f"the same as {other}" if kind == "copy" else f"like {other}"
+            if other in kept:
+                told += f" ({kept[other].split}, {_labels(collection, kept[other])})"
+            yield Finding(kind, photo, told)
+
+
+def _near_copies(collection: Collection) -> Iterator[Finding]:
+    """Photos that look the same as an earlier one; all of them where their labels disagree."""
+    groups = near_groups([sample.perceptual for sample in collection.samples]).tolist()
+    members: dict[int, list[Sample]] = {}
+    for group, sample in zip(groups, collection.samples, strict=True):
+        members.setdefault(group, []).append(sample)
+    for same in members.values():
+        names = [_name(collection, sample) for sample in same]
+        present = {label for sample in same for label in sample.present}
+        # Somebody says of one what another is known to lack.
+        if any(present - {*sample.present, *sample.unseen} for sample in same):
+            for sample, name in zip(same, names, strict=True):
+                label = _labels(collection, sample)
+                yield Finding("near_conflict", name, f"{label}; like {_others(names, name)}")
+        else:
+            for name in names[1:]:
+                yield Finding("near_copy", name, f"like {names[0]}")
+
+
+def _poor(collection: Collection, image_size: int) -> Iterator[Finding]:
+    for sample in collection.samples:
+        if sample.quality is not None:
+            for kind, told in sample.quality.faults(image_size).items():
+                yield Finding(kind, _name(collection, sample), told)
+
+
+def _judge(
+    collection: Collection, samples: Sequence[Sample], features: NDArray[np.float32], seed: int
+) -> Verdict:
+    groups = near_groups([sample.perceptual for sample in samples])
+    count = len(collection.labels)
+    if collection.labels.kind == "multi":
+        return judge_tags(features, cells(samples, count), groups, seed)
+    labels = np.array([sample.label for sample in samples], np.int64)
+    return judge_labels(features, labels, groups, count, seed)
+
+
+def _label_finding(
+    collection: Collection, sample: Sample, row: int, label: int, verdict: Verdict
+) -> Finding:
+    names = collection.labels.names
+    if collection.labels.kind == "multi":
+        said = "tagged" if label in sample.present else "not tagged"
+        told = f"{said} {names[label]}, {verdict.likelier[row, label]:.0%} likely to show it"
+    else:
+        likeliest = int(np.nanargmax(verdict.likelier[row]))
+        chance = verdict.likelier[row, likeliest]
+        told = f"labelled {names[label]}, looks like {names[likeliest]} ({chance:.0%})"
+    score = float(verdict.confidence[row, label])
+    return Finding("label", _name(collection, sample), told, score)
+
+
+def _labels(collection: Collection, sample: Sample) -> str:
+    names = [collection.labels.names[label] for label in sample.present]
+    return f"labelled {', '.join(names) or 'nothing'}"
+
+
+def _others(names: Sequence[str], own: str) -> str:
+    others = list(islice((name for name in names if name != own), 4))
+    return ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+
+
+def _name(collection: Collection, sample: Sample) -> str:
+    return sample.path.relative_to(collection.root).as_posix()

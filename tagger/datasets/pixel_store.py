@@ -1,0 +1,54 @@
+"""Prepared photos on disk, so that training decodes each once and memory holds none of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from tagger.images.decode import Pixels
+
+
+class PixelStore:
+    """A file of `uint8 (S, S, 3)` rows, appended in turn and read back by number."""
+
+    def __init__(self, path: Path, image_size: int) -> None:
+        self.image_size = image_size
+        self.path = path
+        self._row_bytes = image_size * image_size * 3
+        self._count = 0
+        self._lock = threading.Lock()
+        self._file: BinaryIO = open(path, "w+b")  # noqa: SIM115 - closed by close()
+
+    def append(self, pixels: Pixels) -> int:
+        """Keep one photo; its row number. Raises ValueError for one of another size."""
+        if pixels.shape != (self.image_size, self.image_size, 3) or pixels.dtype != np.uint8:
+            raise ValueError(f"{pixels.dtype} {pixels.shape} in rows of {self.image_size} pixels")
+        with self._lock:
+            self._file.seek(self._count * self._row_bytes)
+            self._file.write(np.ascontiguousarray(pixels).tobytes())
+            self._count += 1
+            return self._count - 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, row: int) -> Pixels:
+        if not 0 <= row < self._count:
+            raise IndexError(f"row {row} of {self._count}")
+        with self._lock:
+            self._file.seek(row * self._row_bytes)
+            data = self._file.read(self._row_bytes)
+        return np.frombuffer(data, np.uint8).reshape(self.image_size, self.image_size, 3)
+
+    def rows(self, numbers: Iterable[int]) -> Iterator[Pixels]:
+        """The photos of those rows, in turn."""
+        return (self[number] for number in numbers)
+
+    def close(self) -> None:
+        """Delete the file: it is remade from the photos in one pass."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""Where a network starts: from ImageNet's weights, from another model, or from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tagger.datasets.dataset import Collection
+from tagger.datasets.pixel_store import PixelStore
+from tagger.datasets.splits import sampled
+from tagger.errors import WeightsUnavailableError
+from tagger.inference import model_file
+from tagger.models import networks
+from tagger.paths import BUNDLED_MODEL, find_model
+from tagger.training.config import IMAGENET, NO_WEIGHTS, Options
+
+if TYPE_CHECKING:
+    import keras
+
+START_PHOTOS = 5_000  # training photos that a network from nothing takes its first values from
+
+
+def check(options: Options) -> None:
+    """Raise where the weights to start from are missing, or are another backbone's."""
+    backbone, weights = options.backbone, options.weights
+    if weights == IMAGENET and not _bundled_would_do(options):
+        networks.imagenet_weights(backbone)
+    elif weights not in (IMAGENET, NO_WEIGHTS):
+        networks.check_start(backbone, find_model(weights))
+
+
+def network(
+    options: Options, collection: Collection, store: PixelStore, say: Callable[[str], None]
+) -> tuple[keras.Model, str]:
+    """A network with a head for the collection's labels, and the name of what it starts from.
+
+    Where ImageNet's weights cannot be had, that is the bundled model. Raises TaggerError.
+    """
+    made = networks.build(
+        options.backbone,
+        options.image_size,
+        len(collection.labels),
+        train_normalisation=options.weights == NO_WEIGHTS,
+    )
+    if options.weights == IMAGENET:
+        try:
+            networks.load_imagenet(made, options.backbone)
+        except WeightsUnavailableError as error:
+            if not _bundled_would_do(options):
+                raise
+            say(f"{error}. Starting from {BUNDLED_MODEL.name} instead.")
+            networks.load_backbone(made, options.backbone, BUNDLED_MODEL)
+            return made, BUNDLED_MODEL.stem
+    elif options.weights != NO_WEIGHTS:
+        networks.load_backbone(made, options.backbone, find_model(options.weights))
+    elif options.recipe.from_nothing:
+        first = sampled(collection.split("train"), START_PHOTOS, options.recipe.seed)
+        networks.prepare(made, options.backbone, store.rows(sample.row for sample in first))
+    return made, options.weights
+
+
+def _bundled_would_do(options: Options) -> bool:
+    """Whether, without ImageNet weights, the bundled model's backbone can be started from."""
+    if not BUNDLED_MODEL.is_file():
+        return False
+    return bool(model_file.load(BUNDLED_MODEL).card["backbone"] == options.backbone)

@@ -1,0 +1,297 @@
+"""The recipe: photos → features → head → fine-tuned network → decision rule → model file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.audit import findings
+from tagger.concurrency import Progress, silent
+from tagger.datasets import dataset
+from tagger.datasets.dataset import Collection
+from tagger.datasets.pixel_store import PixelStore
+from tagger.datasets.splits import Sample, cells, sampled
+from tagger.errors import DatasetError
+from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
+from tagger.export.photos import chosen_photos
+from tagger.export.verify import export_beside, export_places
+from tagger.files import write_atomically
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.inference.litert import Runtime
+from tagger.models import classifiers, convert, networks
+from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_shift
+from tagger.training import initialize, model_card, run_folder
+from tagger.training.config import NO_WEIGHTS, Options
+from tagger.training.epochs import Epoch, epoch_line, epoch_log
+from tagger.training.evaluate import Judge, known
+from tagger.training.fine_tune import Photos, State, fine_tune
+
+if TYPE_CHECKING:
+    import keras
+
+INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where the model and its run are, and the numbers of `metrics.json`."""
+
+    model: Path
+    run: Path
+    metrics: dict[str, Any]
+    history: list[Epoch]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every photo could be read and every export was kept."""
+        refused = any(export["refused"] for export in self.metrics["exports"])
+        return not refused and not self.metrics["problems"]["unreadable"]
+
+
+def teach(
+    options: Options,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda sentence: None,
+    began: Callable[[Path], None] = lambda run: None,
+) -> Trained:
+    """Train, judge and save a model. Raises TaggerError for what the caller can mend.
+
+    `say` gets a sentence at each stage, `progress` wraps every long loop, `began` gets the run's
+    folder as soon as there is one. Ctrl-C during fine-tuning ends that stage with the best weights
+    so far.
+    """
+    run = run_folder.open_run(options.runs, options.output.stem, options.settings(), options.resume)
+    began(run)
+    store = PixelStore(run / "pixels.u8", options.image_size)
+    try:
+        return _Teacher(options, run, store, progress, say).teach()
+    finally:
+        store.close()
+        run_folder.discard_unused(run)
+
+
+@dataclass
+class _Teacher:
+    """One run: what every stage needs."""
+
+    options: Options
+    run: Path
+    store: PixelStore
+    progress: Progress
+    say: Callable[[str], None]
+    seconds: dict[str, float] = field(default_factory=dict)
+    started_from: str = ""
+
+    def teach(self) -> Trained:
+        collection = self._read()
+        judge = Judge(self.options, collection.labels, self.store, self.progress)
+        tested = judge.photos_to_test(collection, self.say)
+        networks.set_seed(self._seed)
+        network, self.started_from = initialize.network(
+            self.options, collection, self.store, self.say
+        )
+        state = self._fit(network, collection, judge)
+        if collection.labels.kind == "multi":
+            self._unweight_head(network, collection)
+        conversion = None if judge.forest else self._convert(network, collection)
+        runtime = Runtime(conversion.network if conversion else convert.to_litert(network))
+        held_out = self._held_out(collection)
+        with self._timed("calibrating"):
+            some = sampled(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
+            trained = judge.look(runtime, some, "Learning what is familiar")
+            validation = judge.look(runtime, held_out, "Validating")
+            calibration = calibrate(trained, validation, self._seed)
+        with self._timed("judging"):
+            seen = held_out, validation
+            found = self._told(collection)
+            found |= judge.judge(runtime, trained, seen, tested, calibration)
+        found |= {"conversion": conversion.summary() if conversion else None}
+        found |= {"fine_tuning": state.summary(), "started_from": self.started_from}
+        if conversion:
+            self._save(network, conversion, collection, found, calibration)
+        found |= {"exports": self._export(collection)}
+        found |= {"seconds": self.seconds, "peak_memory_mb": run_folder.peak_memory_mb()}
+        self._finish(found, state)
+        return Trained(self.options.output, self.run, found, state.history)
+
+    @property
+    def _seed(self) -> int:
+        return self.options.recipe.seed
+
+    def _held_out(self, collection: Collection) -> list[Sample]:
+        """The validation photos, or as many of them as memory should hold features of."""
+        return sampled(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
+
+    def _read(self) -> Collection:
+        """Every photo, and whatever could otherwise go wrong after hours of training."""
+        initialize.check(self.options)
+        self.options.output.parent.mkdir(parents=True, exist_ok=True)
+        export_places(self.options.output, self.options.export)
+        if self.options.unrelated and not next(decode.walk(self.options.unrelated), None):
+            raise DatasetError(f"{self.options.unrelated}: no photos in it")
+        given = self.options.leave_out
+        unwanted = findings.read_list(given) if given else frozenset()
+        with self._timed("reading photos"):
+            collection = dataset.load(
+                self.options.data,
+                self.store,
+                self._seed,
+                self.options.workers,
+                self.progress,
+                self.options.validation_share,
+                unwanted,
+            )
+        self.say(f"Labels: {collection.told()}")
+        for split, counts in collection.counts().items():
+            told = ", ".join(f"{count:,} {name}" for name, count in list(counts.items())[:6])
+            more = ", ..." if len(counts) > 6 else ""
+            self.say(f"{split}: {collection.sizes()[split]:,} photos ({told}{more})")
+        for line in collection.problems.lines():
+            self.say(line)
+        run_folder.check_collection(self.run, collection.fingerprint)
+        return collection
+
+    def _told(self, collection: Collection) -> dict[str, Any]:
+        """What there was to learn from."""
+        return {
+            "model": self.options.output.stem,
+            "kind": collection.labels.kind,
+            "labels": list(collection.labels.names),
+            "photos": collection.counts(),
+            "sizes": collection.sizes(),
+            "problems": asdict(collection.problems),
+        }
+
+    def _fit(self, network: keras.Model, collection: Collection, judge: Judge) -> State:
+        if not (self.run / "state.json").is_file():
+            if self.options.recipe.from_nothing:
+                self._examine(collection, None)  # its features say nothing yet
+            else:
+                self._fit_head(network, collection, judge)
+        if not self.options.epochs:
+            return State()
+        photos = Photos(
+            self.store,
+            collection.split("train"),
+            collection.split("val"),
+            len(collection.labels),
+            collection.labels.kind,
+        )
+        with self._timed("fine-tuning"), epoch_log(self.run, self.options.tensorboard) as log:
+
+            def on_epoch(rows: Sequence[Epoch]) -> None:
+                run_folder.write_history(self.run, [asdict(row) for row in rows])
+                log(rows[-1])
+                self.say(epoch_line(rows[-1]))
+
+            with networks.keeping(self.options.backbone, network):
+                state = fine_tune(
+                    network, photos, self.options.recipe, self.run, self.progress, on_epoch
+                )
+        if state.stopped:
+            why = {"no better": "no better for a while", "interrupted": "interrupted"}
+            self.say(f"Stopped: {why[state.stopped]}.")
+        blended = "" if state.blend == 1 else ", blended with the start"
+        self.say(f"Kept {state.blend:.0%} of epoch {state.kept_epoch}{blended}.")
+        return state
+
+    def _fit_head(self, network: keras.Model, collection: Collection, judge: Judge) -> None:
+        labels = collection.labels
+        with self._timed("features"):
+            runtime = Runtime(convert.to_litert(network))
+            sample = sampled(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
+            train = judge.look(runtime, sample, "Computing features")
+            kept = [] if labels.kind == "multi" else self._held_out(collection)
+            held_out = judge.look(runtime, kept, "Validation features")
+        with self._timed("head"):
+            seen, unseen = ((some.features, some.labels) for some in (train, held_out))
+            head = classifiers.fit(self.options.head, seen, unseen, len(labels), self._seed)
+        if isinstance(head, LinearHead):
+            _set_head(network, head)
+        else:
+            judge.forest = head
+        with self._timed("checking photos"):
+            looked_at = [*sample, *kept], np.concatenate([train.features, held_out.features])
+            self._examine(collection, looked_at)
+
+    def _examine(
+        self, collection: Collection, features: tuple[list[Sample], NDArray[np.float32]] | None
+    ) -> None:
+        """Say and note what is wrong with the photos; labels, by features that mean something."""
+        judged = None if self.options.weights == NO_WEIGHTS else features
+        found = findings.examine(collection, self.options.image_size, judged, self._seed)
+        write_atomically(self.run / run_folder.FINDINGS, json.dumps(found.as_dict()))
+        for line in [*found.doubts().values(), *found.notes()]:
+            self.say(line)
+
+    def _unweight_head(self, network: keras.Model, collection: Collection) -> None:
+        """Let probabilities be those of tags as rare as they are; see `heads.prior_shift`."""
+        weights, bias = network.get_layer(networks.HEAD).get_weights()
+        shift = prior_shift(cells(collection.split("train"), len(collection.labels)))
+        _set_head(network, LinearHead(weights, bias + shift))
+
+    def _convert(self, network: keras.Model, collection: Collection) -> convert.Conversion:
+        validation = collection.split("val")
+        ranges = sampled(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
+        self.say("Converting to the fast runtime.")
+        with self._timed("converting"):
+            return convert.choose_precision(
+                network,
+                list(self.store.rows(sample.row for sample in ranges)),
+                lambda: self.store.rows(sample.row for sample in validation),
+                known(collection.labels, validation),
+            )
+
+    def _save(
+        self,
+        network: keras.Model,
+        conversion: convert.Conversion,
+        collection: Collection,
+        found: dict[str, Any],
+        calibration: Calibration,
+    ) -> None:
+        output, settings = self.options.output, self.options.settings()
+        card = model_card.write(output.stem, settings, collection, found, calibration)
+        model = model_file.Bundle(
+            collection.labels, self.options.image_size, calibration.rule, conversion.network, card
+        )
+        temporary = output.with_name(f".{output.stem}.unfinished.h5")
+        with self._timed("saving"):
+            networks.save_h5(network, temporary)
+            model_file.save(output, temporary, model)
+
+    def _export(self, collection: Collection) -> list[dict[str, Any]]:
+        if not self.options.export:
+            return []
+        checked, ranges = collection.split("val"), collection.split("train")
+        photos = chosen_photos(self.store, collection.labels, checked, ranges)
+        with self._timed("exporting"):
+            return export_beside(
+                self.options.output, self.options.export, photos, self.progress, self.say
+            )
+
+    def _finish(self, found: dict[str, Any], state: State) -> None:
+        """Numbers last: a run that has them is done, so its checkpoints can go."""
+        run_folder.write_history(self.run, [asdict(row) for row in state.history])
+        write_atomically(self.run / run_folder.METRICS, json.dumps(found, indent=2) + "\n")
+        for checkpoint in [*self.run.glob("*.npz"), self.run / "state.json"]:
+            checkpoint.unlink(missing_ok=True)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
+
+
+def _set_head(network: keras.Model, head: LinearHead) -> None:
+    network.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
