@@ -75,7 +75,7 @@ class Serving:
         kept = {name: value for name, value in os.environ.items() if name not in OWN}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tagger.service.app", "--port", str(self.port)],
+                [sys.executable, "-m", "tagger.api", "--port", str(self.port)],
                 cwd=ROOT,
                 env=kept | {"TAGGER_HOME": str(home), "TAGGER_MODEL": "pets"} | environment,
                 stdin=subprocess.DEVNULL,

@@ -260,7 +260,7 @@ def test_where_it_cannot_start_it_says_why(
     environment: dict[str, str], told: str, service: Serving, tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.service.app", "--port", str(service.port)],
+        [sys.executable, "-m", "tagger.api", "--port", str(service.port)],
         env={**os.environ, "TAGGER_HOME": str(tmp_path / "home"), **environment},
         capture_output=True,
         text=True,
@@ -274,7 +274,7 @@ def test_where_it_cannot_start_it_says_why(
 @pytest.mark.parametrize("port", ["99999", "-1", "x", "²"])
 def test_a_port_that_cannot_be_is_refused(port: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.service.app", f"--port={port}"],
+        [sys.executable, "-m", "tagger.api", f"--port={port}"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -285,7 +285,7 @@ def test_a_port_that_cannot_be_is_refused(port: str) -> None:
 
 def test_under_uvicorn_a_wrong_setting_is_a_sentence_as_well() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "uvicorn", "tagger.service.app:app"],
+        [sys.executable, "-m", "uvicorn", "tagger.api:app"],
         env={**os.environ, "TAGGER_QUEUE": "many"},
         capture_output=True,
         text=True,
@@ -301,7 +301,7 @@ def test_a_start_says_where_and_help_says_what_else(service: Serving) -> None:
     assert f"http://localhost:{service.port} answers: model pets, library {service.home}" in said
     assert "TensorFlow" not in said
     told = subprocess.run(
-        [sys.executable, "-m", "tagger.service.app", "--help"],
+        [sys.executable, "-m", "tagger.api", "--help"],
         capture_output=True,
         text=True,
         cwd=ROOT,

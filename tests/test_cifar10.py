@@ -13,7 +13,7 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.images import decode
 
 
-def a_few(count: int, seed: int) -> cifar10.Photos:
+def a_few(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (count, 32, 32, 3)).astype(np.uint8)
     return pixels, (np.arange(count) % 10).astype(np.uint8)[:, None]
@@ -45,14 +45,14 @@ def test_writing_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 def test_without_a_network_it_says_so_in_one_line(tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"  # a proxy that nobody runs
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.datasets.cifar10", str(tmp_path / "cifar10")],
+        [sys.executable, "-m", "tagger.cifar10", str(tmp_path / "cifar10")],
         capture_output=True,
         text=True,
         env={
             "KERAS_HOME": str(tmp_path / "keras"),
             "https_proxy": nowhere,
             "PATH": "",
-            "PYTHONPATH": str(Path(cifar10.__file__).parent.parent),
+            "PYTHONPATH": str(Path(cifar10.__file__).parents[2]),
         },
     )
     assert done.returncode == 2 and done.stdout == ""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import PETS_MODEL, SHAPES, draw
 
+from tagger.evaluation.metrics import mean_average_precision
 from tagger.images import decode
 from tagger.inference.litert import Runtime
 from tagger.models import convert, networks
@@ -36,7 +37,7 @@ def test_float_gives_the_same_logits(network) -> None:  # type: ignore[no-untype
 
 def test_int8_is_kept_where_it_agrees(network) -> None:  # type: ignore[no-untyped-def]
     truth = network.predict_on_batch(np.stack(PHOTOS)).argmax(axis=1)
-    found = convert.choose_precision(network, PHOTOS, lambda: PHOTOS, truth)
+    found = convert.choose_precision(network, PHOTOS, lambda: PHOTOS, truth, mean_average_precision)
     assert found.float_accuracy == 1 and "network" not in found.summary()
     assert found.precision == "int8", found.summary()
     assert len(found.network) < 4e6  # a byte a weight
@@ -46,7 +47,7 @@ def test_int8_is_dropped_where_it_disagrees(network) -> None:  # type: ignore[no
     """Ranges from black photos clip everything, so the int8 network cannot follow."""
     truth = network.predict_on_batch(np.stack(PHOTOS)).argmax(axis=1)
     black = [np.zeros((96, 96, 3), np.uint8)]
-    found = convert.choose_precision(network, black, lambda: PHOTOS, truth)
+    found = convert.choose_precision(network, black, lambda: PHOTOS, truth, mean_average_precision)
     assert found.agreement < convert.MIN_AGREEMENT and found.precision == "float32"
     runtime = Runtime(found.network)
     assert [int(o.logits.argmax()) for o in runtime.run_all(PHOTOS)] == truth.tolist()

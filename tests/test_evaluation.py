@@ -12,7 +12,7 @@ from conftest import PETS_MODEL, draw
 
 from tagger.errors import DatasetError
 from tagger.evaluation import single_label
-from tagger.evaluation.calibration import LabelledOutputs
+from tagger.evaluation.outputs import LabelledOutputs
 from tagger.evaluation.single_label import Strangers
 from tagger.images import decode
 from tagger.inference import model_file

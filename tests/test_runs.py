@@ -13,16 +13,14 @@ from typing import Any
 import pytest
 
 from tagger.errors import OptionError
+from tagger.provenance import command, version_of, versions
 from tagger.training.run_folder import (
     CONFIG,
     HISTORY,
     METRICS,
-    command,
     discard_unused,
     open_run,
     peak_memory_mb,
-    version_of,
-    versions,
     write_history,
 )
 

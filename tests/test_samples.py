@@ -21,7 +21,7 @@ def test_the_samples_are_photos(tmp_path: Path) -> None:
 
 def test_as_a_program_it_prints_the_paths(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tagger.datasets.sample_photos", str(tmp_path / "samples")],
+        [sys.executable, "-m", "tagger.samples", str(tmp_path / "samples")],
         capture_output=True,
         text=True,
         check=True,

@@ -10,8 +10,8 @@ import pytest
 
 from tagger.errors import DatasetError
 from tagger.evaluation import single_label
-from tagger.evaluation.calibration import LabelledOutputs
 from tagger.evaluation.multi_label import Json
+from tagger.evaluation.outputs import LabelledOutputs
 from tagger.inference.decision import DecisionRule
 from tagger.labels import LabelSet
 

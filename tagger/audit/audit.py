@@ -19,14 +19,14 @@ from tagger.datasets.dataset import Collection
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample, sampled
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
+from tagger.evaluation.outputs import outputs
 from tagger.files import spelled_out
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.models import imagenet
 from tagger.models.heads import MAX_HEAD_PHOTOS
+from tagger.models.pretrained import NO_WEIGHTS
 from tagger.paths import BUNDLED_MODEL, DATASET, IMAGENET, find_model, imagenet_model, model_names
-from tagger.training import evaluate
-from tagger.training.config import NO_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _features(
 ) -> tuple[Sequence[Sample], NDArray[np.float32]]:
     samples = sampled(collection.samples, MAX_HEAD_PHOTOS, asked.seed)
     features = np.empty((len(samples), runtime.feature_count), np.float32)
-    seen = evaluate.outputs(runtime, store, samples, asked.workers, progress, "Looking at photos")
+    seen = outputs(runtime, store, samples, asked.workers, progress, "Looking at photos")
     for row, output in enumerate(seen):
         features[row] = output.features
     return samples, features

@@ -223,7 +223,7 @@ def serve(given: Sequence[str], base: Path) -> int:
             names = ", ".join(path.name for path in found)
             raise OptionError(f"{base / 'model'}: holds {names}; name one with TAGGER_MODEL")
         environment["TAGGER_MODEL"] = str(found[0])
-    service = ["-m", "tagger.service.app", "--host", "0.0.0.0", "--port", str(PORT)]
+    service = ["-m", "tagger.api", "--host", "0.0.0.0", "--port", str(PORT)]
     os.execve(sys.executable, [sys.executable, *service, *given], environment)
 
 

@@ -1,14 +1,11 @@
 """Photos for a first try: a cat, an astronaut, a cup of coffee and a rocket.
 
 They come with scikit-image, so nothing is downloaded.
-
-    python -m tagger.samples samples
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,8 +28,3 @@ def write_samples(folder: Path) -> list[Path]:
     source = Path(spec.submodule_search_locations[0]) / "data"
     folder.mkdir(parents=True, exist_ok=True)
     return [Path(shutil.copyfile(source / of, folder / name)) for of, name in PHOTOS.items()]
-
-
-if __name__ == "__main__":
-    for photo in write_samples(Path(sys.argv[1] if len(sys.argv) > 1 else "samples")):
-        print(photo)

@@ -17,6 +17,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
 from tagger.evaluation.metrics import f1, log_loss
+from tagger.evaluation.outputs import LabelledOutputs
 from tagger.inference.decision import (
     DEFAULT_THRESHOLD,
     Decision,
@@ -45,26 +46,6 @@ DEVIATION_FLOOR = 0.05  # share of the mean: a feature that hardly varies says l
 TEMPERATURE_RANGE = (0.3, 10.0)
 FOLDS = 5
 MAX_SCORES = 1_001  # validation photos' strangeness kept in the file, beyond that as quantiles
-
-
-@dataclass(frozen=True)
-class LabelledOutputs:
-    """Of N labelled photos: `logits (N, C)`, `features (N, D)`, and what is known of them.
-
-    `labels` are label numbers `(N,)` where a photo has one label, and cells `(N, C)` as
-    `splits.cells` has them where it may have several.
-    """
-
-    logits: NDArray[np.float32]
-    features: NDArray[np.float32]
-    labels: NDArray[Any]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: NDArray[np.integer]) -> LabelledOutputs:
-        """Those photos."""
-        return LabelledOutputs(self.logits[rows], self.features[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
 from tagger.errors import DatasetError
 from tagger.evaluation import metrics
-from tagger.evaluation.calibration import LabelledOutputs
+from tagger.evaluation.outputs import LabelledOutputs
 from tagger.inference.decision import Decision, to_probabilities
 from tagger.labels import LabelSet
 

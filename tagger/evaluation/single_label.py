@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tagger.concurrency import Progress, ordered_map, silent
 from tagger.errors import DatasetError, ImageError
 from tagger.evaluation import metrics, multi_label
-from tagger.evaluation.calibration import LabelledOutputs, summarise
+from tagger.evaluation.calibration import summarise
+from tagger.evaluation.outputs import LabelledOutputs
 from tagger.images import decode
 from tagger.inference.decision import (
     Decision,

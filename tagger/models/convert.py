@@ -97,18 +97,20 @@ def choose_precision(
     ranges: Sequence[Pixels],
     photos: Callable[[], Iterable[Pixels]],
     labels: NDArray[Any],
+    mean_average_precision: Callable[[NDArray[np.float32], NDArray[Any]], float | None],
 ) -> Conversion:
-    """int8 if it says what `network` says on the validation photos, else float.
+    """int8 if it predicts what `network` predicts on the validation photos, else float.
 
-    `photos` gives the validation photos anew each time; `labels` are theirs: numbers `(N,)`, or
-    cells `(N, C)` where a photo may have several, and accuracy is then mAP.
+    `photos` yields the validation photos anew each time. `labels` are theirs: numbers `(N,)`, or
+    cells `(N, C)` of tags; then `mean_average_precision` of logits and cells is the accuracy.
     """
     int8_network = to_litert(network, ranges)
     in_float = np.concatenate(
         [np.asarray(network.predict_on_batch(np.stack(b))) for b in chunks(photos(), BATCH)]
     )
     in_int8 = np.stack([o.logits for o in Runtime(int8_network).run_all(photos())])
-    float_accuracy, int8_accuracy = _accuracy(in_float, labels), _accuracy(in_int8, labels)
+    accuracy = mean_average_precision if labels.ndim == 2 else _accuracy
+    float_accuracy, int8_accuracy = accuracy(in_float, labels), accuracy(in_int8, labels)
     agreement = _agreement(in_float, in_int8, labels)
     least, loss = MIN_AGREEMENT, MAX_ACCURACY_LOSS
     if labels.ndim == 2:
@@ -125,13 +127,7 @@ def choose_precision(
     )
 
 
-def _accuracy(logits: NDArray[np.float32], labels: NDArray[Any]) -> float | None:
-    if labels.ndim == 2:
-        from tagger.evaluation.metrics import (
-            mean_average_precision,  # and scikit-learn, which takes seconds
-        )
-
-        return mean_average_precision(logits, labels)
+def _accuracy(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
     return float((logits.argmax(axis=1) == labels).mean())
 
 

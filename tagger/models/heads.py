@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.svm import LinearSVC
 
 from tagger.concurrency import one_blas_thread
 from tagger.datasets.splits import PRESENT, UNSEEN
-from tagger.evaluation.metrics import log_loss
+from tagger.inference.decision import to_probabilities
 
 MAX_HEAD_PHOTOS = 50_000  # a random sample of more: 256 MB of features
 REGULARISATION = (0.001, 0.01, 0.1)  # scikit-learn's C; the default is the middle one
@@ -42,7 +43,13 @@ class LinearHead:
 def choose_logistic(train: Labelled, held_out: Labelled, label_count: int, seed: int) -> LinearHead:
     """The head whose regularisation serves the held-out photos best, by their mean log loss."""
     heads = [fit_logistic(*train, label_count, seed, c) for c in REGULARISATION]
-    return min(heads, key=lambda head: log_loss(head.logits(held_out[0]), held_out[1]))
+    features, labels = held_out
+
+    def loss(head: LinearHead) -> float:
+        probabilities = to_probabilities(head.logits(features), "single")
+        return float(log_loss(labels, probabilities, labels=range(label_count)))
+
+    return min(heads, key=loss)
 
 
 def fit_logistic(

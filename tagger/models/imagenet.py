@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tagger import paths
+from tagger import paths, provenance
 from tagger.errors import ModelError, WeightsUnavailableError
 from tagger.images.decode import PREPROCESSING
 from tagger.inference import model_file
 from tagger.inference.decision import DEFAULT_THRESHOLD, DecisionRule
 from tagger.labels import LabelSet
 from tagger.models import convert, networks, pretrained
-from tagger.training import run_folder
 
 RECIPE = 1  # raised when what is made here changes, so that files of an older one are made again
 BACKBONE = "mobilenet_v2"
@@ -138,7 +137,7 @@ def _card() -> model_file.Card:
             f" {DEFAULT_THRESHOLD:.0%} of it",
             "names one thing a photo: of several it takes one",
         ],
-        "versions": run_folder.versions(),
+        "versions": provenance.versions(),
         "command": f"python predict.py PHOTO --model {paths.IMAGENET}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

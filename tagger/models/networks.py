@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from tagger.images.decode import Pixels
 from tagger.inference import model_file
 from tagger.models import pretrained
 from tagger.models.backbones import find_backbone, preprocessing
-from tagger.training.recipe import Precision
+
+Precision = Literal["float32", "bfloat16"]  # of convolutions while training
 
 if TYPE_CHECKING:
     import keras

@@ -1,7 +1,7 @@
 """The service: tagging over HTTP, thin routes over `tagger` and `library`.
 
 python -m tagger.api                    # http://localhost:8000, with limits set
-uvicorn tagger.service.app:app                  # the same routes
+uvicorn tagger.api:app                  # the same routes
 
 What else it goes by is in the environment:
   TAGGER_MODEL           the model that answers; else the one chosen in the app
@@ -23,7 +23,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from functools import cache, partial
 from types import FrameType
@@ -93,33 +93,27 @@ def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
     return app
 
 
-def __getattr__(name: str) -> FastAPI:
-    """`app`, for `uvicorn tagger.service.app:app`: made once it is asked for, by what is set then."""
-    if name != "app":
-        raise AttributeError(name)
-    return _usual_app()
-
-
 @cache
-def _usual_app() -> FastAPI:
+def usual_app() -> FastAPI:
+    """The application as the environment sets it, made once. Raises SystemExit with a sentence."""
     try:
         return create_app(Settings.from_environment())
     except TaggerError as error:
         raise SystemExit(str(error)) from None
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 asked to stop, 2 could not start, 130 asked twice and left things undone."""
     what, shown = __doc__.partition("\n\n")[2], argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m tagger.service.app",
+        prog="python -m tagger.api",
         description="Tag photos over HTTP.",
         epilog=what,
         formatter_class=shown,
     )
     parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
     parser.add_argument("--port", type=_port, default=PORT, help=f"0: any (default: {PORT})")
-    asked = parser.parse_args()
+    asked = parser.parse_args(argv)
     with console.quiet_libraries():
         return _run(asked.host, asked.port)
 

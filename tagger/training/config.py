@@ -12,12 +12,13 @@ from tagger.errors import OptionError
 from tagger.export.formats import check_formats
 from tagger.models import classifiers, networks
 from tagger.models.backbones import USUAL, find_backbone
-from tagger.paths import DATASET, OWN_MODEL, RUNS
-from tagger.training.recipe import FROM_NOTHING, Precision, Recipe
+from tagger.models.networks import Precision
+from tagger.models.pretrained import NO_WEIGHTS
+from tagger.paths import DATASET, IMAGENET, OWN_MODEL, RUNS
+from tagger.training.recipe import FROM_NOTHING, Recipe
 
 SMALL_IMAGE_SIZE = 32  # pixels a side, of a backbone that starts from nothing
 SMALL_VALIDATION_SHARE = 0.1  # such a backbone needs the photos to learn from
-IMAGENET, NO_WEIGHTS = "imagenet", "none"
 
 
 @dataclass(frozen=True)

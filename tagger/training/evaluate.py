@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tagger.concurrency import Progress
 from tagger.datasets import evaluation_set
 from tagger.datasets.dataset import Collection
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample, cells
+from tagger.datasets.splits import Sample
 from tagger.errors import DatasetError
 from tagger.evaluation import single_label
-from tagger.evaluation.calibration import Calibration, LabelledOutputs
-from tagger.inference.litert import Outputs, Runtime
+from tagger.evaluation.calibration import Calibration
+from tagger.evaluation.outputs import LabelledOutputs, known, outputs
+from tagger.inference.litert import Runtime
 from tagger.labels import LabelSet
 from tagger.models.classifiers import Classifier
 from tagger.training.config import Options
 
 Seen = tuple[Sequence[Sample], LabelledOutputs]  # photos, and what the network puts out for them
-
-
-def outputs(
-    runtime: Runtime,
-    store: PixelStore,
-    samples: Sequence[Sample],
-    workers: int | None,
-    progress: Progress,
-    what: str,
-) -> Iterable[Outputs]:
-    """What a network puts out for photos of the store, in turn."""
-    pixels = store.rows(sample.row for sample in samples)
-    return progress(runtime.run_all(pixels, workers), len(samples), what)
-
-
-def known(labels: LabelSet, samples: Sequence[Sample]) -> NDArray[Any]:
-    """What is known of photos, as `LabelledOutputs` has it."""
-    if labels.kind == "multi":
-        return cells(samples, len(labels))
-    return np.array([sample.label for sample in samples], np.int64)
 
 
 @dataclass

@@ -11,8 +11,9 @@ from tagger.datasets.splits import sampled
 from tagger.errors import WeightsUnavailableError
 from tagger.inference import model_file
 from tagger.models import networks
-from tagger.paths import BUNDLED_MODEL, find_model
-from tagger.training.config import IMAGENET, NO_WEIGHTS, Options
+from tagger.models.pretrained import NO_WEIGHTS
+from tagger.paths import BUNDLED_MODEL, IMAGENET, find_model
+from tagger.training.config import Options
 
 if TYPE_CHECKING:
     import keras

@@ -7,6 +7,7 @@ import shlex
 import time
 from typing import Any
 
+from tagger import provenance
 from tagger.datasets.dataset import Collection
 from tagger.evaluation.calibration import CERTAIN_SHARE, FAMILIAR_SHARE, Calibration
 from tagger.evaluation.metrics import MIN_POSITIVES
@@ -14,7 +15,6 @@ from tagger.images.decode import PREPROCESSING
 from tagger.inference.model_file import Card
 from tagger.labels import Kind
 from tagger.paths import shown
-from tagger.training import run_folder
 
 WORST_SHOWN = 3
 _PLAIN = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # to a shell
@@ -58,7 +58,7 @@ def write(
         },
         "weakest": weakest(metrics["validation"], metrics["unknown"], metrics["test"]),
         "settings": {k: shown(v) if k in _PATHS and v else v for k, v in settings.items()},
-        "versions": run_folder.versions(),
+        "versions": provenance.versions(),
         "command": _command(settings),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

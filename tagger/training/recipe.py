@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from tagger.errors import OptionError
-
-Precision = Literal["float32", "bfloat16"]
+from tagger.models.networks import Precision
 
 
 @dataclass(frozen=True)

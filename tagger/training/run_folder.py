@@ -5,23 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import platform
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from tagger.errors import OptionError
 from tagger.files import write_atomically
-from tagger.paths import shown
+from tagger.provenance import command, versions
 
 CONFIG, METRICS, HISTORY = "config.json", "metrics.json", "history.csv"
 COLLECTION, FINDINGS = "collection.sha256", "findings.json"
 _JUDGING_ONLY = ("about", "test", "unrelated")  # settings that may change on the way
-_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn", "pillow")
 
 
 def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -> Path:
@@ -69,29 +66,6 @@ def discard_unused(run: Path) -> None:
     """Remove the folder of a run that ended before there was anything in it to go on from."""
     if {path.name for path in run.iterdir()} <= {CONFIG, COLLECTION, FINDINGS}:
         shutil.rmtree(run)
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide a result."""
-    return {"python": platform.python_version()} | {name: version_of(name) for name in _PACKAGES}
-
-
-def version_of(package: str) -> str:
-    """Of an installed package, which goes by NAME-cpu where it was built without a GPU's code."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return version(f"{package}-cpu")
-
-
-def command() -> str:
-    """How this process was started, as `places.shown` tells its paths."""
-    given: list[str] = []
-    for part in sys.argv[1:]:  # "--data=/home/..." tells as much as "--data /home/..."
-        halves = part.split("=", 1) if part.startswith("--") else [part]
-        given += [shown(half) if Path(half).is_absolute() else half for half in halves]
-    quoted = [f'"{part}"' if " " in part else part for part in given]
-    return " ".join(["python", Path(sys.argv[0]).name, *quoted])
 
 
 def write_history(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:

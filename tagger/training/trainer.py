@@ -21,6 +21,8 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample, cells, sampled
 from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
+from tagger.evaluation.metrics import mean_average_precision
+from tagger.evaluation.outputs import known
 from tagger.export.photos import chosen_photos
 from tagger.export.verify import export_beside, export_places
 from tagger.files import write_atomically
@@ -29,10 +31,11 @@ from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.models import classifiers, convert, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_shift
+from tagger.models.pretrained import NO_WEIGHTS
 from tagger.training import initialize, model_card, run_folder
-from tagger.training.config import NO_WEIGHTS, Options
+from tagger.training.config import Options
 from tagger.training.epochs import Epoch, epoch_line, epoch_log
-from tagger.training.evaluate import Judge, known
+from tagger.training.evaluate import Judge
 from tagger.training.fine_tune import Photos, State, fine_tune
 
 if TYPE_CHECKING:
@@ -249,6 +252,7 @@ class _Teacher:
                 list(self.store.rows(sample.row for sample in ranges)),
                 lambda: self.store.rows(sample.row for sample in validation),
                 known(collection.labels, validation),
+                mean_average_precision,
             )
 
     def _save(
