@@ -68,7 +68,7 @@ def batched(network: bytes, pixels: Any) -> Callable[[], object]:
     return run
 
 
-def deciding(model: model_file.Bundle, logits: Floats, features: Floats) -> Callable[[], object]:
+def deciding(model: model_file.ModelFile, logits: Floats, features: Floats) -> Callable[[], object]:
     return lambda: model.rule.decide(logits, features)
 
 

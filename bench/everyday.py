@@ -111,7 +111,7 @@ def imagenet_cars(root: Path, labels: LabelSet) -> float | None:
     return metrics.average_precisions(chance, known)[0]
 
 
-def added(model: model_file.Bundle, runtime: Runtime, root: Path) -> dict[str, float]:
+def added(model: model_file.ModelFile, runtime: Runtime, root: Path) -> dict[str, float]:
     """Shares of photos of cats and dogs that get other tags, the most frequent first."""
     seen = look(runtime, root)
     decisions = model.rule.decide(seen.logits, seen.features)
@@ -124,7 +124,7 @@ def added(model: model_file.Bundle, runtime: Runtime, root: Path) -> dict[str, f
 
 
 def score(
-    runtime: Runtime, model: model_file.Bundle, store: PixelStore, samples: list[Sample]
+    runtime: Runtime, model: model_file.ModelFile, store: PixelStore, samples: list[Sample]
 ) -> Floats:
     outputs = runtime.run_all(store.rows(sample.row for sample in samples))
     return np.stack([output.logits for output in outputs])
@@ -156,7 +156,7 @@ def bootstrap(scores: Floats, known: NDArray[np.int8]) -> list[float]:
 
 
 def strangers(
-    model: model_file.Bundle, runtime: Runtime, root: Path
+    model: model_file.ModelFile, runtime: Runtime, root: Path
 ) -> dict[str, dict[str, float]]:
     seen = look(runtime, root)
     decisions = model.rule.decide(seen.logits, seen.features)

@@ -39,11 +39,11 @@ def main() -> None:
     print((decode if options.part == "decode" else network)(model, photos))
 
 
-def decode(model: model_file.Bundle, photos: list[Path]) -> float:
+def decode(model: model_file.ModelFile, photos: list[Path]) -> float:
     return seconds([partial(prepare, size=model.image_size)] * worker_count(), photos)
 
 
-def network(model: model_file.Bundle, photos: list[Path]) -> float:
+def network(model: model_file.ModelFile, photos: list[Path]) -> float:
     sessions = [Session(model.network) for _ in range(worker_count())]
     prepared = list(ordered_map(partial(prepare, size=model.image_size), photos[:PREPARED]))
     for session in sessions:

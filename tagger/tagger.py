@@ -67,7 +67,7 @@ class Prediction:
 class Tagger:
     """A model ready to tag. Safe to use from several threads at once."""
 
-    def __init__(self, model: model_file.Bundle) -> None:
+    def __init__(self, model: model_file.ModelFile) -> None:
         self._model = model
         self._runtime = Runtime(model.network)
         model_file.check_outputs(model, self._runtime.label_count, self._runtime.feature_count)

@@ -24,7 +24,7 @@ from tagger.datasets.sample_photos import PHOTOS
 from tagger.images import decode
 from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule
-from tagger.inference.model_file import GROUP, Bundle
+from tagger.inference.model_file import GROUP, ModelFile
 from tagger.jobs.lease import MAX_RUNNING, Claim
 from tagger.labels import Kind, LabelSet
 from tagger.library.database.schema import photos as photos_table
@@ -106,7 +106,7 @@ def variant(path: Path, kind: Kind, threshold: float) -> Path:
     rule = DecisionRule(kind, 1.0, (threshold, threshold))
     labels = LabelSet(pets.labels.names, kind)
     about = {"trained_on": pets.card.get("trained_on")}
-    model_file.save(path, keras_file, Bundle(labels, pets.image_size, rule, pets.network, about))
+    model_file.save(path, keras_file, ModelFile(labels, pets.image_size, rule, pets.network, about))
     return path
 
 

@@ -24,18 +24,18 @@ LEAST_SILENCE = 0.6  # of textures
 
 
 @pytest.fixture(scope="module")
-def everyday() -> model_file.Bundle:
+def everyday() -> model_file.ModelFile:
     return model_file.load(BUNDLED_MODEL)
 
 
-def score(model: model_file.Bundle, samples: list[Sample]) -> np.ndarray:
+def score(model: model_file.ModelFile, samples: list[Sample]) -> np.ndarray:
     """Logits `(N, C)`."""
     runtime = Runtime(model.network)
     prepared = ordered_map(lambda s: decode.prepare(s.path, runtime.image_size), samples)
     return np.stack([output.logits for output in runtime.run_all(prepared)])
 
 
-def test_the_card_tells_of_tags(everyday: model_file.Bundle) -> None:
+def test_the_card_tells_of_tags(everyday: model_file.ModelFile) -> None:
     scores = everyday.card["scores"]["validation"]
     assert everyday.labels.kind == "multi" and len(everyday.labels) == 58
     assert scores["map"] >= LEAST_MAP and scores["accuracy"] > scores["accuracy_of_silence"]
@@ -43,7 +43,7 @@ def test_the_card_tells_of_tags(everyday: model_file.Bundle) -> None:
     assert everyday.card["weakest"] and everyday.card["about"]
 
 
-def test_tags_are_found_on_validation_photos(everyday: model_file.Bundle, data: Path) -> None:
+def test_tags_are_found_on_validation_photos(everyday: model_file.ModelFile, data: Path) -> None:
     listing = detect.read(data / "everyday", 1)
     samples = [sample for sample in listing.samples if sample.split == "val"]
     assert listing.names == everyday.labels.names and len(samples) == 1_072
@@ -52,7 +52,7 @@ def test_tags_are_found_on_validation_photos(everyday: model_file.Bundle, data: 
 
 
 def test_people_and_cars_are_found_on_photos_of_another_kind(
-    everyday: model_file.Bundle, data: Path
+    everyday: model_file.ModelFile, data: Path
 ) -> None:
     listing = detect.read(data / "coco128", 1)
     scores, known = (

@@ -25,7 +25,7 @@ PHOTOS = [decode.fit(draw("disc", seed), 192) for seed in range(12)]
 BLACK = [np.zeros((192, 192, 3), np.uint8)]
 
 
-def close_model(folder: Path) -> model_file.Bundle:
+def close_model(folder: Path) -> model_file.ModelFile:
     """The cats and dogs again, with a head whose labels are too close for int8 to tell apart."""
     pets = model_file.load(PETS_MODEL)
     network = networks.rebuild(pets)
@@ -55,7 +55,7 @@ def test_an_export_that_says_other_things_is_not_kept(tmp_path: Path) -> None:
     assert "(not kept)" in table[2] and table[3].startswith("tflite-int8: not kept: agrees")
 
 
-def multi_model(folder: Path) -> model_file.Bundle:
+def multi_model(folder: Path) -> model_file.ModelFile:
     """The network of cats and dogs, its two outputs read as tags of their own."""
     pets = model_file.load(PETS_MODEL)
     networks.save_h5(networks.rebuild(pets), folder / "keras.h5")

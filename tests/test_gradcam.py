@@ -58,7 +58,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp(name)
     networks.save_h5(network, folder / "keras.h5")
     rule = DecisionRule("multi", 1.0, (0.5,) * len(SHAPES))
-    whole = model_file.Bundle(
+    whole = model_file.ModelFile(
         LabelSet(SHAPES, "multi"), SIDE, rule, convert.to_litert(network), {"backbone": name}
     )
     model_file.save(folder / f"{name}.h5", folder / "keras.h5", whole)

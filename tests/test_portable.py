@@ -62,12 +62,12 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def model(exported: Exported) -> model_file.Bundle:
+def model(exported: Exported) -> model_file.ModelFile:
     return model_file.load(exported.model)
 
 
 @pytest.fixture(scope="module")
-def pixels(exported: Exported, model: model_file.Bundle) -> NDArray[np.uint8]:
+def pixels(exported: Exported, model: model_file.ModelFile) -> NDArray[np.uint8]:
     """A dozen prepared photos."""
     paths = list(decode.walk(exported.photos))
     return np.stack([decode.prepare(p, model.image_size) for p in paths[:: len(paths) // 11]])
@@ -148,7 +148,7 @@ RUNTIMES = {
 def test_each_runtime_says_what_keras_says(
     format: str,
     exported: Exported,
-    model: model_file.Bundle,
+    model: model_file.ModelFile,
     pixels: NDArray[np.uint8],
     original: NDArray[np.float32],
 ) -> None:
@@ -186,7 +186,7 @@ def told_inside(format: str, path: Path) -> tuple[dict[str, Any], str | None]:
 
 @pytest.mark.parametrize("format", RUNTIMES)
 def test_what_is_needed_to_read_it_is_inside(
-    format: str, exported: Exported, model: model_file.Bundle
+    format: str, exported: Exported, model: model_file.ModelFile
 ) -> None:
     told, lines = told_inside(format, exported.path(format))
     assert told["labels"] == list(model.labels.names) and told["kind"] == "single"

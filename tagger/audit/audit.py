@@ -131,7 +131,7 @@ def at_hand() -> str:
     return next(iter(model_names()), NO_WEIGHTS)
 
 
-def _model(weights: str, say: Callable[[str], None]) -> model_file.Bundle:
+def _model(weights: str, say: Callable[[str], None]) -> model_file.ModelFile:
     if weights != IMAGENET:
         return model_file.load(find_model(weights))
     try:

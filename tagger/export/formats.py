@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tagger.errors import OptionError
 from tagger.files import spelled_out
 from tagger.images.decode import Pixels
-from tagger.inference.model_file import Bundle
+from tagger.inference.model_file import ModelFile
 from tagger.models.convert import flatbuffer
 from tagger.models.networks import with_features
 
@@ -66,7 +66,7 @@ def check_formats(formats: Sequence[str]) -> None:
             )
 
 
-def describe(model: Bundle, sha256: str) -> Description:
+def describe(model: ModelFile, sha256: str) -> Description:
     """What a file says of itself: what to feed it, and how its outputs are to be read."""
     size, decision = model.image_size, model.card["decision"]
     return {

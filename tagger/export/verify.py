@@ -37,7 +37,7 @@ from tagger.export.formats import (
 from tagger.export.photos import Photos, Truth
 from tagger.files import write_atomically
 from tagger.inference.decision import DecisionRule
-from tagger.inference.model_file import Bundle, load
+from tagger.inference.model_file import ModelFile, load
 from tagger.models.networks import rebuild
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Export:
 
 
 def export(
-    model: Bundle,
+    model: ModelFile,
     formats: Sequence[str],
     photos: Photos,
     folder: Path,
@@ -267,13 +267,13 @@ def _bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def told(exports: Sequence[Export], model: Bundle) -> str:
+def told(exports: Sequence[Export], model: ModelFile) -> str:
     """What was found, as lines: a table, and why any was not kept."""
     refused = [f"{e.format}: not kept: {e.refused}" for e in exports if e.refused]
     return "\n".join([_table(exports, model), *refused])
 
 
-def _table(exports: Sequence[Export], model: Bundle) -> str:
+def _table(exports: Sequence[Export], model: ModelFile) -> str:
     """In columns, the original, then each export that could be checked."""
     same, right = (
         ("same tags", "mAP") if model.labels.kind == "multi" else ("same label", "accuracy")

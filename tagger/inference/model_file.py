@@ -47,7 +47,7 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True)
-class Bundle:
+class ModelFile:
     """A model as tagging sees it.
 
     `network` is the LiteRT flatbuffer; `card` the card as written; `path` where it came from.
@@ -66,7 +66,7 @@ class Bundle:
         return self.path.stem
 
 
-def save(path: Path, keras_file: Path, bundle: Bundle) -> Card:
+def save(path: Path, keras_file: Path, bundle: ModelFile) -> Card:
     """Write `path` from a Keras `.h5` and what tagging needs, and its `.json` beside it.
 
     `keras_file` is moved, not kept. Returns the card written: the bundle's own with its
@@ -89,7 +89,7 @@ def save(path: Path, keras_file: Path, bundle: Bundle) -> Card:
     return card
 
 
-def load(path: str | os.PathLike[str]) -> Bundle:
+def load(path: str | os.PathLike[str]) -> ModelFile:
     """The model in `path`, checked against its digests.
 
     Raises ModelError for a file that is missing, truncated, foreign, newer or tampered with.
@@ -106,7 +106,7 @@ def load(path: str | os.PathLike[str]) -> Bundle:
         raise ModelError(f"{path}: not a model file this version can read: {error}") from error
 
 
-def check_outputs(model: Bundle, label_count: int, feature_count: int) -> None:
+def check_outputs(model: ModelFile, label_count: int, feature_count: int) -> None:
     """ModelError unless the network puts out what the labels and the reference are for."""
     if label_count != len(model.labels):
         raise ModelError(
@@ -164,7 +164,7 @@ def _arrays_digest(arrays: dict[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _written_card(bundle: Bundle, keras_file: Path) -> Card:
+def _written_card(bundle: ModelFile, keras_file: Path) -> Card:
     rule, reference = bundle.rule, bundle.rule.reference
     decision: Card = {
         "temperature": rule.temperature,
@@ -205,7 +205,7 @@ def _own_group(file: h5py.File, path: Path) -> h5py.Group:
     return group
 
 
-def _read(path: Path, group: h5py.Group) -> Bundle:
+def _read(path: Path, group: h5py.Group) -> ModelFile:
     text = _bytes(group, "card", MAX_CARD_BYTES)
     _check(path, "card", _sha256(text), str(group.attrs["card_sha256"]))
     card: Card = json.loads(text)
@@ -219,7 +219,7 @@ def _read(path: Path, group: h5py.Group) -> Bundle:
         thresholds=tuple(float(decision["thresholds"][name]) for name in labels.names),
         reference=_reference(path, group, card),
     )
-    return Bundle(labels, int(card["image_size"]), rule, network, card, path)
+    return ModelFile(labels, int(card["image_size"]), rule, network, card, path)
 
 
 def _reference(path: Path, group: h5py.Group, card: Card) -> Reference | None:

@@ -42,7 +42,7 @@ DISTINCT = {
 }
 
 
-def load(say: Callable[[str], None] = lambda sentence: None) -> model_file.Bundle:
+def load(say: Callable[[str], None] = lambda sentence: None) -> model_file.ModelFile:
     """The model, made first if there is none yet, or none that this version made.
 
     `say` gets a sentence before it is made. Raises WeightsUnavailableError, which says which
@@ -61,7 +61,7 @@ def load(say: Callable[[str], None] = lambda sentence: None) -> model_file.Bundl
             return _made(path)
 
 
-def _made(path: Path) -> model_file.Bundle:
+def _made(path: Path) -> model_file.ModelFile:
     model = model_file.load(path)
     if model.card.get("recipe") != RECIPE:
         raise ModelError(f"{path}: made by another version")
@@ -87,7 +87,7 @@ def _make(path: Path, say: Callable[[str], None]) -> None:
     network = networks.build(BACKBONE, IMAGE_SIZE, CLASSES)
     networks.load_with_top(network, weights)
     # int8 would disagree on one photo in sixteen: bench/imagenet.py
-    model = model_file.Bundle(labels, IMAGE_SIZE, _rule(), convert.to_litert(network), _card())
+    model = model_file.ModelFile(labels, IMAGE_SIZE, _rule(), convert.to_litert(network), _card())
     temporary = path.with_name(f".{path.stem}.unfinished.h5")
     networks.save_h5(network, temporary)
     model_file.save(path, temporary, model)

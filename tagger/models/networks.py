@@ -236,7 +236,7 @@ def load_backbone(network: keras.Model, backbone: str, path: Path) -> None:
     _fill(body, model_file.read_arrays(path), path)
 
 
-def rebuild(model: model_file.Bundle) -> keras.Model:
+def rebuild(model: model_file.ModelFile) -> keras.Model:
     """The Keras network of a model file: built by its backbone's name, then given its arrays.
 
     Nothing in the file is run. Raises ModelError where the arrays do not fit.

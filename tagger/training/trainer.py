@@ -265,7 +265,7 @@ class _Teacher:
     ) -> None:
         output, settings = self.options.output, self.options.settings()
         card = model_card.write(output.stem, settings, collection, found, calibration)
-        model = model_file.Bundle(
+        model = model_file.ModelFile(
             collection.labels, self.options.image_size, calibration.rule, conversion.network, card
         )
         temporary = output.with_name(f".{output.stem}.unfinished.h5")
