@@ -34,7 +34,7 @@ ENV PATH=/venv/bin:$PATH \
 WORKDIR /app
 COPY --from=packages /venv /venv
 COPY train.py predict.py ./
-COPY packing/entry packing/health.py packing/
+COPY deploy/entry deploy/health.py deploy/
 COPY dataset/README.md dataset/
 COPY model/cifar10.h5 model/cifar10.json model/everyday.h5 model/everyday.json \
      model/pets.h5 model/pets.json model/
@@ -47,7 +47,7 @@ RUN python -m compileall -q tagger frontend \
  && install -d -o tagger -g tagger /library /cache model runs
 EXPOSE 8501 8000 8080
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/app/packing/entry"]
+ENTRYPOINT ["/app/deploy/entry"]
 CMD ["app"]
 
 FROM programs AS sagemaker
@@ -56,4 +56,4 @@ HEALTHCHECK NONE
 FROM programs AS tagger
 USER 10001:10001
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "packing/health.py"]
+    CMD ["python", "deploy/health.py"]

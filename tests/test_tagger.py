@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHAPES, draw
 
 from tagger import ImageError, ModelError, OptionError, Prediction, Tagger
 from tagger.images import decode
 from tagger.training.trainer import Trained
+from tests.conftest import SHAPES, draw
 
 
 @pytest.fixture(scope="module")

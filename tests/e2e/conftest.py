@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from serving import Serving, serving
 
-from e2e.guest import Guest
-from e2e.server import Server
-from e2e.visitor import Visitor
 from tagger.datasets.sample_photos import write_samples
+from tests.e2e.guest import Guest
+from tests.e2e.server import Server
+from tests.e2e.visitor import Visitor
+from tests.service.serving import Serving, serving
 
 Serve = Callable[..., Server]
 Visit = Callable[..., Visitor]

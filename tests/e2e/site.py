@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from conftest import PATIENCE, wait_until
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from serving import free_port
 
-from e2e.guest import said
 from tagger.service import web_page
+from tests.conftest import PATIENCE, wait_until
+from tests.e2e.guest import said
+from tests.service.serving import free_port
 
 
 class Site:

@@ -6,9 +6,9 @@ import re
 
 from playwright.sync_api import expect
 
-from e2e.server import Server
-from e2e.visitor import Visitor
 from tagger.images import decode
+from tests.e2e.server import Server
+from tests.e2e.visitor import Visitor
 
 _SEES_SOMETHING = "() => document.querySelector('video')?.currentTime > 0.2"
 

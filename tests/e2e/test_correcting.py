@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from e2e.server import Server
-from e2e.visitor import Visitor
 from tagger.library.library import Library
 from tagger.library.records import Verdict
+from tests.e2e.server import Server
+from tests.e2e.visitor import Visitor
 
 Tagged = dict[str, tuple[list[tuple[str, bool, float | None]], list[Verdict]]]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from conftest import draw
 from playwright.sync_api import TimeoutError
 
-from e2e.conftest import Visit
-from e2e.server import Server, wait_until
-from e2e.visitor import Visitor
 from tagger.images import decode
+from tests.conftest import draw
+from tests.e2e.conftest import Visit
+from tests.e2e.server import Server, wait_until
+from tests.e2e.visitor import Visitor
 
 VISITORS, PHOTOS = 8, 12
 QUERY = "What are you looking for?"

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import draw
 from playwright.sync_api import expect
 
-from e2e.server import Server
-from e2e.visitor import HEADINGS, Visitor
 from tagger.images import decode
 from tagger.tagger import Tagger
+from tests.conftest import draw
+from tests.e2e.server import Server
+from tests.e2e.visitor import HEADINGS, Visitor
 
 NAMES = (
     "<img src=x onerror=alert(1)>.png",

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import draw_collection
 from sqlalchemy import text
 
-from e2e.conftest import Serve, Visit
-from e2e.server import wait_until
 from tagger.library.library import Library
+from tests.conftest import draw_collection
+from tests.e2e.conftest import Serve, Visit
+from tests.e2e.server import wait_until
 
 PHOTOS = 400  # of each of three shapes
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from e2e.server import Server
-from e2e.visitor import Visitor
 from tagger.datasets.sample_photos import write_samples
+from tests.e2e.server import Server
+from tests.e2e.visitor import Visitor
 
 HEADER = (
     "ID,Name,Timestamp,Label 1,Label 2,Label 3,Label 4,Label 5,"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from conftest import draw
 from playwright.sync_api import expect
 
-from e2e.conftest import Visit
-from e2e.server import Server
-from e2e.visitor import HEADINGS, Visitor
 from tagger.images import decode
 from tagger.tagger import Tagger
+from tests.conftest import draw
+from tests.e2e.conftest import Visit
+from tests.e2e.server import Server
+from tests.e2e.visitor import HEADINGS, Visitor
 
 PHONE = 390  # pixels
 ADDRESSES = ("", "import_photos", "gallery", "search", "review", "train", "models", "activity")

@@ -8,16 +8,16 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import draw
 from PIL import Image
 from playwright.sync_api import expect
-from serving import Serving, serving
 
-from e2e.conftest import Arrive
-from e2e.guest import Guest, said
 from tagger.images import decode
 from tagger.service.predictor import KEPT
 from tagger.tagger import Tagger
+from tests.conftest import draw
+from tests.e2e.conftest import Arrive
+from tests.e2e.guest import Guest, said
+from tests.service.serving import Serving, serving
 
 HOSTILE = "<img src=x onerror=alert(1)><b>bold</b>"
 _GIVE = """([kind, base64]) => {

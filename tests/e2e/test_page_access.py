@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from axe_core_python.base import AXE_SCRIPT
-from conftest import draw
 from playwright.sync_api import Page, expect
-from serving import Serving
 
-from e2e.conftest import Arrive
-from e2e.guest import Guest, said
 from tagger.images import decode
+from tests.conftest import draw
+from tests.e2e.conftest import Arrive
+from tests.e2e.guest import Guest, said
+from tests.service.serving import Serving
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 TOUCHED = 44  # pixels, the least that a finger meets

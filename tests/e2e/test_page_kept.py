@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import Browser, expect
-from serving import Serving
 
-from e2e.conftest import NO_WAY_OUT, QUIETLY, Arrive
-from e2e.guest import Guest
 from tagger.service.web_page import FOLDER
+from tests.e2e.conftest import NO_WAY_OUT, QUIETLY, Arrive
+from tests.e2e.guest import Guest
+from tests.service.serving import Serving
 
 _KEPT = """async () => {
   const found = [];

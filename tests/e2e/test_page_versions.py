@@ -7,16 +7,16 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from conftest import draw
 from fastapi.responses import Response
 from playwright.sync_api import Page, expect
-from serving import Serving
 
-from e2e.conftest import Arrive
-from e2e.guest import Guest
-from e2e.site import Site, login_page
 from tagger.images import decode
 from tagger.service.web_page import FOLDER
+from tests.conftest import draw
+from tests.e2e.conftest import Arrive
+from tests.e2e.guest import Guest
+from tests.e2e.site import Site, login_page
+from tests.service.serving import Serving
 
 # The texts of all that is kept: a version is whole or it is not there.
 _KEPT = """async () => {

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import draw
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import Arrive
-from e2e.guest import Guest
-from e2e.site import Site
 from tagger.images import decode
+from tests.conftest import draw
+from tests.e2e.conftest import Arrive
+from tests.e2e.guest import Guest
+from tests.e2e.site import Site
 
 NO_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });"
 AWAY = re.compile("/(health|models|predict)")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import draw
 from playwright.sync_api import expect
 
-from e2e.conftest import Serve, Visit
-from e2e.server import Server
-from e2e.visitor import Visitor
 from tagger.images import decode
 from tagger.tagger import Tagger
+from tests.conftest import draw
+from tests.e2e.conftest import Serve, Visit
+from tests.e2e.server import Server
+from tests.e2e.visitor import Visitor
 
 
 def test_three_answers_by_keyboard(visitor: Visitor, server: Server, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conftest import Serve, Visit
-from e2e.server import MODULE
 from tagger.paths import ROOT
+from tests.e2e.conftest import Serve, Visit
+from tests.e2e.server import MODULE
 
 SCRIPT = str(Path(sys.executable).with_name("streamlit"))
 WAYS = {

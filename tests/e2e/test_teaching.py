@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SHAPES, draw_collection
 from playwright.sync_api import expect
 
-from e2e.conftest import Serve, Visit
 from tagger.paths import MODELS, RUNS
+from tests.conftest import SHAPES, draw_collection
+from tests.e2e.conftest import Serve, Visit
 
 PHOTOS = 30  # of each shape
 KNOWN = 0.8  # of the photos it was taught with get the label they were taught as

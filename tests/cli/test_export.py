@@ -1,0 +1,29 @@
+"""`export.py` where it cannot start; tests/export/test_formats.py runs it to the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_program
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pets", "coreml", "--photos", "."), "export 'coreml': there are onnx, saved_model"),
+        (("nobody", "onnx", "--photos", "."), "no model is called 'nobody'"),
+        (("pets", "onnx", "--photos", "nowhere"), "nowhere: no such folder"),
+        (("pets", "onnx", "--photos", "empty"), "empty: none of 0 photos could be read"),
+        (
+            ("pets", "onnx", "--photos", "empty", "--output", "no/such"),
+            "there is no folder no/such",
+        ),
+    ],
+)
+def test_what_cannot_start_says_why(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run_program("export.py", *arguments, cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1

@@ -1,0 +1,179 @@
+"""`python predict.py`, as a person at a terminal runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tagger.datasets.sample_photos import write_samples
+from tagger.images import decode
+from tests.conftest import draw, run_program
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    write_samples(folder)
+    return folder
+
+
+def predict(*arguments: object, **options: Path) -> tuple[int, list[str], str]:
+    done = run_program("predict.py", *arguments, "--model", "pets", **options)  # type: ignore[arg-type]
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+def test_one_photo_is_two_lines(samples: Path) -> None:
+    status, lines, stderr = predict(samples / "cat.png")
+    assert (status, stderr) == (0, "")
+    assert lines[0] == "Prediction: CAT"
+    assert lines[1].startswith("Confidence: ") and lines[1].endswith("%")
+
+
+def test_an_unfamiliar_photo_says_so(samples: Path) -> None:
+    status, lines, _ = predict(samples / "rocket.jpg")
+    assert status == 0
+    assert lines[0] == "⚠️ Unknown object (not cat or dog)"
+    assert lines[1].startswith("Unlike every training photo (best guess: ")
+
+
+def test_an_uncertain_photo_says_how_sure_it_was(samples: Path) -> None:
+    status, lines, _ = predict(samples / "cat.png", "--threshold", 1)
+    assert status == 0
+    assert lines[0] == "⚠️ Unknown object (not cat or dog)"
+    assert lines[1].startswith("Confidence was only ")
+
+
+def test_a_folder_is_a_line_a_photo_in_order(samples: Path) -> None:
+    status, lines, _ = predict(samples)
+    assert status == 0
+    names = [Path(line.split(": ")[0]).name for line in lines]
+    assert names == ["astronaut.png", "cat.png", "coffee.png", "rocket.jpg"]
+    assert ": CAT " in lines[1] and all("Unknown" in lines[i] for i in (0, 2, 3))
+
+
+def test_json_is_one_object_a_line(samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    status, lines, _ = predict(samples / "cat.png", tmp_path / "broken.jpg", "--json", "--top", 0)
+    assert status == 1
+    cat, broken = map(json.loads, lines)
+    keys = ["path", "label", "confidence", "unknown", "reason", "ood_score", "tags"]
+    keys += ["scores", "error", "model"]
+    assert list(cat) == keys and list(broken) == keys
+    assert cat["label"] == "cat" and cat["tags"][0]["label"] == "cat" and cat["model"] == "pets"
+    assert [score["label"] for score in cat["scores"]] == ["cat", "dog"]
+    assert broken["label"] is None and "broken.jpg" in broken["error"]
+
+
+def test_csv_has_a_row_a_photo_and_runs_nothing(samples: Path, tmp_path: Path) -> None:
+    shutil.copyfile(samples / "cat.png", tmp_path / "=cmd().png")
+    table = tmp_path / "tags.csv"
+    status, lines, _ = predict("=cmd().png", "gone.png", "--csv", table, cwd=tmp_path)
+    assert (status, lines) == (1, [f"{table}: 2 photos, 1 of them unreadable"])
+    with open(table, newline="", encoding="utf-8") as file:
+        cat, gone = csv.DictReader(file)
+    assert cat["path"] == "'=cmd().png" and cat["label"] == "cat" and cat["label 1"] == "cat"
+    assert float(cat["score 1"]) > float(cat["score 2"])
+    assert gone["error"] == "gone.png: no such file" and gone["label"] == ""
+
+
+def test_a_bad_photo_never_stops_the_others(samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    shutil.copyfile(samples / "cat.png", tmp_path / "b.png")
+    status, lines, _ = predict(tmp_path)
+    assert status == 1
+    assert lines[0] == f"{tmp_path / 'a.jpg'}: an empty file" and ": CAT " in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["cat.png", "--model", "nonsense"], "no model is called 'nonsense'"),
+        (["cat.png", "--threshold", "7"], "threshold 7.0"),
+        (["cat.png", "--top", "-1"], "--top -1"),
+        (["cat.png", "--workers", "0"], "workers 0"),
+        (["cat.png", "rocket.jpg", "--heatmap", "x.png"], "--heatmap takes one photo"),
+        (["cat.png", "--heatmap", "no/such/folder/x.png"], "no/such/folder"),
+        (["cat.png", "--label", "dog"], "--label dog: is for --heatmap"),
+        (
+            ["cat.png", "--heatmap", "x.png", "--label", "ghost"],
+            "label 'ghost': the model has apple",
+        ),
+        (["empty"], "found 0 photos; looked for"),
+    ],
+)
+def test_what_cannot_start_is_one_sentence(samples: Path, arguments: list[str], told: str) -> None:
+    (samples / "empty").mkdir(exist_ok=True)
+    done = run_program("predict.py", *arguments, cwd=samples)
+    assert done.returncode == 2 and done.stdout == ""
+    assert told in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_bad_option_leaves_the_table_that_was_there(samples: Path, tmp_path: Path) -> None:
+    table = tmp_path / "tags.csv"
+    table.write_text("mine")
+    for bad in (["--threshold", "7"], ["--workers", "0"], ["--model", "nonsense"]):
+        done = run_program("predict.py", samples / "cat.png", "--csv", table, *bad)
+        assert done.returncode == 2 and table.read_text() == "mine"
+    assert predict(samples / "cat.png", "--csv", tmp_path)[0] == 2
+    assert list(tmp_path.iterdir()) == [table]
+
+
+def test_no_output_is_written_over_a_photo(samples: Path, tmp_path: Path) -> None:
+    photo = Path(shutil.copyfile(samples / "cat.png", tmp_path / "mine.png"))
+    before = photo.read_bytes()
+    for more in (["--csv", photo], ["--heatmap", tmp_path / "." / "mine.png"]):
+        done = run_program("predict.py", photo, *more)
+        assert done.returncode == 2 and "is one of the photos" in done.stderr
+        assert photo.read_bytes() == before
+
+
+def test_every_hostile_file_is_answered(data: Path, tmp_path: Path) -> None:
+    files = sorted(path for path in (data / "hostile").rglob("*") if path.is_file())
+    status, lines, stderr = predict(*files, "--json")
+    assert (status, stderr, len(lines)) == (1, "", 648 if len(files) == 648 else len(files))
+    rows = [json.loads(line) for line in lines]
+    assert [row["path"] for row in rows] == [str(path) for path in files]
+    assert all((row["error"] is None) != (row["confidence"] is None) for row in rows)
+    assert all("\n" not in (row["error"] or "") for row in rows)
+
+
+def test_a_heatmap_is_the_photo_painted(samples: Path, tmp_path: Path) -> None:
+    target = tmp_path / "why.png"
+    status, lines, _ = predict(samples / "cat.png", "--heatmap", target)
+    assert status == 0 and lines[0] == "Prediction: CAT"
+    painted, photo = decode.read(target), decode.read(samples / "cat.png")
+    assert painted.shape == photo.shape and (painted != photo).any()
+    assert predict(samples / "cat.png", "--heatmap", target, "--label", "dog")[0] == 0
+    assert (decode.read(target) != painted).any()
+
+
+def test_c_libraries_stay_off_the_terminal(tmp_path: Path) -> None:
+    """libtiff writes of a broken strip to descriptor 2 by itself, and Pillow warns."""
+    path = tmp_path / "strip.tif"
+    Image.fromarray(draw("disc", 1)).save(path, compression="tiff_lzw", strip_size=4096)
+    data = bytearray(path.read_bytes())
+    data[2000:6000] = bytes(4000)
+    path.write_bytes(data)
+    loud = f"from tagger import images; images.read({str(path)!r})"
+    heard = subprocess.run([sys.executable, "-c", loud], capture_output=True, text=True)
+    assert heard.stderr  # or this test would prove nothing
+    status, lines, stderr = predict(path)
+    assert lines and status in (0, 1) and stderr == ""
+
+
+def test_steering_characters_in_a_name_are_spelled_out(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31mred\n.jpg"
+    try:
+        path.write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system does not take such names")
+    _, lines, stderr = predict(path, path)
+    assert len(lines) == 2 and "\\x1b[31mred\\n.jpg" in lines[0]
+    assert "\x1b" not in "".join(lines) + stderr

@@ -1,0 +1,210 @@
+"""`python train.py`, as a person runs it: the first try, the whole way, killed and resumed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tagger.inference import model_file
+from tagger.paths import BUNDLED_MODEL, ROOT
+from tests.conftest import draw_collection, outcome, run_program
+
+SMALL = ("--weights", "pets", "--image-size", "96")
+
+
+def options(data: Path, folder: Path, *more: object) -> list[str]:
+    chosen = ["--data", data, "--output", folder / "m.h5", "--runs", folder / "runs", *SMALL, *more]
+    return [str(part) for part in chosen]
+
+
+def test_a_first_try_with_nothing_there_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "dataset").mkdir()
+    done = run_program("train.py", "--data", tmp_path / "dataset", "--runs", tmp_path / "runs")
+    assert done.returncode == 2
+    assert "found 0 photos in 0 folders" in done.stderr
+    assert "one folder for each label" in done.stderr and ".heic" in done.stderr
+    assert not list((tmp_path / "runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--backbone", "vgg"], "there are efficientnet_v2_b0, mobilenet_v2"),
+        (["--image-size", "100"], "multiple of 32"),
+        (["--output", "model.keras"], "ends in .h5"),
+        (["--weights", "nonsense"], "no model is called 'nonsense'"),
+        (["--fine-tune", "-1"], "epochs must be 0 or more"),
+        (["--unrelated", "no/such"], "no such folder"),
+        (["--resume"], "nothing to resume"),
+        (["--export", "onnx", "coreml"], "export 'coreml': there are onnx, saved_model, tflite"),
+    ],
+)
+def test_a_bad_option_is_one_sentence(
+    shapes: Path, tmp_path: Path, more: list[str], told: str
+) -> None:
+    done = run_program("train.py", *options(shapes, tmp_path, *more))
+    assert done.returncode == 2, done.stdout
+    assert told in done.stderr and "Traceback" not in done.stderr
+
+
+def test_from_folders_to_a_tagger(shapes: Path, tmp_path: Path) -> None:
+    unrelated = draw_collection(tmp_path / "other", 6, shapes=("stripes",), first=300)
+    test = draw_collection(tmp_path / "test", 5, first=400)
+    broken = [shapes / "disc" / f"broken-{index}.jpg" for index in range(7)]
+    for path in broken:
+        path.write_bytes(b"no photo")
+    try:
+        more = ["--fine-tune", 1, "--tensorboard", "--about", "drawn shapes"]
+        more += ["--unrelated", unrelated, "--test", test]
+        done = run_program("train.py", *options(shapes, tmp_path, *more))
+    finally:
+        for path in broken:
+            path.unlink()
+    assert done.returncode == 1, done.stderr  # some photos could not be read
+    assert "7 photos could not be read: left out" in done.stdout
+    assert "Labels: folders, 3 labels" in done.stdout
+    named = [line for line in done.stdout.splitlines() if line.startswith("Left out: ")]
+    assert len(named) == 5 and named[0].startswith("Left out: disc/broken-0.jpg: not a JPEG")
+    assert "and 2 more; all in report.html" in done.stdout
+    assert "only 8 of disc, 8 of square, 8 of stripes; with so few photos" in done.stdout
+    assert done.stderr == ""
+
+    (run,) = (tmp_path / "runs").iterdir()
+    kept = {path.name for path in run.iterdir()}
+    assert kept >= {"config.json", "history.csv", "metrics.json", "report.html", "curves.png"}
+    assert not [name for name in kept if name.endswith((".npz", ".u8"))]
+    assert list((run / "tensorboard").glob("events.*"))
+    found = json.loads((run / "metrics.json").read_text())
+    assert found["problems"]["unreadable"][0][0] == "disc/broken-0.jpg"
+    assert found["test"]["photos"] == 15 and found["unknown"]["photos"] == 6
+    assert found["peak_memory_mb"] < 3000
+
+    card = model_file.load(tmp_path / "m.h5").card
+    assert card["about"] == "drawn shapes" and card["settings"]["seed"] == 42
+    said = run_program("predict.py", test / "disc", "--model", tmp_path / "m.h5", "--json")
+    labels = [json.loads(line)["scores"][0]["label"] for line in said.stdout.splitlines()]
+    assert labels.count("disc") >= 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_and_resumed_ends_as_if_never_killed(shapes: Path, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    more = ["--fine-tune", 3, "--batch-size", 8, "--about", "x"]
+    assert run_program("train.py", *options(shapes, whole, *more)).returncode == 0
+    process = begin(options(shapes, broken, *more))
+    wait_for_epoch(broken / "runs", 1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (broken / "m.h5").exists()
+    (history,) = (broken / "runs").glob("*/history.csv")
+    assert epochs(history)[0] == "0"  # the curves could be watched before it was killed
+    done = run_program("train.py", *options(shapes, broken, *more, "--resume"))
+    assert done.returncode == 0, done.stderr
+    assert "Epoch 1:" not in done.stdout and "Epoch 3:" in done.stdout
+    assert len(list((broken / "runs").iterdir())) == 1
+    assert epochs(history) == ["0", "1", "2", "3"]
+    assert outcome(whole / "m.h5") == outcome(broken / "m.h5")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_resuming_on_other_photos_is_refused(tmp_path: Path) -> None:
+    data = draw_collection(tmp_path / "data", 12)
+    process = begin(options(data, tmp_path, "--fine-tune", 40, "--patience", 40))
+    wait_for_epoch(tmp_path / "runs", 1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (data / "disc" / "000.jpg").unlink()
+    again = options(data, tmp_path, "--fine-tune", 40, "--patience", 40, "--resume")
+    done = run_program("train.py", *again)
+    assert done.returncode == 2 and "begun on other photos" in done.stderr
+
+
+def test_what_would_fail_at_the_end_fails_at_the_start(shapes: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    other = draw_collection(tmp_path / "other", 2, shapes=("disc",))
+    (other / "disc").rename(other / "fish")
+    for more, told in (
+        (["--unrelated", tmp_path / "empty"], "no photos in it"),
+        (["--test", other], "no label in it is one of disc, square, stripes"),
+        (["--test", shapes], "every photo in it is in the collection too"),
+    ):
+        done = run_program("train.py", *options(shapes, tmp_path, *more))
+        assert done.returncode == 2 and told in done.stderr
+        assert not list((tmp_path / "runs").iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
+def test_ctrl_c_keeps_what_there_is(shapes: Path, tmp_path: Path) -> None:
+    process = begin(options(shapes, tmp_path, "--fine-tune", 50, "--patience", 50))
+    wait_for_epoch(tmp_path / "runs", 1)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "interrupted" in out and (tmp_path / "m.h5").exists()
+    assert model_file.load(tmp_path / "m.h5").labels.names == ("disc", "square", "stripes")
+
+
+def test_without_weights_or_network_it_starts_from_the_bundled_backbone(
+    shapes: Path, tmp_path: Path
+) -> None:
+    nowhere = "http://127.0.0.1:9"
+    done = run_program(
+        "train.py",
+        *options(shapes, tmp_path, "--weights", "imagenet", "--fine-tune", 0),
+        KERAS_HOME=str(tmp_path / "keras"),
+        https_proxy=nowhere,
+        http_proxy=nowhere,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "could not be downloaded" in done.stdout
+    assert f"Starting from {BUNDLED_MODEL.name} instead." in done.stdout
+
+
+def test_weights_that_are_not_to_be_had_are_named_before_photos_are_read(
+    shapes: Path, tmp_path: Path
+) -> None:
+    """The bundled model is no start for another backbone."""
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    done = run_program(
+        "train.py",
+        *options(shapes, tmp_path, "--weights", "imagenet", "--backbone", "mobilenet_v3"),
+        KERAS_HOME=str(tmp_path / "keras"),
+        **nowhere,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    file = "weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5"
+    assert line.endswith(f"put {file} into {tmp_path / 'keras' / 'models'}")
+
+
+def epochs(history: Path) -> list[str]:
+    with open(history, newline="") as file:
+        return [row["epoch"] for row in csv.DictReader(file)]
+
+
+def begin(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_epoch(runs: Path, epoch: int) -> None:
+    """Until a checkpoint of that epoch is on disk."""
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        for state in runs.glob("*/state.json"):
+            if json.loads(state.read_text())["history"][-1]["epoch"] >= epoch:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no epoch {epoch} within four minutes")

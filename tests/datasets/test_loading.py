@@ -1,0 +1,44 @@
+"""Listed photos decoded: pixels kept, the rest told, whatever the network's size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagger.concurrency import silent
+from tagger.datasets.loading import decoded, relative
+from tagger.datasets.pixel_store import PixelStore
+from tagger.datasets.splits import Sample
+from tagger.images import decode
+from tests.conftest import scene
+
+
+@pytest.mark.parametrize("side", [32, 96, 192])
+def test_a_photos_size_is_its_own_whatever_is_decoded(tmp_path: Path, side: int) -> None:
+    """A small network has large photos decoded small; a lying one is upright in its header too."""
+    large, small = tmp_path / "large.jpg", tmp_path / "small.png"
+    large.write_bytes(decode.encode(np.hstack([scene(1, 600)] * 2), "JPEG"))
+    small.write_bytes(decode.encode(scene(2, 80)))
+    store = PixelStore(tmp_path / "pixels.u8", side)
+    samples, unreadable = decoded(
+        tmp_path, [Sample(path, (0,), "train") for path in (large, small)], store, 1, silent
+    )
+    store.close()
+    assert not unreadable and [sample.row for sample in samples] == [0, 1]
+    assert [s.quality.shorter_side for s in samples if s.quality] == [600, 80]
+    tiny = [bool(s.quality and "tiny" in s.quality.faults(192)) for s in samples]
+    assert tiny == [False, True]
+
+
+def test_what_cannot_be_read_comes_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    broken = tmp_path / "a" / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    store = PixelStore(tmp_path / "pixels.u8", 32)
+    samples, unreadable = decoded(tmp_path, [Sample(broken, (0,), "train")], store, 1, silent)
+    store.close()
+    assert samples == [] and [path for path, _ in unreadable] == ["a/broken.jpg"]
+    assert unreadable[0][1].startswith("not a JPEG")
+    assert relative(tmp_path, [broken]) == ("a/broken.jpg",)

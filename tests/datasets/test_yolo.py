@@ -1,0 +1,231 @@
+"""YOLO: where classes, photos and labels lie, and lines that say nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tagger.datasets.readers import detect
+from tagger.errors import DatasetError
+from tests.datasets import written
+from tests.datasets.written import content, present, put, save, sentences
+
+PHOTOS = {"images/a.jpg": {"cat", "dog"}, "images/b.jpg": set(), "images/c.jpg": {"dog"}}
+NAMES = ["cat", "dog", "emu"]
+LISTED = "names: [cat, dog, emu]\n"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "names: [cat, dog, emu]",
+        "names:\n- cat\n- dog\n- 'emu'",
+        "names:\n  0: cat\n  1: dog\n  2: emu",
+        'names: {"0": cat, 2: emu, 1: dog}',
+    ],
+)
+@pytest.mark.parametrize(
+    "where",
+    [
+        "train: images",
+        "path: ../datasets/mine\ntrain: images/",
+        "train: ../images",
+        "train: ./images\nval:\ntest:",
+        "path: /home/someone/mine\ntrain: [images]",
+        "train: {root}/images",
+        "path: {root}\ntrain: images",
+        "train: list.txt",
+    ],
+)
+def test_a_description_names_classes_and_photos(tmp_path: Path, names: str, where: str) -> None:
+    put(tmp_path, *PHOTOS, "other/d.jpg")
+    written.write_yolo(tmp_path, PHOTOS, NAMES)
+    save(tmp_path / "list.txt", "images/a.jpg\n./images/b.jpg\n\nimages/c.jpg\n")
+    save(tmp_path / "mine.yaml", f"{where.format(root=tmp_path)}\n{names}\nnc: 3\n")
+    found = detect.read(tmp_path, 2)
+    assert content(found, tmp_path) == {p: (tags, set(), "train") for p, tags in PHOTOS.items()}
+    assert found.names == ("cat", "dog", "emu") and found.remarks == ()
+
+
+def test_classes_keep_their_spelling(tmp_path: Path) -> None:
+    put(tmp_path, "images/a.jpg")
+    written.write_yolo(tmp_path, {"images/a.jpg": {"no", "1"}}, ["no", "1"])
+    save(tmp_path / "data.yaml", "names: [no, 1, 1.0, ~, 2024-01-01]")
+    assert present(detect.read(tmp_path, 1), tmp_path) == {"images/a.jpg": {"no", "1"}}
+    assert detect.read(tmp_path, 1).names == ("1", "1.0", "2024-01-01", "no", "~")
+
+
+def test_splits_by_description(tmp_path: Path) -> None:
+    photos = {
+        "train/images/a.jpg": {"cat"},
+        "valid/images/b.jpg": {"dog"},
+        "test/images/c.jpg": set(),
+    }
+    put(tmp_path, *photos, "extra/images/d.jpg")
+    written.write_yolo(tmp_path, {**photos, "extra/images/d.jpg": {"cat"}}, NAMES)
+    where = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
+    save(tmp_path / "data.yaml", where + LISTED)
+    found = detect.read(tmp_path, 2)
+    assert {place[-5:]: split for place, (_, _, split) in content(found, tmp_path).items()} == {
+        "a.jpg": "train",
+        "b.jpg": "val",
+        "c.jpg": "test",
+    }
+    assert present(found, tmp_path) == photos
+
+
+def test_the_same_photos_under_train_and_val_are_split_anew(tmp_path: Path) -> None:
+    put(tmp_path, *PHOTOS)
+    written.write_yolo(tmp_path, PHOTOS, NAMES)
+    save(tmp_path / "coco8.yaml", "train: images\nval: images\n" + LISTED)
+    found = detect.read(tmp_path, 2)
+    assert {sample.split for sample in found.samples} == {"train"}
+    assert sentences(found) == ["3 photos are listed in several splits: split anew"]
+
+
+@pytest.mark.parametrize("names", ["classes.txt", "labels/classes.txt", "obj.names"])
+def test_without_a_description_files_of_labels_tell_which_photos(
+    tmp_path: Path, names: str
+) -> None:
+    put(tmp_path, *PHOTOS, "images/val/d.jpg")
+    written.write_yolo(tmp_path, {**PHOTOS, "images/val/d.jpg": {"emu"}}, NAMES)
+    save(tmp_path / names, "cat\r\ndog\nemu\n")
+    save(tmp_path / "labels" / "b.txt", "")
+    (tmp_path / "labels" / "c.txt").unlink()
+    assert content(detect.read(tmp_path, 2), tmp_path) == {
+        "images/a.jpg": ({"cat", "dog"}, set(), "train"),
+        "images/b.jpg": (set(), set(), "train"),
+        "images/val/d.jpg": ({"emu"}, set(), "val"),
+    }
+
+
+def test_labels_may_lie_beside_their_photos(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "b.jpg")
+    save(tmp_path / "a.txt", "0 .5 .5 .1 .1\n")
+    save(tmp_path / "b.txt", "1 .5 .5 .1 .1 .2 .2\n")
+    save(tmp_path / "classes.txt", "cat\ndog\n")
+    assert present(detect.read(tmp_path, 2), tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
+
+
+def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    put(root, *PHOTOS)
+    put(tmp_path, "outside/x.jpg")
+    (root / "linked").symlink_to(tmp_path / "outside")
+    written.write_yolo(root, PHOTOS, NAMES)
+    lines = [
+        "0 .5 .5 .1 .1",
+        "3 .5 .5 .1 .1",
+        "-1 .5 .5 .1 .1",
+        "cat .5 .5 .1 .1",
+        "1 .5",
+        "0.5 1 1 1 1",
+    ]
+    save(root / "labels" / "c.txt", "\n".join([*lines, "", "inf 1 1 1 1"]))
+    save(root / "labels" / "b.txt", b"\xff\xfe\xff")
+    save(root / "labels" / "gone.txt", "0 .5 .5 .1 .1\n")
+    save(root / "list.txt", "images/gone.jpg\n../outside/x.jpg\nlinked/x.jpg\nimages/a.jpg\n")
+    where = "train: [images, list.txt]\nval: [../../outside, linked]\ntest: /etc\n"
+    save(root / "data.yaml", where + LISTED)
+    found = detect.read(root, 2)
+    assert content(found, root) == {
+        "images/a.jpg": ({"cat", "dog"}, set(), "train"),
+        "images/c.jpg": ({"cat"}, {"dog", "emu"}, "train"),  # what the others are, nobody knows
+    }
+    assert found.told == {root / "images" / "b.jpg"}
+    assert sorted(sentences(found)) == [
+        "1 file of labels has no photo: left out",
+        "1 line names a photo that is not there: left out",
+        "1 photo has a file of labels that is not text: left out",
+        "2 lines have class numbers without a name: left out",
+        "2 lines name photos outside the collection: left out",
+        "3 paths lead to no photo: left out",
+        "4 lines are not a class and numbers: left out",
+    ]
+    strays = next(remark for remark in found.remarks if "without" in remark.one)
+    assert strays.names == ("labels/c.txt:2: 3", "labels/c.txt:3: -1")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"names: [cat\ntrain: x", "data.yaml, line 2: not YAML"),
+        (b"names: [[cat], dog]", "names is neither a list nor numbers with names"),
+        (b"names: {cat: 0}", "names is neither a list nor numbers with names"),
+        (b"names: " + b"[" * 5000, "not YAML"),
+        (b"names: [\xff]", "data.yaml, line 1: not UTF-8 text"),
+        (b"names: [cat]\npath: [a, b]", "data.yaml: path is not one folder; leave it out"),
+        (b"names: [cat]\npath: {a: b}\ntrain: images", "data.yaml: path is not one folder"),
+        (b"names: [cat]\ntrain: {a: b}", "train is neither a path nor a list of paths"),
+        (b"names: [cat]\nval: [[images]]", "val is neither a path nor a list of paths"),
+        (b"names: cat", "names is neither a list nor numbers with names"),
+        (
+            b"names:\n  ? " + b"9" * 5000 + b"\n  : cat",
+            "names is neither a list nor numbers with names",
+        ),
+        (b"names: [cat]\ntrain: gone", "found 0 photos by YOLO, 1 label (1 path leads to no photo"),
+    ],
+)
+def test_what_is_no_description_is_refused(tmp_path: Path, text: bytes, told: str) -> None:
+    put(tmp_path, "images/a.jpg")
+    save(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
+    save(tmp_path / "data.yaml", text)
+    with pytest.raises(DatasetError) as caught:
+        detect.read(tmp_path, 2)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_description_is_text_and_never_run(tmp_path: Path) -> None:
+    put(tmp_path, "images/a.jpg")
+    save(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
+    command = f"touch {tmp_path}/run"
+    save(tmp_path / "data.yaml", f"names: !!python/object/apply:os.system ['{command}']")
+    assert detect.read(tmp_path, 1).names == (command,)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_bomb_of_references_stays_small(tmp_path: Path) -> None:
+    put(tmp_path, "images/a.jpg")
+    save(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
+    bomb = [
+        "a0: &a0 [x]",
+        *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)),
+    ]
+    save(tmp_path / "data.yaml", "\n".join([*bomb, "names: *a29"]))
+    with pytest.raises(DatasetError, match="names is neither a list nor numbers"):
+        detect.read(tmp_path, 2)
+
+
+def test_objects_of_unknown_classes_teach_nothing_false(tmp_path: Path) -> None:
+    put(tmp_path, *PHOTOS)
+    written.write_yolo(tmp_path, {"images/a.jpg": {"cat"}}, NAMES)
+    save(tmp_path / "labels" / "b.txt", "7 .5 .5 .1 .1\n")
+    save(tmp_path / "data.yaml", "train: images\n" + LISTED)
+    assert content(detect.read(tmp_path, 2), tmp_path) == {
+        "images/a.jpg": ({"cat"}, set(), "train"),
+        "images/b.jpg": (set(), {"cat", "dog", "emu"}, "train"),
+        "images/c.jpg": (set(), set(), "train"),
+    }
+
+
+def test_a_labelled_photo_in_no_split_is_told_as_that(tmp_path: Path) -> None:
+    photos = {"images/train/a.jpg": {"cat"}, "images/extra/b.jpg": {"dog"}}
+    put(tmp_path, *photos)
+    written.write_yolo(tmp_path, photos, NAMES)
+    save(tmp_path / "data.yaml", "train: images/train\n" + LISTED)
+    found = detect.read(tmp_path, 2)
+    assert list(present(found, tmp_path)) == ["images/train/a.jpg"]
+    assert sentences(found) == ["1 photo is in no split that the YAML file lists: left out"]
+    assert found.told == {tmp_path / "images" / "extra" / "b.jpg"}
+
+
+def test_a_yaml_of_something_else_does_not_hide_the_classes(tmp_path: Path) -> None:
+    put(tmp_path, *PHOTOS)
+    written.write_yolo(tmp_path, PHOTOS, NAMES)
+    save(tmp_path / "environment.yml", "{% if x %}\n\t- no: yaml")
+    save(tmp_path / "classes.txt", "cat\ndog\nemu\n")
+    assert present(detect.read(tmp_path, 2), tmp_path)["images/a.jpg"] == {"cat", "dog"}
+    (tmp_path / "classes.txt").unlink()
+    with pytest.raises(DatasetError, match=r"environment\.yml, line \d: not YAML"):
+        detect.read(tmp_path, 2)

@@ -1,0 +1,53 @@
+"""Whether a photo is dark, blurred or tiny, told alike at every size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tagger.images import decode, quality
+from tagger.images.decode import Pixels, walk
+from tests.conftest import scene
+
+
+def found(rgb: Pixels) -> set[str]:
+    return set(quality.measure(rgb).faults(192))
+
+
+@pytest.mark.parametrize("side", [128, 192, 480, 960])
+def test_blur_is_told_at_every_size(side: int) -> None:
+    sharp = scene(0, side)
+    assert quality.BLURRED not in found(sharp)
+    assert quality.BLURRED in found(cv2.GaussianBlur(sharp, (0, 0), side * 0.03))
+
+
+def test_a_dim_photo_of_sharp_things_is_dark_and_not_blurred() -> None:
+    dim = (scene(1, 300) * 0.15).astype(np.uint8)
+    assert found(dim) == {quality.DARK}
+    assert quality.DARK not in found((scene(1, 300) * 0.6).astype(np.uint8))
+
+
+def test_an_empty_photo_has_nothing_sharp_in_it() -> None:
+    for value in (0, 255):
+        assert quality.BLURRED in found(np.full((200, 200, 3), value, np.uint8))
+
+
+def test_tiny_is_what_the_network_would_enlarge_more_than_twice() -> None:
+    small = quality.measure(scene(2, 95))
+    assert quality.TINY in small.faults(192)
+    assert quality.TINY not in small.faults(128)
+    assert quality.TINY not in quality.measure(scene(2, 96)).faults(192)
+    assert "95 pixels where the network sees 192" in small.faults(192)[quality.TINY]
+
+
+def test_real_photos_are_hardly_ever_called_bad_and_blurred_ones_are(data: Path) -> None:
+    photos = [decode.read(path, 192) for path in list(walk(data / "pets" / "val"))[::6]]
+    photos += [decode.read(path, 192) for path in list(walk(data / "everyday" / "images"))[::60]]
+    photos += [decode.read(path, 192) for path in walk(data / "camera")]
+    bad = [rgb for rgb in photos if found(rgb) & {quality.BLURRED, quality.DARK}]
+    assert len(bad) <= 0.02 * len(photos)
+    blurred = [cv2.GaussianBlur(rgb, (0, 0), 0.02 * min(rgb.shape[:2])) for rgb in photos]
+    assert sum(quality.BLURRED in found(rgb) for rgb in blurred) >= 0.95 * len(photos)

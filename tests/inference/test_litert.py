@@ -1,0 +1,50 @@
+"""The fast path: sessions, threads, and bytes that are no network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tagger.errors import ModelError
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.inference.litert import Runtime, Session
+from tests.conftest import PETS_MODEL, draw
+
+
+@pytest.fixture(scope="module")
+def network() -> bytes:
+    return model_file.load(PETS_MODEL).network
+
+
+def test_outputs_have_the_shapes_they_say(network: bytes) -> None:
+    session = Session(network)
+    pixels = decode.fit(draw("disc", 1), session.image_size)
+    outputs = session.run(pixels, feature_map=True)
+    assert outputs.logits.shape == (session.label_count,)
+    assert outputs.features.shape == (session.feature_count,)
+    assert outputs.feature_map is not None
+    assert np.allclose(outputs.feature_map.mean(axis=(0, 1)), outputs.features, atol=0.1)
+    assert session.run(pixels).feature_map is None
+
+
+def test_an_answer_stays_when_the_session_goes_on(network: bytes) -> None:
+    session = Session(network)
+    first = session.run(decode.fit(draw("disc", 1), session.image_size))
+    kept = first.features.copy()
+    session.run(decode.fit(draw("stripes", 1), session.image_size))
+    assert np.array_equal(first.features, kept)
+
+
+def test_threads_and_one_thread_agree(network: bytes) -> None:
+    runtime = Runtime(network)
+    photos = [decode.fit(draw("square", seed), runtime.image_size) for seed in range(12)]
+    alone = [runtime.run(pixels).logits for pixels in photos]
+    together = [output.logits for output in runtime.run_all(iter(photos), workers=4)]
+    assert np.array_equal(np.stack(alone), np.stack(together))
+
+
+@pytest.mark.parametrize("data", [b"", b"not a network", bytes(5000)])
+def test_other_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(ModelError, match="not a LiteRT network"):
+        Session(data)

@@ -1,0 +1,116 @@
+"""The model file: opened by plain Keras, verified by us, never half there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tagger.errors import ModelError
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.inference.litert import Runtime
+from tagger.training.trainer import Trained
+from tests.conftest import draw
+
+
+@pytest.fixture
+def copy(trained: Trained, tmp_path: Path) -> Path:
+    """A model file to spoil."""
+    return Path(shutil.copyfile(trained.model, tmp_path / "copy.h5"))
+
+
+def test_plain_keras_opens_it_and_scores_alike(trained: Trained) -> None:
+    import keras
+
+    network = keras.models.load_model(trained.model, compile=False)
+    model = model_file.load(trained.model)
+    runtime = Runtime(model.network)
+    for seed in range(900, 906):
+        pixels = decode.fit(draw("disc", seed), model.image_size)
+        ours = runtime.run(pixels).logits
+        theirs = np.asarray(network.predict_on_batch(pixels[None]))[0]
+        assert ours.argmax() == theirs.argmax()
+        close = 1e-3 if model.card["precision"]["precision"] == "float32" else 1.5
+        assert np.abs(ours - theirs).max() < close
+
+
+def test_the_card_for_people_is_the_card_inside(trained: Trained) -> None:
+    beside = json.loads(trained.model.with_suffix(".json").read_text(encoding="utf-8"))
+    assert beside == model_file.load(trained.model).card
+    assert beside["labels"] == ["disc", "square", "stripes"]
+    assert beside["trained_on"]["photos"]["train"]["disc"] > 20
+    assert beside["scores"]["validation"]["accuracy"] > 0.5
+
+
+def test_nothing_half_written_is_left_beside_it(trained: Trained) -> None:
+    left = {path.name for path in trained.model.parent.iterdir()} - {"runs"}
+    assert left == {trained.model.name, trained.model.with_suffix(".json").name}
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"gone\.h5: no such model file"):
+        model_file.load(tmp_path / "gone.h5")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_is_refused(copy: Path, share: float) -> None:
+    copy.write_bytes(copy.read_bytes()[: int(copy.stat().st_size * share)])
+    with pytest.raises(ModelError, match=r"copy\.h5: "):
+        model_file.load(copy)
+
+
+def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.h5").write_text("not a model")
+    with pytest.raises(ModelError, match="not a model file"):
+        model_file.load(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["numbers"] = np.arange(3)
+    with pytest.raises(ModelError, match=r"not one that train\.py made"):
+        model_file.load(tmp_path / "other.h5")
+
+
+@pytest.mark.parametrize("name", ["network", "reference", "card"])
+def test_a_changed_part_is_noticed(copy: Path, name: str) -> None:
+    with h5py.File(copy, "r+") as file:
+        part = file[model_file.GROUP][name]
+        part[-1] = part[-1] + np.ones_like(part[-1])
+    with pytest.raises(ModelError, match=f"the digest of its {name} differs"):
+        model_file.load(copy)
+
+
+def test_changed_arrays_are_noticed_before_anything_trains_on_them(copy: Path) -> None:
+    assert "head/head/kernel" in model_file.read_arrays(copy)
+    with h5py.File(copy, "r+") as file:
+        file["model_weights/head/head/bias"][0] += 1
+    with pytest.raises(ModelError, match="the digest of its Keras arrays differs"):
+        model_file.read_arrays(copy)
+
+
+def test_a_newer_format_is_refused_politely(copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        file[model_file.GROUP].attrs["format"] = model_file.FORMAT + 1
+    with pytest.raises(ModelError, match="made by a newer version"):
+        model_file.load(copy)
+
+
+def test_a_part_that_lies_in_another_file_is_refused(copy: Path, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["bytes"] = np.zeros(9, np.uint8)
+    with h5py.File(copy, "r+") as file:
+        del file[model_file.GROUP]["network"]
+        file[model_file.GROUP]["network"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "bytes")
+    with pytest.raises(ModelError, match="points outside the file"):
+        model_file.load(copy)
+
+
+def test_labels_that_do_not_fit_the_network_are_refused(trained: Trained) -> None:
+    model = model_file.load(trained.model)
+    with pytest.raises(ModelError, match="3 labels for a network with 7 outputs"):
+        model_file.check_outputs(model, 7, 1280)
+    with pytest.raises(ModelError, match="1280 features for a network with 9"):
+        model_file.check_outputs(model, 3, 9)

@@ -1,0 +1,267 @@
+"""Exports: the table as promised, nothing a spreadsheet runs, and a ZIP that teaches again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from tagger.datasets import dataset
+from tagger.datasets.pixel_store import PixelStore
+from tagger.datasets.readers import detect
+from tagger.errors import ImageError, OptionError
+from tagger.images import decode
+from tagger.library import export
+from tagger.library.records import Photo, Tag
+from tagger.library.search.grammar import fold
+from tagger.text import harmless
+from tests.conftest import draw
+
+MOMENT = datetime(2026, 11, 21, 11, 20, 5, tzinfo=UTC)
+HEADER = (
+    "ID,Name,Timestamp,Label 1,Label 2,Label 3,Label 4,Label 5,"
+    "Score 1,Score 2,Score 3,Score 4,Score 5"
+)
+
+
+def tag(label: str, score: float | None = None) -> Tag:
+    model = (None, None) if score is None else ("pets", "f" * 64)
+    return Tag(label, score, 0.7, score is None, *model, 3, MOMENT)
+
+
+def photo(number: int, *tags: Tag, name: str = "photo.jpg") -> Photo:
+    return Photo(
+        id=number,
+        sha256=f"{number:064}",
+        name=name,
+        path=Path(f"/photos/{number}.jpg"),
+        stored=False,
+        size=1000,
+        width=40,
+        height=30,
+        added_at=MOMENT,
+        taken_at=datetime(2024, 5, 31, 12, 0),
+        unknown=not tags,
+        reviewed=False,
+        confidence=0.9,
+        doubt=0.1,
+        model="pets",
+        tags=tags,
+    )
+
+
+def table(*photos: Photo) -> str:
+    out = io.StringIO(newline="")
+    export.write_csv(photos, out)
+    return out.getvalue()
+
+
+def picture(one: Photo) -> bytes:
+    """A drawn photo, another for each id."""
+    shape = "disc" if one.tags[0].label == "cat" else "square"
+    return decode.encode(draw(shape, one.id), "JPEG")
+
+
+def test_the_table_is_as_promised() -> None:
+    lines = table(
+        photo(1, tag("mine"), tag("cat", 0.959149), tag("sea", 0.8)), photo(2)
+    ).splitlines()
+    assert lines == [
+        HEADER,
+        "1,photo.jpg,2026-11-21 11:20:05,mine,cat,sea,,,,95.91,80.00,,",
+        "2,photo.jpg,2026-11-21 11:20:05,,,,,,,,,,",
+    ]
+
+
+def test_the_time_is_utc_wherever_it_came_from() -> None:
+    elsewhere = replace(photo(1), added_at=MOMENT.astimezone(timezone(timedelta(hours=9))))
+    assert "2026-11-21 11:20:05" in table(elsewhere)
+
+
+def test_more_than_five_tags_are_cut() -> None:
+    many = [tag(f"t{n}", 0.9) for n in range(8)]
+    (row,) = csv.DictReader(io.StringIO(table(photo(1, *many))))
+    assert [row[f"Label {n}"] for n in range(1, 6)] == ["t0", "t1", "t2", "t3", "t4"]
+    assert [row[f"Score {n}"] for n in range(1, 6)] == ["90.00"] * 5
+
+
+@pytest.mark.parametrize(
+    "text", ["=cmd()|' /C calc'!A0", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"]
+)
+def test_nothing_is_a_formula(text: str) -> None:
+    out = table(photo(1, tag(text, 0.9), name=text))
+    (row,) = csv.DictReader(io.StringIO(out, newline=""))
+    assert row["Name"] == f"'{text}"
+    assert row["Label 1"] == f"'{text}"
+
+
+def test_cells_survive_what_csv_is_made_of() -> None:
+    text = 'a,"b"\nc;d'
+    (row,) = csv.DictReader(io.StringIO(table(photo(1, tag(text, 0.5), name=text)), newline=""))
+    assert (row["Name"], row["Label 1"], row["Score 1"]) == (text, text, "50.00")
+
+
+def test_json_lines_have_everything() -> None:
+    out = io.StringIO()
+    export.write_json_lines([photo(1, tag("mine"), tag("Straße", 0.9)), photo(2)], out)
+    first, second = (json.loads(line) for line in out.getvalue().splitlines())
+    assert out.getvalue().isascii()
+    assert (first["id"], first["taken_at"]) == (1, "2024-05-31T12:00:00")
+    assert first["tags"][1] == {
+        "label": "Straße",
+        "score": 0.9,
+        "threshold": 0.7,
+        "by_person": False,
+        "model": "pets",
+        "model_sha256": "f" * 64,
+        "run": 3,
+        "made_at": "2026-11-21T11:20:05+00:00",
+    }
+    assert second["tags"] == []
+    assert second["unknown"] is True
+
+
+@pytest.mark.parametrize("name", ["Bildschirmfoto um 5.00\u202fPM.png", "a\nb.jpg", "\udcff.jpg"])
+def test_json_lines_lead_to_the_file_whatever_it_is_called(name: str) -> None:
+    out = io.StringIO()
+    export.write_json_lines([replace(photo(1), path=Path("/photos") / name)], out)
+    (line,) = out.getvalue().splitlines()
+    assert json.loads(line)["path"] == f"/photos/{name}"
+
+
+def collection() -> list[Photo]:
+    return [photo(n, tag("cat" if n % 2 else "dog")) for n in range(1, 25)]
+
+
+def test_the_zip_teaches_again(tmp_path: Path) -> None:
+    target = tmp_path / "photos.zip"
+    with open(target, "wb") as file:
+        left = export.write_zip([*collection(), photo(99)], picture, file)
+    assert (left.written, left.out) == (24, [("photo.jpg", "has no tag")])
+    with zipfile.ZipFile(target) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "unpacked")
+    check_teaches(tmp_path / "unpacked", tmp_path)
+
+
+def test_the_collection_teaches_again(tmp_path: Path) -> None:
+    left = export.write_collection(collection(), picture, tmp_path / "a" / "collection")
+    assert left.written == 24
+    check_teaches(tmp_path / "a" / "collection", tmp_path)
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["collection"]
+
+
+def check_teaches(folder: Path, scratch: Path) -> None:
+    store = PixelStore(scratch / "pixels", 32)
+    try:
+        found = dataset.load(folder, store)
+    finally:
+        store.close()
+    assert found.labels.names == ("cat", "dog")
+    assert len(found.samples) == 24
+    assert found.problems.lines() == []
+    with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"] for row in rows} == {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg")
+    }
+
+
+def test_photos_that_are_gone_are_counted(tmp_path: Path) -> None:
+    def read(one: Photo) -> bytes:
+        if one.id == 2:
+            raise ImageError("/photos/2.jpg: no such file")
+        return picture(one)
+
+    left = export.write_zip(collection()[:3], read, io.BytesIO())
+    assert left.written == 2
+    assert left.out == [("photo.jpg", "/photos/2.jpg: no such file")]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "../../x",
+        "/etc/passwd",
+        "C:\\x",
+        "a/b",
+        "con",
+        "aux.jpg",
+        "..",
+        "",
+        "x" * 500,
+        "🐕" * 100,
+        "x." + "猫" * 100,
+        "a\0b\n\x85\u202e",
+        "\udcff",
+        "COM¹",
+        "é<>|?*",
+        " . ",
+        ".hidden",
+        "=cmd()",
+        "-rf",
+    ],
+)
+def test_names_stay_inside(tmp_path: Path, hostile: str) -> None:
+    photos = [photo(1, tag(hostile, 0.9), name=hostile), photo(2, tag(hostile, 0.9), name=hostile)]
+    folder = tmp_path / "deep" / "collection"
+    export.write_collection(photos, lambda one: b"x", folder)
+    inside = [path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file()]
+    assert sorted(len(parts) for parts in inside) == [1, 2, 2]
+    assert all(len(part.encode()) <= 150 for parts in inside for part in parts)
+    awkward = set('<>:"/\\|?*\0\n\x85\u202e')
+    assert not any(set(part) & awkward for parts in inside for part in parts)
+    assert not any(part.startswith((".", "-", "=")) for parts in inside for part in parts)
+    assert not any(part.upper().startswith(("CON", "AUX", "COM¹")) for p in inside for part in p)
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"] for row in rows} == {"/".join(p) for p in inside if len(p) == 2}
+    assert len(set(decode.walk(folder))) == 2  # as train.py lists them
+
+
+def test_labels_that_clean_to_one_name_stay_apart(tmp_path: Path) -> None:
+    labels = ["a/b", "a:b", "A?b", "a_b", "caf\u00e9", "cafe\u0301", "=1", "_=1"]
+    photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(labels)]
+    export.write_collection(photos, lambda one: b"x", tmp_path / "c")
+    folders = [path.name for path in (tmp_path / "c").iterdir() if path.is_dir()]
+    assert len({fold(name) for name in folders}) == len(labels)
+    with open(tmp_path / "c" / "labels.csv", newline="", encoding="utf-8") as file:
+        told = {row["image"].split("/")[0]: row["label"] for row in csv.DictReader(file)}
+    assert told == dict(zip(told, [harmless(label) for label in labels], strict=True))
+    assert set(told) == set(folders)
+
+
+def test_labels_come_back_as_they_were(tmp_path: Path) -> None:
+    labels = ["a/b", "a:b", "A?b", "a_b", "caf\u00e9", "cafe\u0301", "=1", "_=1", 'x, "y"']
+    photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(labels)]
+    export.write_collection(photos, lambda one: b"x", tmp_path / "c")
+    found = detect.read(tmp_path / "c", 2)
+    read = {path.path.name.split("-")[0]: found.names[path.label] for path in found.samples}
+    assert read == {str(n): label for n, label in enumerate(labels)}
+    assert found.kind == "single"
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "mine.txt").write_text("mine")
+    with pytest.raises(OptionError, match="holds something"):
+        export.write_collection(collection(), picture, tmp_path / "c")
+    assert [p.name for p in (tmp_path / "c").iterdir()] == ["mine.txt"]
+
+
+def test_a_collection_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    def read(one: Photo) -> bytes:
+        if one.id == 5:
+            raise RuntimeError
+        return picture(one)
+
+    with pytest.raises(RuntimeError):
+        export.write_collection(collection(), read, tmp_path / "c")
+    assert not list(tmp_path.iterdir())

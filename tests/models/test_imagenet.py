@@ -1,0 +1,166 @@
+"""`imagenet` by name: made once, from Keras's weights, and then what Keras itself would say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagger import Tagger
+from tagger import paths as places
+from tagger.datasets.sample_photos import write_samples
+from tagger.errors import OptionError, WeightsUnavailableError
+from tagger.images import decode
+from tagger.inference import model_file
+from tagger.library.library import Library
+from tagger.library.plans import Training
+from tagger.models import imagenet, networks, pretrained
+from tests.conftest import run_program
+
+NOWHERE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    """Made here, in the tests' own cache folder."""
+    for file in (imagenet.WEIGHTS_FILE, imagenet.NAMES_FILE):
+        if not pretrained.cached(file).is_file():
+            pytest.skip(f"needs {file} in Keras's cache")
+    return Tagger.load("imagenet")
+
+
+@pytest.fixture(scope="module")
+def photos(data: Path) -> tuple[list[Path], np.ndarray]:
+    """One photo of each of 500 classes, and their class indices (500,)."""
+    with open(data / "imagenet_samples" / "labels.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    paths = [data / "imagenet_samples" / row["image"] for row in rows]
+    return paths, np.array([int(row["class_index"]) for row in rows])
+
+
+def test_it_says_what_keras_says(tagger: Tagger, photos: tuple[list[Path], np.ndarray]) -> None:
+    """On the same pixels: within half a point of plain Keras, and good enough in itself."""
+    import keras
+
+    paths, truth = photos
+    pixels = np.stack([decode.prepare(path, 224) for path in paths]).astype(np.float32)
+    plain = keras.applications.MobileNetV2(weights="imagenet")
+    scaled = keras.applications.mobilenet_v2.preprocess_input(pixels)
+    theirs = np.argsort(-plain.predict(scaled, batch_size=50, verbose=0), axis=1)[:, :5]
+    index = {name: row for row, name in enumerate(tagger.labels.names)}
+    ours = np.array([[index[s.label] for s in a.scores] for a in tagger.tag_many(paths)])
+
+    first = (ours[:, 0] == truth).mean(), (theirs[:, 0] == truth).mean()
+    five = ((ours == truth[:, None]).any(1).mean(), (theirs == truth[:, None]).any(1).mean())
+    assert first[0] >= 0.84 and abs(first[0] - first[1]) <= 0.005
+    assert five[0] >= 0.96 and abs(five[0] - five[1]) <= 0.005
+    assert (ours[:, 0] == theirs[:, 0]).mean() >= 0.995
+
+
+def test_its_labels_read_as_names(tagger: Tagger) -> None:
+    names = tagger.labels.names
+    assert len({name.casefold() for name in names}) == len(names) == 1000
+    assert names[207] == "golden retriever" and not any("_" in name for name in names)
+    assert names[134] == "crane (bird)" and names[517] == "crane (machine)"
+    assert {names[638], names[639]} == {"maillot (tights)", "maillot (swimsuit)"}
+    assert names[264] == "Cardigan Welsh corgi" and names[474] == "cardigan"
+
+
+def test_its_card_says_what_it_is(tagger: Tagger) -> None:
+    assert tagger.name == "imagenet" and not tagger.judges_familiarity
+    assert "ImageNet" in tagger.card["about"] and "unfamiliar" in tagger.card["weakest"][0]
+    said = tagger.tag(np.random.default_rng(0).integers(0, 256, (224, 224, 3)).astype(np.uint8))
+    assert said.ood_score is None and said.reason in (None, "uncertain")
+    written = json.loads(places.imagenet_model().with_suffix(".json").read_text())
+    assert written == tagger.card
+
+
+def test_it_is_an_ordinary_keras_file(tagger: Tagger, tmp_path: Path) -> None:
+    import keras
+
+    (cat, *_) = write_samples(tmp_path)
+    pixels = decode.prepare(cat, 224)
+    network = keras.models.load_model(places.imagenet_model(), compile=False)
+    logits = network.predict_on_batch(pixels[None])[0]
+    best = tagger.labels.names[int(logits.argmax())]
+    assert best == tagger.tag(pixels).scores[0].label and "cat" in best
+    rebuilt = networks.rebuild(model_file.load(places.imagenet_model()))
+    assert np.allclose(rebuilt.predict_on_batch(pixels[None])[0], logits, atol=1e-5)
+
+
+def test_once_made_it_needs_no_tensorflow(tagger: Tagger) -> None:
+    code = (
+        "import sys; from tagger import Tagger; Tagger.load('imagenet', print);"
+        "print([m for m in ('tensorflow', 'keras', 'sklearn') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_what_another_version_or_a_fault_left_is_made_again(
+    tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By two at once: one makes it, the other waits, both have the very same."""
+    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path / "not" / "there"))
+    path = places.imagenet_model()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half a file")
+    said: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: imagenet.load(said.append), range(2))
+    assert one.card["digests"] == other.card["digests"] and len(said) == 1
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        "imagenet.h5",
+        "imagenet.json",
+        "imagenet.lock",
+    ]
+
+
+def test_the_first_use_says_what_it_does(tagger: Tagger, tmp_path: Path) -> None:
+    (cat, *_) = write_samples(tmp_path)
+    first, again = (
+        run_program("predict.py", cat, "--model", "imagenet", "--json", TAGGER_CACHE=str(tmp_path))
+        for _ in range(2)
+    )
+    assert (first.returncode, first.stderr) == (0, imagenet.MAKING + "\n")
+    assert (again.returncode, again.stderr) == (0, "")
+    said = json.loads(again.stdout)
+    assert first.stdout == again.stdout and said["model"] == "imagenet"
+    assert len(said["scores"]) == 5 and "cat" in said["scores"][0]["label"]
+
+
+def test_without_network_or_cache_one_line_says_what_to_put_where(tmp_path: Path) -> None:
+    (cat, *_) = write_samples(tmp_path)
+    home = {"KERAS_HOME": str(tmp_path / "keras"), "TAGGER_CACHE": str(tmp_path / "cache")}
+    done = run_program("predict.py", cat, "--model", "imagenet", **home, **NOWHERE)
+    assert done.returncode == 2 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    files = f"{imagenet.WEIGHTS_FILE} and {imagenet.NAMES_FILE}"
+    assert line.endswith(f"put {files} into {tmp_path / 'keras' / 'models'}")
+
+
+def test_a_class_index_that_is_none_is_named(tmp_path: Path) -> None:
+    for text in ("", "[]", '{"0": "dog"}'):
+        (tmp_path / "names.json").write_text(text)
+        with pytest.raises(WeightsUnavailableError, match="is not what Keras caches"):
+            imagenet.class_names(tmp_path / "names.json")
+
+
+def test_a_library_may_tag_with_it(
+    tagger: Tagger, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.choose_model("imagenet")
+    assert library.active_model() == "imagenet"
+    coffee = next(path for path in write_samples(tmp_path) if path.stem == "coffee")
+    added = library.add("coffee.png", coffee.read_bytes(), tagger)
+    assert [tag.label for tag in added.photo.tags] == ["espresso"]
+    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))  # a cleared cache: it is made again, not lost
+    assert library.active_model() == "imagenet"
+    with pytest.raises(OptionError, match="comes with Image Tagger"):
+        library.plan_training(Training(str(tmp_path), "ImageNet"))

@@ -1,0 +1,189 @@
+"""The service without its HTTP: its settings, and answers that are written down first."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from tagger.errors import BusyError, CatalogueError, ImageError, ModelError, OptionError
+from tagger.images import decode
+from tagger.library.database.schema import served
+from tagger.service import predictor
+from tagger.service.predictor import Answered, Asked, Service, Settings, is_loopback
+from tests.conftest import draw, wait_until
+
+PHOTO = decode.encode(draw("disc", 1), "JPEG")
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
+    opened = Service(Settings(model="pets", workers=2, keep_photos=True))
+    yield opened
+    opened.close()
+
+
+def written(running: Service) -> set[str]:
+    with running.library.catalogue.reading() as connection:
+        return set(connection.scalars(select(served.c.id)))
+
+
+def test_settings_come_from_the_environment() -> None:
+    assert Settings.from_environment({}) == Settings(workers=Settings.from_environment({}).workers)
+    found = Settings.from_environment(
+        {
+            "TAGGER_MODEL": "pets",
+            "TAGGER_PREDICT_TOKEN": "a",
+            "TAGGER_WORKERS": "3",
+            "TAGGER_QUEUE": "0",
+            "TAGGER_CORS": "https://a.example, https://b.example",
+            "TAGGER_KEEP_PHOTOS": "1",
+        }
+    )
+    assert (found.model, found.predict_token, found.admin_token) == ("pets", "a", None)
+    assert (found.workers, found.queue, found.keep_photos) == (3, 0, True)
+    assert found.cors == ("https://a.example", "https://b.example") and found.guarded
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("TAGGER_WORKERS", "0"),
+        ("TAGGER_WORKERS", "two"),
+        ("TAGGER_QUEUE", "-1"),
+        ("TAGGER_QUEUE", "²"),
+        ("TAGGER_KEEP_PHOTOS", "maybe"),
+        ("TAGGER_PREDICT_TOKEN", "two words"),
+        ("TAGGER_ADMIN_TOKEN", "pässwort"),
+        ("TAGGER_CORS", "example.org"),
+        ("TAGGER_CORS", "https://a.example, *"),
+        ("TAGGER_CORS", "https://a.example/"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(name: str, text: str) -> None:
+    with pytest.raises(OptionError, match=name):
+        Settings.from_environment({name: text})
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"])
+def test_this_machine_is_known_by_its_names(host: str) -> None:
+    assert is_loopback(host)
+    assert not is_loopback(f"{host}.example") and not is_loopback("0.0.0.0")
+    assert not is_loopback("") and not is_loopback("::")
+
+
+def test_answers_are_written_down_by_the_time_they_are_told(running: Service) -> None:
+    first, broken, last = asyncio.run(
+        running.answer([PHOTO, b"no photo", PHOTO], Asked(top=1, client="me", heatmap=True))
+    )
+    assert isinstance(first, Answered) and isinstance(last, Answered)
+    assert isinstance(broken, ImageError) and "not a JPEG" in str(broken)
+    assert written(running) == {first.id, last.id}
+    assert len(first.prediction.scores) == 1 and first.model == "pets"
+    kind, _, picture = str(first.heatmap).partition(",")
+    assert kind == "data:image/jpeg;base64"
+    assert decode.read(base64.b64decode(picture)).shape[2] == 3
+    digest = hashlib.sha256(PHOTO).hexdigest()
+    kept = running.library.home / "served" / digest[:2] / digest
+    assert kept.read_bytes() == PHOTO
+
+
+def test_photos_are_not_kept_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
+    opened = Service(Settings(model="pets"))
+    asyncio.run(opened.answer([PHOTO], Asked()))
+    opened.close()
+    assert {path.name for path in (tmp_path / "library").iterdir()} <= {
+        *("catalogue.db", "catalogue.db-shm", "catalogue.db-wal"),
+    }
+
+
+def test_what_cannot_be_asked_is_refused_and_nothing_written(running: Service) -> None:
+    for asked, kind in (
+        (Asked(model="nope"), ModelError),
+        (Asked(model="../model/pets"), ModelError),
+        (Asked(top=0), OptionError),
+        (Asked(threshold=2), OptionError),
+    ):
+        with pytest.raises(kind):
+            asyncio.run(running.answer([PHOTO], asked))
+    assert written(running) == set()
+
+
+def test_no_time_and_no_room_are_told(running: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "ANSWER_SECONDS", 0.0)
+    with pytest.raises(BusyError, match="not answered within"):
+        asyncio.run(running.answer([PHOTO] * 8, Asked()))
+    monkeypatch.undo()
+    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
+    assert isinstance(answer, Answered) and answer.id in written(running)
+
+
+def test_where_nothing_can_be_written_it_is_not_ready_until_it_can(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "TRIED", 0.0)
+    assert asyncio.run(running.ready()).name == "pets"
+    with renamed(running, "served"):  # what is read is there, what is written is not
+        with pytest.raises(CatalogueError):
+            asyncio.run(running.answer([PHOTO], Asked()))
+        with renamed(running, "alembic_version"), pytest.raises(BusyError) as told:
+            asyncio.run(running.ready())
+        assert str(told.value) == "not ready: answers cannot be written down"
+    assert asyncio.run(running.ready()).name == "pets"
+    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
+    assert isinstance(answer, Answered)
+
+
+def test_a_database_that_goes_while_nobody_asks_is_noticed(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "TRIED", 0.0)
+    with renamed(running, "alembic_version"), pytest.raises(BusyError):
+        asyncio.run(running.ready())
+
+
+def test_however_many_ask_it_is_tried_once_in_a_while(running: Service) -> None:
+    with renamed(running, "alembic_version"), pytest.raises(BusyError):
+        asyncio.run(running.ready())
+    with pytest.raises(BusyError):
+        asyncio.run(running.ready())  # within a second of it
+
+
+@contextmanager
+def renamed(running: Service, table: str) -> Iterator[None]:
+    """A table that nobody finds meanwhile."""
+    for names in ((table, "elsewhere_" + table), ("elsewhere_" + table, table)):
+        with running.library.catalogue.writing() as connection:
+            connection.exec_driver_sql("ALTER TABLE {} RENAME TO {}".format(*names))
+        if names[0] == table:
+            yield
+
+
+def test_without_its_folder_it_is_not_ready(running: Service) -> None:
+    running.library.home.rename(running.library.home.with_name("elsewhere"))
+    with pytest.raises(BusyError, match="gone"):
+        asyncio.run(running.ready())
+
+
+def test_what_cannot_be_written_down_soon_is_not_begun(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "MAX_UNWRITTEN", 3)
+    with running.library.catalogue.writing():  # the journal waits for this writer
+        running.journal.write([])
+        wait_until(lambda: running.journal.waiting == 0)
+        for _ in range(4):
+            running.journal.write([])
+        with pytest.raises(BusyError, match="written down"):
+            asyncio.run(running.answer([PHOTO], Asked()))
+    wait_until(lambda: running.journal.waiting == 0)
+    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
+    assert isinstance(answer, Answered)
