@@ -20,7 +20,7 @@ from tagger.errors import TaggerError
 from tagger.export import formats, verify
 from tagger.export import photos as evidence
 from tagger.inference import model_file
-from tagger.paths import find_model
+from tagger.inference.registry import find_model
 
 
 def main() -> int:

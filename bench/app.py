@@ -30,11 +30,11 @@ from sqlalchemy import insert, update
 
 from tagger.images import decode, transforms
 from tagger.inference.embeddings import DIMENSIONS
+from tagger.inference.registry import BUNDLED_MODEL
 from tagger.library.database import schema
 from tagger.library.database.database import Catalogue
 from tagger.library.importer import THUMBNAIL_SIDE
 from tagger.library.storage import Shelf
-from tagger.paths import BUNDLED_MODEL
 from tagger.tagger import Tagger
 
 START = "from the command to the first page"

@@ -19,7 +19,7 @@ from tagger.concurrency import one_blas_thread
 from tagger.inference import model_file
 from tagger.inference.decision import Floats
 from tagger.inference.litert import Runtime
-from tagger.paths import find_model
+from tagger.inference.registry import find_model
 
 SIZES = (1, 2, 4, 8, 16)
 PHOTOS = 480  # in all, of each size of batch

@@ -31,9 +31,9 @@ from tagger.evaluation.single_label import look
 from tagger.inference import model_file
 from tagger.inference.decision import to_probabilities
 from tagger.inference.litert import Runtime
+from tagger.inference.registry import find_model
 from tagger.labels import LabelSet
 from tagger.models import imagenet
-from tagger.paths import find_model
 
 BOOTSTRAPS = 1_000
 INTERVAL = (0.025, 0.975)

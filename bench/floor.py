@@ -21,7 +21,7 @@ from tagger.concurrency import ordered_map, worker_count
 from tagger.images.decode import prepare, walk
 from tagger.inference import model_file
 from tagger.inference.litert import Session
-from tagger.paths import find_model
+from tagger.inference.registry import find_model
 
 PREPARED = 200  # photos held for the network, again and again
 

@@ -34,7 +34,7 @@ from tagger.inference.decision import (
     unit,
 )
 from tagger.inference.litert import Runtime
-from tagger.paths import find_model
+from tagger.inference.registry import find_model
 from tagger.tagger import HEAD_WEIGHTS
 
 SETS = ("pets/train", "pets/val", "pets_other_source", "unrelated")

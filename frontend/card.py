@@ -12,7 +12,7 @@ import shared
 import streamlit as st
 
 from tagger import TaggerError, paths
-from tagger.inference import model_file
+from tagger.inference import model_file, registry
 from tagger.training import run_folder
 
 
@@ -35,7 +35,9 @@ class Model:
 
 def read(model: str) -> Model:
     """A model by its id."""
-    named = paths.find_model(model) if model == paths.IMAGENET else paths.MODELS / f"{model}.h5"
+    named = (
+        registry.find_model(model) if model == registry.IMAGENET else paths.MODELS / f"{model}.h5"
+    )
     path = Path(model) if model.endswith(".h5") else named
     try:
         info = path.stat()

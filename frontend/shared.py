@@ -17,10 +17,10 @@ from tagger import TaggerError
 from tagger.datasets.sample_photos import write_samples
 from tagger.files import spelled_out
 from tagger.inference import model_file
+from tagger.inference.registry import IMAGENET, find_model, model_names
 from tagger.jobs import worker
 from tagger.library.library import Library
 from tagger.models import imagenet
-from tagger.paths import IMAGENET, find_model, model_names
 from tagger.tagger import Tagger
 
 _VIEWS = Path(__file__).resolve().parent / "views"

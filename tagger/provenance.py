@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tagger.paths import shown
+from tagger.paths import public_path
 
 _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn", "pillow")
 
@@ -26,10 +26,10 @@ def version_of(package: str) -> str:
 
 
 def command() -> str:
-    """How this process was started, as `places.shown` tells its paths."""
+    """How this process was started, its paths by `public_path`."""
     given: list[str] = []
     for part in sys.argv[1:]:  # "--data=/home/..." tells as much as "--data /home/..."
         halves = part.split("=", 1) if part.startswith("--") else [part]
-        given += [shown(half) if Path(half).is_absolute() else half for half in halves]
+        given += [public_path(half) if Path(half).is_absolute() else half for half in halves]
     quoted = [f'"{part}"' if " " in part else part for part in given]
     return " ".join(["python", Path(sys.argv[0]).name, *quoted])

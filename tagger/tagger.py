@@ -21,8 +21,8 @@ from tagger.inference import model_file
 from tagger.inference.decision import Decision, Floats, Reason, check_threshold
 from tagger.inference.embeddings import Embedding, embed
 from tagger.inference.litert import Outputs, Runtime
+from tagger.inference.registry import find_model, imagenet_model
 from tagger.labels import LabelSet
-from tagger.paths import find_model, imagenet_model
 
 CHUNK = 16  # photos decided together
 HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side

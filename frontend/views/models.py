@@ -23,7 +23,7 @@ from card import (
 )
 
 from tagger.datasets.dataset import too_few_to_check
-from tagger.paths import IMAGENET
+from tagger.inference.registry import IMAGENET
 from tagger.training.report.charts import percent, score
 
 LABELS_SHOWN = 40  # in a list of names

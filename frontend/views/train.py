@@ -14,10 +14,11 @@ import scores
 import shared
 import streamlit as st
 
+from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL
 from tagger.library.operations import Run
 from tagger.library.plans import Training
 from tagger.models.backbones import USUAL
-from tagger.paths import BUNDLED, DATASET, IMAGENET, OWN_MODEL
+from tagger.paths import DATASET
 from tagger.training.recipe import Recipe
 
 FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"

@@ -23,10 +23,17 @@ from tagger.evaluation.outputs import outputs
 from tagger.files import spelled_out
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
+from tagger.inference.registry import (
+    BUNDLED_MODEL,
+    IMAGENET,
+    find_model,
+    imagenet_model,
+    model_names,
+)
 from tagger.models import imagenet
 from tagger.models.heads import MAX_HEAD_PHOTOS
 from tagger.models.pretrained import NO_WEIGHTS
-from tagger.paths import BUNDLED_MODEL, DATASET, IMAGENET, find_model, imagenet_model, model_names
+from tagger.paths import DATASET
 
 
 @dataclass(frozen=True)

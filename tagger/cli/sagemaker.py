@@ -26,7 +26,8 @@ from typing import Any
 from tagger import console
 from tagger.errors import OptionError, TaggerError
 from tagger.files import write_atomically
-from tagger.paths import OWN_MODEL, ROOT
+from tagger.inference.registry import OWN_MODEL
+from tagger.paths import ROOT
 
 BASE = "/opt/ml"  # SAGEMAKER_BASE_DIR, which SageMaker's toolkit reads too, names another
 PORT = 8080

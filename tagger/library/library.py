@@ -18,6 +18,7 @@ from tagger import paths
 from tagger.concurrency import chunks
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
 from tagger.files import spelled_out
+from tagger.inference import registry
 from tagger.inference.embeddings import Embedding
 from tagger.library import edits, operations, originals, photos, plans, statistics, tags
 from tagger.library.contents import File
@@ -81,10 +82,10 @@ class Library:
                 select(settings.c.value).where(settings.c.name == ACTIVE_MODEL)
             )
         try:
-            path = paths.find_model(chosen)
+            path = registry.find_model(chosen)
         except ModelError:
-            path = paths.find_model()
-        return paths.model_name(path)
+            path = registry.find_model()
+        return registry.model_name(path)
 
     def choose_model(self, model: str) -> None:
         """Let another model tag from now on. Raises ModelError."""

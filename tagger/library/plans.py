@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, insert
 
-from tagger import paths
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
 from tagger.files import spelled_out
+from tagger.inference import registry
 from tagger.library import operations, photos
 from tagger.library.database.database import Catalogue
 from tagger.library.database.schema import files
@@ -99,7 +99,7 @@ def training(catalogue: Catalogue, request: Training) -> int:
         raise OptionError(
             f"{name!r}: a model's name is 1 to {MAX_MODEL_NAME} letters, digits, - and _"
         )
-    if name.casefold() in (*paths.BUNDLED, paths.IMAGENET):  # some file systems know no case
+    if name.casefold() in (*registry.BUNDLED, registry.IMAGENET):  # some file systems know no case
         raise OptionError(f"{name} comes with Image Tagger: give yours another name")
     options = asdict(request) | {"data": str(Path(request.data).expanduser())}
     with catalogue.writing() as connection:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tagger import paths, provenance
+from tagger import provenance
 from tagger.errors import ModelError, WeightsUnavailableError
 from tagger.images.decode import PREPROCESSING
-from tagger.inference import model_file
+from tagger.inference import model_file, registry
 from tagger.inference.decision import DEFAULT_THRESHOLD, DecisionRule
 from tagger.labels import LabelSet
 from tagger.models import convert, networks, pretrained
@@ -48,7 +48,7 @@ def load(say: Callable[[str], None] = lambda sentence: None) -> model_file.Model
     `say` gets a sentence before it is made. Raises WeightsUnavailableError, which says which
     files to put where, if it cannot be.
     """
-    path = paths.imagenet_model()
+    path = registry.imagenet_model()
     try:
         return _made(path)
     except ModelError:
@@ -120,7 +120,7 @@ def _rule() -> DecisionRule:
 
 def _card() -> model_file.Card:
     return {
-        "name": paths.IMAGENET,
+        "name": registry.IMAGENET,
         "about": "ImageNet's thousand classes, by MobileNetV2 as Keras gives it: animals, more"
         " than a hundred breeds of dogs among them, plants, food, vehicles, tools, places.",
         "recipe": RECIPE,
@@ -138,6 +138,6 @@ def _card() -> model_file.Card:
             "names one thing a photo: of several it takes one",
         ],
         "versions": provenance.versions(),
-        "command": f"python predict.py PHOTO --model {paths.IMAGENET}",
+        "command": f"python predict.py PHOTO --model {registry.IMAGENET}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -13,7 +13,7 @@ import numpy as np
 
 from tagger import paths
 from tagger.errors import ModelError, ModelNotFoundError
-from tagger.inference import model_file
+from tagger.inference import model_file, registry
 from tagger.inference.model_file import Card
 from tagger.tagger import Tagger
 
@@ -39,8 +39,8 @@ class Loaded:
     @staticmethod
     def names() -> list[str]:
         """The models that can be asked for: those in `model/`, and `imagenet` once it was made."""
-        made = [paths.IMAGENET] if paths.imagenet_model().is_file() else []
-        return sorted({*paths.model_names(), *made})
+        made = [registry.IMAGENET] if registry.imagenet_model().is_file() else []
+        return sorted({*registry.model_names(), *made})
 
     def check(self, name: str) -> None:
         """ModelNotFoundError for a name that is none of them."""
@@ -54,7 +54,7 @@ class Loaded:
             return active.card
         self.check(name)
         with _named_alone(name):
-            return model_file.load(paths.find_model(name)).card
+            return model_file.load(registry.find_model(name)).card
 
     def get(self, name: str) -> Tagger:
         """By name; loaded at its first use. Raises as `check` and `Tagger.load` do."""
@@ -118,7 +118,7 @@ def _named_alone(model: str | None) -> Iterator[None]:
         yield
     except ModelError as error:
         told = str(error)
-        for folder in (Path(model or "").parent, paths.MODELS, paths.imagenet_model().parent):
+        for folder in (Path(model or "").parent, paths.MODELS, registry.imagenet_model().parent):
             if folder.name:
                 told = told.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
         raise type(error)(told) from error

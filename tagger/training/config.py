@@ -10,11 +10,12 @@ from typing import Any
 from tagger.datasets import dataset
 from tagger.errors import OptionError
 from tagger.export.formats import check_formats
+from tagger.inference.registry import IMAGENET, OWN_MODEL
 from tagger.models import classifiers, networks
 from tagger.models.backbones import USUAL, find_backbone
 from tagger.models.networks import Precision
 from tagger.models.pretrained import NO_WEIGHTS
-from tagger.paths import DATASET, IMAGENET, OWN_MODEL, RUNS
+from tagger.paths import DATASET, RUNS
 from tagger.training.recipe import FROM_NOTHING, Recipe
 
 SMALL_IMAGE_SIZE = 32  # pixels a side, of a backbone that starts from nothing

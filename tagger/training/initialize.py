@@ -10,9 +10,9 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import sampled
 from tagger.errors import WeightsUnavailableError
 from tagger.inference import model_file
+from tagger.inference.registry import BUNDLED_MODEL, IMAGENET, find_model
 from tagger.models import networks
 from tagger.models.pretrained import NO_WEIGHTS
-from tagger.paths import BUNDLED_MODEL, IMAGENET, find_model
 from tagger.training.config import Options
 
 if TYPE_CHECKING:

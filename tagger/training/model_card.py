@@ -14,7 +14,7 @@ from tagger.evaluation.metrics import MIN_POSITIVES
 from tagger.images.decode import PREPROCESSING
 from tagger.inference.model_file import Card
 from tagger.labels import Kind
-from tagger.paths import shown
+from tagger.paths import public_path
 
 WORST_SHOWN = 3
 _PLAIN = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # to a shell
@@ -43,7 +43,7 @@ def write(
             "fingerprint": collection.fingerprint,
         },
         "precision": metrics["conversion"],
-        "started_from": shown(metrics["started_from"]),
+        "started_from": public_path(metrics["started_from"]),
         "fine_tuning": metrics["fine_tuning"],
         "scores": {
             "validation": summary(metrics["validation"]),
@@ -57,7 +57,7 @@ def write(
             **_certain(collection.labels.kind),
         },
         "weakest": weakest(metrics["validation"], metrics["unknown"], metrics["test"]),
-        "settings": {k: shown(v) if k in _PATHS and v else v for k, v in settings.items()},
+        "settings": {k: public_path(v) if k in _PATHS and v else v for k, v in settings.items()},
         "versions": provenance.versions(),
         "command": _command(settings),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -74,7 +74,7 @@ def _command(settings: dict[str, Any]) -> str:
     words = ["python train.py"]
     for key, value in settings.items():
         if value not in (None, ""):
-            told = str(shown(value) if key in _PATHS else value)
+            told = str(public_path(value) if key in _PATHS else value)
             option = _OPTIONS.get(key, key).replace("_", "-")
             words.append(f"--{option} {told if _PLAIN.fullmatch(told) else shlex.quote(told)}")
     return " ".join(words)

@@ -14,7 +14,7 @@ from tagger.evaluation import metrics
 from tagger.images import decode
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
-from tagger.paths import BUNDLED_MODEL
+from tagger.inference.registry import BUNDLED_MODEL
 from tagger.tagger import Prediction, Tagger
 
 LEAST_MAP = 0.95

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tagger.inference import model_file
-from tagger.paths import BUNDLED_MODEL, ROOT
+from tagger.inference.registry import BUNDLED_MODEL
+from tagger.paths import ROOT
 from tests.conftest import draw_collection, outcome, run_program
 
 SMALL = ("--weights", "pets", "--image-size", "96")

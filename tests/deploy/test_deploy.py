@@ -23,7 +23,8 @@ import pytest
 import yaml
 
 from tagger.images import decode
-from tagger.paths import BUNDLED, ROOT
+from tagger.inference.registry import BUNDLED
+from tagger.paths import ROOT
 from tagger.service.metrics import Meters
 from tagger.tagger import Tagger
 from tests.conftest import PETS_MODEL, draw, wait_until

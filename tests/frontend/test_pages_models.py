@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 
 from tagger import paths
 from tagger.images import decode
-from tagger.inference import model_file
+from tagger.inference import model_file, registry
 from tagger.inference.model_file import GROUP
 from tagger.jobs import worker
 from tagger.library.library import Library
@@ -52,8 +52,8 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     monkeypatch.setattr(paths, "MODELS", tmp_path / "model")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(paths, "DATASET", tmp_path / "dataset")
-    monkeypatch.setattr(paths, "OWN_MODEL", tmp_path / "model" / "image_tagger.h5")
-    monkeypatch.setattr(paths, "BUNDLED_MODEL", tmp_path / "model" / "pets.h5")
+    monkeypatch.setattr(registry, "OWN_MODEL", tmp_path / "model" / "image_tagger.h5")
+    monkeypatch.setattr(registry, "BUNDLED_MODEL", tmp_path / "model" / "pets.h5")
     monkeypatch.setattr(worker, "ROOT", tmp_path)
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)

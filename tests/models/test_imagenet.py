@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from tagger import Tagger
-from tagger import paths as places
 from tagger.datasets.sample_photos import write_samples
 from tagger.errors import OptionError, WeightsUnavailableError
 from tagger.images import decode
-from tagger.inference import model_file
+from tagger.inference import model_file, registry
 from tagger.library.library import Library
 from tagger.library.plans import Training
 from tagger.models import imagenet, networks, pretrained
@@ -77,7 +76,7 @@ def test_its_card_says_what_it_is(tagger: Tagger) -> None:
     assert "ImageNet" in tagger.card["about"] and "unfamiliar" in tagger.card["weakest"][0]
     said = tagger.tag(np.random.default_rng(0).integers(0, 256, (224, 224, 3)).astype(np.uint8))
     assert said.ood_score is None and said.reason in (None, "uncertain")
-    written = json.loads(places.imagenet_model().with_suffix(".json").read_text())
+    written = json.loads(registry.imagenet_model().with_suffix(".json").read_text())
     assert written == tagger.card
 
 
@@ -86,11 +85,11 @@ def test_it_is_an_ordinary_keras_file(tagger: Tagger, tmp_path: Path) -> None:
 
     (cat, *_) = write_samples(tmp_path)
     pixels = decode.prepare(cat, 224)
-    network = keras.models.load_model(places.imagenet_model(), compile=False)
+    network = keras.models.load_model(registry.imagenet_model(), compile=False)
     logits = network.predict_on_batch(pixels[None])[0]
     best = tagger.labels.names[int(logits.argmax())]
     assert best == tagger.tag(pixels).scores[0].label and "cat" in best
-    rebuilt = networks.rebuild(model_file.load(places.imagenet_model()))
+    rebuilt = networks.rebuild(model_file.load(registry.imagenet_model()))
     assert np.allclose(rebuilt.predict_on_batch(pixels[None])[0], logits, atol=1e-5)
 
 
@@ -108,7 +107,7 @@ def test_what_another_version_or_a_fault_left_is_made_again(
 ) -> None:
     """By two at once: one makes it, the other waits, both have the very same."""
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path / "not" / "there"))
-    path = places.imagenet_model()
+    path = registry.imagenet_model()
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a file")
     said: list[str] = []

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tagger.paths import OWN_MODEL
+from tagger.inference.registry import OWN_MODEL
 from tagger.training.report import summary
 from tagger.training.trainer import Trained
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tagger.audit.findings import NAMED
 from tagger.datasets.dataset import too_few_to_check
-from tagger.paths import OWN_MODEL
+from tagger.inference.registry import OWN_MODEL
 from tagger.training.report import charts
 from tagger.training.trainer import Trained
 
