@@ -30,7 +30,7 @@ from tagger.errors import TaggerError
 from tagger.models import classifiers
 from tagger.models.backbones import BACKBONES
 from tagger.training import trainer
-from tagger.training.config import Options, defaults
+from tagger.training.config import TrainingConfig, default_config
 from tagger.training.report import html, summary
 
 CHECKING = ("check", "json", "fix")
@@ -60,13 +60,13 @@ def main() -> int:
 
 def parse(given: list[str]) -> argparse.Namespace:
     start = argparse.ArgumentParser(add_help=False)  # the other options' defaults depend on these
-    start.add_argument("--backbone", default=Options.backbone, help=", ".join(BACKBONES))
+    start.add_argument("--backbone", default=TrainingConfig.backbone, help=", ".join(BACKBONES))
     start.add_argument("--weights", help="imagenet, none, a model's name or a file")
-    usual = replace(defaults(**vars(start.parse_known_args(given)[0])), **sagemaker.places())
+    usual = replace(default_config(**vars(start.parse_known_args(given)[0])), **sagemaker.places())
     start.set_defaults(weights=usual.weights)
     what, shown = "Teach a tagger with labelled photos.", console.Help
     parser = argparse.ArgumentParser(description=what, formatter_class=shown, parents=[start])
-    recipe, add = usual.recipe, parser.add_argument
+    recipe, add = usual.hyperparameters, parser.add_argument
     add("--data", type=Path, default=usual.data, help="folders, CSV, COCO, VOC or YOLO labels")
     add("--output", type=sagemaker.model_file, default=usual.output, help="model file to write")
     add("--image-size", type=int, default=usual.image_size, help="pixels a side")
@@ -101,12 +101,12 @@ def parse(given: list[str]) -> argparse.Namespace:
     return chosen
 
 
-def options(chosen: argparse.Namespace) -> Options:
+def options(chosen: argparse.Namespace) -> TrainingConfig:
     given: dict[str, Any] = {k: v for k, v in vars(chosen).items() if k not in CHECKING}
-    recipe = defaults(chosen.backbone, chosen.weights).recipe
+    recipe = default_config(chosen.backbone, chosen.weights).hyperparameters
     numbers = ("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed")
     recipe = replace(recipe, epochs=given.pop("fine_tune"), **{k: given.pop(k) for k in numbers})
-    return Options(recipe=recipe, **given)
+    return TrainingConfig(hyperparameters=recipe, **given)
 
 
 def check(chosen: argparse.Namespace) -> int:

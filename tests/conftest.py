@@ -24,8 +24,7 @@ from tagger.library.operations import Run
 from tagger.paths import MODELS, ROOT
 from tagger.tagger import Tagger
 from tagger.training import trainer
-from tagger.training.config import Options
-from tagger.training.recipe import Recipe
+from tagger.training.config import Hyperparameters, TrainingConfig
 from tagger.training.trainer import Trained
 
 # The same examples each time, so that a change is judged by what it changed. To look for new ones:
@@ -110,7 +109,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_collection(tmp_path_factory.mktemp("shapes"), 40)
 
 
-def small_options(data: Path, folder: Path, **changed: object) -> Options:
+def small_options(data: Path, folder: Path, **changed: object) -> TrainingConfig:
     """A training that takes seconds: the bundled backbone, small photos, one epoch."""
     settings: dict[str, object] = {
         "data": data,
@@ -118,9 +117,9 @@ def small_options(data: Path, folder: Path, **changed: object) -> Options:
         "runs": folder / "runs",
         "weights": "pets",
         "image_size": 96,
-        "recipe": Recipe(epochs=1),
+        "hyperparameters": Hyperparameters(epochs=1),
     }
-    return Options(**{**settings, **changed})  # type: ignore[arg-type]
+    return TrainingConfig(**{**settings, **changed})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

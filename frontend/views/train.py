@@ -19,7 +19,7 @@ from tagger.library.operations import Run
 from tagger.library.plans import Training
 from tagger.models.backbones import USUAL
 from tagger.paths import DATASET
-from tagger.training.recipe import Recipe
+from tagger.training.config import Hyperparameters
 
 FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"
 FULL, QUICK = "Thorough", "Quick"
@@ -89,7 +89,7 @@ def _order(data: str, checked: collection.Checked) -> None:
     replaces = _warn_of_replacing(name)
     thorough, quick = (
         lesson.about(lesson.estimate(checked.count, epochs, IMAGE_SIZE))
-        for epochs in (Recipe().epochs, 0)
+        for epochs in (Hyperparameters().epochs, 0)
     )
     how = st.radio(
         "How thoroughly?",
@@ -159,7 +159,7 @@ def _advanced(data: str, name: str, thorough: bool) -> Training:
             "Epochs: how often it goes through all photos",
             min_value=1,
             max_value=MAX_EPOCHS,
-            value=Recipe().epochs,
+            value=Hyperparameters().epochs,
             disabled=not thorough,
             key="train-epochs",
             help="It stops by itself when it gets no better, and keeps the best.",
@@ -169,7 +169,7 @@ def _advanced(data: str, name: str, thorough: bool) -> Training:
             "Seed: equal seeds make equal models",
             min_value=0,
             max_value=2**31 - 1,
-            value=Recipe().seed,
+            value=Hyperparameters().seed,
             key="train-seed",
             persist_state="session",
         )

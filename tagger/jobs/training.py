@@ -11,8 +11,7 @@ from tagger.errors import DatasetError
 from tagger.jobs.lease import Claim
 from tagger.paths import MODELS
 from tagger.training import run_folder, trainer
-from tagger.training.config import Options
-from tagger.training.recipe import Recipe
+from tagger.training.config import Hyperparameters, TrainingConfig
 from tagger.training.report import html
 
 Result = dict[str, Any]
@@ -53,12 +52,12 @@ def train(claim: Claim) -> Result:
     def began(run: Path) -> None:
         claim.tell(options={**given, "folder": str(run)})
 
-    options = Options(
+    options = TrainingConfig(
         data=Path(given["data"]),
         output=MODELS / f"{given['name']}.h5",
         image_size=given["image_size"],
         weights=given["weights"],
-        recipe=Recipe(epochs=given["epochs"], seed=given["seed"]),
+        hyperparameters=Hyperparameters(epochs=given["epochs"], seed=given["seed"]),
         about=given["about"],
         resume=_can_resume(given),
     )

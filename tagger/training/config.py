@@ -1,11 +1,11 @@
-"""What a training is asked for, and what it does unless told otherwise."""
+"""Training configuration: paths, backbone, image size, and hyperparameters with their defaults."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tagger.datasets import dataset
 from tagger.errors import OptionError
@@ -16,23 +16,86 @@ from tagger.models.backbones import USUAL, find_backbone
 from tagger.models.networks import Precision
 from tagger.models.pretrained import NO_WEIGHTS
 from tagger.paths import DATASET, RUNS
-from tagger.training.recipe import FROM_NOTHING, Recipe
 
-SMALL_IMAGE_SIZE = 32  # pixels a side, of a backbone that starts from nothing
-SMALL_VALIDATION_SHARE = 0.1  # such a backbone needs the photos to learn from
+FROM_SCRATCH_IMAGE_SIZE = 32  # pixels a side
+FROM_SCRATCH_VALIDATION_SHARE = 0.1  # such a network needs the photos to learn from
+MIN_FROM_SCRATCH_BATCH = 16  # photos: batch normalisation needs some
+MIN_FROM_SCRATCH_STEPS = 16  # an epoch, before batches grow to `batch_size`
+_NOT_SETTINGS = (
+    *("hyperparameters", "from_scratch", "export"),
+    *("runs", "resume", "workers", "tensorboard"),
+)
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a training run is asked for; `image_size` in pixels.
+class Hyperparameters:
+    """Optimisation of the network; the defaults fine-tune pretrained weights.
+
+    `patience` is the number of epochs without a better validation loss before training stops.
+    `precision` is that of convolutions while training. `from_scratch` is for a network without
+    pretrained weights: see `FROM_SCRATCH`.
+    """
+
+    epochs: int = 8
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.02
+    patience: int = 5
+    seed: int = 42
+    precision: Precision = "float32"
+    from_scratch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.batch_size < 1 or self.patience < 1:
+            raise OptionError("epochs must be 0 or more; batch size and patience 1 or more")
+        if self.from_scratch and not self.epochs:
+            raise OptionError("0 epochs: a network that starts from nothing has to be trained")
+        if self.seed < 0:
+            raise OptionError(f"seed {self.seed}: give 0 or more")
+        if not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1:
+            raise OptionError("the learning rate must lie in (0, 1), the weight decay in [0, 1)")
+        if self.precision not in get_args(Precision):
+            raise OptionError(f"precision {self.precision!r}: give float32 or bfloat16")
+
+    def batch_size_for(self, photos: int) -> int:
+        """Photos a step; smaller for few training photos, so that an epoch still has many steps."""
+        if not self.from_scratch:
+            return self.batch_size
+        batch_size = max(MIN_FROM_SCRATCH_BATCH, photos // MIN_FROM_SCRATCH_STEPS)
+        return min(self.batch_size, batch_size, photos)
+
+    def peak_learning_rate(self, photos: int) -> float:
+        """The learning rate scaled to `batch_size_for(photos)`: linear in the batch size."""
+        return self.learning_rate * self.batch_size_for(photos) / self.batch_size
+
+    def steps_per_epoch(self, photos: int) -> int:
+        """Batches an epoch; from scratch, an incomplete last batch is dropped."""
+        full_batches, rest = divmod(photos, self.batch_size_for(photos))
+        return full_batches if self.from_scratch else full_batches + bool(rest)
+
+
+# Jordan 2024, arXiv:2404.00498, from its rates for a batch of 1,024 with the gradients summed.
+FROM_SCRATCH = Hyperparameters(
+    epochs=16,
+    batch_size=512,
+    learning_rate=0.75,
+    weight_decay=0.009,
+    patience=16,
+    from_scratch=True,
+)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that configures a training; `image_size` in pixels a side.
 
     `validation_share` of each label's photos is held out where the collection has no `val/`.
-    `weights` is "imagenet", "none", a model's name or a file. A `head` is one of
-    `classifiers.NAMES`, fitted on the backbone's features as they are, without fine-tuning; a
-    random forest is judged and not saved. `unrelated` holds photos of other things, `test`
-    labelled photos from elsewhere: neither is ever trained on. `leave_out` is a list of photos
-    that `audit.Findings.write_list` wrote. `about` goes into the card. `export` names formats of
-    `tagger.portable`, written beside the model.
+    `weights` is "imagenet", "none", a model's name or a file. `head` names one of
+    `classifiers.NAMES`, fitted on frozen features instead of fine-tuning; a random forest is
+    evaluated and not saved. `unrelated` holds out-of-distribution photos, `test` labelled photos
+    of another collection; neither is trained on. `leave_out` is a list written by
+    `audit.Findings.write_list`. `about` goes into the card. `export` names formats of
+    `tagger.export`, written beside the model. Raises OptionError for values that do not fit.
     """
 
     data: Path = DATASET
@@ -40,7 +103,7 @@ class Options:
     backbone: str = USUAL
     image_size: int = 192
     weights: str = IMAGENET
-    recipe: Recipe = field(default_factory=Recipe)
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     validation_share: float = dataset.VALIDATION_SHARE
     unrelated: Path | None = None
     test: Path | None = None
@@ -56,11 +119,11 @@ class Options:
     def __post_init__(self) -> None:
         find_backbone(self.backbone)
         networks.check_image_size(self.backbone, self.image_size)
-        if self.recipe.from_nothing and self.weights != NO_WEIGHTS:
+        if self.hyperparameters.from_scratch and self.weights != NO_WEIGHTS:
             raise OptionError(f"weights {self.weights}: this recipe is for a start from nothing")
         check_formats(self.export)
         classifiers.check_name(self.head)
-        if self.head and self.recipe.from_nothing:
+        if self.head and self.hyperparameters.from_scratch:
             raise OptionError(f"head {self.head}: needs a backbone that has learned something")
         if self.head == classifiers.FOREST and self.export:
             raise OptionError(f"head {self.head}: is judged and not saved, so nothing to export")
@@ -72,31 +135,35 @@ class Options:
 
     @property
     def epochs(self) -> int:
-        """Of fine-tuning, which a head asked for by name goes without."""
-        return 0 if self.head else self.recipe.epochs
+        """Epochs of fine-tuning; none with a `head`."""
+        return 0 if self.head else self.hyperparameters.epochs
 
     def settings(self) -> dict[str, Any]:
-        """What decides the result, as plain JSON values."""
-        shown = {**asdict(self), **asdict(self.recipe), "epochs": self.epochs}
-        for key in ("recipe", "from_nothing", "export", "runs", "resume", "workers", "tensorboard"):
-            shown.pop(key)
-        return {k: str(v) if isinstance(v, Path) else v for k, v in shown.items()}
+        """The options that decide the result, as plain JSON values for `config.json`."""
+        options = {**asdict(self), **asdict(self.hyperparameters), "epochs": self.epochs}
+        return {
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in options.items()
+            if key not in _NOT_SETTINGS
+        }
 
 
-def defaults(backbone: str, weights: str | None = None) -> Options:
-    """What a run with that backbone does unless told otherwise, started from those weights.
+def default_config(backbone: str, weights: str | None = None) -> TrainingConfig:
+    """The default configuration for a backbone and the weights it starts from.
 
-    Raises OptionError for a backbone there is not.
+    Raises OptionError for an unknown backbone.
     """
     if find_backbone(backbone).pretrained is not None:
-        return Options(backbone=backbone, weights=weights or IMAGENET)
+        return TrainingConfig(backbone=backbone, weights=weights or IMAGENET)
     if weights not in (None, NO_WEIGHTS):
-        return Options(backbone=backbone, weights=weights, image_size=SMALL_IMAGE_SIZE)
+        return TrainingConfig(
+            backbone=backbone, weights=weights, image_size=FROM_SCRATCH_IMAGE_SIZE
+        )
     precision: Precision = "bfloat16" if networks.has_bfloat16() else "float32"
-    return Options(
+    return TrainingConfig(
         backbone=backbone,
         weights=NO_WEIGHTS,
-        image_size=SMALL_IMAGE_SIZE,
-        validation_share=SMALL_VALIDATION_SHARE,
-        recipe=replace(FROM_NOTHING, precision=precision),
+        image_size=FROM_SCRATCH_IMAGE_SIZE,
+        validation_share=FROM_SCRATCH_VALIDATION_SHARE,
+        hyperparameters=replace(FROM_SCRATCH, precision=precision),
     )

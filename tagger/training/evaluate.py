@@ -20,7 +20,7 @@ from tagger.evaluation.outputs import LabelledOutputs, known, outputs
 from tagger.inference.litert import Runtime
 from tagger.labels import LabelSet
 from tagger.models.classifiers import Classifier
-from tagger.training.config import Options
+from tagger.training.config import TrainingConfig
 
 Seen = tuple[Sequence[Sample], LabelledOutputs]  # photos, and what the network puts out for them
 
@@ -29,7 +29,7 @@ Seen = tuple[Sequence[Sample], LabelledOutputs]  # photos, and what the network 
 class Judge:
     """Looks at the photos of one training; a `forest` speaks in the place of the network's head."""
 
-    options: Options
+    options: TrainingConfig
     labels: LabelSet
     store: PixelStore
     progress: Progress
@@ -82,7 +82,7 @@ class Judge:
         rule, options = calibration.rule, self.options
         if not options.unrelated:
             return single_label.judge_left_out(
-                self.labels, trained, held_out, rule.temperature, options.recipe.seed
+                self.labels, trained, held_out, rule.temperature, options.hyperparameters.seed
             )
         strangers = single_label.look(runtime, options.unrelated, options.workers, self.progress)
         if self.forest:

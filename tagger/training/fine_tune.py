@@ -23,17 +23,17 @@ from tagger.labels import Kind
 from tagger.models.heads import UNSEEN_WEIGHT, cell_weights, tag_weights
 from tagger.models.networks import computing_in, renew_statistics
 from tagger.training.augmentation import MOSAIC_TILES, Augmentation, Nudge, mosaic
+from tagger.training.config import Hyperparameters
 from tagger.training.epochs import Epoch
 from tagger.training.interrupts import StepInterrupt, between_steps
 from tagger.training.optimizers import optimizer
-from tagger.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import keras
 
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # shares of the fine-tuned weights that are tried
 MOSAICS = 0.3  # share of training photos, where photos may have several labels
-SMOOTHING_FROM_NOTHING = 0.2  # of the labels: Jordan 2024, arXiv:2404.00498
+FROM_SCRATCH_SMOOTHING = 0.2  # of the labels: Jordan 2024, arXiv:2404.00498
 STATISTICS_BATCHES = 8  # that averaged weights take their normalisation from
 START = "start.npz"
 
@@ -93,7 +93,7 @@ class Photos:
 def fine_tune(
     network: keras.Model,
     photos: Photos,
-    recipe: Recipe,
+    recipe: Hyperparameters,
     folder: Path,
     progress: Progress = silent,
     on_epoch: Callable[[Sequence[Epoch]], None] = lambda rows: None,
@@ -125,7 +125,7 @@ def fine_tune(
                 on_epoch(state.history)
     except StepInterrupt:
         state.stopped = "interrupted"
-    _blend(network, photos, state, folder, (1.0,) if recipe.from_nothing else BLENDS)
+    _blend(network, photos, state, folder, (1.0,) if recipe.from_scratch else BLENDS)
     return state
 
 
@@ -155,7 +155,7 @@ def _blend(
 def _one_epoch(
     network: keras.Model,
     photos: Photos,
-    recipe: Recipe,
+    recipe: Hyperparameters,
     state: State,
     folder: Path,
     progress: Progress,
@@ -163,7 +163,8 @@ def _one_epoch(
     epoch = state.history[-1].epoch + 1
     began = time.monotonic()
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(photos.train)).tolist()
-    batches = list(chunks(order, recipe.photos_a_step(len(order))))[: recipe.steps(len(order))]
+    steps = recipe.steps_per_epoch(len(order))
+    batches = list(chunks(order, recipe.batch_size_for(len(order))))[:steps]
     losses = []
     made = ordered_map(lambda rows: _batch(photos, recipe, epoch, rows), batches, workers=1)
     weights = photos.label_weights() if photos.kind == "single" else None
@@ -179,7 +180,7 @@ def _one_epoch(
 
     raw = _values(network.variables)
     network.optimizer.finalize_variable_values(network.trainable_variables)  # the moving average
-    if recipe.from_nothing:
+    if recipe.from_scratch:
         seen = ([photos.train[row].row for row in rows] for rows in batches[:STATISTICS_BATCHES])
         renew_statistics(network, (list(photos.store.rows(rows)) for rows in seen))
     row = _validated(network, photos, row)
@@ -194,7 +195,7 @@ def _one_epoch(
 
 
 def _batch(
-    photos: Photos, recipe: Recipe, epoch: int, rows: list[int]
+    photos: Photos, recipe: Hyperparameters, epoch: int, rows: list[int]
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """Variants of those training photos, some of them several photos in one where tags allow it."""
     pixels: list[NDArray[np.uint8]] = []
@@ -213,21 +214,21 @@ def _batch(
 
 
 def _variant(
-    photos: Photos, recipe: Recipe, epoch: int, row: int, rng: np.random.Generator
+    photos: Photos, recipe: Hyperparameters, epoch: int, row: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """What that epoch sees of the training photo of that number."""
     pixels = photos.store[photos.train[row].row]
-    if not recipe.from_nothing:
+    if not recipe.from_scratch:
         return Augmentation()(pixels, rng)
     first = np.random.default_rng([recipe.seed, row]).random() < 0.5
     return Nudge()(pixels, rng, mirrored=first == bool(epoch % 2))
 
 
-def _is_smoothed(photos: Photos, recipe: Recipe) -> bool:
-    return recipe.from_nothing and photos.kind == "single"
+def _is_smoothed(photos: Photos, recipe: Hyperparameters) -> bool:
+    return recipe.from_scratch and photos.kind == "single"
 
 
-def _compile(network: keras.Model, photos: Photos, recipe: Recipe) -> None:
+def _compile(network: keras.Model, photos: Photos, recipe: Hyperparameters) -> None:
     import keras
 
     chosen = optimizer(recipe, len(photos.train))
@@ -238,7 +239,7 @@ def _compile(network: keras.Model, photos: Photos, recipe: Recipe) -> None:
         # It keeps a network that learns its photos by heart from becoming ever surer of them
         # (Szegedy et al. 2015, arXiv:1512.00567).
         loss = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=SMOOTHING_FROM_NOTHING
+            from_logits=True, label_smoothing=FROM_SCRATCH_SMOOTHING
         )
     # XLA on a CPU takes minutes to compile this network and 5 GB, and is no faster afterwards.
     network.compile(chosen, loss, jit_compile=False)

@@ -13,7 +13,7 @@ from tagger.inference import model_file
 from tagger.inference.registry import BUNDLED_MODEL, IMAGENET, find_model
 from tagger.models import networks
 from tagger.models.pretrained import NO_WEIGHTS
-from tagger.training.config import Options
+from tagger.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 START_PHOTOS = 5_000  # training photos that a network from nothing takes its first values from
 
 
-def check(options: Options) -> None:
+def check(options: TrainingConfig) -> None:
     """Raise where the weights to start from are missing, or are another backbone's."""
     backbone, weights = options.backbone, options.weights
     if weights == IMAGENET and not _bundled_would_do(options):
@@ -31,7 +31,7 @@ def check(options: Options) -> None:
 
 
 def network(
-    options: Options, collection: Collection, store: PixelStore, say: Callable[[str], None]
+    options: TrainingConfig, collection: Collection, store: PixelStore, say: Callable[[str], None]
 ) -> tuple[keras.Model, str]:
     """A network with a head for the collection's labels, and the name of what it starts from.
 
@@ -54,13 +54,13 @@ def network(
             return made, BUNDLED_MODEL.stem
     elif options.weights != NO_WEIGHTS:
         networks.load_backbone(made, options.backbone, find_model(options.weights))
-    elif options.recipe.from_nothing:
-        first = sampled(collection.split("train"), START_PHOTOS, options.recipe.seed)
+    elif options.hyperparameters.from_scratch:
+        first = sampled(collection.split("train"), START_PHOTOS, options.hyperparameters.seed)
         networks.prepare(made, options.backbone, store.rows(sample.row for sample in first))
     return made, options.weights
 
 
-def _bundled_would_do(options: Options) -> bool:
+def _bundled_would_do(options: TrainingConfig) -> bool:
     """Whether, without ImageNet weights, the bundled model's backbone can be started from."""
     if not BUNDLED_MODEL.is_file():
         return False

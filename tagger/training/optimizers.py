@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tagger.training.recipe import Recipe
+from tagger.training.config import Hyperparameters
 
 if TYPE_CHECKING:
     import keras
@@ -16,18 +16,18 @@ AVERAGE_EPOCHS = 2  # the moving average of the weights spans about this many
 # From nothing (Jordan 2024, arXiv:2404.00498, and Page, "How to train your ResNet", 2018)
 WARM_UP_SHARE = 0.23  # of all steps
 MOMENTUM = 0.85
-AVERAGE_EPOCHS_FROM_NOTHING = 0.7
+FROM_SCRATCH_AVERAGE_EPOCHS = 0.7
 BIAS_PACE = 64.0  # times the learning rate, for the biases of normalisation
 HEAD_PACE = 0.05
 
 
-def optimizer(recipe: Recipe, photos: int) -> keras.Optimizer:
+def optimizer(recipe: Hyperparameters, photos: int) -> keras.Optimizer:
     """For that many training photos, with a moving average of the weights."""
-    steps = recipe.steps(photos)
-    return _sgd(recipe, photos, steps) if recipe.from_nothing else _adamw(recipe, steps)
+    steps = recipe.steps_per_epoch(photos)
+    return _sgd(recipe, photos, steps) if recipe.from_scratch else _adamw(recipe, steps)
 
 
-def _adamw(recipe: Recipe, steps: int) -> keras.Optimizer:
+def _adamw(recipe: Hyperparameters, steps: int) -> keras.Optimizer:
     """AdamW under a cosine schedule with warm-up."""
     import keras
 
@@ -48,7 +48,7 @@ def _adamw(recipe: Recipe, steps: int) -> keras.Optimizer:
     )
 
 
-def _sgd(recipe: Recipe, photos: int, steps: int) -> keras.Optimizer:
+def _sgd(recipe: Hyperparameters, photos: int, steps: int) -> keras.Optimizer:
     """Nesterov's SGD, with a long warm-up, biases fast and the head slow."""
     import keras
 
@@ -61,7 +61,7 @@ def _sgd(recipe: Recipe, photos: int, steps: int) -> keras.Optimizer:
             super().apply([gradient * _pace(v.path) for gradient, v in pairs], trainable_variables)
 
     total = max(1, steps * recipe.epochs)
-    rate, warm_up = recipe.rate(photos), max(1, round(WARM_UP_SHARE * total))
+    rate, warm_up = recipe.peak_learning_rate(photos), max(1, round(WARM_UP_SHARE * total))
     schedule = keras.optimizers.schedules.CosineDecay(
         rate / 5, max(1, total - warm_up), warmup_target=rate, warmup_steps=warm_up, alpha=0.01
     )
@@ -71,7 +71,7 @@ def _sgd(recipe: Recipe, photos: int, steps: int) -> keras.Optimizer:
         nesterov=True,
         weight_decay=recipe.weight_decay,
         use_ema=True,
-        ema_momentum=_momentum(AVERAGE_EPOCHS_FROM_NOTHING * steps),
+        ema_momentum=_momentum(FROM_SCRATCH_AVERAGE_EPOCHS * steps),
     )
 
 

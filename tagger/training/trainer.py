@@ -33,7 +33,7 @@ from tagger.models import classifiers, convert, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_shift
 from tagger.models.pretrained import NO_WEIGHTS
 from tagger.training import initialize, model_card, run_folder
-from tagger.training.config import Options
+from tagger.training.config import TrainingConfig
 from tagger.training.epochs import Epoch, epoch_line, epoch_log
 from tagger.training.evaluate import Judge
 from tagger.training.fine_tune import Photos, State, fine_tune
@@ -61,7 +61,7 @@ class Trained:
 
 
 def teach(
-    options: Options,
+    options: TrainingConfig,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda sentence: None,
     began: Callable[[Path], None] = lambda run: None,
@@ -86,7 +86,7 @@ def teach(
 class _Teacher:
     """One run: what every stage needs."""
 
-    options: Options
+    options: TrainingConfig
     run: Path
     store: PixelStore
     progress: Progress
@@ -128,7 +128,7 @@ class _Teacher:
 
     @property
     def _seed(self) -> int:
-        return self.options.recipe.seed
+        return self.options.hyperparameters.seed
 
     def _held_out(self, collection: Collection) -> list[Sample]:
         """The validation photos, or as many of them as memory should hold features of."""
@@ -176,7 +176,7 @@ class _Teacher:
 
     def _fit(self, network: keras.Model, collection: Collection, judge: Judge) -> State:
         if not (self.run / "state.json").is_file():
-            if self.options.recipe.from_nothing:
+            if self.options.hyperparameters.from_scratch:
                 self._examine(collection, None)  # its features say nothing yet
             else:
                 self._fit_head(network, collection, judge)
@@ -198,7 +198,7 @@ class _Teacher:
 
             with networks.keeping(self.options.backbone, network):
                 state = fine_tune(
-                    network, photos, self.options.recipe, self.run, self.progress, on_epoch
+                    network, photos, self.options.hyperparameters, self.run, self.progress, on_epoch
                 )
         if state.stopped:
             why = {"no better": "no better for a while", "interrupted": "interrupted"}

@@ -17,8 +17,7 @@ from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.models import networks, small_cnn
 from tagger.training import trainer
-from tagger.training.config import Options, defaults
-from tagger.training.recipe import FROM_NOTHING
+from tagger.training.config import FROM_SCRATCH, TrainingConfig, default_config
 from tagger.training.trainer import Trained
 from tests.conftest import draw, draw_collection, outcome, run_program
 
@@ -29,11 +28,11 @@ def pixels(count: int, side: int = SIDE) -> np.ndarray:
     return np.stack([decode.fit(draw("stripes", seed), side) for seed in range(count)])
 
 
-def from_nothing(data: Path, folder: Path, epochs: int, **changed: object) -> Options:
-    usual = defaults("small_cnn")
-    recipe = replace(usual.recipe, epochs=epochs, precision="float32")
+def from_nothing(data: Path, folder: Path, epochs: int, **changed: object) -> TrainingConfig:
+    usual = default_config("small_cnn")
+    recipe = replace(usual.hyperparameters, epochs=epochs, precision="float32")
     places = {"data": data, "output": folder / "shapes.h5", "runs": folder / "runs"}
-    return replace(usual, recipe=recipe, **{**places, **changed})
+    return replace(usual, hyperparameters=recipe, **{**places, **changed})
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +141,9 @@ def test_two_labels_of_few_photos_of_another_size_are_enough_and_ctrl_c_keeps_th
 
 def test_training_in_bfloat16_leaves_a_network_of_float32(shapes: Path, tmp_path: Path) -> None:
     options = from_nothing(shapes, tmp_path, epochs=3)
-    options = replace(options, recipe=replace(options.recipe, precision="bfloat16"))
+    options = replace(
+        options, hyperparameters=replace(options.hyperparameters, precision="bfloat16")
+    )
     found = trainer.teach(options)
     assert found.metrics["validation"]["accuracy"] >= 0.6
     network = keras.models.load_model(found.model, compile=False)
@@ -180,10 +181,12 @@ def test_a_small_network_can_be_taught_on(taught: Trained, tmp_path: Path) -> No
     """From a model of it, as from any other: the head first, then the whole."""
     data = draw_collection(tmp_path / "data", 20, shapes=("disc", "square"), first=100)
     start = Path(shutil.copyfile(taught.model, tmp_path / "start.h5"))
-    usual = defaults("small_cnn", str(start))
-    assert not usual.recipe.from_nothing and usual.image_size == SIDE
+    usual = default_config("small_cnn", str(start))
+    assert not usual.hyperparameters.from_scratch and usual.image_size == SIDE
     options = replace(usual, data=data, output=tmp_path / "m.h5", runs=tmp_path / "runs")
-    found = trainer.teach(replace(options, recipe=replace(usual.recipe, epochs=1)))
+    found = trainer.teach(
+        replace(options, hyperparameters=replace(usual.hyperparameters, epochs=1))
+    )
     assert found.metrics["validation"]["accuracy"] >= 0.75
     assert found.history[0].val_accuracy >= 0.75  # the head alone
 
@@ -202,7 +205,7 @@ def test_help_tells_the_defaults_of_the_backbone_that_is_asked_for() -> None:
         for backbone in ("small_cnn", "mobilenet_v2")
     }
     for backbone, size, batch, weights in (
-        ("small_cnn", 32, FROM_NOTHING.batch_size, "none"),
+        ("small_cnn", 32, FROM_SCRATCH.batch_size, "none"),
         ("mobilenet_v2", 192, 32, "imagenet"),
     ):
         assert f"pixels a side (default: {size})" in told[backbone]
@@ -212,6 +215,8 @@ def test_help_tells_the_defaults_of_the_backbone_that_is_asked_for() -> None:
 
 def test_a_recipe_from_nothing_wants_no_weights_and_some_epochs() -> None:
     with pytest.raises(OptionError, match="start from nothing"):
-        Options(backbone="small_cnn", image_size=32, weights="pets", recipe=FROM_NOTHING)
+        TrainingConfig(
+            backbone="small_cnn", image_size=32, weights="pets", hyperparameters=FROM_SCRATCH
+        )
     with pytest.raises(OptionError, match="has to be trained"):
-        replace(FROM_NOTHING, epochs=0)
+        replace(FROM_SCRATCH, epochs=0)

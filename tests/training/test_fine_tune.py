@@ -12,8 +12,8 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample, together
 from tagger.models.heads import UNSEEN_WEIGHT
 from tagger.training import trainer
+from tagger.training.config import Hyperparameters
 from tagger.training.fine_tune import BLENDS, Photos, _batch, _tag_loss
-from tagger.training.recipe import Recipe
 from tagger.training.trainer import Trained
 from tests.conftest import outcome, small_options
 
@@ -21,7 +21,9 @@ from tests.conftest import outcome, small_options
 def test_equal_seeds_make_equal_models(shapes: Path, trained: Trained, tmp_path: Path) -> None:
     again = trainer.teach(small_options(shapes, tmp_path))
     assert outcome(again.model) == outcome(trained.model)
-    other = trainer.teach(small_options(shapes, tmp_path, recipe=Recipe(epochs=1, seed=7)))
+    other = trainer.teach(
+        small_options(shapes, tmp_path, hyperparameters=Hyperparameters(epochs=1, seed=7))
+    )
     assert outcome(other.model)[0] != outcome(trained.model)[0]
 
 
@@ -63,7 +65,7 @@ def test_a_mosaic_has_the_tags_of_all_its_photos(tag_photos: Photos) -> None:
     alone = tag_photos.known(tag_photos.train)
     mixed = 0
     for epoch in range(1, 20):
-        pixels, known = _batch(tag_photos, Recipe(seed=0), epoch, list(range(12)))
+        pixels, known = _batch(tag_photos, Hyperparameters(seed=0), epoch, list(range(12)))
         assert pixels.shape == (12, 32, 32, 3) and known.shape == (12, 3)
         for row in range(12):
             if not np.array_equal(known[row], alone[row]):

@@ -8,20 +8,22 @@ import pytest
 
 from tagger.models import networks
 from tagger.training import optimizers
-from tagger.training.recipe import FROM_NOTHING, Recipe
+from tagger.training.config import FROM_SCRATCH, Hyperparameters
 
 
-def rates(recipe: Recipe, photos: int) -> np.ndarray:
+def rates(recipe: Hyperparameters, photos: int) -> np.ndarray:
     """The learning rate at each step."""
     schedule = optimizers.optimizer(recipe, photos)._learning_rate
-    steps = np.arange(recipe.steps(photos) * recipe.epochs)
+    steps = np.arange(recipe.steps_per_epoch(photos) * recipe.epochs)
     return np.array([float(schedule(int(step))) for step in steps])
 
 
-@pytest.mark.parametrize(("recipe", "warm_up"), [(Recipe(epochs=2), 0.1), (FROM_NOTHING, 0.23)])
-def test_the_rate_rises_and_comes_to_rest(recipe: Recipe, warm_up: float) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "warm_up"), [(Hyperparameters(epochs=2), 0.1), (FROM_SCRATCH, 0.23)]
+)
+def test_the_rate_rises_and_comes_to_rest(recipe: Hyperparameters, warm_up: float) -> None:
     found = rates(recipe, 3_200)
-    assert found.max() == pytest.approx(recipe.rate(3_200), rel=0.01)
+    assert found.max() == pytest.approx(recipe.peak_learning_rate(3_200), rel=0.01)
     assert found.argmax() / len(found) == pytest.approx(warm_up, abs=0.02)
     assert found[-1] < 0.05 * found.max()
     assert np.all(np.diff(found[: found.argmax()]) > 0)
@@ -31,7 +33,7 @@ def test_the_rate_rises_and_comes_to_rest(recipe: Recipe, warm_up: float) -> Non
 def test_from_nothing_normalisation_is_fast_and_the_head_is_slow() -> None:
     """By how far equal gradients move them in one step."""
     network = networks.build("small_cnn", 16, 3, train_normalisation=True)
-    optimizer = optimizers.optimizer(FROM_NOTHING, 1_000)
+    optimizer = optimizers.optimizer(FROM_SCRATCH, 1_000)
     optimizer.weight_decay = None
     variables = network.trainable_variables
     before = [variable.numpy() for variable in variables]

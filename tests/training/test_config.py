@@ -1,0 +1,53 @@
+"""Training configuration: invalid options are refused, batches fit the number of photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tagger.errors import OptionError
+from tagger.training.config import FROM_SCRATCH, Hyperparameters, TrainingConfig
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"epochs": -1}, {"batch_size": 0}, {"patience": 0}, {"learning_rate": 0.0}),
+        *({"seed": -1}, {"weight_decay": 1.0}, {"precision": "float64"}),
+    ],
+)
+def test_invalid_hyperparameters_are_refused(changed: dict[str, float]) -> None:
+    with pytest.raises(OptionError):
+        Hyperparameters(**changed)  # type: ignore[arg-type]
+
+
+def test_invalid_options_are_refused(tmp_path: Path) -> None:
+    for changed in ({"backbone": "x"}, {"image_size": 33}, {"output": Path("m.keras")}):
+        with pytest.raises(OptionError):
+            TrainingConfig(**changed)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="no such folder"):
+        TrainingConfig(unrelated=tmp_path / "gone")
+
+
+def test_fine_tuning_uses_every_photo_in_batches_of_the_size_in_the_options() -> None:
+    hyperparameters = Hyperparameters(batch_size=32)
+    assert hyperparameters.batch_size_for(10) == 32
+    assert [hyperparameters.steps_per_epoch(photos) for photos in (10, 64, 65)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("photos", "batch_size", "steps"),
+    [(45_000, 512, 87), (1_600, 100, 16), (40, 16, 2), (7, 7, 1)],
+)
+def test_few_photos_from_scratch_make_small_batches(
+    photos: int, batch_size: int, steps: int
+) -> None:
+    assert FROM_SCRATCH.batch_size_for(photos) == batch_size
+    assert FROM_SCRATCH.steps_per_epoch(photos) == steps
+
+
+def test_the_learning_rate_is_proportional_to_the_batch_size() -> None:
+    for photos in (40, 1_600, 45_000):
+        per_photo = FROM_SCRATCH.peak_learning_rate(photos) / FROM_SCRATCH.batch_size_for(photos)
+        assert per_photo == pytest.approx(FROM_SCRATCH.learning_rate / FROM_SCRATCH.batch_size)
