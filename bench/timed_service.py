@@ -15,20 +15,20 @@ from pathlib import Path
 from tagger.service import app, prediction_log
 from tagger.service.prediction_log import Entry
 
-write = prediction_log.Journal.write
+write = prediction_log.PredictionLog.write
 
 
 def main() -> int:
     notes, port = Path(sys.argv[1]), sys.argv[2]
     waited: list[float] = []
 
-    def timed(self: prediction_log.Journal, entries: Sequence[Entry]) -> Future[int]:
+    def timed(self: prediction_log.PredictionLog, entries: Sequence[Entry]) -> Future[int]:
         began = time.perf_counter()
         written = write(self, entries)
         written.add_done_callback(lambda _: waited.append(time.perf_counter() - began))
         return written
 
-    prediction_log.Journal.write = timed  # type: ignore[method-assign]
+    prediction_log.PredictionLog.write = timed  # type: ignore[method-assign]
     sys.argv[1:] = ["--port", port]
     try:
         return app.main()

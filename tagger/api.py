@@ -13,7 +13,7 @@ def __getattr__(name: str) -> FastAPI:
     """`app`, made from the environment when it is first asked for."""
     if name != "app":
         raise AttributeError(name)
-    return service_app.usual_app()
+    return service_app.default_app()
 
 
 if __name__ == "__main__":

@@ -19,8 +19,14 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
-from tagger.service.ids import new_id
-from tagger.service.predictor import MAX_ARRIVING, MAX_BODY, RETRY_AFTER, Settings, is_loopback
+from tagger.service.ids import uuid7
+from tagger.service.predictor import (
+    MAX_ARRIVING_BODIES,
+    MAX_BODY,
+    RETRY_AFTER,
+    Settings,
+    is_loopback,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,16 +34,16 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ADMIN = ("/model/reload",)
-OPEN = ("/", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/health", "/ready", "/ping")
-OPEN_BELOW = "/page/"
-INVOCATIONS = "/invocations"
-FORM = "/predict"
-ONCE = (b"host", b"authorization", b"content-length", b"content-type", b"x-client")
-HUNG_UP = 499  # the status, for our own books, of a request whose caller went away
+ADMIN_PATHS = ("/model/reload",)
+OPEN_PATHS = ("/", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/health", "/ready", "/ping")
+OPEN_PREFIX = "/page/"
+INVOCATIONS_PATH = "/invocations"
+PREDICT_PATH = "/predict"
+SINGLE_HEADERS = (b"host", b"authorization", b"content-length", b"content-type", b"x-client")
+CLIENT_CLOSED_REQUEST = 499  # the status, for our own books, of a request whose caller went away
 
 # For whatever is not the page: nothing in it is to be run, framed, sniffed or kept.
-HEADERS = {
+SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"x-frame-options": b"DENY",
@@ -45,9 +51,9 @@ HEADERS = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
-CLOSE = {"Connection": "close"}  # what is left of the body is not waited for
-_FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
-_OWN_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+CLOSE_CONNECTION = {"Connection": "close"}  # what is left of the body is not waited for
+_PROXY_HEADERS = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +64,7 @@ class Exchange:
     scope: Scope
     id: str
     path: str
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     status: int = 0
     received: int = 0
 
@@ -69,23 +75,28 @@ class Exchange:
         return str(getattr(route, "path", None) or self.path)
 
 
-class Guard:
+class AccessMiddleware:
     """An ASGI application around another."""
 
     def __init__(
         self,
         app: App,
         settings: Settings,
-        done: Callable[[str, int, float], None],
-        note: Callable[[dict[str, Any]], object],
-        paths: Collection[str] = (),
+        count_request: Callable[[str, int, float], None],
+        log_request: Callable[[dict[str, Any]], object],
+        route_paths: Collection[str] = (),
     ) -> None:
         """`done` gets route, status and seconds of each request; `note` what is told of it.
 
         `paths` are those of routes: a request is known by its own, where it is refused as well.
         """
-        self._app, self._settings, self._done, self._tell = app, settings, done, note
-        self._paths = frozenset(paths)
+        self._app, self._settings, self._done, self._tell = (
+            app,
+            settings,
+            count_request,
+            log_request,
+        )
+        self._paths = frozenset(route_paths)
         self._arriving = 0  # bytes of all requests that are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +126,7 @@ class Guard:
             if not exchange.status:
                 await _refuse(answer, 503, "stopping: try again in a moment")
             else:
-                exchange.status = HUNG_UP
+                exchange.status = CLIENT_CLOSED_REQUEST
         except Exception:  # noqa: BLE001 - whatever it is, nobody outside gets to see it
             _log.exception("request %s failed", exchange.id)
             if not exchange.status:
@@ -132,9 +143,9 @@ class Guard:
         if length.isdigit() and int(length) > MAX_BODY:
             return 413, _too_large()
         path = _routed(scope)
-        if path in OPEN or path.startswith(OPEN_BELOW):
+        if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return None
-        if path == INVOCATIONS and self._settings.open_invocations:
+        if path == INVOCATIONS_PATH and self._settings.open_invocations:
             return None
         if self._settings.guarded:
             refusal = self._by_token(path, headers.get(b"authorization", b""))
@@ -151,7 +162,7 @@ class Guard:
         server = scope.get("server")
         host = headers.get(b"host", b"").decode("latin-1")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        elsewhere = not _FORWARDED.isdisjoint(headers) or self._is_foreign(headers)
+        elsewhere = not _PROXY_HEADERS.isdisjoint(headers) or self._is_foreign(headers)
         if server and is_loopback(str(server[0])) and is_loopback(name) and not elsewhere:
             return None
         return 403, "without tokens localhost alone is answered; set TAGGER_PREDICT_TOKEN"
@@ -168,7 +179,7 @@ class Guard:
         sent = token.strip() if scheme.lower() == b"bearer" else b""
         admin = _same(sent, self._settings.admin_token)
         predict = _same(sent, self._settings.predict_token)
-        if admin or (predict and path not in ADMIN):
+        if admin or (predict and path not in ADMIN_PATHS):
             return None
         if not sent:
             return 401, "a token is needed: Authorization: Bearer TOKEN"
@@ -191,9 +202,9 @@ class Guard:
                     message = await receive()
             except TimeoutError:
                 told = f"the request took longer than {limit:g} s to arrive"
-                raise HTTPException(408, told, CLOSE) from None
+                raise HTTPException(408, told, CLOSE_CONNECTION) from None
             if message["type"] == "http.disconnect" and not exchange.status:
-                raise HTTPException(HUNG_UP, "the caller went away")
+                raise HTTPException(CLIENT_CLOSED_REQUEST, "the caller went away")
             self._count(exchange, len(message.get("body", b"")))
             ended = not message.get("more_body", False)
             return message
@@ -205,14 +216,14 @@ class Guard:
         exchange.received += came
         self._arriving += came
         if exchange.received > MAX_BODY:
-            raise HTTPException(413, _too_large(), CLOSE)
-        if self._arriving > MAX_ARRIVING:
+            raise HTTPException(413, _too_large(), CLOSE_CONNECTION)
+        if self._arriving > MAX_ARRIVING_BODIES:
             told = "busy: much is arriving at once, try again in a moment"
-            raise HTTPException(503, told, CLOSE | {"Retry-After": RETRY_AFTER})
+            raise HTTPException(503, told, CLOSE_CONNECTION | {"Retry-After": RETRY_AFTER})
 
     def _note(self, exchange: Exchange) -> None:
-        seconds = time.monotonic() - exchange.began
-        status = exchange.status or HUNG_UP
+        seconds = time.monotonic() - exchange.started
+        status = exchange.status or CLIENT_CLOSED_REQUEST
         self._done(exchange.route, status, seconds)
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -229,7 +240,12 @@ class Guard:
 def _no_form(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
     """For photos that do not come in a form."""
     kind = headers.get(b"content-type", b"").lower()
-    if path != FORM or method != "POST" or not kind or kind.startswith(b"multipart/form-data"):
+    if (
+        path != PREDICT_PATH
+        or method != "POST"
+        or not kind
+        or kind.startswith(b"multipart/form-data")
+    ):
         return None
     return 415, "send photos as a form, multipart/form-data, in its field file"
 
@@ -237,7 +253,7 @@ def _no_form(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, 
 def _twice(headers: list[tuple[bytes, bytes]]) -> str | None:
     """The first header that two readers could take for different things."""
     names = [name for name, _ in headers]
-    return next((name.decode() for name in ONCE if names.count(name) > 1), None)
+    return next((name.decode() for name in SINGLE_HEADERS if names.count(name) > 1), None)
 
 
 def _routed(scope: Scope) -> str:
@@ -250,12 +266,12 @@ def _routed(scope: Scope) -> str:
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"")
-    return given.decode() if _OWN_ID.fullmatch(given) else new_id()
+    return given.decode() if _REQUEST_ID.fullmatch(given) else uuid7()
 
 
 def _with_ours(headers: list[tuple[bytes, bytes]], exchange: Exchange) -> list[tuple[bytes, bytes]]:
     theirs = {name.lower() for name, _ in headers}
-    ours = [(name, value) for name, value in HEADERS.items() if name not in theirs]
+    ours = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in theirs]
     return [*headers, *ours, (b"x-request-id", exchange.id.encode())]
 
 

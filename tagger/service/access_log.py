@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-WAITING = 10_000  # lines at most: where nobody reads them, the newest are left out
-TOGETHER = 0.05  # seconds that lines are gathered for
+MAX_QUEUED = 10_000  # lines at most: where nobody reads them, the newest are left out
+GATHER_SECONDS = 0.05  # seconds that lines are gathered for
 _log = logging.getLogger(__name__)
 
 
@@ -21,13 +21,13 @@ def _to_standard_output(text: str) -> None:
     sys.stdout.flush()
 
 
-class RequestLog:
+class AccessLog:
     """Writes from a thread of its own: no request waits for whoever reads the lines."""
 
     def __init__(self, write: Callable[[str], object] = _to_standard_output) -> None:
         """`write` gets whole lines, several at a time."""
         self._write = write
-        self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(MAX_QUEUED)
         self._left_out = 0
         self._counting = threading.Lock()
         self._writer = threading.Thread(target=self._write_on, name="request log", daemon=True)
@@ -48,7 +48,7 @@ class RequestLog:
                 self._waiting.put_nowait(None)
                 break
             except queue.Full:
-                time.sleep(TOGETHER)
+                time.sleep(GATHER_SECONDS)
         self._writer.join(max(0.0, until - time.monotonic()))
 
     def _leave_out(self, count: int) -> None:
@@ -66,7 +66,7 @@ class RequestLog:
         while not ended:
             lines = [self._waiting.get()]
             if lines[0] is not None:
-                time.sleep(TOGETHER)
+                time.sleep(GATHER_SECONDS)
             lines += [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
             ended = None in lines
             told = [line for line in lines if line is not None]

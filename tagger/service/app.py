@@ -36,9 +36,9 @@ from starlette.routing import Route
 from tagger import console
 from tagger.errors import OptionError, TaggerError
 from tagger.service import errors, openapi, routes, web_page
-from tagger.service.access import Guard
-from tagger.service.access_log import RequestLog
-from tagger.service.predictor import ANSWER_SECONDS, Service, Settings, is_loopback
+from tagger.service.access import AccessMiddleware
+from tagger.service.access_log import AccessLog
+from tagger.service.predictor import ANSWER_SECONDS, Predictor, Settings, is_loopback
 
 HOST, PORT = "127.0.0.1", 8000
 MAX_PORT = 65_535
@@ -47,14 +47,14 @@ GRACE_SECONDS = 5  # beside the time that a request and its answer may take
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
 
 
-def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
+def create_app(settings: Settings, opened: Predictor | None = None) -> FastAPI:
     """The application. Its service starts and ends with it, unless one is `opened` already."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         logging.getLogger("uvicorn.access").disabled = True  # the guard tells of each request
-        service = app.state.service = opened or Service(settings)
-        app.state.requests = RequestLog()
+        service = app.state.service = opened or Predictor(settings)
+        app.state.requests = AccessLog()
         try:
             yield
         finally:
@@ -62,10 +62,10 @@ def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
             if opened is None:
                 service.close()
 
-    def done(route: str, status: int, seconds: float) -> None:
+    def count_request(route: str, status: int, seconds: float) -> None:
         app.state.service.meters.request(route, status, seconds)
 
-    def note(line: dict[str, Any]) -> None:
+    def log_request(line: dict[str, Any]) -> None:
         app.state.requests.add(line)
 
     app = FastAPI(
@@ -76,12 +76,18 @@ def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
         docs_url=None,  # its page would fetch scripts from elsewhere; /openapi.json is here
         redoc_url=None,
     )
-    errors.answer_for(app)
+    errors.add_handlers(app)
     app.include_router(routes.router)
     app.include_router(web_page.router)
     openapi.describe(app)
     paths = {cast(Route, route).path for route in (*routes.router.routes, *web_page.router.routes)}
-    app.add_middleware(Guard, settings=settings, done=done, note=note, paths=paths)
+    app.add_middleware(
+        AccessMiddleware,
+        settings=settings,
+        count_request=count_request,
+        log_request=log_request,
+        route_paths=paths,
+    )
     if settings.cors:  # outside the guard: whoever may not ask is to read why
         app.add_middleware(
             CORSMiddleware,
@@ -94,7 +100,7 @@ def create_app(settings: Settings, opened: Service | None = None) -> FastAPI:
 
 
 @cache
-def usual_app() -> FastAPI:
+def default_app() -> FastAPI:
     """The application as the environment sets it, made once. Raises SystemExit with a sentence."""
     try:
         return create_app(Settings.from_environment())
@@ -133,13 +139,13 @@ def _run(host: str, port: int) -> int:
                 f"host {host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
                 " TAGGER_ADMIN_TOKEN) first"
             )
-        with closing(Service(settings)) as service:
+        with closing(Predictor(settings)) as service:
             return serve(host, port, service)
     except TaggerError as error:
         return console.refuse(error)
 
 
-def serve(host: str, port: int, service: Service) -> int:
+def serve(host: str, port: int, service: Predictor) -> int:
     """Listen until asked to stop; then answer what was accepted."""
     import uvicorn
 
@@ -153,7 +159,7 @@ def serve(host: str, port: int, service: Service) -> int:
     seconds = service.settings.request_seconds
 
     def refused() -> None:
-        service.meters.request("none", 503, 0.0)
+        service.metrics.count_request("none", 503, 0.0)
 
     config = uvicorn.Config(
         create_app(service.settings, service),
@@ -189,7 +195,7 @@ def serve(host: str, port: int, service: Service) -> int:
     return console.INTERRUPTED if server.force_exit else 0
 
 
-def _started(host: str, port: int, service: Service) -> str:
+def _started(host: str, port: int, service: Predictor) -> str:
     shown = "localhost" if is_loopback(host) else f"[{host}]" if ":" in host else host
     return (
         f"http://{shown}:{port} answers: model {service.models.active.name}, library"

@@ -31,7 +31,7 @@ from tagger.service.predictor import RETRY_AFTER
 
 _log = logging.getLogger(__name__)
 
-STATUSES: dict[type[TaggerError], int] = {
+STATUS_CODES: dict[type[TaggerError], int] = {
     ImageFormatError: 415,
     ImageTooLargeError: 413,
     ImageError: 422,
@@ -54,30 +54,30 @@ SENTENCES: dict[tuple[str, ...], str] = {
 }
 
 # What a route may answer instead, for its description: of all of them, and of those with photos.
-REFUSED: dict[int | str, dict[str, Any]] = {
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Problem} for status in (400, 401, 403, 422, 503)
 }
-PHOTOS_REFUSED = REFUSED | {
+PHOTO_ERROR_RESPONSES = ERROR_RESPONSES | {
     status: {"model": schemas.Problem} for status in (404, 408, 409, 413, 415)
 }
 
 
-def answer_for(app: FastAPI) -> None:
+def add_handlers(app: FastAPI) -> None:
     """Let an application answer errors so."""
-    for kind in STATUSES:
+    for kind in STATUS_CODES:
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _told)
 
 
-def status_of(error: TaggerError) -> int:
+def status_code(error: TaggerError) -> int:
     """The status for one of our errors."""
-    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+    return next(status for kind, status in STATUS_CODES.items() if isinstance(error, kind))
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:
     ours = cast(TaggerError, error)
-    status = status_of(ours)
+    status = status_code(ours)
     told: dict[str, Any] = {"detail": str(ours)}
     if isinstance(ours, DatabaseUnavailableError):  # its words may name hosts
         _log.warning("%s", ours)

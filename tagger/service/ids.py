@@ -6,7 +6,7 @@ import random
 import time
 
 
-def new_id() -> str:
+def uuid7() -> str:
     """32 hexadecimal digits of a UUID, version 7 (RFC 9562): they sort by the millisecond.
 
     An index of them grows at its end, where one of random ids is written all over.

@@ -17,11 +17,11 @@ from prometheus_client.registry import Collector
 
 from tagger.tagger import Prediction, Tagger
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
-GROUPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class Meters:
+class Metrics:
     """Counters of one service, each in a registry of its own."""
 
     def __init__(self, waiting: Callable[[], int], model: Callable[[], Tagger]) -> None:
@@ -39,7 +39,7 @@ class Meters:
             "tagger_request_seconds",
             "From a request's first byte to its answer's last, by route.",
             ("route",),
-            buckets=SECONDS,
+            buckets=SECONDS_BUCKETS,
             registry=self._registry,
         )
         self._predictions = Counter(
@@ -54,30 +54,30 @@ class Meters:
         self._batches = Histogram(
             "tagger_batch_photos",
             "Predictions written down together.",
-            buckets=GROUPS,
+            buckets=BATCH_BUCKETS,
             registry=self._registry,
         )
         waits = Gauge("tagger_queue_photos", "Photos that wait.", registry=self._registry)
         waits.set_function(waiting)
         self._registry.register(_Model(model))
 
-    def request(self, route: str, status: int, seconds: float) -> None:
+    def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count one that was answered."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
         if status == 503:
             self._refused.inc()
 
-    def answered(self, predictions: Sequence[Prediction]) -> None:
+    def count_predictions(self, predictions: Sequence[Prediction]) -> None:
         """Count photos that were answered."""
         for prediction in predictions:
             self._predictions.labels("no" if prediction.unknown else "yes").inc()
 
-    def written(self, together: int) -> None:
+    def observe_batch(self, together: int) -> None:
         """Note how many predictions were written down in one transaction."""
         self._batches.observe(together)
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """All of it, in Prometheus's text format."""
         return generate_latest(self._registry)
 

@@ -17,10 +17,10 @@ from tagger.inference import model_file, registry
 from tagger.inference.model_file import Card
 from tagger.tagger import Tagger
 
-KEPT = 3  # models beside the one that answers, the longest unused let go first
+MAX_CACHED = 3  # models beside the one that answers, the longest unused let go first
 
 
-class Loaded:
+class ModelCache:
     """Models in memory. Safe to share between threads."""
 
     def __init__(self, model: str | None = None) -> None:
@@ -42,17 +42,17 @@ class Loaded:
         made = [registry.IMAGENET] if registry.imagenet_model().is_file() else []
         return sorted({*registry.model_names(), *made})
 
-    def check(self, name: str) -> None:
+    def check_name(self, name: str) -> None:
         """ModelNotFoundError for a name that is none of them."""
         if name != self._active.name and name not in (known := self.names()):
             raise ModelNotFoundError(f"no model is called {name!r}; there are {', '.join(known)}")
 
-    def card(self, name: str) -> Card:
+    def load_card(self, name: str) -> Card:
         """The card of a model, loaded or not. Raises as `check` does, and ModelError."""
         active = self._active
         if name == active.name:
             return active.card
-        self.check(name)
+        self.check_name(name)
         with _named_alone(name):
             return model_file.load(registry.find_model(name)).card
 
@@ -61,14 +61,14 @@ class Loaded:
         found = self._found(name)
         if found is not None:
             return found
-        self.check(name)
+        self.check_name(name)
         with self._loading:
             if (found := self._found(name)) is not None:  # another thread was quicker
                 return found
             new = _checked(name)
             with self._lock:
                 self._others[name] = new
-                while len(self._others) > KEPT:
+                while len(self._others) > MAX_CACHED:
                     self._others.popitem(last=False)
             return new
 
@@ -80,7 +80,7 @@ class Loaded:
         """
         with self._loading:
             if name is not None:
-                self.check(name)
+                self.check_name(name)
             chosen = name or self._chosen
             new = _checked(chosen)
             with self._lock:
@@ -98,7 +98,7 @@ class Loaded:
             return self._others.get(name)
 
 
-def try_out(tagger: Tagger) -> None:
+def smoke_test(tagger: Tagger) -> None:
     """Let it answer once: a network that cannot run says so here."""
     tagger.tag(np.full((tagger.image_size, tagger.image_size, 3), 128, np.uint8))
 
@@ -106,7 +106,7 @@ def try_out(tagger: Tagger) -> None:
 def _checked(model: str | None) -> Tagger:
     with _named_alone(model):
         tagger = Tagger.load(model)
-        try_out(tagger)
+        smoke_test(tagger)
         tagger.keep()
         return tagger
 

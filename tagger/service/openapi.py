@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tagger.service.access import ADMIN, OPEN
+from tagger.service.access import ADMIN_PATHS, OPEN_PATHS
 from tagger.service.schemas import EXAMPLES
 
 _TOKENS = {
@@ -27,10 +27,10 @@ def describe(app: FastAPI) -> None:
                 for name, told in _TOKENS.items()
             }
             for path, operations in found["paths"].items():
-                needed: dict[str, list[str]] = {"admin" if path in ADMIN else "predict": []}
+                needed: dict[str, list[str]] = {"admin" if path in ADMIN_PATHS else "predict": []}
                 for operation in operations.values():
                     # No token, too: where none is set, on this machine alone.
-                    operation["security"] = [{}] if path in OPEN else [{}, needed]
+                    operation["security"] = [{}] if path in OPEN_PATHS else [{}, needed]
             # Here and not with the type: FastAPI would drop what is null in them.
             found["components"]["schemas"]["Answer"]["examples"] = list(EXAMPLES)
             app.openapi_schema = found

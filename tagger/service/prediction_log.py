@@ -17,14 +17,14 @@ from tagger.errors import CatalogueError
 from tagger.library.database.database import Catalogue
 from tagger.library.database.schema import models, served
 from tagger.library.importer import model_id
-from tagger.service.ids import new_id
+from tagger.service.ids import uuid7
 from tagger.tagger import Prediction, Tagger
 
-GROUP = 256  # entries written together, at most
+MAX_BATCH = 256  # entries written together, at most
 _log = logging.getLogger(__name__)
 DAY = timedelta(days=1)
-SLOW = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0)  # seconds, that latencies are counted under
-COMMON = 50  # labels that statistics name
+LATENCY_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0)  # seconds, that latencies are counted under
+MAX_LABELS = 50  # labels that statistics name
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Entry:
     seconds: float
     client: str | None = None
     kept: str | None = None
-    id: str = field(default_factory=new_id)
+    id: str = field(default_factory=uuid7)
     answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True)
-class Hour:
+class HourStats:
     """Of one hour: how many answers, the share unknown, seconds on average and at most.
 
     `within` is, for each of SLOW, how many took no longer.
@@ -60,14 +60,14 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class Tally:
+class PredictionStats:
     """What was answered, in all and over the last day."""
 
     answers: int
     unknown: int
     labels: dict[str, int]
     models: dict[str, int]
-    hours: list[Hour]
+    hours: list[HourStats]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class _Waiting:
     written: Future[int]
 
 
-class Journal:
+class PredictionLog:
     """Writes entries from any thread, as many in one transaction as have come meanwhile."""
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -88,7 +88,7 @@ class Journal:
         self._writer.start()
 
     @property
-    def waiting(self) -> int:
+    def queued(self) -> int:
         """How often entries were given that are not written yet."""
         return self._waiting.qsize()
 
@@ -117,7 +117,7 @@ class Journal:
         self._writer.join()
         self._catalogue.close()
 
-    def tally(self) -> Tally:
+    def stats(self) -> PredictionStats:
         """The answers in numbers. Raises CatalogueError."""
         with self._catalogue.reading() as connection:
             total, unknown = connection.execute(
@@ -131,7 +131,7 @@ class Journal:
                 .where(served.c.label.is_not(None))
                 .group_by(served.c.label)
                 .order_by(count.desc(), served.c.label)
-                .limit(COMMON)
+                .limit(MAX_LABELS)
             )
             by_model = connection.execute(
                 select(models.c.name, count)
@@ -139,7 +139,7 @@ class Journal:
                 .group_by(models.c.name)
                 .order_by(count.desc())
             )
-            return Tally(
+            return PredictionStats(
                 int(total),
                 int(unknown),
                 {label: int(answers) for label, answers in labels},
@@ -154,7 +154,7 @@ class Journal:
             first = self._waiting.get()
             while first is not None:
                 group.append(first)
-                if len(group) >= GROUP or self._waiting.empty():
+                if len(group) >= MAX_BATCH or self._waiting.empty():
                     break
                 first = self._waiting.get()
             ended = first is None
@@ -211,7 +211,8 @@ def _hourly() -> Any:
     hour = func.substr(moment, 1, len("2026-01-31 12")).label("hour")
     unknown = func.avg(case((served.c.label.is_(None), 1.0), else_=0.0))
     within = [
-        func.count().filter(served.c.seconds <= bound).label(f"within_{bound}") for bound in SLOW
+        func.count().filter(served.c.seconds <= bound).label(f"within_{bound}")
+        for bound in LATENCY_BOUNDS
     ]
     return (
         select(
@@ -228,12 +229,12 @@ def _hourly() -> Any:
     )
 
 
-def _hour(row: Any) -> Hour:
-    return Hour(
+def _hour(row: Any) -> HourStats:
+    return HourStats(
         hour=f"{row['hour'].replace(' ', 'T')}:00Z",
         answers=int(row["answers"]),
         unknown=float(row["unknown"]),
         mean_seconds=float(row["mean_seconds"]),
         max_seconds=float(row["max_seconds"]),
-        within={str(bound): int(row[f"within_{bound}"]) for bound in SLOW},
+        within={str(bound): int(row[f"within_{bound}"]) for bound in LATENCY_BOUNDS},
     )

@@ -22,25 +22,25 @@ from tagger.errors import BusyError, CatalogueError, ImageError, OptionError, Ta
 from tagger.files import write_atomically
 from tagger.images import decode
 from tagger.library.library import Library
-from tagger.service.metrics import Meters
-from tagger.service.model_cache import Loaded, try_out
-from tagger.service.prediction_log import Entry, Journal
-from tagger.service.worker_pool import Engine
+from tagger.service.metrics import Metrics
+from tagger.service.model_cache import ModelCache, smoke_test
+from tagger.service.prediction_log import Entry, PredictionLog
+from tagger.service.worker_pool import WorkerPool
 from tagger.tagger import Prediction, Tagger
 
 _log = logging.getLogger(__name__)
 
-MAX_FILES = 16  # photos a request
+MAX_PHOTOS = 16  # photos a request
 MAX_BODY = 64 * 2**20  # bytes a request, all of its photos together
-MAX_ARRIVING = 512 * 2**20  # bytes of all requests that wait for their answers
+MAX_ARRIVING_BODIES = 512 * 2**20  # bytes of all requests that wait for their answers
 REQUEST_SECONDS = 30  # for a request to arrive in
 ANSWER_SECONDS = 20.0  # for its answer to be found in
-MAX_UNWRITTEN = 1024  # answers that wait to be written down, before no more are sought
+MAX_UNLOGGED = 1024  # answers that wait to be written down, before no more are sought
 RETRY_AFTER = "1"  # seconds, for whoever is told that there is no room
-TRIED = 1.0  # seconds for which a model that answered is taken to be ready
+READY_SECONDS = 1.0  # seconds for which a model that answered is taken to be ready
 QUEUE = 32  # photos that wait beside those being tagged
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
-KEPT = "served"  # folder of the library for photos that are kept
+KEPT_FOLDER = "served"  # folder of the library for photos that are kept
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PredictOptions:
     """How photos are to be answered: as `Tagger.tag` has it.
 
     `model` is the name of another model; `heatmap` asks for one of each photo; `client` is what
@@ -136,7 +136,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class PhotoResult:
     """A photo's answer, the number it is written down under, and a heatmap as a data URI."""
 
     prediction: Prediction
@@ -145,7 +145,7 @@ class Answered:
     heatmap: str | None = None
 
 
-class Service:
+class Predictor:
     """A library, models, threads and a journal. One of it a process."""
 
     def __init__(self, settings: Settings) -> None:
@@ -153,14 +153,14 @@ class Service:
         self.settings = settings
         with ExitStack() as opening:  # what is begun ends in the other order
             self.library = opening.enter_context(closing(Library.open()))
-            self.models = Loaded(settings.model or self.library.active_model())
+            self.models = ModelCache(settings.model or self.library.active_model())
             opening.enter_context(one_blas_thread())  # once, not anew for each photo
-            self.journal = opening.enter_context(closing(Journal(self.library.catalogue)))
-            engine = Engine(settings.workers, settings.queue)
-            self.engine = opening.enter_context(closing(engine))
-            self.engine.everywhere(lambda: try_out(self.models.active))
+            self.log = opening.enter_context(closing(PredictionLog(self.library.catalogue)))
+            pool = WorkerPool(settings.workers, settings.queue)
+            self.engine = opening.enter_context(closing(pool))
+            self.engine.run_on_each_thread(lambda: smoke_test(self.models.active))
             self._begun = opening.pop_all()
-        self.meters = Meters(lambda: self.engine.waiting, lambda: self.models.active)
+        self.metrics = Metrics(lambda: self.engine.queued, lambda: self.models.active)
         self._tried, self._trying = float("-inf"), asyncio.Lock()
         self._trouble: str | None = None
 
@@ -176,7 +176,7 @@ class Service:
         """
         async with self._trying:
             tagger = self.models.active
-            if time.monotonic() - self._tried > TRIED:
+            if time.monotonic() - self._tried > READY_SECONDS:
                 self._trouble = await asyncio.to_thread(self._check, tagger)
                 self._tried = time.monotonic()
             if self._trouble is not None:
@@ -186,10 +186,10 @@ class Service:
     def _check(self, tagger: Tagger) -> str | None:
         """What is wrong, or None."""
         try:
-            try_out(tagger)
+            smoke_test(tagger)
             if not self.library.home.is_dir():
                 return "the library's folder is gone"
-            self.journal.check()
+            self.log.check()
         except CatalogueError as error:
             _log.warning("not ready: %s", error)
             return "answers cannot be written down"
@@ -198,7 +198,9 @@ class Service:
             return "the model does not answer"
         return None
 
-    async def answer(self, photos: Sequence[bytes], asked: Asked) -> list[Answered | ImageError]:
+    async def predict(
+        self, photos: Sequence[bytes], asked: PredictOptions
+    ) -> list[PhotoResult | ImageError]:
         """Each photo's answer, or why it cannot be read; those answered are written down by then.
 
         Raises BusyError where there is no room or no time, ModelError for a model that is not there
@@ -206,12 +208,12 @@ class Service:
         nothing can be written.
         """
         began = time.monotonic()
-        if self.journal.waiting > MAX_UNWRITTEN:
+        if self.log.queued > MAX_UNLOGGED:
             raise BusyError("busy: answers wait to be written down, try again in a moment")
         tagger = self.models.active
         if asked.model is not None:
-            await asyncio.to_thread(self.models.check, asked.model)
-        told: list[Future[Answered | ImageError]] = [Future() for _ in photos]
+            await asyncio.to_thread(self.models.check_name, asked.model)
+        told: list[Future[PhotoResult | ImageError]] = [Future() for _ in photos]
         works = [
             partial(self._answer, one, tagger, photo, asked, began)
             for one, photo in zip(told, photos, strict=True)
@@ -228,10 +230,10 @@ class Service:
 
     def _answer(
         self,
-        told: Future[Answered | ImageError],
+        told: Future[PhotoResult | ImageError],
         tagger: Tagger,
         photo: bytes,
-        asked: Asked,
+        asked: PredictOptions,
         began: float,
     ) -> None:
         """Tag a photo, and let it be told once it is written down.
@@ -260,14 +262,14 @@ class Service:
             if (error := together.exception()) is not None:
                 told.set_exception(error)
                 return
-            self.meters.written(together.result())
-            self.meters.answered([prediction])
-            told.set_result(Answered(prediction, tagger.name, entry.id, heatmap))
+            self.metrics.observe_batch(together.result())
+            self.metrics.count_predictions([prediction])
+            told.set_result(PhotoResult(prediction, tagger.name, entry.id, heatmap))
 
-        self.journal.write([entry]).add_done_callback(written)
+        self.log.write([entry]).add_done_callback(written)
 
     def _keep(self, photo: bytes, digest: str) -> str:
-        place = Path(KEPT, digest[:2], digest)
+        place = Path(KEPT_FOLDER, digest[:2], digest)
         path = self.library.home / place
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

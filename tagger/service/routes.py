@@ -25,25 +25,25 @@ from tagger.library import export as exports
 from tagger.library.records import Photo, Sort
 from tagger.library.search.lexer import MAX_LENGTH
 from tagger.service import schemas
-from tagger.service.access import OPEN
-from tagger.service.errors import PHOTOS_REFUSED, REFUSED
-from tagger.service.model_cache import Loaded
-from tagger.service.predictor import MAX_FILES, Asked, Service
+from tagger.service.access import OPEN_PATHS
+from tagger.service.errors import ERROR_RESPONSES, PHOTO_ERROR_RESPONSES
+from tagger.service.model_cache import ModelCache
+from tagger.service.predictor import MAX_PHOTOS, PredictOptions, Predictor
 
-PAGE, MAX_PAGE = 48, 500  # photos a page of /photos
+PAGE_SIZE, MAX_PAGE_SIZE = 48, 500  # photos a page of /photos
 MAX_OFFSET = 2**31 - 1
-PIECE = 2**16  # bytes of a file that are sent at a time
-RAW = "application/octet-stream"
-METRICS = "text/plain; version=0.0.4"
-_WRAPPED = re.compile(rb'\s*\{\s*"image"\s*:\s*"([A-Za-z0-9+/=\\]*)"\s*\}\s*')
+CHUNK_CHARACTERS = 2**16  # bytes of a file that are sent at a time
+OCTET_STREAM = "application/octet-stream"
+METRICS_TYPE = "text/plain; version=0.0.4"
+_JSON_IMAGE = re.compile(rb'\s*\{\s*"image"\s*:\s*"([A-Za-z0-9+/=\\]*)"\s*\}\s*')
 
 
-async def no_other_options(request: Request) -> None:
+async def reject_unknown_options(request: Request) -> None:
     """OptionError for an option that the route does not have: it would be passed over unseen.
 
     Probes ask as they like.
     """
-    if request.scope["route"].path in OPEN:
+    if request.scope["route"].path in OPEN_PATHS:
         return
     known = {field.alias for field in request.scope["route"].dependant.query_params}
     for name in request.query_params:
@@ -52,7 +52,7 @@ async def no_other_options(request: Request) -> None:
             raise OptionError(f"there is no option {name[:60]!r}; {told}")
 
 
-router = APIRouter(responses=REFUSED, dependencies=[Depends(no_other_options)])
+router = APIRouter(responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_options)])
 
 
 def _text(kind: str) -> dict[int | str, dict[str, Any]]:
@@ -69,16 +69,18 @@ Client = Annotated[
 ]
 Search = Annotated[str, Query(max_length=MAX_LENGTH, description="as the app's search takes it")]
 Photos = Annotated[
-    list[UploadFile], File(min_length=1, description=f"{FORMAT_NAMES}; up to {MAX_FILES}")
+    list[UploadFile], File(min_length=1, description=f"{FORMAT_NAMES}; up to {MAX_PHOTOS}")
 ]
 
 
-def service(request: Request) -> Service:
+def predictor(request: Request) -> Predictor:
     """The one that this process runs."""
-    return cast(Service, request.app.state.service)
+    return cast(Predictor, request.app.state.service)
 
 
-@router.post("/predict", response_model=schemas.Answer | schemas.Answers, responses=PHOTOS_REFUSED)
+@router.post(
+    "/predict", response_model=schemas.Answer | schemas.Answers, responses=PHOTO_ERROR_RESPONSES
+)
 async def predict(
     request: Request,
     file: Photos,
@@ -92,23 +94,23 @@ async def predict(
     if others := (await request.form()).keys() - {"file"}:
         named = ", ".join(sorted(others))[:60]
         raise OptionError(f"there is no field {named!r}; photos go into file, options in the URL")
-    if len(file) > MAX_FILES:
-        raise ImageTooLargeError(f"{len(file)} files: send up to {MAX_FILES} at a time")
+    if len(file) > MAX_PHOTOS:
+        raise ImageTooLargeError(f"{len(file)} files: send up to {MAX_PHOTOS} at a time")
     photos = [await upload.read() for upload in file]
-    asked = Asked(top, threshold, model, heatmap, x_client)
-    answers = await service(request).answer(photos, asked)
+    asked = PredictOptions(top, threshold, model, heatmap, x_client)
+    answers = await predictor(request).predict(photos, asked)
     if len(answers) > 1:
-        return JSONResponse({"results": [schemas.plain(answer) for answer in answers]})
+        return JSONResponse({"results": [schemas.to_json(answer) for answer in answers]})
     (answer,) = answers
     if isinstance(answer, Exception):
         raise answer
-    return JSONResponse(schemas.plain(answer))
+    return JSONResponse(schemas.to_json(answer))
 
 
 @router.get("/models")
 def models(request: Request) -> schemas.ModelList:
     """The models that can be asked for."""
-    loaded = service(request).models
+    loaded = predictor(request).models
     lines = [_line(loaded, name) for name in loaded.names()]
     return schemas.ModelList(active=loaded.active.name, models=[line for line in lines if line])
 
@@ -116,7 +118,7 @@ def models(request: Request) -> schemas.ModelList:
 @router.get("/models/{name}", responses={404: {"model": schemas.Problem}})
 def model_card(request: Request, name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
     """A model's card: what it was trained on, how it scores, where it fails."""
-    return dict(service(request).models.card(name))
+    return dict(predictor(request).models.load_card(name))
 
 
 @router.post("/model/reload", responses={n: {"model": schemas.Problem} for n in (404, 409)})
@@ -125,7 +127,7 @@ def reload(request: Request, asked: schemas.Reload | None = None) -> schemas.Rel
 
     Without a name, the one that answers is loaded anew, from its file.
     """
-    new = service(request).models.reload(asked.model if asked else None)
+    new = predictor(request).models.reload(asked.model if asked else None)
     return schemas.Reloaded(model=new.name, sha256=new.sha256)
 
 
@@ -138,14 +140,14 @@ async def health() -> schemas.Alive:
 @router.get("/ready")
 async def ready(request: Request) -> schemas.Ready:
     """Whether a model answers, and answers can be written down."""
-    tagger = await service(request).ready()
+    tagger = await predictor(request).ready()
     return schemas.Ready(model=tagger.name)
 
 
 @router.get("/stats")
 def stats(request: Request) -> schemas.Stats:
     """What was answered, from the database."""
-    tally = service(request).journal.tally()
+    tally = predictor(request).log.stats()
     return schemas.Stats(
         answers=tally.answers,
         unknown=tally.unknown,
@@ -156,10 +158,10 @@ def stats(request: Request) -> schemas.Stats:
     )
 
 
-@router.get("/metrics", response_class=Response, responses=_text(METRICS))
+@router.get("/metrics", response_class=Response, responses=_text(METRICS_TYPE))
 async def metrics(request: Request) -> Response:
     """The same and more for Prometheus."""
-    return Response(service(request).meters.text(), media_type=METRICS)
+    return Response(predictor(request).metrics.render(), media_type=METRICS_TYPE)
 
 
 @router.get("/photos")
@@ -168,10 +170,10 @@ def photos(
     query: Search = "",
     sort: Sort = "newest",
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = PAGE_SIZE,
 ) -> schemas.PhotoPage:
     """Photos of the library that a query finds."""
-    page = service(request).library.search(query, sort, offset, limit)
+    page = predictor(request).library.search(query, sort, offset, limit)
     return schemas.PhotoPage(total=page.total, photos=[_photo(photo) for photo in page.photos])
 
 
@@ -180,7 +182,7 @@ def export(request: Request, query: Search = "", sort: Sort = "newest") -> Strea
     """The same photos as a table, one row each."""
     file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
     try:
-        exports.write_csv(service(request).library.photos(query, sort), file)
+        exports.write_csv(predictor(request).library.photos(query, sort), file)
         file.seek(0)
     except BaseException:
         file.close()
@@ -198,12 +200,12 @@ async def ping(request: Request) -> schemas.Ready:
 @router.post(
     "/invocations",
     response_model=schemas.Answer,
-    responses=PHOTOS_REFUSED,
+    responses=PHOTO_ERROR_RESPONSES,
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {
-                RAW: {"schema": {"type": "string", "format": "binary"}},
+                OCTET_STREAM: {"schema": {"type": "string", "format": "binary"}},
                 "application/json": {
                     "schema": {
                         "type": "object",
@@ -217,21 +219,21 @@ async def ping(request: Request) -> schemas.Ready:
 )
 async def invocations(request: Request, x_client: Client = None) -> JSONResponse:
     """Tag one photo, as Amazon SageMaker sends it: its bytes, or `{"image": BASE64}`."""
-    kind = request.headers.get("content-type", RAW).partition(";")[0].strip().lower()
+    kind = request.headers.get("content-type", OCTET_STREAM).partition(";")[0].strip().lower()
     body = await request.body()
     if kind == "application/json":
         body = await run_in_threadpool(_from_json, body)
-    elif kind not in (RAW, "application/x-image") and not kind.startswith("image/"):
+    elif kind not in (OCTET_STREAM, "application/x-image") and not kind.startswith("image/"):
         raise ImageFormatError(f"{kind[:60]}: send a photo's bytes, or JSON with its base64")
-    (answer,) = await service(request).answer([body], Asked(client=x_client))
+    (answer,) = await predictor(request).predict([body], PredictOptions(client=x_client))
     if isinstance(answer, Exception):
         raise answer
-    return JSONResponse(schemas.plain(answer))
+    return JSONResponse(schemas.to_json(answer))
 
 
 def _from_json(body: bytes) -> bytes:
     """Read without a JSON parser, which would make many times the memory of what was sent."""
-    found = _WRAPPED.fullmatch(body)
+    found = _JSON_IMAGE.fullmatch(body)
     try:
         if found is not None:
             return base64.b64decode(found[1].replace(rb"\/", b"/"), validate=True)
@@ -240,10 +242,10 @@ def _from_json(body: bytes) -> bytes:
     raise OptionError('send JSON as {"image": "the photo in base64"}')
 
 
-def _line(loaded: Loaded, name: str) -> schemas.ModelLine | None:
+def _line(loaded: ModelCache, name: str) -> schemas.ModelLine | None:
     """None for a file that is broken, or gone since it was listed."""
     try:
-        card = loaded.card(name)
+        card = loaded.load_card(name)
     except ModelError:
         return None
     return schemas.ModelLine(
@@ -276,5 +278,5 @@ def _photo(photo: Photo) -> schemas.PhotoLine:
 
 def _pieces(file: IO[str]) -> Iterator[str]:
     with file:
-        while piece := file.read(PIECE):
+        while piece := file.read(CHUNK_CHARACTERS):
             yield piece

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tagger.errors import ImageError
-from tagger.service.predictor import Answered
+from tagger.service.predictor import PhotoResult
 
-Share = Field(ge=0, le=1)
+Probability = Field(ge=0, le=1)
 EXAMPLES: tuple[dict[str, Any], ...] = (
     {
         "predictions": [{"label": "dog", "score": 0.9731}, {"label": "cat", "score": 0.0269}],
@@ -40,7 +40,7 @@ class LabelScore(BaseModel):
     """A label with its calibrated probability."""
 
     label: str
-    score: float = Share
+    score: float = Probability
 
 
 class Answer(BaseModel):
@@ -53,7 +53,7 @@ class Answer(BaseModel):
 
     predictions: list[LabelScore]
     label: str | None
-    confidence: float = Share
+    confidence: float = Probability
     unknown: bool
     reason: Literal["unfamiliar", "uncertain"] | None
     ood_score: float | None = Field(ge=0, le=1)
@@ -185,7 +185,7 @@ class PhotoPage(BaseModel):
     photos: list[PhotoLine]
 
 
-def plain(answered: Answered | ImageError) -> dict[str, Any]:
+def to_json(answered: PhotoResult | ImageError) -> dict[str, Any]:
     """An `Answer` or `Unread` as JSON values. They are known to be right, so nothing checks them
     again: it would cost as much as half of the network."""
     if isinstance(answered, ImageError):

@@ -24,25 +24,25 @@ HEADERS = {
     # Kept, and asked about each time. Its worker takes no file that a proxy has changed.
     "Cache-Control": "no-cache, no-transform",
 }
-TYPES = {".webmanifest": "application/manifest+json", ".js": "text/javascript"}
+MEDIA_TYPES = {".webmanifest": "application/manifest+json", ".js": "text/javascript"}
 WORKER = "sw.js"  # at the root, since it rules what lies below where it is
-AT_ROOT = {"index.html": "./", "manifest.webmanifest": "manifest.webmanifest"}
+ROOT_FILES = {"index.html": "./", "manifest.webmanifest": "manifest.webmanifest"}
 METHODS = ["GET", "HEAD"]
 
 
 @dataclass(frozen=True)
-class Part:
+class PageFile:
     """A file of the page."""
 
     content: bytes
-    kind: str
+    media_type: str
 
     @cached_property
     def digest(self) -> bytes:
         return hashlib.sha256(self.content).digest()
 
     @property
-    def mark(self) -> str:
+    def etag(self) -> str:
         """What changes with it, as an ETag."""
         return f'"{self.digest.hex()[:32]}"'
 
@@ -59,69 +59,71 @@ class Page:
         self._folder = folder
 
     @cached_property
-    def parts(self) -> dict[str, Part]:
+    def files(self) -> dict[str, PageFile]:
         """Every file, the worker with what it is to keep written into it."""
         found = {
-            path.name: Part(path.read_bytes(), _kind(path))
+            path.name: PageFile(path.read_bytes(), _kind(path))
             for path in sorted(self._folder.iterdir())
             if path.is_file()
         }
         return found | {WORKER: self._worker(found)}
 
-    def answer(self, request: Request, name: str) -> Response:
+    def respond(self, request: Request, name: str) -> Response:
         """A file, or that it is still the same."""
-        if name not in self.parts:
+        if name not in self.files:
             raise HTTPException(404, "no such file")
-        part = self.parts[name]
-        headers = {**HEADERS, "ETag": part.mark}
-        if request.headers.get("if-none-match") == part.mark:
+        part = self.files[name]
+        headers = {**HEADERS, "ETag": part.etag}
+        if request.headers.get("if-none-match") == part.etag:
             return Response(status_code=304, headers=headers)
-        return Response(part.content, media_type=part.kind, headers=headers)
+        return Response(part.content, media_type=part.media_type, headers=headers)
 
     @staticmethod
-    def _worker(found: dict[str, Part]) -> Part:
+    def _worker(found: dict[str, PageFile]) -> PageFile:
         """The worker, headed by all other files' addresses and digests and one digest of it all.
 
         So a change to any file, or to how it is answered, is a new worker to a browser.
         """
         files = {
-            AT_ROOT.get(name, f"page/{name}"): part.integrity
+            ROOT_FILES.get(name, f"page/{name}"): part.integrity
             for name, part in found.items()
             if name != WORKER
         }
         script = found[WORKER]
         told = json.dumps([HEADERS, files, script.integrity]).encode()
         page = {"version": hashlib.sha256(told).hexdigest()[:32], "files": files}
-        return Part(f"const PAGE = {json.dumps(page)};\n".encode() + script.content, script.kind)
+        return PageFile(
+            f"const PAGE = {json.dumps(page)};\n".encode() + script.content, script.media_type
+        )
 
 
-def routes(folder: Path) -> APIRouter:
+def create_router(folder: Path) -> APIRouter:
     """The routes of the page in a folder."""
     page = Page(folder)
     made = APIRouter(include_in_schema=False)
 
     @made.api_route("/", methods=METHODS)
     def index(request: Request) -> Response:
-        return page.answer(request, "index.html")
+        return page.respond(request, "index.html")
 
     @made.api_route("/sw.js", methods=METHODS)
     def worker(request: Request) -> Response:
-        return page.answer(request, WORKER)
+        return page.respond(request, WORKER)
 
     @made.api_route("/manifest.webmanifest", methods=METHODS)
     def manifest(request: Request) -> Response:
-        return page.answer(request, "manifest.webmanifest")
+        return page.respond(request, "manifest.webmanifest")
 
     @made.api_route("/page/{name}", methods=METHODS)
     def part(request: Request, name: str) -> Response:
-        return page.answer(request, name)
+        return page.respond(request, name)
 
     return made
 
 
 def _kind(path: Path) -> str:
-    known = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    known = MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return known or "application/octet-stream"
 
 
-router = routes(FOLDER)
+router = create_router(FOLDER)

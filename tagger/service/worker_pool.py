@@ -17,7 +17,7 @@ T = TypeVar("T")
 NICENESS = 10  # of what computes: whatever waits for a moment's work, such as an answer, goes first
 
 
-class Engine:
+class WorkerPool:
     """Threads that decode and tag; what waits for them is bounded, so that latency is, too."""
 
     def __init__(self, workers: int, queue: int) -> None:
@@ -30,7 +30,7 @@ class Engine:
         self._inside = 0
 
     @property
-    def waiting(self) -> int:
+    def queued(self) -> int:
         """Pieces of work that wait for a thread."""
         return max(0, self._inside - self.workers)
 
@@ -49,7 +49,7 @@ class Engine:
             future.add_done_callback(self._left)
         return begun
 
-    def everywhere(self, work: Callable[[], None]) -> None:
+    def run_on_each_thread(self, work: Callable[[], None]) -> None:
         """Do something once on each thread, and wait: to have it ready before the first request."""
         together = threading.Barrier(self.workers)
 

@@ -25,7 +25,7 @@ import yaml
 from tagger.images import decode
 from tagger.inference.registry import BUNDLED
 from tagger.paths import ROOT
-from tagger.service.metrics import Meters
+from tagger.service.metrics import Metrics
 from tagger.tagger import Tagger
 from tests.conftest import PETS_MODEL, draw, wait_until
 
@@ -280,11 +280,11 @@ def test_prometheus_asks_the_service_with_its_token() -> None:
 
 
 def test_the_dashboard_shows_metrics_that_there_are(pets: Tagger) -> None:
-    meters = Meters(lambda: 0, lambda: pets)
-    meters.request("/predict", 503, 0.1)
-    meters.answered([pets.tag(draw("disc", 1))])
-    meters.written(1)
-    told = set(re.findall(r"^(tagger_\w+)", meters.text().decode(), re.M))
+    meters = Metrics(lambda: 0, lambda: pets)
+    meters.count_request("/predict", 503, 0.1)
+    meters.count_predictions([pets.tag(draw("disc", 1))])
+    meters.observe_batch(1)
+    told = set(re.findall(r"^(tagger_\w+)", meters.render().decode(), re.M))
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     source = yaml.safe_load(written("deploy/grafana/datasource.yml"))["datasources"][0]
     shown: set[str] = set()

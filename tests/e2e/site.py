@@ -75,7 +75,7 @@ class Site:
             time.sleep(self.seconds)
             return JSONResponse(said([("cat", 0.9), ("dog", 0.1)], model="pets"))
 
-        app.include_router(web_page.routes(self.folder))
+        app.include_router(web_page.create_router(self.folder))
         return app
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tagger.images import decode
-from tagger.service.predictor import KEPT
+from tagger.service.predictor import KEPT_FOLDER
 from tagger.tagger import Tagger
 from tests.conftest import draw
 from tests.e2e.conftest import Arrive
@@ -202,7 +202,7 @@ def test_a_photo_that_is_not_huge_is_sent_as_it_is(guest: Guest, service: Servin
 
 def newest(service: Serving) -> bytes:
     """The last photo that it was sent."""
-    photos = (path for path in Path(service.home, KEPT).glob("*/*") if path.is_file())
+    photos = (path for path in Path(service.home, KEPT_FOLDER).glob("*/*") if path.is_file())
     return max(photos, key=lambda path: path.stat().st_mtime_ns).read_bytes()
 
 

@@ -23,7 +23,7 @@ from tagger.library.database import database
 from tagger.library.database.database import Catalogue
 from tagger.library.library import Library
 from tagger.paths import ROOT
-from tagger.service.prediction_log import DAY, Entry, Journal
+from tagger.service.prediction_log import DAY, Entry, PredictionLog
 from tagger.tagger import Prediction, Tagger
 from tests.conftest import draw, draw_collection, import_folder
 
@@ -198,7 +198,7 @@ def test_writers_take_turns(library: Library, folder: Path) -> None:
 def test_what_the_service_answered_is_written_down_and_adds_up(
     library: Library, pets: Tagger
 ) -> None:
-    journal = Journal(library.catalogue)
+    journal = PredictionLog(library.catalogue)
     known, unknown = (
         Prediction(label, 0.5, label is None, None, 0.1, (), ()) for label in ("cat", None)
     )
@@ -206,7 +206,7 @@ def test_what_the_service_answered_is_written_down_and_adds_up(
     entries = [Entry(said, pets, "ab" * 32, 0.02) for said in (known, known, unknown)]
     entries.append(Entry(known, pets, "ab" * 32, 0.02, answered_at=old))
     assert journal.write(entries).result(60) == 4
-    tally = journal.tally()
+    tally = journal.stats()
     assert (tally.answers, tally.unknown, tally.labels) == (4, 1, {"cat": 3})
     assert sum(hour.answers for hour in tally.hours) == 3
     assert {hour.hour for hour in tally.hours} <= {

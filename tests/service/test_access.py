@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.exceptions import HTTPException
 
-from tagger.service.access import Guard
+from tagger.service.access import AccessMiddleware
 from tagger.service.predictor import MAX_BODY, Settings
 
 SECRETS = Settings(predict_token="predict-secret", admin_token="admin-secret")
@@ -60,7 +60,7 @@ class Asked:
         async def send(message: Any) -> None:
             self.sent.append(message)
 
-        guarded = Guard(
+        guarded = AccessMiddleware(
             within,
             self.settings,
             lambda *told: self.counted.append(told),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tagger.service import access_log
-from tagger.service.access_log import RequestLog
+from tagger.service.access_log import AccessLog
 from tests.conftest import wait_until
 
 
@@ -18,7 +18,7 @@ def told(texts: list[str]) -> list[dict[str, Any]]:
 
 def test_each_line_is_written_in_order_and_all_of_them_at_the_end() -> None:
     texts: list[str] = []
-    log = RequestLog(texts.append)
+    log = AccessLog(texts.append)
     for number in range(500):
         log.add({"number": number})
     log.close()
@@ -27,7 +27,7 @@ def test_each_line_is_written_in_order_and_all_of_them_at_the_end() -> None:
 
 
 def test_lines_come_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    log = RequestLog()
+    log = AccessLog()
     log.add({"route": "/a\nb"})
     log.close()
     (line,) = capsys.readouterr().out.splitlines()
@@ -35,7 +35,7 @@ def test_lines_come_on_standard_output(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_where_nobody_reads_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_log, "WAITING", 10)
+    monkeypatch.setattr(access_log, "MAX_QUEUED", 10)
     texts: list[str] = []
     reading = threading.Event()
     writing = threading.Event()
@@ -45,7 +45,7 @@ def test_where_nobody_reads_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Non
         assert reading.wait(10)
         texts.append(text)
 
-    log = RequestLog(write)
+    log = AccessLog(write)
     log.add({"number": 0})
     assert writing.wait(10)
     for number in range(1, 100):
@@ -71,7 +71,7 @@ def test_what_a_full_disk_did_not_take_is_counted_once_there_is_room(
             raise OSError(28, "No space left on device")
         texts.append(text)
 
-    log = RequestLog(write)
+    log = AccessLog(write)
     for number in range(7):
         log.add({"number": number})
     assert tried.wait(10)
@@ -92,7 +92,7 @@ def test_a_reader_that_has_gone_stops_the_lines_and_nothing_else(
         raise BrokenPipeError(32, "Broken pipe")
 
     with caplog.at_level(logging.WARNING):
-        log = RequestLog(write)
+        log = AccessLog(write)
         for number in range(10):
             log.add({"number": number})
         log.close()

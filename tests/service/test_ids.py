@@ -3,11 +3,11 @@
 import time
 import uuid
 
-from tagger.service.ids import new_id
+from tagger.service.ids import uuid7
 
 
 def test_they_are_uuids_of_version_seven_and_all_different() -> None:
-    made = [new_id() for _ in range(10_000)]
+    made = [uuid7() for _ in range(10_000)]
     assert len(set(made)) == len(made) and {len(one) for one in made} == {32}
     for one in made[:100]:
         known = uuid.UUID(one)
@@ -15,9 +15,9 @@ def test_they_are_uuids_of_version_seven_and_all_different() -> None:
 
 
 def test_a_later_one_sorts_after_an_earlier() -> None:
-    before = new_id()
+    before = uuid7()
     time.sleep(0.002)
-    after = new_id()
+    after = uuid7()
     assert before < after
     milliseconds = int(after[:12], 16)
     assert abs(milliseconds / 1000 - time.time()) < 5

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from tagger.errors import CatalogueError
 from tagger.library.database.schema import models, served
 from tagger.library.library import Library
-from tagger.service.prediction_log import DAY, Entry, Journal
+from tagger.service.prediction_log import DAY, Entry, PredictionLog
 from tagger.tagger import Prediction, Score, Tagger
 from tests.conftest import PATIENCE
 
@@ -21,8 +21,8 @@ NOTHING = Prediction(None, 0.5, True, "unfamiliar", 1.0, (), (Score("dog", 0.5),
 
 
 @pytest.fixture
-def journal(library: Library) -> Iterator[Journal]:
-    opened = Journal(library.catalogue)
+def journal(library: Library) -> Iterator[PredictionLog]:
+    opened = PredictionLog(library.catalogue)
     yield opened
     opened.close()
 
@@ -39,7 +39,7 @@ def rows(library: Library) -> list[dict[str, object]]:
 
 
 def test_an_answer_is_there_once_it_is_said_to_be(
-    journal: Journal, library: Library, pets: Tagger
+    journal: PredictionLog, library: Library, pets: Tagger
 ) -> None:
     one = entry(pets, NOTHING, client="phone", kept="served/ab/ab", seconds=0.5)
     assert journal.write([one]).result(PATIENCE) == 1
@@ -51,7 +51,7 @@ def test_an_answer_is_there_once_it_is_said_to_be(
 
 
 def test_many_at_once_are_written_each_once(
-    journal: Journal, library: Library, pets: Tagger
+    journal: PredictionLog, library: Library, pets: Tagger
 ) -> None:
     groups: list[int] = []
 
@@ -69,14 +69,14 @@ def test_many_at_once_are_written_each_once(
 
 
 def test_what_waits_is_written_before_it_ends(library: Library, pets: Tagger) -> None:
-    journal = Journal(library.catalogue)
+    journal = PredictionLog(library.catalogue)
     written = [journal.write([entry(pets)]) for _ in range(50)]
     journal.close()
     assert all(future.done() for future in written) and len(rows(library)) == 50
 
 
 def test_where_nothing_can_be_written_each_is_told_and_the_next_is_tried(
-    journal: Journal, library: Library, pets: Tagger
+    journal: PredictionLog, library: Library, pets: Tagger
 ) -> None:
     twice = entry(pets)
     assert journal.write([twice]).result(PATIENCE) == 1
@@ -86,13 +86,13 @@ def test_where_nothing_can_be_written_each_is_told_and_the_next_is_tried(
     assert len(rows(library)) == 2
 
 
-def test_they_add_up(journal: Journal, pets: Tagger) -> None:
+def test_they_add_up(journal: PredictionLog, pets: Tagger) -> None:
     recent = datetime.now(UTC)
     for said, seconds in ((CAT, 0.01), (CAT, 0.2), (NOTHING, 2.0)):
         journal.write([entry(pets, said, seconds=seconds, answered_at=recent)]).result(PATIENCE)
     old = recent - DAY - timedelta(hours=1)
     journal.write([entry(pets, answered_at=old)]).result(PATIENCE)
-    tally = journal.tally()
+    tally = journal.stats()
     assert (tally.answers, tally.unknown) == (4, 1)
     assert tally.labels == {"cat": 3} and tally.models == {"pets": 4}
     (hour,) = tally.hours
@@ -102,14 +102,14 @@ def test_they_add_up(journal: Journal, pets: Tagger) -> None:
     assert (hour.within["0.025"], hour.within["0.25"], hour.within["1.0"]) == (1, 2, 2)
 
 
-def test_nothing_answered_adds_up_to_nothing(journal: Journal) -> None:
-    tally = journal.tally()
+def test_nothing_answered_adds_up_to_nothing(journal: PredictionLog) -> None:
+    tally = journal.stats()
     assert (tally.answers, tally.unknown, tally.labels, tally.hours) == (0, 0, {}, [])
 
 
 def test_a_model_is_noted_once(library: Library, pets: Tagger) -> None:
     for _ in range(2):  # two services, one after the other
-        journal = Journal(library.catalogue)
+        journal = PredictionLog(library.catalogue)
         journal.write([entry(pets), entry(pets)]).result(PATIENCE)
         journal.close()
     with library.catalogue.reading() as connection:

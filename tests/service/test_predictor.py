@@ -16,21 +16,21 @@ from tagger.errors import BusyError, CatalogueError, ImageError, ModelError, Opt
 from tagger.images import decode
 from tagger.library.database.schema import served
 from tagger.service import predictor
-from tagger.service.predictor import Answered, Asked, Service, Settings, is_loopback
+from tagger.service.predictor import PhotoResult, PredictOptions, Predictor, Settings, is_loopback
 from tests.conftest import draw, wait_until
 
 PHOTO = decode.encode(draw("disc", 1), "JPEG")
 
 
 @pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Predictor]:
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
-    opened = Service(Settings(model="pets", workers=2, keep_photos=True))
+    opened = Predictor(Settings(model="pets", workers=2, keep_photos=True))
     yield opened
     opened.close()
 
 
-def written(running: Service) -> set[str]:
+def written(running: Predictor) -> set[str]:
     with running.library.catalogue.reading() as connection:
         return set(connection.scalars(select(served.c.id)))
 
@@ -79,11 +79,13 @@ def test_this_machine_is_known_by_its_names(host: str) -> None:
     assert not is_loopback("") and not is_loopback("::")
 
 
-def test_answers_are_written_down_by_the_time_they_are_told(running: Service) -> None:
+def test_answers_are_written_down_by_the_time_they_are_told(running: Predictor) -> None:
     first, broken, last = asyncio.run(
-        running.answer([PHOTO, b"no photo", PHOTO], Asked(top=1, client="me", heatmap=True))
+        running.predict(
+            [PHOTO, b"no photo", PHOTO], PredictOptions(top=1, client="me", heatmap=True)
+        )
     )
-    assert isinstance(first, Answered) and isinstance(last, Answered)
+    assert isinstance(first, PhotoResult) and isinstance(last, PhotoResult)
     assert isinstance(broken, ImageError) and "not a JPEG" in str(broken)
     assert written(running) == {first.id, last.id}
     assert len(first.prediction.scores) == 1 and first.model == "pets"
@@ -97,60 +99,60 @@ def test_answers_are_written_down_by_the_time_they_are_told(running: Service) ->
 
 def test_photos_are_not_kept_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
-    opened = Service(Settings(model="pets"))
-    asyncio.run(opened.answer([PHOTO], Asked()))
+    opened = Predictor(Settings(model="pets"))
+    asyncio.run(opened.predict([PHOTO], PredictOptions()))
     opened.close()
     assert {path.name for path in (tmp_path / "library").iterdir()} <= {
         *("catalogue.db", "catalogue.db-shm", "catalogue.db-wal"),
     }
 
 
-def test_what_cannot_be_asked_is_refused_and_nothing_written(running: Service) -> None:
+def test_what_cannot_be_asked_is_refused_and_nothing_written(running: Predictor) -> None:
     for asked, kind in (
-        (Asked(model="nope"), ModelError),
-        (Asked(model="../model/pets"), ModelError),
-        (Asked(top=0), OptionError),
-        (Asked(threshold=2), OptionError),
+        (PredictOptions(model="nope"), ModelError),
+        (PredictOptions(model="../model/pets"), ModelError),
+        (PredictOptions(top=0), OptionError),
+        (PredictOptions(threshold=2), OptionError),
     ):
         with pytest.raises(kind):
-            asyncio.run(running.answer([PHOTO], asked))
+            asyncio.run(running.predict([PHOTO], asked))
     assert written(running) == set()
 
 
-def test_no_time_and_no_room_are_told(running: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_time_and_no_room_are_told(running: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor, "ANSWER_SECONDS", 0.0)
     with pytest.raises(BusyError, match="not answered within"):
-        asyncio.run(running.answer([PHOTO] * 8, Asked()))
+        asyncio.run(running.predict([PHOTO] * 8, PredictOptions()))
     monkeypatch.undo()
-    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
-    assert isinstance(answer, Answered) and answer.id in written(running)
+    (answer,) = asyncio.run(running.predict([PHOTO], PredictOptions()))
+    assert isinstance(answer, PhotoResult) and answer.id in written(running)
 
 
 def test_where_nothing_can_be_written_it_is_not_ready_until_it_can(
-    running: Service, monkeypatch: pytest.MonkeyPatch
+    running: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "TRIED", 0.0)
+    monkeypatch.setattr(predictor, "READY_SECONDS", 0.0)
     assert asyncio.run(running.ready()).name == "pets"
     with renamed(running, "served"):  # what is read is there, what is written is not
         with pytest.raises(CatalogueError):
-            asyncio.run(running.answer([PHOTO], Asked()))
+            asyncio.run(running.predict([PHOTO], PredictOptions()))
         with renamed(running, "alembic_version"), pytest.raises(BusyError) as told:
             asyncio.run(running.ready())
         assert str(told.value) == "not ready: answers cannot be written down"
     assert asyncio.run(running.ready()).name == "pets"
-    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
-    assert isinstance(answer, Answered)
+    (answer,) = asyncio.run(running.predict([PHOTO], PredictOptions()))
+    assert isinstance(answer, PhotoResult)
 
 
 def test_a_database_that_goes_while_nobody_asks_is_noticed(
-    running: Service, monkeypatch: pytest.MonkeyPatch
+    running: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "TRIED", 0.0)
+    monkeypatch.setattr(predictor, "READY_SECONDS", 0.0)
     with renamed(running, "alembic_version"), pytest.raises(BusyError):
         asyncio.run(running.ready())
 
 
-def test_however_many_ask_it_is_tried_once_in_a_while(running: Service) -> None:
+def test_however_many_ask_it_is_tried_once_in_a_while(running: Predictor) -> None:
     with renamed(running, "alembic_version"), pytest.raises(BusyError):
         asyncio.run(running.ready())
     with pytest.raises(BusyError):
@@ -158,7 +160,7 @@ def test_however_many_ask_it_is_tried_once_in_a_while(running: Service) -> None:
 
 
 @contextmanager
-def renamed(running: Service, table: str) -> Iterator[None]:
+def renamed(running: Predictor, table: str) -> Iterator[None]:
     """A table that nobody finds meanwhile."""
     for names in ((table, "elsewhere_" + table), ("elsewhere_" + table, table)):
         with running.library.catalogue.writing() as connection:
@@ -167,23 +169,23 @@ def renamed(running: Service, table: str) -> Iterator[None]:
             yield
 
 
-def test_without_its_folder_it_is_not_ready(running: Service) -> None:
+def test_without_its_folder_it_is_not_ready(running: Predictor) -> None:
     running.library.home.rename(running.library.home.with_name("elsewhere"))
     with pytest.raises(BusyError, match="gone"):
         asyncio.run(running.ready())
 
 
 def test_what_cannot_be_written_down_soon_is_not_begun(
-    running: Service, monkeypatch: pytest.MonkeyPatch
+    running: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "MAX_UNWRITTEN", 3)
+    monkeypatch.setattr(predictor, "MAX_UNLOGGED", 3)
     with running.library.catalogue.writing():  # the journal waits for this writer
-        running.journal.write([])
-        wait_until(lambda: running.journal.waiting == 0)
+        running.log.write([])
+        wait_until(lambda: running.log.queued == 0)
         for _ in range(4):
-            running.journal.write([])
+            running.log.write([])
         with pytest.raises(BusyError, match="written down"):
-            asyncio.run(running.answer([PHOTO], Asked()))
-    wait_until(lambda: running.journal.waiting == 0)
-    (answer,) = asyncio.run(running.answer([PHOTO], Asked()))
-    assert isinstance(answer, Answered)
+            asyncio.run(running.predict([PHOTO], PredictOptions()))
+    wait_until(lambda: running.log.queued == 0)
+    (answer,) = asyncio.run(running.predict([PHOTO], PredictOptions()))
+    assert isinstance(answer, PhotoResult)
