@@ -11,10 +11,10 @@ from pathlib import Path
 import streamlit as st
 
 HERE = Path(__file__).resolve().parent
-if str(HERE) not in sys.path:  # Streamlit's server adds it by itself, its AppTest does not
-    sys.path.insert(0, str(HERE))
+if str(HERE.parent) not in sys.path:  # Streamlit adds only this file's own folder
+    sys.path.insert(0, str(HERE.parent))
 
-import shared  # noqa: E402
+from frontend.ui import shared  # noqa: E402
 
 MODEL_KEY = "active-model"
 JOBS_SHOWN = 3
@@ -31,7 +31,7 @@ MARK = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 def main() -> None:
     """Draw the page asked for, or the sentence that says why the library cannot be opened."""
     st.set_page_config("Image Tagger", page_icon=MARK, layout="wide")
-    st.html(HERE / "style.css")
+    st.html(HERE / "ui" / "style.css")
     page = st.navigation(pages())
     with shared.guard():
         shared.library()

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from html import escape
 
-import progress
-import shared
 import streamlit as st
 
+from frontend.components import job_panel
+from frontend.ui import shared
 from tagger.library.statistics import Statistics
 
 LABELS_SHOWN = 15
@@ -125,7 +125,7 @@ def _show_runs() -> None:
     if not runs:
         st.markdown("Nothing yet.")
     for run in runs[:limit]:
-        progress.show_run(run.id, key="activity")
+        job_panel.show_run(run.id, key="activity")
     if len(runs) > limit:
         st.button("Show more", on_click=_show_more, key="activity-more")
 

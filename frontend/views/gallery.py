@@ -5,17 +5,12 @@ from __future__ import annotations
 import io
 from typing import cast
 
-import address
-import counts
-import details
-import edits
-import grid
-import progress
-import selection
-import shared
 import streamlit as st
-from details import Found
 
+from frontend.components import job_panel, photo_grid
+from frontend.photos import details, edits, selection_bar, tag_counts
+from frontend.photos.details import Found
+from frontend.ui import shared, url_state
 from tagger.files import spelled_out
 from tagger.library.records import Sort
 from tagger.library.search.grammar import Label, spell
@@ -30,7 +25,7 @@ STATES = ("unknown", "untagged")
 def show() -> None:
     """The whole page: one photo where the address names one, otherwise the grid."""
     if (photo := details.asked()) is not None:
-        found = Found(address.said(SHOW) or "", address.said(SORT) or "", PAGE_SIZE)
+        found = Found(url_state.said(SHOW) or "", url_state.said(SORT) or "", PAGE_SIZE)
         details.show_photo(photo, PAGE, found)
         return
     st.title("Gallery", anchor=False)
@@ -49,32 +44,32 @@ def _show_empty() -> None:
         if st.button("Add the sample photos", key="gallery-samples"):
             with shared.guard():
                 samples = ((name, io.BytesIO(d)) for name, d in shared.sample_photos().items())
-                progress.start(shared.library().plan_upload_import(samples))
+                job_panel.start(shared.library().plan_upload_import(samples))
                 st.rerun()
     for run in shared.library().runs(limit=3, kinds=["import"], active=True):
-        progress.show_run(run.id, key=PAGE)
+        job_panel.show_run(run.id, key=PAGE)
 
 
 def _show_photos(total: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="gallery-choose"):
-        query = address.choose("Show", SHOW, _choices(total), width=300)
-        sort = cast(Sort, address.choose("Order", SORT, details.SORTS, width=220))
+        query = url_state.choose("Show", SHOW, _choices(total), width=300)
+        sort = cast(Sort, url_state.choose("Order", SORT, details.SORTS, width=220))
     many = shared.library().count(query)
     if not many:
         st.markdown("No photo is like that.")
-        st.button("Show all photos", key="gallery-all", on_click=address.link(**{SHOW: ""}))
+        st.button("Show all photos", key="gallery-all", on_click=url_state.link(**{SHOW: ""}))
         edits.show_done(PAGE)
         return
     place = st.container()
-    first = (address.choose_page(-(-many // PAGE_SIZE)) - 1) * PAGE_SIZE
+    first = (url_state.choose_page(-(-many // PAGE_SIZE)) - 1) * PAGE_SIZE
     page = shared.library().search(query, sort, first, PAGE_SIZE)
     with place:
-        answer = grid.photo_grid(page.photos, key=GRID)
+        answer = photo_grid.photo_grid(page.photos, key=GRID)
     if answer.opened is not None:
         ids = [photo.id for photo in page.photos]
         details.open_photo(answer.opened, first + ids.index(answer.opened))
         st.rerun()
-    selection.offer_edits(PAGE, GRID, page, answer.selected, query)
+    selection_bar.offer_edits(PAGE, GRID, page, answer.selected, query)
 
 
 def _choices(total: int) -> dict[str, str]:
@@ -82,7 +77,7 @@ def _choices(total: int) -> dict[str, str]:
     library = shared.library()
     choices = {"": f"All photos · {total:,}"}
     choices |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
-    for label, many in counts.label_counts():
+    for label, many in tag_counts.label_counts():
         choices[spell(Label(label))] = f"{spelled_out(label)} · {many:,}"
     return choices
 

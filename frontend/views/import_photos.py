@@ -6,10 +6,10 @@ import io
 from collections.abc import Iterable
 from typing import BinaryIO
 
-import progress
-import shared
 import streamlit as st
 
+from frontend.components import job_panel
+from frontend.ui import shared
 from tagger.images import decode
 
 FILES, FOLDER = "Files", "A folder on this machine"
@@ -62,7 +62,7 @@ def _samples() -> Iterable[tuple[str, bytes]]:
 
 def _begin_uploads(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
     with shared.guard(), st.spinner("Taking the photos in …"):
-        progress.start(shared.library().plan_upload_import(uploads))
+        job_panel.start(shared.library().plan_upload_import(uploads))
         st.session_state[TURN_KEY] += 1
         st.rerun()
 
@@ -79,7 +79,7 @@ def _offer_folder() -> None:
         )
         if st.form_submit_button("Import the folder", key="import-folder-start", type="primary"):
             with shared.guard():
-                progress.start(shared.library().plan_folder_import(folder.strip(), copy))
+                job_panel.start(shared.library().plan_folder_import(folder.strip(), copy))
                 st.rerun()
 
 
@@ -91,7 +91,7 @@ def _list_recent() -> None:
         return
     st.page_link(shared.GALLERY, label="See your photos", icon=":material/grid_view:")
     for run in runs:
-        progress.show_run(run.id, key="import")
+        job_panel.show_run(run.id, key="import")
 
 
 show()

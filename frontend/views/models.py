@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import scores
-import shared
 import streamlit as st
-from card import (
+
+from frontend.training import evaluation
+from frontend.training.model_card import (
     Model,
     confusion_cells,
     dig,
@@ -21,7 +21,7 @@ from card import (
     training_of,
     validation_of,
 )
-
+from frontend.ui import shared
 from tagger.datasets.dataset import too_few_to_check
 from tagger.inference.registry import IMAGENET
 from tagger.training.report.charts import percent, score
@@ -33,7 +33,7 @@ TRAIN = Path(__file__).with_name("train.py")
 
 def show() -> None:
     """The whole page."""
-    st.html(scores.CSS)
+    st.html(evaluation.CSS)
     st.title("Models", anchor=False)
     active = shared.library().active_model()
     names = [name for name in shared.models() if not name.startswith(".")]
@@ -56,7 +56,7 @@ def _compare(models: list[Model], active: str) -> None:
     head += ["other things taken for known", "made"]
     rows = [_compared(model, active) for model in models if model.error is None]
     if rows:
-        scores.table(head, rows, "The models side by side")
+        evaluation.table(head, rows, "The models side by side")
         st.caption(
             "Right, and called unknown: of the photos kept aside to check with. Where a photo may"
             " have several tags, mAP tells how well each ranks the photos; 1 is best. – stands for"
@@ -168,7 +168,7 @@ def _show_one(models: list[Model], active: str) -> None:
         _show_reliability(judged, key=f"models-reliability-{model.name}")
     _show_making(model)
     if run is not None and (run / "report.html").is_file():
-        scores.report(run / "report.html", model.name, key=f"models-report-{model.name}")
+        evaluation.report(run / "report.html", model.name, key=f"models-report-{model.name}")
 
 
 def _offer_switch(model: Model, active: str) -> None:
@@ -185,11 +185,11 @@ def _show_scores(card: Mapping[str, Any]) -> None:
     found = dig(card, "scores")
     validation, test = dig(found, "validation"), dig(found, "test")
     if isinstance(validation, Mapping):
-        scores.tiles(scores.judgement(validation))
+        evaluation.tiles(evaluation.judgement(validation))
     if isinstance(test, Mapping):
         st.markdown("On test photos, from elsewhere or kept for this alone:")
-        scores.tiles(scores.judgement(test, validation=False))
-    st.markdown(shared.plain(scores.unknown_sentence(dig(found, "unknown"))))
+        evaluation.tiles(evaluation.judgement(test, validation=False))
+    st.markdown(shared.plain(evaluation.unknown_sentence(dig(found, "unknown"))))
 
 
 def _show_weakness(card: Mapping[str, Any]) -> None:
@@ -203,7 +203,7 @@ def _show_weakness(card: Mapping[str, Any]) -> None:
         counts = {str(name): round(number(checked, name) or 0) for name in checked}
         lines += [f"{few}." for few in [too_few_to_check(counts)] if few]
     if lines:
-        scores.sentences(lines)
+        evaluation.sentences(lines)
     else:
         st.markdown("No label stands out among the photos it was checked with.")
 
@@ -222,7 +222,7 @@ def _show_labels(model: Model) -> None:
         for name in model.labels
     ]
     head = ["label", "F1", "said from", "learned from", "checked on"]
-    scores.table(head, rows, "The labels of the model")
+    evaluation.table(head, rows, "The labels of the model")
     st.caption(
         "F1 joins how many of a label's photos it finds and how many it names rightly. A label is"
         " said from the probability shown on. A photo with none is unknown."
@@ -233,7 +233,7 @@ def _show_weakest_tags(judged: Mapping[str, Any]) -> None:
     st.subheader("Which tags it is weakest at", anchor=False)
     told = dig(judged, "ap") or {n: number(judged, "by_label", n, "ap") for n in judged["by_label"]}
     ranked = sorted((ap, name) for name in told if (ap := number(told, name)) is not None)
-    scores.sentences(
+    evaluation.sentences(
         f"{name}: average precision {score(ap)}" for ap, name in ranked[:WEAKEST_SHOWN]
     )
 
@@ -242,7 +242,7 @@ def _show_confusion(judged: Mapping[str, Any]) -> None:
     st.subheader("What it confuses", anchor=False)
     cells = confusion_cells(judged)
     if cells:
-        scores.confusion(cells)
+        evaluation.confusion(cells)
     else:
         st.markdown("Neither its card nor a training on this machine tells.")
 
@@ -253,7 +253,7 @@ def _show_reliability(judged: Mapping[str, Any], key: str) -> None:
         reliability_bins(judged, f"reliability_{when}") for when in ("before", "after")
     )
     if after:
-        scores.reliability(before, after, key)
+        evaluation.reliability(before, after, key)
         st.caption("On the dotted line it is as often right as it says it is sure.")
     gap = number(judged, "ece_after")
     if gap is None:
@@ -283,7 +283,7 @@ def _show_making(model: Model) -> None:
         ]
         if isinstance(versions, Mapping):
             rows += [[str(name), str(version)] for name, version in versions.items()]
-        scores.table(["", ""], rows, "How the model was made", numbers=False)
+        evaluation.table(["", ""], rows, "How the model was made", numbers=False)
         if command := text(card, "command"):
             st.caption("The command")
             st.code(command, language=None, wrap_lines=True)

@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import ahead
-import details
-import edits
-import leaving
-import picture
-import shared
 import streamlit as st
 
+from frontend.components import review_queue
+from frontend.photos import details, edits, exports, large_photo
+from frontend.ui import shared
 from tagger.library.records import Photo, StoredPrediction
 
 REVIEWED = "reviewed"  # a search for what a person said something of
@@ -66,7 +63,7 @@ def show() -> None:
 def _show_ahead(left: Sequence[Photo], keys: Sequence[str]) -> None:
     """The photos after this one, and keys that were pressed for them already."""
     turn = st.session_state[TURN_KEY] = st.session_state.get(TURN_KEY, 0) + 1
-    ahead.photos_ahead(left[1 : 1 + AHEAD], keys, turn, key="review-ahead")
+    review_queue.photos_ahead(left[1 : 1 + AHEAD], keys, turn, key="review-ahead")
 
 
 def _skipped() -> set[int]:
@@ -112,7 +109,7 @@ def _ask(photo: Photo) -> list[str]:
     prediction = shared.library().prediction(photo.id)
     left, right = st.columns([5, 4], gap="medium")
     with left, st.container(key="review-photo"):
-        picture.show_picture(photo)
+        large_photo.show_picture(photo)
         st.caption(shared.plain(photo.name))
     with right:
         st.markdown(f"#### {shared.plain(_question(photo, prediction))}")
@@ -149,7 +146,7 @@ def _question(photo: Photo, prediction: StoredPrediction | None) -> str:
 
 def _may_be_several(photo: Photo, prediction: StoredPrediction) -> bool:
     """Whether its model gives a photo as many tags as fit, or one at most."""
-    tagger = picture.tagger_of(prediction)
+    tagger = large_photo.tagger_of(prediction)
     if tagger is not None:
         return tagger.labels.kind == "multi"
     return len(photo.tags) > 1 or sum(score for _, score in prediction.scores) > 1.001
@@ -269,8 +266,8 @@ def _offer_collection() -> None:
         " as a collection, and a tagger taught with it."
     )
     with st.expander("Write them as a collection"):
-        leaving.offer_collection(REVIEWED, many, key="review-collection")
-    st.page_link(leaving.TRAIN, label="Train", icon=":material/school:")
+        exports.offer_collection(REVIEWED, many, key="review-collection")
+    st.page_link(exports.TRAIN, label="Train", icon=":material/school:")
 
 
 show()

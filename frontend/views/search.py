@@ -7,18 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-import address
-import counts
-import details
-import edits
-import grid
-import leaving
-import selection
-import shared
 import streamlit as st
-from details import Found
-from grid import GridAnswer
 
+from frontend.components import photo_grid
+from frontend.components.photo_grid import GridAnswer
+from frontend.photos import details, edits, exports, selection_bar, tag_counts
+from frontend.photos.details import Found
+from frontend.ui import shared, url_state
 from tagger.errors import QueryError
 from tagger.files import spelled_out
 from tagger.library.records import Photo, Sort
@@ -35,8 +30,8 @@ PAGE_SIZES = {GRID: 48, TABLE: 200}
 def show() -> None:
     """The whole page: one photo where the address names one, otherwise the search."""
     if (photo := details.asked()) is not None:
-        size = PAGE_SIZES.get(address.said(FORM) or GRID, PAGE_SIZES[GRID])
-        found = Found(address.said(QUERY) or "", address.said(SORT) or "", size)
+        size = PAGE_SIZES.get(url_state.said(FORM) or GRID, PAGE_SIZES[GRID])
+        found = Found(url_state.said(QUERY) or "", url_state.said(SORT) or "", size)
         details.show_photo(photo, PAGE, found)
         return
     st.title("Search & export", anchor=False)
@@ -47,7 +42,7 @@ def show() -> None:
         st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         edits.show_done(PAGE)
         return
-    query = address.write("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
+    query = url_state.write("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
     _offer_examples()
     try:
         many = library.count(query)
@@ -60,12 +55,12 @@ def show() -> None:
 
 def _offer_examples() -> None:
     with st.container(horizontal=True, gap="small", key="search-examples"):
-        for example in examples(counts.label_counts()):
+        for example in examples(tag_counts.label_counts()):
             st.button(
                 shared.plain(example),
                 key=f"search-example-{example}",
                 type="tertiary",
-                on_click=address.link(**{QUERY: example}),
+                on_click=url_state.link(**{QUERY: example}),
             )
     with st.expander("What can be asked"):
         st.markdown(_HOW)
@@ -101,8 +96,8 @@ _HOW = """
 def _show_found(query: str, many: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
         st.markdown(f"**{shared.count_of(many, 'photo')}** found", width="stretch")
-        form = address.choose_form("Shown as", FORM, [GRID, TABLE])
-        sort = cast(Sort, address.choose("Order", SORT, details.SORTS, width=220))
+        form = url_state.choose_form("Shown as", FORM, [GRID, TABLE])
+        sort = cast(Sort, url_state.choose("Order", SORT, details.SORTS, width=220))
     _offer_other_words(query)
     if not many:
         st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
@@ -110,18 +105,20 @@ def _show_found(query: str, many: int) -> None:
         return
     place = st.container()
     size = PAGE_SIZES[form]
-    first = (address.choose_page(-(-many // size)) - 1) * size
+    first = (url_state.choose_page(-(-many // size)) - 1) * size
     page = shared.library().search(query, sort, first, size)
     with place:
         answer = (
-            grid.photo_grid(page.photos, key=GRID_KEY) if form == GRID else _show_table(page.photos)
+            photo_grid.photo_grid(page.photos, key=GRID_KEY)
+            if form == GRID
+            else _show_table(page.photos)
         )
     if answer.opened is not None:
         ids = [photo.id for photo in page.photos]
         details.open_photo(answer.opened, first + ids.index(answer.opened))
         st.rerun()
     _offer_exports(query, many)
-    selection.offer_edits(PAGE, GRID_KEY, page, answer.selected, query)
+    selection_bar.offer_edits(PAGE, GRID_KEY, page, answer.selected, query)
 
 
 def _offer_other_words(query: str) -> None:
@@ -139,7 +136,7 @@ def _offer_other_words(query: str) -> None:
                 st.button(
                     shared.plain(one.meant),
                     key=f"search-meant-{asked}-{one.meant}",
-                    on_click=address.link(**{QUERY: one.query}),
+                    on_click=url_state.link(**{QUERY: one.query}),
                 )
 
 
@@ -177,10 +174,10 @@ def _show_table(photos: Sequence[Photo]) -> GridAnswer:
 def _offer_exports(query: str, many: int) -> None:
     st.subheader("Take them with you", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", key="search-exports"):
-        leaving.offer_tables(query)
-    leaving.offer_zip(query, many)
+        exports.offer_tables(query)
+    exports.offer_zip(query, many)
     with st.expander("Write them as a collection to train on"):
-        leaving.offer_collection(query, many, key="search-collection")
+        exports.offer_collection(query, many, key="search-collection")
 
 
 # The table's own menu would write a CSV file whose cells a spreadsheet may run; the export is safe.
@@ -192,7 +189,7 @@ _TABLE_STYLE = """<style>
 def _tags(photo: Photo) -> str:
     if photo.tags:
         return ", ".join(tag.label for tag in photo.tags)
-    return grid.first_tag(photo)
+    return photo_grid.first_tag(photo)
 
 
 show()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-import grid
-import shared
 import streamlit as st
-from picture import explained
 
+from frontend.components import photo_grid
+from frontend.photos.large_photo import explained
+from frontend.ui import shared
 from tagger import ImageError, Prediction, Tagger
 from tagger.files import spelled_out
 from tagger.images import decode
@@ -210,7 +210,7 @@ def _show_nearest(near: Sequence[tuple[Photo, float]]) -> None:
     st.subheader("Nearest in your library", anchor=False)
     captions = {photo.id: f"{max(0.0, alike):.0%} alike" for photo, alike in near}
     photos = [photo for photo, _ in near]
-    said = grid.photo_grid(photos, key="tag-nearest", captions=captions, selectable=False)
+    said = photo_grid.photo_grid(photos, key="tag-nearest", captions=captions, selectable=False)
     if said.opened is not None:
         st.switch_page(shared.GALLERY, query_params={"photo": str(said.opened)})
 

@@ -6,14 +6,11 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import collection
-import confirmed
-import lesson
-import progress
-import scores
-import shared
 import streamlit as st
 
+from frontend.components import job_panel
+from frontend.training import confirmed_tags, dataset_check, evaluation, training_job
+from frontend.ui import shared
 from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL
 from tagger.library.operations import Run
 from tagger.library.plans import Training
@@ -34,16 +31,16 @@ EARLIER_SHOWN = 20
 
 def show() -> None:
     """The whole page."""
-    st.html(scores.CSS)
+    st.html(evaluation.CSS)
     st.title("Teach a tagger", anchor=False)
     latest = shared.library().runs(limit=EARLIER_SHOWN, kinds=["train"])
     active = next((run for run in latest if run.active), None)
     if active is not None:
-        lesson.watch(active)
+        training_job.watch(active)
         return
     shown = _run_to_show(latest)
     if shown is not None:
-        lesson.show_result(shown, _put_away)
+        training_job.show_result(shown, _put_away)
         st.divider()
     _prepare()
     _list_earlier([run for run in latest if shown is None or run.id != shown.id])
@@ -66,13 +63,13 @@ def _prepare() -> None:
         key="train-source",
         persist_state="session",
     )
-    data = collection.choose_folder() if source == FOLDER else confirmed.choose()
+    data = dataset_check.choose_folder() if source == FOLDER else confirmed_tags.choose()
     if data is None:
         return
-    checked = collection.checked(data)
+    checked = dataset_check.checked(data)
     if checked is None:
         return
-    collection.show_check(data, checked, ours=source == LIBRARY)
+    dataset_check.show_check(data, checked, ours=source == LIBRARY)
     if checked.error is None:
         _order(data, checked)
 
@@ -80,7 +77,7 @@ def _prepare() -> None:
 # How to train
 
 
-def _order(data: str, checked: collection.Checked) -> None:
+def _order(data: str, checked: dataset_check.Checked) -> None:
     """Name the model, say how thoroughly, begin."""
     st.subheader("2. The model", anchor=False)
     name = st.text_input(
@@ -88,7 +85,7 @@ def _order(data: str, checked: collection.Checked) -> None:
     ).strip()
     replaces = _warn_of_replacing(name)
     thorough, quick = (
-        lesson.about(lesson.estimate(checked.count, epochs, IMAGE_SIZE))
+        training_job.about(training_job.estimate(checked.count, epochs, IMAGE_SIZE))
         for epochs in (Hyperparameters().epochs, 0)
     )
     how = st.radio(
@@ -102,11 +99,11 @@ def _order(data: str, checked: collection.Checked) -> None:
         persist_state="session",
     )
     request = _advanced(data, name, how == FULL)
-    seconds = lesson.estimate(checked.count, request.epochs, request.image_size)
+    seconds = training_job.estimate(checked.count, request.epochs, request.image_size)
     learned = shared.count_of(checked.count, "photo")
     st.caption(
-        f"{learned}: it will take {lesson.about(seconds)}, more or less as this machine is fast and"
-        " has other work. You may close the page meanwhile."
+        f"{learned}: it will take {training_job.about(seconds)}, more or less as this machine is"
+        " fast and has other work. You may close the page meanwhile."
     )
     if st.button(
         "Train it, and replace the old one" if replaces else "Start training",
@@ -115,13 +112,13 @@ def _order(data: str, checked: collection.Checked) -> None:
         icon=":material/school:",
     ):
         with shared.guard():
-            progress.start(shared.library().plan_training(request))
+            job_panel.start(shared.library().plan_training(request))
             st.rerun()
 
 
 def _suggested(data: str) -> str:
     """A name for the model: the folder's, or the one that `train.py` gives."""
-    if Path(data) == DATASET or confirmed.is_one(data):
+    if Path(data) == DATASET or confirmed_tags.is_one(data):
         return OWN_MODEL.stem
     return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).name).strip("-")[:60] or OWN_MODEL.stem
 
@@ -217,7 +214,7 @@ def _list_earlier(earlier: list[Run]) -> None:
                     key=f"train-show-{run.id}",
                     on_click=lambda chosen=run.id: st.session_state.update({"train-shown": chosen}),
                 )
-                st.text(f"{run.title}: {progress.ending(run)}")
+                st.text(f"{run.title}: {job_panel.ending(run)}")
 
 
 show()

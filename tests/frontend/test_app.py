@@ -136,7 +136,7 @@ def test_settings_lie_beside_the_app_and_listen_to_this_machine_alone() -> None:
 
 
 def test_no_setting_or_style_asks_another_machine() -> None:
-    for file in (APP.parent / ".streamlit" / "config.toml", *APP.parent.glob("*.css")):
+    for file in (APP.parent / ".streamlit" / "config.toml", *APP.parent.rglob("*.css")):
         assert "http" not in file.read_text(encoding="utf-8")
 
 
@@ -203,7 +203,7 @@ def test_without_the_chosen_model_the_default_tags(library: Library, tmp_path: P
 @pytest.fixture
 def shared(library: Library) -> ModuleType:
     open_page()  # puts frontend/ on the path
-    return importlib.import_module("shared")
+    return importlib.import_module("frontend.ui.shared")
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "", "    code", "1. one", "a -> b >= c", "\\", "&lt;"])
@@ -229,7 +229,7 @@ def test_plain_text_holds_nothing_that_streamlit_looks_for(
 
 
 def test_time_left_is_told_as_people_tell_it(shared: ModuleType) -> None:
-    progress = importlib.import_module("progress")
+    progress = importlib.import_module("frontend.components.job_panel")
     told = [progress.time_left(seconds) for seconds in (3, 42, 125, 7200)]
     assert told == [
         "a few seconds left",

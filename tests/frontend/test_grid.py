@@ -19,19 +19,20 @@ from tagger.library.library import Library
 from tagger.paths import ROOT
 from tests.conftest import draw, import_folder
 
-FRONTEND = ROOT / "frontend"
+COMPONENTS = ROOT / "frontend" / "components"
 QUIETLY = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 HOSTILE = ("<script>alert(1)</script>", "../../x", "=cmd()", "'; DROP TABLE photos;--", ":red[x]")
 
 PAGE = f"""
 import sys
-sys.path.insert(0, {str(FRONTEND)!r})
+sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
-import grid, shared
+from frontend.components import photo_grid
+from frontend.ui import shared
 if st.button("Clear"):
-    grid.clear_selection("g")
+    photo_grid.clear_selection("g")
 photos = shared.library().search(sort="name").photos
-answer = grid.photo_grid(
+answer = photo_grid.photo_grid(
     photos, key="g", captions={{1: "a caption"}}, selectable=st.toggle("Selectable", True)
 )
 st.text(f"opened {{answer.opened}}, selected {{answer.selected}}")
@@ -173,9 +174,9 @@ class Mounted:
         self.alerts: list[str] = []
         page.on("dialog", lambda dialog: (self.alerts.append(dialog.message), dialog.dismiss()))
         page.set_content('<main style="display: block"></main><p id="below" tabindex="0">below</p>')
-        html = (FRONTEND / "grid.html").read_text(encoding="utf-8")
-        css = (FRONTEND / "grid.css").read_text(encoding="utf-8")
-        code = (FRONTEND / "grid.js").read_text(encoding="utf-8")
+        html = (COMPONENTS / "photo_grid.html").read_text(encoding="utf-8")
+        css = (COMPONENTS / "photo_grid.css").read_text(encoding="utf-8")
+        code = (COMPONENTS / "photo_grid.js").read_text(encoding="utf-8")
         page.evaluate(_MOUNT, [html, css, code])
         self.turn = 0
         self.show(tiles, selectable)

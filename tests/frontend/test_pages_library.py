@@ -710,7 +710,7 @@ def test_tables_are_made_when_they_are_asked_for(six: Library) -> None:
     assert {"CSV", "JSON Lines"} <= set(buttons)
     assert all(button.proto.deferred_file_id for button in buttons.values())
     six.edit_tags([1], add=["=cmd()"])
-    leaving = importlib.import_module("leaving")
+    leaving = importlib.import_module("frontend.photos.exports")
     rows = leaving.table(six, "dog", export.write_csv)().decode().splitlines()
     assert rows[0].startswith("ID,Name,Timestamp,Label 1,")
     assert [row.split(",")[0] for row in rows[1:]] == ["2", "1"]

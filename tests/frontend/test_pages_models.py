@@ -239,7 +239,7 @@ def test_a_name_that_cannot_be_is_refused(library: Library, taught: Path, shapes
 
 def test_the_time_it_takes_is_told(library: Library, shapes: Path) -> None:
     app = checked(library, shapes)
-    lesson = importlib.import_module("lesson")
+    lesson = importlib.import_module("frontend.training.training_job")
     assert "about half a minute" in app.radio(key="train-how").proto.captions[0]
     assert lesson.estimate(3_800, 8, 192) > 2 * lesson.estimate(3_800, 0, 192)
     assert lesson.estimate(1_000, 8, 96) < lesson.estimate(1_000, 8, 192)

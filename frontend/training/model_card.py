@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import shared
 import streamlit as st
 
+from frontend.ui import shared
 from tagger import TaggerError, paths
 from tagger.inference import model_file, registry
 from tagger.training import run_folder

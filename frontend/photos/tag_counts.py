@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shared
 import streamlit as st
 
+from frontend.ui import shared
 from tagger.library.library import Library
 
 Counts = list[tuple[str, int]]

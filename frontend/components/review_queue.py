@@ -1,7 +1,7 @@
 """The photos that come next, and keys pressed before they are drawn, which wait for theirs.
 
 A page answers a key with a run on the server; what is pressed meanwhile would fall on the photo
-that was just answered. The browser keeps it back until the next one is there (see ahead.js).
+that was just answered. The browser keeps it back until the next one is there (see review_queue.js).
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import grid
 import streamlit as st
 
+from frontend.components import photo_grid
 from tagger.library.records import Photo
 
 HERE = Path(__file__).resolve().parent
 
 _component = st.components.v2.component(
     "photos_ahead",
-    html=(HERE / "ahead.html").read_text(encoding="utf-8"),
-    css=(HERE / "ahead.css").read_text(encoding="utf-8"),
-    js=(HERE / "ahead.js").read_text(encoding="utf-8"),
+    html=(HERE / "review_queue.html").read_text(encoding="utf-8"),
+    css=(HERE / "review_queue.css").read_text(encoding="utf-8"),
+    js=(HERE / "review_queue.js").read_text(encoding="utf-8"),
 )
 
 
@@ -29,5 +29,5 @@ def photos_ahead(photos: Sequence[Photo], keys: Sequence[str], turn: int, *, key
 
     `turn` differs each time the page is drawn, which is how a key is answered.
     """
-    tiles = [grid.tile(photo) for photo in photos]
+    tiles = [photo_grid.tile(photo) for photo in photos]
     _component(key=key, data={"keys": list(keys), "turn": turn, "photos": tiles})

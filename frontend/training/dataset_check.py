@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import doubts
-import progress
-import scores
-import shared
 import streamlit as st
 
+from frontend.components import job_panel
+from frontend.training import evaluation, findings
+from frontend.ui import shared
 from tagger import paths
 from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
 
@@ -63,7 +62,7 @@ def choose_folder() -> str | None:
 
 def check(data: str) -> None:
     with shared.guard():
-        progress.start(shared.library().plan_check(data))
+        job_panel.start(shared.library().plan_check(data))
 
 
 def checked(data: str) -> Checked | None:
@@ -74,10 +73,10 @@ def checked(data: str) -> Checked | None:
         st.caption("Nothing is trained yet: checking reads every photo and says what is wrong.")
         return None
     if run.active or run.result is None:
-        progress.show_run(run.id, key="train-check-run")
+        job_panel.show_run(run.id, key="train-check-run")
         return None
     st.caption(
-        shared.plain(f"Checked: {progress.ending(run)}. Check again if photos changed since.")
+        shared.plain(f"Checked: {job_panel.ending(run)}. Check again if photos changed since.")
     )
     found = run.result
     return Checked(
@@ -112,7 +111,7 @@ def show_check(data: str, checked: Checked, ours: bool) -> None:
             more = shared.count_of(len(names) - ROWS_SHOWN, "more label")
             rows.append([more, *(f"{count:,}" for count in rest)])
         rows.append(["all", *(f"{sum(column):,}" for column in zip(*counts, strict=True))])
-        scores.table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
+        evaluation.table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
     if checked.error:
         st.error(shared.plain(checked.error), icon=":material/error:")
         st.markdown(
@@ -127,7 +126,7 @@ def show_check(data: str, checked: Checked, ours: bool) -> None:
     _show_unreadable(checked.unreadable)
     for note in checked.notes:
         st.caption(shared.plain(f"{note[:1].upper()}{note[1:]}."))
-    doubts.show(Path(data), checked.doubts, checked.written_as, ours)
+    findings.show(Path(data), checked.doubts, checked.written_as, ours)
 
 
 def _doubts(checked: Checked) -> list[str]:
@@ -144,6 +143,6 @@ def _show_unreadable(unreadable: list[tuple[str, str]]) -> None:
         return
     title = f"{shared.count_of(len(unreadable), 'file')} that cannot be read"
     with st.expander(title):
-        scores.table(["file", "why"], unreadable[:UNREADABLE_SHOWN], title, numbers=False)
+        evaluation.table(["file", "why"], unreadable[:UNREADABLE_SHOWN], title, numbers=False)
         if len(unreadable) > UNREADABLE_SHOWN:
             st.caption(f"and {len(unreadable) - UNREADABLE_SHOWN:,} more")

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-import shared
 import streamlit as st
 
+from frontend.ui import shared
 from tagger.errors import OptionError
 from tagger.files import spelled_out
 from tagger.library import export
@@ -21,7 +21,7 @@ from tagger.library.export import Left
 from tagger.library.library import Library
 from tagger.library.records import Photo
 
-TRAIN = Path(__file__).resolve().parent / "views" / "train.py"
+TRAIN = Path(__file__).resolve().parents[1] / "views" / "train.py"
 LARGEST_DOWNLOAD = 500_000_000  # bytes of a ZIP; Streamlit holds what it sends in memory
 LEFT_SHOWN = 200  # photos left out, by name
 STEP = 25  # photos between two looks at how far it is

@@ -13,14 +13,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import shared
 import streamlit as st
-from card import number
 
+from frontend.training.model_card import number
+from frontend.ui import shared
 from tagger.files import spelled_out
 from tagger.training.report.charts import percent, score
 
-CSS = Path(__file__).with_name("scores.css")
+CSS = Path(__file__).with_name("evaluation.css")
 
 ACCENT, SECOND = "#c4532d", "#8a8178"  # seen on light and on dark
 CHART_HEIGHT = 220  # pixels

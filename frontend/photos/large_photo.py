@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import shared
 import streamlit as st
 
+from frontend.ui import shared
 from tagger import ImageError, ModelError
 from tagger.files import spelled_out
 from tagger.images import decode, transforms

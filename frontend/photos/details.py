@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-import address
-import edits
-import grid
-import leaving
-import picture
-import shared
 import streamlit as st
 
+from frontend.components import photo_grid
+from frontend.photos import edits, exports, large_photo
+from frontend.ui import shared, url_state
 from tagger.errors import OptionError, QueryError
 from tagger.files import spelled_out
 from tagger.library.records import Photo, Sort, StoredPrediction, Tag, Verdict
@@ -46,24 +43,24 @@ class Found:
 
 def asked() -> int | None:
     """The photo that the address names, None where it names none."""
-    return address.number(PHOTO)
+    return url_state.number(PHOTO)
 
 
 def open_photo(photo_id: int, place: int | None = None) -> None:
     """Show a photo large, the one at `place` (from 0) of those found."""
-    address.say(photo=photo_id, at=place)
+    url_state.say(photo=photo_id, at=place)
 
 
 def close_photo(found: Found) -> None:
     """Back to the page that the photo is on."""
-    at = address.number(PLACE)
-    turned = address.said(address.NUMBER) if at is None else str(at // found.page_size + 1)
-    address.say(photo=None, at=None, page=None if turned == "1" else turned)
+    at = url_state.number(PLACE)
+    turned = url_state.said(url_state.NUMBER) if at is None else str(at // found.page_size + 1)
+    url_state.say(photo=None, at=None, page=None if turned == "1" else turned)
 
 
 def show_photo(photo_id: int, page: str, found: Found) -> None:
     """The whole view, with the way back. `page` tells apart what several pages keep."""
-    at = address.number(PLACE)
+    at = url_state.number(PLACE)
     before, after = (None, None) if at is None else _beside(photo_id, at, found)
     with st.container(horizontal=True, key=f"{page}-ways"):
         st.button(
@@ -84,7 +81,7 @@ def show_photo(photo_id: int, page: str, found: Found) -> None:
         st.subheader(shared.plain(photo.name), anchor=False)
         left, right = st.columns([5, 4], gap="medium")
         with left:
-            picture.show_picture(photo, prediction, key=f"{page}-heatmap")
+            large_photo.show_picture(photo, prediction, key=f"{page}-heatmap")
         with right:
             _show_tags(photo, page)
             _offer_tag(photo, page)
@@ -130,7 +127,7 @@ def _offer(step: Step | None, title: str, icon: str, key: str, page: str) -> Non
 
 
 def _show_facts(photo: Photo) -> None:
-    facts = [f"{photo.width:,} × {photo.height:,} pixels", leaving.file_size(photo.size)]
+    facts = [f"{photo.width:,} × {photo.height:,} pixels", exports.file_size(photo.size)]
     if photo.taken_at is not None:
         facts.append(f"taken {moment(photo.taken_at)}")
     facts.append(f"added {moment(photo.added_at.astimezone())}")
@@ -270,7 +267,7 @@ def _show_nearest(photo: Photo, page: str) -> None:
     st.markdown("#### Nearest in your library")
     captions = {other.id: f"{max(0.0, alike):.0%} alike" for other, alike in near}
     found = [other for other, _ in near]
-    opened = grid.photo_grid(
+    opened = photo_grid.photo_grid(
         found, key=f"{page}-nearest", captions=captions, selectable=False
     ).opened
     if opened is not None:

@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import shared
 import streamlit as st
 
+from frontend.ui import shared
 from tagger import ImageError
 from tagger.files import spelled_out
 from tagger.images import decode
@@ -18,7 +18,7 @@ from tagger.images import decode
 SIDE = 160  # pixels of a picture
 KEPT = 500  # pictures in memory
 
-_VIEWS = Path(__file__).parent / "views"
+_VIEWS = Path(__file__).resolve().parents[1] / "views"
 REVIEW, GALLERY = _VIEWS / "review.py", _VIEWS / "gallery.py"
 
 

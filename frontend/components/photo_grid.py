@@ -1,8 +1,8 @@
 """A grid of photos: one opens with a click or Enter, several are selected.
 
-Names and tags reach the page as text alone (see grid.js). What is drawn travels to the browser
-once and again only when it changes; which photos are selected is the browser's to keep, and is
-told here with every change.
+Names and tags reach the page as text alone (see photo_grid.js). What is drawn travels to the
+browser once and again only when it changes; which photos are selected is the browser's to keep,
+and is told here with every change.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import shared
 import streamlit as st
 
+from frontend.ui import shared
 from tagger.files import spelled_out
 from tagger.library.records import Photo
 
@@ -23,9 +23,9 @@ HERE = Path(__file__).resolve().parent
 
 _component = st.components.v2.component(
     "photo_grid",
-    html=(HERE / "grid.html").read_text(encoding="utf-8"),
-    css=(HERE / "grid.css").read_text(encoding="utf-8"),
-    js=(HERE / "grid.js").read_text(encoding="utf-8"),
+    html=(HERE / "photo_grid.html").read_text(encoding="utf-8"),
+    css=(HERE / "photo_grid.css").read_text(encoding="utf-8"),
+    js=(HERE / "photo_grid.js").read_text(encoding="utf-8"),
 )
 
 

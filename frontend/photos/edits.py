@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import progress
-import shared
 import streamlit as st
 
+from frontend.components import job_panel
+from frontend.ui import shared
 from tagger.library.records import Photo
 
 
@@ -69,7 +69,7 @@ def delete(place: str, ids: Sequence[int]) -> None:
 def tag_again(place: str, ids: Sequence[int], model: str) -> None:
     """Let a model tag photos anew, in the background. Raises OptionError where there are none."""
     run = shared.library().plan_retag(model=model, ids=ids)
-    progress.start(run)
+    job_panel.start(run)
     st.session_state.pop(_done_key(place), None)
     st.session_state[_work_key(place)] = run
 
@@ -83,7 +83,7 @@ def note(place: str, message: str, *runs: int, undoing: bool = False) -> None:
 def show_work(place: str) -> None:
     """How far the work is that was begun last on this page."""
     if (work := st.session_state.get(_work_key(place))) is not None:
-        progress.show_run(work, key=f"{place}-work")
+        job_panel.show_run(work, key=f"{place}-work")
 
 
 def show_done(place: str) -> None:

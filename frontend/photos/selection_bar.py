@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import edits
-import grid
-import shared
 import streamlit as st
 
+from frontend.components import photo_grid
+from frontend.photos import edits
+from frontend.ui import shared
 from tagger.library.records import Page, Photo
 
 
@@ -134,7 +134,7 @@ class _Edits:
         """Edit, and let the page begin anew with nothing selected."""
         with shared.guard():
             action()
-            grid.clear_selection(self.grid_key)
+            photo_grid.clear_selection(self.grid_key)
             st.rerun()
 
     def _key(self, name: str) -> str:

@@ -23,7 +23,7 @@ from tagger.library.library import Library
 from tagger.models import imagenet
 from tagger.tagger import Tagger
 
-_VIEWS = Path(__file__).resolve().parent / "views"
+_VIEWS = Path(__file__).resolve().parents[1] / "views"
 ACTIVITY, GALLERY, IMPORT = (
     _VIEWS / f"{name}.py" for name in ("activity", "gallery", "import_photos")
 )

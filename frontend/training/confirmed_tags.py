@@ -7,11 +7,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import collection
-import scores
-import shared
 import streamlit as st
 
+from frontend.training import dataset_check, evaluation
+from frontend.ui import shared
 from tagger.files import visible, write_atomically
 from tagger.library import export
 
@@ -20,7 +19,7 @@ COLLECTIONS = "collections"  # in the library's folder
 WRITTEN = ".written"  # in a collection: what it was when it was written
 LEFT_SHOWN = 200
 
-REVIEW = Path(__file__).parent / "views" / "review.py"
+REVIEW = Path(__file__).resolve().parents[1] / "views" / "review.py"
 
 
 def choose() -> str | None:
@@ -28,18 +27,18 @@ def choose() -> str | None:
     count = shared.library().count(CONFIRMED)
     if not count:
         st.info("You have not confirmed or added a tag yet. Do that first, photo by photo.")
-        st.page_link(REVIEW, label="Review photos", icon=collection.CHECK_ICON)
+        st.page_link(REVIEW, label="Review photos", icon=dataset_check.CHECK_ICON)
         return None
     st.markdown(
         f"{shared.count_of(count, 'photo')} with a tag that you added or confirmed. Each is copied"
         " into the folder of its first tag."
     )
-    if st.button(collection.CHECK, key="train-check-confirmed", icon=collection.CHECK_ICON):
+    if st.button(dataset_check.CHECK, key="train-check-confirmed", icon=dataset_check.CHECK_ICON):
         with shared.guard(), st.spinner("Copying the photos …"):
             folder, st.session_state["train-left"], kept = _write()
             st.session_state["train-confirmed"] = str(folder)
             st.session_state["train-kept"] = [str(path) for path in kept]
-            collection.check(str(folder))
+            dataset_check.check(str(folder))
     data = st.session_state.get("train-confirmed")
     if data is None or not Path(data).is_dir():  # another tab has written a newer one
         return None
@@ -52,7 +51,7 @@ def choose() -> str | None:
     if left := st.session_state["train-left"]:
         title = f"{shared.count_of(len(left), 'photo')} left out"
         with st.expander(title):
-            scores.table(["photo", "why"], left[:LEFT_SHOWN], title, numbers=False)
+            evaluation.table(["photo", "why"], left[:LEFT_SHOWN], title, numbers=False)
     return str(data)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-import shared
 import streamlit as st
 
+from frontend.ui import shared
 from tagger.files import spelled_out
 from tagger.jobs import worker
 from tagger.library.operations import Run, RunFile

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import progress
-import scores
-import shared
 import streamlit as st
 
+from frontend.components import job_panel
+from frontend.training import evaluation
+from frontend.ui import shared
 from tagger.datasets.dataset import too_few_to_check
 from tagger.library.operations import Run
 from tagger.training import run_folder
@@ -44,7 +44,7 @@ def about(seconds: float) -> str:
 def watch(run: Run) -> None:
     """How far it is, its curves, and a stop; the page is drawn again when it ends."""
     with st.container(border=True, key="train-live"):
-        st.fragment(_draw_live, run_every=progress.REFRESH_SECONDS)(run.id)
+        st.fragment(_draw_live, run_every=job_panel.REFRESH_SECONDS)(run.id)
     st.caption(
         "It goes on when you leave or close this page; come back to watch. When it has finished,"
         " you can teach another one."
@@ -70,12 +70,12 @@ def _draw_live(run_id: int) -> None:
             shared.library().stop(run.id)
             st.rerun(scope="fragment")
         if rows:
-            scores.curves(rows, run.options["epochs"], "train-live")
+            evaluation.curves(rows, run.options["epochs"], "train-live")
             st.caption(f"Epoch 0 is the quick version. {_how_good(rows[-1])}")
 
 
 def _how_good(row: Mapping[str, float]) -> str:
-    if scores.is_of_tags(row):
+    if evaluation.is_of_tags(row):
         return f"Now the mAP on the photos kept aside is {score(row['val_map'])}."
     right = percent(row["val_accuracy"])
     return f"Now {right} of the photos kept aside get the right label."
@@ -100,7 +100,7 @@ def _position(run: Run, rows: list[dict[str, float]]) -> tuple[float, str]:
         seconds: float | None = sum(later) / len(later) * (epochs - done)
     else:
         seconds = None if run.seconds_left is None else run.seconds_left + _later(run, epochs)
-    left = "" if seconds is None else f" · {progress.time_left(seconds)}"
+    left = "" if seconds is None else f" · {job_panel.time_left(seconds)}"
     return done / epochs, f"Epoch {min(epochs, int(done) + 1)} of {epochs}{left}"
 
 
@@ -113,7 +113,7 @@ def _later(run: Run, epochs: int) -> float:
 def show_result(run: Run, put_away: Callable[[int], None]) -> None:
     """The numbers, the report, and the new model to be used."""
     name = run.options["name"]
-    st.subheader(shared.plain(f"{run.title}: {progress.ending(run)}"), anchor=False)
+    st.subheader(shared.plain(f"{run.title}: {job_panel.ending(run)}"), anchor=False)
     if run.error:
         st.error(shared.plain(run.error), icon=":material/error:")
     elif run.result is None:
@@ -123,13 +123,13 @@ def show_result(run: Run, put_away: Callable[[int], None]) -> None:
             st.caption("It was stopped early; the best so far was kept.")
         _show_metrics(run.result["metrics"])
         _offer_use(run, name)
-        scores.report(Path(run.result["report"]), name, key=f"train-report-{run.id}")
+        evaluation.report(Path(run.result["report"]), name, key=f"train-report-{run.id}")
     st.button("Put this away", key="train-away", on_click=put_away, args=(run.id,))
 
 
 def _show_metrics(metrics: Mapping[str, Any]) -> None:
     judged = metrics.get("test") or metrics["validation"]
-    scores.tiles(scores.judgement(judged, validation=not metrics.get("test")))
+    evaluation.tiles(evaluation.judgement(judged, validation=not metrics.get("test")))
     seconds = sum(metrics["seconds"].values())
     counts = metrics["photos"]["train"]
     learned = shared.count_of(
@@ -138,11 +138,11 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     lines = [
         f"It learned {shared.count_of(len(counts), 'label')} from {learned} in"
         f" {about(seconds).removeprefix('about ')}.",
-        scores.unknown_sentence(metrics.get("unknown")),
+        evaluation.unknown_sentence(metrics.get("unknown")),
     ]
     if warning := too_few_to_check(metrics["photos"].get("val", {})):
         lines.append(f"{warning}.")
-    scores.sentences(lines)
+    evaluation.sentences(lines)
 
 
 def _offer_use(run: Run, name: str) -> None:
@@ -161,7 +161,7 @@ def _offer_use(run: Run, name: str) -> None:
     count = library.count()
     retag = st.session_state.get(f"train-retag-{run.id}")
     if retag is not None:
-        progress.show_run(retag, key="train-retag-run")
+        job_panel.show_run(retag, key="train-retag-run")
     elif not count:
         st.caption("Your library is empty: what you import will be tagged with it.")
     elif st.button(
@@ -172,5 +172,5 @@ def _offer_use(run: Run, name: str) -> None:
         with shared.guard():
             planned = library.plan_retag("", name)
             st.session_state[f"train-retag-{run.id}"] = planned
-            progress.start(planned)
+            job_panel.start(planned)
             st.rerun()

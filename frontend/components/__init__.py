@@ -1,0 +1,1 @@
+"""Widgets that know the library: photo grid, review queue, job panel."""

@@ -1,0 +1,1 @@
+"""What the library pages share: one photo large, edits, exports."""

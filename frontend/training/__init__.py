@@ -1,0 +1,1 @@
+"""What the Train and Models pages share: datasets, training jobs, model cards."""

@@ -1,0 +1,1 @@
+"""Pages, one a module. Streamlit runs them as scripts; the module name is the page's URL."""
