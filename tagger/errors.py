@@ -10,15 +10,26 @@ class TaggerError(Exception):
 
 
 class ImageError(TaggerError):
-    """A photo that cannot be read: missing, broken, too large, or not a picture we open."""
+    """A photo that cannot be read: missing, broken, too large, or of an unsupported format.
+
+    `source` names the photo (its path, or "photo" for bytes), `reason` says what is wrong with it.
+    """
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
 
 
 class ImageFormatError(ImageError):
-    """Bytes that are no photo of a kind we open."""
+    """Bytes that are not a photo of a supported format."""
 
 
 class ImageTooLargeError(ImageError):
-    """A photo of more bytes or pixels than are opened."""
+    """A photo above the limits on bytes or pixels."""
 
 
 class BusyError(TaggerError):

@@ -59,7 +59,7 @@ def large_photo(photo: Photo) -> bytes:
     try:
         info = photo.path.stat()
     except (OSError, ValueError):
-        raise ImageError(f"{photo.path}: no such file") from None
+        raise ImageError(str(photo.path), "no such file") from None
     return _large(photo.sha256, info.st_mtime_ns, info.st_size, photo, shared.library())
 
 

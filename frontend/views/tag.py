@@ -50,8 +50,8 @@ def show() -> None:
         shown = _shown(photo.sha256, photo.data)
         prediction, embedding = _judged(photo.sha256, tagger.sha256, photo.data, tagger)
     except ImageError as error:
-        reason = str(error).removeprefix("photo: ")
-        st.error(shared.plain(f"{photo.name} cannot be opened: {reason}"), icon=":material/error:")
+        message = f"{photo.name} cannot be opened: {error.reason}"
+        st.error(shared.plain(message), icon=":material/error:")
         return
     there = shared.library().find(photo.sha256)
     near = shared.library().nearest(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from tagger.concurrency import Progress, ordered_map
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample
 from tagger.errors import ImageError
-from tagger.files import spelled_out
 from tagger.images import decode as images
 from tagger.images import quality, transforms
 
@@ -37,7 +35,7 @@ def decoded(
             rgb = images.read(data, shorter_side=store.image_size)
             facts = images.facts(data)  # the header again: a fortieth of what decoding takes
         except ImageError as error:
-            return sample, None, _reason(error, sample.path)
+            return sample, None, error.reason
         pixels = images.fit(rgb, store.image_size)
         seen = replace(
             sample,
@@ -56,11 +54,6 @@ def decoded(
         else:
             samples.append(replace(sample, row=store.append(pixels)))
     return samples, tuple(unreadable)
-
-
-def _reason(error: ImageError, path: Path) -> str:
-    """Why a photo cannot be read, without the name that the error begins with."""
-    return str(error).removeprefix("photo: ").removeprefix(f"{spelled_out(os.fsdecode(path))}: ")
 
 
 def relative(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) ->
     unreadable: list[tuple[str, str]] = []
     for path, found in progress(ordered_map(decode, paths), len(paths), "Reading photos"):
         if isinstance(found, ImageError):
-            unreadable.append((path.relative_to(root).as_posix(), str(found)))
+            unreadable.append((path.relative_to(root).as_posix(), found.reason))
         else:
             samples.append(Sample(path, (), "test", row=store.append(found)))
     if not samples:

@@ -10,6 +10,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,18 +94,8 @@ def read(source: Source, shorter_side: int | None = None) -> Pixels:
     """
     if isinstance(source, np.ndarray):
         return _checked_array(source)
-    name = "photo" if isinstance(source, bytes) else spelled_out(os.fsdecode(source))
-    data = source if isinstance(source, bytes) else read_bytes(source)
-    try:
-        with _open(data) as image:
-            _check_size(image)
-            return _pixels(image, shorter_side)
-    except ImageError as error:
-        raise type(error)(f"{name}: {error}") from None
-    except MemoryError:
-        raise ImageError(f"{name}: not enough memory to decode it") from None
-    except Exception as error:  # decoders raise every kind on broken files
-        raise ImageError(f"{name}: cannot be decoded ({_reason(error)})") from error
+    with _opened(source, whole=shorter_side is None) as image:
+        return _pixels(image, shorter_side)
 
 
 def prepare(source: Source, size: int) -> Pixels:
@@ -143,19 +134,11 @@ class Facts:
 
 def facts(source: str | os.PathLike[str] | bytes) -> Facts:
     """A photo's size and date, without decoding it. Raises ImageError."""
-    name = "photo" if isinstance(source, bytes) else spelled_out(os.fsdecode(source))
-    data = source if isinstance(source, bytes) else read_bytes(source)
-    try:
-        with _open(data) as image:
-            _check_size(image)
-            width, height = image.size
-            if _orientation(image) >= _FIRST_LYING:
-                width, height = height, width
-            return Facts(width, height, _taken_at(image))
-    except ImageError as error:
-        raise type(error)(f"{name}: {error}") from None
-    except Exception as error:  # decoders raise every kind on broken files
-        raise ImageError(f"{name}: cannot be decoded ({_reason(error)})") from error
+    with _opened(source) as image:
+        width, height = image.size
+        if _orientation(image) >= _FIRST_LYING:
+            width, height = height, width
+        return Facts(width, height, _taken_at(image))
 
 
 def walk(folder: str | os.PathLike[str]) -> Iterator[Path]:
@@ -184,7 +167,8 @@ def _resized(square: Pixels, side: int, interpolation: int) -> Pixels:
 def _checked_array(array: NDArray[np.generic]) -> Pixels:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise ImageError(
-            f"an array of {array.dtype} {array.shape}: pass RGB pixels, uint8 (height, width, 3)"
+            f"an array of {array.dtype} {array.shape}",
+            "pass RGB pixels, uint8 (height, width, 3)",
         )
     return array.astype(np.uint8, copy=False)
 
@@ -195,27 +179,47 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         info = os.stat(path)
         if stat.S_ISDIR(info.st_mode):
-            raise ImageError(f"{name}: a folder, not a photo")
+            raise ImageError(name, "a folder, not a photo")
         if not stat.S_ISREG(info.st_mode):
-            raise ImageError(f"{name}: not a regular file")
+            raise ImageError(name, "not a regular file")
         if info.st_size > MAX_BYTES:
             raise ImageTooLargeError(
-                f"{name}: {info.st_size / 2**20:.0f} MB; photos up to {MAX_BYTES / 2**20:.0f} MB"
-                " are opened"
+                name,
+                f"{info.st_size / 2**20:.0f} MB; photos up to {MAX_BYTES / 2**20:.0f} MB"
+                " are opened",
             )
         with open(path, "rb") as file:
             return file.read(info.st_size + 1)
     except FileNotFoundError:
-        raise ImageError(f"{name}: no such file") from None
+        raise ImageError(name, "no such file") from None
     except (OSError, ValueError) as error:
-        raise ImageError(f"{name}: cannot be opened ({_reason(error)})") from None
+        raise ImageError(name, f"cannot be opened ({_short(error)})") from None
 
 
-def _open(data: bytes) -> Image.Image:
+@contextmanager
+def _opened(source: str | os.PathLike[str] | bytes, whole: bool = False) -> Iterator[Image.Image]:
+    """A photo within the limits; whatever goes wrong while it is open is an ImageError."""
+    if isinstance(source, bytes):
+        name, data = "photo", source
+    else:
+        name, data = spelled_out(os.fsdecode(source)), read_bytes(source)
+    try:
+        with _open(data, name) as image:
+            _check_size(image, name, whole)
+            yield image
+    except ImageError:
+        raise
+    except MemoryError:
+        raise ImageError(name, "not enough memory to decode it") from None
+    except Exception as error:  # decoders raise every kind on broken files
+        raise ImageError(name, f"cannot be decoded ({_short(error)})") from error
+
+
+def _open(data: bytes, name: str) -> Image.Image:
     if not data:
-        raise ImageError("an empty file")
+        raise ImageError(name, "an empty file")
     if len(data) > MAX_BYTES:
-        raise ImageTooLargeError(f"larger than {MAX_BYTES / 2**20:.0f} MB")
+        raise ImageTooLargeError(name, f"larger than {MAX_BYTES / 2**20:.0f} MB")
     formats = _FORMATS
     if data[4:8] == b"ftyp" and not _is_avif(data):
         formats = ["HEIF"]
@@ -223,10 +227,12 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        raise ImageFormatError(f"not a {FORMAT_NAMES} photo, or broken at its start") from None
+        reason = f"not a {FORMAT_NAMES} photo, or broken at its start"
+        raise ImageFormatError(name, reason) from None
     except Image.DecompressionBombError:
         limits = f"{MAX_PIXELS // 10**6} megapixels, JPEGs of {MAX_JPEG_PIXELS // 10**6}"
-        raise ImageTooLargeError(f"too many pixels: photos of up to {limits} are opened") from None
+        reason = f"too many pixels: photos of up to {limits} are opened"
+        raise ImageTooLargeError(name, reason) from None
 
 
 def _is_avif(data: bytes) -> bool:
@@ -241,24 +247,26 @@ def _register_heif() -> None:
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def _check_size(image: Image.Image) -> None:
+def _check_size(image: Image.Image, name: str, whole: bool) -> None:
     width, height = image.size
     limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
     if width < 1 or height < 1:
-        raise ImageError(f"{width}x{height} pixels")
+        raise ImageError(name, f"{width}x{height} pixels")
     if width * height > limit or max(width, height) > MAX_SIDE:
         raise ImageTooLargeError(
+            name,
             f"{width}x{height} pixels; {image.format} photos up to {limit // 10**6} megapixels"
-            f" and {MAX_SIDE} pixels a side are opened"
+            f" and {MAX_SIDE} pixels a side are opened",
         )
+    if whole and width * height > MAX_PIXELS:
+        reason = f"over {MAX_PIXELS // 10**6} megapixels, too large to show whole"
+        raise ImageTooLargeError(name, reason)
 
 
 def _pixels(image: Image.Image, shorter_side: int | None) -> Pixels:
     if shorter_side is not None:
         least = max(1, int(shorter_side * _SCALED_DECODE_SLACK))
         image.draft("RGB", (least, least))  # JPEG alone; others ignore it
-    elif image.size[0] * image.size[1] > MAX_PIXELS:
-        raise ImageTooLargeError(f"over {MAX_PIXELS // 10**6} megapixels, too large to show whole")
     image.load()
     orientation = _orientation(image)
     opaque = "transparency" not in image.info  # one colour, or a palette's: gone once mixed
@@ -319,6 +327,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(scaled.astype(np.uint8))
 
 
-def _reason(error: BaseException) -> str:
+def _short(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:157] + "..."

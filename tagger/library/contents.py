@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tagger.errors import ImageError
-from tagger.files import spelled_out
 from tagger.images import decode
 
 HELD_BYTES = 8 * 2**20  # of files read before anything is done with them; and one file more
@@ -55,13 +54,5 @@ def _read(file: File) -> Content:
     try:
         data = decode.read_bytes(file.path) if file.data is None else file.data
     except ImageError as error:
-        return Content(file, failure=bare(error, file.path))
+        return Content(file, failure=error.reason)
     return Content(file, data, hashlib.sha256(data).hexdigest())
-
-
-def bare(error: ImageError, path: str) -> str:
-    """Why a file failed, without the name that stands beside it anyway."""
-    text = str(error)
-    for name in ("photo", spelled_out(path)):
-        text = text.removeprefix(f"{name}: ")
-    return text

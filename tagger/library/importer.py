@@ -22,7 +22,7 @@ from tagger.images import decode, transforms
 from tagger.images.decode import Pixels
 from tagger.inference.embeddings import Embedding
 from tagger.library import photos, tags
-from tagger.library.contents import Content, File, bare, read_some
+from tagger.library.contents import Content, File, read_some
 from tagger.library.database.database import Catalogue
 from tagger.library.database.schema import embeddings, files, models
 from tagger.library.photos import Arrival
@@ -134,13 +134,10 @@ class Importer:
     def _read_again(self, file: File, photo: Photo | None) -> Begun:
         """A photo's pixels, if it is still what was added."""
         if photo is None:
-            raise ImageError("is no longer in the library")
-        try:
-            data = decode.read_bytes(photo.path)
-        except ImageError as error:
-            raise ImageError(bare(error, str(photo.path))) from None
+            raise ImageError(file.path, "is no longer in the library")
+        data = decode.read_bytes(photo.path)
         if hashlib.sha256(data).hexdigest() != photo.sha256:
-            raise ImageError("has changed since it was added; import it again")
+            raise ImageError(file.path, "has changed since it was added; import it again")
         return Seen(file, photo_id=photo.id), self._pixels(data, photo.sha256)
 
     def _pixels(self, data: bytes, sha256: str) -> Pixels:
@@ -269,7 +266,7 @@ def _attempt(file: File, work: Callable[[], Begun]) -> Begun:
     try:
         return work()
     except ImageError as error:
-        return Seen(file, failure=bare(error, file.path)), None
+        return Seen(file, failure=error.reason), None
     except OSError as error:
         return Seen(file, failure=f"could not be kept ({error})"), None
 

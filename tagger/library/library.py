@@ -152,7 +152,7 @@ class Library:
         importer = Importer(self.catalogue, self.shelf, tagger, copy=True)
         (seen,) = importer.look([file])
         if seen.failure is not None:
-            raise ImageError(f"{file.name}: {seen.failure}")
+            raise ImageError(file.name, seen.failure)
         if seen.photo_id is not None and seen.found_at is None:
             return Added(self.photo(seen.photo_id), True, None)
         with self.catalogue.writing() as connection:

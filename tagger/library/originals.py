@@ -20,7 +20,7 @@ def read(photo: Photo) -> bytes:
     """See `Library.original`."""
     data = decode.read_bytes(photo.path)
     if hashlib.sha256(data).hexdigest() != photo.sha256:
-        raise ImageError(f"{photo.path}: has changed since it was added; import it again")
+        raise ImageError(str(photo.path), "has changed since it was added; import it again")
     return data
 
 

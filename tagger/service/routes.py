@@ -95,7 +95,7 @@ async def predict(
         named = ", ".join(sorted(others))[:60]
         raise OptionError(f"there is no field {named!r}; photos go into file, options in the URL")
     if len(file) > MAX_PHOTOS:
-        raise ImageTooLargeError(f"{len(file)} files: send up to {MAX_PHOTOS} at a time")
+        raise ImageTooLargeError(f"{len(file)} files", f"send up to {MAX_PHOTOS} at a time")
     photos = [await upload.read() for upload in file]
     asked = PredictOptions(top, threshold, model, heatmap, x_client)
     answers = await predictor(request).predict(photos, asked)
@@ -224,7 +224,7 @@ async def invocations(request: Request, x_client: Client = None) -> JSONResponse
     if kind == "application/json":
         body = await run_in_threadpool(_from_json, body)
     elif kind not in (OCTET_STREAM, "application/x-image") and not kind.startswith("image/"):
-        raise ImageFormatError(f"{kind[:60]}: send a photo's bytes, or JSON with its base64")
+        raise ImageFormatError(kind[:60], "send a photo's bytes, or JSON with its base64")
     (answer,) = await predictor(request).predict([body], PredictOptions(client=x_client))
     if isinstance(answer, Exception):
         raise answer

@@ -29,7 +29,7 @@ def test_unknown_names_the_labels_it_is_not(tagger: Tagger) -> None:
 
 
 def test_an_error_takes_the_place_of_an_answer(tagger: Tagger) -> None:
-    error = ImageError("x.jpg: no such file")
+    error = ImageError("x.jpg", "no such file")
     assert output.as_text(error, tagger) == output.as_line(Path("x.jpg"), error, tagger)
     row = json.loads(output.as_json(Path("x.jpg"), error, tagger))
     assert row["error"] == "x.jpg: no such file" and row["label"] is None and row["model"]

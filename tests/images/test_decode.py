@@ -77,9 +77,10 @@ def refusal(path: Path) -> str:
     """The one line that says why, after the path."""
     with pytest.raises(ImageError) as caught:
         decode.read(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ") and "\n" not in message
-    return message.removeprefix(f"{path}: ")
+    error = caught.value
+    assert error.source == str(path) and "\n" not in error.reason
+    assert str(error) == f"{path}: {error.reason}"
+    return error.reason
 
 
 # --- formats
@@ -275,7 +276,7 @@ def test_postscript_is_refused_and_starts_no_program(tmp_path: Path) -> None:
         environment = {**os.environ, "PATH": path}
         return subprocess.run(started, capture_output=True, text=True, env=environment).stderr
 
-    read = "import sys; from tagger import images; images.read(sys.argv[1])"
+    read = "import sys; from tagger.images import decode; decode.read(sys.argv[1])"
     assert "photo.eps: not a JPEG" in run(read)
     assert not ran.exists()
     run("import sys; from PIL import Image; Image.open(sys.argv[1]).load()")
@@ -325,14 +326,14 @@ def test_a_file_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
 HOSTILE = """
 import sys, time
 from pathlib import Path
-from tagger import images
+from tagger.images import decode
 from tagger.errors import ImageError
 
 read, refused, slowest = 0, 0, 0.0
 for path in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.is_file()):
     began = time.monotonic()
     try:
-        assert images.prepare(path, 192).shape == (192, 192, 3), path
+        assert decode.prepare(path, 192).shape == (192, 192, 3), path
         read += 1
     except ImageError as error:
         assert str(error).startswith(f"{path}: ") and "\\n" not in str(error), error

@@ -176,7 +176,7 @@ def check_teaches(folder: Path, scratch: Path) -> None:
 def test_photos_that_are_gone_are_counted(tmp_path: Path) -> None:
     def read(one: Photo) -> bytes:
         if one.id == 2:
-            raise ImageError("/photos/2.jpg: no such file")
+            raise ImageError("/photos/2.jpg", "no such file")
         return picture(one)
 
     left = export.write_zip(collection()[:3], read, io.BytesIO())
