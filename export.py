@@ -49,17 +49,17 @@ def export(chosen: argparse.Namespace) -> int:
     formats.check_formats(chosen.formats)
     model = model_file.load(find_model(chosen.model))
     output = chosen.output or model.path.parent
-    verify.export_places(output / model.path.name, chosen.formats)
+    verify.export_paths(output / model.path.name, chosen.formats)
     with tempfile.TemporaryDirectory(prefix="image-tagger-") as folder:
         store = PixelStore(Path(folder) / "pixels.u8", model.image_size)
-        photos = evidence.gather(
+        photos = evidence.load_photos(
             chosen.photos, model.labels, store, console.progress, console.write
         )
-        formats.use_one_thread()
+        formats.limit_to_one_thread()
         exports = verify.export(model, chosen.formats, photos, output, console.progress)
         store.close()
-    console.write(verify.told(exports, model))
-    return 1 if any(each.refused for each in exports) else 0
+    console.write(verify.format_results(exports, model))
+    return 1 if any(each.refusal for each in exports) else 0
 
 
 if __name__ == "__main__":

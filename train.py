@@ -23,7 +23,7 @@ from typing import Any
 
 from tagger import console
 from tagger.audit import audit
-from tagger.audit.audit import Examination
+from tagger.audit.audit import AuditConfig
 from tagger.cli import sagemaker
 from tagger.datasets.readers.listing import counted
 from tagger.errors import TaggerError
@@ -111,14 +111,14 @@ def options(chosen: argparse.Namespace) -> TrainingConfig:
 
 def check(chosen: argparse.Namespace) -> int:
     """Say what is wrong with the photos; exit status 1 where some, or all, cannot be trained on."""
-    asked = Examination(**{key: getattr(chosen, key) for key in EXAMINED})
-    examined = audit.examine(asked, console.progress, console.remark)
-    console.write(json.dumps(examined.as_dict(), indent=2) if chosen.json else examined.text())
+    asked = AuditConfig(**{key: getattr(chosen, key) for key in EXAMINED})
+    examined = audit.run_audit(asked, console.progress, console.remark)
+    console.write(json.dumps(examined.to_dict(), indent=2) if chosen.json else examined.text())
     found = examined.findings
     if chosen.fix:
         listed = counted(found.write_list(chosen.fix), "photo")
         console.remark(f"{chosen.fix}: {listed} to leave out; look it over, then --leave-out it")
-    return 1 if examined.lacking or found.of("unreadable") else 0
+    return 1 if examined.training_obstacle or found.of_kind("unreadable") else 0
 
 
 if __name__ == "__main__":

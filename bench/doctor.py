@@ -22,7 +22,7 @@ import numpy as np
 from measuring import Row
 
 from tagger.audit import audit
-from tagger.audit.audit import Examination
+from tagger.audit.audit import AuditConfig
 from tagger.concurrency import ordered_map
 from tagger.errors import ImageError
 from tagger.images import decode, quality
@@ -71,9 +71,9 @@ def plant(pets: Path, folder: Path, seed: int, share: float) -> set[str]:
 
 def planted(folder: Path, wrong: set[str], weights: str) -> list[Row]:
     began = time.perf_counter()
-    found = audit.examine(Examination(folder, weights=weights)).findings
+    found = audit.run_audit(AuditConfig(folder, weights=weights)).findings
     seconds = time.perf_counter() - began
-    called = [finding.photo in wrong for finding in found.of("label")]
+    called = [finding.photo in wrong for finding in found.of_kind("label")]
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
     rows: list[Row] = [

@@ -28,10 +28,10 @@ from tagger.inference import model_file
 from tagger.inference.decision import (
     DEFAULT_THRESHOLD,
     DecisionRule,
-    guided,
+    guided_distance,
     neighbour_distance,
     to_probabilities,
-    unit,
+    unit_vectors,
 )
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import find_model
@@ -113,20 +113,22 @@ def reference_rows(fit: Fit, rule: DecisionRule, seen: dict[str, Seen]) -> list[
     }
     rows = []
     for name, scale in scales.items():
-        means = calibration.cluster(unit(fit.features / scale), calibration.REFERENCE_SIZE, 42)
-        points = {key: unit(s.features / scale) for key, s in seen.items()}
+        means = calibration.cluster(
+            unit_vectors(fit.features / scale), calibration.REFERENCE_SIZE, 42
+        )
+        points = {key: unit_vectors(s.features / scale) for key, s in seen.items()}
         distances = {key: neighbour_distance(p, means) for key, p in points.items()}
         rows.append({"method": f"3 of 512 k-means, {name}", "paper": "", **compare(distances)})
         guided_by = {
-            key: guided(d, seen[key].logits / rule.temperature, rule.kind)
+            key: guided_distance(d, seen[key].logits / rule.temperature, rule.kind)
             for key, d in distances.items()
         }
         rows.append({"method": "    guided by the margin", "paper": "", **compare(guided_by)})
     for size in REFERENCE_SIZES:
         scale, vectors = calibration.summarise(fit.features, seed=42, size=size)
         scores = {
-            key: guided(
-                neighbour_distance(unit(s.features / scale), vectors),
+            key: guided_distance(
+                neighbour_distance(unit_vectors(s.features / scale), vectors),
                 s.logits / rule.temperature,
                 rule.kind,
             )

@@ -30,7 +30,7 @@ from tagger.evaluation.calibration import fit_tag_thresholds, fit_temperature
 from tagger.inference.decision import to_probabilities
 from tagger.inference.litert import Runtime
 from tagger.models import convert, networks
-from tagger.models.heads import prior_shift, tag_weights
+from tagger.models.heads import class_weights, prior_correction
 
 IMAGE_SIZE = 192
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 1e-3
@@ -84,7 +84,7 @@ def losses(known: NDArray[np.int8]) -> dict[str, Loss]:
     """By name and paper; each gives a number for every cell, of known and logits."""
     from keras import ops
 
-    of_present, of_absent = tag_weights(known)
+    of_present, of_absent = class_weights(known)
 
     def plain(truth: Any, logits: Any) -> Any:
         return ops.softplus(ops.where(truth > 0, -logits, logits))
@@ -120,7 +120,7 @@ def study(
     head = fit(loss, *train, epochs, seed)
     logits, known = head(validation[0]), validation[1]
     if loss.__name__ == "weighted":
-        logits = logits + prior_shift(train[1])
+        logits = logits + prior_correction(train[1])
     return {"map": metrics.mean_average_precision(logits, known), **judged(logits, known, seed)} | {
         "seconds": time.monotonic() - began
     }

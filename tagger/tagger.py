@@ -114,7 +114,7 @@ class Tagger:
         self._check_file()
         return digest
 
-    def keep(self) -> None:
+    def preload(self) -> None:
         """Read now what would be read at its first use, in case the file changes meanwhile.
 
         That is `sha256`, and what heatmaps take; Grad-CAM alone reads the file later.
@@ -217,7 +217,7 @@ class Tagger:
         else:
             from tagger.models import gradcam
 
-            evidence = gradcam.evidence(self._network, pixels, index)
+            evidence = gradcam.grad_cam(self._network, pixels, index)
         return np.asarray(evidence / max(float(evidence.max()), 1e-12), np.float32)
 
     @cached_property

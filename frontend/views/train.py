@@ -14,7 +14,7 @@ from frontend.ui import shared
 from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL
 from tagger.library.operations import Run
 from tagger.library.plans import Training
-from tagger.models.backbones import USUAL
+from tagger.models.backbones import DEFAULT_BACKBONE
 from tagger.paths import DATASET
 from tagger.training.config import Hyperparameters
 
@@ -142,7 +142,7 @@ def _warn_of_replacing(name: str) -> bool:
 
 
 def _advanced(data: str, name: str, thorough: bool) -> Training:
-    starts = list(dict.fromkeys([*STARTS, *shared.models_built_on(USUAL)]))
+    starts = list(dict.fromkeys([*STARTS, *shared.models_built_on(DEFAULT_BACKBONE)]))
     with st.expander("More choices"):
         size = st.selectbox(
             "Size of the photos it sees, in pixels",

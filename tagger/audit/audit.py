@@ -37,7 +37,7 @@ from tagger.paths import DATASET
 
 
 @dataclass(frozen=True)
-class Examination:
+class AuditConfig:
     """What to examine, and by whose eyes: `weights` is a model's name or file.
 
     "none" leaves labels unjudged, since photos are then only measured. `image_size`, in pixels,
@@ -65,7 +65,7 @@ class Examination:
 
 
 @dataclass(frozen=True)
-class Examined:
+class AuditReport:
     """What is in a collection, and what is wrong with it.
 
     `lacking` says why no network could be trained on it; None where one could.
@@ -73,63 +73,65 @@ class Examined:
 
     collection: Collection
     findings: Findings
-    lacking: str | None
+    training_obstacle: str | None
 
     def text(self) -> str:
         """All of it for a terminal."""
         told = [f"Labels: {self.collection.told()}", *self.collection.problems.lines()]
-        told += [f"Not enough to train on: {self.lacking}"] if self.lacking else []
+        told += (
+            [f"Not enough to train on: {self.training_obstacle}"] if self.training_obstacle else []
+        )
         return "\n".join([*map(spelled_out, told), self.findings.text()])
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         problems = self.collection.problems
         return {
             "labels": self.collection.told(),
-            "lacking": self.lacking,
+            "lacking": self.training_obstacle,
             "problems": problems.lines(),
             "left_out": asdict(problems),
-            **self.findings.as_dict(),
+            **self.findings.to_dict(),
         }
 
 
-def examine(
-    asked: Examination,
+def run_audit(
+    config: AuditConfig,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda sentence: None,
-) -> Examined:
+) -> AuditReport:
     """Read a collection, and say what is wrong with it. Raises TaggerError.
 
     Where ImageNet's weights cannot be had, the bundled model looks instead.
     """
-    unwanted = audit.read_list(asked.leave_out) if asked.leave_out else frozenset()
-    runtime = None if asked.weights == NO_WEIGHTS else Runtime(_model(asked.weights, say).network)
-    side = runtime.image_size if runtime else asked.image_size
+    unwanted = audit.read_list(config.leave_out) if config.leave_out else frozenset()
+    runtime = None if config.weights == NO_WEIGHTS else Runtime(_model(config.weights, say).network)
+    side = runtime.image_size if runtime else config.image_size
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels.u8", side)
         try:
             collection = dataset.survey(
-                asked.data,
+                config.data,
                 store,
-                asked.seed,
-                asked.workers,
+                config.seed,
+                config.workers,
                 progress,
-                asked.validation_share,
+                config.validation_share,
                 unwanted,
             )
-            seen = _features(runtime, store, collection, asked, progress) if runtime else None
+            seen = _features(runtime, store, collection, config, progress) if runtime else None
         finally:
             store.close()
-    found = audit.examine(collection, asked.image_size, seen, asked.seed)
+    found = audit.collect_findings(collection, config.image_size, seen, config.seed)
     try:
         dataset.check_enough(collection)
         lacking = None
     except DatasetError as error:
         lacking = str(error)
-    return Examined(collection, found, lacking)
+    return AuditReport(collection, found, lacking)
 
 
-def at_hand() -> str:
+def available_weights() -> str:
     """What to look through without making a model first: `imagenet`, the bundled one, or any."""
     if imagenet_model().is_file():
         return IMAGENET
@@ -154,7 +156,7 @@ def _features(
     runtime: Runtime,
     store: PixelStore,
     collection: Collection,
-    asked: Examination,
+    asked: AuditConfig,
     progress: Progress,
 ) -> tuple[Sequence[Sample], NDArray[np.float32]]:
     samples = sampled(collection.samples, MAX_HEAD_PHOTOS, asked.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.audit.label_errors import Verdict, judge_labels, judge_tags
+from tagger.audit.label_errors import LabelScores, score_labels, score_tags
 from tagger.datasets.dataset import Collection
 from tagger.datasets.readers.listing import counted
 from tagger.datasets.splits import Sample, cells, near_groups
@@ -24,9 +24,9 @@ from tagger.images import quality
 FEW_PHOTOS = 20  # of a label to learn from
 RANKED_SHARE = 0.1  # of the labels judged: the least likely are kept, the worst first
 MAX_RANKED = 2_000  # of those: more than a person looks through
-NAMED = 5  # photos of a kind that are named where there is room for a few
-PICTURED = 24  # photos of a kind that are shown as pictures
-PHOTO, KIND, TOLD = "photo", "problem", "details"  # columns of the list of what to leave out
+MAX_LISTED = 5  # photos of a kind that are named where there is room for a few
+MAX_PICTURES = 24  # photos of a kind that are shown as pictures
+PHOTO, KIND, DETAILS = "photo", "problem", "details"  # columns of the list of what to leave out
 
 # What there is to find, in the order it is told, and how one and many of it are told.
 KINDS = {
@@ -50,10 +50,10 @@ KINDS = {
     quality.BLURRED: ("photo is blurred, or empty", "photos are blurred, or empty"),
     quality.TINY: ("photo is tiny", "photos are tiny"),
 }
-READ = ("unreadable", "conflict", "copy", "leak")  # left out when the photos were read
+FOUND_BY_READING = ("unreadable", "conflict", "copy", "leak")  # left out when the photos were read
 # Left as they are: which of two near copies has the wrong label takes a person, and those of one
 # label do no harm, since they stay on one side of every split.
-ONLY_TOLD = ("near_conflict", "near_copy")
+NEVER_LEFT_OUT = ("near_conflict", "near_copy")
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,12 @@ class Finding:
 
     kind: str
     photo: str
-    told: str = ""
+    details: str = ""
     score: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"kind": self.kind, "photo": self.photo, "told": self.details, "score": self.score}
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,17 @@ class Findings:
     root: Path
     photos: int
     judged: int
-    found: tuple[Finding, ...]
+    items: tuple[Finding, ...]
     ranked: tuple[Finding, ...]
     rare: tuple[tuple[str, int], ...]
 
-    def of(self, kind: str) -> list[Finding]:
+    def of_kind(self, kind: str) -> list[Finding]:
         """Those of one of the KINDS."""
-        return [finding for finding in self.found if finding.kind == kind]
+        return [finding for finding in self.items if finding.kind == kind]
 
-    def doubts(self) -> dict[str, str]:
+    def summaries(self) -> dict[str, str]:
         """By kind, a sentence for each that occurs and that reading the photos has not told."""
-        kinds = [kind for kind in KINDS if kind not in READ and self.of(kind)]
+        kinds = [kind for kind in KINDS if kind not in FOUND_BY_READING and self.of_kind(kind)]
         return {kind: self._counted(kind) for kind in kinds}
 
     def notes(self) -> list[str]:
@@ -102,19 +106,19 @@ class Findings:
         """All of it for a terminal: how many of each kind, and the first of them."""
         told = [f"{self.root}: {counted(self.photos, 'photo')} can be used"]
         for kind in KINDS:
-            found = self.of(kind)
+            found = self.of_kind(kind)
             if found:
                 told.append(self._counted(kind))
-            rows = [(spelled_out(f.photo), spelled_out(f.told)) for f in found[:NAMED]]
+            rows = [(spelled_out(f.photo), spelled_out(f.details)) for f in found[:MAX_LISTED]]
             width = max((len(photo) for photo, _ in rows), default=0)
             told += [f"    {photo.ljust(width)}  {words}".rstrip() for photo, words in rows]
-            told += [f"    and {len(found) - NAMED:,} more"] if len(found) > NAMED else []
+            told += [f"    and {len(found) - MAX_LISTED:,} more"] if len(found) > MAX_LISTED else []
         return "\n".join(told + self.notes())
 
     def _rare_line(self) -> str:
         few = [f"{photos:,} of {spelled_out(name)}" for name, photos in self.rare]
-        more = ", ..." if len(few) > NAMED else ""
-        return f"only {', '.join(few[:NAMED])}{more} to learn from" if few else ""
+        more = ", ..." if len(few) > MAX_LISTED else ""
+        return f"only {', '.join(few[:MAX_LISTED])}{more} to learn from" if few else ""
 
     def _judged_line(self) -> str:
         if not self.judged:
@@ -124,20 +128,30 @@ class Findings:
         return ""
 
     def _counted(self, kind: str) -> str:
-        count = len(self.of(kind))
+        count = len(self.of_kind(kind))
         return f"{count:,} {KINDS[kind][0 if count == 1 else 1]}"
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them."""
-        return {**asdict(self), "root": str(self.root)}
+        return {
+            "root": str(self.root),
+            "photos": self.photos,
+            "judged": self.judged,
+            "found": [finding.to_dict() for finding in self.items],
+            "ranked": [finding.to_dict() for finding in self.ranked],
+            "rare": self.rare,
+        }
 
     @classmethod
-    def from_dict(cls, told: dict[str, Any]) -> Findings:
-        found, ranked = (
-            tuple(Finding(**row) for row in told[part]) for part in ("found", "ranked")
+    def from_dict(cls, values: dict[str, Any]) -> Findings:
+        items, ranked = (
+            tuple(
+                Finding(row["kind"], row["photo"], row["told"], row["score"]) for row in values[key]
+            )
+            for key in ("found", "ranked")
         )
-        rare = tuple((name, count) for name, count in told["rare"])
-        return cls(Path(told["root"]), told["photos"], told["judged"], found, ranked, rare)
+        rare = tuple((name, count) for name, count in values["rare"])
+        return cls(Path(values["root"]), values["photos"], values["judged"], items, ranked, rare)
 
     def write_list(self, path: Path) -> int:
         """A CSV of what to leave out, one row a photo, for `read_list`; how many. No photo is
@@ -145,14 +159,14 @@ class Findings:
         """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([PHOTO, KIND, TOLD])
+        writer.writerow([PHOTO, KIND, DETAILS])
         listed: dict[str, list[Finding]] = {}
-        for finding in self.found:
-            if finding.kind not in ONLY_TOLD:
+        for finding in self.items:
+            if finding.kind not in NEVER_LEFT_OUT:
                 listed.setdefault(finding.photo, []).append(finding)
         for photo, same in listed.items():
             kinds = dict.fromkeys(KINDS[finding.kind][0] for finding in same)
-            told = [finding.told for finding in same if finding.told]
+            told = [finding.details for finding in same if finding.details]
             # "./" keeps a spreadsheet from running a photo's name as a formula.
             writer.writerow([f"./{photo}", "; ".join(kinds), "; ".join(told)])
         # As the file system has them, names need not be UTF-8.
@@ -180,7 +194,7 @@ def _is_name(cell: str | None) -> bool:
     return bool(cell) and "\0" not in str(cell)
 
 
-def examine(
+def collect_findings(
     collection: Collection,
     image_size: int,
     features: tuple[Sequence[Sample], NDArray[np.float32]] | None = None,
@@ -195,7 +209,7 @@ def examine(
     judged = 0
     if features is not None and len(features[0]):
         samples, verdict = features[0], _judge(collection, *features, seed)
-        cells_judged = verdict.judged()
+        cells_judged = verdict.scored()
         judged = int(cells_judged.any(axis=1).sum())
         most = min(MAX_RANKED, int(np.ceil(cells_judged.sum() * RANKED_SHARE)))
         ranked, wrong = (
@@ -256,25 +270,25 @@ def _poor(collection: Collection, image_size: int) -> Iterator[Finding]:
 
 def _judge(
     collection: Collection, samples: Sequence[Sample], features: NDArray[np.float32], seed: int
-) -> Verdict:
+) -> LabelScores:
     groups = near_groups([sample.perceptual for sample in samples])
     count = len(collection.labels)
     if collection.labels.kind == "multi":
-        return judge_tags(features, cells(samples, count), groups, seed)
+        return score_tags(features, cells(samples, count), groups, seed)
     labels = np.array([sample.label for sample in samples], np.int64)
-    return judge_labels(features, labels, groups, count, seed)
+    return score_labels(features, labels, groups, count, seed)
 
 
 def _label_finding(
-    collection: Collection, sample: Sample, row: int, label: int, verdict: Verdict
+    collection: Collection, sample: Sample, row: int, label: int, verdict: LabelScores
 ) -> Finding:
     names = collection.labels.names
     if collection.labels.kind == "multi":
         said = "tagged" if label in sample.present else "not tagged"
-        told = f"{said} {names[label]}, {verdict.likelier[row, label]:.0%} likely to show it"
+        told = f"{said} {names[label]}, {verdict.probabilities[row, label]:.0%} likely to show it"
     else:
-        likeliest = int(np.nanargmax(verdict.likelier[row]))
-        chance = verdict.likelier[row, likeliest]
+        likeliest = int(np.nanargmax(verdict.probabilities[row]))
+        chance = verdict.probabilities[row, likeliest]
         told = f"labelled {names[label]}, looks like {names[likeliest]} ({chance:.0%})"
     score = float(verdict.confidence[row, label])
     return Finding("label", _name(collection, sample), told, score)

@@ -19,7 +19,7 @@ from tagger.models.heads import fit_tags
 
 FOLDS = 5
 # Photos of a label, or of a tag's both sides, near copies counted once: fewer are not judged.
-MIN_TO_JUDGE = 10
+MIN_PHOTOS = 10
 DIMENSIONS = 128  # of the features' main directions
 REGULARISATION = 1.0  # of features whose variances add up to 1; less finds fewer planted errors
 TOLERANCE = 1e-2  # of the fit: a tenth of scikit-learn's care in a quarter of its time
@@ -29,7 +29,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LabelScores:
     """Of N photos and C labels, each cell a label that a photo was said to have, or to lack.
 
     `confidence (N, C)` in [0, 1] is how likely what was said is, NaN where nothing was judged:
@@ -39,9 +39,9 @@ class Verdict:
 
     confidence: Table
     wrong: Flags
-    likelier: Table
+    probabilities: Table
 
-    def judged(self) -> Flags:
+    def scored(self) -> Flags:
         """The cells `(N, C)` that were judged."""
         return ~np.isnan(self.confidence)
 
@@ -52,19 +52,19 @@ class Verdict:
         return list(zip(rows[order].tolist(), labels[order].tolist(), strict=True))
 
 
-def judge_labels(
+def score_labels(
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
     count: int,
     seed: int,
-) -> Verdict:
+) -> LabelScores:
     """Of N photos with one of `count` labels each: `features (N, D)`, `labels (N,)`.
 
     Photos of one group, which are near copies, are never judged by each other: `groups (N,)`.
     """
     verdict = _nothing(len(labels), count)
-    usual = np.flatnonzero(_different(labels[:, None] == np.arange(count), groups) >= MIN_TO_JUDGE)
+    usual = np.flatnonzero(_different(labels[:, None] == np.arange(count), groups) >= MIN_PHOTOS)
     rows = np.flatnonzero(np.isin(labels, usual))
     if len(usual) < 2:
         return verdict
@@ -82,23 +82,23 @@ def judge_labels(
     cells = rows[told], labels[rows[told]]
     learned = np.nan_to_num(probabilities[told])  # what a fold had no photo of, it never takes for
     verdict.confidence[cells], verdict.wrong[cells] = _confident_learning(own[told], learned)
-    verdict.likelier[np.ix_(rows, usual)] = probabilities
+    verdict.probabilities[np.ix_(rows, usual)] = probabilities
     return verdict
 
 
-def judge_tags(
+def score_tags(
     features: NDArray[np.float32],
     known: NDArray[np.int8],
     groups: NDArray[np.int64],
     seed: int,
-) -> Verdict:
+) -> LabelScores:
     """Of N photos with any of C tags, `known (N, C)` as `splits.cells` has it.
 
     Each tag is judged for itself, on the photos in which somebody looked for it.
     """
     verdict = _nothing(*known.shape)
     sides = known == PRESENT, known == ABSENT
-    tags = np.flatnonzero(np.min([_different(s, groups) for s in sides], axis=0) >= MIN_TO_JUDGE)
+    tags = np.flatnonzero(np.min([_different(s, groups) for s in sides], axis=0) >= MIN_PHOTOS)
     if not len(tags):
         return verdict
     points, known = _main_directions(features, seed), known[:, tags]
@@ -114,7 +114,7 @@ def judge_tags(
         own = (known[rows, place] == PRESENT).astype(np.int64)
         confidence, wrong = _confident_learning(own, np.stack([1 - chance, chance], axis=1))
         verdict.confidence[rows, tag], verdict.wrong[rows, tag] = confidence, wrong
-        verdict.likelier[rows, tag] = chance
+        verdict.probabilities[rows, tag] = chance
     return verdict
 
 
@@ -135,9 +135,9 @@ def _confident_learning(
     return np.asarray(confidence), np.asarray(wrong, np.bool_)
 
 
-def _nothing(photos: int, count: int) -> Verdict:
+def _nothing(photos: int, count: int) -> LabelScores:
     confidence, likelier = (np.full((photos, count), np.nan, np.float32) for _ in range(2))
-    return Verdict(confidence, np.zeros((photos, count), np.bool_), likelier)
+    return LabelScores(confidence, np.zeros((photos, count), np.bool_), likelier)
 
 
 def _different(flags: Flags, groups: NDArray[np.int64]) -> NDArray[np.int64]:

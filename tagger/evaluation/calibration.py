@@ -23,13 +23,13 @@ from tagger.inference.decision import (
     Decision,
     DecisionRule,
     Reference,
-    guided,
+    guided_distance,
     neighbour_distance,
     to_probabilities,
-    unit,
+    unit_vectors,
 )
 from tagger.labels import Kind
-from tagger.models.heads import UNSEEN_WEIGHT, LinearHead, fit_logistic, fit_tags, prior_shift
+from tagger.models.heads import UNSEEN_WEIGHT, LinearHead, fit_logistic, fit_tags, prior_correction
 
 FAMILIAR_SHARE = 0.99  # of validation photos, kept by the familiarity test
 CERTAIN_SHARE = 0.99  # of a label's rightly named photos, kept by its threshold
@@ -71,7 +71,7 @@ class _Evidence:
         return "single" if self.labels.ndim == 1 else "multi"
 
     def strangeness(self, temperature: float) -> NDArray[np.floating[Any]]:
-        return guided(self.distances, self.logits / temperature, self.kind)
+        return guided_distance(self.distances, self.logits / temperature, self.kind)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Calibration:
 def calibrate(train: LabelledOutputs, validation: LabelledOutputs, seed: int) -> Calibration:
     """Fit the rule, and decide each validation photo by a rule fitted without it."""
     scale, vectors = summarise(train.features, seed)
-    distances = neighbour_distance(unit(validation.features / scale), vectors)
+    distances = neighbour_distance(unit_vectors(validation.features / scale), vectors)
     held_out = _Evidence(validation.logits, validation.labels, distances)
     extra = _out_of_fold(train, seed) if len(validation) < MIN_VALIDATION else None
     rule = _fit(held_out, extra, scale, vectors)
@@ -110,7 +110,7 @@ def summarise(
     deviation = features.std(axis=0)
     floor = max(float(deviation.mean()) * DEVIATION_FLOOR, 1e-6)
     scale = np.sqrt(deviation + floor).astype(np.float16).astype(np.float32)  # as the file keeps it
-    points = unit(features / scale)
+    points = unit_vectors(features / scale)
     return scale, cluster(points, size, seed).astype(np.float16).astype(np.float32)
 
 
@@ -119,7 +119,7 @@ def cluster(points: NDArray[np.float32], size: int, seed: int) -> NDArray[np.flo
     if len(points) <= size:
         return points
     means = KMeans(size, n_init=1, max_iter=20, random_state=seed).fit(points)
-    return unit(means.cluster_centers_)
+    return unit_vectors(means.cluster_centers_)
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
@@ -237,10 +237,10 @@ def _out_of_fold(train: LabelledOutputs, seed: int) -> _Evidence:
             head = fit_logistic(part.features, part.labels, train.logits.shape[1], seed)
         else:
             head = fit_tags(part.features, part.labels, seed)
-            head = LinearHead(head.weights, head.bias + prior_shift(part.labels))
+            head = LinearHead(head.weights, head.bias + prior_correction(part.labels))
         logits[fold] = head.logits(train.features[fold])
         scale, vectors = summarise(part.features, seed)
-        distances[fold] = neighbour_distance(unit(train.features[fold] / scale), vectors)
+        distances[fold] = neighbour_distance(unit_vectors(train.features[fold] / scale), vectors)
     return _Evidence(logits, train.labels, distances)
 
 

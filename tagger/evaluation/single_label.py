@@ -19,10 +19,10 @@ from tagger.images import decode
 from tagger.inference.decision import (
     Decision,
     DecisionRule,
-    guided,
+    guided_distance,
     neighbour_distance,
     to_probabilities,
-    unit,
+    unit_vectors,
 )
 from tagger.inference.litert import Outputs, Runtime
 from tagger.labels import LabelSet
@@ -117,8 +117,8 @@ def judge_unrelated(
     """How well "unknown" tells photos of other things from validation photos."""
     decisions = rule.decide(strangers.logits, strangers.features)
     accepted = np.array([decision.reason is None for decision in decisions])
-    known = rule.strangeness(validation.logits, validation.features)
-    unknown = rule.strangeness(strangers.logits, strangers.features)
+    known = rule.ood_distance(validation.logits, validation.features)
+    unknown = rule.ood_distance(strangers.logits, strangers.features)
     rows = np.array(strangers.kinds)
     return {
         "measured_on": "unrelated photos",
@@ -157,9 +157,9 @@ def judge_left_out(
         if not left_out.any() or left_out.all():
             continue
         scale, vectors = summarise(train.features[train.labels != index], seed)
-        distances = neighbour_distance(unit(validation.features / scale), vectors)
+        distances = neighbour_distance(unit_vectors(validation.features / scale), vectors)
         others = np.delete(validation.logits, index, axis=1)
-        strangeness = guided(distances, others / temperature, labels.kind)
+        strangeness = guided_distance(distances, others / temperature, labels.kind)
         known, unknown = strangeness[~left_out], strangeness[left_out]
         by_kind[name] = {
             "photos": int(left_out.sum()),

@@ -24,8 +24,8 @@ from tagger.errors import OptionError
 from tagger.files import spelled_out
 from tagger.images.decode import Pixels
 from tagger.inference.model_file import ModelFile
-from tagger.models.convert import flatbuffer
-from tagger.models.networks import with_features
+from tagger.models.convert import to_flatbuffer
+from tagger.models.networks import with_all_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -66,7 +66,7 @@ def check_formats(formats: Sequence[str]) -> None:
             )
 
 
-def describe(model: ModelFile, sha256: str) -> Description:
+def describe_model(model: ModelFile, sha256: str) -> Description:
     """What a file says of itself: what to feed it, and how its outputs are to be read."""
     size, decision = model.image_size, model.card["decision"]
     return {
@@ -83,13 +83,13 @@ def describe(model: ModelFile, sha256: str) -> Description:
     }
 
 
-def outputs_of(
+def build_outputs(
     network: keras.Model, description: Description, batch: int | None, dtype: str = "uint8"
 ) -> keras.Model:
     """A Keras model with OUTPUTS by name, for `batch` photos at once; None: any number."""
     import keras
 
-    found = with_features(network, batch, dtype)
+    found = with_all_outputs(network, batch, dtype)
     logits = found.output["logits"]
     calibrated = keras.layers.Rescaling(1 / description["temperature"], dtype="float32")(logits)
     squash = "sigmoid" if description["kind"] == "multi" else "softmax"
@@ -104,7 +104,7 @@ def _write_onnx(
     import keras
     import onnx
 
-    outputs = outputs_of(network, description, None)
+    outputs = build_outputs(network, description, None)
     pixels = keras.InputSpec(dtype="uint8", shape=outputs.input.shape, name="pixels")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras asks NumPy for a name that it no longer has
@@ -137,7 +137,7 @@ def _open_onnx(path: Path) -> Network:
 def _write_saved_model(
     network: keras.Model, path: Path, description: Description, ranges: Sequence[Pixels]
 ) -> None:
-    outputs_of(network, description, None).export(path, format="tf_saved_model", verbose=False)
+    build_outputs(network, description, None).export(path, format="tf_saved_model", verbose=False)
     extra = path / "assets.extra"  # TensorFlow's own place for what its graph does not load
     extra.mkdir()
     for name, text in _texts(description).items():
@@ -157,7 +157,7 @@ def _open_saved_model(path: Path) -> Network:
     return run
 
 
-def use_one_thread() -> None:
+def limit_to_one_thread() -> None:
     """Let TensorFlow compute in one thread, as the other runtimes here do; before it starts."""
     import tensorflow as tf
 
@@ -168,15 +168,15 @@ def use_one_thread() -> None:
 def _write_tflite(
     network: keras.Model, path: Path, description: Description, ranges: Sequence[Pixels]
 ) -> None:
-    path.write_bytes(flatbuffer(outputs_of(network, description, 1)))
+    path.write_bytes(to_flatbuffer(build_outputs(network, description, 1)))
     _append_texts(path, description)
 
 
 def _write_tflite_int8(
     network: keras.Model, path: Path, description: Description, ranges: Sequence[Pixels]
 ) -> None:
-    outputs = outputs_of(network, description, 1, "float32")
-    path.write_bytes(flatbuffer(outputs, ranges, integers_alone=True))
+    outputs = build_outputs(network, description, 1, "float32")
+    path.write_bytes(to_flatbuffer(outputs, ranges, integer_only=True))
     _append_texts(path, description)
 
 

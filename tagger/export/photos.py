@@ -43,7 +43,7 @@ class Photos:
     ranges: Sequence[Pixels]
 
 
-def gather(
+def load_photos(
     root: Path,
     labels: LabelSet,
     store: PixelStore,
@@ -71,10 +71,10 @@ def gather(
     ranges = samples[-set_aside:] if set_aside else samples
     if len(checked) < FEW:
         say(f"Only {counted(len(checked), 'photo')} to check with: the figures prove little.")
-    return chosen_photos(store, labels if labelled else None, checked, ranges)
+    return select_photos(store, labels if labelled else None, checked, ranges)
 
 
-def chosen_photos(
+def select_photos(
     store: PixelStore,
     labels: LabelSet | None,
     checked: Sequence[Sample],

@@ -30,9 +30,9 @@ from tagger.export.formats import (
     Description,
     Format,
     Network,
+    build_outputs,
     check_formats,
-    describe,
-    outputs_of,
+    describe_model,
 )
 from tagger.export.photos import Photos, Truth
 from tagger.files import write_atomically
@@ -76,11 +76,16 @@ class Export:
     format: str
     path: Path
     check: Check | None
-    refused: str = ""
+    refusal: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**asdict(self), "path": str(self.path)}
+        return {
+            "format": self.format,
+            "path": str(self.path),
+            "check": asdict(self.check) if self.check else None,
+            "refused": self.refusal,
+        }
 
 
 def export(
@@ -96,11 +101,11 @@ def export(
     formats and folders that there are not, ModelError where the network cannot be rebuilt.
     """
     check_formats(formats)
-    targets = export_places(folder / model.path.name, formats)
+    targets = export_paths(folder / model.path.name, formats)
     with open(model.path, "rb") as file:
-        description = describe(model, hashlib.file_digest(file, "sha256").hexdigest())
+        description = describe_model(model, hashlib.file_digest(file, "sha256").hexdigest())
     network = rebuild(model)
-    original = _ask_original(outputs_of(network, description, None), photos)
+    original = _ask_original(build_outputs(network, description, None), photos)
     exporter = _Exporter(network, model.rule, description, photos, original, progress)
     return [exporter.export(name, place) for name, place in targets.items()]
 
@@ -116,11 +121,11 @@ def export_beside(
     model = load(path)
     say(f"Exporting to {', '.join(formats)}.")
     exports = export(model, formats, photos, path.parent, progress)
-    say(told(exports, model))
+    say(format_results(exports, model))
     return [export.to_dict() for export in exports]
 
 
-def export_places(beside: Path, formats: Sequence[str]) -> dict[str, Path]:
+def export_paths(beside: Path, formats: Sequence[str]) -> dict[str, Path]:
     """Where the exports of a model file go that lies, or would lie, there.
 
     Raises OptionError where something else is in the way, or no folder.
@@ -267,9 +272,9 @@ def _bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def told(exports: Sequence[Export], model: ModelFile) -> str:
+def format_results(exports: Sequence[Export], model: ModelFile) -> str:
     """What was found, as lines: a table, and why any was not kept."""
-    refused = [f"{e.format}: not kept: {e.refused}" for e in exports if e.refused]
+    refused = [f"{e.format}: not kept: {e.refusal}" for e in exports if e.refusal]
     return "\n".join([_table(exports, model), *refused])
 
 
@@ -287,7 +292,7 @@ def _table(exports: Sequence[Export], model: ModelFile) -> str:
     rows += [
         (
             made.format,
-            "(not kept)" if made.refused else made.path.name,
+            "(not kept)" if made.refusal else made.path.name,
             f"{found.megabytes:.1f}",
             f"{found.milliseconds:.2f}",
             _percent(found.agreement),

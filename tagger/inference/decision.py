@@ -36,22 +36,24 @@ class Reference:
 
     vectors: Floats
     scale: Floats
-    validation: Floats
+    validation_distances: Floats
     threshold: float
 
     def __post_init__(self) -> None:
-        if self.vectors.ndim != 2 or not len(self.vectors) or not len(self.validation):
+        if self.vectors.ndim != 2 or not len(self.vectors) or not len(self.validation_distances):
             raise OptionError("a reference needs training features and validation photos")
         if self.scale.shape != self.vectors.shape[1:] or not (self.scale > 0).all():
             raise OptionError("a reference needs one scale above 0 for each feature")
 
     def distance(self, features: Floats) -> Floats:
         """`(N,)` in [0, 2], of `features (N, D)` to the nearest reference vectors."""
-        return neighbour_distance(unit(features / self.scale), self.vectors)
+        return neighbour_distance(unit_vectors(features / self.scale), self.vectors)
 
-    def ood_score(self, strangeness: Floats) -> Floats:
+    def ood_score(self, ood_distance: Floats) -> Floats:
         """`(N,)` in [0, 1], higher is stranger: the share of validation photos less strange."""
-        return np.searchsorted(self.validation, strangeness) / len(self.validation)
+        return np.searchsorted(self.validation_distances, ood_distance) / len(
+            self.validation_distances
+        )
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class DecisionRule:
         probabilities = to_probabilities(logits, self.kind, self.temperature)
         if self.reference is None:
             return [_decide(p, thresholds, self.kind, None, True) for p in probabilities]
-        strangeness = self.strangeness(logits, features)
+        strangeness = self.ood_distance(logits, features)
         scores = self.reference.ood_score(strangeness)
         familiar = strangeness <= self.reference.threshold
         return [
@@ -113,11 +115,13 @@ class DecisionRule:
             for p, score, near in zip(probabilities, scores, familiar, strict=True)
         ]
 
-    def strangeness(self, logits: Floats, features: Floats) -> Floats:
+    def ood_distance(self, logits: Floats, features: Floats) -> Floats:
         """`(N,)`, higher is stranger. Raises OptionError for a rule without a reference."""
         if self.reference is None:
             raise OptionError("this model has no reference, so it cannot tell what is strange")
-        return guided(self.reference.distance(features), logits / self.temperature, self.kind)
+        return guided_distance(
+            self.reference.distance(features), logits / self.temperature, self.kind
+        )
 
 
 def check_threshold(threshold: float) -> None:
@@ -140,7 +144,7 @@ def to_probabilities(logits: Floats, kind: Kind, temperature: float = 1.0) -> Fl
     return shares
 
 
-def unit(features: Floats) -> Floats:
+def unit_vectors(features: Floats) -> Floats:
     """`features (N, D)` scaled to length 1 as float32; a zero vector stays zero."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     scaled: Floats = (features / np.maximum(lengths, 1e-12)).astype(np.float32)
@@ -159,7 +163,7 @@ def neighbour_distance(points: Floats, vectors: Floats) -> Floats:
     return distances
 
 
-def guided(distance: Floats, logits: Floats, kind: Kind) -> Floats:
+def guided_distance(distance: Floats, logits: Floats, kind: Kind) -> Floats:
     """The distance `(N,)` less a little where calibrated `logits (N, C)` leave no doubt.
 
     The head's confidence guides the neighbours, as in Park et al., "Nearest Neighbor Guidance for

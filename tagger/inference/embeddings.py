@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.inference.decision import Floats, Reference, unit
+from tagger.inference.decision import Floats, Reference, unit_vectors
 
 Embedding = NDArray[np.float16]  # (DIMENSIONS,) of unit length
 
@@ -25,9 +25,9 @@ def embed(features: Floats, reference: Reference | None) -> NDArray[np.float16]:
     """`(N, DIMENSIONS)` of `features (N, D)`; `reference` is the model's, if it has one."""
     centred = np.asarray(features, np.float32)
     if reference is not None:
-        centred = unit(centred / reference.scale) - reference.vectors.mean(axis=0)
+        centred = unit_vectors(centred / reference.scale) - reference.vectors.mean(axis=0)
     projected = centred @ _projection(centred.shape[1])
-    return unit(projected).astype(np.float16)
+    return unit_vectors(projected).astype(np.float16)
 
 
 def nearest(

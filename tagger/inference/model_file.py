@@ -66,22 +66,22 @@ class ModelFile:
         return self.path.stem
 
 
-def save(path: Path, keras_file: Path, bundle: ModelFile) -> Card:
+def save(path: Path, keras_file: Path, model: ModelFile) -> Card:
     """Write `path` from a Keras `.h5` and what tagging needs, and its `.json` beside it.
 
     `keras_file` is moved, not kept. Returns the card written: the bundle's own with its
     decision rule, labels and digests.
     """
-    card = _written_card(bundle, keras_file)
+    card = _written_card(model, keras_file)
     text = json.dumps(card, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
     with h5py.File(keras_file, "r+") as file:
         group = file.create_group(GROUP)
         group.attrs["format"] = FORMAT
         group.attrs["card_sha256"] = _sha256(text)
         group.create_dataset("card", data=np.frombuffer(text, np.uint8))
-        group.create_dataset("network", data=np.frombuffer(bundle.network, np.uint8))
-        if bundle.rule.reference:
-            group.create_dataset("reference", data=_stored(bundle.rule.reference))
+        group.create_dataset("network", data=np.frombuffer(model.network, np.uint8))
+        if model.rule.reference:
+            group.create_dataset("reference", data=_stored(model.rule.reference))
     with open(keras_file, "r+b") as done:
         os.fsync(done.fileno())
     os.replace(keras_file, path)
@@ -120,7 +120,7 @@ def check_outputs(model: ModelFile, label_count: int, feature_count: int) -> Non
         )
 
 
-def is_bundle(path: Path) -> bool:
+def is_model_file(path: Path) -> bool:
     """Whether `path` is an HDF5 file that says it is one of ours."""
     try:
         with h5py.File(path, "r") as file:
@@ -179,7 +179,7 @@ def _written_card(bundle: ModelFile, keras_file: Path) -> Card:
         decision["familiarity"] = {
             "method": "mean cosine distance to the nearest reference vectors, guided by the margin",
             "threshold": reference.threshold,
-            "validation_strangeness": [round(float(s), 6) for s in reference.validation],
+            "validation_strangeness": [round(float(s), 6) for s in reference.validation_distances],
         }
         digests["reference"] = _sha256(_stored(reference).tobytes())
     return {
@@ -231,7 +231,7 @@ def _reference(path: Path, group: h5py.Group, card: Card) -> Reference | None:
     return Reference(
         scale=stored[0].astype(np.float32),
         vectors=stored[1:].astype(np.float32),
-        validation=np.asarray(familiarity["validation_strangeness"], np.float32),
+        validation_distances=np.asarray(familiarity["validation_strangeness"], np.float32),
         threshold=float(familiarity["threshold"]),
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tagger.audit import audit
-from tagger.audit.findings import PICTURED
+from tagger.audit.findings import MAX_PICTURES
 from tagger.errors import DatasetError
 from tagger.jobs.lease import Claim
 from tagger.paths import MODELS
@@ -23,10 +23,10 @@ _TOLD = ("validation", "test", "unknown", "photos", "sizes", "problems", "second
 
 def check(claim: Claim) -> Result:
     """Examine a labelled folder: what is in it, and what is wrong with it."""
-    asked = audit.Examination(Path(claim.run.options["data"]), weights=audit.at_hand())
+    asked = audit.AuditConfig(Path(claim.run.options["data"]), weights=audit.available_weights())
     try:
         with claim.interrupting():
-            examined = audit.examine(asked, claim.progress)
+            examined = audit.run_audit(asked, claim.progress)
     except DatasetError as error:
         return {"labels": {}, "problems": [], "unreadable": [], "doubts": [], "error": str(error)}
     collection, found = examined.collection, examined.findings
@@ -37,11 +37,14 @@ def check(claim: Claim) -> Result:
         "problems": collection.problems.lines(),
         "unreadable": [list(row) for row in collection.problems.unreadable],
         "doubts": [
-            {"line": line, "photos": [[f.photo, f.told] for f in found.of(kind)[:PICTURED]]}
-            for kind, line in found.doubts().items()
+            {
+                "line": line,
+                "photos": [[f.photo, f.details] for f in found.of_kind(kind)[:MAX_PICTURES]],
+            }
+            for kind, line in found.summaries().items()
         ],
         "notes": found.notes(),
-        "error": examined.lacking,
+        "error": examined.training_obstacle,
     }
 
 

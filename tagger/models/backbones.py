@@ -20,7 +20,7 @@ from tagger.models import small_cnn
 if TYPE_CHECKING:
     import keras
 
-USUAL = "mobilenet_v2"  # unless another is asked for
+DEFAULT_BACKBONE = "mobilenet_v2"  # unless another is asked for
 
 Channels = float | tuple[float, float, float]  # one number for red, green and blue, or one each
 
@@ -52,14 +52,14 @@ class Backbone:
     the arrays called `kept` as they are. `image_sizes` are the S it can be built for.
     """
 
-    body: Callable[[int], keras.Model]
+    build_body: Callable[[int], keras.Model]
     scale: Channels
     offset: Channels
     bgr: bool = False
-    pooling: Callable[[str], keras.Layer] = _mean_pooling
+    build_pooling: Callable[[str], keras.Layer] = _mean_pooling
     pretrained: Pretrained | None = None
-    prepare: Callable[[keras.Model, NDArray[np.floating]], None] | None = None
-    kept: tuple[str, ...] = ()
+    initialize: Callable[[keras.Model, NDArray[np.floating]], None] | None = None
+    frozen_arrays: tuple[str, ...] = ()
     image_sizes: range = range(32, 513, 32)
 
 
@@ -70,7 +70,7 @@ def find_backbone(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-def preprocessing(backbone: Backbone, name: str) -> keras.Layer:
+def scaling_layer(backbone: Backbone, name: str) -> keras.Layer:
     """The layer, of that name, from pixels `uint8 (N, S, S, 3)`, RGB, to what the body wants."""
     import keras
 
@@ -116,7 +116,7 @@ def _call_as_layer(operation: Any, *inputs: Any, **options: Any) -> Any:
 BACKBONES = {
     # Sandler et al. 2018, arXiv:1801.04381
     "mobilenet_v2": Backbone(
-        body=partial(_application, "MobileNetV2"),
+        build_body=partial(_application, "MobileNetV2"),
         scale=1 / 127.5,
         offset=-1.0,
         pretrained=Pretrained(
@@ -125,7 +125,7 @@ BACKBONES = {
     ),
     # The large one: Howard et al. 2019, arXiv:1905.02244
     "mobilenet_v3": Backbone(
-        body=partial(_application, "MobileNetV3Large", include_preprocessing=False),
+        build_body=partial(_application, "MobileNetV3Large", include_preprocessing=False),
         scale=1 / 127.5,
         offset=-1.0,
         pretrained=Pretrained(
@@ -134,25 +134,25 @@ BACKBONES = {
     ),
     # Tan & Le 2021, arXiv:2104.00298
     "efficientnet_v2_b0": Backbone(
-        body=partial(_application, "EfficientNetV2B0", include_preprocessing=False),
+        build_body=partial(_application, "EfficientNetV2B0", include_preprocessing=False),
         scale=(1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)),
         offset=(-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
         pretrained=Pretrained("EfficientNetV2B0", "efficientnetv2-b0_notop.h5"),
     ),
     # He et al. 2015, arXiv:1512.03385, with the weights of its authors' Caffe: blue first
     "resnet50": Backbone(
-        body=partial(_application, "ResNet50"),
+        build_body=partial(_application, "ResNet50"),
         scale=1.0,
         offset=(-123.68, -116.779, -103.939),
         bgr=True,
         pretrained=Pretrained("ResNet50", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
     ),
     "small_cnn": Backbone(
-        body=small_cnn.body,
+        build_body=small_cnn.build_body,
         scale=1 / 127.5,
         offset=-1.0,
-        prepare=small_cnn.prepare,
-        kept=small_cnn.KEPT,
+        initialize=small_cnn.initialize,
+        frozen_arrays=small_cnn.FROZEN_ARRAYS,
         image_sizes=range(16, 129),
     ),
 }

@@ -16,7 +16,7 @@ from sklearn.svm import LinearSVC
 
 from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
 from tagger.errors import OptionError
-from tagger.models.heads import LinearHead, as_head, choose_logistic, fit_tags
+from tagger.models.heads import LinearHead, choose_logistic, fit_tags, to_linear_head
 
 Labelled = tuple[NDArray[np.float32], NDArray[Any]]  # features (N, D), labels as above
 
@@ -94,7 +94,7 @@ def fit_svm(
         return model.fit(features[rows], own)
 
     if labels.ndim == 1:
-        head = as_head(fitted(np.arange(len(labels)), labels), label_count)
+        head = to_linear_head(fitted(np.arange(len(labels)), labels), label_count)
         return LinearHead(head.weights * MARGIN_SCALE, head.bias * MARGIN_SCALE)
     weights = np.zeros((features.shape[1], label_count), np.float32)
     bias = np.full(label_count, -MARGIN_SCALE, np.float32)

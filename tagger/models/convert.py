@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tagger.concurrency import chunks
 from tagger.images.decode import Pixels
 from tagger.inference.litert import Runtime
-from tagger.models.networks import with_features
+from tagger.models.networks import with_all_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -55,11 +55,11 @@ def to_litert(network: keras.Model, ranges: Sequence[Pixels] | None = None) -> b
     With `ranges`, photos `uint8 (S, S, 3)`, weights and activations become int8, the ranges of
     activations taken from those photos (Jacob et al. 2018, arXiv:1712.05877).
     """
-    return flatbuffer(with_features(network), ranges)
+    return to_flatbuffer(with_all_outputs(network), ranges)
 
 
-def flatbuffer(
-    outputs: keras.Model, ranges: Iterable[Pixels] | None = None, integers_alone: bool = False
+def to_flatbuffer(
+    outputs: keras.Model, ranges: Iterable[Pixels] | None = None, integer_only: bool = False
 ) -> bytes:
     """The LiteRT flatbuffer of a Keras model of one photo, its outputs by their names.
 
@@ -73,11 +73,11 @@ def flatbuffer(
 
         def representative() -> Iterator[list[NDArray[Any]]]:
             for pixels in ranges:
-                yield [_marked(pixels) if integers_alone else pixels[None]]
+                yield [_marked(pixels) if integer_only else pixels[None]]
 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
-        if integers_alone:
+        if integer_only:
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.uint8
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # it prints what it saved

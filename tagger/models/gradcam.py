@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def evidence(network: keras.Model, pixels: Pixels, index: int) -> NDArray[np.float32]:
+def grad_cam(network: keras.Model, pixels: Pixels, index: int) -> NDArray[np.float32]:
     """`(h, w)`, 0 and more, for prepared `pixels (S, S, 3)`: what speaks for label `index`.
 
     The feature map, each channel weighted by the mean gradient of the label's logit over it,

@@ -65,10 +65,10 @@ def fit_logistic(
         features, labels = features[rows], labels[rows]
     model = LogisticRegression(C=regularisation, class_weight="balanced", max_iter=300, tol=1e-3)
     model.fit(features, labels)
-    return as_head(model, label_count)
+    return to_linear_head(model, label_count)
 
 
-def as_head(model: LogisticRegression | LinearSVC, label_count: int) -> LinearHead:
+def to_linear_head(model: LogisticRegression | LinearSVC, label_count: int) -> LinearHead:
     """What a linear classifier of scikit-learn's has learned."""
     weights = np.zeros((model.coef_.shape[1], label_count), np.float32)
     bias = np.full(label_count, -1e4, np.float32)  # a label with no photo here is never chosen
@@ -95,7 +95,7 @@ def fit_tags(
         rows = np.random.default_rng(seed).choice(len(known), MAX_HEAD_PHOTOS, replace=False)
         features, known = features[rows], known[rows]
     width = features.shape[1]
-    weights = cell_weights(known, *tag_weights(known)) * regularisation
+    weights = cell_weights(known, *class_weights(known)) * regularisation
     signs = np.where(known == PRESENT, 1.0, -1.0).astype(np.float32)
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -114,7 +114,7 @@ def fit_tags(
     return LinearHead(head[:-1], head[-1])
 
 
-def tag_weights(known: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def class_weights(known: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights `(C,)` of a tag's present and of its absent photos.
 
     Each side counts as half of the photos that were looked at; 1 where one side is missing.
@@ -128,13 +128,13 @@ def tag_weights(known: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[n
     return of_present, of_absent
 
 
-def prior_shift(known: NDArray[np.int8]) -> NDArray[np.float32]:
+def prior_correction(known: NDArray[np.int8]) -> NDArray[np.float32]:
     """What `(C,)` to add to logits that were fitted with `tag_weights`, to have them unweighted.
 
     Weighting by halves moves a tag's log odds by that of its shares (King & Zeng, "Logistic
     Regression in Rare Events Data", 2001, the prior correction).
     """
-    of_present, of_absent = tag_weights(known)
+    of_present, of_absent = class_weights(known)
     shift: NDArray[np.float32] = np.log(of_absent / of_present).astype(np.float32)
     return shift
 

@@ -85,7 +85,7 @@ def _make(path: Path, say: Callable[[str], None]) -> None:
     labels = LabelSet(class_names(names))
     say(MAKING)
     network = networks.build(BACKBONE, IMAGE_SIZE, CLASSES)
-    networks.load_with_top(network, weights)
+    networks.load_with_head(network, weights)
     # int8 would disagree on one photo in sixteen: bench/imagenet.py
     model = model_file.ModelFile(labels, IMAGE_SIZE, _rule(), convert.to_litert(network), _card())
     temporary = path.with_name(f".{path.stem}.unfinished.h5")

@@ -18,7 +18,7 @@ from tagger.errors import ModelError, OptionError, WeightsUnavailableError
 from tagger.images.decode import Pixels
 from tagger.inference import model_file
 from tagger.models import pretrained
-from tagger.models.backbones import find_backbone, preprocessing
+from tagger.models.backbones import find_backbone, scaling_layer
 
 Precision = Literal["float32", "bfloat16"]  # of convolutions while training
 
@@ -65,34 +65,34 @@ def build(
 
     spec = find_backbone(backbone)
     check_image_size(backbone, image_size)
-    body = spec.body(image_size)
+    body = spec.build_body(image_size)
     body = keras.Model(body.input, body.output, name=BACKBONE)  # the same layers
     for layer in body.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = train_normalisation
     pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="pixels")
-    scaled = preprocessing(spec, SCALING)(pixels)
+    scaled = scaling_layer(spec, SCALING)(pixels)
     feature_map = body(scaled) if train_normalisation else body(scaled, training=False)
-    features = spec.pooling(FEATURES)(feature_map)
+    features = spec.build_pooling(FEATURES)(feature_map)
     logits = keras.layers.Dense(outputs, name=HEAD, dtype="float32")(features)
     return keras.Model(pixels, logits, name=f"{backbone}_{image_size}")
 
 
-def prepare(network: keras.Model, backbone: str, photos: Iterable[Pixels]) -> None:
+def initialize(network: keras.Model, backbone: str, photos: Iterable[Pixels]) -> None:
     """Give a network without weights its first values, where its backbone takes them of photos."""
-    if (prepare_body := find_backbone(backbone).prepare) is not None:
+    if (prepare_body := find_backbone(backbone).initialize) is not None:
         scaled = network.get_layer(SCALING)(np.stack(list(photos)))
         prepare_body(network.get_layer(BACKBONE), np.asarray(scaled))
 
 
 @contextmanager
-def keeping(backbone: str, network: keras.Model) -> Iterator[None]:
+def freeze_arrays(backbone: str, network: keras.Model) -> Iterator[None]:
     """Leave the arrays that this backbone keeps out of what is trained meanwhile.
 
     Not for good: an `.h5` file's arrays lie in the order of what is trained, and no file tells
     that of a single array.
     """
-    kept = find_backbone(backbone).kept
+    kept = find_backbone(backbone).frozen_arrays
     variables = [v for v in network.get_layer(BACKBONE).variables if v.path in kept]
     for variable in variables:
         variable.trainable = False
@@ -104,7 +104,7 @@ def keeping(backbone: str, network: keras.Model) -> Iterator[None]:
 
 
 @contextmanager
-def computing_in(precision: Precision, network: keras.Model) -> Iterator[None]:
+def compute_precision(precision: Precision, network: keras.Model) -> Iterator[None]:
     """Let the backbone compute in that precision meanwhile; its weights stay float32.
 
     What Keras compiles is what holds at the first call: train inside, predict outside.
@@ -121,7 +121,7 @@ def computing_in(precision: Precision, network: keras.Model) -> Iterator[None]:
             layer.dtype_policy = earlier
 
 
-def renew_statistics(network: keras.Model, batches: Iterable[Sequence[Pixels]]) -> None:
+def recompute_statistics(network: keras.Model, batches: Iterable[Sequence[Pixels]]) -> None:
     """Take batch normalisation's means and variances anew, as the mean of what those batches have.
 
     Averaged weights need it: what was gathered while training belongs to the weights before
@@ -152,7 +152,9 @@ def has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def with_features(network: keras.Model, batch: int | None = 1, dtype: str = "uint8") -> keras.Model:
+def with_all_outputs(
+    network: keras.Model, batch: int | None = 1, dtype: str = "uint8"
+) -> keras.Model:
     """The same layers: logits (N, C), features (N, D), feature_map (N, h, w, D).
 
     For `batch` photos at once, None for any number; pixels may come as "float32", too.
@@ -196,7 +198,7 @@ def load_imagenet(network: keras.Model, backbone: str) -> None:
     _load_cached(network.get_layer(BACKBONE), imagenet_weights(backbone))
 
 
-def load_with_top(network: keras.Model, file: Path) -> None:
+def load_with_head(network: keras.Model, file: Path) -> None:
     """Fill backbone and head from a file of Keras's cache that has both.
 
     Raises WeightsUnavailableError for one that is not of this network.
@@ -214,9 +216,12 @@ def _load_cached(layers: keras.Model, file: Path) -> None:
         raise WeightsUnavailableError(f"{file} is not what Keras caches: {error}") from error
 
 
-def check_start(backbone: str, path: Path) -> None:
+def check_backbone(backbone: str, path: Path) -> None:
     """ModelError if `path` is a model file of ours with another backbone."""
-    if model_file.is_bundle(path) and (own := model_file.load(path).card["backbone"]) != backbone:
+    if (
+        model_file.is_model_file(path)
+        and (own := model_file.load(path).card["backbone"]) != backbone
+    ):
         raise ModelError(f"{path}: its backbone is {own}, not {backbone}")
 
 
@@ -226,13 +231,13 @@ def load_backbone(network: keras.Model, backbone: str, path: Path) -> None:
     Arrays are read by name; nothing in the file is run. Raises ModelError where they do not fit.
     """
     body = network.get_layer(BACKBONE)
-    if not model_file.is_bundle(path):
+    if not model_file.is_model_file(path):
         try:
             body.load_weights(path)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{path}: not weights of {backbone} ({error})") from error
         return
-    check_start(backbone, path)
+    check_backbone(backbone, path)
     _fill(body, model_file.read_arrays(path), path)
 
 

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 WIDTHS = (64, 256, 256)  # channels; each block halves both sides
 WHITENING = "whitening"
-KEPT = (f"{WHITENING}/kernel",)  # arrays that training leaves as they are; its bias is learned
+FROZEN_ARRAYS = (
+    f"{WHITENING}/kernel",
+)  # arrays that training leaves as they are; its bias is learned
 PATCH = 2  # pixels a side that are whitened together
 CHANNELS = 2 * 3 * PATCH**2  # of the whitening layer: each direction and its opposite
 STATISTICS_MOMENTUM = 0.9  # of batch normalisation: a tenth is the newest batch's
 NOISE_FLOOR = 1e-4  # added to each direction's variance, of pixels in [-1, 1]
 
 
-def body(image_size: int) -> keras.Model:
+def build_body(image_size: int) -> keras.Model:
     """`(N, S, S, 3)` → a feature map `(N, (S - 1) // 8, (S - 1) // 8, 256)`; S at least 9."""
     import keras
 
@@ -56,7 +58,7 @@ def body(image_size: int) -> keras.Model:
     return keras.Model(pixels, signal)
 
 
-def prepare(network_body: keras.Model, pixels: NDArray[np.floating]) -> None:
+def initialize(network_body: keras.Model, pixels: NDArray[np.floating]) -> None:
     """Give an untrained body its first values: whitened patches of `pixels (N, S, S, 3)`.
 
     `pixels` are as the body gets them. Its other convolutions begin by handing on what comes in.

@@ -107,7 +107,7 @@ def _checked(model: str | None) -> Tagger:
     with _named_alone(model):
         tagger = Tagger.load(model)
         smoke_test(tagger)
-        tagger.keep()
+        tagger.preload()
         return tagger
 
 

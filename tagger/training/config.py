@@ -12,7 +12,7 @@ from tagger.errors import OptionError
 from tagger.export.formats import check_formats
 from tagger.inference.registry import IMAGENET, OWN_MODEL
 from tagger.models import classifiers, networks
-from tagger.models.backbones import USUAL, find_backbone
+from tagger.models.backbones import DEFAULT_BACKBONE, find_backbone
 from tagger.models.networks import Precision
 from tagger.models.pretrained import NO_WEIGHTS
 from tagger.paths import DATASET, RUNS
@@ -100,7 +100,7 @@ class TrainingConfig:
 
     data: Path = DATASET
     output: Path = OWN_MODEL
-    backbone: str = USUAL
+    backbone: str = DEFAULT_BACKBONE
     image_size: int = 192
     weights: str = IMAGENET
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)

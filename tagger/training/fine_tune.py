@@ -20,8 +20,8 @@ from tagger.errors import ModelError
 from tagger.evaluation import metrics
 from tagger.files import write_atomically
 from tagger.labels import Kind
-from tagger.models.heads import UNSEEN_WEIGHT, cell_weights, tag_weights
-from tagger.models.networks import computing_in, renew_statistics
+from tagger.models.heads import UNSEEN_WEIGHT, cell_weights, class_weights
+from tagger.models.networks import compute_precision, recompute_statistics
 from tagger.training.augmentation import MOSAIC_TILES, Augmentation, Nudge, mosaic
 from tagger.training.config import Hyperparameters
 from tagger.training.epochs import Epoch
@@ -169,7 +169,7 @@ def _one_epoch(
     made = ordered_map(lambda rows: _batch(photos, recipe, epoch, rows), batches, workers=1)
     weights = photos.label_weights() if photos.kind == "single" else None
     one_hot = np.eye(photos.label_count, dtype=np.float32)
-    with computing_in(recipe.precision, network):
+    with compute_precision(recipe.precision, network):
         for pixels, known in progress(made, len(batches), f"Epoch {epoch}/{recipe.epochs}"):
             weighing = None if weights is None else weights[known]
             target = one_hot[known] if _is_smoothed(photos, recipe) else known
@@ -182,7 +182,7 @@ def _one_epoch(
     network.optimizer.finalize_variable_values(network.trainable_variables)  # the moving average
     if recipe.from_scratch:
         seen = ([photos.train[row].row for row in rows] for rows in batches[:STATISTICS_BATCHES])
-        renew_statistics(network, (list(photos.store.rows(rows)) for rows in seen))
+        recompute_statistics(network, (list(photos.store.rows(rows)) for rows in seen))
     row = _validated(network, photos, row)
     _save_arrays(folder / f"average-{epoch}.npz", _values(network.variables))
     if row.val_loss < state.best_loss:
@@ -234,7 +234,7 @@ def _compile(network: keras.Model, photos: Photos, recipe: Hyperparameters) -> N
     chosen = optimizer(recipe, len(photos.train))
     loss: Any = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if photos.kind == "multi":
-        loss = _tag_loss(*tag_weights(photos.known(photos.train)))
+        loss = _tag_loss(*class_weights(photos.known(photos.train)))
     elif _is_smoothed(photos, recipe):
         # It keeps a network that learns its photos by heart from becoming ever surer of them
         # (Szegedy et al. 2015, arXiv:1512.00567).
@@ -269,7 +269,7 @@ def _validated(network: keras.Model, photos: Photos, row: Epoch) -> Epoch:
     )
     known = photos.known(photos.validation)
     if photos.kind == "multi":
-        weights = cell_weights(known, *tag_weights(photos.known(photos.train)))
+        weights = cell_weights(known, *class_weights(photos.known(photos.train)))
         margins = np.where(known == PRESENT, logits, -logits).astype(np.float64)
         looked = max(1, int((known != UNSEEN).sum()))
         row.val_loss = float((weights * np.logaddexp(0, -margins)).sum() / looked)

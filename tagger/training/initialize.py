@@ -27,7 +27,7 @@ def check(options: TrainingConfig) -> None:
     if weights == IMAGENET and not _bundled_would_do(options):
         networks.imagenet_weights(backbone)
     elif weights not in (IMAGENET, NO_WEIGHTS):
-        networks.check_start(backbone, find_model(weights))
+        networks.check_backbone(backbone, find_model(weights))
 
 
 def network(
@@ -56,7 +56,7 @@ def network(
         networks.load_backbone(made, options.backbone, find_model(options.weights))
     elif options.hyperparameters.from_scratch:
         first = sampled(collection.split("train"), START_PHOTOS, options.hyperparameters.seed)
-        networks.prepare(made, options.backbone, store.rows(sample.row for sample in first))
+        networks.initialize(made, options.backbone, store.rows(sample.row for sample in first))
     return made, options.weights
 
 

@@ -54,7 +54,7 @@ def check_collection(run: Path, fingerprint: str) -> None:
 
 
 def read_findings(run: Path) -> Any:
-    """What was found wrong with the photos, as `Findings.as_dict` tells it; None if unknown."""
+    """What was found wrong with the photos, as `Findings.to_dict` tells it; None if unknown."""
     path = run / FINDINGS
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

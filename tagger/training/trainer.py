@@ -23,14 +23,14 @@ from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import known
-from tagger.export.photos import chosen_photos
-from tagger.export.verify import export_beside, export_places
+from tagger.export.photos import select_photos
+from tagger.export.verify import export_beside, export_paths
 from tagger.files import write_atomically
 from tagger.images import decode
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.models import classifiers, convert, networks
-from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_shift
+from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
 from tagger.models.pretrained import NO_WEIGHTS
 from tagger.training import initialize, model_card, run_folder
 from tagger.training.config import TrainingConfig
@@ -138,7 +138,7 @@ class _Teacher:
         """Every photo, and whatever could otherwise go wrong after hours of training."""
         initialize.check(self.options)
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
-        export_places(self.options.output, self.options.export)
+        export_paths(self.options.output, self.options.export)
         if self.options.unrelated and not next(decode.walk(self.options.unrelated), None):
             raise DatasetError(f"{self.options.unrelated}: no photos in it")
         given = self.options.leave_out
@@ -196,7 +196,7 @@ class _Teacher:
                 log(rows[-1])
                 self.say(epoch_line(rows[-1]))
 
-            with networks.keeping(self.options.backbone, network):
+            with networks.freeze_arrays(self.options.backbone, network):
                 state = fine_tune(
                     network, photos, self.options.hyperparameters, self.run, self.progress, on_epoch
                 )
@@ -231,15 +231,15 @@ class _Teacher:
     ) -> None:
         """Say and note what is wrong with the photos; labels, by features that mean something."""
         judged = None if self.options.weights == NO_WEIGHTS else features
-        found = findings.examine(collection, self.options.image_size, judged, self._seed)
-        write_atomically(self.run / run_folder.FINDINGS, json.dumps(found.as_dict()))
-        for line in [*found.doubts().values(), *found.notes()]:
+        found = findings.collect_findings(collection, self.options.image_size, judged, self._seed)
+        write_atomically(self.run / run_folder.FINDINGS, json.dumps(found.to_dict()))
+        for line in [*found.summaries().values(), *found.notes()]:
             self.say(line)
 
     def _unweight_head(self, network: keras.Model, collection: Collection) -> None:
         """Let probabilities be those of tags as rare as they are; see `heads.prior_shift`."""
         weights, bias = network.get_layer(networks.HEAD).get_weights()
-        shift = prior_shift(cells(collection.split("train"), len(collection.labels)))
+        shift = prior_correction(cells(collection.split("train"), len(collection.labels)))
         _set_head(network, LinearHead(weights, bias + shift))
 
     def _convert(self, network: keras.Model, collection: Collection) -> convert.Conversion:
@@ -277,7 +277,7 @@ class _Teacher:
         if not self.options.export:
             return []
         checked, ranges = collection.split("val"), collection.split("train")
-        photos = chosen_photos(self.store, collection.labels, checked, ranges)
+        photos = select_photos(self.store, collection.labels, checked, ranges)
         with self._timed("exporting"):
             return export_beside(
                 self.options.output, self.options.export, photos, self.progress, self.say

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tagger.audit import audit
-from tagger.audit.audit import Examination
+from tagger.audit.audit import AuditConfig
 from tagger.errors import ModelError
 from tagger.images import decode
 from tagger.paths import ROOT
@@ -41,13 +41,13 @@ def plant(pets: Path, folder: Path, each: int) -> set[str]:
 def test_planted_errors_are_ranked_first(data: Path, tmp_path: Path) -> None:
     """Through the bundled model, which knows validation photos from choosing alone."""
     wrong = plant(data / "pets" / "val", tmp_path / "photos", 200)
-    found = audit.examine(Examination(tmp_path / "photos", weights="pets")).findings
+    found = audit.run_audit(AuditConfig(tmp_path / "photos", weights="pets")).findings
     assert len(found.ranked) == 40
     assert len(wrong & {finding.photo for finding in found.ranked}) >= 0.8 * len(wrong)
-    called = {finding.photo for finding in found.of("label")}
+    called = {finding.photo for finding in found.of_kind("label")}
     assert len(called & wrong) >= 0.8 * len(called) > 0
     scores = [finding.score for finding in found.ranked]
-    assert scores == sorted(scores) and "looks like" in found.ranked[0].told
+    assert scores == sorted(scores) and "looks like" in found.ranked[0].details
 
 
 def test_check_tells_writes_a_list_and_leaves_photos_alone(tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_options_that_do_not_fit_are_refused(tmp_path: Path, more: list[str], to
 
 def test_without_weights_labels_are_not_judged(tmp_path: Path) -> None:
     folder = draw_collection(tmp_path / "photos", 12)
-    examined = audit.examine(Examination(folder, weights="none"))
+    examined = audit.run_audit(AuditConfig(folder, weights="none"))
     found = examined.findings
     assert len(examined.collection.samples) == found.photos == 36 and found.ranked == ()
-    assert found.judged == 0 and examined.lacking is None
+    assert found.judged == 0 and examined.training_obstacle is None
     with pytest.raises(ModelError, match="nonsense"):
-        audit.examine(Examination(folder, weights="nonsense"))
+        audit.run_audit(AuditConfig(folder, weights="nonsense"))
 
 
 def test_what_reading_the_labels_found_is_told(tmp_path: Path) -> None:

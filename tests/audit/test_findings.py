@@ -68,12 +68,12 @@ def sick(tmp_path: Path) -> Path:
 
 
 def test_everything_is_found_once_and_told(sick: Path) -> None:
-    found = findings.examine(read(sick), 192)
-    kinds = {kind: [f.photo for f in found.of(kind)] for kind in findings.KINDS}
+    found = findings.collect_findings(read(sick), 192)
+    kinds = {kind: [f.photo for f in found.of_kind(kind)] for kind in findings.KINDS}
     assert kinds["unreadable"] == ["disc/broken.jpg"]
     assert kinds["copy"] == ["disc/copy.png"]
-    assert found.of("copy")[0].told.startswith("the same as disc/000.png (")
-    assert found.of("copy")[0].told.endswith(", labelled disc)")
+    assert found.of_kind("copy")[0].details.startswith("the same as disc/000.png (")
+    assert found.of_kind("copy")[0].details.endswith(", labelled disc)")
     assert sorted(kinds["conflict"]) == ["square/001.png", "stripes/both.png"]
     assert sorted(kinds["near_conflict"]) == ["disc/near-square.png", "square/003.png"]
     assert kinds["near_copy"] == ["disc/near.png"]
@@ -87,13 +87,13 @@ def test_everything_is_found_once_and_told(sick: Path) -> None:
     assert "labelled square; like disc/near-square.png" in text
     assert "only 4 of rare to learn from" in text
     assert "whether labels are right was not judged" in text
-    assert json.loads(json.dumps(found.as_dict()))["root"] == str(sick)
-    assert Findings.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    assert json.loads(json.dumps(found.to_dict()))["root"] == str(sick)
+    assert Findings.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 def test_the_list_of_what_to_leave_out_is_read_back_and_photos_stay(sick: Path) -> None:
     before = {path: path.read_bytes() for path in sick.rglob("*.*")}
-    found = findings.examine(read(sick), 192)
+    found = findings.collect_findings(read(sick), 192)
     table = sick.parent / "leave-out.csv"
     count = found.write_list(table)
     with open(table, newline="") as file:
@@ -106,8 +106,8 @@ def test_the_list_of_what_to_leave_out_is_read_back_and_photos_stay(sick: Path) 
     again = read(sick, unwanted)
     assert set(again.problems.unwanted) == unwanted
     assert "7 photos are on your list: left out" in again.problems.lines()
-    left = findings.examine(again, 192)
-    assert {finding.kind for finding in left.found} == {"near_copy", "near_conflict"}
+    left = findings.collect_findings(again, 192)
+    assert {finding.kind for finding in left.items} == {"near_copy", "near_conflict"}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_any_name_comes_back_from_the_list_and_forges_no_line(tmp_path: Path) ->
     root = draw_collection(tmp_path / "photos", 6, shapes=("disc", "stripes"))
     for name in names:
         (root / "disc" / os.fsdecode(name)).write_bytes(b"no photo")
-    found = findings.examine(read(root), 192)
+    found = findings.collect_findings(read(root), 192)
     assert found.write_list(tmp_path / "list.csv") == len(names)
     assert b"./disc/b\xe9.jpg" in (tmp_path / "list.csv").read_bytes()
     again = read(root, findings.read_list(tmp_path / "list.csv"))
@@ -171,8 +171,8 @@ def collection(kind: Kind, samples: Sequence[Sample], tags: int) -> dataset.Coll
 def test_ten_thousand_near_copies_are_told_of_in_no_time() -> None:
     """Compared with each other they would take the better part of an hour."""
     samples = [Sample(Path(f"/photos/{n}.jpg"), (n % 2,), "train", n, str(n), 5) for n in range(9)]
-    few = findings.examine(collection("single", samples, 2), 192).of("near_conflict")
-    assert [finding.told for finding in few][:2] == [
+    few = findings.collect_findings(collection("single", samples, 2), 192).of_kind("near_conflict")
+    assert [finding.details for finding in few][:2] == [
         "labelled tag 00; like 1.jpg, 2.jpg, 3.jpg, ...",
         "labelled tag 01; like 0.jpg, 2.jpg, 3.jpg, ...",
     ]
@@ -182,7 +182,7 @@ def test_ten_thousand_near_copies_are_told_of_in_no_time() -> None:
             for n in range(10_000)
         ]
         began = time.process_time()
-        found = findings.examine(collection("single", many, 2), 192).found
+        found = findings.collect_findings(collection("single", many, 2), 192).items
         assert time.process_time() - began < 10 and len(found) == 10_000 - (labels == 1)
 
 
@@ -194,7 +194,7 @@ def test_of_very_many_tags_so_many_are_ranked() -> None:
         Sample(Path(f"/photos/{n}.jpg"), tuple(np.flatnonzero(row).tolist()), "train", n, str(n), h)
         for n, (row, h) in enumerate(zip(has, rng.integers(0, 2**63, 600).tolist(), strict=True))
     ]
-    found = findings.examine(collection("multi", samples, 40), 192, (samples, features))
+    found = findings.collect_findings(collection("multi", samples, 40), 192, (samples, features))
     assert len(found.ranked) == findings.MAX_RANKED < 600 * 40 * findings.RANKED_SHARE
     scores = [finding.score or 0.0 for finding in found.ranked]
     assert scores == sorted(scores) and found.judged == 600
@@ -228,20 +228,20 @@ def test_tags_are_examined_with_a_split_of_their_own(tmp_path: Path) -> None:
     features = rng.normal(size=(len(samples), 8)).astype(np.float32)
     features[:, 0] += 8 * (np.array(numbers) % 2 == 1)
     features[:, 1] += 8 * (np.array(numbers) % 3 == 0)
-    found = findings.examine(photos, 192, (samples, features))
-    leaks = {finding.photo: finding.told for finding in found.of("leak")}
+    found = findings.collect_findings(photos, 192, (samples, features))
+    leaks = {finding.photo: finding.details for finding in found.of_kind("leak")}
     assert leaks["leak.png"] == "like 04.png (val, labelled nothing)"
-    conflicts = {f.photo for f in found.of("near_conflict")}
+    conflicts = {f.photo for f in found.of_kind("near_conflict")}
     assert conflicts >= {"08.png", "other.png"} and not conflicts & {"06.png", "unseen.png"}
-    assert "unseen.png" in {f.photo for f in found.of("near_copy")}
-    first = {finding.photo: finding.told for finding in found.ranked[:3]}
+    assert "unseen.png" in {f.photo for f in found.of_kind("near_copy")}
+    first = {finding.photo: finding.details for finding in found.ranked[:3]}
     assert set(first) == {"10.png", "21.png", "other.png"}
     assert first["10.png"].startswith("tagged disc, ")
     assert first["21.png"].startswith("not tagged disc, ")
     assert first["21.png"].endswith("% likely to show it")
-    called = {finding.photo for finding in found.of("label")}
+    called = {finding.photo for finding in found.of_kind("label")}
     assert called <= set(first) and called and found.judged == len(samples)
-    assert not [f for f in found.ranked if "rare" in f.told]
+    assert not [f for f in found.ranked if "rare" in f.details]
 
 
 def test_a_sound_collection_has_nothing_wrong(tmp_path: Path) -> None:
@@ -249,6 +249,6 @@ def test_a_sound_collection_has_nothing_wrong(tmp_path: Path) -> None:
     for shape in ("disc", "square"):
         for seed in range(30):
             save(root / shape / f"{seed}.png", draw(shape, seed, 240))
-    found = findings.examine(read(root), 192)
-    assert [f for f in found.found if f.kind not in findings.ONLY_TOLD] == []
+    found = findings.collect_findings(read(root), 192)
+    assert [f for f in found.items if f.kind not in findings.NEVER_LEFT_OUT] == []
     assert found.rare == ()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tagger.audit.label_errors import MIN_TO_JUDGE, judge_labels, judge_tags
+from tagger.audit.label_errors import MIN_PHOTOS, score_labels, score_tags
 
 RNG = np.random.default_rng(3)
 PHOTOS, WIDTH = 600, 40
@@ -28,17 +28,17 @@ def test_planted_errors_come_first_whatever_the_features_scale(scale: float) -> 
     right = RNG.integers(0, 4, PHOTOS)
     given, planted = right.copy(), RNG.choice(PHOTOS, 30, replace=False)
     given[planted] = (given[planted] + 1) % 4
-    verdict = judge_labels(clouds(right, scale), given, each_alone(PHOTOS), 4, 0)
-    first = [photo for photo, _ in verdict.ranked(verdict.judged(), PHOTOS // 10)]
+    verdict = score_labels(clouds(right, scale), given, each_alone(PHOTOS), 4, 0)
+    first = [photo for photo, _ in verdict.ranked(verdict.scored(), PHOTOS // 10)]
     assert len(set(first) & set(planted)) >= 28
     called = np.flatnonzero(verdict.wrong.any(axis=1))
     assert len(set(called) & set(planted)) >= 24 and len(called) <= 36
-    assert (verdict.likelier[planted].argmax(axis=1) == right[planted]).mean() > 0.9
+    assert (verdict.probabilities[planted].argmax(axis=1) == right[planted]).mean() > 0.9
 
 
 def test_right_labels_are_not_called_wrong() -> None:
     right = RNG.integers(0, 4, PHOTOS)
-    verdict = judge_labels(clouds(right), right, each_alone(PHOTOS), 4, 0)
+    verdict = score_labels(clouds(right), right, each_alone(PHOTOS), 4, 0)
     assert verdict.wrong.sum() <= 3
 
 
@@ -47,16 +47,16 @@ def test_near_copies_do_not_vouch_for_each_other() -> None:
     features, given, groups = clouds(right), right.copy(), each_alone(PHOTOS)
     copies = np.flatnonzero(right == 0)[:12]  # one photo twelve times, all labelled wrong
     features[copies], given[copies], groups[copies] = features[copies[0]], 1, copies[0]
-    verdict = judge_labels(features, given, groups, 2, 0)
+    verdict = score_labels(features, given, groups, 2, 0)
     assert (verdict.confidence[copies, 1] < 0.2).all()
 
 
 def test_labels_of_few_photos_are_not_judged() -> None:
-    right = np.repeat([0, 1, 2], [200, 200, MIN_TO_JUDGE - 1])
-    verdict = judge_labels(clouds(right), right, each_alone(len(right)), 3, 0)
-    assert np.isnan(verdict.confidence[right == 2]).all() and verdict.judged().sum() == 400
-    alone = judge_labels(clouds(right[200:]), right[200:] - 1, each_alone(209), 2, 0)
-    assert not alone.judged().any() and not alone.wrong.any()
+    right = np.repeat([0, 1, 2], [200, 200, MIN_PHOTOS - 1])
+    verdict = score_labels(clouds(right), right, each_alone(len(right)), 3, 0)
+    assert np.isnan(verdict.confidence[right == 2]).all() and verdict.scored().sum() == 400
+    alone = score_labels(clouds(right[200:]), right[200:] - 1, each_alone(209), 2, 0)
+    assert not alone.scored().any() and not alone.wrong.any()
 
 
 def test_a_label_of_near_copies_alone_is_not_judged() -> None:
@@ -64,9 +64,9 @@ def test_a_label_of_near_copies_alone_is_not_judged() -> None:
     right = np.repeat([0, 1, 2], 40)
     groups = each_alone(120)
     groups[80:] = 80
-    verdict = judge_labels(clouds(right), right, groups, 3, 0)
-    assert not verdict.judged()[80:].any() and not verdict.wrong[80:].any()
-    assert verdict.judged()[:80].sum() == 80 and np.isnan(verdict.likelier[:, 2]).all()
+    verdict = score_labels(clouds(right), right, groups, 3, 0)
+    assert not verdict.scored()[80:].any() and not verdict.wrong[80:].any()
+    assert verdict.scored()[:80].sum() == 80 and np.isnan(verdict.probabilities[:, 2]).all()
 
 
 @pytest.mark.parametrize("bursts", [1, 4, 9])
@@ -75,12 +75,12 @@ def test_a_few_near_groups_are_not_enough_to_judge(bursts: int) -> None:
     groups = each_alone(80) % bursts + right * 100
     features = clouds(right)
     for verdict in (
-        judge_labels(features, right, groups, 2, 0),
-        judge_labels(features, right, np.where(right, 100, each_alone(80)), 2, 0),
-        judge_labels(features, right, np.zeros(80, np.int64), 2, 0),
-        judge_tags(features, np.stack([right, 1 - right], axis=1).astype(np.int8), groups, 0),
+        score_labels(features, right, groups, 2, 0),
+        score_labels(features, right, np.where(right, 100, each_alone(80)), 2, 0),
+        score_labels(features, right, np.zeros(80, np.int64), 2, 0),
+        score_tags(features, np.stack([right, 1 - right], axis=1).astype(np.int8), groups, 0),
     ):
-        assert not verdict.judged().any() and not verdict.wrong.any()
+        assert not verdict.scored().any() and not verdict.wrong.any()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -91,11 +91,11 @@ def test_what_a_fold_cannot_tell_is_not_judged(seed: int) -> None:
     right[30:] = 1
     groups[30:] = groups[:30] // 3  # each burst has another label on some of its photos
     groups[:30] //= 3
-    verdict = judge_labels(clouds(right), right, groups, 2, seed)
-    tags = judge_tags(clouds(right), right[:, None].astype(np.int8), groups, seed)
+    verdict = score_labels(clouds(right), right, groups, 2, seed)
+    tags = score_tags(clouds(right), right[:, None].astype(np.int8), groups, seed)
     for found in (verdict, tags):
-        assert np.isfinite(found.confidence[found.judged()]).all()
-        assert not (found.wrong & ~found.judged()).any()
+        assert np.isfinite(found.confidence[found.scored()]).all()
+        assert not (found.wrong & ~found.scored()).any()
 
 
 def test_tags_are_judged_where_somebody_looked() -> None:
@@ -105,10 +105,10 @@ def test_tags_are_judged_where_somebody_looked() -> None:
     unseen, planted = np.arange(100), RNG.choice(np.arange(100, PHOTOS), 25, replace=False)
     known[unseen, 0] = -1
     known[planted, 0] = 1 - known[planted, 0]
-    verdict = judge_tags(features, known, each_alone(PHOTOS), 0)
+    verdict = score_tags(features, known, each_alone(PHOTOS), 0)
     assert np.isnan(verdict.confidence[unseen, 0]).all()
     assert np.isnan(verdict.confidence[:, 2]).all()
     assert not np.isnan(verdict.confidence[:, 1]).any()
-    first_of_all = verdict.ranked(verdict.judged(), 50)
+    first_of_all = verdict.ranked(verdict.scored(), 50)
     assert len({(p, 0) for p in planted} & set(first_of_all)) >= 23
     assert verdict.wrong[planted, 0].sum() >= 18 and verdict.wrong[:, 1].sum() <= 5

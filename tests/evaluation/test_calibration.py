@@ -130,8 +130,8 @@ def test_few_validation_photos_are_helped_by_training_photos_out_of_fold() -> No
     helped = calibrate(seen, outputs(head, MIN_VALIDATION - 10, 1), 0)
     assert (alone.out_of_fold, helped.out_of_fold) == (0, 240)
     assert alone.rule.reference and helped.rule.reference
-    assert len(alone.rule.reference.validation) == MIN_VALIDATION + 2
-    assert len(helped.rule.reference.validation) == MIN_VALIDATION - 10 + 240
+    assert len(alone.rule.reference.validation_distances) == MIN_VALIDATION + 2
+    assert len(helped.rule.reference.validation_distances) == MIN_VALIDATION - 10 + 240
     assert len(helped.decisions) == MIN_VALIDATION - 10
 
 
@@ -152,7 +152,9 @@ def test_the_same_seed_gives_the_same_rule() -> None:
     assert first.rule.temperature == again.rule.temperature
     assert first.rule.thresholds == again.rule.thresholds
     assert first.rule.reference and again.rule.reference
-    np.testing.assert_array_equal(first.rule.reference.validation, again.rule.reference.validation)
+    np.testing.assert_array_equal(
+        first.rule.reference.validation_distances, again.rule.reference.validation_distances
+    )
     np.testing.assert_array_equal(first.probabilities, again.probabilities)
 
 

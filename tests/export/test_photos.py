@@ -36,7 +36,7 @@ def shape_of(pixels: decode.Pixels, collection: Path) -> str:
 
 
 def test_labels_are_known_of_a_labelled_collection(shapes: Path, store: PixelStore) -> None:
-    photos = evidence.gather(shapes, LABELS, store)
+    photos = evidence.load_photos(shapes, LABELS, store)
     checked = list(photos.pixels())
     assert photos.truth is not None and len(checked) == len(photos.truth) == 100
     for row in (0, 50, 99):
@@ -46,7 +46,7 @@ def test_labels_are_known_of_a_labelled_collection(shapes: Path, store: PixelSto
 
 
 def test_ranges_come_from_other_photos(shapes: Path, store: PixelStore) -> None:
-    photos = evidence.gather(shapes, LABELS, store)
+    photos = evidence.load_photos(shapes, LABELS, store)
     checked = {pixels.tobytes() for pixels in photos.pixels()}
     assert len(photos.ranges) == 20
     assert not checked & {pixels.tobytes() for pixels in photos.ranges}
@@ -55,7 +55,7 @@ def test_ranges_come_from_other_photos(shapes: Path, store: PixelStore) -> None:
 def test_held_out_photos_are_preferred(tmp_path: Path, store: PixelStore) -> None:
     draw_collection(tmp_path / "c" / "train", 9)
     held_out = draw_collection(tmp_path / "c" / "val", 4, first=100)
-    photos = evidence.gather(tmp_path / "c", LABELS, store)
+    photos = evidence.load_photos(tmp_path / "c", LABELS, store)
     every = [*photos.pixels(), *photos.ranges]
     assert len(every) == 12
     assert {shape_of(pixels, held_out) for pixels in every} == set(SHAPES)
@@ -66,7 +66,7 @@ def test_photos_without_labels_will_do(tmp_path: Path, store: PixelStore) -> Non
         (tmp_path / f"{seed}.png").write_bytes(decode.encode(draw("disc", seed)))
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     said: list[str] = []
-    photos = evidence.gather(tmp_path, LABELS, store, say=said.append)
+    photos = evidence.load_photos(tmp_path, LABELS, store, say=said.append)
     assert photos.truth is None and len(list(photos.pixels())) == 10 and len(photos.ranges) == 2
     unknown, broken, few = said
     assert unknown.startswith("What is right is not known, so agreement alone is checked: ")
@@ -80,20 +80,20 @@ def test_tags_that_nobody_looked_for_stay_unknown(tmp_path: Path, store: PixelSt
         (tmp_path / f"{seed}.png").write_bytes(decode.encode(draw("disc", seed)))
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
     labels = LabelSet(("disc", "square", "stripes"), "multi")
-    truth = evidence.gather(tmp_path, labels, store).truth
+    truth = evidence.load_photos(tmp_path, labels, store).truth
     assert truth is not None
     assert sorted(truth.tolist()) == [[-1, 0, -1], [0, -1, -1], [1, 0, -1], [1, 1, -1]]
 
 
 def test_nothing_to_check_with_is_said(tmp_path: Path, store: PixelStore) -> None:
     with pytest.raises(DatasetError, match="nowhere: no such folder"):
-        evidence.gather(tmp_path / "nowhere", LABELS, store)
+        evidence.load_photos(tmp_path / "nowhere", LABELS, store)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"none of 0 photos could be read; looked for .*jpg"):
-        evidence.gather(tmp_path / "empty", LABELS, store)
+        evidence.load_photos(tmp_path / "empty", LABELS, store)
 
 
 def test_one_photo_gives_ranges_too(tmp_path: Path, store: PixelStore, shapes: Path) -> None:
     shutil.copy(shapes / "disc" / "000.jpg", tmp_path)
-    photos = evidence.gather(tmp_path, LABELS, store)
+    photos = evidence.load_photos(tmp_path, LABELS, store)
     assert len(list(photos.pixels())) == len(photos.ranges) == 1

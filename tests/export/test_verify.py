@@ -29,7 +29,9 @@ def close_model(folder: Path) -> model_file.ModelFile:
     """The cats and dogs again, with a head whose labels are too close for int8 to tell apart."""
     pets = model_file.load(PETS_MODEL)
     network = networks.rebuild(pets)
-    features = networks.with_features(network, None).predict_on_batch(np.stack(PHOTOS))["features"]
+    features = networks.with_all_outputs(network, None).predict_on_batch(np.stack(PHOTOS))[
+        "features"
+    ]
     kernel, bias = network.get_layer(networks.HEAD).get_weights()
     little = 1e-4 * (kernel[:, 1] - kernel[:, 0])
     kernel[:, 1] = kernel[:, 0] + little
@@ -48,10 +50,10 @@ def test_an_export_that_says_other_things_is_not_kept(tmp_path: Path) -> None:
     before.write_bytes(b"what was there")
     (found,) = verify.export(model, ["tflite-int8"], Photos(lambda: PHOTOS, None, PHOTOS), output)
     assert found.check and found.check.agreement < 0.9 and found.check.accuracy is None
-    assert found.refused.startswith("agrees with the original in ")
+    assert found.refusal.startswith("agrees with the original in ")
     assert before.read_bytes() == b"what was there"
     assert list(output.iterdir()) == [before]
-    table = verify.told([found], model).splitlines()
+    table = verify.format_results([found], model).splitlines()
     assert "(not kept)" in table[2] and table[3].startswith("tflite-int8: not kept: agrees")
 
 
@@ -75,14 +77,14 @@ def test_tags_are_compared_one_by_one(tmp_path: Path) -> None:
     (tmp_path / "tags.saved_model").mkdir()  # an older export
     (tmp_path / "tags.saved_model" / "saved_model.pb").write_bytes(b"old")
     (found,) = verify.export(model, ["saved_model"], Photos(lambda: PHOTOS, truth, BLACK), tmp_path)
-    assert not found.refused and found.check
+    assert not found.refusal and found.check
     assert found.check.agreement == 1 and found.check.difference < 1e-4
     assert found.check.accuracy == pytest.approx(mean_average_precision(logits, truth))
     assert len((tmp_path / "tags.saved_model" / "saved_model.pb").read_bytes()) > 1000
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         *("tags.h5", "tags.json", "tags.saved_model", "tags.saved_model.json")
     ]
-    assert "same tags" in verify.told([found], model)
+    assert "same tags" in verify.format_results([found], model)
 
 
 def test_nothing_else_is_replaced(tmp_path: Path) -> None:
@@ -91,10 +93,10 @@ def test_nothing_else_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").mkdir()
     for format in ("saved_model", "onnx"):
         with pytest.raises(OptionError, match="something else is there"):
-            verify.export_places(tmp_path / "m.h5", [format])
+            verify.export_paths(tmp_path / "m.h5", [format])
     with pytest.raises(OptionError, match="there is no folder"):
-        verify.export_places(tmp_path / "nowhere" / "m.h5", ["tflite"])
-    assert verify.export_places(tmp_path / "m.h5", ["tflite"]) == {"tflite": tmp_path / "m.tflite"}
+        verify.export_paths(tmp_path / "nowhere" / "m.h5", ["tflite"])
+    assert verify.export_paths(tmp_path / "m.h5", ["tflite"]) == {"tflite": tmp_path / "m.tflite"}
 
 
 def test_a_model_without_its_arrays_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tagger.inference.decision import (
     Reference,
     neighbour_distance,
     to_probabilities,
-    unit,
+    unit_vectors,
 )
 
 NEAR, FAR = [1.0, 0.0], [0.0, 1.0]  # the second is at distance 1 from the reference
@@ -197,19 +197,19 @@ def test_a_sure_tag_of_several_makes_familiar_too() -> None:
     logits = np.array([[4.0, 4.0, -9.0], [0.1, 0.1, -9.0], [-4.0, -4.0, -9.0]])
     found = several.decide(logits, np.array([away(0.51)] * 3))
     assert [decision.reason for decision in found] == [None, "unfamiliar", "unfamiliar"]
-    strangeness = several.strangeness(logits, np.array([away(0.51)] * 3))
+    strangeness = several.ood_distance(logits, np.array([away(0.51)] * 3))
     assert strangeness[0] < strangeness[1] < strangeness[2]
     assert strangeness[2] == pytest.approx(0.51)
 
 
 def test_without_a_reference_nothing_is_strange() -> None:
     with pytest.raises(OptionError, match="no reference"):
-        rule(reference=None).strangeness(np.zeros((1, 3)), np.array([NEAR]))
+        rule(reference=None).ood_distance(np.zeros((1, 3)), np.array([NEAR]))
 
 
 def test_distance_is_the_mean_cosine_distance_to_the_nearest_three() -> None:
-    vectors = unit(np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0.0]]))
-    points = unit(np.array([[3, 0, 0], [0, 0, -2.0]]))
+    vectors = unit_vectors(np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0.0]]))
+    points = unit_vectors(np.array([[3, 0, 0], [0, 0, -2.0]]))
     expected = [1 - (1 + np.sqrt(0.5)) / 3, 1]
     np.testing.assert_allclose(neighbour_distance(points, vectors), expected, atol=1e-6)
     two = neighbour_distance(points, vectors[:2])  # fewer than three vectors: all of them
@@ -217,7 +217,9 @@ def test_distance_is_the_mean_cosine_distance_to_the_nearest_three() -> None:
 
 
 def test_features_are_divided_by_their_scale() -> None:
-    stretched = Reference(unit(np.array([[1.0, 1.0]])), np.array([1.0, 100.0]), np.zeros(1), 0.1)
+    stretched = Reference(
+        unit_vectors(np.array([[1.0, 1.0]])), np.array([1.0, 100.0]), np.zeros(1), 0.1
+    )
     far, near = stretched.distance(np.array([[1.0, 1.0], [1.0, 100.0]]))
     assert near == pytest.approx(0, abs=1e-6)
     assert far > 0.2

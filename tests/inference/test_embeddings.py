@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.inference.decision import Reference, unit
+from tagger.inference.decision import Reference, unit_vectors
 from tagger.inference.embeddings import DIMENSIONS, embed, nearest
 
 
@@ -33,7 +33,7 @@ def test_what_all_photos_share_does_not_count() -> None:
     """Features that are far from zero all point the same way; beside their mean they do not."""
     rng = np.random.default_rng(3)
     points = 5 + rng.normal(size=(100, 512))
-    vectors = unit(points[:50])
+    vectors = unit_vectors(points[:50])
     reference = Reference(vectors, np.ones(512), np.zeros(3), 1.0)
     plain = embed(points, None).astype(np.float32)
     centred = embed(points, reference).astype(np.float32)

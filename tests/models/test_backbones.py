@@ -95,7 +95,7 @@ def test_blue_first_in_int8_too() -> None:
     photos = [*PIXELS, red, blue]
     runtime = Runtime(convert.to_litert(network, photos))
     ours = np.stack([runtime.run(photo).features for photo in photos])
-    whole = convert.with_features(network)
+    whole = convert.with_all_outputs(network)
     theirs = np.stack([whole.predict_on_batch(p[None])["features"][0] for p in photos])
     assert relative(ours, theirs) < 0.05 < relative(theirs[-1], theirs[-2])
 
@@ -146,7 +146,7 @@ for ours, (_, theirs) in {NAMES!r}.items():
 
 
 def test_a_backbone_without_imagenet_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = backbones.Backbone(backbones.BACKBONES["mobilenet_v2"].body, 1.0, 0.0)
+    plain = backbones.Backbone(backbones.BACKBONES["mobilenet_v2"].build_body, 1.0, 0.0)
     monkeypatch.setitem(backbones.BACKBONES, "plain", plain)
     with pytest.raises(OptionError, match="there are none for plain"):
         networks.imagenet_weights("plain")

@@ -75,10 +75,10 @@ def test_of_a_pooled_linear_head_it_is_the_activation_map(tmp_path: Path) -> Non
     cat = next(path for path in write_samples(tmp_path) if path.stem == "cat")
     pixels = decode.prepare(cat, pets.image_size)
     network = networks.rebuild(model_file.load(PETS_MODEL))
-    whole = convert.with_features(network).predict_on_batch(pixels[None])
+    whole = convert.with_all_outputs(network).predict_on_batch(pixels[None])
     weights = network.get_layer(networks.HEAD).get_weights()[0]
     for index, label in enumerate(pets.labels.names):
-        evidence = gradcam.evidence(network, pixels, index)
+        evidence = gradcam.grad_cam(network, pixels, index)
         in_float = np.maximum(whole["feature_map"][0] @ weights[:, index], 0)
         assert evidence.shape == (6, 6) and (evidence.max() > 0) == (label == "cat")
         assert np.allclose(scaled(evidence), scaled(in_float), atol=1e-4)
@@ -93,7 +93,7 @@ def test_with_a_layer_between_it_follows_the_gradient(model: Path) -> None:
     head = network.get_layer(networks.HEAD).get_weights()[0]  # (256, 3)
     for shape in SHAPES:
         pixels = decode.fit(draw(shape, 900), SIDE)
-        whole = convert.with_features(network).predict_on_batch(pixels[None])
+        whole = convert.with_all_outputs(network).predict_on_batch(pixels[None])
         feature_map = whole["feature_map"][0]  # (5, 5, 1280)
         active = feature_map.mean(axis=(0, 1)) @ between + bias > 0
         assert 0 < active.sum() < len(active)
@@ -108,7 +108,7 @@ def test_of_a_maximum_it_is_the_activation_map_too(model: Path) -> None:
     for shape in SHAPES:
         pixels = decode.fit(draw(shape, 900), SIDE)
         for index, label in enumerate(SHAPES):
-            expected = gradcam.evidence(network, pixels, index)
+            expected = gradcam.grad_cam(network, pixels, index)
             heat = tagger.activation_map(pixels, label)
             assert heat.shape == expected.shape == (5, 5) and heat.min() >= 0
             assert np.allclose(heat, scaled(expected), atol=1e-3)

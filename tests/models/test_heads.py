@@ -17,7 +17,7 @@ from tagger.models.heads import (
     choose_logistic,
     fit_logistic,
     fit_tags,
-    prior_shift,
+    prior_correction,
 )
 
 
@@ -172,7 +172,9 @@ def test_without_the_weights_probabilities_are_as_rare_as_the_tags() -> None:
     features, known = tags_of(4000, 4)
     head = fit_tags(features, known, seed=0, regularisation=10.0)
     weighted = to_probabilities(head.logits(features), "multi").mean(axis=0)
-    shifted = to_probabilities(head.logits(features) + prior_shift(known), "multi").mean(axis=0)
+    shifted = to_probabilities(head.logits(features) + prior_correction(known), "multi").mean(
+        axis=0
+    )
     np.testing.assert_allclose(shifted, known.mean(axis=0), atol=0.02)
     assert weighted[2] > 1.5 * known[:, 2].mean()
 
@@ -181,5 +183,5 @@ def test_a_tag_that_all_photos_have_is_no_trouble() -> None:
     features, known = tags_of(100, 5)
     known[:, 0], known[:, 1] = 1, -1
     head = fit_tags(features, known, seed=0)
-    assert np.isfinite(head.weights).all() and np.isfinite(prior_shift(known)).all()
-    assert (head.logits(features)[:, 0] > 0).all() and not prior_shift(known)[:2].any()
+    assert np.isfinite(head.weights).all() and np.isfinite(prior_correction(known)).all()
+    assert (head.logits(features)[:, 0] > 0).all() and not prior_correction(known)[:2].any()

@@ -44,7 +44,7 @@ def taught(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_it_is_built_for_small_photos_of_any_size(side: int, map_side: int) -> None:
     network = networks.build("small_cnn", side, 5)
     assert network.output_shape == (None, 5)
-    found = networks.with_features(network).predict_on_batch(pixels(1, side))
+    found = networks.with_all_outputs(network).predict_on_batch(pixels(1, side))
     assert found["feature_map"].shape == (1, map_side, map_side, 256)
     assert np.allclose(found["features"], found["feature_map"].mean(axis=(1, 2)), atol=1e-5)
 
@@ -69,7 +69,7 @@ def test_whitened_patches_are_uncorrelated_and_alike() -> None:
 
 def test_before_training_a_convolution_hands_on_what_comes_in() -> None:
     network = networks.build("small_cnn", SIDE, 3, train_normalisation=True)
-    networks.prepare(network, "small_cnn", pixels(40))
+    networks.initialize(network, "small_cnn", pixels(40))
     layer = network.get_layer(networks.BACKBONE).get_layer("block2a_convolution")
     signal = np.random.default_rng(1).normal(size=(1, 8, 8, 64)).astype(np.float32)
     assert np.allclose(layer(signal)[..., :64], signal, atol=1e-6)
@@ -78,7 +78,7 @@ def test_before_training_a_convolution_hands_on_what_comes_in() -> None:
 
 def test_what_whitens_stays_as_it_is() -> None:
     network = networks.build("small_cnn", SIDE, 2, train_normalisation=True)
-    with networks.keeping("small_cnn", network):
+    with networks.freeze_arrays("small_cnn", network):
         trained = {v.path for v in network.trainable_variables}
     assert "whitening/bias" in trained and "whitening/kernel" not in trained
     assert len([path for path in trained if path.endswith("/beta")]) == 9
@@ -154,7 +154,7 @@ def test_training_in_bfloat16_leaves_a_network_of_float32(shapes: Path, tmp_path
 def test_only_the_backbone_computes_otherwise_and_only_meanwhile() -> None:
     network = networks.build("small_cnn", SIDE, 3)
     body, scaled = network.get_layer(networks.BACKBONE), pixels(2).astype(np.float32) / 255
-    with networks.computing_in("bfloat16", network):
+    with networks.compute_precision("bfloat16", network):
         assert body(scaled).dtype == "bfloat16" and network(pixels(2)).dtype == "float32"
         assert all(variable.dtype == "float32" for variable in body.variables)
     assert body(scaled).dtype == "float32"
@@ -163,16 +163,16 @@ def test_only_the_backbone_computes_otherwise_and_only_meanwhile() -> None:
 def test_averaged_weights_get_the_statistics_of_the_photos_they_see() -> None:
     """What it says in use is then what it says of a batch as large as all of them."""
     network = networks.build("small_cnn", SIDE, 3, train_normalisation=True)
-    networks.prepare(network, "small_cnn", pixels(40))
+    networks.initialize(network, "small_cnn", pixels(40))
     photos = pixels(40)
     as_trained = np.asarray(network(photos, training=True))
     assert np.abs(network.predict_on_batch(photos) - as_trained).max() > 0.1
-    networks.renew_statistics(network, [list(photos)])
+    networks.recompute_statistics(network, [list(photos)])
     assert np.allclose(network.predict_on_batch(photos), as_trained, atol=1e-3)
     layer = network.get_layer(networks.BACKBONE).get_layer("block1a_normalisation")
     means = []
     for parts in ([photos], [photos[:20], photos[20:]]):
-        networks.renew_statistics(network, [list(part) for part in parts])
+        networks.recompute_statistics(network, [list(part) for part in parts])
         means.append(np.array(layer.moving_mean))
     assert np.allclose(*means, atol=1e-4)  # each batch counts alike
 

@@ -96,7 +96,7 @@ def test_no_folder_is_told(shelf: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"own\.h5: no such model") as told:
         loaded.reload()
     with pytest.raises(ModelChangedError, match=r"own\.h5: another model, or none") as told_too:
-        unkept.keep()
+        unkept.preload()
     assert str(tmp_path) not in f"{told.value} {told_too.value}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from tagger.audit.findings import PICTURED, Findings
+from tagger.audit.findings import MAX_PICTURES, Findings
 from tagger.datasets.readers.listing import plural
 from tagger.errors import ImageError, OptionError
 from tagger.files import write_atomically
@@ -138,12 +138,12 @@ def _findings(told: Json | None) -> Json:
         {
             "line": line,
             "shown": [
-                _shown({"path": finding.photo, "told": finding.told}, found.root)
-                for finding in found.of(kind)[:PICTURED]
+                _shown({"path": finding.photo, "told": finding.details}, found.root)
+                for finding in found.of_kind(kind)[:MAX_PICTURES]
             ],
-            "more": len(found.of(kind)) - PICTURED,
+            "more": len(found.of_kind(kind)) - MAX_PICTURES,
         }
-        for kind, line in found.doubts().items()
+        for kind, line in found.summaries().items()
     ]
     return {"doubts": doubts, "notes": found.notes()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tagger.audit.findings import NAMED
+from tagger.audit.findings import MAX_LISTED
 from tagger.datasets.dataset import too_few_to_check
 from tagger.inference.registry import OWN_MODEL
 from tagger.training.report import charts
@@ -28,10 +28,10 @@ def lines(trained: Trained) -> Iterator[str]:
     if warning := too_few_to_check(found["photos"]["val"]):
         yield f"{warning}."
     unreadable = found["problems"]["unreadable"]
-    for path, reason in unreadable[:NAMED]:
+    for path, reason in unreadable[:MAX_LISTED]:
         yield f"Left out: {path}: {reason}"
-    if len(unreadable) > NAMED:
-        yield f"and {len(unreadable) - NAMED:,} more; all in report.html"
+    if len(unreadable) > MAX_LISTED:
+        yield f"and {len(unreadable) - MAX_LISTED:,} more; all in report.html"
     seconds = sum(found["seconds"].values())
     if conversion := found["conversion"]:
         yield f"Model:  {trained.model} ({conversion['precision']}, {seconds:.0f} s to train)"
