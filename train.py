@@ -25,10 +25,10 @@ from tagger import console
 from tagger.audit import audit
 from tagger.audit.audit import AuditConfig
 from tagger.cli import sagemaker
-from tagger.datasets.readers.listing import counted
 from tagger.errors import TaggerError
 from tagger.models import classifiers
 from tagger.models.backbones import BACKBONES
+from tagger.text import count_noun
 from tagger.training import trainer
 from tagger.training.config import TrainingConfig, default_config
 from tagger.training.report import html, summary
@@ -116,7 +116,7 @@ def check(chosen: argparse.Namespace) -> int:
     console.write(json.dumps(examined.to_dict(), indent=2) if chosen.json else examined.text())
     found = examined.findings
     if chosen.fix:
-        listed = counted(found.write_list(chosen.fix), "photo")
+        listed = count_noun(found.write_list(chosen.fix), "photo")
         console.remark(f"{chosen.fix}: {listed} to leave out; look it over, then --leave-out it")
     return 1 if examined.training_obstacle or found.of_kind("unreadable") else 0
 

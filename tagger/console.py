@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from tagger.files import spelled_out
+from tagger.text import escape_controls
 
 T = TypeVar("T")
 
@@ -107,4 +107,4 @@ def remark(text: str) -> None:
 def printable(text: str) -> str:
     """Text without control characters, and without what standard output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return spelled_out(text).encode(encoding, "backslashreplace").decode(encoding)
+    return escape_controls(text).encode(encoding, "backslashreplace").decode(encoding)

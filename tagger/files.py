@@ -30,15 +30,3 @@ def visible(folder: str | os.PathLike[str]) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
-
-
-def spelled_out(text: str) -> str:
-    """Text with line breaks and control characters spelled out, as `\\n` and `\\x1b`.
-
-    A file's name could otherwise forge a line, or steer a terminal.
-    """
-    return "".join(c if c.isprintable() or c in _KEPT else repr(c)[1:-1] for c in text)
-
-
-# Though not printable on their own: parts of an emoji, and the narrow spaces of screenshots' names.
-_KEPT = "\ufe0f\u200d\u00a0\u202f\u2009\u3000"

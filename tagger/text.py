@@ -1,19 +1,85 @@
-"""Cells of a table that somebody may open as a spreadsheet."""
+"""Text for people: counts, percentages, durations, and names that are safe to print."""
 
 from __future__ import annotations
 
+import base64
+import math
 import re
+from collections.abc import Sequence
 
-# A text that begins so is run; after a ' it is text, and so may itself begin with one.
+LISTED = 6  # names in a sentence
+
+
+def count_noun(count: int, noun: str) -> str:
+    """A number and its noun: "1 photo", "1,200 photos", "3 entries"."""
+    return f"{count:,} {noun if count == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """The plural of a regular noun: "photos", "entries"."""
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+
+
+def list_first(names: Sequence[str]) -> str:
+    """The first names, joined by commas, with "..." for the rest."""
+    return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+
+
+def percent(share: float | None) -> str:
+    """A share in [0, 1] as "95.9%", with two decimals within 1 % of either end; a dash for None."""
+    if share is None or math.isnan(share):
+        return "–"
+    near_an_end = 0 < share < 0.01 or 0.99 < share < 1  # where a tenth of a percent hides much
+    return f"{share:.{2 if near_an_end else 1}%}"
+
+
+def confidence_percent(share: float) -> str:
+    """A confidence in [0, 1] as a percentage, never rounded to certainty."""
+    if share >= 0.9995:
+        return "over 99.9%"
+    return "under 0.1%" if share < 0.0005 else f"{share:.1%}"
+
+
+def score(value: float | None) -> str:
+    """A score in [0, 1] that is no share, such as AP; a dash for None."""
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "12.3 s", "4 min 5 s" or "2 h 3 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def data_uri(data: bytes, media_type: str) -> str:
+    """A `data:` URI that holds `data`, base64-encoded (RFC 2397)."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def escape_controls(text: str) -> str:
+    """Text with line breaks and control characters escaped, as `\\n` and `\\x1b`.
+
+    A file name could otherwise forge a line of output or steer a terminal.
+    """
+    return "".join(c if c.isprintable() or c in _ALLOWED else repr(c)[1:-1] for c in text)
+
+
+# Not printable to Python, but harmless: parts of emoji, and the narrow spaces of screenshot names.
+_ALLOWED = "\ufe0f\u200d\u00a0\u202f\u2009\u3000"
+
+# A spreadsheet runs a cell that begins so. An apostrophe in front makes it text; a text that begins
+# with apostrophes and then so gets one more, so that escaping can be undone.
 _FORMULA = re.compile("('*)[-=+@\t\r\n＝＋－＠]")
 
 
-def harmless(cell: object) -> object:
-    """A cell that no spreadsheet runs as a formula, and that `meant` tells from any other."""
+def escape_formula(cell: object) -> object:
+    """A cell that no spreadsheet runs as a formula; `unescape_formula` undoes it."""
     return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
-def meant(cell: str) -> str:
-    """The text that `harmless` made a cell of."""
-    found = _FORMULA.match(cell)
-    return cell[1:] if found and found[1] else cell
+def unescape_formula(cell: str) -> str:
+    """The text that `escape_formula` was given."""
+    match = _FORMULA.match(cell)
+    return cell[1:] if match and match[1] else cell

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tagger.files import spelled_out, write_atomically
+from tagger.files import write_atomically
+from tagger.text import escape_controls
 
 
 def test_an_atomic_write_replaces_whole_files(tmp_path: Path) -> None:
@@ -18,10 +19,10 @@ def test_an_atomic_write_replaces_whole_files(tmp_path: Path) -> None:
 
 
 def test_a_name_cannot_forge_a_line_or_steer_a_terminal() -> None:
-    assert spelled_out("a\nb\x1b[31m") == "a\\nb\\x1b[31m"
-    assert spelled_out("⚠️ größe.jpg") == "⚠️ größe.jpg"
+    assert escape_controls("a\nb\x1b[31m") == "a\\nb\\x1b[31m"
+    assert escape_controls("⚠️ größe.jpg") == "⚠️ größe.jpg"
 
 
 def test_spaces_of_every_width_are_only_spaces() -> None:
     name = "Screenshot 2026-11-21 at 9.41\u202fAM\u00a0(2).png"
-    assert spelled_out(name) == name
+    assert escape_controls(name) == name

@@ -7,9 +7,9 @@ from html import escape
 import streamlit as st
 
 from frontend.ui import shared
-from tagger.files import spelled_out
 from tagger.jobs import worker
 from tagger.library.operations import Run, RunFile
+from tagger.text import count_noun, escape_controls
 
 FILES_LISTED = 200  # of a run, by outcome
 REFRESH_SECONDS = 1.0  # between two looks at a run that is going on
@@ -115,11 +115,11 @@ def _draw_files(run: Run, outcome: str, title: str) -> None:
 
 def _told(file: RunFile, outcome: str) -> str:
     """A file of a run as HTML: why it failed, or the photo that it is, to be opened."""
-    name = escape(spelled_out(file.name))
+    name = escape(escape_controls(file.name))
     if outcome == "duplicate" and file.photo_id is not None:
-        photo = escape(spelled_out(file.photo_name or file.name))
+        photo = escape(escape_controls(file.photo_name or file.name))
         return f'{name} is <a href="gallery?photo={file.photo_id}">{photo}</a>'
-    return f"{name}: {escape(spelled_out(file.reason))}" if file.reason else name
+    return f"{name}: {escape(escape_controls(file.reason))}" if file.reason else name
 
 
 def undo_button(run: Run | int, *, key: str = "run") -> None:
@@ -130,7 +130,7 @@ def undo_button(run: Run | int, *, key: str = "run") -> None:
             return
         if st.button("Undo", key=f"{key}-undo-{run.id}", icon=":material/undo:"):
             undone = shared.library().undo(run.id)
-            told = f"Undone: {run.title}. {shared.count_of(undone.changed, 'photo')} changed back."
+            told = f"Undone: {run.title}. {count_noun(undone.changed, 'photo')} changed back."
             if undone.left_alone:
                 told += f" {undone.left_alone:,} were changed since and stay as they are."
             shared.notify(told)

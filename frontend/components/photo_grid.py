@@ -7,7 +7,6 @@ and is told here with every change.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any
 import streamlit as st
 
 from frontend.ui import shared
-from tagger.files import spelled_out
 from tagger.library.records import Photo
+from tagger.text import data_uri, escape_controls
 
 HERE = Path(__file__).resolve().parent
 
@@ -86,14 +85,13 @@ def tile(photo: Photo, caption: str = "") -> dict[str, Any]:
     """A photo as the browser draws it: its thumbnail, and what stands below, all plain text."""
     return {
         "id": photo.id,
-        "name": spelled_out(photo.name),
-        "tag": spelled_out(first_tag(photo)),
+        "name": escape_controls(photo.name),
+        "tag": escape_controls(first_tag(photo)),
         "tagged": bool(photo.tags),
         "more": max(0, len(photo.tags) - 1),
         "confirmed": bool(photo.tags) and photo.tags[0].by_person,
-        "caption": spelled_out(caption),
-        "image": "data:image/jpeg;base64,"
-        + b64encode(shared.library().thumbnail(photo)).decode("ascii"),
+        "caption": escape_controls(caption),
+        "image": data_uri(shared.library().thumbnail(photo), "image/jpeg"),
     }
 
 

@@ -15,8 +15,8 @@ from frontend.components import photo_grid
 from frontend.photos import edits, exports, large_photo
 from frontend.ui import shared, url_state
 from tagger.errors import OptionError, QueryError
-from tagger.files import spelled_out
 from tagger.library.records import Photo, Sort, StoredPrediction, Tag, Verdict
+from tagger.text import confidence_percent, escape_controls
 
 PHOTO, PLACE = "photo", "at"  # of the address: which photo, and which of those found it was
 NEAREST = 6
@@ -133,7 +133,7 @@ def _show_facts(photo: Photo) -> None:
     facts.append(f"added {moment(photo.added_at.astimezone())}")
     facts.append("a copy of the library's own" if photo.stored else "left where it was")
     st.caption(shared.plain(" · ".join(facts)))
-    st.code(spelled_out(str(photo.path)), language=None, wrap_lines=True)
+    st.code(escape_controls(str(photo.path)), language=None, wrap_lines=True)
 
 
 def moment(when: datetime) -> str:
@@ -207,11 +207,11 @@ _ACTIONS = {
 def origin(tag: Tag) -> str:
     """Where a tag comes from: a model, when and in which run, or a person."""
     when = moment(tag.made_at.astimezone())
-    said = "" if tag.score is None else f"{tag.model} was {shared.percent(tag.score)} sure"
+    said = "" if tag.score is None else f"{tag.model} was {confidence_percent(tag.score)} sure"
     if tag.by_person:
         return f"You said so, {when}" + (f"; {said}" if said else "")
     run = shared.library().run(tag.run_id).title
-    needed = "" if tag.threshold is None else f", and it needs {shared.percent(tag.threshold)}"
+    needed = "" if tag.threshold is None else f", and it needs {confidence_percent(tag.threshold)}"
     return f"{said}{needed}. {when}, by “{run}”"
 
 
@@ -243,7 +243,7 @@ def _show_answer(prediction: StoredPrediction) -> None:
     st.markdown(f"#### What {shared.plain(prediction.model)} says")
     if prediction.reason is not None:
         st.markdown(shared.plain(why_unknown(prediction)))
-    shared.bars((label, score, shared.percent(score)) for label, score in prediction.scores)
+    shared.bars((label, score, confidence_percent(score)) for label, score in prediction.scores)
     when = moment(prediction.made_at.astimezone())
     run = shared.library().run(prediction.run_id).title
     st.caption(shared.plain(f"{when}, by “{run}”; model file {prediction.model_sha256[:12]}"))
@@ -255,9 +255,11 @@ def why_unknown(prediction: StoredPrediction) -> str:
     if prediction.reason == "unfamiliar":
         return (
             f"Unknown: unlike every photo that {prediction.model} was taught with. Its best guess"
-            f" would be {best}, {shared.percent(score)}."
+            f" would be {best}, {confidence_percent(score)}."
         )
-    return f"Unknown: not sure enough of any label; {best} comes nearest, {shared.percent(score)}."
+    return (
+        f"Unknown: not sure enough of any label; {best} comes nearest, {confidence_percent(score)}."
+    )
 
 
 def _show_nearest(photo: Photo, page: str) -> None:

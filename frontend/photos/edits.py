@@ -14,6 +14,7 @@ import streamlit as st
 from frontend.components import job_panel
 from frontend.ui import shared
 from tagger.library.records import Photo
+from tagger.text import count_noun
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def change_tags(
 ) -> None:
     """Say that tags belong to photos, or do not. Raises OptionError for what cannot be a tag."""
     run = shared.library().edit_tags(ids, add, remove)
-    many = shared.count_of(len(ids), "photo")
+    many = count_noun(len(ids), "photo")
     told = [f"Added {listed(add)} to {many}."] if add else []
     told += [f"Removed {listed(remove)} from {many}."] if remove else []
     note(place, " ".join(told), run)
@@ -47,7 +48,7 @@ def confirm(place: str, photos: Iterable[Photo]) -> None:
     runs = [library.edit_tags(ids, add=[label]) for label, ids in by_label.items()]
     confirmed = {photo for ids in by_label.values() for photo in ids}
     if runs:
-        many = shared.count_of(len(confirmed), "photo")
+        many = count_noun(len(confirmed), "photo")
         note(place, f"Confirmed {listed(list(by_label))} on {many}.", *runs)
     else:
         note(place, "There was no tag to confirm.")
@@ -62,7 +63,7 @@ def take_back(place: str, photo: Photo, label: str) -> None:
 def delete(place: str, ids: Sequence[int]) -> None:
     """Delete photos from the library, not from the disk."""
     run = shared.library().delete(ids)
-    many = shared.count_of(len(ids), "photo")
+    many = count_noun(len(ids), "photo")
     note(place, f"Deleted {many} from the library. Undo brings back what was deleted.", run)
 
 
@@ -112,7 +113,7 @@ def undo(place: str, done: Done) -> None:
     """Take back what was done, the last of it first."""
     undone = [shared.library().undo(run) for run in reversed(done.runs)]
     left = max((one.left_alone for one in undone), default=0)
-    kept = f" {shared.count_of(left, 'photo')} changed since and left alone." if left else ""
+    kept = f" {count_noun(left, 'photo')} changed since and left alone." if left else ""
     message = done.message.removeprefix("Undone: ") if done.undoing else f"Undone: {done.message}"
     runs = (one.run_id for one in undone)
     note(place, f"{message}{kept}", *runs, undoing=not done.undoing)

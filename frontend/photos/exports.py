@@ -15,11 +15,11 @@ import streamlit as st
 
 from frontend.ui import shared
 from tagger.errors import OptionError
-from tagger.files import spelled_out
 from tagger.library import export
 from tagger.library.export import Left
 from tagger.library.library import Library
 from tagger.library.records import Photo
+from tagger.text import count_noun, escape_controls
 
 TRAIN = Path(__file__).resolve().parents[1] / "views" / "train.py"
 LARGEST_DOWNLOAD = 500_000_000  # bytes of a ZIP; Streamlit holds what it sends in memory
@@ -95,12 +95,12 @@ def offer_zip(query: str, many: int) -> None:
                 type="primary",
                 on_click="ignore",
             )
-    told = f"{shared.count_of(written.left.written, 'photo')} in the ZIP, in folders by first tag."
+    told = f"{count_noun(written.left.written, 'photo')} in the ZIP, in folders by first tag."
     if size > LARGEST_DOWNLOAD:
         told += f" It is too large to download ({file_size(size)}); until tomorrow it lies at:"
     st.markdown(shared.plain(told))
     if size > LARGEST_DOWNLOAD:
-        st.code(spelled_out(str(written.place)), language=None, wrap_lines=True)
+        st.code(escape_controls(str(written.place)), language=None, wrap_lines=True)
     show_left(written.left)
 
 
@@ -138,8 +138,8 @@ def offer_collection(query: str, many: int, key: str) -> None:
     written: Written | None = st.session_state.get(f"{key}-written")
     if written is None:
         return
-    st.markdown(f":material/check: {shared.count_of(written.left.written, 'photo')} written to")
-    st.code(spelled_out(str(written.place)), language=None, wrap_lines=True)
+    st.markdown(f":material/check: {count_noun(written.left.written, 'photo')} written to")
+    st.code(escape_controls(str(written.place)), language=None, wrap_lines=True)
     show_left(written.left)
     st.page_link(TRAIN, label="Teach a tagger with them", icon=":material/school:")
 
@@ -171,9 +171,9 @@ def show_left(left: Left) -> None:
     none = reasons[export.UNTAGGED]
     told = [f"{none:,} without a tag"] if none else []
     told += [f"{len(left.out) - none:,} that cannot be read"] if len(left.out) > none else []
-    with st.expander(f"{shared.count_of(len(left.out), 'photo')} left out: {', '.join(told)}"):
+    with st.expander(f"{count_noun(len(left.out), 'photo')} left out: {', '.join(told)}"):
         for name, reason in left.out[:LEFT_SHOWN]:
-            st.text(spelled_out(f"{name}: {reason}"))
+            st.text(escape_controls(f"{name}: {reason}"))
         if len(left.out) > LEFT_SHOWN:
             st.caption(f"and {len(left.out) - LEFT_SHOWN:,} more")
 

@@ -8,11 +8,11 @@ import streamlit as st
 
 from frontend.ui import shared
 from tagger import ImageError, ModelError
-from tagger.files import spelled_out
 from tagger.images import decode, transforms
 from tagger.library.library import Library
 from tagger.library.records import Photo, StoredPrediction
 from tagger.tagger import Tagger
+from tagger.text import escape_controls
 
 LARGE_SIDE = 1600  # pixels, of a shown photo's longer side
 KEPT = 12  # in memory
@@ -22,7 +22,7 @@ def show_picture(
     photo: Photo, prediction: StoredPrediction | None = None, *, key: str | None = None
 ) -> None:
     """The photo, or its thumbnail with the reason; with a `key`, its heatmap on a switch."""
-    name = spelled_out(photo.name)
+    name = escape_controls(photo.name)
     place = st.empty()
     try:
         place.image(large_photo(photo), width="stretch", alt=name)

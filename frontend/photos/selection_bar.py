@@ -11,6 +11,7 @@ from frontend.components import photo_grid
 from frontend.photos import edits
 from frontend.ui import shared
 from tagger.library.records import Page, Photo
+from tagger.text import count_noun
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class _Edits:
                     f"All {page.total:,} found, on every page", key=self._key("everything")
                 )
             many = page.total if everything else len(selected)
-            st.markdown(f"**{shared.count_of(many, 'photo')}**", width="content")
+            st.markdown(f"**{count_noun(many, 'photo')}**", width="content")
             chosen = Chosen(page, selected, query if everything else None)
             self._offer_adding(chosen, many)
             self._offer_removing(chosen, many)
@@ -93,7 +94,7 @@ class _Edits:
                 key=self._key("add-labels"),
             )
             if st.form_submit_button(
-                f"Add to {shared.count_of(many, 'photo')}", key=self._key("add-go")
+                f"Add to {count_noun(many, 'photo')}", key=self._key("add-go")
             ):
                 self._do(lambda: edits.change_tags(self.place, chosen.ids(), add=labels))
 
@@ -109,7 +110,7 @@ class _Edits:
                 select_all=False,
                 key=self._key("remove-labels"),
             )
-            told = f"Remove from {shared.count_of(many, 'photo')}"
+            told = f"Remove from {count_noun(many, 'photo')}"
             if st.form_submit_button(told, key=self._key("remove-go")):
                 self._do(
                     lambda: edits.change_tags(self.place, chosen.having(labels), remove=labels)
@@ -126,7 +127,7 @@ class _Edits:
                 key=self._key("retag-model"),
             )
             st.caption("What you said of tags stays as it is.")
-            told = f"Tag {shared.count_of(many, 'photo')} again"
+            told = f"Tag {count_noun(many, 'photo')} again"
             if st.button(told, key=self._key("retag-go")):
                 self._do(lambda: edits.tag_again(self.place, chosen.ids(), model))
 

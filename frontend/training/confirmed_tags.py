@@ -13,6 +13,7 @@ from frontend.training import dataset_check, evaluation
 from frontend.ui import shared
 from tagger.files import visible, write_atomically
 from tagger.library import export
+from tagger.text import count_noun
 
 CONFIRMED = "by:person"  # a search for photos with a tag that a person added or confirmed
 COLLECTIONS = "collections"  # in the library's folder
@@ -30,7 +31,7 @@ def choose() -> str | None:
         st.page_link(REVIEW, label="Review photos", icon=dataset_check.CHECK_ICON)
         return None
     st.markdown(
-        f"{shared.count_of(count, 'photo')} with a tag that you added or confirmed. Each is copied"
+        f"{count_noun(count, 'photo')} with a tag that you added or confirmed. Each is copied"
         " into the folder of its first tag."
     )
     if st.button(dataset_check.CHECK, key="train-check-confirmed", icon=dataset_check.CHECK_ICON):
@@ -49,7 +50,7 @@ def choose() -> str | None:
             " is, give it as a folder of photos."
         )
     if left := st.session_state["train-left"]:
-        title = f"{shared.count_of(len(left), 'photo')} left out"
+        title = f"{count_noun(len(left), 'photo')} left out"
         with st.expander(title):
             evaluation.table(["photo", "why"], left[:LEFT_SHOWN], title, numbers=False)
     return str(data)

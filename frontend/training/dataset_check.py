@@ -13,6 +13,7 @@ from frontend.training import evaluation, findings
 from frontend.ui import shared
 from tagger import paths
 from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
+from tagger.text import count_noun
 
 CHECKS_LOOKED_AT = 50
 UNREADABLE_SHOWN = 200
@@ -108,7 +109,7 @@ def show_check(data: str, checked: Checked, ours: bool) -> None:
         ]
         if len(names) > ROWS_SHOWN:
             rest = [sum(column) for column in zip(*counts[ROWS_SHOWN:], strict=True)]
-            more = shared.count_of(len(names) - ROWS_SHOWN, "more label")
+            more = count_noun(len(names) - ROWS_SHOWN, "more label")
             rows.append([more, *(f"{count:,}" for count in rest)])
         rows.append(["all", *(f"{sum(column):,}" for column in zip(*counts, strict=True))])
         evaluation.table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
@@ -141,7 +142,7 @@ def _doubts(checked: Checked) -> list[str]:
 def _show_unreadable(unreadable: list[tuple[str, str]]) -> None:
     if not unreadable:
         return
-    title = f"{shared.count_of(len(unreadable), 'file')} that cannot be read"
+    title = f"{count_noun(len(unreadable), 'file')} that cannot be read"
     with st.expander(title):
         evaluation.table(["file", "why"], unreadable[:UNREADABLE_SHOWN], title, numbers=False)
         if len(unreadable) > UNREADABLE_SHOWN:

@@ -6,7 +6,6 @@ would read them as Markdown.
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -17,8 +16,7 @@ import streamlit as st
 
 from frontend.training.model_card import number
 from frontend.ui import shared
-from tagger.files import spelled_out
-from tagger.training.report.charts import percent, score
+from tagger.text import data_uri, escape_controls, percent, score
 
 CSS = Path(__file__).with_name("evaluation.css")
 
@@ -62,7 +60,7 @@ def _row(cells: Sequence[str | None]) -> str:
 
 
 def _cell(text: str | None) -> str:
-    return "–" if text is None else escape(spelled_out(text))
+    return "–" if text is None else escape(escape_controls(text))
 
 
 def sentences(lines: Iterable[str]) -> None:
@@ -281,5 +279,5 @@ def report(page: Path, name: str, key: str) -> None:
             )
         if shown:
             # As a data: URL the page has an origin of its own, and cannot reach into the app.
-            url = f"data:text/html;base64,{base64.b64encode(html).decode('ascii')}"
+            url = data_uri(html, "text/html")
             st.iframe(url, height=REPORT_HEIGHT, alt="Training report")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -12,8 +11,8 @@ import streamlit as st
 
 from frontend.ui import shared
 from tagger import ImageError
-from tagger.files import spelled_out
 from tagger.images import decode
+from tagger.text import data_uri, escape_controls
 
 SIDE = 160  # pixels of a picture
 KEPT = 500  # pictures in memory
@@ -74,8 +73,8 @@ def _figure(folder: Path, photo: str, told: str) -> str:
 def _picture(path: str, changed: int) -> str:
     rgb = decode.read(path, shorter_side=SIDE)
     picture = decode.encode(decode.fit(rgb, SIDE), "JPEG")
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
+    return data_uri(picture, "image/jpeg")
 
 
 def _text(text: str) -> str:
-    return escape(spelled_out(text))
+    return escape(escape_controls(text))

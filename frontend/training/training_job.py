@@ -14,9 +14,9 @@ from frontend.training import evaluation
 from frontend.ui import shared
 from tagger.datasets.dataset import too_few_to_check
 from tagger.library.operations import Run
+from tagger.text import count_noun, percent, score
 from tagger.training import run_folder
 from tagger.training.report import html
-from tagger.training.report.charts import percent, score
 
 # Measured on two cores at 192 pixels.
 START_SECONDS, PHOTO_SECONDS, EPOCH_SECONDS = 20, 0.01, 0.0175  # in all; a photo; and an epoch
@@ -132,11 +132,9 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     evaluation.tiles(evaluation.judgement(judged, validation=not metrics.get("test")))
     seconds = sum(metrics["seconds"].values())
     counts = metrics["photos"]["train"]
-    learned = shared.count_of(
-        metrics.get("sizes", {}).get("train") or sum(counts.values()), "photo"
-    )
+    learned = count_noun(metrics.get("sizes", {}).get("train") or sum(counts.values()), "photo")
     lines = [
-        f"It learned {shared.count_of(len(counts), 'label')} from {learned} in"
+        f"It learned {count_noun(len(counts), 'label')} from {learned} in"
         f" {about(seconds).removeprefix('about ')}.",
         evaluation.unknown_sentence(metrics.get("unknown")),
     ]
@@ -165,7 +163,7 @@ def _offer_use(run: Run, name: str) -> None:
     elif not count:
         st.caption("Your library is empty: what you import will be tagged with it.")
     elif st.button(
-        f"Tag my {shared.count_of(count, 'photo')} again with it",
+        f"Tag my {count_noun(count, 'photo')} again with it",
         key="train-retag",
         icon=":material/refresh:",
     ):

@@ -15,13 +15,13 @@ import streamlit as st
 
 from tagger import TaggerError
 from tagger.datasets.sample_photos import write_samples
-from tagger.files import spelled_out
 from tagger.inference import model_file
 from tagger.inference.registry import IMAGENET, find_model, model_names
 from tagger.jobs import worker
 from tagger.library.library import Library
 from tagger.models import imagenet
 from tagger.tagger import Tagger
+from tagger.text import count_noun, escape_controls
 
 _VIEWS = Path(__file__).resolve().parents[1] / "views"
 ACTIVITY, GALLERY, IMPORT = (
@@ -94,10 +94,10 @@ def model_title(model: str) -> str:
     name = f"{place.stem} in {place.parent}" if place.is_absolute() else model
     try:
         if to_be_made(model):
-            return f"{name} · {count_of(imagenet.CLASSES, 'label')}, made at its first use"
+            return f"{name} · {count_noun(imagenet.CLASSES, 'label')}, made at its first use"
         path = find_model(model)
         info = path.stat()
-        return f"{name} · {count_of(_label_count(str(path), info.st_mtime_ns), 'label')}"
+        return f"{name} · {count_noun(_label_count(str(path), info.st_mtime_ns), 'label')}"
     except (TaggerError, OSError):
         return f"{name} · cannot be read"
 
@@ -152,7 +152,7 @@ def plain(text: str) -> str:
     For whatever takes Markdown: markdown, captions, alerts, labels of buttons and other widgets.
     Not for what takes text: `st.text`, the options of a selectbox, cells of a table.
     """
-    one_line = " ".join(spelled_out(text).split())
+    one_line = " ".join(escape_controls(text).split())
     return _PUNCTUATION.sub(r"\\\1", _LOOKED_FOR.sub(rf"\1{_JOINER}", one_line))
 
 
@@ -161,7 +161,7 @@ def bars(rows: Iterable[tuple[str, float, str]]) -> None:
     st.html(
         '<ul class="it-bars" role="list">'
         + "".join(
-            f'<li><span class="it-name" dir="auto">{escape(spelled_out(name))}</span>'
+            f'<li><span class="it-name" dir="auto">{escape(escape_controls(name))}</span>'
             f'<span class="it-value">{escape(words)}</span>'
             f'<span class="it-bar"><span style="width:{100 * share:.1f}%"></span></span></li>'
             for name, share, words in rows
@@ -193,15 +193,3 @@ def show_notices() -> None:
     """What `notify` was told since the last page."""
     for message in st.session_state.pop("notices", []):
         st.toast(plain(message))
-
-
-def percent(share: float) -> str:
-    """A share in [0, 1], never rounded to a certainty that nobody has."""
-    if share >= 0.9995:
-        return "over 99.9%"
-    return "under 0.1%" if share < 0.0005 else f"{share:.1%}"
-
-
-def count_of(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: "1 photo", "2,000 photos"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -11,6 +11,7 @@ import streamlit as st
 from frontend.components import job_panel
 from frontend.ui import shared
 from tagger.library.statistics import Statistics
+from tagger.text import count_noun
 
 LABELS_SHOWN = 15
 MOST_DAYS = 60  # shown one by one; months otherwise
@@ -51,9 +52,7 @@ def _show_counts(statistics: Statistics) -> None:
         for title, count in counts.items():
             st.metric(title, f"{count:,}", width="content")
     told = [f"{statistics.bytes / 1e6:,.0f} MB of photos"]
-    told += [
-        f"{shared.count_of(many, 'photo')} tagged by {name}" for name, many in statistics.by_model
-    ]
+    told += [f"{count_noun(many, 'photo')} tagged by {name}" for name, many in statistics.by_model]
     st.caption(shared.plain(" · ".join(told)))
 
 
@@ -137,7 +136,7 @@ def _show_more() -> None:
 def _show_deleted(count: int) -> None:
     st.subheader("Deleted photos", anchor=False)
     st.markdown(
-        f"The library still knows {shared.count_of(count, 'deleted photo')}, so that deleting can"
+        f"The library still knows {count_noun(count, 'deleted photo')}, so that deleting can"
         " be undone. Your own files in folders are never removed."
     )
     with st.popover("Remove for good …", icon=":material/delete_forever:"):
@@ -146,7 +145,7 @@ def _show_deleted(count: int) -> None:
         )
         if st.button("Remove for good", key="activity-purge", type="primary"):
             gone = shared.library().purge()
-            shared.notify(f"{shared.count_of(gone, 'photo')} removed for good.")
+            shared.notify(f"{count_noun(gone, 'photo')} removed for good.")
             st.rerun()
 
 

@@ -11,9 +11,9 @@ from frontend.components import job_panel, photo_grid
 from frontend.photos import details, edits, selection_bar, tag_counts
 from frontend.photos.details import Found
 from frontend.ui import shared, url_state
-from tagger.files import spelled_out
 from tagger.library.records import Sort
 from tagger.library.search.grammar import Label, spell
+from tagger.text import escape_controls
 
 PAGE_SIZE = 48  # fills rows of two, three, four and six
 PAGE = "gallery"
@@ -78,7 +78,7 @@ def _choices(total: int) -> dict[str, str]:
     choices = {"": f"All photos · {total:,}"}
     choices |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
     for label, many in tag_counts.label_counts():
-        choices[spell(Label(label))] = f"{spelled_out(label)} · {many:,}"
+        choices[spell(Label(label))] = f"{escape_controls(label)} · {many:,}"
     return choices
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from frontend.components import job_panel
 from frontend.ui import shared
 from tagger.images import decode
+from tagger.text import count_noun
 
 FILES, FOLDER = "Files", "A folder on this machine"
 RECENT = 8  # imports listed below
@@ -44,7 +45,7 @@ def _offer_files() -> None:
     )
     st.caption("For thousands of photos, give their folder instead: nothing needs to be sent.")
     many = len(files)
-    label = f"Import {shared.count_of(many, 'photo')}" if many else "Import"
+    label = f"Import {count_noun(many, 'photo')}" if many else "Import"
     with st.container(horizontal=True):
         if st.button(label, key="import-start", type="primary", disabled=not many):
             _begin_uploads((file.name, file) for file in files)

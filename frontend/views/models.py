@@ -24,7 +24,7 @@ from frontend.training.model_card import (
 from frontend.ui import shared
 from tagger.datasets.dataset import too_few_to_check
 from tagger.inference.registry import IMAGENET
-from tagger.training.report.charts import percent, score
+from tagger.text import percent, score
 
 LABELS_SHOWN = 40  # in a list of names
 WEAKEST_SHOWN = 12  # tags

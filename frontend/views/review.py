@@ -15,6 +15,7 @@ from frontend.components import review_queue
 from frontend.photos import details, edits, exports, large_photo
 from frontend.ui import shared
 from tagger.library.records import Photo, StoredPrediction
+from tagger.text import count_noun
 
 REVIEWED = "reviewed"  # a search for what a person said something of
 AHEAD = 5  # photos shown that come next
@@ -81,7 +82,7 @@ def _show_last(left: int) -> None:
     with st.container(
         horizontal=True, vertical_alignment="center", gap="medium", key="review-last"
     ):
-        many = shared.count_of(left, "photo")
+        many = count_noun(left, "photo")
         st.markdown(f"**{many}** left, the most doubtful first", width="content")
         if answers := _answers():
             st.markdown(f":material/check: {shared.plain(answers[-1].message)}", width="content")
@@ -100,7 +101,7 @@ def _undo() -> None:
 
 
 def _offer_skipped(many: int) -> None:
-    st.markdown(f"Only those are left that you skipped: {shared.count_of(many, 'photo')}.")
+    st.markdown(f"Only those are left that you skipped: {count_noun(many, 'photo')}.")
     st.button("Look at them again", key="review-again", on_click=_skipped().clear)
 
 
@@ -262,7 +263,7 @@ def _offer_collection() -> None:
         return
     st.subheader("Teach with what you said", anchor=False)
     st.markdown(
-        f"You have looked at {shared.count_of(many, 'photo')}. Those with a tag can be written out"
+        f"You have looked at {count_noun(many, 'photo')}. Those with a tag can be written out"
         " as a collection, and a tagger taught with it."
     )
     with st.expander("Write them as a collection"):

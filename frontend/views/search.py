@@ -15,10 +15,10 @@ from frontend.photos import details, edits, exports, selection_bar, tag_counts
 from frontend.photos.details import Found
 from frontend.ui import shared, url_state
 from tagger.errors import QueryError
-from tagger.files import spelled_out
 from tagger.library.records import Photo, Sort
 from tagger.library.search.grammar import And, Condition, Flag, Label, Not, Or, Query, spell
 from tagger.library.search.suggestions import Suggestion
+from tagger.text import count_noun, escape_controls
 
 PAGE = "search"
 QUERY, FORM, SORT = "q", "as", "sort"  # of the address
@@ -95,7 +95,7 @@ _HOW = """
 
 def _show_found(query: str, many: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
-        st.markdown(f"**{shared.count_of(many, 'photo')}** found", width="stretch")
+        st.markdown(f"**{count_noun(many, 'photo')}** found", width="stretch")
         form = url_state.choose_form("Shown as", FORM, [GRID, TABLE])
         sort = cast(Sort, url_state.choose("Order", SORT, details.SORTS, width=220))
     _offer_other_words(query)
@@ -146,13 +146,13 @@ def _show_table(photos: Sequence[Photo]) -> GridAnswer:
     with st.container(key="search-table"):
         chosen = st.dataframe(
             {
-                "Photo": [spelled_out(photo.name) for photo in photos],
-                "Tags": [spelled_out(_tags(photo)) for photo in photos],
+                "Photo": [escape_controls(photo.name) for photo in photos],
+                "Tags": [escape_controls(_tags(photo)) for photo in photos],
                 "Sure": [photo.confidence for photo in photos],
                 "Model": [photo.model for photo in photos],
                 "Taken": [photo.taken_at for photo in photos],
                 "Added": [photo.added_at.astimezone().replace(tzinfo=None) for photo in photos],
-                "Folder": [spelled_out(str(photo.path.parent)) for photo in photos],
+                "Folder": [escape_controls(str(photo.path.parent)) for photo in photos],
             },
             hide_index=True,
             column_config={

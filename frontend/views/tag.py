@@ -14,10 +14,10 @@ from frontend.components import photo_grid
 from frontend.photos.large_photo import explained
 from frontend.ui import shared
 from tagger import ImageError, Prediction, Tagger
-from tagger.files import spelled_out
 from tagger.images import decode
 from tagger.inference.embeddings import Embedding
 from tagger.library.records import Photo
+from tagger.text import confidence_percent, escape_controls
 
 SHOWN_SIDE = 900  # pixels, about, of a shown photo's shorter side
 CAMERA_WIDTH = 560  # pixels
@@ -147,7 +147,7 @@ def _judged(
 def _show_photo(photo: Chosen, shown: bytes, prediction: Prediction, tagger: Tagger) -> None:
     with st.container(key="tag-photo"):
         place = st.empty()
-        name = spelled_out(photo.name)
+        name = escape_controls(photo.name)
         label = explained([s.label for s in prediction.scores], tagger, "tag-heatmap")
         if label is not None:
             with shared.guard():
@@ -162,11 +162,12 @@ def _show_answer(prediction: Prediction, tagger: Tagger) -> None:
     label, said = answer(prediction, tagger)
     unknown = " it-unknown" if prediction.unknown else ""
     st.html(
-        f'<div class="it-answer{unknown}" role="status"><p class="it-label" dir="auto">'
-        f'{escape(spelled_out(label))}</p><p class="it-said">{escape(spelled_out(said))}</p></div>'
+        f'<div class="it-answer{unknown}" role="status">'
+        f'<p class="it-label" dir="auto">{escape(escape_controls(label))}</p>'
+        f'<p class="it-said">{escape(escape_controls(said))}</p></div>'
     )
     st.space("small")
-    shared.bars((s.label, s.score, shared.percent(s.score)) for s in prediction.scores[:5])
+    shared.bars((s.label, s.score, confidence_percent(s.score)) for s in prediction.scores[:5])
 
 
 def answer(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
@@ -174,10 +175,10 @@ def answer(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
     if not prediction.unknown:
         names = ", ".join(tag.label for tag in prediction.tags)
         if len(prediction.tags) == 1:
-            return names, f"{shared.percent(prediction.confidence)} sure"
-        each = [f"{tag.label} {shared.percent(tag.score)}" for tag in prediction.tags]
+            return names, f"{confidence_percent(prediction.confidence)} sure"
+        each = [f"{tag.label} {confidence_percent(tag.score)}" for tag in prediction.tags]
         return names, f"How sure: {', '.join(each)}"
-    likeliest = [f"{s.label} ({shared.percent(s.score)})" for s in prediction.scores[:2]]
+    likeliest = [f"{s.label} ({confidence_percent(s.score)})" for s in prediction.scores[:2]]
     if prediction.reason == "unfamiliar":
         known = f"Unlike every photo that {tagger.name} was taught with."
         return "Unknown", f"{known} Its best guess would be {likeliest[0]}."

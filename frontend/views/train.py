@@ -16,6 +16,7 @@ from tagger.library.operations import Run
 from tagger.library.plans import Training
 from tagger.models.backbones import DEFAULT_BACKBONE
 from tagger.paths import DATASET
+from tagger.text import count_noun
 from tagger.training.config import Hyperparameters
 
 FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"
@@ -100,7 +101,7 @@ def _order(data: str, checked: dataset_check.Checked) -> None:
     )
     request = _advanced(data, name, how == FULL)
     seconds = training_job.estimate(checked.count, request.epochs, request.image_size)
-    learned = shared.count_of(checked.count, "photo")
+    learned = count_noun(checked.count, "photo")
     st.caption(
         f"{learned}: it will take {training_job.about(seconds)}, more or less as this machine is"
         " fast and has other work. You may close the page meanwhile."

@@ -20,7 +20,6 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample, sampled
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
 from tagger.evaluation.outputs import outputs
-from tagger.files import spelled_out
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import (
@@ -34,6 +33,7 @@ from tagger.models import imagenet
 from tagger.models.heads import MAX_HEAD_PHOTOS
 from tagger.models.pretrained import NO_WEIGHTS
 from tagger.paths import DATASET
+from tagger.text import escape_controls
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class AuditReport:
         told += (
             [f"Not enough to train on: {self.training_obstacle}"] if self.training_obstacle else []
         )
-        return "\n".join([*map(spelled_out, told), self.findings.text()])
+        return "\n".join([*map(escape_controls, told), self.findings.text()])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from tagger.audit.label_errors import LabelScores, score_labels, score_tags
 from tagger.datasets.dataset import Collection
-from tagger.datasets.readers.listing import counted
 from tagger.datasets.splits import Sample, cells, near_groups
 from tagger.errors import DatasetError
-from tagger.files import spelled_out, write_atomically
+from tagger.files import write_atomically
 from tagger.images import quality
+from tagger.text import count_noun, escape_controls
 
 FEW_PHOTOS = 20  # of a label to learn from
 RANKED_SHARE = 0.1  # of the labels judged: the least likely are kept, the worst first
@@ -104,19 +104,21 @@ class Findings:
 
     def text(self) -> str:
         """All of it for a terminal: how many of each kind, and the first of them."""
-        told = [f"{self.root}: {counted(self.photos, 'photo')} can be used"]
+        told = [f"{self.root}: {count_noun(self.photos, 'photo')} can be used"]
         for kind in KINDS:
             found = self.of_kind(kind)
             if found:
                 told.append(self._counted(kind))
-            rows = [(spelled_out(f.photo), spelled_out(f.details)) for f in found[:MAX_LISTED]]
+            rows = [
+                (escape_controls(f.photo), escape_controls(f.details)) for f in found[:MAX_LISTED]
+            ]
             width = max((len(photo) for photo, _ in rows), default=0)
             told += [f"    {photo.ljust(width)}  {words}".rstrip() for photo, words in rows]
             told += [f"    and {len(found) - MAX_LISTED:,} more"] if len(found) > MAX_LISTED else []
         return "\n".join(told + self.notes())
 
     def _rare_line(self) -> str:
-        few = [f"{photos:,} of {spelled_out(name)}" for name, photos in self.rare]
+        few = [f"{photos:,} of {escape_controls(name)}" for name, photos in self.rare]
         more = ", ..." if len(few) > MAX_LISTED else ""
         return f"only {', '.join(few[:MAX_LISTED])}{more} to learn from" if few else ""
 
@@ -124,7 +126,7 @@ class Findings:
         if not self.judged:
             return "whether labels are right was not judged"
         if self.judged < self.photos:
-            return f"labels of {self.judged:,} of {counted(self.photos, 'photo')} were judged"
+            return f"labels of {self.judged:,} of {count_noun(self.photos, 'photo')} were judged"
         return ""
 
     def _counted(self, kind: str) -> str:

@@ -13,9 +13,8 @@ from typing import Any
 from tagger.datasets.readers import table as tables
 from tagger.datasets.readers.sheet import PREDICTED
 from tagger.errors import ImageError, OptionError
-from tagger.files import spelled_out
 from tagger.tagger import Prediction, Tagger
-from tagger.text import harmless
+from tagger.text import escape_controls, escape_formula
 
 Answer = Prediction | ImageError
 
@@ -39,7 +38,7 @@ def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
     """One line for one photo of many."""
     if isinstance(answer, ImageError):
         return str(answer)
-    name = spelled_out(str(path))
+    name = escape_controls(str(path))
     if answer.label is not None:
         others = "".join(f", {tag.label} {tag.score:.2%}" for tag in answer.tags[1:])
         return f"{name}: {answer.label.upper()} {answer.confidence:.2%}{others}"
@@ -84,7 +83,7 @@ def table(
             cells = [row[name] for name in PREDICTED]
             cells += [scores[place]["label"] for place in places]
             cells += [scores[place]["score"] for place in places]
-            writer.writerow([harmless(cell) for cell in [*cells, row["error"], row["model"]]])
+            writer.writerow([escape_formula(cell) for cell in [*cells, row["error"], row["model"]]])
 
         try:
             yield add

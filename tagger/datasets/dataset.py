@@ -18,11 +18,12 @@ from tagger.concurrency import Progress, silent
 from tagger.datasets.loading import decoded, relative
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.readers import detect
-from tagger.datasets.readers.listing import LAYOUT, Listing, Remark, counted, first_few
+from tagger.datasets.readers.listing import LAYOUT, Listing, Remark
 from tagger.datasets.splits import SPLITS, Pair, Sample, stratified, without_copies, without_leaks
 from tagger.errors import DatasetError
 from tagger.images import decode
 from tagger.labels import Kind, LabelSet
+from tagger.text import count_noun, list_first
 
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
@@ -77,18 +78,18 @@ class Problems:
             (len(self.unwanted), "is on your list", "are on your list"),
         ]
         lines = [
-            f"{counted(count, 'photo')} {one if count == 1 else many}: left out"
+            f"{count_noun(count, 'photo')} {one if count == 1 else many}: left out"
             for count, one, many in found
             if count
         ]
         if lacking := len(self.not_there):
             are = "is" if lacking == 1 else "are"
-            lines.append(f"{counted(lacking, 'photo')} on your list {are} not in the collection")
+            lines.append(f"{count_noun(lacking, 'photo')} on your list {are} not in the collection")
         lines += [remark.sentence() for remark in self.remarks]
         if len(self.lost_labels) == 1:
             lines.append(f"too few photos of {self.lost_labels[0]} to train on: not a label")
         elif self.lost_labels:
-            told = f"{counted(len(self.lost_labels), 'label')} ({first_few(self.lost_labels)})"
+            told = f"{count_noun(len(self.lost_labels), 'label')} ({list_first(self.lost_labels)})"
             lines.append(f"too few photos of {told} to train on: not labels")
         return lines
 
@@ -109,7 +110,7 @@ class Collection:
     def told(self) -> str:
         """How the labels were read, and how many there are: "CSV, 58 tags"."""
         noun = "label" if self.labels.kind == "single" else "tag"
-        return f"{self.written_as}, {counted(len(self.labels), noun)}"
+        return f"{self.written_as}, {count_noun(len(self.labels), noun)}"
 
     def split(self, name: str) -> list[Sample]:
         """The samples of "train", "val" or "test", in a fixed order."""
@@ -260,8 +261,8 @@ def least_labels(kind: Kind) -> int:
 
 def _too_few_labels(root: Path, count: int, problems: Problems) -> str:
     return (
-        f"{root}: {counted(count, 'label')} with readable photos{_told(problems)}; training needs"
-        f" at least {MIN_LABELS}: {LAYOUT}"
+        f"{root}: {count_noun(count, 'label')} with readable photos{_told(problems)};"
+        f" training needs at least {MIN_LABELS}: {LAYOUT}"
     )
 
 
@@ -276,7 +277,7 @@ def too_few_to_check(checked: Mapping[str, int]) -> str | None:
     if not few:
         return None
     return (
-        f"Validation photos: only {first_few(few)}; with so few photos to check with, the figures"
+        f"Validation photos: only {list_first(few)}; with so few photos to check with, the figures"
         " prove little"
     )
 

@@ -9,10 +9,11 @@ from tagger.concurrency import Progress, silent
 from tagger.datasets.loading import Readable, decoded
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.readers import detect
-from tagger.datasets.readers.listing import Listing, first_few
+from tagger.datasets.readers.listing import Listing
 from tagger.datasets.splits import Sample, drawn
 from tagger.errors import DatasetError
 from tagger.labels import LabelSet
+from tagger.text import list_first
 
 
 def load(
@@ -38,7 +39,7 @@ def load(
         raise DatasetError(f"{root}: its photos have several tags; the model tells one label")
     known = [name for name in labels.names if name in listing.names]
     if not known:
-        raise DatasetError(f"{root}: no label in it is one of {first_few(labels.names)}")
+        raise DatasetError(f"{root}: no label in it is one of {list_first(labels.names)}")
     samples, unreadable = decoded(root, _as_labelled(listing, labels), store, workers, progress)
     if not samples:
         raise DatasetError(f"{root}: none of its {len(listing.samples)} photos could be read")

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import OptionError
-from tagger.files import spelled_out
 from tagger.images.decode import Pixels
 from tagger.inference.model_file import ModelFile
 from tagger.models.convert import to_flatbuffer
 from tagger.models.networks import with_all_outputs
+from tagger.text import escape_controls
 
 if TYPE_CHECKING:
     import keras
@@ -203,7 +203,7 @@ def _open_tflite(path: Path) -> Network:
 
 def _texts(description: Description) -> dict[str, str]:
     """The files that travel inside: labels a line, in the order of the outputs, and all of it."""
-    labels = "".join(f"{spelled_out(name)}\n" for name in description["labels"])
+    labels = "".join(f"{escape_controls(name)}\n" for name in description["labels"])
     return {LABELS_FILE: labels, DESCRIPTION_FILE: json.dumps(description, indent=2) + "\n"}
 
 

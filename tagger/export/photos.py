@@ -14,12 +14,12 @@ from tagger.concurrency import Progress, ordered_map, silent
 from tagger.datasets import evaluation_set
 from tagger.datasets.loading import Readable
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.readers.listing import counted
 from tagger.datasets.splits import Sample, cells, drawn
 from tagger.errors import DatasetError, ImageError
 from tagger.images import decode as images
 from tagger.images.decode import Pixels
 from tagger.labels import LabelSet
+from tagger.text import count_noun
 
 MAX_CHECKED = 500  # photos
 MAX_RANGE_PHOTOS = 200  # that int8 takes its ranges from
@@ -70,7 +70,7 @@ def load_photos(
     checked = samples[: len(samples) - set_aside]
     ranges = samples[-set_aside:] if set_aside else samples
     if len(checked) < FEW:
-        say(f"Only {counted(len(checked), 'photo')} to check with: the figures prove little.")
+        say(f"Only {count_noun(len(checked), 'photo')} to check with: the figures prove little.")
     return select_photos(store, labels if labelled else None, checked, ranges)
 
 
@@ -114,6 +114,6 @@ def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) ->
     if not samples:
         looked = " ".join(sorted(images.EXTENSIONS))
         raise DatasetError(
-            f"{root}: none of {counted(len(paths), 'photo')} could be read; looked for {looked}"
+            f"{root}: none of {count_noun(len(paths), 'photo')} could be read; looked for {looked}"
         )
     return samples, tuple(unreadable)

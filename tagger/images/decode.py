@@ -32,7 +32,8 @@ from PIL import (
 )
 
 from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError
-from tagger.files import spelled_out, visible
+from tagger.files import visible
+from tagger.text import escape_controls
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
 Source = str | os.PathLike[str] | bytes | Pixels
@@ -175,7 +176,7 @@ def _checked_array(array: NDArray[np.generic]) -> Pixels:
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """A file as it is, within the limit of size. Raises ImageError."""
-    name = spelled_out(os.fsdecode(path))
+    name = escape_controls(os.fsdecode(path))
     try:
         info = os.stat(path)
         if stat.S_ISDIR(info.st_mode):
@@ -202,7 +203,7 @@ def _opened(source: str | os.PathLike[str] | bytes, whole: bool = False) -> Iter
     if isinstance(source, bytes):
         name, data = "photo", source
     else:
-        name, data = spelled_out(os.fsdecode(source)), read_bytes(source)
+        name, data = escape_controls(os.fsdecode(source)), read_bytes(source)
     try:
         with _open(data, name) as image:
             _check_size(image, name, whole)

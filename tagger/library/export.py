@@ -21,7 +21,7 @@ from tagger.errors import ImageError, OptionError
 from tagger.images.decode import EXTENSIONS
 from tagger.library.records import Photo, Tag
 from tagger.library.search.grammar import fold
-from tagger.text import harmless
+from tagger.text import escape_formula
 
 PLACES = 5  # tags of a photo in the table
 HEADER = (
@@ -58,7 +58,7 @@ def write_csv(photos: Iterable[Photo], file: TextIO) -> None:
         added = f"{photo.added_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         cells = [photo.id, photo.name, added, *(tag.label for tag in tags), *empty]
         cells += [*map(_percent, tags), *empty]
-        writer.writerow([harmless(cell) for cell in cells])
+        writer.writerow([escape_formula(cell) for cell in cells])
 
 
 def write_json_lines(photos: Iterable[Photo], file: TextIO) -> None:
@@ -132,7 +132,7 @@ def _filed(
         inside = f"{folders.of(label)}/{photo.id}-{name}"
         yield inside, data
         names = table.join([tag.label for tag in photo.tags])
-        writer.writerow([harmless(cell) for cell in (inside, label, names)])
+        writer.writerow([escape_formula(cell) for cell in (inside, label, names)])
         left.written += 1
 
 
@@ -146,7 +146,7 @@ class _Folders:
     def of(self, label: str) -> str:
         if label not in self._names:
             plain = _part(label, "tag")
-            if harmless(plain) != plain:  # in `labels.csv` it would not be the folder's name
+            if escape_formula(plain) != plain:  # in `labels.csv` it would not be the folder's name
                 plain = f"_{plain}"
             name, number = plain, 1
             while fold(name) in self._taken:  # some file systems know no case, or one accent

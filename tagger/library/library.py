@@ -17,7 +17,6 @@ from sqlalchemy import delete, insert, select
 from tagger import paths
 from tagger.concurrency import chunks
 from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
-from tagger.files import spelled_out
 from tagger.inference import registry
 from tagger.inference.embeddings import Embedding
 from tagger.library import edits, operations, originals, photos, plans, statistics, tags
@@ -35,6 +34,7 @@ from tagger.library.statistics import Statistics
 from tagger.library.storage import Shelf, plain_name
 from tagger.library.undo import Undone
 from tagger.tagger import Tagger
+from tagger.text import escape_controls
 
 ACTIVE_MODEL = "active_model"  # of the settings
 
@@ -63,7 +63,7 @@ class Library:
         except OSError as error:
             raise CatalogueError(f"{home}: no folder for a library ({error.strerror})") from None
         except UnicodeEncodeError:
-            told = spelled_out(str(home))
+            told = escape_controls(str(home))
             raise CatalogueError(f"{told}: a library's folder needs a name that is text") from None
         url = url or os.environ.get("TAGGER_DATABASE") or sqlite_url(home / "catalogue.db")
         url = absolute_url(url)

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, insert
 
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
-from tagger.files import spelled_out
 from tagger.inference import registry
 from tagger.library import operations, photos
 from tagger.library.database.database import Catalogue
@@ -20,6 +19,7 @@ from tagger.library.database.schema import files
 from tagger.library.operations import Kind
 from tagger.library.search import planner
 from tagger.library.storage import Shelf
+from tagger.text import escape_controls
 
 MAX_MODEL_NAME = 60  # characters
 MANY = 1_000  # more than are ever active
@@ -51,7 +51,7 @@ def folder_import(catalogue: Catalogue, folder: str, copy: bool, model: str) -> 
         raise OptionError(f"{place}: no such folder on this machine")
     place = place.resolve()
     options = {"folder": str(place), "copy": copy, "model": model, "listed": False}
-    return _plan(catalogue, "import", f"Import {spelled_out(str(place))}", options)
+    return _plan(catalogue, "import", f"Import {escape_controls(str(place))}", options)
 
 
 def upload_import(
@@ -87,7 +87,7 @@ def retag(catalogue: Catalogue, query: str, model: str, ids: Sequence[int] | Non
 def check(catalogue: Catalogue, data: str) -> int:
     """See `Library.plan_check`."""
     return _plan(
-        catalogue, "check", f"Check {spelled_out(data)}", {"data": str(Path(data).expanduser())}
+        catalogue, "check", f"Check {escape_controls(data)}", {"data": str(Path(data).expanduser())}
     )
 
 

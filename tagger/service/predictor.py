@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import logging
 import os
@@ -27,6 +26,7 @@ from tagger.service.model_cache import ModelCache, smoke_test
 from tagger.service.prediction_log import Entry, PredictionLog
 from tagger.service.worker_pool import WorkerPool
 from tagger.tagger import Prediction, Tagger
+from tagger.text import data_uri
 
 _log = logging.getLogger(__name__)
 
@@ -278,5 +278,4 @@ class Predictor:
 
 
 def _data_uri(rgb: decode.Pixels) -> str:
-    picture = base64.b64encode(decode.encode(rgb, "JPEG")).decode("ascii")
-    return f"data:image/jpeg;base64,{picture}"
+    return data_uri(decode.encode(rgb, "JPEG"), "image/jpeg")

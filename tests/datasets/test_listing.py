@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tagger.datasets.readers.listing import Listing, Remark, counted, split_called, split_in
+from tagger.datasets.readers.listing import Listing, Remark, split_called, split_in
 from tagger.errors import OptionError
+from tagger.text import count_noun
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_a_remark_counts_and_says_what_was_done(remark: Remark, told: str) -> No
 
 
 def test_things_are_counted() -> None:
-    assert [counted(n, "photo") for n in (0, 1, 2)] == ["0 photos", "1 photo", "2 photos"]
+    assert [count_noun(n, "photo") for n in (0, 1, 2)] == ["0 photos", "1 photo", "2 photos"]
 
 
 @pytest.mark.parametrize(

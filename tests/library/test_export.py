@@ -20,7 +20,7 @@ from tagger.images import decode
 from tagger.library import export
 from tagger.library.records import Photo, Tag
 from tagger.library.search.grammar import fold
-from tagger.text import harmless
+from tagger.text import escape_formula
 from tests.conftest import draw
 
 MOMENT = datetime(2026, 11, 21, 11, 20, 5, tzinfo=UTC)
@@ -234,7 +234,7 @@ def test_labels_that_clean_to_one_name_stay_apart(tmp_path: Path) -> None:
     assert len({fold(name) for name in folders}) == len(labels)
     with open(tmp_path / "c" / "labels.csv", newline="", encoding="utf-8") as file:
         told = {row["image"].split("/")[0]: row["label"] for row in csv.DictReader(file)}
-    assert told == dict(zip(told, [harmless(label) for label in labels], strict=True))
+    assert told == dict(zip(told, [escape_formula(label) for label in labels], strict=True))
     assert set(told) == set(folders)
 
 

@@ -9,8 +9,8 @@ from functools import cache
 from tagger.datasets.readers.listing import Listing, Remark, split_called
 from tagger.datasets.readers.photo_index import Miss, Tree
 from tagger.datasets.splits import Sample
-from tagger.files import spelled_out
 from tagger.labels import Kind
+from tagger.text import escape_controls
 
 _IN_SEVERAL = Remark("photo", "is listed in several splits", "are listed in several splits")
 _FIRST = ("test", "val", "train")
@@ -50,7 +50,7 @@ class Ledger:
 
     def note(self, remark: Remark, name: str) -> None:
         """One more that a remark is to count."""
-        self._remarks.setdefault(remark, []).append(spelled_out(name))
+        self._remarks.setdefault(remark, []).append(escape_controls(name))
 
     def put_in(self, split: str, place: str) -> None:
         """Somebody says that a photo is in a split."""

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tagger.datasets.readers import coco, folders, pascal_voc, table, yolo
-from tagger.datasets.readers.listing import LAYOUT, Listing, Remark, counted, split_called
+from tagger.datasets.readers.listing import LAYOUT, Listing, Remark, split_called
 from tagger.datasets.readers.photo_index import Tree
 from tagger.errors import DatasetError
 from tagger.images.decode import EXTENSIONS
+from tagger.text import count_noun
 
 
 class Reader(Protocol):
@@ -156,11 +157,11 @@ def _remarked(found: Listing, remark: Remark, names: list[str]) -> Listing:
 
 def _too_little(root: Path, found: Listing, least: int) -> str:
     read = "" if found.written_as == folders.WRITTEN_AS else f" by {found.written_as}"
-    inside = "" if read else f" in {counted(folders.count_label_folders(root), 'folder')},"
+    inside = "" if read else f" in {count_noun(folders.count_label_folders(root), 'folder')},"
     told = "; ".join(remark.sentence() for remark in found.remarks)
     return (
-        f"{root}/: found {counted(len(found.samples), 'photo')}{read or inside}"
-        f"{',' if read else ''} {counted(len(found.names), 'label')}"
-        f"{f' ({told})' if told else ''}; needs at least {counted(least, 'label')}:"
+        f"{root}/: found {count_noun(len(found.samples), 'photo')}{read or inside}"
+        f"{',' if read else ''} {count_noun(len(found.names), 'label')}"
+        f"{f' ({told})' if told else ''}; needs at least {count_noun(least, 'label')}:"
         f" {LAYOUT}; looked for {' '.join(sorted(EXTENSIONS))}"
     )

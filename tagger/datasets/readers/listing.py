@@ -6,12 +6,12 @@ However labels are written down, reading them gives a `Listing`; `tagger.formats
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.datasets.splits import Sample
 from tagger.labels import Kind, LabelSet
+from tagger.text import count_noun
 
 SPLIT_NAMES = {
     "train": "train",
@@ -47,7 +47,7 @@ class Remark:
     def sentence(self) -> str:
         """How many, and what of them."""
         count = len(self.names)
-        told = f"{counted(count, self.noun)} {self.one if count == 1 else self.many}"
+        told = f"{count_noun(count, self.noun)} {self.one if count == 1 else self.many}"
         return f"{told}: {self.outcome}"
 
 
@@ -70,21 +70,6 @@ class Listing:
     def __post_init__(self) -> None:
         if self.names:
             LabelSet(self.names, self.kind)
-
-
-def counted(count: int, noun: str) -> str:
-    """ "1 photo", "1,200 photos", "3 entries"."""
-    return f"{count:,} {noun if count == 1 else plural(noun)}"
-
-
-def first_few(names: Sequence[str]) -> str:
-    """The first of them, for a sentence."""
-    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-
-
-def plural(noun: str) -> str:
-    """ "photos", "entries"."""
-    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
 
 
 def split_called(name: str) -> str | None:

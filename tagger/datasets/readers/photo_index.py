@@ -13,8 +13,8 @@ from unicodedata import normalize
 
 from tagger.datasets.readers.listing import split_called, split_in
 from tagger.errors import DatasetError
-from tagger.files import spelled_out
 from tagger.images.decode import EXTENSIONS
+from tagger.text import escape_controls
 
 MAX_LABEL_BYTES = 2**30  # of one file of labels; COCO's largest has 0.45 GB
 TEXTS = (".csv", ".tsv", ".json", ".xml", ".txt", ".yaml", ".yml", ".names")
@@ -90,7 +90,7 @@ class Tree:
 
     def shown(self, place: str) -> str:
         """A file's path as a message names it."""
-        return spelled_out(str(self.path(place)))
+        return escape_controls(str(self.path(place)))
 
     def files(self, ending: str) -> list[tuple[str, str | None]]:
         """Files of labels at the top or in a split's folder, and the split each is named for."""

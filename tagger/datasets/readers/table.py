@@ -19,7 +19,7 @@ from tagger.datasets.readers.photo_index import Tree
 from tagger.datasets.readers.sheet import Sheet
 from tagger.datasets.splits import PRESENT, UNSEEN
 from tagger.errors import DatasetError
-from tagger.text import meant
+from tagger.text import unescape_formula
 
 WRITTEN_AS = "CSV"
 NAME = "labels.csv"
@@ -130,7 +130,7 @@ def _placed(sheet: Sheet, layout: Columns, split: str | None, ledger: Ledger) ->
     for number, cells in enumerate(sheet.rows):
         at = sheet.at(number)
         name = cells[sheet.image].strip()
-        place = ledger.find(meant(name) if layout.exported else name, folders, "row", at)
+        place = ledger.find(unescape_formula(name) if layout.exported else name, folders, "row", at)
         if place is None:
             continue
         told = split
@@ -215,7 +215,7 @@ def _divider(cells: Sequence[str], layout: Columns) -> Callable[[str], list[str]
     Commas and semicolons stand in many a label's name: they divide only where several are meant.
     """
     if layout.exported:
-        return lambda cell: split_apart(meant(cell))
+        return lambda cell: split_apart(unescape_formula(cell))
     separators = "|;," if layout.several else "|"
     used = next((s for s in separators if any(s in cell for cell in cells)), "")
     if not used:

@@ -22,8 +22,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, cast, get_args
 
-from tagger.files import spelled_out
 from tagger.library.search.lexer import KEYWORD, MARK, VALUE, WORD, Lexer
+from tagger.text import escape_controls
 
 MAX_TERMS = 100
 MAX_DEPTH = 20  # parentheses, and NOTs, within each other
@@ -320,7 +320,7 @@ def _no_mark(mark: str, example: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return f'"{spelled_out(text if len(text) <= _LONG else text[:_LONG] + "…")}"'
+    return f'"{escape_controls(text if len(text) <= _LONG else text[:_LONG] + "…")}"'
 
 
 _LONG = 40  # characters of a word in a message

@@ -6,7 +6,6 @@ the first is drawn.
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 import warnings
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tagger.files import write_atomically
+from tagger.text import data_uri, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -194,19 +194,3 @@ def draw_curves(history: list[dict[str, float]]) -> Figure:
         _quiet(axes)
     _percent_axis(lower, "y")
     return figure
-
-
-def data_uri(data: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def percent(share: float | None) -> str:
-    if share is None or math.isnan(share):
-        return "–"
-    near_an_end = 0 < share < 0.01 or 0.99 < share < 1  # where a tenth of a percent hides much
-    return f"{share:.{2 if near_an_end else 1}%}"
-
-
-def score(value: float | None) -> str:
-    """A score in [0, 1] that is no share of anything; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -11,8 +11,8 @@ from typing import Any
 
 import jinja2
 
+from tagger import text
 from tagger.audit.findings import MAX_PICTURES, Findings
-from tagger.datasets.readers.listing import plural
 from tagger.errors import ImageError, OptionError
 from tagger.files import write_atomically
 from tagger.images import decode
@@ -89,23 +89,16 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": charts.percent,
+        "percent": text.percent,
         "number": _number,
-        "duration": _duration,
-        "plural": plural,
+        "duration": text.duration,
+        "plural": text.plural,
     }
     return environment
 
 
 def _number(value: float | None, digits: int = 0) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _confused(labels: list[str], table: list[list[int]]) -> list[Json]:
@@ -126,7 +119,7 @@ def _shown(mistake: Json, root: Path) -> Json:
     except ImageError as error:
         return {**mistake, "reason": str(error)}
     thumbnail = decode.encode(decode.fit(rgb, THUMBNAIL_SIDE), "JPEG")
-    return {**mistake, "thumbnail": charts.data_uri(thumbnail, "image/jpeg")}
+    return {**mistake, "thumbnail": text.data_uri(thumbnail, "image/jpeg")}
 
 
 def _findings(told: Json | None) -> Json:

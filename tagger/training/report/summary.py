@@ -8,7 +8,7 @@ from typing import Any
 from tagger.audit.findings import MAX_LISTED
 from tagger.datasets.dataset import too_few_to_check
 from tagger.inference.registry import OWN_MODEL
-from tagger.training.report import charts
+from tagger.text import score
 from tagger.training.trainer import Trained
 
 
@@ -45,6 +45,6 @@ def _judged(judged: dict[str, Any], kind: str) -> str:
     decided = judged["decision"]
     right = f"{judged['accuracy']:.2%} right"
     if kind == "multi":
-        right = f"F1 {judged['micro_f1']:.4f}, mAP {charts.score(judged['map'])}"
+        right = f"F1 {judged['micro_f1']:.4f}, mAP {score(judged['map'])}"
     unknown = decided["unfamiliar"] + decided["uncertain"]
     return f"{right} of {judged['photos']:,} photos, {unknown:.2%} called unknown"
