@@ -31,6 +31,7 @@ from tagger.models.backbones import BACKBONES
 from tagger.text import count_noun
 from tagger.training import trainer
 from tagger.training.config import TrainingConfig, default_config
+from tagger.training.events import ProgressEvent
 from tagger.training.report import html, summary
 
 CHECKING = ("check", "json", "fix")
@@ -47,7 +48,7 @@ def main() -> int:
             if chosen.check:
                 return check(chosen)
             interrupted += " --resume goes on from the last finished epoch, if any."
-            trained = trainer.teach(options(chosen), console.progress, console.write)
+            trained = trainer.teach(options(chosen), console.progress, write_event)
             page = html.write(trained.run)
         except (TaggerError, OSError) as error:
             return console.refuse(error)
@@ -107,6 +108,11 @@ def options(chosen: argparse.Namespace) -> TrainingConfig:
     numbers = ("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed")
     recipe = replace(recipe, epochs=given.pop("fine_tune"), **{k: given.pop(k) for k in numbers})
     return TrainingConfig(hyperparameters=recipe, **given)
+
+
+def write_event(event: ProgressEvent) -> None:
+    for line in event.lines():
+        console.write(line)
 
 
 def check(chosen: argparse.Namespace) -> int:

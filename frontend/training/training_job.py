@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from tagger.training.report import html
 
 # Measured on two cores at 192 pixels.
 START_SECONDS, PHOTO_SECONDS, EPOCH_SECONDS = 20, 0.01, 0.0175  # in all; a photo; and an epoch
-
-_EPOCH = re.compile(r"Epoch (\d+)/")
 
 
 def estimate(photos: int, epochs: int, image_size: int) -> float:
@@ -89,12 +86,10 @@ def _history(run: Run) -> list[dict[str, float]]:
 
 def _position(run: Run, rows: list[dict[str, float]]) -> tuple[float, str]:
     """How far it is, in [0, 1], and in words; of fine-tuning the whole, else of the stage."""
-    stage = run.stage or "Waiting for its turn"
-    if not rows or not stage.startswith("Epoch "):
-        return run.share or 0.0, stage
-    epochs = run.options["epochs"]
-    begun = _EPOCH.match(stage)  # or it tells of one that ended
-    done = int(begun[1]) - 1 + (run.share or 0.0) if begun else rows[-1]["epoch"]
+    epoch, epochs = run.options.get("epoch"), run.options["epochs"]
+    if not rows or epoch is None:
+        return run.share or 0.0, run.stage or "Waiting for its turn"
+    done = epoch - 1 + (run.share or 0.0)
     timed = [row["seconds"] for row in rows if row["epoch"] > 0]
     if later := timed[1:] or timed:  # the first one also warms up
         seconds: float | None = sum(later) / len(later) * (epochs - done)

@@ -12,12 +12,19 @@ from tagger.jobs.lease import Claim
 from tagger.paths import MODELS
 from tagger.training import run_folder, trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
+from tagger.training.events import (
+    ConversionStarted,
+    EpochEnded,
+    EpochStarted,
+    FineTuningEnded,
+    ProgressEvent,
+    RunFolderCreated,
+)
 from tagger.training.report import html
 
 Result = dict[str, Any]
 
-_FINE_TUNED = ("Stopped:", "Kept", "Converting")  # how the sentences begin that come after it
-_ENDLESS = {"done": 0, "total": 0}
+_NO_COUNT = {"done": 0, "total": 0}  # of stages whose length is unknown
 _TOLD = ("validation", "test", "unknown", "photos", "sizes", "problems", "seconds", "conversion")
 
 
@@ -52,9 +59,6 @@ def train(claim: Claim) -> Result:
     """Train a model and write its report. "Stop" ends it with the best so far."""
     given = claim.run.options
 
-    def began(run: Path) -> None:
-        claim.tell(options={**given, "folder": str(run)})
-
     options = TrainingConfig(
         data=Path(given["data"]),
         output=MODELS / f"{given['name']}.h5",
@@ -65,17 +69,37 @@ def train(claim: Claim) -> Result:
         resume=_can_resume(given),
     )
 
-    def say(told: str) -> None:
-        if told.startswith(_FINE_TUNED):
-            claim.settle()
-        # An epoch is something got on with; of other stages nobody knows how long they take.
-        claim.tell(stage=told, **({"attempts": 0} if told.startswith("Epoch") else _ENDLESS))
-
     with claim.interrupting():
-        trained = trainer.teach(options, claim.progress, say, began)
+        trained = trainer.teach(options, claim.progress, EventRecorder(claim))
     page = html.write(trained.run)
     found = {key: trained.metrics[key] for key in _TOLD}
     return {"model": str(trained.model), "report": str(page), "metrics": found}
+
+
+class EventRecorder:
+    """Writes a training's events into its row."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._options = {k: v for k, v in claim.run.options.items() if k != "epoch"}
+
+    def __call__(self, event: ProgressEvent) -> None:
+        columns: dict[str, Any] = {"stage": lines[-1]} if (lines := event.lines()) else {}
+        match event:
+            case RunFolderCreated(folder):
+                self._options["folder"] = str(folder)
+                columns["options"] = self._options
+            case EpochStarted(epoch):
+                columns |= {"options": {**self._options, "epoch": epoch}, "done": 0}
+            case EpochEnded(figures) if figures.epoch:
+                columns["attempts"] = 0  # the run has advanced, as an import does by a photo
+            case FineTuningEnded() | ConversionStarted():
+                self._claim.settle()
+                columns |= {"options": self._options, **_NO_COUNT}
+            case _ if lines:
+                columns |= _NO_COUNT
+        if columns:
+            self._claim.tell(**columns)
 
 
 def _can_resume(given: dict[str, Any]) -> bool:

@@ -24,19 +24,6 @@ class Epoch:
     val_map: float | None = None
 
 
-def epoch_line(row: Epoch) -> str:
-    """What a person watching reads after each epoch."""
-    right = f"validation accuracy {row.val_accuracy:.2%}"
-    if row.val_map is not None:
-        right = f"validation mAP {row.val_map:.4f}"
-    if row.loss is None:
-        return f"Head alone: {right}, loss {row.val_loss:.4f}"
-    return (
-        f"Epoch {row.epoch}: loss {row.loss:.4f}, {right}, loss {row.val_loss:.4f}"
-        f" ({row.seconds:.0f} s)"
-    )
-
-
 @contextmanager
 def epoch_log(run: Path, tensorboard: bool) -> Iterator[Callable[[Epoch], None]]:
     """A logger of epochs for TensorBoard, where asked for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from tagger.inference.litert import Runtime
 from tagger.labels import LabelSet
 from tagger.models.classifiers import Classifier
 from tagger.training.config import TrainingConfig
+from tagger.training.events import Emit, EvaluationPhotosSkipped
 
 Seen = tuple[Sequence[Sample], LabelledOutputs]  # photos, and what the network puts out for them
 
@@ -89,7 +90,7 @@ class Judge:
             strangers = replace(strangers, logits=self.forest.logits(strangers.features))
         return single_label.judge_unrelated(rule, held_out, strangers)
 
-    def photos_to_test(self, collection: Collection, say: Callable[[str], None]) -> list[Sample]:
+    def photos_to_test(self, collection: Collection, emit: Emit) -> list[Sample]:
         """Those from elsewhere that were asked for, or the collection's own.
 
         Raises DatasetError where all of them were trained on.
@@ -100,12 +101,9 @@ class Judge:
         samples, unreadable = evaluation_set.load(
             elsewhere, self.labels, self.store, workers, self.progress
         )
-        if unreadable:
-            say(f"{len(unreadable)} test photos could not be read: left out")
         trained_on = {sample.digest for sample in collection.samples}
         fresh = [sample for sample in samples if sample.digest not in trained_on]
-        if len(fresh) < len(samples):
-            say(f"{len(samples) - len(fresh)} test photos are in the collection: left out")
+        emit(EvaluationPhotosSkipped(len(unreadable), len(samples) - len(fresh)))
         if not fresh:
             raise DatasetError(f"{elsewhere}: every photo in it is in the collection too")
         return fresh

@@ -25,6 +25,7 @@ from tagger.models.networks import compute_precision, recompute_statistics
 from tagger.training.augmentation import MOSAIC_TILES, Augmentation, Nudge, mosaic
 from tagger.training.config import Hyperparameters
 from tagger.training.epochs import Epoch
+from tagger.training.events import Emit, EpochStarted, ignore
 from tagger.training.interrupts import StepInterrupt, between_steps
 from tagger.training.optimizers import optimizer
 
@@ -97,6 +98,7 @@ def fine_tune(
     folder: Path,
     progress: Progress = silent,
     on_epoch: Callable[[Sequence[Epoch]], None] = lambda rows: None,
+    emit: Emit = ignore,
 ) -> State:
     """Train `network` in place and leave it with the best weights found.
 
@@ -121,6 +123,7 @@ def fine_tune(
     try:
         with between_steps(progress) as interruptible:
             while state.stopped is None and state.history[-1].epoch < recipe.epochs:
+                emit(EpochStarted(state.history[-1].epoch + 1, recipe.epochs))
                 _one_epoch(network, photos, recipe, state, folder, interruptible)
                 on_epoch(state.history)
     except StepInterrupt:

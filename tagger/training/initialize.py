@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tagger.datasets.dataset import Collection
@@ -14,6 +13,7 @@ from tagger.inference.registry import BUNDLED_MODEL, IMAGENET, find_model
 from tagger.models import networks
 from tagger.models.pretrained import NO_WEIGHTS
 from tagger.training.config import TrainingConfig
+from tagger.training.events import BundledWeightsUsed, Emit
 
 if TYPE_CHECKING:
     import keras
@@ -31,7 +31,7 @@ def check(options: TrainingConfig) -> None:
 
 
 def network(
-    options: TrainingConfig, collection: Collection, store: PixelStore, say: Callable[[str], None]
+    options: TrainingConfig, collection: Collection, store: PixelStore, emit: Emit
 ) -> tuple[keras.Model, str]:
     """A network with a head for the collection's labels, and the name of what it starts from.
 
@@ -49,7 +49,7 @@ def network(
         except WeightsUnavailableError as error:
             if not _bundled_would_do(options):
                 raise
-            say(f"{error}. Starting from {BUNDLED_MODEL.name} instead.")
+            emit(BundledWeightsUsed(str(error), BUNDLED_MODEL))
             networks.load_backbone(made, options.backbone, BUNDLED_MODEL)
             return made, BUNDLED_MODEL.stem
     elif options.weights != NO_WEIGHTS:

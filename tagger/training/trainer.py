@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,8 +34,19 @@ from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
 from tagger.models.pretrained import NO_WEIGHTS
 from tagger.training import initialize, model_card, run_folder
 from tagger.training.config import TrainingConfig
-from tagger.training.epochs import Epoch, epoch_line, epoch_log
+from tagger.training.epochs import Epoch, epoch_log
 from tagger.training.evaluate import Judge
+from tagger.training.events import (
+    CollectionAudited,
+    CollectionLoaded,
+    ConversionStarted,
+    Emit,
+    EpochEnded,
+    ExportReported,
+    FineTuningEnded,
+    RunFolderCreated,
+    ignore,
+)
 from tagger.training.fine_tune import Photos, State, fine_tune
 
 if TYPE_CHECKING:
@@ -63,20 +74,18 @@ class Trained:
 def teach(
     options: TrainingConfig,
     progress: Progress = silent,
-    say: Callable[[str], None] = lambda sentence: None,
-    began: Callable[[Path], None] = lambda run: None,
+    emit: Emit = ignore,
 ) -> Trained:
     """Train, judge and save a model. Raises TaggerError for what the caller can mend.
 
-    `say` gets a sentence at each stage, `progress` wraps every long loop, `began` gets the run's
-    folder as soon as there is one. Ctrl-C during fine-tuning ends that stage with the best weights
-    so far.
+    `emit` gets an event at each stage, `progress` wraps every long loop. Ctrl-C during fine-tuning
+    ends that stage with the best weights so far.
     """
     run = run_folder.open_run(options.runs, options.output.stem, options.settings(), options.resume)
-    began(run)
+    emit(RunFolderCreated(run))
     store = PixelStore(run / "pixels.u8", options.image_size)
     try:
-        return _Teacher(options, run, store, progress, say).teach()
+        return _Teacher(options, run, store, progress, emit).teach()
     finally:
         store.close()
         run_folder.discard_unused(run)
@@ -90,17 +99,17 @@ class _Teacher:
     run: Path
     store: PixelStore
     progress: Progress
-    say: Callable[[str], None]
+    emit: Emit
     seconds: dict[str, float] = field(default_factory=dict)
     started_from: str = ""
 
     def teach(self) -> Trained:
         collection = self._read()
         judge = Judge(self.options, collection.labels, self.store, self.progress)
-        tested = judge.photos_to_test(collection, self.say)
+        tested = judge.photos_to_test(collection, self.emit)
         networks.set_seed(self._seed)
         network, self.started_from = initialize.network(
-            self.options, collection, self.store, self.say
+            self.options, collection, self.store, self.emit
         )
         state = self._fit(network, collection, judge)
         if collection.labels.kind == "multi":
@@ -153,13 +162,7 @@ class _Teacher:
                 self.options.validation_share,
                 unwanted,
             )
-        self.say(f"Labels: {collection.told()}")
-        for split, counts in collection.counts().items():
-            told = ", ".join(f"{count:,} {name}" for name, count in list(counts.items())[:6])
-            more = ", ..." if len(counts) > 6 else ""
-            self.say(f"{split}: {collection.sizes()[split]:,} photos ({told}{more})")
-        for line in collection.problems.lines():
-            self.say(line)
+        self.emit(CollectionLoaded(collection))
         run_folder.check_collection(self.run, collection.fingerprint)
         return collection
 
@@ -194,17 +197,19 @@ class _Teacher:
             def on_epoch(rows: Sequence[Epoch]) -> None:
                 run_folder.write_history(self.run, [asdict(row) for row in rows])
                 log(rows[-1])
-                self.say(epoch_line(rows[-1]))
+                self.emit(EpochEnded(rows[-1]))
 
             with networks.freeze_arrays(self.options.backbone, network):
                 state = fine_tune(
-                    network, photos, self.options.hyperparameters, self.run, self.progress, on_epoch
+                    network,
+                    photos,
+                    self.options.hyperparameters,
+                    self.run,
+                    self.progress,
+                    on_epoch,
+                    self.emit,
                 )
-        if state.stopped:
-            why = {"no better": "no better for a while", "interrupted": "interrupted"}
-            self.say(f"Stopped: {why[state.stopped]}.")
-        blended = "" if state.blend == 1 else ", blended with the start"
-        self.say(f"Kept {state.blend:.0%} of epoch {state.kept_epoch}{blended}.")
+        self.emit(FineTuningEnded(state.stopped, state.kept_epoch, state.blend))
         return state
 
     def _fit_head(self, network: keras.Model, collection: Collection, judge: Judge) -> None:
@@ -233,8 +238,7 @@ class _Teacher:
         judged = None if self.options.weights == NO_WEIGHTS else features
         found = findings.collect_findings(collection, self.options.image_size, judged, self._seed)
         write_atomically(self.run / run_folder.FINDINGS, json.dumps(found.to_dict()))
-        for line in [*found.summaries().values(), *found.notes()]:
-            self.say(line)
+        self.emit(CollectionAudited(found))
 
     def _unweight_head(self, network: keras.Model, collection: Collection) -> None:
         """Let probabilities be those of tags as rare as they are; see `heads.prior_shift`."""
@@ -245,7 +249,7 @@ class _Teacher:
     def _convert(self, network: keras.Model, collection: Collection) -> convert.Conversion:
         validation = collection.split("val")
         ranges = sampled(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
-        self.say("Converting to the fast runtime.")
+        self.emit(ConversionStarted())
         with self._timed("converting"):
             return convert.choose_precision(
                 network,
@@ -280,7 +284,11 @@ class _Teacher:
         photos = select_photos(self.store, collection.labels, checked, ranges)
         with self._timed("exporting"):
             return export_beside(
-                self.options.output, self.options.export, photos, self.progress, self.say
+                self.options.output,
+                self.options.export,
+                photos,
+                self.progress,
+                lambda message: self.emit(ExportReported(message)),
             )
 
     def _finish(self, found: dict[str, Any], state: State) -> None:

@@ -9,8 +9,11 @@ import pytest
 
 from tagger.images import decode
 from tagger.jobs import training, worker
+from tagger.jobs.lease import Claim
 from tagger.library.library import Library
 from tagger.library.plans import Training
+from tagger.training.epochs import Epoch
+from tagger.training.events import EpochEnded, EpochStarted, FineTuningEnded, RunFolderCreated
 from tests.conftest import draw_collection, scene
 
 
@@ -79,3 +82,24 @@ def test_a_training_on_nothing_fails_with_a_sentence(
     assert (run.status, run.result) == ("failed", None)
     assert f"{tmp_path / 'nowhere'}: no such folder" in (run.error or "")
     assert not list((tmp_path / "model").glob("*"))
+
+
+def test_a_training_row_shows_its_folder_its_epoch_and_the_last_event(
+    library: Library, shapes: Path
+) -> None:
+    planned = library.run(library.plan_training(Training(str(shapes), "mine")))
+    claim = Claim(library, planned.id)
+    assert claim.take()
+    record = training.EventRecorder(claim)
+    record(RunFolderCreated(Path("runs/1")))
+    record(EpochStarted(2, 8))
+    assert claim.run.options == {**planned.options, "folder": "runs/1", "epoch": 2}
+    claim.tell(attempts=2, done=5, total=9)
+    record(EpochEnded(Epoch(2, 0.5, 0.4, 0.9, seconds=3)))
+    run = claim.run
+    assert run.stage == "Epoch 2: loss 0.5000, validation accuracy 90.00%, loss 0.4000 (3 s)"
+    assert (run.attempts, run.done, run.total) == (0, 5, 9)
+    record(FineTuningEnded(None, 2, 1.0))
+    run = claim.run
+    assert (run.stage, run.done, run.total) == ("Kept 100% of epoch 2.", 0, 0)
+    assert run.options == {**planned.options, "folder": "runs/1"}

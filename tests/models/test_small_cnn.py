@@ -18,6 +18,7 @@ from tagger.inference.litert import Runtime
 from tagger.models import networks, small_cnn
 from tagger.training import trainer
 from tagger.training.config import FROM_SCRATCH, TrainingConfig, default_config
+from tagger.training.events import EpochEnded, ProgressEvent
 from tagger.training.trainer import Trained
 from tests.conftest import draw, draw_collection, outcome, run_program
 
@@ -110,13 +111,13 @@ def test_equal_seeds_make_equal_networks_and_a_stopped_run_goes_on_to_the_same(
     class KilledError(Exception):
         pass
 
-    def killed(sentence: str) -> None:
-        if sentence.startswith("Epoch 3:"):
+    def killed(event: ProgressEvent) -> None:
+        if isinstance(event, EpochEnded) and event.figures.epoch == 3:
             raise KilledError
 
     options = from_nothing(shapes, tmp_path, epochs=6)
     with pytest.raises(KilledError):
-        trainer.teach(options, say=killed)
+        trainer.teach(options, emit=killed)
     went_on = trainer.teach(replace(options, resume=True))
     assert [row.epoch for row in went_on.history] == list(range(7))
     assert outcome(went_on.model) == outcome(taught.model)
@@ -125,13 +126,13 @@ def test_equal_seeds_make_equal_networks_and_a_stopped_run_goes_on_to_the_same(
 def test_two_labels_of_few_photos_of_another_size_are_enough_and_ctrl_c_keeps_the_best(
     tmp_path: Path,
 ) -> None:
-    def pressed(sentence: str) -> None:
-        if sentence.startswith("Epoch 2:"):
+    def pressed(event: ProgressEvent) -> None:
+        if isinstance(event, EpochEnded) and event.figures.epoch == 2:
             signal.raise_signal(signal.SIGINT)
 
     data = draw_collection(tmp_path / "data", 8, shapes=("disc", "stripes"))
     options = from_nothing(data, tmp_path, epochs=6, image_size=45)
-    found = trainer.teach(options, say=pressed)
+    found = trainer.teach(options, emit=pressed)
     assert found.metrics["photos"]["train"] == {"disc": 7, "stripes": 7}
     assert model_file.load(found.model).image_size == 45
     assert all(np.isfinite(row.val_loss) for row in found.history)

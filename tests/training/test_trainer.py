@@ -24,6 +24,7 @@ from tagger.paths import ROOT
 from tagger.tagger import Tagger
 from tagger.training import trainer
 from tagger.training.config import Hyperparameters
+from tagger.training.events import ProgressEvent
 from tagger.training.report import html, summary
 from tagger.training.trainer import Trained
 from tests.conftest import draw, draw_collection, draw_tagged, small_options
@@ -83,13 +84,13 @@ def test_the_command_on_the_card_makes_it_again(trained: Trained) -> None:
 def test_the_curves_can_be_watched_while_it_learns(shapes: Path, tmp_path: Path) -> None:
     seen: list[list[str]] = []
 
-    def watch(sentence: str) -> None:
+    def watch(event: ProgressEvent) -> None:
         for history in (tmp_path / "runs").glob("*/history.csv"):
             with open(history, newline="") as file:
                 seen.append([row["epoch"] for row in csv.DictReader(file)])
 
     options = small_options(shapes, tmp_path, hyperparameters=Hyperparameters(epochs=2))
-    trainer.teach(options, say=watch)
+    trainer.teach(options, emit=watch)
     assert [rows for index, rows in enumerate(seen) if rows not in seen[:index]] == [
         ["0"],
         ["0", "1"],
@@ -210,7 +211,7 @@ def test_a_head_by_name_is_not_fine_tuned(shapes: Path, tmp_path: Path, head: st
     listed.write_text("photo\ndisc/000.jpg\n")
     said: list[str] = []
     options = small_options(shapes, tmp_path, head=head, unrelated=other, leave_out=listed)
-    trained = trainer.teach(options, say=said.append)
+    trained = trainer.teach(options, emit=lambda event: said.extend(event.lines()))
     found = trained.metrics
     assert trained.history == [] and found["validation"]["accuracy"] >= 0.8
     assert found["unknown"]["photos"] == 6 and "findings" not in found
@@ -233,7 +234,7 @@ def test_what_was_judged_and_what_is_rare_is_said(tmp_path: Path) -> None:
     (tmp_path / "rare" / "square").rename(data / "square")
     said: list[str] = []
     options = small_options(data, tmp_path, hyperparameters=Hyperparameters(epochs=0))
-    trained = trainer.teach(options, say=said.append)
+    trained = trainer.teach(options, emit=lambda event: said.extend(event.lines()))
     assert "only 6 of square to learn from" in said
     assert "labels of 60 of 68 photos were judged" in said
     page = html.write(trained.run).read_text(encoding="utf-8")

@@ -1,0 +1,152 @@
+"""Progress events: what a training reports while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.audit.findings import Findings
+from tagger.datasets.dataset import Collection
+from tagger.training.epochs import Epoch
+
+MAX_LABELS_LISTED = 6  # of a split
+_STOP_REASONS = {"no better": "no better for a while", "interrupted": "interrupted"}
+
+
+class ProgressEvent:
+    """One step of a training. Programs act on its type and fields, never on its lines."""
+
+    def lines(self) -> list[str]:
+        """The event as lines for a person; empty where there is nothing to show."""
+        return []
+
+
+@dataclass(frozen=True)
+class RunFolderCreated(ProgressEvent):
+    """The run folder exists, or that of the interrupted run was found again."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
+class CollectionLoaded(ProgressEvent):
+    """Every photo was read and assigned to a split."""
+
+    collection: Collection
+
+    def lines(self) -> list[str]:
+        lines = [f"Labels: {self.collection.told()}"]
+        for split, counts in self.collection.counts().items():
+            listed = list(counts.items())[:MAX_LABELS_LISTED]
+            labels = ", ".join(f"{count:,} {name}" for name, count in listed)
+            more = ", ..." if len(counts) > MAX_LABELS_LISTED else ""
+            lines.append(f"{split}: {self.collection.sizes()[split]:,} photos ({labels}{more})")
+        return lines + self.collection.problems.lines()
+
+
+@dataclass(frozen=True)
+class EvaluationPhotosSkipped(ProgressEvent):
+    """Photos of the separate test folder that cannot be tested on."""
+
+    unreadable: int
+    in_collection: int
+
+    def lines(self) -> list[str]:
+        lines = []
+        if self.unreadable:
+            lines.append(f"{self.unreadable} test photos could not be read: left out")
+        if self.in_collection:
+            lines.append(f"{self.in_collection} test photos are in the collection: left out")
+        return lines
+
+
+@dataclass(frozen=True)
+class BundledWeightsUsed(ProgressEvent):
+    """ImageNet's weights are unavailable, so training starts from the bundled model's."""
+
+    reason: str
+    model: Path
+
+    def lines(self) -> list[str]:
+        return [f"{self.reason}. Starting from {self.model.name} instead."]
+
+
+@dataclass(frozen=True)
+class CollectionAudited(ProgressEvent):
+    """The collection was searched for duplicates, bad photos and wrong labels."""
+
+    findings: Findings
+
+    def lines(self) -> list[str]:
+        return [*self.findings.summaries().values(), *self.findings.notes()]
+
+
+@dataclass(frozen=True)
+class EpochStarted(ProgressEvent):
+    """Epoch `epoch` of `epochs` begins, counted from 1."""
+
+    epoch: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class EpochEnded(ProgressEvent):
+    """An epoch's figures; epoch 0 is the network before fine-tuning."""
+
+    figures: Epoch
+
+    def lines(self) -> list[str]:
+        row = self.figures
+        quality = f"validation accuracy {row.val_accuracy:.2%}"
+        if row.val_map is not None:
+            quality = f"validation mAP {row.val_map:.4f}"
+        if row.loss is None:
+            return [f"Head alone: {quality}, loss {row.val_loss:.4f}"]
+        return [
+            f"Epoch {row.epoch}: loss {row.loss:.4f}, {quality}, loss {row.val_loss:.4f}"
+            f" ({row.seconds:.0f} s)"
+        ]
+
+
+@dataclass(frozen=True)
+class FineTuningEnded(ProgressEvent):
+    """No epoch follows. What remains takes seconds and cannot be stopped without losing it all.
+
+    `stopped` says why fine-tuning ended early; `blend` is the share of epoch `kept_epoch` in the
+    weights that were kept, in [0, 1].
+    """
+
+    stopped: str | None
+    kept_epoch: int
+    blend: float
+
+    def lines(self) -> list[str]:
+        lines = [f"Stopped: {_STOP_REASONS[self.stopped]}."] if self.stopped else []
+        blended = "" if self.blend == 1 else ", blended with the start"
+        return [*lines, f"Kept {self.blend:.0%} of epoch {self.kept_epoch}{blended}."]
+
+
+@dataclass(frozen=True)
+class ConversionStarted(ProgressEvent):
+    """The network is being converted to LiteRT; from here on stopping would lose it."""
+
+    def lines(self) -> list[str]:
+        return ["Converting to the fast runtime."]
+
+
+@dataclass(frozen=True)
+class ExportReported(ProgressEvent):
+    """A message of the export, such as the table of its checks."""
+
+    message: str
+
+    def lines(self) -> list[str]:
+        return [self.message]
+
+
+Emit = Callable[[ProgressEvent], None]
+
+
+def ignore(event: ProgressEvent) -> None:
+    """An `Emit` that drops every event."""
