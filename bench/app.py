@@ -32,9 +32,9 @@ from tagger.images import decode, transforms
 from tagger.inference.embeddings import DIMENSIONS
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.library.database import schema
-from tagger.library.database.database import Catalogue
+from tagger.library.database.database import Database
 from tagger.library.importer import THUMBNAIL_SIDE
-from tagger.library.storage import Shelf
+from tagger.library.storage import Storage
 from tagger.tagger import Tagger
 
 START = "from the command to the first page"
@@ -113,7 +113,7 @@ def measure(
 
 def build(home: Path, photos: int, pictures: list[Path]) -> None:
     """The catalogue of a large library, a thumbnail of every photo, and what looks alike."""
-    database = Catalogue.open(catalogue.build(home, photos, TAGS_EACH * photos))
+    database = Database.open(catalogue.build(home, photos, TAGS_EACH * photos))
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((photos, DIMENSIONS), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -121,19 +121,19 @@ def build(home: Path, photos: int, pictures: list[Path]) -> None:
         {"model_id": 1, "photo_id": number, "vector": vector.tobytes()}
         for number, vector in enumerate(vectors.astype(np.float16), 1)
     ]
-    with database.writing() as connection:
+    with database.write_transaction() as connection:
         sha256 = Tagger.load(BUNDLED_MODEL).sha256  # so that the nearest of all are looked for
         connection.execute(update(schema.models).values(name="pets", sha256=sha256))
         connection.execute(insert(schema.embeddings), rows)
     database.close()
-    shelf = Shelf(home)
+    shelf = Storage(home)
     for number in range(photos):
-        place = shelf.thumbnail(f"{number:064x}")
+        place = shelf.thumbnail_path(f"{number:064x}")
         if number < len(pictures):
             small = transforms.thumbnail(decode.read(pictures[number]), THUMBNAIL_SIDE)
-            shelf.keep_thumbnail(place.stem, decode.encode(small, "JPEG"))
+            shelf.write_thumbnail(place.stem, decode.encode(small, "JPEG"))
         else:
-            os.link(shelf.thumbnail(f"{number % len(pictures):064x}"), place)
+            os.link(shelf.thumbnail_path(f"{number % len(pictures):064x}"), place)
 
 
 # The app

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Table, func, insert, select
 
 from tagger.concurrency import chunks
 from tagger.library.database import schema
-from tagger.library.database.database import Catalogue, sqlite_url
+from tagger.library.database.database import Database, sqlite_url
 from tagger.library.search.grammar import fold
 
 _WORDS = (
@@ -73,9 +73,9 @@ def build(folder: Path, photos: int, tags: int) -> str:
     """The URL of the catalogue in the folder, built unless it is there."""
     folder.mkdir(parents=True, exist_ok=True)
     url = sqlite_url(folder / "catalogue.db")
-    catalogue = Catalogue.open(url)
+    catalogue = Database.open(url)
     try:
-        with catalogue.writing() as connection:
+        with catalogue.write_transaction() as connection:
             found = [count(connection, table) for table in (schema.photos, schema.tags)]
             if found == [0, 0]:
                 fill(connection, Library.make(photos, tags))

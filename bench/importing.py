@@ -16,10 +16,10 @@ from measuring import PHOTOS, PREDICT, Run, at_least, medians, parser, publish, 
 
 BAR = 0.6  # of predict.py's throughput
 PLAN = (
-    "import sys; from tagger.library import Library;"
+    "import sys; from tagger.library.library import Library;"
     "print(Library.open().plan_folder_import(sys.argv[1], model=sys.argv[2]))"
 )
-COUNT = "from tagger.library import Library; print(Library.open().count())"
+COUNT = "from tagger.library.library import Library; print(Library.open().count())"
 
 
 def main() -> None:

@@ -90,16 +90,16 @@ def _switch() -> None:
 
 def show_jobs() -> None:
     """What is going on, briefly; looked at again and again only while something is."""
-    going_on = shared.library().runs(limit=1, active=True)
+    going_on = shared.library().operations(limit=1, active=True)
     with st.sidebar:
         st.fragment(_draw_jobs, run_every=JOBS_SECONDS if going_on else None)()
 
 
 def _draw_jobs() -> None:
     with shared.guard():
-        active = shared.library().runs(JOBS_SHOWN, active=True)
+        active = shared.library().operations(JOBS_SHOWN, active=True)
         for run in active:
-            st.progress(run.share or 0.0, text=shared.plain(run.title))
+            st.progress(run.progress or 0.0, text=shared.plain(run.title))
         if active:
             st.page_link(shared.ACTIVITY, label="See all activity")
 

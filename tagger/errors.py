@@ -60,11 +60,11 @@ class WeightsUnavailableError(TaggerError):
     """Pretrained weights are neither cached here nor downloadable."""
 
 
-class CatalogueError(TaggerError):
+class LibraryError(TaggerError):
     """A photo library that cannot be opened: newer than this version, or not a database."""
 
 
-class DatabaseUnavailableError(CatalogueError):
+class DatabaseUnavailableError(LibraryError):
     """A database that cannot be read or written now. The message holds the driver's own words."""
 
 

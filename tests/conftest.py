@@ -20,7 +20,7 @@ from tagger.inference import model_file
 from tagger.jobs import worker
 from tagger.library import operations
 from tagger.library.library import Library
-from tagger.library.operations import Run
+from tagger.library.operations import Operation
 from tagger.paths import MODELS, ROOT
 from tagger.tagger import Tagger
 from tagger.training import trainer
@@ -194,11 +194,13 @@ def pets() -> Tagger:
     return Tagger.load("pets")
 
 
-def import_folder(library: Library, folder: Path, copy: bool = False, model: str = "pets") -> Run:
+def import_folder(
+    library: Library, folder: Path, copy: bool = False, model: str = "pets"
+) -> Operation:
     """Import a folder in this process; the run as it ended."""
     run_id = library.plan_folder_import(str(folder), copy, model)
     worker.run(library, run_id)
-    return library.run(run_id)
+    return library.operation(run_id)
 
 
 def wait_until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -210,6 +212,6 @@ def wait_until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
 
 def forget_heartbeat(library: Library, run_id: int) -> None:
     """As if the process that held the run had died a while ago."""
-    with library.catalogue.writing() as connection:
+    with library.database.write_transaction() as connection:
         long_ago = datetime.now(UTC) - timedelta(minutes=1)
-        operations.change(connection, run_id, heartbeat_at=long_ago)
+        operations.set_columns(connection, run_id, heartbeat_at=long_ago)

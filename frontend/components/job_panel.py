@@ -8,7 +8,7 @@ import streamlit as st
 
 from frontend.ui import shared
 from tagger.jobs import worker
-from tagger.library.operations import Run, RunFile
+from tagger.library.operations import Operation, OperationFile
 from tagger.text import count_noun, escape_controls
 
 FILES_LISTED = 200  # of a run, by outcome
@@ -41,7 +41,7 @@ def show_run(run_id: int, *, key: str = "run") -> None:
     the run ends.
     """
     with shared.guard():
-        run = shared.library().run(run_id)
+        run = shared.library().operation(run_id)
         every = REFRESH_SECONDS if run.active else None
         with st.container(border=True, key=f"{key}-{run_id}"):
             st.fragment(_draw_run, run_every=every)(run_id, run.active, key)
@@ -49,7 +49,7 @@ def show_run(run_id: int, *, key: str = "run") -> None:
 
 def _draw_run(run_id: int, was_active: bool, key: str) -> None:
     with shared.guard():
-        run = shared.library().run(run_id)
+        run = shared.library().operation(run_id)
         if was_active and not run.active:
             st.rerun()
         if run.active:
@@ -61,11 +61,11 @@ def _draw_run(run_id: int, was_active: bool, key: str) -> None:
             _draw_files(run, outcome, title)
 
 
-def _draw_progress(run: Run, key: str) -> None:
+def _draw_progress(run: Operation, key: str) -> None:
     st.markdown(f"**{shared.plain(run.title)}**")
     left = "" if run.seconds_left is None else f" · {time_left(run.seconds_left)}"
     done = f"{run.done:,} of {run.total:,}" if run.total else "Getting ready"
-    st.progress(run.share or 0.0, text=f"{done}{left}")
+    st.progress(run.progress or 0.0, text=f"{done}{left}")
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.stop_asked:
             st.caption("Stopping …", width="content")
@@ -84,7 +84,7 @@ def _stop(run_id: int) -> None:
         shared.library().stop(run_id)
 
 
-def _draw_end(run: Run, key: str) -> None:
+def _draw_end(run: Operation, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(gap="xxsmall"):
             st.markdown(f"**{shared.plain(run.title)}**")
@@ -98,12 +98,12 @@ def _draw_end(run: Run, key: str) -> None:
         st.error(shared.plain(run.error), icon=":material/error:")
 
 
-def _draw_files(run: Run, outcome: str, title: str) -> None:
+def _draw_files(run: Operation, outcome: str, title: str) -> None:
     count = run.counts.get(outcome, 0)
     if not count:
         return
     with st.expander(f"{title}: {count:,}", type="compact"):
-        files = shared.library().run_files(run.id, outcome, FILES_LISTED)
+        files = shared.library().operation_files(run.id, outcome, FILES_LISTED)
         st.html(
             '<ul class="it-files" role="list">'
             + "".join(f'<li dir="auto">{_told(file, outcome)}</li>' for file in files)
@@ -113,7 +113,7 @@ def _draw_files(run: Run, outcome: str, title: str) -> None:
             st.caption(f"and {count - FILES_LISTED:,} more")
 
 
-def _told(file: RunFile, outcome: str) -> str:
+def _told(file: OperationFile, outcome: str) -> str:
     """A file of a run as HTML: why it failed, or the photo that it is, to be opened."""
     name = escape(escape_controls(file.name))
     if outcome == "duplicate" and file.photo_id is not None:
@@ -122,10 +122,10 @@ def _told(file: RunFile, outcome: str) -> str:
     return f"{name}: {escape(escape_controls(file.reason))}" if file.reason else name
 
 
-def undo_button(run: Run | int, *, key: str = "run") -> None:
+def undo_button(run: Operation | int, *, key: str = "run") -> None:
     """A button that takes a run back; nothing where the run cannot be taken back."""
     with shared.guard():
-        run = shared.library().run(run) if isinstance(run, int) else run
+        run = shared.library().operation(run) if isinstance(run, int) else run
         if not run.undoable:
             return
         if st.button("Undo", key=f"{key}-undo-{run.id}", icon=":material/undo:"):
@@ -137,7 +137,7 @@ def undo_button(run: Run | int, *, key: str = "run") -> None:
             st.rerun()
 
 
-def ending(run: Run) -> str:
+def ending(run: Operation) -> str:
     """How a run ended and when, in a few words."""
     if run.undone_by:
         return "undone"
@@ -147,7 +147,7 @@ def ending(run: Run) -> str:
     return f"{words.get(run.status, run.status)} {moment.day} {moment:%B %Y, %H:%M}"
 
 
-def outcomes(run: Run) -> str:
+def outcomes(run: Operation) -> str:
     """What became of the files of a run: "12 added · 3 failed"."""
     if run.kind == "import" and not run.active and not run.error and not run.counts:
         return "no photos there"

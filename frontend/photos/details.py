@@ -15,7 +15,7 @@ from frontend.components import photo_grid
 from frontend.photos import edits, exports, large_photo
 from frontend.ui import shared, url_state
 from tagger.errors import OptionError, QueryError
-from tagger.library.records import Photo, Sort, StoredPrediction, Tag, Verdict
+from tagger.library.records import Annotation, Photo, Sort, StoredPrediction, Tag
 from tagger.text import confidence_percent, escape_controls
 
 PHOTO, PLACE = "photo", "at"  # of the address: which photo, and which of those found it was
@@ -153,7 +153,7 @@ def _offer_deleting(photo: Photo, page: str, instead: Step | None, found: Found)
 
 def _show_tags(photo: Photo, page: str) -> None:
     st.markdown("#### Tags")
-    verdicts = shared.library().verdicts(photo.id)
+    verdicts = shared.library().annotations(photo.id)
     if not photo.tags:
         nothing = "Unknown to its model" if photo.unknown else "None yet"
         st.markdown(f"{nothing}. Add the tags that belong to it below.")
@@ -177,7 +177,7 @@ def _show_tag(photo: Photo, tag: Tag, page: str) -> None:
     st.caption(shared.plain(origin(tag)))
 
 
-def _show_refusal(photo: Photo, verdict: Verdict, page: str) -> None:
+def _show_refusal(photo: Photo, verdict: Annotation, page: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"Not {shared.plain(verdict.label)}")
         key = f"{page}-withdraw-{photo.id}-{verdict.label}"
@@ -210,7 +210,7 @@ def origin(tag: Tag) -> str:
     said = "" if tag.score is None else f"{tag.model} was {confidence_percent(tag.score)} sure"
     if tag.by_person:
         return f"You said so, {when}" + (f"; {said}" if said else "")
-    run = shared.library().run(tag.run_id).title
+    run = shared.library().operation(tag.operation_id).title
     needed = "" if tag.threshold is None else f", and it needs {confidence_percent(tag.threshold)}"
     return f"{said}{needed}. {when}, by “{run}”"
 
@@ -245,7 +245,7 @@ def _show_answer(prediction: StoredPrediction) -> None:
         st.markdown(shared.plain(why_unknown(prediction)))
     shared.bars((label, score, confidence_percent(score)) for label, score in prediction.scores)
     when = moment(prediction.made_at.astimezone())
-    run = shared.library().run(prediction.run_id).title
+    run = shared.library().operation(prediction.operation_id).title
     st.caption(shared.plain(f"{when}, by “{run}”; model file {prediction.model_sha256[:12]}"))
 
 
@@ -263,7 +263,7 @@ def why_unknown(prediction: StoredPrediction) -> str:
 
 
 def _show_nearest(photo: Photo, page: str) -> None:
-    near = shared.library().nearest_to(photo, NEAREST)
+    near = shared.library().find_similar_to(photo, NEAREST)
     if not near:
         return
     st.markdown("#### Nearest in your library")

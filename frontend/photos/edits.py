@@ -56,7 +56,7 @@ def confirm(place: str, photos: Iterable[Photo]) -> None:
 
 def take_back(place: str, photo: Photo, label: str) -> None:
     """Take back what a person said of a tag."""
-    run = shared.library().withdraw([photo.id], [label])
+    run = shared.library().withdraw_annotations([photo.id], [label])
     note(place, f"Took back what was said of {label}.", run)
 
 
@@ -96,7 +96,7 @@ def show_done(place: str) -> None:
         horizontal=True, vertical_alignment="center", gap="medium", key=f"{place}-done-line"
     ):
         st.markdown(f":material/check: {shared.plain(done.message)}", width="content")
-        if any(shared.library().run(run).undoable for run in done.runs):
+        if any(shared.library().operation(run).undoable for run in done.runs):
             st.button(
                 "Redo" if done.undoing else "Undo",
                 key=f"{place}-undo",
@@ -115,7 +115,7 @@ def undo(place: str, done: Done) -> None:
     left = max((one.left_alone for one in undone), default=0)
     kept = f" {count_noun(left, 'photo')} changed since and left alone." if left else ""
     message = done.message.removeprefix("Undone: ") if done.undoing else f"Undone: {done.message}"
-    runs = (one.run_id for one in undone)
+    runs = (one.operation_id for one in undone)
     note(place, f"{message}{kept}", *runs, undoing=not done.undoing)
 
 

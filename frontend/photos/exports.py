@@ -16,7 +16,7 @@ import streamlit as st
 from frontend.ui import shared
 from tagger.errors import OptionError
 from tagger.library import export
-from tagger.library.export import Left
+from tagger.library.export import ExportSummary
 from tagger.library.library import Library
 from tagger.library.records import Photo
 from tagger.text import count_noun, escape_controls
@@ -33,7 +33,7 @@ class Written:
 
     query: str
     place: Path
-    left: Left
+    left: ExportSummary
 
 
 def offer_tables(query: str) -> None:
@@ -88,7 +88,7 @@ def offer_zip(query: str, many: int) -> None:
         if size <= LARGEST_DOWNLOAD:
             st.download_button(
                 f"Download the ZIP ({file_size(size)})",
-                partial(shared.library().shelf.hand_out, written.place),
+                partial(shared.library().storage.read_archive, written.place),
                 "photos.zip",
                 "application/zip",
                 key="leaving-photos.zip",
@@ -109,11 +109,11 @@ _ZIP = "leaving-zip-written"
 
 def _write_zip(query: str, many: int) -> Written:
     library = shared.library()
-    library.shelf.sweep()
-    place = library.shelf.archive()
+    library.storage.delete_stale_files()
+    place = library.storage.new_archive_path()
     try:
         with open(place, "wb") as file:
-            left = export.write_zip(_counted(query, many), library.original, file)
+            left = export.write_zip(_counted(query, many), library.read_original, file)
     except BaseException:  # also where somebody goes to another page meanwhile
         place.unlink(missing_ok=True)
         raise
@@ -149,7 +149,7 @@ def _write(query: str, folder: str, usual: Path, many: int) -> Written:
     if not place.is_absolute():
         raise OptionError(f"{folder}: give the whole path of a folder, from / on")
     photos = _counted(query, many)
-    left = export.write_collection(photos, shared.library().original, place)
+    left = export.write_collection(photos, shared.library().read_original, place)
     return Written(query, place, left)
 
 
@@ -163,19 +163,20 @@ def _counted(query: str, many: int) -> Iterator[Photo]:
     bar.empty()
 
 
-def show_left(left: Left) -> None:
+def show_left(left: ExportSummary) -> None:
     """The photos that did not come along, and why."""
-    if not left.out:
+    if not left.skipped:
         return
-    reasons = Counter(reason for _, reason in left.out)
+    reasons = Counter(reason for _, reason in left.skipped)
     none = reasons[export.UNTAGGED]
+    unreadable = len(left.skipped) - none
     told = [f"{none:,} without a tag"] if none else []
-    told += [f"{len(left.out) - none:,} that cannot be read"] if len(left.out) > none else []
-    with st.expander(f"{count_noun(len(left.out), 'photo')} left out: {', '.join(told)}"):
-        for name, reason in left.out[:LEFT_SHOWN]:
+    told += [f"{unreadable:,} that cannot be read"] if unreadable else []
+    with st.expander(f"{count_noun(len(left.skipped), 'photo')} left out: {', '.join(told)}"):
+        for name, reason in left.skipped[:LEFT_SHOWN]:
             st.text(escape_controls(f"{name}: {reason}"))
-        if len(left.out) > LEFT_SHOWN:
-            st.caption(f"and {len(left.out) - LEFT_SHOWN:,} more")
+        if len(left.skipped) > LEFT_SHOWN:
+            st.caption(f"and {len(left.skipped) - LEFT_SHOWN:,} more")
 
 
 def file_size(size: int) -> str:

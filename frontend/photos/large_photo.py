@@ -27,7 +27,7 @@ def show_picture(
     try:
         place.image(large_photo(photo), width="stretch", alt=name)
     except ImageError as error:
-        place.image(shared.library().thumbnail(photo), alt=name)
+        place.image(shared.library().read_thumbnail(photo), alt=name)
         reason = shared.plain(shared.sentence(error))
         st.warning(f"Only its thumbnail is left. {reason}", icon=":material/broken_image:")
         return
@@ -36,7 +36,7 @@ def show_picture(
         return
     label = explained([name for name, _ in prediction.scores], tagger, key)
     if label is not None:
-        heat = decode.encode(tagger.heatmap(shared.library().original(photo), label), "JPEG")
+        heat = decode.encode(tagger.heatmap(shared.library().read_original(photo), label), "JPEG")
         place.image(heat, width="stretch", alt=f"{name}: what speaks for {label}")
         st.caption("The brighter, the more it counted. The dark edges were not looked at.")
 
@@ -67,7 +67,7 @@ def large_photo(photo: Photo) -> bytes:
 def _large(sha256: str, changed: int, size: int, _photo: Photo, _library: Library) -> bytes:
     shorter, longer = sorted((_photo.width, _photo.height))
     side = max(1, round(LARGE_SIDE * shorter / longer))
-    rgb = decode.read(_library.original(_photo), shorter_side=side)
+    rgb = decode.read(_library.read_original(_photo), shorter_side=side)
     return decode.encode(transforms.thumbnail(rgb, LARGE_SIDE), "JPEG")
 
 

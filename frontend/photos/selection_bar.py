@@ -10,7 +10,7 @@ import streamlit as st
 from frontend.components import photo_grid
 from frontend.photos import edits
 from frontend.ui import shared
-from tagger.library.records import Page, Photo
+from tagger.library.records import Photo, PhotoPage
 from tagger.text import count_noun
 
 
@@ -18,7 +18,7 @@ from tagger.text import count_noun
 class Chosen:
     """Photos to edit: those `selected` on a page, or with a `query` all that it finds."""
 
-    page: Page
+    page: PhotoPage
     selected: Sequence[int]
     query: str | None
 
@@ -40,7 +40,9 @@ class Chosen:
         return sorted({tag.label for photo in self.photos() for tag in photo.tags})
 
 
-def offer_edits(place: str, grid_key: str, page: Page, selected: Sequence[int], query: str) -> None:
+def offer_edits(
+    place: str, grid_key: str, page: PhotoPage, selected: Sequence[int], query: str
+) -> None:
     """What can be done with the photos selected on this page, or with all that were found.
 
     It stands at the foot of the window, in sight wherever on the page the photos are; where
@@ -60,7 +62,7 @@ class _Edits:
     place: str
     grid_key: str
 
-    def offer(self, page: Page, selected: Sequence[int], query: str) -> None:
+    def offer(self, page: PhotoPage, selected: Sequence[int], query: str) -> None:
         with st.container(
             horizontal=True, vertical_alignment="center", gap="xsmall", key=self._key("edits")
         ):

@@ -14,7 +14,7 @@ def label_counts() -> Counts:
     """The tags of the library, the most frequent first."""
     library = shared.library()
     # Whatever is done is a run: a new one, or one that goes on and counts what it has done.
-    runs = [*library.runs(limit=1), *library.runs(active=True)]
+    runs = [*library.operations(limit=1), *library.operations(active=True)]
     return _counted(library.url, tuple((run.id, run.status, run.done) for run in runs), library)
 
 

@@ -76,7 +76,7 @@ def _write() -> tuple[Path, list[tuple[str, str]], list[Path]]:
         if not earlier[path]:
             shutil.rmtree(path)
     folder = next(path for path in _named(folders, digest) if not path.exists())
-    left = export.write_collection(photos, library.original, folder).out
+    left = export.write_collection(photos, library.read_original, folder).skipped
     write_atomically(folder / WRITTEN, _state(folder))
     return folder, left, [path for path in earlier if earlier[path]]
 

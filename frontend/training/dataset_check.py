@@ -68,7 +68,7 @@ def check(data: str) -> None:
 
 def checked(data: str) -> Checked | None:
     """What the newest check of a folder found; None, having said why, where there is none."""
-    looked_at = shared.library().runs(limit=CHECKS_LOOKED_AT, kinds=["check"])
+    looked_at = shared.library().operations(limit=CHECKS_LOOKED_AT, kinds=["check"])
     run = next((run for run in looked_at if run.options.get("data") == data), None)
     if run is None:
         st.caption("Nothing is trained yet: checking reads every photo and says what is wrong.")

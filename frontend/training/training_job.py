@@ -12,7 +12,7 @@ from frontend.components import job_panel
 from frontend.training import evaluation
 from frontend.ui import shared
 from tagger.datasets.dataset import too_few_to_check
-from tagger.library.operations import Run
+from tagger.library.operations import Operation
 from tagger.text import count_noun, percent, score
 from tagger.training import run_folder
 from tagger.training.report import html
@@ -38,7 +38,7 @@ def about(seconds: float) -> str:
     return f"about {seconds / 3600:.1f} hours"
 
 
-def watch(run: Run) -> None:
+def watch(run: Operation) -> None:
     """How far it is, its curves, and a stop; the page is drawn again when it ends."""
     with st.container(border=True, key="train-live"):
         st.fragment(_draw_live, run_every=job_panel.REFRESH_SECONDS)(run.id)
@@ -50,7 +50,7 @@ def watch(run: Run) -> None:
 
 def _draw_live(run_id: int) -> None:
     with shared.guard():
-        run = shared.library().run(run_id)
+        run = shared.library().operation(run_id)
         if not run.active:
             st.rerun()
         st.markdown(f"**{shared.plain(run.title)}**")
@@ -78,18 +78,18 @@ def _how_good(row: Mapping[str, float]) -> str:
     return f"Now {right} of the photos kept aside get the right label."
 
 
-def _history(run: Run) -> list[dict[str, float]]:
+def _history(run: Operation) -> list[dict[str, float]]:
     """The rows of the epochs so far."""
     folder = run.options.get("folder")
     return html.read_history(Path(folder) / run_folder.HISTORY) if folder else []
 
 
-def _position(run: Run, rows: list[dict[str, float]]) -> tuple[float, str]:
+def _position(run: Operation, rows: list[dict[str, float]]) -> tuple[float, str]:
     """How far it is, in [0, 1], and in words; of fine-tuning the whole, else of the stage."""
     epoch, epochs = run.options.get("epoch"), run.options["epochs"]
     if not rows or epoch is None:
-        return run.share or 0.0, run.stage or "Waiting for its turn"
-    done = epoch - 1 + (run.share or 0.0)
+        return run.progress or 0.0, run.stage or "Waiting for its turn"
+    done = epoch - 1 + (run.progress or 0.0)
     timed = [row["seconds"] for row in rows if row["epoch"] > 0]
     if later := timed[1:] or timed:  # the first one also warms up
         seconds: float | None = sum(later) / len(later) * (epochs - done)
@@ -99,13 +99,13 @@ def _position(run: Run, rows: list[dict[str, float]]) -> tuple[float, str]:
     return done / epochs, f"Epoch {min(epochs, int(done) + 1)} of {epochs}{left}"
 
 
-def _later(run: Run, epochs: int) -> float:
+def _later(run: Operation, epochs: int) -> float:
     """Seconds for the epochs after the first, told from the pace of the first."""
-    left = 1 - (run.share or 0.0)
+    left = 1 - (run.progress or 0.0)
     return (run.seconds_left or 0.0) / left * (epochs - 1) if left else 0.0
 
 
-def show_result(run: Run, put_away: Callable[[int], None]) -> None:
+def show_result(run: Operation, put_away: Callable[[int], None]) -> None:
     """The numbers, the report, and the new model to be used."""
     name = run.options["name"]
     st.subheader(shared.plain(f"{run.title}: {job_panel.ending(run)}"), anchor=False)
@@ -138,7 +138,7 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     evaluation.sentences(lines)
 
 
-def _offer_use(run: Run, name: str) -> None:
+def _offer_use(run: Operation, name: str) -> None:
     """Let the new model tag from now on, and tag again what is in the library."""
     library = shared.library()
     if library.active_model() != name:
@@ -146,7 +146,7 @@ def _offer_use(run: Run, name: str) -> None:
             "Use this model now", key="train-use", type="primary", icon=":material/check_circle:"
         ):
             with shared.guard():
-                library.choose_model(name)
+                library.set_active_model(name)
                 shared.notify(f"{name} tags your photos from now on.")
                 st.rerun()
         return

@@ -34,7 +34,7 @@ MODELS_KEPT = 4  # in memory
 
 
 def library() -> Library:
-    """The library that `TAGGER_HOME` and `TAGGER_DATABASE` name. Raises CatalogueError."""
+    """The library that `TAGGER_HOME` and `TAGGER_DATABASE` name. Raises LibraryError."""
     found = _open_library(os.environ.get("TAGGER_HOME"), os.environ.get("TAGGER_DATABASE"))
     _resume(found.url, found)
     return found
@@ -43,7 +43,8 @@ def library() -> Library:
 @st.cache_resource(show_spinner=False, on_release=Library.close)
 def _open_library(home: str | None, url: str | None) -> Library:
     opened = Library.open(Path(home) if home else None, url or None)
-    Thread(target=opened.shelf.sweep, daemon=True).start()  # the first page need not wait for it
+    # in a thread: the first page need not wait for it
+    Thread(target=opened.storage.delete_stale_files, daemon=True).start()
     return opened
 
 
@@ -85,7 +86,7 @@ def to_be_made(model: str) -> bool:
 def choose_model(model: str) -> None:
     """Let another model tag from now on. Raises as `tagger` does."""
     tagger(model)
-    library().choose_model(model)
+    library().set_active_model(model)
 
 
 def model_title(model: str) -> str:

@@ -120,7 +120,7 @@ def _columns(counts: Sequence[tuple[str, int]], first: str, last: str) -> None:
 def _show_runs() -> None:
     st.subheader("What was done", anchor=False)
     limit = st.session_state.get(LIMIT_KEY, RUNS_SHOWN)
-    runs = shared.library().runs(limit + 1)
+    runs = shared.library().operations(limit + 1)
     if not runs:
         st.markdown("Nothing yet.")
     for run in runs[:limit]:

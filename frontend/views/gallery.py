@@ -12,7 +12,7 @@ from frontend.photos import details, edits, selection_bar, tag_counts
 from frontend.photos.details import Found
 from frontend.ui import shared, url_state
 from tagger.library.records import Sort
-from tagger.library.search.grammar import Label, spell
+from tagger.library.search.grammar import Label, format_query
 from tagger.text import escape_controls
 
 PAGE_SIZE = 48  # fills rows of two, three, four and six
@@ -46,7 +46,7 @@ def _show_empty() -> None:
                 samples = ((name, io.BytesIO(d)) for name, d in shared.sample_photos().items())
                 job_panel.start(shared.library().plan_upload_import(samples))
                 st.rerun()
-    for run in shared.library().runs(limit=3, kinds=["import"], active=True):
+    for run in shared.library().operations(limit=3, kinds=["import"], active=True):
         job_panel.show_run(run.id, key=PAGE)
 
 
@@ -78,7 +78,7 @@ def _choices(total: int) -> dict[str, str]:
     choices = {"": f"All photos · {total:,}"}
     choices |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
     for label, many in tag_counts.label_counts():
-        choices[spell(Label(label))] = f"{escape_controls(label)} · {many:,}"
+        choices[format_query(Label(label))] = f"{escape_controls(label)} · {many:,}"
     return choices
 
 

@@ -85,7 +85,7 @@ def _offer_folder() -> None:
 
 
 def _list_recent() -> None:
-    runs = shared.library().runs(RECENT, kinds=["import"])
+    runs = shared.library().operations(RECENT, kinds=["import"])
     st.subheader("Imports so far", anchor=False)
     if not runs:
         st.markdown("None yet. Drop some photos above, or begin with the samples.")

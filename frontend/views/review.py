@@ -47,7 +47,7 @@ def show() -> None:
         st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         return
     skipped = _skipped()
-    page = library.review(limit=len(skipped) + 1 + AHEAD)
+    page = library.review_queue(limit=len(skipped) + 1 + AHEAD)
     left = [photo for photo in page.photos if photo.id not in skipped]
     _show_last(page.total)
     keys = ["U"] if _answers() else []

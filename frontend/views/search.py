@@ -16,7 +16,7 @@ from frontend.photos.details import Found
 from frontend.ui import shared, url_state
 from tagger.errors import QueryError
 from tagger.library.records import Photo, Sort
-from tagger.library.search.grammar import And, Condition, Flag, Label, Not, Or, Query, spell
+from tagger.library.search.grammar import And, Condition, Flag, Label, Not, Or, Query, format_query
 from tagger.library.search.suggestions import Suggestion
 from tagger.text import count_noun, escape_controls
 
@@ -75,7 +75,7 @@ def examples(known: Sequence[tuple[str, int]]) -> list[str]:
     elif labels:
         found.append(And((labels[0], _SURE)))
     found += [Flag("unknown"), Flag("untagged"), Condition("by", "=", "person")]
-    return [*map(spell, found), f"added>={datetime.now():%Y-%m}"]
+    return [*map(format_query, found), f"added>={datetime.now():%Y-%m}"]
 
 
 _SURE = Condition("score", ">=", "0.9")
@@ -124,8 +124,8 @@ def _show_found(query: str, many: int) -> None:
 def _offer_other_words(query: str) -> None:
     """For tags asked for that no photo has, a click away, those that were probably meant."""
     by_asked: dict[str, list[Suggestion]] = defaultdict(list)
-    for suggestion in shared.library().suggest(query):
-        by_asked[suggestion.asked].append(suggestion)
+    for suggestion in shared.library().suggest_tags(query):
+        by_asked[suggestion.missing_tag].append(suggestion)
     for asked, suggested in by_asked.items():
         with st.container(
             horizontal=True, vertical_alignment="center", gap="small", key=f"search-meant-{asked}"
@@ -134,8 +134,8 @@ def _offer_other_words(query: str) -> None:
             st.markdown(shared.plain(told), width="content")
             for one in suggested:
                 st.button(
-                    shared.plain(one.meant),
-                    key=f"search-meant-{asked}-{one.meant}",
+                    shared.plain(one.similar_tag),
+                    key=f"search-meant-{asked}-{one.similar_tag}",
                     on_click=url_state.link(**{QUERY: one.query}),
                 )
 

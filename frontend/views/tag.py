@@ -53,8 +53,8 @@ def show() -> None:
         message = f"{photo.name} cannot be opened: {error.reason}"
         st.error(shared.plain(message), icon=":material/error:")
         return
-    there = shared.library().find(photo.sha256)
-    near = shared.library().nearest(
+    there = shared.library().find_by_digest(photo.sha256)
+    near = shared.library().find_similar(
         embedding, tagger.sha256, NEAREST, without=None if there is None else there.id
     )
     left, right = st.columns([5, 4], gap="medium")
@@ -195,7 +195,7 @@ def _offer_adding(photo: Chosen, tagger: Tagger, there: Photo | None) -> None:
         if st.button(
             "Add to the library", key="tag-add", type="primary", icon=":material/library_add:"
         ):
-            shared.library().add(photo.name, photo.data, tagger)
+            shared.library().add_photo(photo.name, photo.data, tagger)
             st.session_state[ADDED_KEY] = photo.sha256
             st.rerun()
         return

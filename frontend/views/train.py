@@ -12,7 +12,7 @@ from frontend.components import job_panel
 from frontend.training import confirmed_tags, dataset_check, evaluation, training_job
 from frontend.ui import shared
 from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL
-from tagger.library.operations import Run
+from tagger.library.operations import Operation
 from tagger.library.plans import Training
 from tagger.models.backbones import DEFAULT_BACKBONE
 from tagger.paths import DATASET
@@ -34,7 +34,7 @@ def show() -> None:
     """The whole page."""
     st.html(evaluation.CSS)
     st.title("Teach a tagger", anchor=False)
-    latest = shared.library().runs(limit=EARLIER_SHOWN, kinds=["train"])
+    latest = shared.library().operations(limit=EARLIER_SHOWN, kinds=["train"])
     active = next((run for run in latest if run.active), None)
     if active is not None:
         training_job.watch(active)
@@ -187,7 +187,7 @@ def _advanced(data: str, name: str, thorough: bool) -> Training:
 # What came of it
 
 
-def _run_to_show(latest: list[Run]) -> Run | None:
+def _run_to_show(latest: list[Operation]) -> Operation | None:
     """The training asked for, or the newest if it ended lately and was not put away."""
     chosen = st.session_state.get("train-shown")
     if chosen is not None:
@@ -203,7 +203,7 @@ def _put_away(run_id: int) -> None:
     st.session_state["train-put-away"] = {*st.session_state.get("train-put-away", ()), run_id}
 
 
-def _list_earlier(earlier: list[Run]) -> None:
+def _list_earlier(earlier: list[Operation]) -> None:
     if not earlier:
         return
     st.space("medium")

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select, update
 
-from tagger.errors import CatalogueError
+from tagger.errors import LibraryError
 from tagger.library import operations
 from tagger.library.database.schema import runs
 from tagger.library.library import Library
-from tagger.library.operations import STALE, Run
+from tagger.library.operations import STALE, Operation
 
 T = TypeVar("T")
 
@@ -47,9 +47,9 @@ class Claim:
         self._interrupts = False
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Operation:
         """The run as it is now."""
-        return self.library.run(self.run_id)
+        return self.library.operation(self.run_id)
 
     def take(self) -> bool:
         """Wait for a turn and take the run; whether it was there to take.
@@ -57,7 +57,7 @@ class Claim:
         A run that another living process holds, or that is over, is not.
         """
         while True:
-            with self.library.catalogue.writing() as connection:
+            with self.library.database.write_transaction() as connection:
                 taken = self._try(connection)
             if taken is not None:
                 return taken
@@ -86,7 +86,7 @@ class Claim:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction, if the run is still ours. Raises Stopped or Lost."""
-        with self.library.catalogue.writing() as connection:
+        with self.library.database.write_transaction() as connection:
             if self._hold(connection):
                 raise Stopped
             yield connection
@@ -100,9 +100,9 @@ class Claim:
 
     def tell(self, **columns: Any) -> None:
         """Set columns of the run, such as `stage`, `done` and `total`. Raises Lost."""
-        with self.library.catalogue.writing() as connection:
+        with self.library.database.write_transaction() as connection:
             self._hold(connection)
-            operations.change(connection, self.run_id, **columns)
+            operations.set_columns(connection, self.run_id, **columns)
 
     def begin_stage(self, stage: str, **columns: Any) -> None:
         """Say what comes now; the time left is told from its pace. Raises Lost."""
@@ -128,7 +128,7 @@ class Claim:
     def finish(self, status: operations.Status, **columns: Any) -> None:
         """Note how it ended, and let go."""
         ended = {"status": status, "finished_at": datetime.now(UTC), "claim": None, **columns}
-        with self.library.catalogue.writing() as connection:
+        with self.library.database.write_transaction() as connection:
             connection.execute(update(runs).where(self._mine()).values(**ended))
 
     def _try(self, connection: Connection) -> bool | None:
@@ -137,25 +137,25 @@ class Claim:
         if row is None or row.status not in operations.ACTIVE:
             return False
         now = datetime.now(UTC)
-        living = row.heartbeat_at is not None and operations.is_fresh(row.heartbeat_at)
+        living = row.heartbeat_at is not None and operations.is_heartbeat_fresh(row.heartbeat_at)
         if row.claim not in (None, self._token) and living:
             return False
         values = {"claim": self._token, "heartbeat_at": now}
         if row.stop_asked:
-            operations.change(connection, self.run_id, **values)
+            operations.set_columns(connection, self.run_id, **values)
             return True
         if row.attempts >= MAX_ATTEMPTS:
             log = self.library.home / "logs" / f"{self.run_id}.log"
             told = f"it broke off {MAX_ATTEMPTS} times without getting further; {log} may say why"
             ended = {"status": "failed", "error": told, "finished_at": now, "claim": None}
-            operations.change(connection, self.run_id, **ended)
+            operations.set_columns(connection, self.run_id, **ended)
             return False
         if row.status == "queued" and self._others(connection, now) >= MAX_RUNNING:
-            operations.change(connection, self.run_id, **values)
+            operations.set_columns(connection, self.run_id, **values)
             return None
         values |= {"status": "running", "attempts": row.attempts + 1}
         values |= {"started_at": row.started_at or now}
-        operations.change(connection, self.run_id, **values)
+        operations.set_columns(connection, self.run_id, **values)
         return True
 
     def _others(self, connection: Connection, now: datetime) -> int:
@@ -187,11 +187,11 @@ class Claim:
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
             try:
-                with self.library.catalogue.writing() as connection:
+                with self.library.database.write_transaction() as connection:
                     asked = self._hold(connection)
             except Lost:
                 asked = True
-            except CatalogueError:  # somebody writes for long; the next beat may be in time
+            except LibraryError:  # somebody writes for long; the next beat may be in time
                 continue
             if asked and self._interrupts:
                 self._interrupts = False  # once; the heart goes on, for there is still work

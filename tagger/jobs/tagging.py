@@ -16,12 +16,19 @@ from tagger.files import visible
 from tagger.images import decode
 from tagger.jobs import crash_probe
 from tagger.jobs.lease import Claim
-from tagger.library import photos, plans
-from tagger.library.contents import File
+from tagger.library import photos
+from tagger.library.contents import ImportFile
 from tagger.library.database.schema import files
-from tagger.library.importer import NO_PHOTO, Importer, Seen, model_id, waiting_files
-from tagger.library.operations import counts
-from tagger.library.storage import plain_name
+from tagger.library.importer import (
+    NO_PHOTO,
+    Importer,
+    ImportResult,
+    add_files,
+    pending_files,
+    register_model,
+)
+from tagger.library.operations import count_outcomes
+from tagger.library.storage import base_name
 from tagger.tagger import Tagger
 
 Result = dict[str, Any]
@@ -41,28 +48,28 @@ def tag_files(claim: Claim) -> Result:
         _list_folder(claim, Path(options["folder"]))
     library = claim.library
     copy = bool(options.get("copy"))
-    importer = Importer(library.catalogue, library.shelf, tagger, copy)
+    importer = Importer(library.database, library.storage, tagger, copy)
     with claim.writing() as connection:
-        model = model_id(connection, tagger)
+        model = register_model(connection, tagger)
     if claim.run.attempts > 1:  # the last one ended without getting on
         _set_fatal_aside(claim, tagger.image_size)
     claim.begin_stage("Tagging")
-    for seen in _gathered(ordered_map(importer.look, chunks(_waiting(claim), TOGETHER))):
+    for seen in _gathered(ordered_map(importer.read_and_tag, chunks(_waiting(claim), TOGETHER))):
         with claim.writing() as connection:
-            importer.write(connection, claim.run_id, model, seen)
+            importer.record(connection, claim.run_id, model, seen)
             claim.advance(connection, len(seen))
     if uploads := options.get("uploads"):
         shutil.rmtree(uploads, ignore_errors=True)
-    with library.catalogue.reading() as connection:
-        return dict(counts(connection, claim.run_id))
+    with library.database.read_transaction() as connection:
+        return dict(count_outcomes(connection, claim.run_id))
 
 
-def _gathered(looked: Iterable[list[Seen]]) -> Iterator[list[Seen]]:
+def _gathered(looked: Iterable[list[ImportResult]]) -> Iterator[list[ImportResult]]:
     """Several lists at once where they come quickly: a transaction costs the same for any of them.
 
     What comes slowly waits for nothing.
     """
-    gathered: list[Seen] = []
+    gathered: list[ImportResult] = []
     recorded = time.monotonic()
     for seen in looked:
         gathered += seen
@@ -86,8 +93,8 @@ def _list_folder(claim: Claim, folder: Path) -> None:
         named_so = [path for path in some if decode.is_named_so(path)]
         others = [path for path in some if not decode.is_named_so(path)]
         with claim.writing() as connection:
-            plans.list_files(connection, claim.run_id, _rows(named_so))
-            plans.list_files(connection, claim.run_id, _rows(others), NO_PHOTO)
+            add_files(connection, claim.run_id, _rows(named_so))
+            add_files(connection, claim.run_id, _rows(others), NO_PHOTO)
         total += len(named_so)
     claim.tell(total=total, options={**claim.run.options, "listed": True})
 
@@ -100,17 +107,17 @@ def _files_of(claim: Claim, folder: Path) -> Iterator[Path]:
 
 
 def _rows(paths: Iterable[Path]) -> list[tuple[str, str, None]]:
-    return [(str(path), plain_name(path.name), None) for path in paths]
+    return [(str(path), base_name(path.name), None) for path in paths]
 
 
 def _set_fatal_aside(claim: Claim, side: int) -> None:
     """Let those files fail, of the next few, that bring down whatever process opens them."""
     claim.begin_stage("Finding out which file broke it off")
     held = (worker_count() * AHEAD + 1) * TOGETHER + _RECORDED  # as many as may be begun or done
-    with claim.library.catalogue.reading() as connection:
-        some = waiting_files(connection, claim.run_id, held)
+    with claim.library.database.read_transaction() as connection:
+        some = pending_files(connection, claim.run_id, held)
         ids = [file.photo_id for file in some if file.photo_id is not None]
-        kept = {p.id: str(p.path) for p in photos.read(connection, ids, claim.library.home)}
+        kept = {p.id: str(p.path) for p in photos.load_photos(connection, ids, claim.library.home)}
     paths = [file.path or kept.get(file.photo_id or 0, "") for file in some]
     if found := crash_probe.fatal(paths, side):
         with claim.writing() as connection:
@@ -122,11 +129,11 @@ def _set_fatal_aside(claim: Claim, side: int) -> None:
             claim.advance(connection, len(found))
 
 
-def _waiting(claim: Claim) -> Iterator[File]:
+def _waiting(claim: Claim) -> Iterator[ImportFile]:
     after = 0
     while True:
-        with claim.library.catalogue.reading() as connection:
-            some = waiting_files(connection, claim.run_id, _LISTED, after)
+        with claim.library.database.read_transaction() as connection:
+            some = pending_files(connection, claim.run_id, _LISTED, after)
         if not some:
             return
         yield from some

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import select
 
 from tagger import console
-from tagger.errors import CatalogueError, OptionError, TaggerError
+from tagger.errors import LibraryError, OptionError, TaggerError
 from tagger.jobs.lease import Claim, Lost, Stopped
 from tagger.library import operations
 from tagger.library.database.schema import runs
@@ -52,12 +52,16 @@ def start(library: Library, run_id: int) -> None:
 
 def resume_stale(library: Library) -> list[int]:
     """Start again whatever a crash left half done; the runs."""
-    with library.catalogue.reading() as connection:
+    with library.database.read_transaction() as connection:
         left = [
-            run.id for run in operations.latest(connection, MANY, None, active=True) if run.stale
+            run.id
+            for run in operations.list_latest(connection, MANY, None, active=True)
+            if run.stale
         ]
         waiting = connection.scalars(select(runs.c.options).where(runs.c.status != "done"))
-        library.shelf.clear_abandoned({str(options.get("uploads")) for options in waiting})
+        library.storage.delete_abandoned_uploads(
+            {str(options.get("uploads")) for options in waiting}
+        )
     for run_id in left:
         start(library, run_id)
     return left
@@ -69,7 +73,7 @@ def run(library: Library, run_id: int) -> None:
     if not claim.take():
         return
     with claim.held():
-        library.shelf.sweep()
+        library.storage.delete_stale_files()
         try:
             ending = _do(claim)
         except Lost:
@@ -129,7 +133,7 @@ def main(arguments: list[str]) -> int:
     try:
         with console.quiet_libraries():
             run(Library.open(), int(arguments[0]))
-    except (CatalogueError, OptionError) as error:
+    except (LibraryError, OptionError) as error:
         print(error)
         return 2
     return 0

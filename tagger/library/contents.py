@@ -13,7 +13,7 @@ HELD_BYTES = 8 * 2**20  # of files read before anything is done with them; and o
 
 
 @dataclass(frozen=True)
-class File:
+class ImportFile:
     """A file to import, or with `photo_id` a photo to tag again. `id` is its row in `files`.
 
     `data` is its content where that is at hand already.
@@ -27,18 +27,18 @@ class File:
 
 
 @dataclass(frozen=True)
-class Content:
+class FileContent:
     """A file's bytes and their digest, or why there are none."""
 
-    file: File
+    file: ImportFile
     data: bytes = b""
     sha256: str = ""
     failure: str | None = None
 
 
-def read_some(files: Iterable[File]) -> Iterator[list[Content]]:
+def read_some(files: Iterable[ImportFile]) -> Iterator[list[FileContent]]:
     """Files read a few at a time, so that their bytes stay within memory."""
-    part: list[Content] = []
+    part: list[FileContent] = []
     size = 0
     for one in map(_read, files):
         part.append(one)
@@ -50,9 +50,9 @@ def read_some(files: Iterable[File]) -> Iterator[list[Content]]:
         yield part
 
 
-def _read(file: File) -> Content:
+def _read(file: ImportFile) -> FileContent:
     try:
         data = decode.read_bytes(file.path) if file.data is None else file.data
     except ImageError as error:
-        return Content(file, failure=error.reason)
-    return Content(file, data, hashlib.sha256(data).hexdigest())
+        return FileContent(file, failure=error.reason)
+    return FileContent(file, data, hashlib.sha256(data).hexdigest())

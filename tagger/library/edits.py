@@ -8,82 +8,84 @@ from sqlalchemy import Connection, select
 
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
-from tagger.library import operations, photos, plans, tags
+from tagger.library import operations, photos, tags
 from tagger.library import undo as undoing
-from tagger.library.database.database import Catalogue
+from tagger.library.database.database import Database
 from tagger.library.database.schema import settings
-from tagger.library.operations import Kind, Run
-from tagger.library.storage import Shelf
-from tagger.library.undo import Undone
+from tagger.library.operations import Kind, Operation
+from tagger.library.storage import Storage
+from tagger.library.undo import UndoResult
 
 OWED = "files_to_discard"  # of the settings
 TOGETHER = 1_000  # photos changed at a time, in about half a second
 
 
 def edit_tags(
-    catalogue: Catalogue, ids: Sequence[int], add: Sequence[str], remove: Sequence[str]
+    catalogue: Database, ids: Sequence[int], add: Sequence[str], remove: Sequence[str]
 ) -> int:
     """See `Library.edit_tags`."""
-    present = [tags.checked_label(label) for label in add]
-    absent = [tags.checked_label(label) for label in remove]
+    present = [tags.validate_label(label) for label in add]
+    absent = [tags.validate_label(label) for label in remove]
     if not present and not absent:
         raise OptionError("no tags to add or remove: name one")
     told = [f"Add {label}" for label in present] + [f"Remove {label}" for label in absent]
 
     def judge(connection: Connection, run_id: int, some: Sequence[int]) -> None:
-        tags.judge(connection, run_id, some, present, absent)
+        tags.save_annotations(connection, run_id, some, present, absent)
 
     return _change(catalogue, "edit", ", ".join(told), ids, judge)
 
 
-def withdraw(catalogue: Catalogue, ids: Sequence[int], labels: Sequence[str]) -> int:
+def withdraw(catalogue: Database, ids: Sequence[int], labels: Sequence[str]) -> int:
     """See `Library.withdraw`."""
 
     def take_back(connection: Connection, run_id: int, some: Sequence[int]) -> None:
         known = tags.label_ids(connection, labels, add=False)
-        tags.withdraw(connection, run_id, some, list(known.values()))
-        tags.refresh(connection, some)
+        tags.end_annotations(connection, run_id, some, list(known.values()))
+        tags.refresh_tags(connection, some)
 
     told = f"Take back what was said of {', '.join(labels)}"
     return _change(catalogue, "edit", told, ids, take_back)
 
 
-def delete(catalogue: Catalogue, ids: Sequence[int]) -> int:
+def delete(catalogue: Database, ids: Sequence[int]) -> int:
     """See `Library.delete`."""
-    return _change(catalogue, "delete", "Delete", ids, photos.take_away)
+    return _change(catalogue, "delete", "Delete", ids, photos.delete_photos)
 
 
-def undo(catalogue: Catalogue, run_id: int) -> Undone:
+def undo(catalogue: Database, run_id: int) -> UndoResult:
     """See `Library.undo`."""
-    with catalogue.reading() as connection:
+    with catalogue.read_transaction() as connection:
         touched = undoing.touched(connection, operations.get(connection, run_id))
     changed: set[int] = set()
-    begun: tuple[Run, int] | None = None
+    begun: tuple[Operation, int] | None = None
     for some in list(chunks(touched, TOGETHER)) or [[]]:
-        with catalogue.writing() as connection:
+        with catalogue.write_transaction() as connection:
             begun = begun or undoing.begin(connection, run_id)
             changed |= undoing.undo_some(connection, *begun, some)
-            operations.change(connection, begun[1], total=len(changed), done=len(changed))
+            operations.set_columns(connection, begun[1], total=len(changed), done=len(changed))
             if touched and not changed and some[-1] == touched[-1]:
                 undoing.give_up(connection, *begun)
     if begun is None or (touched and not changed):
         raise OptionError("nothing is left to undo: all of it was changed again since")
-    return Undone(begun[1], len(changed), len(touched) - len(changed))
+    return UndoResult(begun[1], len(changed), len(touched) - len(changed))
 
 
-def purge(catalogue: Catalogue, shelf: Shelf) -> int:
+def purge(catalogue: Database, shelf: Storage) -> int:
     """See `Library.purge`."""
-    with catalogue.writing() as connection:
-        if operations.latest(connection, plans.MANY, operations.RESUMABLE, active=True):
+    with catalogue.write_transaction() as connection:
+        if operations.list_latest(
+            connection, operations.MAX_ACTIVE, operations.RESUMABLE, active=True
+        ):
             raise OptionError("photos are being imported or tagged: wait until that is over")
         gone = photos.purge(connection)
         _owe(connection, [*_owed(connection), *gone])
-    with catalogue.writing() as connection:  # nobody else counts on a copy meanwhile
+    with catalogue.write_transaction() as connection:  # nobody else counts on a copy meanwhile
         owed = _owed(connection)
-        back = photos.held(connection, [sha256 for sha256, _ in owed])
+        back = photos.find_by_digest(connection, [sha256 for sha256, _ in owed])
         for sha256, stored in owed:
             if sha256 not in back:
-                shelf.discard(sha256, stored)
+                shelf.delete_files(sha256, stored)
         _owe(connection, [])
     return len(gone)
 
@@ -106,7 +108,7 @@ def _owe(connection: Connection, photos_gone: Sequence[tuple[str, str | None]]) 
 
 
 def _change(
-    catalogue: Catalogue,
+    catalogue: Database,
     kind: Kind,
     title: str,
     ids: Sequence[int],
@@ -116,15 +118,15 @@ def _change(
 
     Raises OptionError where none of the photos is in the library.
     """
-    with catalogue.reading() as connection:
-        found = photos.present(connection, ids)
+    with catalogue.read_transaction() as connection:
+        found = photos.filter_existing(connection, ids)
     if not found:
         raise OptionError("nothing to change: no such photo is in the library")
     run_id = None
     for part in chunks(found, TOGETHER):
-        with catalogue.writing() as connection:
+        with catalogue.write_transaction() as connection:
             if run_id is None:
                 many = "1 photo" if len(found) == 1 else f"{len(found):,} photos"
-                run_id = operations.begin(connection, kind, f"{title} ({many})", total=len(found))
-            work(connection, run_id, photos.present(connection, part))
+                run_id = operations.create(connection, kind, f"{title} ({many})", total=len(found))
+            work(connection, run_id, photos.filter_existing(connection, part))
     return run_id or 0

@@ -38,11 +38,11 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?", re.IGNOR
 
 
 @dataclass
-class Left:
+class ExportSummary:
     """Photos that went into an export, and those left out: each one's name with the reason."""
 
     written: int = 0
-    out: list[tuple[str, str]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
 def write_csv(photos: Iterable[Photo], file: TextIO) -> None:
@@ -67,13 +67,15 @@ def write_json_lines(photos: Iterable[Photo], file: TextIO) -> None:
         file.write(json.dumps(_plain(photo)) + "\n")
 
 
-def write_zip(photos: Iterable[Photo], read: Callable[[Photo], bytes], file: BinaryIO) -> Left:
+def write_zip(
+    photos: Iterable[Photo], read: Callable[[Photo], bytes], file: BinaryIO
+) -> ExportSummary:
     """Photos in folders by their first tag, each once, and `labels.csv` with all of their tags.
 
     `read` gives a photo's bytes; those it raises ImageError for, and those without a tag, are
     left out. Unpacked, `train.py` reads it.
     """
-    left = Left()
+    left = ExportSummary()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         listed = io.StringIO()
         for inside, data in _filed(photos, read, listed, left):
@@ -82,14 +84,16 @@ def write_zip(photos: Iterable[Photo], read: Callable[[Photo], bytes], file: Bin
     return left
 
 
-def write_collection(photos: Iterable[Photo], read: Callable[[Photo], bytes], folder: Path) -> Left:
+def write_collection(
+    photos: Iterable[Photo], read: Callable[[Photo], bytes], folder: Path
+) -> ExportSummary:
     """As `write_zip`, into a folder, which is there whole or not at all.
 
     Raises OptionError for a folder that holds something.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OptionError(f"{folder}: holds something; name a new folder")
-    left = Left()
+    left = ExportSummary()
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -110,7 +114,7 @@ def write_collection(photos: Iterable[Photo], read: Callable[[Photo], bytes], fo
 
 
 def _filed(
-    photos: Iterable[Photo], read: Callable[[Photo], bytes], listed: TextIO, left: Left
+    photos: Iterable[Photo], read: Callable[[Photo], bytes], listed: TextIO, left: ExportSummary
 ) -> Iterator[tuple[str, bytes]]:
     """Where each photo goes, and its bytes; a row of each is added to `listed`."""
     folders = _Folders()
@@ -118,12 +122,12 @@ def _filed(
     writer.writerow(columns.HEADER)
     for photo in photos:
         if not photo.tags:
-            left.out.append((photo.name, UNTAGGED))
+            left.skipped.append((photo.name, UNTAGGED))
             continue
         try:
             data = read(photo)
         except ImageError as error:
-            left.out.append((photo.name, str(error)))
+            left.skipped.append((photo.name, str(error)))
             continue
         label = photo.tags[0].label
         name = _part(photo.name, "photo")
@@ -199,7 +203,7 @@ def _plain(photo: Photo) -> dict[str, object]:
                 "by_person": tag.by_person,
                 "model": tag.model,
                 "model_sha256": tag.model_sha256,
-                "run": tag.run_id,
+                "run": tag.operation_id,
                 "made_at": tag.made_at.isoformat(),
             }
             for tag in photo.tags

@@ -17,20 +17,22 @@ from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from tagger.concurrency import chunks
 from tagger.errors import ImageError
 from tagger.images import decode, transforms
 from tagger.images.decode import Pixels
 from tagger.inference.embeddings import Embedding
 from tagger.library import photos, tags
-from tagger.library.contents import Content, File, read_some
-from tagger.library.database.database import Catalogue
+from tagger.library.contents import FileContent, ImportFile, read_some
+from tagger.library.database.database import Database
 from tagger.library.database.schema import embeddings, files, models
-from tagger.library.photos import Arrival
+from tagger.library.photos import NewPhoto
 from tagger.library.records import Photo
-from tagger.library.storage import Shelf
+from tagger.library.storage import Storage
 from tagger.tagger import Prediction, Tagger
 
 NO_PHOTO = "no_photo"  # the outcome of a folder's other files, which are only counted and named
+_ROWS = 1_000  # per INSERT statement
 THUMBNAIL_SIDE = 320  # pixels, of a thumbnail's longer side
 _THUMBNAIL_LEAST = 160  # pixels, of the shorter side that a thumbnail is still made from
 
@@ -38,7 +40,7 @@ Outcome = tuple[str, int | None]  # what became of a file ("added", ...), and it
 
 
 @dataclass(frozen=True)
-class Seen:
+class ImportResult:
     """What looking at a file gave.
 
     `failure` says why it could not be read. A photo that the library has already has a `photo_id`
@@ -46,30 +48,30 @@ class Seen:
     `embedding` are None where nothing had to be tagged.
     """
 
-    file: File
+    file: ImportFile
     failure: str | None = None
     photo_id: int | None = None
     found_at: tuple[str, bool] | None = None
-    arrival: Arrival | None = None
+    arrival: NewPhoto | None = None
     prediction: Prediction | None = None
     embedding: Embedding | None = None
 
 
-Begun = tuple[Seen, Pixels | None]  # what is still to be tagged has pixels
+Begun = tuple[ImportResult, Pixels | None]  # what is still to be tagged has pixels
 
 
 class Importer:
     """Adds files to a library with one model's answers. `look` is safe from several threads."""
 
     def __init__(
-        self, catalogue: Catalogue, shelf: Shelf, tagger: Tagger, copy: bool = False
+        self, catalogue: Database, shelf: Storage, tagger: Tagger, copy: bool = False
     ) -> None:
-        self._catalogue = catalogue
+        self._database = catalogue
         self._shelf = shelf
         self._tagger = tagger
         self._copy = copy
 
-    def look(self, some: Sequence[File]) -> list[Seen]:
+    def read_and_tag(self, some: Sequence[ImportFile]) -> list[ImportResult]:
         """Read and tag a few files; what the library has already is not decoded."""
         begun: list[Begun] = []
         for again, part in groupby(some, lambda file: file.photo_id is not None):
@@ -77,8 +79,8 @@ class Importer:
             begun.extend(self._begun_again(alike) if again else self._begun(alike))
         return self._tagged(begun)
 
-    def write(
-        self, connection: Connection, run_id: int, model_id: int, seen: Sequence[Seen]
+    def record(
+        self, connection: Connection, run_id: int, model_id: int, seen: Sequence[ImportResult]
     ) -> dict[str, int]:
         """Record what came of files: photos, answers, and the outcome of each; how many of each."""
         settled = self._settle(connection, run_id, seen)
@@ -96,61 +98,64 @@ class Importer:
         kinds = [outcome for outcome, _ in settled]
         return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
 
-    def _begun(self, some: Iterable[File]) -> Iterator[Begun]:
+    def _begun(self, some: Iterable[ImportFile]) -> Iterator[Begun]:
         """Files to import, and the library asked about several of them at once."""
         for part in read_some(some):
-            with self._catalogue.reading() as connection:
-                known = photos.held(connection, [one.sha256 for one in part])
+            with self._database.read_transaction() as connection:
+                known = photos.find_by_digest(connection, [one.sha256 for one in part])
             for one in part:
                 yield _attempt(one.file, partial(self._read, one, known.get(one.sha256)))
 
-    def _read(self, one: Content, known: photos.Held | None) -> Begun:
+    def _read(self, one: FileContent, known: photos.ExistingPhoto | None) -> Begun:
         if one.failure is not None:
-            return Seen(one.file, failure=one.failure), None
+            return ImportResult(one.file, failure=one.failure), None
         file, sha256, data = one.file, one.sha256, one.data
         if known and not known.deleted:
             wanted = self._copy and not known.stored
             place = self._place(file, sha256, data) if wanted or self._is_lost(known) else None
-            return Seen(file, photo_id=known.id, found_at=place), None
+            return ImportResult(file, photo_id=known.id, found_at=place), None
         facts, rgb = decode.facts(data), self._pixels(data, sha256)
         path, stored = self._place(file, sha256, data)
-        arrival = Arrival(sha256, file.name, path, stored, len(data), facts)
-        return Seen(file, arrival=arrival), rgb
+        arrival = NewPhoto(sha256, file.name, path, stored, len(data), facts)
+        return ImportResult(file, arrival=arrival), rgb
 
-    def _begun_again(self, some: Sequence[File]) -> Iterator[Begun]:
+    def _begun_again(self, some: Sequence[ImportFile]) -> Iterator[Begun]:
         """Photos to tag again, those that the model has not tagged last."""
         ids = [file.photo_id or 0 for file in some]
-        with self._catalogue.reading() as connection:
+        with self._database.read_transaction() as connection:
             current = self._current_model(connection)
-            tagged = set() if current is None else photos.tagged_by(connection, ids, current)
+            tagged = set() if current is None else photos.filter_tagged_by(connection, ids, current)
             wanted = [photo_id for photo_id in ids if photo_id not in tagged]
-            found = {photo.id: photo for photo in photos.read(connection, wanted, self._shelf.home)}
+            found = {
+                photo.id: photo
+                for photo in photos.load_photos(connection, wanted, self._shelf.home)
+            }
         for file, photo_id in zip(some, ids, strict=True):
             if photo_id in tagged:
-                yield Seen(file, photo_id=photo_id), None
+                yield ImportResult(file, photo_id=photo_id), None
             else:
                 yield _attempt(file, partial(self._read_again, file, found.get(photo_id)))
 
-    def _read_again(self, file: File, photo: Photo | None) -> Begun:
+    def _read_again(self, file: ImportFile, photo: Photo | None) -> Begun:
         """A photo's pixels, if it is still what was added."""
         if photo is None:
             raise ImageError(file.path, "is no longer in the library")
         data = decode.read_bytes(photo.path)
         if hashlib.sha256(data).hexdigest() != photo.sha256:
             raise ImageError(file.path, "has changed since it was added; import it again")
-        return Seen(file, photo_id=photo.id), self._pixels(data, photo.sha256)
+        return ImportResult(file, photo_id=photo.id), self._pixels(data, photo.sha256)
 
     def _pixels(self, data: bytes, sha256: str) -> Pixels:
         """What the network is to see. A thumbnail is kept on the way."""
         side = self._tagger.image_size
         rgb = decode.read(data, shorter_side=side)
-        if not self._shelf.thumbnail(sha256).is_file():
+        if not self._shelf.thumbnail_path(sha256).is_file():
             whole = rgb if side >= _THUMBNAIL_LEAST else decode.read(data, shorter_side=256)
             small = transforms.thumbnail(whole, THUMBNAIL_SIDE)
-            self._shelf.keep_thumbnail(sha256, decode.encode(small, "JPEG"))
+            self._shelf.write_thumbnail(sha256, decode.encode(small, "JPEG"))
         return decode.fit(rgb, side)  # small at once: several wait for each other
 
-    def _is_lost(self, known: photos.Held) -> bool:
+    def _is_lost(self, known: photos.ExistingPhoto) -> bool:
         """Whether a photo's file is gone, or cannot be the one that was added."""
         place = self._shelf.home / known.path if known.stored else Path(known.path)
         try:
@@ -158,13 +163,13 @@ class Importer:
         except OSError:
             return True
 
-    def _place(self, file: File, sha256: str, data: bytes) -> tuple[str, bool]:
+    def _place(self, file: ImportFile, sha256: str, data: bytes) -> tuple[str, bool]:
         """Where the photo lives from now on, and whether that is the library's own copy."""
         if self._copy:
-            return self._shelf.keep_copy(sha256, file.name, data), True
+            return self._shelf.write_copy(sha256, file.name, data), True
         return file.path, False
 
-    def _tagged(self, begun: Sequence[Begun]) -> list[Seen]:
+    def _tagged(self, begun: Sequence[Begun]) -> list[ImportResult]:
         read = [rgb for _, rgb in begun if rgb is not None]
         found = iter(self._tagger.tag_with_embeddings(read, top=tags.KEPT_SCORES))
         seen = []
@@ -175,7 +180,9 @@ class Importer:
             seen.append(one)
         return seen
 
-    def _settle(self, connection: Connection, run_id: int, seen: Sequence[Seen]) -> list[Outcome]:
+    def _settle(
+        self, connection: Connection, run_id: int, seen: Sequence[ImportResult]
+    ) -> list[Outcome]:
         """What became of each file."""
         arrived = self._arrive(connection, run_id, seen)
         settled = []
@@ -189,14 +196,14 @@ class Importer:
         return settled
 
     def _arrive(
-        self, connection: Connection, run_id: int, seen: Sequence[Seen]
+        self, connection: Connection, run_id: int, seen: Sequence[ImportResult]
     ) -> dict[str, Outcome]:
         """Add the photos that are new, bring back those deleted; what became of each digest."""
-        first: dict[str, tuple[File, Arrival]] = {}
+        first: dict[str, tuple[ImportFile, NewPhoto]] = {}
         for one in seen:
             if one.arrival is not None:
                 first.setdefault(one.arrival.sha256, (one.file, one.arrival))
-        held = photos.held(connection, first)  # another run may have been quicker
+        held = photos.find_by_digest(connection, first)  # another run may have been quicker
         fresh = {sha256: one for sha256, one in first.items() if sha256 not in held}
         back = {
             sha256: one for sha256, one in first.items() if sha256 in held and held[sha256].deleted
@@ -204,7 +211,7 @@ class Importer:
         for file, arrival in (*fresh.values(), *back.values()):
             self._keep_again(file, arrival)
         added = photos.add(connection, run_id, [arrival for _, arrival in fresh.values()])
-        photos.bring_back(connection, run_id, [held[sha256].id for sha256 in back])
+        photos.restore(connection, run_id, [held[sha256].id for sha256 in back])
         for sha256, (_, arrival) in back.items():
             known = held[sha256]
             if arrival.stored or not known.stored or self._is_lost(known):
@@ -214,7 +221,7 @@ class Importer:
             came[sha256] = ("restored" if known.deleted else "duplicate"), known.id
         return came
 
-    def _keep_again(self, file: File, arrival: Arrival) -> None:
+    def _keep_again(self, file: ImportFile, arrival: NewPhoto) -> None:
         """Where a purge took the copy away that was there when this was looked at."""
         if arrival.stored and not (self._shelf.home / arrival.path).is_file():
             self._place(file, arrival.sha256, file.data or decode.read_bytes(file.path))
@@ -224,14 +231,14 @@ class Importer:
         connection: Connection,
         run_id: int,
         model_id: int,
-        answered: Sequence[tuple[int, Seen]],
+        answered: Sequence[tuple[int, ImportResult]],
     ) -> None:
         answers = [
-            (photo_id, tags.answer(one.prediction, self._tagger))
+            (photo_id, tags.prediction_row(one.prediction, self._tagger))
             for photo_id, one in answered
             if one.prediction is not None
         ]
-        tags.predict(connection, run_id, model_id, answers)
+        tags.save_predictions(connection, run_id, model_id, answers)
         rows = [
             {"model_id": model_id, "photo_id": photo_id, "vector": one.embedding.tobytes()}
             for photo_id, one in answered
@@ -250,7 +257,7 @@ class Importer:
         return connection.scalar(select(models.c.id).where(models.c.sha256 == self._tagger.sha256))
 
 
-def _settle_known(connection: Connection, one: Seen) -> Outcome:
+def _settle_known(connection: Connection, one: ImportResult) -> Outcome:
     """What became of a file that brought no new photo."""
     if one.failure is not None:
         return "failed", one.photo_id
@@ -261,17 +268,43 @@ def _settle_known(connection: Connection, one: Seen) -> Outcome:
     return ("same" if one.prediction is None else "tagged"), one.photo_id
 
 
-def _attempt(file: File, work: Callable[[], Begun]) -> Begun:
+def _attempt(file: ImportFile, work: Callable[[], Begun]) -> Begun:
     """What work on a file gives, be it a failure."""
     try:
         return work()
     except ImageError as error:
-        return Seen(file, failure=error.reason), None
+        return ImportResult(file, failure=error.reason), None
     except OSError as error:
-        return Seen(file, failure=f"could not be kept ({error})"), None
+        return ImportResult(file, failure=f"could not be kept ({error})"), None
 
 
-def waiting_files(connection: Connection, run_id: int, limit: int, after: int = 0) -> list[File]:
+def add_files(
+    connection: Connection,
+    operation_id: int,
+    rows: Iterable[tuple[str, str, int | None]],
+    outcome: str | None = None,
+) -> None:
+    """Add files to an operation: (path, name, and the photo's id where it is tagged again).
+
+    With an `outcome` they count as processed; without one they are pending.
+    """
+    for batch in chunks(rows, _ROWS):
+        values = [
+            {
+                "run_id": operation_id,
+                "path": path,
+                "name": name,
+                "photo_id": photo_id,
+                "outcome": outcome,
+            }
+            for path, name, photo_id in batch
+        ]
+        connection.execute(insert(files), values)
+
+
+def pending_files(
+    connection: Connection, run_id: int, limit: int, after: int = 0
+) -> list[ImportFile]:
     """Files of a run that are still to do, those whose row comes `after` one, in order."""
     query = (
         select(files.c.id, files.c.path, files.c.name, files.c.photo_id)
@@ -279,10 +312,12 @@ def waiting_files(connection: Connection, run_id: int, limit: int, after: int = 
         .order_by(files.c.id)
         .limit(limit)
     )
-    return [File(row.id, row.path, row.name, row.photo_id) for row in connection.execute(query)]
+    return [
+        ImportFile(row.id, row.path, row.name, row.photo_id) for row in connection.execute(query)
+    ]
 
 
-def model_id(connection: Connection, tagger: Tagger) -> int:
+def register_model(connection: Connection, tagger: Tagger) -> int:
     """The model's row, made if it is new."""
     found = connection.scalar(select(models.c.id).where(models.c.sha256 == tagger.sha256))
     if found is not None:

@@ -16,23 +16,23 @@ from sqlalchemy import delete, insert, select
 
 from tagger import paths
 from tagger.concurrency import chunks
-from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
+from tagger.errors import ImageError, LibraryError, ModelError, OptionError
 from tagger.inference import registry
 from tagger.inference.embeddings import Embedding
 from tagger.library import edits, operations, originals, photos, plans, statistics, tags
-from tagger.library.contents import File
-from tagger.library.database.database import Catalogue, absolute_url, sqlite_url
+from tagger.library.contents import ImportFile
+from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import labels, settings
-from tagger.library.importer import Importer, model_id, waiting_files
-from tagger.library.operations import Run, RunFile
+from tagger.library.importer import Importer, add_files, pending_files, register_model
+from tagger.library.operations import Operation, OperationFile
 from tagger.library.plans import Training
-from tagger.library.records import Added, Page, Photo, Sort, StoredPrediction, Verdict
+from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
 from tagger.library.search import planner, suggestions
 from tagger.library.search.suggestions import Suggestion
-from tagger.library.similarity import Neighbours
+from tagger.library.similarity import SimilarityIndex
 from tagger.library.statistics import Statistics
-from tagger.library.storage import Shelf, plain_name
-from tagger.library.undo import Undone
+from tagger.library.storage import Storage, base_name
+from tagger.library.undo import UndoResult
 from tagger.tagger import Tagger
 from tagger.text import escape_controls
 
@@ -42,42 +42,42 @@ ACTIVE_MODEL = "active_model"  # of the settings
 class Library:
     """A folder with a catalogue, thumbnails and copies. Safe to share between threads."""
 
-    def __init__(self, home: Path, url: str, catalogue: Catalogue) -> None:
+    def __init__(self, home: Path, url: str, database: Database) -> None:
         self.home = home
         self.url = url
-        self.catalogue = catalogue
-        self.shelf = Shelf(home)
-        self._neighbours = Neighbours()
+        self.database = database
+        self.storage = Storage(home)
+        self._neighbours = SimilarityIndex()
 
     @classmethod
     def open(cls, home: Path | None = None, url: str | None = None) -> Library:
         """The library at `home` (`TAGGER_HOME`), its database at `url` (`TAGGER_DATABASE`).
 
         By default `library/` beside `model/`, with SQLite in it. Made if new. Raises
-        CatalogueError.
+        LibraryError.
         """
         home = paths.library_home() if home is None else home.absolute()
         try:
             str(home).encode()
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CatalogueError(f"{home}: no folder for a library ({error.strerror})") from None
+            raise LibraryError(f"{home}: no folder for a library ({error.strerror})") from None
         except UnicodeEncodeError:
             told = escape_controls(str(home))
-            raise CatalogueError(f"{told}: a library's folder needs a name that is text") from None
+            raise LibraryError(f"{told}: a library's folder needs a name that is text") from None
         url = url or os.environ.get("TAGGER_DATABASE") or sqlite_url(home / "catalogue.db")
         url = absolute_url(url)
-        return cls(home, url, Catalogue.open(url))
+        return cls(home, url, Database.open(url))
 
     def close(self) -> None:
         """Close the database."""
-        self.catalogue.close()
+        self.database.close()
 
     # Models
 
     def active_model(self) -> str:
         """The name or file of the model that tags; the default where the chosen one is gone."""
-        with self.catalogue.reading() as connection:
+        with self.database.read_transaction() as connection:
             chosen = connection.scalar(
                 select(settings.c.value).where(settings.c.name == ACTIVE_MODEL)
             )
@@ -87,12 +87,12 @@ class Library:
             path = registry.find_model()
         return registry.model_name(path)
 
-    def choose_model(self, model: str) -> None:
+    def set_active_model(self, model: str) -> None:
         """Let another model tag from now on. Raises ModelError."""
         Tagger.load(model)
         if model.endswith(".h5"):
             model = str(Path(model).absolute())
-        with self.catalogue.writing() as connection:
+        with self.database.write_transaction() as connection:
             connection.execute(delete(settings).where(settings.c.name == ACTIVE_MODEL))
             connection.execute(insert(settings).values(name=ACTIVE_MODEL, value=model))
 
@@ -104,14 +104,14 @@ class Library:
         Photos stay where they are and are never changed; with `copy` the library keeps copies.
         Raises OptionError for what is no folder.
         """
-        return plans.folder_import(self.catalogue, folder, copy, model or self.active_model())
+        return plans.folder_import(self.database, folder, copy, model or self.active_model())
 
     def plan_upload_import(
         self, uploads: Iterable[tuple[str, BinaryIO]], model: str | None = None
     ) -> int:
         """Import files by name and content, keeping copies; the run. OptionError for none."""
         chosen = model or self.active_model()
-        return plans.upload_import(self.catalogue, self.shelf, uploads, chosen)
+        return plans.upload_import(self.database, self.storage, uploads, chosen)
 
     def plan_retag(
         self, query: str = "", model: str | None = None, ids: Sequence[int] | None = None
@@ -121,50 +121,52 @@ class Library:
         What people said stays, and photos that this very model tagged last are passed over.
         Raises OptionError where there are none.
         """
-        return plans.retag(self.catalogue, query, model or self.active_model(), ids)
+        return plans.retag(self.database, query, model or self.active_model(), ids)
 
     def plan_check(self, data: str) -> int:
         """Read a labelled folder and find what is wrong with it before training; the run."""
-        return plans.check(self.catalogue, data)
+        return plans.check(self.database, data)
 
     def plan_training(self, request: Training) -> int:
         """Train a model; the run. Raises OptionError for a name that cannot be."""
-        return plans.training(self.catalogue, request)
+        return plans.training(self.database, request)
 
     def plan_again(self, run_id: int) -> int:
         """Let a stopped or failed import or re-tagging go on where it was; the run.
 
         Raises OptionError for one that cannot.
         """
-        return plans.again(self.catalogue, run_id)
+        return plans.again(self.database, run_id)
 
     def stop(self, run_id: int) -> None:
         """Ask a run to stop; what it has done stays."""
-        with self.catalogue.writing() as connection:
+        with self.database.write_transaction() as connection:
             if operations.get(connection, run_id).active:
-                operations.change(connection, run_id, stop_asked=True)
+                operations.set_columns(connection, run_id, stop_asked=True)
 
     # Changes at once
 
-    def add(self, name: str, data: bytes, tagger: Tagger) -> Added:
+    def add_photo(self, name: str, data: bytes, tagger: Tagger) -> AddedPhoto:
         """Tag a photo and keep a copy of it. Raises ImageError where it cannot be read."""
-        file = File(0, "", plain_name(name), data=data)
-        importer = Importer(self.catalogue, self.shelf, tagger, copy=True)
-        (seen,) = importer.look([file])
+        file = ImportFile(0, "", base_name(name), data=data)
+        importer = Importer(self.database, self.storage, tagger, copy=True)
+        (seen,) = importer.read_and_tag([file])
         if seen.failure is not None:
             raise ImageError(file.name, seen.failure)
         if seen.photo_id is not None and seen.found_at is None:
-            return Added(self.photo(seen.photo_id), True, None)
-        with self.catalogue.writing() as connection:
+            return AddedPhoto(self.photo(seen.photo_id), True, None)
+        with self.database.write_transaction() as connection:
             options = {"model": tagger.name, "copy": True, "listed": True}
-            run_id = operations.begin(connection, "import", f"Import {file.name}", options, total=1)
-            plans.list_files(connection, run_id, [("", file.name, None)])
-            (listed,) = waiting_files(connection, run_id, 1)
+            run_id = operations.create(
+                connection, "import", f"Import {file.name}", options, total=1
+            )
+            add_files(connection, run_id, [("", file.name, None)])
+            (listed,) = pending_files(connection, run_id, 1)
             seen = replace(seen, file=replace(file, id=listed.id))
-            model = model_id(connection, tagger)
-            (outcome,) = importer.write(connection, run_id, model, [seen])
-            (done,) = operations.run_files(connection, run_id, outcome, 1)
-        return Added(self.photo(done.photo_id or 0), outcome == "duplicate", run_id)
+            model = register_model(connection, tagger)
+            (outcome,) = importer.record(connection, run_id, model, [seen])
+            (done,) = operations.list_files(connection, run_id, outcome, 1)
+        return AddedPhoto(self.photo(done.photo_id or 0), outcome == "duplicate", run_id)
 
     def edit_tags(
         self, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -174,23 +176,23 @@ class Library:
         Adding a tag that a model gave confirms it. This outlives whatever models say later.
         Raises OptionError for text that cannot be a tag, and where there is nothing to do.
         """
-        return edits.edit_tags(self.catalogue, ids, add, remove)
+        return edits.edit_tags(self.database, ids, add, remove)
 
-    def withdraw(self, ids: Sequence[int], labels: Sequence[str]) -> int:
+    def withdraw_annotations(self, ids: Sequence[int], labels: Sequence[str]) -> int:
         """Take back what people said of tags, so that the model's word counts again; the run."""
-        return edits.withdraw(self.catalogue, ids, labels)
+        return edits.withdraw(self.database, ids, labels)
 
     def delete(self, ids: Sequence[int]) -> int:
         """Delete photos from the library, not from the disk, until it is undone; the run."""
-        return edits.delete(self.catalogue, ids)
+        return edits.delete(self.database, ids)
 
-    def undo(self, run_id: int) -> Undone:
+    def undo(self, run_id: int) -> UndoResult:
         """Put back what a run changed, except what was changed again since.
 
         The undoing can be undone. Raises OptionError for a run that cannot be, or of which nothing
         is left to undo.
         """
-        return edits.undo(self.catalogue, run_id)
+        return edits.undo(self.database, run_id)
 
     def purge(self) -> int:
         """Forget deleted photos for good, with the library's copies of them; how many.
@@ -198,56 +200,56 @@ class Library:
         Files outside the library are not touched. This cannot be undone. Raises OptionError while
         photos are being imported.
         """
-        return edits.purge(self.catalogue, self.shelf)
+        return edits.purge(self.database, self.storage)
 
     # Seeing
 
     def search(
         self, query: str = "", sort: Sort = "newest", offset: int = 0, limit: int = 48
-    ) -> Page:
+    ) -> PhotoPage:
         """Some of the photos a query finds, and how many there are. Raises QueryError."""
-        with self.catalogue.reading() as connection:
-            ids, total = planner.find(connection, query, sort, offset, limit)
-            return Page(tuple(photos.read(connection, ids, self.home)), total)
+        with self.database.read_transaction() as connection:
+            ids, total = planner.find_page(connection, query, sort, offset, limit)
+            return PhotoPage(tuple(photos.load_photos(connection, ids, self.home)), total)
 
     def photos(self, query: str = "", sort: Sort = "newest") -> Iterator[Photo]:
         """Every photo a query finds, read some at a time. Raises QueryError."""
-        with self.catalogue.reading() as connection:
-            total = planner.count(connection, query)
-            ids, _ = planner.find(connection, query, sort, 0, total)
+        with self.database.read_transaction() as connection:
+            total = planner.count_photos(connection, query)
+            ids, _ = planner.find_page(connection, query, sort, 0, total)
         for some in chunks(ids, tags.CHUNK):
-            with self.catalogue.reading() as connection:
-                found = list(photos.read(connection, some, self.home))
+            with self.database.read_transaction() as connection:
+                found = list(photos.load_photos(connection, some, self.home))
             yield from found
 
     def count(self, query: str = "") -> int:
         """How many photos a query finds. Raises QueryError."""
-        with self.catalogue.reading() as connection:
-            return planner.count(connection, query)
+        with self.database.read_transaction() as connection:
+            return planner.count_photos(connection, query)
 
-    def suggest(self, query: str) -> list[Suggestion]:
+    def suggest_tags(self, query: str) -> list[Suggestion]:
         """For each tag asked for that no photo has, those it may have been meant for.
 
         Raises QueryError.
         """
-        with self.catalogue.reading() as connection:
+        with self.database.read_transaction() as connection:
             return suggestions.suggest(connection, query)
 
     def label_counts(self, query: str = "") -> list[tuple[str, int]]:
         """The tags of the photos a query finds, the most frequent first. Raises QueryError."""
-        with self.catalogue.reading() as connection:
-            return planner.label_counts(connection, query)
+        with self.database.read_transaction() as connection:
+            return planner.count_labels(connection, query)
 
     def labels(self) -> list[str]:
         """Every tag the library knows, in alphabetical order."""
-        with self.catalogue.reading() as connection:
+        with self.database.read_transaction() as connection:
             return list(connection.scalars(select(labels.c.name).order_by(labels.c.folded)))
 
     def photo(self, photo_id: int) -> Photo:
         """A photo by id. Raises OptionError where there is none, or it is deleted."""
-        with self.catalogue.reading() as connection:
-            here = photos.present(connection, [photo_id])
-            found = next(photos.read(connection, here, self.home), None)
+        with self.database.read_transaction() as connection:
+            here = photos.filter_existing(connection, [photo_id])
+            found = next(photos.load_photos(connection, here, self.home), None)
         if found is None:
             raise OptionError(
                 f"photo {photo_id}: the library has none of that number, or it was deleted;"
@@ -255,37 +257,37 @@ class Library:
             )
         return found
 
-    def find(self, sha256: str) -> Photo | None:
+    def find_by_digest(self, sha256: str) -> Photo | None:
         """The photo whose file has this digest, if the library has it."""
-        with self.catalogue.reading() as connection:
-            held = photos.held(connection, [sha256]).get(sha256)
+        with self.database.read_transaction() as connection:
+            held = photos.find_by_digest(connection, [sha256]).get(sha256)
             if held is None or held.deleted:
                 return None
-            return next(photos.read(connection, [held.id], self.home), None)
+            return next(photos.load_photos(connection, [held.id], self.home), None)
 
     def prediction(self, photo_id: int) -> StoredPrediction | None:
         """What the last model to look at a photo says of it."""
-        with self.catalogue.reading() as connection:
-            return photos.prediction(connection, photo_id)
+        with self.database.read_transaction() as connection:
+            return photos.load_prediction(connection, photo_id)
 
-    def verdicts(self, photo_id: int) -> list[Verdict]:
+    def annotations(self, photo_id: int) -> list[Annotation]:
         """What people say of a photo now."""
-        with self.catalogue.reading() as connection:
-            return photos.said(connection, photo_id)
+        with self.database.read_transaction() as connection:
+            return photos.load_annotations(connection, photo_id)
 
-    def review(self, limit: int = 1) -> Page:
+    def review_queue(self, limit: int = 1) -> PhotoPage:
         """Photos nobody has reviewed, those the model is least sure of first."""
         return self.search("NOT reviewed", "doubtful", 0, limit)
 
-    def original(self, photo: Photo) -> bytes:
+    def read_original(self, photo: Photo) -> bytes:
         """The photo's file. Raises ImageError where it is gone, or is not what was added."""
         return originals.read(photo)
 
-    def thumbnail(self, photo: Photo) -> bytes:
+    def read_thumbnail(self, photo: Photo) -> bytes:
         """A JPEG, at most 320 pixels a side; made anew where it was lost, grey if it cannot be."""
-        return originals.thumbnail(self.shelf, photo)
+        return originals.thumbnail(self.storage, photo)
 
-    def nearest(
+    def find_similar(
         self,
         embedding: Embedding,
         model_sha256: str,
@@ -297,37 +299,37 @@ class Library:
         `embedding` as `Tagger.tag_with_embeddings` gives it; only photos which that model tagged
         can be compared.
         """
-        with self.catalogue.reading() as connection:
+        with self.database.read_transaction() as connection:
             found = self._neighbours.find(connection, embedding, model_sha256, count, without)
-            shown = list(photos.read(connection, [photo for photo, _ in found], self.home))
+            shown = list(photos.load_photos(connection, [photo for photo, _ in found], self.home))
         return list(zip(shown, (similarity for _, similarity in found), strict=True))
 
-    def nearest_to(self, photo: Photo, count: int = 6) -> list[tuple[Photo, float]]:
+    def find_similar_to(self, photo: Photo, count: int = 6) -> list[tuple[Photo, float]]:
         """Photos that look most like one of the library; see `nearest`."""
-        with self.catalogue.reading() as connection:
+        with self.database.read_transaction() as connection:
             known = self._neighbours.of(connection, photo.id)
-        return [] if known is None else self.nearest(*known, count, without=photo.id)
+        return [] if known is None else self.find_similar(*known, count, without=photo.id)
 
     # Activity
 
-    def runs(
+    def operations(
         self, limit: int = 50, kinds: Sequence[str] | None = None, active: bool = False
-    ) -> list[Run]:
+    ) -> list[Operation]:
         """What was done, the newest first; with `active`, what is waiting or at work."""
-        with self.catalogue.reading() as connection:
-            return operations.latest(connection, limit, kinds, active)
+        with self.database.read_transaction() as connection:
+            return operations.list_latest(connection, limit, kinds, active)
 
-    def run(self, run_id: int) -> Run:
+    def operation(self, run_id: int) -> Operation:
         """One of them. Raises OptionError where there is none."""
-        with self.catalogue.reading() as connection:
+        with self.database.read_transaction() as connection:
             return operations.get(connection, run_id)
 
-    def run_files(self, run_id: int, outcome: str, limit: int = 200) -> list[RunFile]:
+    def operation_files(self, run_id: int, outcome: str, limit: int = 200) -> list[OperationFile]:
         """Files of an import or re-tagging by what became of them: "failed", "duplicate", ..."""
-        with self.catalogue.reading() as connection:
-            return operations.run_files(connection, run_id, outcome, limit)
+        with self.database.read_transaction() as connection:
+            return operations.list_files(connection, run_id, outcome, limit)
 
     def statistics(self) -> Statistics:
         """The library in numbers."""
-        with self.catalogue.reading() as connection:
+        with self.database.read_transaction() as connection:
             return statistics.gather(connection)

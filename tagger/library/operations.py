@@ -19,11 +19,12 @@ Status = Literal["queued", "running", "done", "stopped", "failed"]
 ACTIVE = ("queued", "running")
 RESUMABLE = ("import", "retag")
 UNDOABLE = ("import", "retag", "edit", "delete", "undo")
+MAX_ACTIVE = 1_000  # a limit for queries: more than are ever queued or running at once
 STALE = timedelta(seconds=10)  # without a heartbeat, after which a run's process counts as dead
 
 
 @dataclass(frozen=True)
-class Run:
+class Operation:
     """One thing that was, or is being, done. `counts` are its files by outcome (imports)."""
 
     id: int
@@ -56,7 +57,9 @@ class Run:
     @property
     def stale(self) -> bool:
         """Whether it should be at work and shows no sign of life."""
-        return self.active and (self.heartbeat_at is None or not is_fresh(self.heartbeat_at))
+        return self.active and (
+            self.heartbeat_at is None or not is_heartbeat_fresh(self.heartbeat_at)
+        )
 
     @property
     def resumable(self) -> bool:
@@ -73,7 +76,7 @@ class Run:
         return self.kind in UNDOABLE and not self.active and self.undone_by is None
 
     @property
-    def share(self) -> float | None:
+    def progress(self) -> float | None:
         """How much of it is done, in [0, 1]; None while nobody knows."""
         return min(1.0, self.done / self.total) if self.total else None
 
@@ -88,7 +91,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class RunFile:
+class OperationFile:
     """A file of an import, or a photo tagged again. `reason` says why it failed, if it did.
 
     `photo_id` is the photo that it became or matches, called `photo_name` in the library.
@@ -101,12 +104,12 @@ class RunFile:
     photo_name: str | None
 
 
-def is_fresh(heartbeat: datetime) -> bool:
+def is_heartbeat_fresh(heartbeat: datetime) -> bool:
     """Whether whoever gave this sign of life is alive; no clock can be trusted to go forward."""
     return abs(datetime.now(UTC) - heartbeat) <= STALE
 
 
-def begin(
+def create(
     connection: Connection,
     kind: Kind,
     title: str,
@@ -133,12 +136,12 @@ def begin(
     return int(connection.execute(new.returning(runs.c.id)).scalar_one())
 
 
-def change(connection: Connection, run_id: int, **columns: Any) -> None:
+def set_columns(connection: Connection, run_id: int, **columns: Any) -> None:
     """Set columns of a run."""
     connection.execute(update(runs).where(runs.c.id == run_id).values(**columns))
 
 
-def get(connection: Connection, run_id: int) -> Run:
+def get(connection: Connection, run_id: int) -> Operation:
     """A run by id. Raises OptionError where there is none."""
     known = select(runs).where(runs.c.id == run_id)
     row = connection.execute(known).first() if 0 < run_id < MAX_ID else None
@@ -152,9 +155,9 @@ def was_undone(connection: Connection, run_id: int) -> bool:
     return connection.scalar(select(runs.c.id).where(runs.c.undoes == run_id).limit(1)) is not None
 
 
-def latest(
+def list_latest(
     connection: Connection, limit: int, kinds: Sequence[str] | None, active: bool = False
-) -> list[Run]:
+) -> list[Operation]:
     """The newest runs first."""
     query = select(runs).order_by(runs.c.id.desc()).limit(limit)
     if kinds is not None:
@@ -164,7 +167,7 @@ def latest(
     return [_run(row, _outcomes(connection, row)) for row in connection.execute(query).all()]
 
 
-def counts(connection: Connection, run_id: int) -> dict[str, int]:
+def count_outcomes(connection: Connection, run_id: int) -> dict[str, int]:
     """How many files of an import came to which outcome."""
     query = (
         select(files.c.outcome, func.count())
@@ -174,7 +177,9 @@ def counts(connection: Connection, run_id: int) -> dict[str, int]:
     return {str(outcome): int(count) for outcome, count in connection.execute(query)}
 
 
-def run_files(connection: Connection, run_id: int, outcome: str, limit: int) -> list[RunFile]:
+def list_files(
+    connection: Connection, run_id: int, outcome: str, limit: int
+) -> list[OperationFile]:
     """The files of an import that came to an outcome."""
     query = (
         select(files, photos.c.name.label("photo_name"))
@@ -184,15 +189,15 @@ def run_files(connection: Connection, run_id: int, outcome: str, limit: int) -> 
         .limit(limit)
     )
     return [
-        RunFile(row.name, row.path, row.reason, row.photo_id, row.photo_name)
+        OperationFile(row.name, row.path, row.reason, row.photo_id, row.photo_name)
         for row in connection.execute(query)
     ]
 
 
 def _outcomes(connection: Connection, row: Row[Any]) -> dict[str, int]:
-    return counts(connection, row.id) if row.kind in ("import", "retag") else {}
+    return count_outcomes(connection, row.id) if row.kind in ("import", "retag") else {}
 
 
-def _run(row: Row[Any], outcomes: dict[str, int]) -> Run:
-    names = [name for name in Run.__dataclass_fields__ if name != "counts"]
-    return Run(**{name: row._mapping[name] for name in names}, counts=outcomes)
+def _run(row: Row[Any], outcomes: dict[str, int]) -> Operation:
+    names = [name for name in Operation.__dataclass_fields__ if name != "counts"]
+    return Operation(**{name: row._mapping[name] for name in names}, counts=outcomes)

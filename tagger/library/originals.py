@@ -11,7 +11,7 @@ from tagger.errors import ImageError
 from tagger.images import decode, transforms
 from tagger.library.importer import THUMBNAIL_SIDE
 from tagger.library.records import Photo
-from tagger.library.storage import Shelf
+from tagger.library.storage import Storage
 
 _GREY = 128
 
@@ -24,10 +24,10 @@ def read(photo: Photo) -> bytes:
     return data
 
 
-def thumbnail(shelf: Shelf, photo: Photo) -> bytes:
+def thumbnail(shelf: Storage, photo: Photo) -> bytes:
     """See `Library.thumbnail`."""
     try:
-        return shelf.thumbnail(photo.sha256).read_bytes()
+        return shelf.thumbnail_path(photo.sha256).read_bytes()
     except FileNotFoundError:
         pass
     try:
@@ -35,7 +35,7 @@ def thumbnail(shelf: Shelf, photo: Photo) -> bytes:
     except ImageError:
         return _grey()
     jpeg = decode.encode(transforms.thumbnail(rgb, THUMBNAIL_SIDE), "JPEG")
-    shelf.keep_thumbnail(photo.sha256, jpeg)
+    shelf.write_thumbnail(photo.sha256, jpeg)
     return jpeg
 
 

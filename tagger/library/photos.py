@@ -22,7 +22,7 @@ from tagger.library.database.schema import (
     tags,
     verdicts,
 )
-from tagger.library.records import Photo, StoredPrediction, Tag, Verdict
+from tagger.library.records import Annotation, Photo, StoredPrediction, Tag
 from tagger.library.search.grammar import fold
 from tagger.library.tags import CHUNK
 
@@ -30,7 +30,7 @@ MAX_ID = 2**31  # beyond what a database holds: PostgreSQL counts in 32 bits
 
 
 @dataclass(frozen=True)
-class Arrival:
+class NewPhoto:
     """A photo about to be added. `path` is relative to the library where `stored`."""
 
     sha256: str
@@ -42,7 +42,7 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Held:
+class ExistingPhoto:
     """What the library already has under a digest."""
 
     id: int
@@ -52,19 +52,19 @@ class Held:
     deleted: bool
 
 
-def held(connection: Connection, digests: Iterable[str]) -> dict[str, Held]:
+def find_by_digest(connection: Connection, digests: Iterable[str]) -> dict[str, ExistingPhoto]:
     """The photos with these digests, deleted or not, by digest."""
     columns = photos.c.id, photos.c.path, photos.c.stored, photos.c.size, photos.c.deleted_by
-    found: dict[str, Held] = {}
+    found: dict[str, ExistingPhoto] = {}
     for some in chunks(digests, CHUNK):
         query = select(photos.c.sha256, *columns).where(photos.c.sha256.in_(some))
         for row in connection.execute(query):
             gone = row.deleted_by is not None
-            found[row.sha256] = Held(row.id, row.path, row.stored, row.size, gone)
+            found[row.sha256] = ExistingPhoto(row.id, row.path, row.stored, row.size, gone)
     return found
 
 
-def tagged_by(connection: Connection, photo_ids: Iterable[int], model_id: int) -> set[int]:
+def filter_tagged_by(connection: Connection, photo_ids: Iterable[int], model_id: int) -> set[int]:
     """Those that this model was the last to look at."""
     found: set[int] = set()
     for some in chunks(photo_ids, CHUNK):
@@ -77,7 +77,7 @@ def tagged_by(connection: Connection, photo_ids: Iterable[int], model_id: int) -
     return found
 
 
-def add(connection: Connection, run_id: int, arrivals: Sequence[Arrival]) -> dict[str, int]:
+def add(connection: Connection, run_id: int, arrivals: Sequence[NewPhoto]) -> dict[str, int]:
     """New photos, no two the same; their ids by digest."""
     origin = {"added_at": datetime.now(UTC), "added_by": run_id}
     ids: dict[str, int] = {}
@@ -96,13 +96,13 @@ def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> 
     )
 
 
-def bring_back(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> None:
+def restore(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> None:
     """Undelete photos, with all that was ever said of them."""
     _place(connection, run_id, photo_ids)
-    refresh(connection, photo_ids)
+    refresh_deleted(connection, photo_ids)
 
 
-def take_away(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> None:
+def delete_photos(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> None:
     """Delete photos so that they can be brought back."""
     for some in chunks(photo_ids, CHUNK):
         connection.execute(
@@ -110,10 +110,10 @@ def take_away(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> 
             .where(presences.c.photo_id.in_(some), presences.c.ended_by.is_(None))
             .values(ended_by=run_id)
         )
-    refresh(connection, photo_ids)
+    refresh_deleted(connection, photo_ids)
 
 
-def refresh(connection: Connection, photo_ids: Iterable[int]) -> None:
+def refresh_deleted(connection: Connection, photo_ids: Iterable[int]) -> None:
     """Bring `deleted_by`, which searches go by, up to date."""
     last = (
         select(presences.c.ended_by)
@@ -126,7 +126,7 @@ def refresh(connection: Connection, photo_ids: Iterable[int]) -> None:
         connection.execute(update(photos).where(photos.c.id.in_(some)).values(deleted_by=last))
 
 
-def present(connection: Connection, photo_ids: Iterable[int]) -> list[int]:
+def filter_existing(connection: Connection, photo_ids: Iterable[int]) -> list[int]:
     """Those that are in the library and not deleted, each once, in order."""
     wanted = [photo_id for photo_id in dict.fromkeys(photo_ids) if 0 < photo_id < MAX_ID]
     found: set[int] = set()
@@ -136,7 +136,7 @@ def present(connection: Connection, photo_ids: Iterable[int]) -> list[int]:
     return [photo_id for photo_id in wanted if photo_id in found]
 
 
-def names(connection: Connection, photo_ids: Sequence[int]) -> dict[int, str]:
+def load_names(connection: Connection, photo_ids: Sequence[int]) -> dict[int, str]:
     """What photos are called, by id."""
     found: dict[int, str] = {}
     for some in chunks(photo_ids, CHUNK):
@@ -154,7 +154,7 @@ def purge(connection: Connection) -> list[tuple[str, str | None]]:
     return found
 
 
-def read(connection: Connection, photo_ids: Sequence[int], home: Path) -> Iterator[Photo]:
+def load_photos(connection: Connection, photo_ids: Sequence[int], home: Path) -> Iterator[Photo]:
     """Photos by id with their tags, in the order asked for; unknown ids are passed over."""
     for some in chunks(photo_ids, CHUNK):
         query = (
@@ -169,7 +169,7 @@ def read(connection: Connection, photo_ids: Sequence[int], home: Path) -> Iterat
                 yield _photo(rows[photo_id], tuple(tagged[photo_id]), home)
 
 
-def prediction(connection: Connection, photo_id: int) -> StoredPrediction | None:
+def load_prediction(connection: Connection, photo_id: int) -> StoredPrediction | None:
     """What the last model to look at it says of a photo."""
     row = connection.execute(
         select(predictions, models.c.name.label("model"), models.c.sha256)
@@ -186,12 +186,12 @@ def prediction(connection: Connection, photo_id: int) -> StoredPrediction | None
         scores=tuple((name, score) for name, score in row.scores),
         model=row.model,
         model_sha256=row.sha256,
-        run_id=row.run_id,
+        operation_id=row.run_id,
         made_at=row.made_at,
     )
 
 
-def said(connection: Connection, photo_id: int) -> list[Verdict]:
+def load_annotations(connection: Connection, photo_id: int) -> list[Annotation]:
     """What people say of a photo now, by label."""
     query = (
         select(verdicts, labels.c.name)
@@ -200,11 +200,12 @@ def said(connection: Connection, photo_id: int) -> list[Verdict]:
         .order_by(labels.c.name)
     )
     return [
-        Verdict(row.name, row.present, row.run_id, row.made_at) for row in connection.execute(query)
+        Annotation(row.name, row.present, row.run_id, row.made_at)
+        for row in connection.execute(query)
     ]
 
 
-def _row(arrival: Arrival) -> dict[str, Any]:
+def _row(arrival: NewPhoto) -> dict[str, Any]:
     return {
         "sha256": arrival.sha256,
         "name": arrival.name,

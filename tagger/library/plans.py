@@ -8,22 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
-from tagger.concurrency import chunks
 from tagger.errors import OptionError
 from tagger.inference import registry
 from tagger.library import operations, photos
-from tagger.library.database.database import Catalogue
-from tagger.library.database.schema import files
-from tagger.library.operations import Kind
+from tagger.library.database.database import Database
+from tagger.library.importer import add_files
+from tagger.library.operations import MAX_ACTIVE, Kind
 from tagger.library.search import planner
-from tagger.library.storage import Shelf
+from tagger.library.storage import Storage
 from tagger.text import escape_controls
 
 MAX_MODEL_NAME = 60  # characters
-MANY = 1_000  # more than are ever active
-_ROWS = 1_000  # a statement
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Training:
     about: str = ""
 
 
-def folder_import(catalogue: Catalogue, folder: str, copy: bool, model: str) -> int:
+def folder_import(catalogue: Database, folder: str, copy: bool, model: str) -> int:
     """See `Library.plan_folder_import`."""
     place = Path(folder.strip()).expanduser()
     if not folder.strip() or not place.is_absolute():
@@ -55,43 +52,47 @@ def folder_import(catalogue: Catalogue, folder: str, copy: bool, model: str) -> 
 
 
 def upload_import(
-    catalogue: Catalogue, shelf: Shelf, uploads: Iterable[tuple[str, BinaryIO]], model: str
+    catalogue: Database, shelf: Storage, uploads: Iterable[tuple[str, BinaryIO]], model: str
 ) -> int:
     """See `Library.plan_upload_import`."""
-    waiting, received = shelf.receive(uploads)
+    waiting, received = shelf.save_uploads(uploads)
     if not received:
         raise OptionError("no files were given: choose some photos first")
     what = received[0][1] if len(received) == 1 else f"{len(received):,} photos"
     options = {"uploads": waiting, "copy": True, "model": model, "listed": True}
-    with catalogue.writing() as connection:
+    with catalogue.write_transaction() as connection:
         run_id = _queue(connection, "import", f"Import {what}", options, len(received))
-        list_files(connection, run_id, ((path, name, None) for path, name in received))
+        add_files(connection, run_id, ((path, name, None) for path, name in received))
     return run_id
 
 
-def retag(catalogue: Catalogue, query: str, model: str, ids: Sequence[int] | None) -> int:
+def retag(catalogue: Database, query: str, model: str, ids: Sequence[int] | None) -> int:
     """See `Library.plan_retag`."""
     options = {"model": model, "query": query, "listed": True}
-    with catalogue.writing() as connection:
-        found = planner.ids(connection, query) if ids is None else photos.present(connection, ids)
+    with catalogue.write_transaction() as connection:
+        found = (
+            planner.find_ids(connection, query)
+            if ids is None
+            else photos.filter_existing(connection, ids)
+        )
         if not found:
             raise OptionError("no photos to tag again: nothing in the library matches")
         what = "1 photo" if len(found) == 1 else f"{len(found):,} photos"
         title = f"Tag {what} again with {Path(model).stem}"
         run_id = _queue(connection, "retag", title, options, len(found))
-        named = photos.names(connection, found)
-        list_files(connection, run_id, (("", named[photo], photo) for photo in found))
+        named = photos.load_names(connection, found)
+        add_files(connection, run_id, (("", named[photo], photo) for photo in found))
     return run_id
 
 
-def check(catalogue: Catalogue, data: str) -> int:
+def check(catalogue: Database, data: str) -> int:
     """See `Library.plan_check`."""
     return _plan(
         catalogue, "check", f"Check {escape_controls(data)}", {"data": str(Path(data).expanduser())}
     )
 
 
-def training(catalogue: Catalogue, request: Training) -> int:
+def training(catalogue: Database, request: Training) -> int:
     """See `Library.plan_training`."""
     name = request.name
     plain = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
@@ -102,22 +103,22 @@ def training(catalogue: Catalogue, request: Training) -> int:
     if name.casefold() in (*registry.BUNDLED, registry.IMAGENET):  # some file systems know no case
         raise OptionError(f"{name} comes with Image Tagger: give yours another name")
     options = asdict(request) | {"data": str(Path(request.data).expanduser())}
-    with catalogue.writing() as connection:
-        for run in operations.latest(connection, MANY, ("train",), active=True):
+    with catalogue.write_transaction() as connection:
+        for run in operations.list_latest(connection, MAX_ACTIVE, ("train",), active=True):
             if run.options["name"].casefold() == name.casefold():
                 raise OptionError(f"{name} is being trained already: wait, or give another name")
         return _queue(connection, "train", f"Train {name}", options)
 
 
-def again(catalogue: Catalogue, run_id: int) -> int:
+def again(catalogue: Database, run_id: int) -> int:
     """See `Library.plan_again`."""
-    with catalogue.writing() as connection:
+    with catalogue.write_transaction() as connection:
         run = operations.get(connection, run_id)
         if not run.resumable:
             raise OptionError(f"run {run_id} ({run.title}) is {run.status}: nothing to go on with")
         if operations.was_undone(connection, run_id):
             raise OptionError(f"run {run_id} ({run.title}) was undone: begin anew instead")
-        operations.change(
+        operations.set_columns(
             connection,
             run_id,
             status="queued",
@@ -131,33 +132,15 @@ def again(catalogue: Catalogue, run_id: int) -> int:
     return run_id
 
 
-def list_files(
-    connection: Connection,
-    run_id: int,
-    listed: Iterable[tuple[str, str, int | None]],
-    outcome: str | None = None,
-) -> None:
-    """Files a run is to deal with: the path, name and, if it is one already, photo of each.
-
-    With an `outcome` they are dealt with already.
-    """
-    for some in chunks(listed, _ROWS):
-        rows = [
-            {"run_id": run_id, "path": path, "name": name, "photo_id": photo, "outcome": outcome}
-            for path, name, photo in some
-        ]
-        connection.execute(insert(files), rows)
-
-
-def _plan(catalogue: Catalogue, kind: Kind, title: str, options: dict[str, Any]) -> int:
-    with catalogue.writing() as connection:
+def _plan(catalogue: Database, kind: Kind, title: str, options: dict[str, Any]) -> int:
+    with catalogue.write_transaction() as connection:
         return _queue(connection, kind, title, options)
 
 
 def _queue(
     connection: Connection, kind: Kind, title: str, options: dict[str, Any], total: int = 0
 ) -> int:
-    run_id = operations.begin(connection, kind, title, options, queued=True, total=total)
+    run_id = operations.create(connection, kind, title, options, queued=True, total=total)
     # As if it had just been at work: whoever looks for runs left behind passes it over for now.
-    operations.change(connection, run_id, heartbeat_at=datetime.now(UTC))
+    operations.set_columns(connection, run_id, heartbeat_at=datetime.now(UTC))
     return run_id

@@ -27,7 +27,7 @@ class Tag:
     by_person: bool
     model: str | None
     model_sha256: str | None
-    run_id: int
+    operation_id: int
     made_at: datetime
 
 
@@ -70,31 +70,31 @@ class StoredPrediction:
     scores: tuple[tuple[str, float], ...]
     model: str
     model_sha256: str
-    run_id: int
+    operation_id: int
     made_at: datetime
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Annotation:
     """What a person said: that a tag belongs to a photo (`present`), or does not."""
 
     label: str
     present: bool
-    run_id: int
+    operation_id: int
     made_at: datetime
 
 
 @dataclass(frozen=True)
-class Added:
+class AddedPhoto:
     """A photo added at once by a run; or one that is a `duplicate`, where there may be no run."""
 
     photo: Photo
     duplicate: bool
-    run_id: int | None
+    operation_id: int | None
 
 
 @dataclass(frozen=True)
-class Page:
+class PhotoPage:
     """Some of the photos found, and how many there are in all."""
 
     photos: tuple[Photo, ...]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from tagger.inference.embeddings import DIMENSIONS, Embedding, nearest
 from tagger.library.database.schema import embeddings, models, photos
-from tagger.library.photos import present
+from tagger.library.photos import filter_existing
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class _Vectors:
     vectors: NDArray[np.float16]  # (N, DIMENSIONS)
 
 
-class Neighbours:
+class SimilarityIndex:
     """Looks through the embeddings of a model, held in memory until there are others."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Neighbours:
         while len(found) < count and sought < 2 * (len(held.photo_ids) + count):
             rows = nearest(query, held.vectors, sought)
             ids = [int(held.photo_ids[row]) for row, _ in rows]
-            here = set(present(connection, ids))
+            here = set(filter_existing(connection, ids))
             found = [
                 (photo, similarity)
                 for photo, (_, similarity) in zip(ids, rows, strict=True)

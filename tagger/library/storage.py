@@ -26,25 +26,25 @@ _LEFTOVERS += ("thumbnails/??/.*.tmp", "photos/??/.*.tmp")
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Storage:
     """Where the files of the library at `home` are. Names come from digests, never from people."""
 
     home: Path
 
-    def thumbnail(self, sha256: str) -> Path:
+    def thumbnail_path(self, sha256: str) -> Path:
         """Where a photo's thumbnail is, or would be."""
         return self.home / "thumbnails" / sha256[:2] / f"{sha256}.jpg"
 
-    def keep_thumbnail(self, sha256: str, jpeg: bytes) -> None:
+    def write_thumbnail(self, sha256: str, jpeg: bytes) -> None:
         """Write a thumbnail; it can be made again, so a power cut may lose it."""
-        place = self.thumbnail(sha256)
+        place = self.thumbnail_path(sha256)
         try:
             write_atomically(place, jpeg, durable=False)
         except FileNotFoundError:  # the first of its folder
             place.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(place, jpeg, durable=False)
 
-    def keep_copy(self, sha256: str, name: str, data: bytes) -> str:
+    def write_copy(self, sha256: str, name: str, data: bytes) -> str:
         """Keep a photo's bytes; where, relative to the library."""
         suffix = Path(name).suffix.lower()
         inside = f"photos/{sha256[:2]}/{sha256}{suffix if suffix in EXTENSIONS else ''}"
@@ -54,13 +54,15 @@ class Shelf:
             write_atomically(place, data)
         return inside
 
-    def discard(self, sha256: str, stored: str | None) -> None:
+    def delete_files(self, sha256: str, stored: str | None) -> None:
         """Remove a photo's thumbnail, and the copy at `stored` if there is one."""
-        self.thumbnail(sha256).unlink(missing_ok=True)
+        self.thumbnail_path(sha256).unlink(missing_ok=True)
         if stored is not None:
             (self.home / stored).unlink(missing_ok=True)
 
-    def receive(self, uploads: Iterable[tuple[str, BinaryIO]]) -> tuple[str, list[tuple[str, str]]]:
+    def save_uploads(
+        self, uploads: Iterable[tuple[str, BinaryIO]]
+    ) -> tuple[str, list[tuple[str, str]]]:
         """Write uploads into a new waiting folder; the folder, and each file's path and name."""
         folder = self.home / "uploads" / uuid.uuid4().hex
         folder.mkdir(parents=True)
@@ -71,10 +73,10 @@ class Shelf:
                 shutil.copyfileobj(file, target)
                 target.flush()
                 os.fsync(target.fileno())
-            received.append((str(place), plain_name(name)))
+            received.append((str(place), base_name(name)))
         return str(folder), received
 
-    def clear_abandoned(self, waited_for: set[str]) -> None:
+    def delete_abandoned_uploads(self, waited_for: set[str]) -> None:
         """Remove waiting folders that are old and that none of the paths in `waited_for` is."""
         for folder in self._waiting():
             try:
@@ -84,20 +86,20 @@ class Shelf:
             if old and str(folder) not in waited_for:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def archive(self) -> Path:
+    def new_archive_path(self) -> Path:
         """Where to write an archive that is to be downloaded; it is cleared away in a day."""
         folder = self.home / "exports"
         folder.mkdir(exist_ok=True)
         return folder / f"photos-{time.time_ns()}.zip"
 
-    def hand_out(self, archive: Path) -> bytes:
+    def read_archive(self, archive: Path) -> bytes:
         """An archive's bytes. It is cleared away soon after."""
         data = archive.read_bytes()
         nearly = time.time() - KEPT_SECONDS + HANDED_OUT_SECONDS
         os.utime(archive, (nearly, nearly))
         return data
 
-    def sweep(self) -> None:
+    def delete_stale_files(self) -> None:
         """Remove old archives, and what a process that was killed had half written.
 
         What one is writing now is young, and left alone; what cannot be removed is left for
@@ -127,7 +129,7 @@ def _age(path: Path) -> float:
         return 0
 
 
-def plain_name(name: str) -> str:
+def base_name(name: str) -> str:
     """The last part of a file's name as it was given, fit to be stored as text."""
     last = PureWindowsPath(PurePosixPath(name.replace("\0", "")).name).name
     text = last.encode("utf-8", "backslashreplace").decode()

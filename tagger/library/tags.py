@@ -43,7 +43,7 @@ def label_ids(connection: Connection, names: Iterable[str], add: bool = True) ->
     return {name: found[key] for name, key in folded.items() if key in found}
 
 
-def checked_label(text: str) -> str:
+def validate_label(text: str) -> str:
     """A label as a person typed it, trimmed. Raises OptionError for one that cannot be."""
     name = " ".join(text.split())
     if not name or len(name) > MAX_LABEL or not name.isprintable():
@@ -53,7 +53,7 @@ def checked_label(text: str) -> str:
     return name
 
 
-def answer(said: Prediction, tagger: Tagger) -> Stored:
+def prediction_row(said: Prediction, tagger: Tagger) -> Stored:
     """A prediction as the catalogue stores it."""
     return {
         "label": said.label,
@@ -65,7 +65,7 @@ def answer(said: Prediction, tagger: Tagger) -> Stored:
     }
 
 
-def predict(
+def save_predictions(
     connection: Connection, run_id: int, model_id: int, answers: Sequence[tuple[int, Stored]]
 ) -> None:
     """Let a model's answers, by photo id, take the place of what models said before."""
@@ -77,10 +77,10 @@ def predict(
     connection.execute(
         insert(predictions), [{"photo_id": photo, **said, **origin} for photo, said in answers]
     )
-    refresh(connection, [photo_id for photo_id, _ in answers])
+    refresh_tags(connection, [photo_id for photo_id, _ in answers])
 
 
-def judge(
+def save_annotations(
     connection: Connection,
     run_id: int,
     photo_ids: Sequence[int],
@@ -90,7 +90,7 @@ def judge(
     """Let a person's word on labels take the place of what people said of them before."""
     ids = label_ids(connection, [*present, *absent])
     said = {ids[name]: False for name in absent} | {ids[name]: True for name in present}
-    withdraw(connection, run_id, photo_ids, list(said))
+    end_annotations(connection, run_id, photo_ids, list(said))
     origin = {"run_id": run_id, "made_at": datetime.now(UTC)}
     for some in chunks(photo_ids, CHUNK):
         connection.execute(
@@ -101,10 +101,10 @@ def judge(
                 for label, belongs in said.items()
             ],
         )
-    refresh(connection, photo_ids)
+    refresh_tags(connection, photo_ids)
 
 
-def withdraw(
+def end_annotations(
     connection: Connection, run_id: int, photo_ids: Sequence[int], label_ids: Sequence[int]
 ) -> None:
     """Take back what people said of labels; the caller refreshes."""
@@ -120,7 +120,7 @@ def withdraw(
         )
 
 
-def refresh(connection: Connection, photo_ids: Iterable[int]) -> None:
+def refresh_tags(connection: Connection, photo_ids: Iterable[int]) -> None:
     """Bring the tags of photos, and what is derived from them, up to date."""
     for some in chunks(photo_ids, CHUNK):
         _refresh(connection, some)

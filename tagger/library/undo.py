@@ -18,7 +18,7 @@ from tagger.concurrency import chunks
 from tagger.errors import OptionError
 from tagger.library import operations, photos, tags
 from tagger.library.database.schema import predictions, presences, runs, undone, verdicts
-from tagger.library.operations import Run
+from tagger.library.operations import Operation
 from tagger.library.tags import CHUNK
 
 UNDID, DID_AGAIN = "Undid: ", "Did again: "
@@ -29,10 +29,10 @@ _KEYS = {"verdicts": ("photo_id", "label_id")}  # of a layer's rows, one holds f
 
 
 @dataclass(frozen=True)
-class Undone:
+class UndoResult:
     """An undoing: how many photos it changed, and how many were changed since and left alone."""
 
-    run_id: int
+    operation_id: int
     changed: int
     left_alone: int
 
@@ -45,7 +45,7 @@ class _Change:
     after: int | None
 
 
-def begin(connection: Connection, run_id: int) -> tuple[Run, int]:
+def begin(connection: Connection, run_id: int) -> tuple[Operation, int]:
     """The run to be undone, and the undoing. Raises OptionError for what cannot be undone."""
     run = operations.get(connection, run_id)
     if not run.undoable:
@@ -57,18 +57,18 @@ def begin(connection: Connection, run_id: int) -> tuple[Run, int]:
             else f"cannot be undone: it is a {run.kind}"
         )
         raise OptionError(f"run {run_id} ({run.title}) {why}")
-    undoing = operations.begin(connection, "undo", _title(run.title), undoes=run.id)
+    undoing = operations.create(connection, "undo", _title(run.title), undoes=run.id)
     _mark(connection, run, undoing)
     return run, undoing
 
 
-def give_up(connection: Connection, run: Run, undoing: int) -> None:
+def give_up(connection: Connection, run: Operation, undoing: int) -> None:
     """As if an undoing that changed nothing had not begun."""
     _mark(connection, run, None)
     connection.execute(delete(runs).where(runs.c.id == undoing))
 
 
-def touched(connection: Connection, run: Run) -> list[int]:
+def touched(connection: Connection, run: Operation) -> list[int]:
     """The photos that a run had to do with, by id."""
     found: set[int] = set()
     if run.undoes is not None:
@@ -80,7 +80,9 @@ def touched(connection: Connection, run: Run) -> list[int]:
     return sorted(found)
 
 
-def undo_some(connection: Connection, run: Run, undoing: int, photo_ids: Sequence[int]) -> set[int]:
+def undo_some(
+    connection: Connection, run: Operation, undoing: int, photo_ids: Sequence[int]
+) -> set[int]:
     """Undo a run for some of its photos; those of them that changed."""
     changed: set[int] = set()
     left = set(photo_ids)
@@ -93,10 +95,10 @@ def undo_some(connection: Connection, run: Run, undoing: int, photo_ids: Sequenc
         moved = {change.row.photo_id for change in found}
         changed |= moved
         if layer is presences:
-            photos.refresh(connection, sorted(moved))
+            photos.refresh_deleted(connection, sorted(moved))
             # A photo that has been deleted or brought back since is left as it is altogether.
             left -= _placed(connection, run.id, photo_ids) - moved
-    tags.refresh(connection, sorted(changed))
+    tags.refresh_tags(connection, sorted(changed))
     return changed
 
 
@@ -214,10 +216,10 @@ def _title(title: str) -> str:
     return UNDID + title
 
 
-def _mark(connection: Connection, run: Run, by: int | None) -> None:
+def _mark(connection: Connection, run: Operation, by: int | None) -> None:
     """A run is undone; if it was itself an undoing, what that undid holds again, and so on."""
-    operations.change(connection, run.id, undone_by=by)
+    operations.set_columns(connection, run.id, undone_by=by)
     while run.undoes is not None:
         by = run.id if by is None else None
         run = operations.get(connection, run.undoes)
-        operations.change(connection, run.id, undone_by=by)
+        operations.set_columns(connection, run.id, undone_by=by)

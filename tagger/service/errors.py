@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 
 from tagger.errors import (
     BusyError,
-    CatalogueError,
     DatabaseUnavailableError,
     ImageError,
     ImageFormatError,
     ImageTooLargeError,
+    LibraryError,
     ModelChangedError,
     ModelError,
     ModelNotFoundError,
@@ -42,7 +42,7 @@ STATUS_CODES: dict[type[TaggerError], int] = {
     QueryError: 422,
     OptionError: 422,
     BusyError: 503,
-    CatalogueError: 503,
+    LibraryError: 503,
 }
 
 # What FastAPI itself would say of these speaks of its own insides.

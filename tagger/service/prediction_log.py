@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import DateTime, String, case, cast, func, insert, select, type_coerce
 
-from tagger.errors import CatalogueError
-from tagger.library.database.database import Catalogue
+from tagger.errors import LibraryError
+from tagger.library.database.database import Database
 from tagger.library.database.schema import models, served
-from tagger.library.importer import model_id
+from tagger.library.importer import register_model
 from tagger.service.ids import uuid7
 from tagger.tagger import Prediction, Tagger
 
@@ -79,8 +79,8 @@ class _Waiting:
 class PredictionLog:
     """Writes entries from any thread, as many in one transaction as have come meanwhile."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue.narrow()
+    def __init__(self, database: Database) -> None:
+        self._database = database.with_small_cache()
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._failures = self._overcome = 0  # groups not written, and those made up for
         self._known: dict[str, int] = {}  # models' rows, by digest
@@ -95,7 +95,7 @@ class PredictionLog:
     def write(self, entries: Sequence[Entry]) -> Future[int]:
         """Done once the entries survive a crash: how many were written with them.
 
-        CatalogueError where the database cannot be written.
+        LibraryError where the database cannot be written.
         """
         written: Future[int] = Future()
         written.set_running_or_notify_cancel()  # whoever stops waiting does not stop the writer
@@ -103,23 +103,23 @@ class PredictionLog:
         return written
 
     def check(self) -> None:
-        """CatalogueError while the database cannot be read; or written, where it last could not."""
+        """LibraryError while the database cannot be read; or written, where it last could not."""
         failures = self._failures
         if failures > self._overcome:
-            self._catalogue.check_writable()
+            self._database.check_writable()
             self._overcome = max(failures, self._overcome)
         else:
-            self._catalogue.check_readable()
+            self._database.check_readable()
 
     def close(self) -> None:
         """Write what waits, and end."""
         self._waiting.put(None)
         self._writer.join()
-        self._catalogue.close()
+        self._database.close()
 
     def stats(self) -> PredictionStats:
-        """The answers in numbers. Raises CatalogueError."""
-        with self._catalogue.reading() as connection:
+        """The answers in numbers. Raises LibraryError."""
+        with self._database.read_transaction() as connection:
             total, unknown = connection.execute(
                 select(func.count(), func.count().filter(served.c.label.is_(None))).select_from(
                     served
@@ -164,10 +164,10 @@ class PredictionLog:
     def _write_group(self, group: Sequence[_Waiting]) -> None:
         entries = [entry for waiting in group for entry in waiting.entries]
         try:
-            with self._catalogue.writing() as connection:
+            with self._database.write_transaction() as connection:
                 fresh = {e.tagger.sha256: e.tagger for e in entries}.items()
                 ids = {
-                    digest: self._known.get(digest) or model_id(connection, tagger)
+                    digest: self._known.get(digest) or register_model(connection, tagger)
                     for digest, tagger in fresh
                 }
                 connection.execute(
@@ -179,7 +179,7 @@ class PredictionLog:
             _log.exception("answers could not be written down")
             self._known.clear()
             self._failures += 1
-            told = CatalogueError("the answer could not be written down: try again in a moment")
+            told = LibraryError("the answer could not be written down: try again in a moment")
             told.__cause__ = error
             for waiting in group:
                 waiting.written.set_exception(told)

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from tagger.concurrency import one_blas_thread, worker_count
-from tagger.errors import BusyError, CatalogueError, ImageError, OptionError, TaggerError
+from tagger.errors import BusyError, ImageError, LibraryError, OptionError, TaggerError
 from tagger.files import write_atomically
 from tagger.images import decode
 from tagger.library.library import Library
@@ -155,7 +155,7 @@ class Predictor:
             self.library = opening.enter_context(closing(Library.open()))
             self.models = ModelCache(settings.model or self.library.active_model())
             opening.enter_context(one_blas_thread())  # once, not anew for each photo
-            self.log = opening.enter_context(closing(PredictionLog(self.library.catalogue)))
+            self.log = opening.enter_context(closing(PredictionLog(self.library.database)))
             pool = WorkerPool(settings.workers, settings.queue)
             self.engine = opening.enter_context(closing(pool))
             self.engine.run_on_each_thread(lambda: smoke_test(self.models.active))
@@ -190,7 +190,7 @@ class Predictor:
             if not self.library.home.is_dir():
                 return "the library's folder is gone"
             self.log.check()
-        except CatalogueError as error:
+        except LibraryError as error:
             _log.warning("not ready: %s", error)
             return "answers cannot be written down"
         except TaggerError as error:
@@ -204,7 +204,7 @@ class Predictor:
         """Each photo's answer, or why it cannot be read; those answered are written down by then.
 
         Raises BusyError where there is no room or no time, ModelError for a model that is not there
-        or cannot be used, OptionError for options outside what they may be, CatalogueError where
+        or cannot be used, OptionError for options outside what they may be, LibraryError where
         nothing can be written.
         """
         began = time.monotonic()

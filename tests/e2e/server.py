@@ -43,7 +43,7 @@ class Server:
         self.home = home
         if model is not None and not home.exists():
             with self.library() as library:
-                library.choose_model(model)
+                library.set_active_model(model)
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self.log = home.parent / f"{home.name}-{time.time_ns()}.log"

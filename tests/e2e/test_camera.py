@@ -24,5 +24,5 @@ def test_a_photo_is_taken_and_answered(visitor: Visitor, server: Server) -> None
     with server.library() as library:
         (photo,) = library.photos()
         assert re.fullmatch(r"camera \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.jpg", photo.name)
-        assert decode.read(library.original(photo)).mean() > 20  # it is not dark
+        assert decode.read(library.read_original(photo)).mean() > 20  # it is not dark
     visitor.check()

@@ -6,11 +6,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tagger.library.library import Library
-from tagger.library.records import Verdict
+from tagger.library.records import Annotation
 from tests.e2e.server import Server
 from tests.e2e.visitor import Visitor
 
-Tagged = dict[str, tuple[list[tuple[str, bool, float | None]], list[Verdict]]]
+Tagged = dict[str, tuple[list[tuple[str, bool, float | None]], list[Annotation]]]
 
 
 def tagged(library: Library) -> Tagged:
@@ -18,7 +18,7 @@ def tagged(library: Library) -> Tagged:
     return {
         photo.name: (
             [(tag.label, tag.by_person, tag.score) for tag in photo.tags],
-            library.verdicts(photo.id),
+            library.annotations(photo.id),
         )
         for photo in library.photos()
     }

@@ -56,7 +56,7 @@ def test_eight_visitors_at_once(visit: Visit, server: Server) -> None:
             visitor.check()
         wait_until(lambda: all_find(visitors, "") or all_find(visitors, "unknown"), "all photos")
         assert library.count() == VISITORS * PHOTOS
-        wait_until(lambda: not library.runs(active=True), "the jobs end")
-        assert [run.counts for run in library.runs()] == VISITORS * [{"added": PHOTOS}]
+        wait_until(lambda: not library.operations(active=True), "the jobs end")
+        assert [run.counts for run in library.operations()] == VISITORS * [{"added": PHOTOS}]
         names = {photo.name for photo in library.photos()}
     assert names == {name for number in range(VISITORS) for name, _ in photos(number)}

@@ -73,7 +73,7 @@ def named(server: Server, pets: Tagger) -> Server:
     with server.library() as library:
         if not library.count():
             for name, data in photos():
-                library.add(name, data, pets)
+                library.add_photo(name, data, pets)
     return server
 
 
@@ -161,8 +161,8 @@ def test_what_decoders_stumble_over_is_named(visitor: Visitor, server: Server, d
     visitor.click(f"Import {len(hostile)} photos")
     visitor.sees_end(f"Import {len(hostile)} photos")
     with server.library() as library:
-        run = library.runs(1)[0]
+        run = library.operations(1)[0]
         assert sum(run.counts.values()) == len(hostile)
         assert run.counts["failed"] > 0
-        assert all(file.reason for file in library.run_files(run.id, "failed", 1000))
+        assert all(file.reason for file in library.operation_files(run.id, "failed", 1000))
     visitor.check()

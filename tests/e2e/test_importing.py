@@ -22,9 +22,9 @@ def check_each_once(library: Library, photos: int) -> None:
     found = list(library.photos())
     assert len({photo.sha256 for photo in found}) == len(found) == photos
     question = "SELECT count(*), count(DISTINCT photo_id) FROM predictions WHERE ended_by IS NULL"
-    with library.catalogue.reading() as connection:
+    with library.database.read_transaction() as connection:
         assert tuple(connection.execute(text(question)).one()) == (photos, photos)
-    assert all(library.shelf.thumbnail(photo.sha256).is_file() for photo in found)
+    assert all(library.storage.thumbnail_path(photo.sha256).is_file() for photo in found)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").is_file(), reason="finds the jobs in /proc")
@@ -39,9 +39,9 @@ def test_an_import_goes_on_after_the_power_went(serve: Serve, visit: Visit, tmp_
     visitor.field("Folder").fill(str(folder))
     visitor.click("Import the folder")
     with server.library() as library:
-        wait_until(lambda: library.runs()[0].done >= PHOTOS, "a third is done")
+        wait_until(lambda: library.operations()[0].done >= PHOTOS, "a third is done")
         server.kill()
-        broken_off = library.runs()[0]
+        broken_off = library.operations()[0]
         assert broken_off.active
         assert broken_off.done < 3 * PHOTOS
         assert library.count() > 0
@@ -56,5 +56,5 @@ def test_an_import_goes_on_after_the_power_went(serve: Serve, visit: Visit, tmp_
     visitor.sees(re.compile(r"broken\.jpg: not a JPEG"))
     visitor.check()
     with server.library() as library:
-        assert len(library.runs()) == 1
+        assert len(library.operations()) == 1
         check_each_once(library, 3 * PHOTOS)

@@ -67,7 +67,7 @@ def filled(server: Server, pets: Tagger) -> Server:
     with server.library() as library:
         for seed in range(PHOTOS):
             name = LONG if seed == 0 else str(seed)
-            library.add(f"{name}.png", decode.encode(draw("stripes", seed), "PNG"), pets)
+            library.add_photo(f"{name}.png", decode.encode(draw("stripes", seed), "PNG"), pets)
         (named,) = library.search(f"name:{LONG[:8]}").photos
         library.edit_tags([named.id], add=[LONG[:100], "two words"])
     return server

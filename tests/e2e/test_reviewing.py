@@ -21,7 +21,7 @@ def test_three_answers_by_keyboard(visitor: Visitor, server: Server, tmp_path: P
     visitor.go("Review")
     visitor.sees("4 photos left")
     with server.library() as library:
-        first = library.review().photos[0]
+        first = library.review_queue().photos[0]
         visitor.press("1")
         visitor.sees("3 photos left")
         said = library.photo(first.id)
@@ -49,16 +49,16 @@ def test_keys_pressed_faster_than_the_page_draws_are_not_lost(
     server = serve(tmp_path / "library")
     with server.library() as library:
         for seed in range(8):
-            library.add(f"{seed}.png", decode.encode(draw("disc", seed), "PNG"), pets)
+            library.add_photo(f"{seed}.png", decode.encode(draw("disc", seed), "PNG"), pets)
         visitor = visit(server, "review")
         visitor.sees("8 photos left")
         expect(visitor.page.get_by_text("Then", exact=True)).to_be_visible()
-        order = [photo.id for photo in library.review(limit=8).photos]
+        order = [photo.id for photo in library.review_queue(limit=8).photos]
         for key in "n1sn2n":
             visitor.page.keyboard.press(key)
         visitor.sees("3 photos left")
         visitor.check()
-        said = [[v.present for v in library.verdicts(photo)] for photo in order]
+        said = [[v.present for v in library.annotations(photo)] for photo in order]
         assert [len(some) for some in said] == [2, 1, 0, 2, 1, 2, 0, 0]
         visitor.page.keyboard.press("u")
         visitor.page.keyboard.press("u")

@@ -49,7 +49,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
     opened = Library.open()
-    opened.choose_model("pets")
+    opened.set_active_model("pets")
     yield opened
     opened.close()
     st.cache_resource.clear()
@@ -90,7 +90,7 @@ def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
 def finished(library: Library, app: AppTest) -> AppTest:
     """The page after every job is over."""
     deadline = time.monotonic() + 90
-    while library.runs(active=True):
+    while library.operations(active=True):
         assert time.monotonic() < deadline, "the job does not end"
         time.sleep(0.1)
     return app.run()
@@ -160,7 +160,7 @@ def test_a_library_that_cannot_be_opened_is_a_sentence(
 
 def test_the_model_is_switched_from_the_sidebar(library: Library, tmp_path: Path) -> None:
     other = str(variant(tmp_path / "other.h5", "single", 0.5))
-    library.choose_model(other)
+    library.set_active_model(other)
     app = open_page("activity")
     box = app.sidebar.selectbox[0]
     assert box.value == other
@@ -172,7 +172,7 @@ def test_the_model_is_switched_from_the_sidebar(library: Library, tmp_path: Path
 
 def test_a_broken_model_is_a_sentence_and_can_be_left(library: Library, tmp_path: Path) -> None:
     other = variant(tmp_path / "other.h5", "single", 0.5)
-    library.choose_model(str(other))
+    library.set_active_model(str(other))
     other.write_bytes(b"no model")
     app = open_page()
     assert "not a model file" in unescaped(app.error[0].value)
@@ -190,7 +190,7 @@ def test_a_new_library_is_tagged_with_the_bundled_tags(tmp_path: Path) -> None:
 
 def test_without_the_chosen_model_the_default_tags(library: Library, tmp_path: Path) -> None:
     other = variant(tmp_path / "other.h5", "single", 0.5)
-    library.choose_model(str(other))
+    library.set_active_model(str(other))
     other.unlink()
     app = open_page()
     assert not app.error
@@ -263,17 +263,17 @@ def test_what_is_unlike_the_training_photos_is_unknown(library: Library) -> None
 
 
 def test_what_is_between_labels_is_unknown(library: Library, tmp_path: Path) -> None:
-    library.choose_model(str(variant(tmp_path / "strict.h5", "single", 1.0)))
+    library.set_active_model(str(variant(tmp_path / "strict.h5", "single", 1.0)))
     app = upload(open_page(), ("disc.png", photo()))
     assert "Unknown" in said(app)
     assert "not sure enough of either" in said(app)
 
 
 def test_a_model_of_several_labels_names_them_all_or_none(library: Library, tmp_path: Path) -> None:
-    library.choose_model(str(variant(tmp_path / "all.h5", "multi", 0.0)))
+    library.set_active_model(str(variant(tmp_path / "all.h5", "multi", 0.0)))
     text = said(upload(open_page(), ("a.png", photo())))
     assert ">cat, dog<" in text or ">dog, cat<" in text
-    library.choose_model(str(variant(tmp_path / "none.h5", "multi", 1.0)))
+    library.set_active_model(str(variant(tmp_path / "none.h5", "multi", 1.0)))
     assert "No label is likely enough" in said(upload(open_page(), ("a.png", photo())))
 
 
@@ -316,7 +316,7 @@ def test_what_is_in_the_library_is_known_whichever_model_added_it(
     library: Library, tmp_path: Path
 ) -> None:
     upload(open_page(), ("disc.png", photo())).button(key="tag-add").click().run()
-    library.choose_model(str(variant(tmp_path / "other.h5", "single", 0.5)))
+    library.set_active_model(str(variant(tmp_path / "other.h5", "single", 0.5)))
     app = upload(open_page(), ("disc.png", photo()))
     assert "It is in your library." in said(app)
     assert "tag-add" not in [button.key for button in app.button]
@@ -377,7 +377,7 @@ def test_an_import_is_undone(library: Library) -> None:
     app = upload(open_page("import_photos"), ("a.png", photo()))
     app.button(key="import-start").click().run()
     finished(library, app)
-    run = library.runs(kinds=["import"])[0]
+    run = library.operations(kinds=["import"])[0]
     app.button(key=f"import-undo-{run.id}").click().run()
     assert not app.exception
     assert library.count() == 0
@@ -420,7 +420,7 @@ def test_a_folder_that_is_none_is_a_sentence(library: Library, folder: str) -> N
     app.button[0].click().run()
     assert not app.exception
     assert "folder" in app.error[0].value
-    assert not library.runs()
+    assert not library.operations()
 
 
 def test_the_samples_are_added_with_one_click(library: Library) -> None:
@@ -447,7 +447,7 @@ def test_a_running_import_is_stopped_and_goes_on(library: Library, tmp_path: Pat
         app.get("button_group")[0].set_value("A folder on this machine").run()
         app.text_input[0].set_value(str(folder))
         app.button[0].click().run()
-        run = library.runs()[0]
+        run = library.operations()[0]
         assert "Getting ready" in [bar.proto.text for bar in app.get("progress")]
         app.button(key=f"import-stop-{run.id}").click().run()
         assert not app.exception
@@ -512,7 +512,7 @@ def test_activity_leaves_no_day_out(filled: Library) -> None:
 
 def set_added(library: Library, moments: dict[int, datetime]) -> None:
     """As if photos had been added at other times."""
-    with library.catalogue.writing() as connection:
+    with library.database.write_transaction() as connection:
         for photo_id, moment in moments.items():
             here = photos_table.c.id == photo_id
             connection.execute(update(photos_table).where(here).values(added_at=moment))

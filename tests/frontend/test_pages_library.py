@@ -21,7 +21,7 @@ from tagger.images import decode
 from tagger.jobs import worker
 from tagger.library import export, operations, tags
 from tagger.library.database.schema import models
-from tagger.library.importer import model_id
+from tagger.library.importer import register_model
 from tagger.library.library import Library
 from tagger.paths import ROOT
 from tagger.tagger import Tagger
@@ -46,7 +46,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
     opened = Library.open()
-    opened.choose_model("pets")
+    opened.set_active_model("pets")
     yield opened
     opened.close()
     st.cache_resource.clear()
@@ -94,10 +94,10 @@ def answer(
                 },
             )
         )
-    with library.catalogue.writing() as connection:
-        run = operations.begin(connection, "retag", "Said for the test", total=len(answers))
-        model = model_id(connection, tagger) if tagger else _lost_model(connection)
-        tags.predict(connection, run, model, answers)
+    with library.database.write_transaction() as connection:
+        run = operations.create(connection, "retag", "Said for the test", total=len(answers))
+        model = register_model(connection, tagger) if tagger else _lost_model(connection)
+        tags.save_predictions(connection, run, model, answers)
 
 
 def _lost_model(connection: Connection) -> int:
@@ -189,9 +189,9 @@ def test_an_empty_library_says_what_to_do(library: Library, view: str) -> None:
 
 def test_the_samples_are_one_click_away(library: Library) -> None:
     press(open_page("gallery"), "gallery-samples")
-    (run,) = library.runs()
+    (run,) = library.operations()
     worker.run(library, run.id)
-    assert library.run(run.id).total == 4
+    assert library.operation(run.id).total == 4
 
 
 def test_the_gallery_shows_what_is_there(six: Library) -> None:
@@ -341,11 +341,11 @@ def test_photos_are_tagged_again_with_another_model(six: Library) -> None:
     answer(six, None, {1: {"x": 0.9}, 2: {"x": 0.9}})
     six.edit_tags([1], add=["mine"])
     app = press(in_grid(open_page("gallery"), select=[1, 2]), "gallery-retag-go")
-    (retag,) = six.runs(limit=1)
+    (retag,) = six.operations(limit=1)
     assert (retag.kind, retag.total) == ("retag", 2)
     assert "Tag 2 photos again with pets" in text(app)
     worker.run(six, retag.id)  # in case its process is not there yet
-    while six.run(retag.id).active:
+    while six.operation(retag.id).active:
         pass
     assert labels(six, 1) == ["mine"]
     assert six.photo(2).unknown
@@ -515,10 +515,10 @@ def test_the_most_doubtful_comes_first_and_is_answered(six: Library) -> None:
     assert "**5 photos** left" in text(app)
     press(app, "review-3-2")
     assert labels(six, 3) == ["dog"]
-    assert {v.label: v.present for v in six.verdicts(3)} == {"cat": False, "dog": True}
+    assert {v.label: v.present for v in six.annotations(3)} == {"cat": False, "dog": True}
     press(app, "review-2-none")
     assert labels(six, 2) == []
-    assert {v.label: v.present for v in six.verdicts(2)} == {"cat": False, "dog": False}
+    assert {v.label: v.present for v in six.annotations(2)} == {"cat": False, "dog": False}
     type_in(app, "review-other-1", "wolf")
     app.run()
     assert labels(six, 1) == ["wolf"]
@@ -566,7 +566,7 @@ def test_a_photo_may_have_several_tags(six: Library) -> None:
     assert not six.photo(1).reviewed, "nothing is said before yes is"
     press(app, "review-1-yes")
     assert sorted(labels(six, 1)) == ["dog", "sofa"]
-    assert {v.label: v.present for v in six.verdicts(1)} == {
+    assert {v.label: v.present for v in six.annotations(1)} == {
         "dog": True,
         "sofa": True,
         "cat": False,
@@ -579,16 +579,16 @@ def test_none_of_several_tags(six: Library) -> None:
     app = press(press(open_page("review"), "review-1-1"), "review-1-2")
     press(app, "review-1-yes")
     assert labels(six, 1) == []
-    assert {v.label: v.present for v in six.verdicts(1)} == {"cat": False, "dog": False}
+    assert {v.label: v.present for v in six.annotations(1)} == {"cat": False, "dog": False}
 
 
 def test_a_photo_answered_twice_is_answered_once(six: Library) -> None:
     app = open_page("review")
     six.edit_tags([4], add=["cat"])  # in another tab
-    runs = len(six.runs())
+    runs = len(six.operations())
     press(app, "review-4-2")
     assert labels(six, 4) == ["cat"]
-    assert len(six.runs()) == runs
+    assert len(six.operations()) == runs
 
 
 @pytest.mark.parametrize("tag", HOSTILE)

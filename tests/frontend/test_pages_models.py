@@ -59,7 +59,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
     opened = Library.open()
     yield opened
-    for run in opened.runs(active=True):
+    for run in opened.operations(active=True):
         opened.stop(run.id)
     settle(opened)
     opened.close()
@@ -109,7 +109,7 @@ def labels(app: AppTest) -> list[str]:
 def settle(library: Library, seconds: float = 240) -> None:
     """Until every job is over."""
     until = time.monotonic() + seconds
-    while library.runs(active=True):
+    while library.operations(active=True):
         assert time.monotonic() < until, "the job does not end"
         time.sleep(0.1)
 
@@ -234,7 +234,7 @@ def test_a_name_that_cannot_be_is_refused(library: Library, taught: Path, shapes
     name.set_value("shapes").run()
     assert "There is a model called shapes. Training will replace it." in said(app)
     assert "Train it, and replace the old one" in labels(app)
-    assert not library.runs(kinds=["train"])
+    assert not library.operations(kinds=["train"])
 
 
 def test_the_time_it_takes_is_told(library: Library, shapes: Path) -> None:
@@ -367,7 +367,7 @@ def test_from_photos_to_a_model_that_tags(
 
     app.button(key="train-away").click().run()
     assert "Train mine: finished" not in said(app).split("Earlier")[0].split("1. The photos")[0]
-    app.button(key=f"train-show-{library.runs(kinds=['train'])[0].id}").click().run()
+    app.button(key=f"train-show-{library.operations(kinds=['train'])[0].id}").click().run()
     assert "It learned 3 labels" in said(app)
 
 
@@ -439,7 +439,7 @@ def test_confusion_and_reliability_are_shown(
                 del card["scores"]["validation"][key]
 
         rewrite(taught, forget)
-    library.choose_model("shapes")
+    library.set_active_model("shapes")
     app = open_page("models")
     (matrix,) = (table for table in tables(app) if "it-matrix" in table)
     for row in trained.metrics["validation"]["confusion"]:
@@ -456,7 +456,7 @@ def test_a_run_of_another_model_of_that_name_is_not_taken_for_its_own(
 ) -> None:
     (run,) = (paths.RUNS).iterdir()
     (run / run_folder.COLLECTION).write_text("other photos")
-    library.choose_model("shapes")
+    library.set_active_model("shapes")
     assert not open_page("models").main.get("download_button")
 
 
@@ -495,14 +495,14 @@ def test_a_card_of_any_kind_is_shown(
     library: Library, taught: Path, change: dict[str, Any]
 ) -> None:
     rewrite(taught, lambda card: card.update(change))
-    library.choose_model("shapes")
+    library.set_active_model("shapes")
     app = open_page("models")
     assert not app.exception and "shapes (tags now)" in said(app)
     assert "<img" not in "".join(tables(app))
 
 
 def test_a_model_from_elsewhere_is_listed_while_it_tags(library: Library, trained: Trained) -> None:
-    library.choose_model(str(trained.model))
+    library.set_active_model(str(trained.model))
     app = open_page("models")
     assert "shapes (tags now)" in said(app)
     assert "shapes" in app.selectbox(key="models-shown").options
@@ -531,7 +531,7 @@ def test_imagenet_is_offered_until_it_has_been_made(
 
 def test_of_several_labels_each_has_its_heatmap(library: Library, taught: Path) -> None:
     rewrite(taught, lambda card: card.update(kind="multi"))
-    library.choose_model("shapes")
+    library.set_active_model("shapes")
     app = open_page("tag")
     app.button(key="tag-try-coffee.png").click().run()
     app.toggle(key="tag-heatmap").set_value(True).run()

@@ -30,7 +30,7 @@ def test_how_far_a_loop_is_can_be_seen_from_outside(claim: Claim) -> None:
         seen.append((item, claim.run.stage, claim.run.total))
     assert seen == [(letter, "Reading letters", 3) for letter in "abc"]
     assert claim.run.done == 3
-    assert claim.run.share == 1
+    assert claim.run.progress == 1
 
 
 def test_whoever_is_asked_to_stop_writes_nothing_more(claim: Claim) -> None:
@@ -68,7 +68,7 @@ def test_a_run_is_held_by_one_process(library: Library, shapes: Path) -> None:
     with second.writing() as connection:
         second.advance(connection, 1)
     first.finish("failed", error="must not be seen")
-    assert library.run(run_id).status == "running"
+    assert library.operation(run_id).status == "running"
 
 
 def test_what_breaks_off_again_and_again_is_given_up(library: Library, shapes: Path) -> None:
@@ -77,31 +77,31 @@ def test_what_breaks_off_again_and_again_is_given_up(library: Library, shapes: P
         assert Claim(library, run_id).take()
         forget_heartbeat(library, run_id)
     assert not Claim(library, run_id).take()
-    run = library.run(run_id)
+    run = library.operation(run_id)
     assert run.status == "failed"
     assert "broke off 3 times" in (run.error or "")
     library.plan_again(run_id)
     worker.run(library, run_id)
-    assert library.run(run_id).counts == {"added": 120}
+    assert library.operation(run_id).counts == {"added": 120}
 
 
 def test_a_heart_beats(library: Library, shapes: Path) -> None:
     run_id = library.plan_folder_import(str(shapes), model="pets")
     claim = Claim(library, run_id)
     assert claim.take()
-    first = library.run(run_id).heartbeat_at
+    first = library.operation(run_id).heartbeat_at
     with claim.held():
-        wait_until(lambda: library.run(run_id).heartbeat_at != first)
+        wait_until(lambda: library.operation(run_id).heartbeat_at != first)
     claim.finish("stopped")
 
 
 def test_a_clock_set_back_does_not_keep_a_dead_run_alive(library: Library, shapes: Path) -> None:
     run_id = library.plan_folder_import(str(shapes), model="pets")
     assert Claim(library, run_id).take()
-    with library.catalogue.writing() as connection:
+    with library.database.write_transaction() as connection:
         ahead = datetime.now(UTC) + timedelta(hours=1)
-        operations.change(connection, run_id, heartbeat_at=ahead)
-    assert library.run(run_id).stale
+        operations.set_columns(connection, run_id, heartbeat_at=ahead)
+    assert library.operation(run_id).stale
     assert Claim(library, run_id).take()
 
 
@@ -126,7 +126,7 @@ def test_jobs_wait_for_their_turn(library: Library, shapes: Path) -> None:
     done = threading.Thread(target=worker.run, args=(library, waiting))
     done.start()
     time.sleep(2 * TURN_SECONDS)
-    assert library.run(waiting).status == "queued"
+    assert library.operation(waiting).status == "queued"
     held[0].finish("stopped")
     done.join(PATIENCE)
-    assert library.run(waiting).status == "done"
+    assert library.operation(waiting).status == "done"

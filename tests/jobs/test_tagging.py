@@ -33,12 +33,12 @@ def test_a_file_that_ends_the_process_fails_alone(library: Library, tmp_path: Pa
     write_photos(tmp_path / "photos", 5, fatal={1, 3})
     run_id = library.plan_folder_import(str(tmp_path / "photos"), model="pets")
     assert attempt(library, run_id) < 0
-    assert library.run(run_id).active
+    assert library.operation(run_id).active
     assert attempt(library, run_id) == 0
-    run = library.run(run_id)
+    run = library.operation(run_id)
     assert (run.status, run.counts) == ("done", {"added": 3, "failed": 2})
     assert (run.total, run.done) == (5, 5)
-    failed = [(file.name, file.reason) for file in library.run_files(run_id, "failed")]
+    failed = [(file.name, file.reason) for file in library.operation_files(run_id, "failed")]
     assert failed == [("1.jpg", tagging.FATAL), ("3.jpg", tagging.FATAL)]
     assert {photo.name for photo in library.photos()} == {"0.jpg", "2.jpg", "4.jpg"}
 
@@ -48,11 +48,11 @@ def test_a_run_that_broke_off_for_another_reason_blames_no_file(
 ) -> None:
     write_photos(tmp_path / "photos", 3, fatal=set())
     run_id = library.plan_folder_import(str(tmp_path / "photos"), model="pets")
-    with library.catalogue.writing() as connection:
-        operations.change(connection, run_id, attempts=1, status="running")
+    with library.database.write_transaction() as connection:
+        operations.set_columns(connection, run_id, attempts=1, status="running")
     forget_heartbeat(library, run_id)
     worker.run(library, run_id)
-    assert library.run(run_id).counts == {"added": 3}
+    assert library.operation(run_id).counts == {"added": 3}
 
 
 def test_a_photo_already_there_is_looked_at_where_it_lives(
@@ -61,8 +61,8 @@ def test_a_photo_already_there_is_looked_at_where_it_lives(
     write_photos(tmp_path / "photos", 2, fatal=set())
     import_folder(library, tmp_path / "photos")
     run_id = library.plan_retag(model="pets")
-    with library.catalogue.writing() as connection:
-        operations.change(connection, run_id, attempts=1, status="running")
+    with library.database.write_transaction() as connection:
+        operations.set_columns(connection, run_id, attempts=1, status="running")
     forget_heartbeat(library, run_id)
     worker.run(library, run_id)
-    assert library.run(run_id).counts == {"same": 2}
+    assert library.operation(run_id).counts == {"same": 2}

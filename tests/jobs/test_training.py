@@ -22,19 +22,19 @@ def test_a_check_tells_what_is_wrong(library: Library, tmp_path: Path) -> None:
     (folder / "disc" / "broken.jpg").write_bytes(b"not a photo")
     run_id = library.plan_check(str(folder))
     worker.run(library, run_id)
-    result = library.run(run_id).result or {}
+    result = library.operation(run_id).result or {}
     assert result["error"] is None
     assert sum(sum(labels.values()) for labels in result["labels"].values()) == 18
     assert [path for path, _ in result["unreadable"]] == ["disc/broken.jpg"]
     assert any("could not be read" in line for line in result["problems"])
     few = library.plan_check(str(draw_collection(tmp_path / "few", 2)))
     worker.run(library, few)
-    result = library.run(few).result or {}
+    result = library.operation(few).result or {}
     assert "too few readable photos" in result["error"]
     assert sum(sum(labels.values()) for labels in result["labels"].values()) == 6
     nothing = library.plan_check(str(tmp_path / "nowhere"))
     worker.run(library, nothing)
-    assert "no such folder" in (library.run(nothing).result or {})["error"]
+    assert "no such folder" in (library.operation(nothing).result or {})["error"]
 
 
 def test_a_check_of_few_bursts_ends_and_notes_what_it_could_not_do(
@@ -50,7 +50,7 @@ def test_a_check_of_few_bursts_ends_and_notes_what_it_could_not_do(
             path.write_bytes(decode.encode(rgb))
     run_id = library.plan_check(str(tmp_path / "photos"))
     worker.run(library, run_id)
-    run = library.run(run_id)
+    run = library.operation(run_id)
     assert run.status == "done", run.error
     result = run.result or {}
     assert result["written_as"] == "folders"
@@ -64,7 +64,7 @@ def test_a_check_of_copies_says_so_and_changes_nothing(library: Library, tmp_pat
     before = {path: path.read_bytes() for path in folder.rglob("*.jpg")}
     run_id = library.plan_check(str(folder))
     worker.run(library, run_id)
-    run = library.run(run_id)
+    run = library.operation(run_id)
     assert run.status == "done"
     assert sum(sum(split.values()) for split in (run.result or {})["labels"].values()) == 15
     assert any("cop" in line for line in (run.result or {})["problems"])
@@ -78,7 +78,7 @@ def test_a_training_on_nothing_fails_with_a_sentence(
     monkeypatch.setattr(training, "MODELS", tmp_path / "model")
     run_id = library.plan_training(Training(str(tmp_path / "nowhere"), "mine"))
     worker.run(library, run_id)
-    run = library.run(run_id)
+    run = library.operation(run_id)
     assert (run.status, run.result) == ("failed", None)
     assert f"{tmp_path / 'nowhere'}: no such folder" in (run.error or "")
     assert not list((tmp_path / "model").glob("*"))

@@ -46,11 +46,11 @@ def check_consistent(library: Library) -> None:
         "unembedded": """SELECT count(*) FROM photos p WHERE 1 <> (SELECT count(*) FROM
             embeddings e WHERE e.photo_id = p.id)""",
     }
-    with library.catalogue.reading() as connection:
+    with library.database.read_transaction() as connection:
         for what, question in questions.items():
             assert connection.scalar(text(question)) == 0, what
     for photo in library.photos():
-        assert library.shelf.thumbnail(photo.sha256).is_file()
+        assert library.storage.thumbnail_path(photo.sha256).is_file()
 
 
 def test_a_job_outlives_the_process_that_began_it(library: Library, shapes: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_job_outlives_the_process_that_began_it(library: Library, shapes: Path
     )
     environment = os.environ | {"TAGGER_HOME": str(library.home)}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
-    wait_until(lambda: not library.run(run_id).active)
-    run = library.run(run_id)
+    wait_until(lambda: not library.operation(run_id).active)
+    run = library.operation(run_id)
     assert (run.status, run.counts, run.result) == ("done", {"added": 120}, {"added": 120})
     check_consistent(library)
 
@@ -77,9 +77,9 @@ def test_killed_at_ten_random_moments_an_import_loses_nothing(
     run_id = library.plan_folder_import(str(folder), model="pets")
     rng = random.Random(3)
     for _ in range(10):
-        done = library.run(run_id).done
+        done = library.operation(run_id).done
         process = spawn(library, run_id)
-        wait_until(lambda done=done: library.run(run_id).done > done)  # type: ignore[misc]
+        wait_until(lambda done=done: library.operation(run_id).done > done)  # type: ignore[misc]
         time.sleep(rng.uniform(0, 0.1))
         assert process.poll() is None, "done before it could be killed"
         process.send_signal(signal.SIGKILL)
@@ -87,7 +87,7 @@ def test_killed_at_ten_random_moments_an_import_loses_nothing(
         check_consistent(library)
         forget_heartbeat(library, run_id)
     worker.run(library, run_id)
-    run = library.run(run_id)
+    run = library.operation(run_id)
     assert run.status == "done"
     assert run.counts == {"added": 1350, "failed": 1, "duplicate": 1}
     assert run.done == run.total == 1352
@@ -102,7 +102,7 @@ def test_a_stale_run_is_taken_up_again_and_a_living_one_is_not(
     assert worker.resume_stale(library) == []
     forget_heartbeat(library, run_id)
     assert worker.resume_stale(library) == [run_id]
-    wait_until(lambda: library.run(run_id).status == "done")
+    wait_until(lambda: library.operation(run_id).status == "done")
     assert worker.resume_stale(library) == []
 
 
@@ -110,17 +110,17 @@ def test_a_run_stops_when_asked_and_goes_on_later(library: Library, tmp_path: Pa
     folder = draw_collection(tmp_path / "photos", 150)
     run_id = library.plan_folder_import(str(folder), model="pets")
     process = spawn(library, run_id)
-    wait_until(lambda: library.run(run_id).done > 0)
+    wait_until(lambda: library.operation(run_id).done > 0)
     library.stop(run_id)
     process.wait(PATIENCE)
-    run = library.run(run_id)
+    run = library.operation(run_id)
     assert run.status == "stopped"
     assert 0 < run.done < 450
     assert library.count() == run.done
     check_consistent(library)
     library.plan_again(run_id)
     worker.run(library, run_id)
-    assert library.run(run_id).status == "done"
+    assert library.operation(run_id).status == "done"
     assert library.count() == 450
 
 
@@ -130,10 +130,10 @@ def test_what_was_undone_does_not_go_on(library: Library, shapes: Path) -> None:
     assert claim.take()
     claim.finish("stopped")
     back = library.undo(run_id)
-    assert not library.run(run_id).resumable
+    assert not library.operation(run_id).resumable
     with pytest.raises(OptionError, match="nothing to go on with"):
         library.plan_again(run_id)
-    library.undo(back.run_id)
+    library.undo(back.operation_id)
     with pytest.raises(OptionError, match="was undone: begin anew"):
         library.plan_again(run_id)
 
@@ -142,7 +142,7 @@ def test_one_stopped_before_it_began_never_begins(library: Library, shapes: Path
     run_id = library.plan_folder_import(str(shapes), model="pets")
     library.stop(run_id)
     worker.run(library, run_id)
-    assert library.run(run_id).status == "stopped"
+    assert library.operation(run_id).status == "stopped"
     assert library.count() == 0
 
 
@@ -151,24 +151,24 @@ def test_a_folder_that_went_away_is_a_sentence(library: Library, tmp_path: Path)
     run_id = library.plan_folder_import(str(folder), model="pets")
     folder.rename(tmp_path / "elsewhere")
     worker.run(library, run_id)
-    run = library.run(run_id)
+    run = library.operation(run_id)
     assert (run.status, run.error) == ("failed", f"{folder}: no such folder on this machine")
 
 
 def test_a_model_that_went_away_is_a_sentence(library: Library, shapes: Path) -> None:
     run_id = library.plan_folder_import(str(shapes), model="nosuch")
     worker.run(library, run_id)
-    assert "no model is called 'nosuch'" in (library.run(run_id).error or "")
+    assert "no model is called 'nosuch'" in (library.operation(run_id).error or "")
 
 
 def test_a_mistake_of_the_program_ends_the_run(library: Library, shapes: Path) -> None:
     """As when a newer version planned it: what it needs is not among its options."""
     run_id = library.plan_check(str(shapes))
-    with library.catalogue.writing() as connection:
-        operations.change(connection, run_id, options={})
+    with library.database.write_transaction() as connection:
+        operations.set_columns(connection, run_id, options={})
     worker.start(library, run_id)
-    wait_until(lambda: not library.run(run_id).active)
-    run, log = library.run(run_id), library.home / "logs" / f"{run_id}.log"
+    wait_until(lambda: not library.operation(run_id).active)
+    run, log = library.operation(run_id), library.home / "logs" / f"{run_id}.log"
     assert (run.status, run.stale) == ("failed", False)
     assert run.error == f"a mistake of this program's (KeyError); {log} says more"
     assert "Traceback" in log.read_text() and "KeyError: 'data'" in log.read_text()
@@ -188,7 +188,7 @@ def test_files_that_are_no_photos_are_counted_and_named(library: Library, tmp_pa
     run = import_folder(library, folder)
     assert run.counts == {"added": 3, "no_photo": 2}
     assert (run.total, run.done) == (3, 3)
-    named = [(file.name, file.path) for file in library.run_files(run.id, "no_photo")]
+    named = [(file.name, file.path) for file in library.operation_files(run.id, "no_photo")]
     assert named == [
         ("notes.txt", str(folder / "notes.txt")),
         ("film.mp4", str(folder / "disc" / "film.mp4")),
@@ -199,7 +199,7 @@ def test_a_duplicate_leads_to_the_photo_that_it_is(library: Library, tmp_path: P
     folder = draw_collection(tmp_path / "photos", 1, shapes=("disc",))
     (folder / "disc" / "zzz.jpg").write_bytes((folder / "disc" / "000.jpg").read_bytes())
     run = import_folder(library, folder)
-    (file,) = library.run_files(run.id, "duplicate")
+    (file,) = library.operation_files(run.id, "duplicate")
     (photo,) = library.photos()
     assert (file.name, file.photo_id, file.photo_name) == ("zzz.jpg", photo.id, "000.jpg")
 

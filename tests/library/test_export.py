@@ -143,7 +143,7 @@ def test_the_zip_teaches_again(tmp_path: Path) -> None:
     target = tmp_path / "photos.zip"
     with open(target, "wb") as file:
         left = export.write_zip([*collection(), photo(99)], picture, file)
-    assert (left.written, left.out) == (24, [("photo.jpg", "has no tag")])
+    assert (left.written, left.skipped) == (24, [("photo.jpg", "has no tag")])
     with zipfile.ZipFile(target) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path / "unpacked")
@@ -181,7 +181,7 @@ def test_photos_that_are_gone_are_counted(tmp_path: Path) -> None:
 
     left = export.write_zip(collection()[:3], read, io.BytesIO())
     assert left.written == 2
-    assert left.out == [("photo.jpg", "/photos/2.jpg: no such file")]
+    assert left.skipped == [("photo.jpg", "/photos/2.jpg: no such file")]
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from tagger.library.search.grammar import (
     Not,
     Or,
     Query,
+    format_query,
     parse,
-    spell,
 )
 from tagger.library.search.lexer import MAX_LENGTH
 
@@ -142,7 +142,7 @@ def test_an_asterisk_of_a_name_or_folder_is_any_text(
     text: str, field: str, value: str, wildcard: bool
 ) -> None:
     assert parse(text) == Condition(field, "=", value, wildcard)
-    assert parse(spell(parse(text))) == parse(text)
+    assert parse(format_query(parse(text))) == parse(text)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_caret_stands_under_the_place() -> None:
 def test_a_date_is_a_whole_period(
     period: str, begin: tuple[int, int, int], end: tuple[int, int, int]
 ) -> None:
-    assert grammar.span(period) == (datetime(*begin), datetime(*end))
+    assert grammar.date_range(period) == (datetime(*begin), datetime(*end))
 
 
 def test_folding_ignores_case_and_how_accents_are_written() -> None:
@@ -311,8 +311,8 @@ TREES = st.recursive(LEAVES, _several, max_leaves=8)
 
 @given(TREES)
 def test_what_is_spelled_parses_to_the_same_tree(tree: Query) -> None:
-    assume(len(spell(tree)) <= MAX_LENGTH)
-    assert parse(spell(tree)) == tree
+    assume(len(format_query(tree)) <= MAX_LENGTH)
+    assert parse(format_query(tree)) == tree
 
 
 PIECES = st.sampled_from(
@@ -338,8 +338,8 @@ def test_any_text_is_a_tree_or_a_query_error(text: str) -> None:
             c if c.isprintable() else " " for c in shown
         )
     else:
-        assume(len(spell(tree)) <= MAX_LENGTH)
-        assert parse(spell(tree)) == tree
+        assume(len(format_query(tree)) <= MAX_LENGTH)
+        assert parse(format_query(tree)) == tree
 
 
 def test_what_nobody_can_see_is_not_looked_for() -> None:

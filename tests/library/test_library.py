@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from tagger.errors import CatalogueError, ImageError, ModelError, OptionError
+from tagger.errors import ImageError, LibraryError, ModelError, OptionError
 from tagger.images import decode
 from tagger.jobs import worker
 from tagger.library import operations, tags
-from tagger.library.contents import HELD_BYTES, File
+from tagger.library.contents import HELD_BYTES, ImportFile
 from tagger.library.database.schema import photos as photos_table
 from tagger.library.database.schema import predictions, presences, verdicts
 from tagger.library.database.schema import tags as tags_table
-from tagger.library.importer import Importer, model_id
+from tagger.library.importer import Importer, register_model
 from tagger.library.library import Library
 from tagger.tagger import Tagger
 from tagger.training.trainer import Trained
@@ -66,7 +66,7 @@ def test_each_photo_is_there_once(library: Library, tmp_path: Path) -> None:
     assert run.counts == {"added": 9, "duplicate": 9}
     assert import_folder(library, folder).counts == {"duplicate": 18}
     assert library.count() == 9
-    for listed in library.run_files(run.id, "duplicate"):
+    for listed in library.operation_files(run.id, "duplicate"):
         there = library.photo(listed.photo_id or 0)
         assert there.path.read_bytes() == Path(listed.path).read_bytes()
 
@@ -83,7 +83,7 @@ def test_a_photo_twice_in_a_folder_comes_back_once(library: Library, tmp_path: P
     assert run.counts == {"restored": 3, "duplicate": 15, "failed": 1}
     assert library.count() == 9
     for photo in library.photos():
-        assert library.original(photo)
+        assert library.read_original(photo)
     assert library.undo(run.id).changed == 3
     assert library.count() == 6
 
@@ -107,11 +107,11 @@ def test_copies_outlive_the_originals(library: Library, tmp_path: Path) -> None:
     for found in library.photos():
         assert found.stored
         assert found.path.is_relative_to(library.home)
-        assert decode.read(library.original(found)).shape == (120, 120, 3)
+        assert decode.read(library.read_original(found)).shape == (120, 120, 3)
 
 
 def test_a_tag_knows_where_it_comes_from(library: Library, pets: Tagger) -> None:
-    found = library.add("disc.png", photo(1), pets).photo
+    found = library.add_photo("disc.png", photo(1), pets).photo
     said = library.prediction(found.id)
     assert said is not None
     assert (said.model, said.model_sha256) == ("pets", pets.sha256)
@@ -124,7 +124,7 @@ def test_a_tag_knows_where_it_comes_from(library: Library, pets: Tagger) -> None
 
 def test_a_model_tags_a_photo_of_a_cat(library: Library, pets: Tagger, data: Path) -> None:
     cat = next(iter(sorted((data / "pets" / "val" / "cat").iterdir())))
-    found = library.add(cat.name, cat.read_bytes(), pets).photo
+    found = library.add_photo(cat.name, cat.read_bytes(), pets).photo
     (tag,) = found.tags
     assert (tag.label, tag.by_person, tag.model) == ("cat", False, "pets")
     assert tag.model_sha256 == pets.sha256
@@ -135,35 +135,35 @@ def test_a_model_tags_a_photo_of_a_cat(library: Library, pets: Tagger, data: Pat
 
 
 def test_adding_twice_finds_the_first(library: Library, pets: Tagger) -> None:
-    first = library.add("one.png", photo(1), pets)
-    second = library.add("two.png", photo(1), pets)
+    first = library.add_photo("one.png", photo(1), pets)
+    second = library.add_photo("two.png", photo(1), pets)
     assert not first.duplicate
     assert second.duplicate
     assert second.photo.id == first.photo.id
     assert second.photo.name == "one.png"
-    assert second.run_id is None
-    assert library.find(first.photo.sha256) == first.photo
+    assert second.operation_id is None
+    assert library.find_by_digest(first.photo.sha256) == first.photo
     library.delete([first.photo.id])
-    assert library.find(first.photo.sha256) is None
-    assert library.find("0" * 64) is None
+    assert library.find_by_digest(first.photo.sha256) is None
+    assert library.find_by_digest("0" * 64) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"no photo", photo(1)[:100]])
 def test_what_is_no_photo_is_a_sentence(library: Library, pets: Tagger, data: bytes) -> None:
     with pytest.raises(ImageError, match=r"^broken\.png: "):
-        library.add("broken.png", data, pets)
+        library.add_photo("broken.png", data, pets)
     assert library.count() == 0
-    assert library.runs() == []
+    assert library.operations() == []
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_a_name_is_only_ever_text(library: Library, pets: Tagger, name: str) -> None:
     root = library.home.parent
     outside = {p for p in root.rglob("*") if not p.is_relative_to(library.home)}
-    added = library.add(name, photo(1), pets)
+    added = library.add_photo(name, photo(1), pets)
     run = library.plan_upload_import([(name, io.BytesIO(photo(2)))], "pets")
     worker.run(library, run)
-    assert library.run(run).counts == {"added": 1}
+    assert library.operation(run).counts == {"added": 1}
     assert {p for p in root.rglob("*") if not p.is_relative_to(library.home)} == outside
     assert library.count() == 2
     assert added.photo.path.is_relative_to(library.home / "photos")
@@ -175,11 +175,11 @@ def test_uploads_are_kept_and_the_waiting_room_is_cleared(library: Library) -> N
     uploads = [(f"{n}.png", io.BytesIO(photo(n))) for n in range(3)]
     uploads.append(("broken.png", io.BytesIO(b"not a photo")))
     run = library.plan_upload_import(uploads, "pets")
-    assert library.run(run).status == "queued"
+    assert library.operation(run).status == "queued"
     worker.run(library, run)
-    done = library.run(run)
+    done = library.operation(run)
     assert done.counts == {"added": 3, "failed": 1}
-    (failed,) = library.run_files(run, "failed")
+    (failed,) = library.operation_files(run, "failed")
     assert failed.name == "broken.png"
     assert (
         failed.reason
@@ -199,7 +199,7 @@ def test_a_person_outlives_every_model(library: Library, trained: Trained, shape
     for model in ("pets", own, "pets"):
         run = library.plan_retag(model=model)
         worker.run(library, run)
-        assert library.run(run).status == "done"
+        assert library.operation(run).status == "done"
         assert [tag.label for tag in library.photo(first.id).tags] == ["mine"]
         assert library.photo(second.id).tags[0].label == "mine"
         assert library.photo(second.id).tags[0].by_person
@@ -217,7 +217,7 @@ def test_confirming_keeps_the_models_score(
     assert after.tags[0].score == before.score
     assert after.tags[0].model == "shapes"
     assert after.reviewed
-    library.withdraw([tagged.id], [before.label])
+    library.withdraw_annotations([tagged.id], [before.label])
     assert library.photo(tagged.id).tags[0] == before
     assert not library.photo(tagged.id).reviewed
 
@@ -227,10 +227,10 @@ def test_tagging_again_passes_over_what_the_model_has_tagged(
 ) -> None:
     folder = draw_collection(tmp_path / "photos", 2)
     import_folder(library, folder)
-    library.add("more.png", photo(900), Tagger.load(trained.model))
+    library.add_photo("more.png", photo(900), Tagger.load(trained.model))
     run = library.plan_retag(model=str(trained.model))
     worker.run(library, run)
-    assert library.run(run).counts == {"tagged": 6, "same": 1}
+    assert library.operation(run).counts == {"tagged": 6, "same": 1}
     assert {p.model for p in library.photos()} == {"shapes"}
     undone = library.undo(run)
     assert (undone.changed, undone.left_alone) == (6, 0)
@@ -246,8 +246,8 @@ def test_tagging_again_names_what_it_cannot_read(
     (folder / "disc" / "001.jpg").write_bytes(photo(77))
     run = library.plan_retag(model=str(trained.model))
     worker.run(library, run)
-    assert library.run(run).counts == {"tagged": 4, "failed": 2}
-    reasons = {file.name: file.reason for file in library.run_files(run, "failed")}
+    assert library.operation(run).counts == {"tagged": 4, "failed": 2}
+    reasons = {file.name: file.reason for file in library.operation_files(run, "failed")}
     assert reasons == {
         "000.jpg": "no such file",
         "001.jpg": "has changed since it was added; import it again",
@@ -260,23 +260,23 @@ def test_a_lost_photo_is_found_at_its_new_place(library: Library, tmp_path: Path
     lost = library.search("name:000", limit=1).photos[0]
     moved = folder.rename(tmp_path / "moved")
     with pytest.raises(ImageError, match="no such file"):
-        library.original(lost)
+        library.read_original(lost)
     assert import_folder(library, moved).counts == {"duplicate": 3}
-    assert library.original(library.photo(lost.id)) == library.photo(lost.id).path.read_bytes()
+    assert library.read_original(library.photo(lost.id)) == library.photo(lost.id).path.read_bytes()
     assert library.photo(lost.id).path.is_relative_to(moved)
 
 
 def test_a_thumbnail_is_made_again(library: Library, pets: Tagger) -> None:
-    found = library.add("big.png", photo(1, side=900), pets).photo
-    there = library.shelf.thumbnail(found.sha256)
-    before = library.thumbnail(found)
+    found = library.add_photo("big.png", photo(1, side=900), pets).photo
+    there = library.storage.thumbnail_path(found.sha256)
+    before = library.read_thumbnail(found)
     assert max(decode.read(before).shape) <= 320
     there.unlink()
-    assert max(decode.read(library.thumbnail(found)).shape) <= 320
+    assert max(decode.read(library.read_thumbnail(found)).shape) <= 320
     assert there.is_file()
     there.unlink()
     found.path.unlink()
-    assert decode.read(library.thumbnail(found)).std() == 0
+    assert decode.read(library.read_thumbnail(found)).std() == 0
 
 
 def test_everything_can_be_undone_and_done_again(
@@ -299,9 +299,9 @@ def test_everything_can_be_undone_and_done_again(
     assert library.count() == 3
     back = library.undo(deleted)
     assert state() == steps[2]
-    library.undo(back.run_id)
+    library.undo(back.operation_id)
     assert state() == steps[3]
-    assert library.run(deleted).undone_by is None
+    assert library.operation(deleted).undone_by is None
     library.undo(deleted)
     library.undo(removed)
     assert state() == steps[1]
@@ -309,13 +309,13 @@ def test_everything_can_be_undone_and_done_again(
     assert state() == steps[0]
     library.undo(imported)
     assert library.count() == 0
-    library.undo(library.run(imported).undone_by or 0)
+    library.undo(library.operation(imported).undone_by or 0)
     assert state() == steps[0]
 
 
 def check_layers(library: Library) -> None:
     """One row holds for each key, and what is derived is what refreshing would give."""
-    with library.catalogue.writing() as connection:
+    with library.database.write_transaction() as connection:
         for layer, key in (
             (presences, "photo_id"),
             (predictions, "photo_id"),
@@ -335,7 +335,7 @@ def check_layers(library: Library) -> None:
             ]
 
         before = derived()
-        tags.refresh(connection, connection.scalars(select(photos_table.c.id)).all())
+        tags.refresh_tags(connection, connection.scalars(select(photos_table.c.id)).all())
         assert derived() == before
 
 
@@ -360,16 +360,16 @@ def test_undoing_the_newest_first_goes_back_step_by_step(
         if kind == "import":
             number = rng.randrange(4)
             tagger = rng.choice(list(taggers.values()))
-            return library.add(f"{number}.png", photo(number), tagger).run_id
+            return library.add_photo(f"{number}.png", photo(number), tagger).operation_id
         if not some:
             return None
         if kind == "retag":
             run = library.plan_retag(model=rng.choice(list(taggers)), ids=some)
             worker.run(library, run)
-            return run if "tagged" in library.run(run).counts else None
+            return run if "tagged" in library.operation(run).counts else None
         if kind == "withdraw":
-            known = [v.label for v in library.verdicts(some[0])]
-            return library.withdraw(some[:1], known[:1]) if known else None
+            known = [v.label for v in library.annotations(some[0])]
+            return library.withdraw_annotations(some[:1], known[:1]) if known else None
         if kind == "delete":
             return library.delete(some)
         change = {"add": [label]} if kind == "add" else {"remove": [label]}
@@ -382,7 +382,7 @@ def test_undoing_the_newest_first_goes_back_step_by_step(
             states.append(state())
     undoings = []
     for run, before in zip(reversed(done), reversed(states[:-1]), strict=True):
-        undoings.append(library.undo(run).run_id)
+        undoings.append(library.undo(run).operation_id)
         assert state() == before
         check_layers(library)
     for run, after in zip(reversed(undoings), states[1:], strict=True):
@@ -397,30 +397,30 @@ def test_many_photos_are_changed_some_at_a_time(library: Library, tmp_path: Path
     import_folder(library, draw_collection(tmp_path / "photos", 4))
     ids = [p.id for p in library.photos()]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tagger.changes.TOGETHER", 5)
+        patch.setattr("tagger.library.edits.TOGETHER", 5)
         run = library.edit_tags(ids, add=["mine"])
         assert library.count("mine") == 12
         undone = library.undo(run)
         assert (undone.changed, undone.left_alone) == (12, 0)
         assert library.count("mine") == 0
-        library.undo(undone.run_id)
+        library.undo(undone.operation_id)
         assert library.count("mine") == 12
-    assert library.run(run).title == "Add mine (12 photos)"
+    assert library.operation(run).title == "Add mine (12 photos)"
 
 
 def test_nothing_to_change_is_a_sentence(library: Library) -> None:
     for change in (
         lambda: library.delete([999]),
         lambda: library.edit_tags([10**30], add=["new"]),
-        lambda: library.withdraw([999], ["never heard of"]),
+        lambda: library.withdraw_annotations([999], ["never heard of"]),
     ):
         with pytest.raises(OptionError, match="no such photo is in the library"):
             change()
     with pytest.raises(OptionError, match="none of that number"):
         library.photo(10**30)
     with pytest.raises(OptionError, match="none of that number"):
-        library.run(10**30)
-    assert library.runs() == []
+        library.operation(10**30)
+    assert library.operations() == []
     assert library.labels() == []
 
 
@@ -429,52 +429,52 @@ def test_importing_again_with_copies_keeps_copies(library: Library, tmp_path: Pa
     import_folder(library, folder)
     assert import_folder(library, folder, copy=True).counts == {"duplicate": 3}
     shutil.rmtree(folder)
-    assert all(library.original(p) for p in library.photos())
+    assert all(library.read_original(p) for p in library.photos())
 
 
 def test_a_lost_copy_is_made_again(library: Library, pets: Tagger) -> None:
-    first = library.add("one.jpeg", photo(1), pets).photo
+    first = library.add_photo("one.jpeg", photo(1), pets).photo
     first.path.unlink()
-    again = library.add("one.png", photo(1), pets)
+    again = library.add_photo("one.png", photo(1), pets)
     assert again.duplicate
-    assert library.original(library.photo(first.id)) == photo(1)
+    assert library.read_original(library.photo(first.id)) == photo(1)
     library.delete([first.id])
     for kept in (library.home / "photos").rglob("*.*"):
         kept.unlink()
-    assert library.original(library.add("one.png", photo(1), pets).photo) == photo(1)
+    assert library.read_original(library.add_photo("one.png", photo(1), pets).photo) == photo(1)
 
 
 def test_a_purge_beside_an_import_leaves_its_photos_whole(library: Library, pets: Tagger) -> None:
-    gone = library.add("one.png", photo(1), pets).photo
+    gone = library.add_photo("one.png", photo(1), pets).photo
     library.delete([gone.id])
-    importer = Importer(library.catalogue, library.shelf, pets, copy=True)
-    seen = importer.look([File(0, "", "one.png", data=photo(1))])
+    importer = Importer(library.database, library.storage, pets, copy=True)
+    seen = importer.read_and_tag([ImportFile(0, "", "one.png", data=photo(1))])
     library.purge()
-    with library.catalogue.writing() as connection:
-        run = operations.begin(connection, "import", "beside")
-        importer.write(connection, run, model_id(connection, pets), seen)
+    with library.database.write_transaction() as connection:
+        run = operations.create(connection, "import", "beside")
+        importer.record(connection, run, register_model(connection, pets), seen)
     (found,) = library.photos()
-    assert library.original(found) == photo(1)
+    assert library.read_original(found) == photo(1)
 
 
 def test_a_purge_that_is_cut_short_loses_no_photo_and_leaves_no_file(
     library: Library, pets: Tagger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files go once the photos are forgotten for good; what was left of them goes next time."""
-    first, other = (library.add(f"{n}.png", photo(n), pets).photo for n in (1, 2))
+    first, other = (library.add_photo(f"{n}.png", photo(n), pets).photo for n in (1, 2))
     library.delete([first.id, other.id])
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(library.shelf), "discard", killed)
+        patched.setattr(type(library.storage), "delete_files", killed)
         with pytest.raises(KeyboardInterrupt):
             library.purge()
     assert library.statistics().deleted == 0 and first.path.is_file() and other.path.is_file()
-    back = library.add("again.png", photo(1), pets).photo
+    back = library.add_photo("again.png", photo(1), pets).photo
     assert library.purge() == 0
-    assert library.original(back) == photo(1) and not other.path.exists()
+    assert library.read_original(back) == photo(1) and not other.path.exists()
 
 
 def test_nothing_is_purged_while_photos_come_in(library: Library) -> None:
@@ -503,7 +503,7 @@ def test_odd_file_names_come_back_as_they_were(library: Library, tmp_path: Path)
         (folder / name).write_bytes(photo(seed))
     assert import_folder(library, folder).counts == {"added": 4}
     assert {p.path.name for p in library.photos()} == set(names)
-    assert all(library.original(p) for p in library.photos())
+    assert all(library.read_original(p) for p in library.photos())
 
 
 def test_the_librarys_own_files_are_not_photos_to_import(library: Library, tmp_path: Path) -> None:
@@ -515,12 +515,12 @@ def test_the_librarys_own_files_are_not_photos_to_import(library: Library, tmp_p
 
 
 def test_a_deleted_photo_comes_back_with_what_a_person_said(library: Library, pets: Tagger) -> None:
-    found = library.add("one.png", photo(1), pets).photo
+    found = library.add_photo("one.png", photo(1), pets).photo
     library.edit_tags([found.id], add=["mine"])
     library.delete([found.id])
     with pytest.raises(OptionError, match="none of that number"):
         library.photo(found.id)
-    again = library.add("other.png", photo(1), pets)
+    again = library.add_photo("other.png", photo(1), pets)
     assert not again.duplicate
     assert again.photo.id == found.id
     assert [tag.label for tag in again.photo.tags] == ["mine"]
@@ -531,8 +531,8 @@ def test_purging_removes_only_the_librarys_own_files(
 ) -> None:
     folder = draw_collection(tmp_path / "photos", 1)
     import_folder(library, folder)
-    kept = library.add("kept.png", photo(50), pets).photo
-    own = library.add("own.png", photo(51), pets).photo
+    kept = library.add_photo("kept.png", photo(50), pets).photo
+    own = library.add_photo("own.png", photo(51), pets).photo
     referenced = library.search("name:000").photos
     library.delete([own.id, *(p.id for p in referenced)])
     assert library.purge() == 4
@@ -540,24 +540,24 @@ def test_purging_removes_only_the_librarys_own_files(
     assert library.count() == 1
     assert kept.path.is_file()
     assert not own.path.exists()
-    assert not library.shelf.thumbnail(own.sha256).exists()
+    assert not library.storage.thumbnail_path(own.sha256).exists()
     assert len(list(folder.rglob("*.jpg"))) == 3
     assert import_folder(library, folder).counts == {"added": 3}
 
 
 @pytest.mark.parametrize("label", ["", "   ", "x" * 101, "a\nb\x1b[31m", "\u202e"])
 def test_a_bad_tag_is_a_sentence(library: Library, pets: Tagger, label: str) -> None:
-    found = library.add("one.png", photo(1), pets).photo
+    found = library.add_photo("one.png", photo(1), pets).photo
     with pytest.raises(OptionError, match="a tag is 1 to 100 characters"):
         library.edit_tags([found.id], add=[label])
-    assert library.verdicts(found.id) == []
+    assert library.annotations(found.id) == []
 
 
 @pytest.mark.parametrize(
     "label", ["<script>", "../../x", "=cmd()", "'; DROP TABLE photos;--", "Straße", ":red[x]", "🐱"]
 )
 def test_a_tag_is_only_ever_text(library: Library, pets: Tagger, label: str) -> None:
-    found = library.add("one.png", photo(1), pets).photo
+    found = library.add_photo("one.png", photo(1), pets).photo
     library.edit_tags([found.id], add=[label])
     assert [tag.label for tag in library.photo(found.id).tags] == [label]
     assert library.labels().count(label) == 1
@@ -565,8 +565,8 @@ def test_a_tag_is_only_ever_text(library: Library, pets: Tagger, label: str) -> 
 
 
 def test_a_tag_is_spelled_as_the_library_knows_it(library: Library, pets: Tagger) -> None:
-    one = library.add("one.png", photo(1), pets).photo.id
-    two = library.add("two.png", photo(2), pets).photo.id
+    one = library.add_photo("one.png", photo(1), pets).photo.id
+    two = library.add_photo("two.png", photo(2), pets).photo.id
     library.edit_tags([one], add=["Straße"])
     library.edit_tags([two], add=["STRASSE", "new"])
     assert [tag.label for tag in library.photo(two).tags] == ["Straße", "new"]
@@ -575,49 +575,49 @@ def test_a_tag_is_spelled_as_the_library_knows_it(library: Library, pets: Tagger
 
 def test_the_active_model_is_remembered(library: Library, trained: Trained) -> None:
     assert library.active_model() in ("everyday", "image_tagger")
-    library.choose_model(str(trained.model))
+    library.set_active_model(str(trained.model))
     again = Library.open(library.home)
     assert again.active_model() == str(trained.model)
     again.close()
     with pytest.raises(ModelError):
-        library.choose_model("nosuch")
+        library.set_active_model("nosuch")
     assert library.active_model() == str(trained.model)
 
 
 def test_a_home_that_cannot_be_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CatalogueError, match="no folder for a library"):
+    with pytest.raises(LibraryError, match="no folder for a library"):
         Library.open(tmp_path / "file" / "library")
 
 
 def test_the_nearest_photos_look_alike(library: Library, shapes: Path, pets: Tagger) -> None:
     import_folder(library, shapes)
     for found in library.search(sort="name", limit=6).photos:
-        near = library.nearest_to(found, 5)
+        near = library.find_similar_to(found, 5)
         assert len(near) == 5
         assert found.id not in [other.id for other, _ in near]
         similarities = [similarity for _, similarity in near]
         assert similarities == sorted(similarities, reverse=True)
         ((_, embedding),) = pets.tag_with_embeddings([found.path])
-        itself, similarity = library.nearest(embedding, pets.sha256, 1)[0]
+        itself, similarity = library.find_similar(embedding, pets.sha256, 1)[0]
         assert itself.id == found.id
         assert similarity == pytest.approx(1, abs=0.01)
     library.delete([other.id for other, _ in near])
-    assert not {o.id for o, _ in near} & {o.id for o, _ in library.nearest_to(found, 5)}
-    assert library.nearest(embedding, "0" * 64) == []
+    assert not {o.id for o, _ in near} & {o.id for o, _ in library.find_similar_to(found, 5)}
+    assert library.find_similar(embedding, "0" * 64) == []
 
 
 def test_doubtful_photos_come_first_in_review(
     library: Library, shapes: Path, trained: Trained
 ) -> None:
     import_folder(library, shapes, model=str(trained.model))
-    page = library.review(limit=200)
+    page = library.review_queue(limit=200)
     doubts = [p.doubt or 0 for p in page.photos]
     assert page.total == 120
     assert doubts == sorted(doubts, reverse=True)
     library.edit_tags([page.photos[0].id], add=["disc"])
-    assert library.review().total == 119
-    assert library.review().photos[0].id == page.photos[1].id
+    assert library.review_queue().total == 119
+    assert library.review_queue().photos[0].id == page.photos[1].id
 
 
 def test_statistics_count_what_is_there(library: Library, shapes: Path, trained: Trained) -> None:
@@ -637,9 +637,9 @@ def test_statistics_count_what_is_there(library: Library, shapes: Path, trained:
 
 
 def test_two_imports_of_one_photo_add_it_once(library: Library, pets: Tagger) -> None:
-    importer = Importer(library.catalogue, library.shelf, pets, copy=True)
-    looked = importer.look([File(0, "", "same.png", data=photo(1))])
-    library.add("first.png", photo(1), pets)
-    with library.catalogue.writing() as connection:
-        assert importer.write(connection, 1, 1, looked) == {"duplicate": 1}
+    importer = Importer(library.database, library.storage, pets, copy=True)
+    looked = importer.read_and_tag([ImportFile(0, "", "same.png", data=photo(1))])
+    library.add_photo("first.png", photo(1), pets)
+    with library.database.write_transaction() as connection:
+        assert importer.record(connection, 1, 1, looked) == {"duplicate": 1}
     assert library.count() == 1

@@ -20,20 +20,20 @@ def upload(seed: int) -> tuple[str, io.BytesIO]:
 
 
 def test_what_is_planned_waits_with_all_it_needs(library: Library, tmp_path: Path) -> None:
-    run = library.run(library.plan_folder_import(f" {tmp_path} ", copy=True, model="pets"))
+    run = library.operation(library.plan_folder_import(f" {tmp_path} ", copy=True, model="pets"))
     assert (run.status, run.kind, run.title) == ("queued", "import", f"Import {tmp_path}")
     assert run.options == {"folder": str(tmp_path), "copy": True, "model": "pets", "listed": False}
     assert not run.stale, "its process has a while to begin"
-    assert library.runs(active=True) == [run]
+    assert library.operations(active=True) == [run]
 
 
 def test_uploads_wait_in_the_library_under_their_names(library: Library) -> None:
-    run = library.run(library.plan_upload_import([upload(1), upload(2)], "pets"))
+    run = library.operation(library.plan_upload_import([upload(1), upload(2)], "pets"))
     assert (run.title, run.total, run.done) == ("Import 2 photos", 2, 0)
     waiting = Path(run.options["uploads"])
     assert waiting.is_relative_to(library.home)
     assert len(list(waiting.iterdir())) == 2
-    one = library.run(library.plan_upload_import([upload(3)], "pets"))
+    one = library.operation(library.plan_upload_import([upload(3)], "pets"))
     assert one.title == "Import 3.png"
     with pytest.raises(OptionError, match="choose some photos first"):
         library.plan_upload_import([], "pets")
@@ -43,8 +43,10 @@ def test_tagging_again_is_of_those_found_or_named(library: Library, tmp_path: Pa
     worker.run(library, library.plan_upload_import([upload(1), upload(2)], "pets"))
     ids = [photo.id for photo in library.photos()]
     library.delete(ids[:1])
-    assert library.run(library.plan_retag("", "pets")).total == 1
-    assert library.run(library.plan_retag(model="pets", ids=ids)).title.startswith("Tag 1 photo ")
+    assert library.operation(library.plan_retag("", "pets")).total == 1
+    assert library.operation(library.plan_retag(model="pets", ids=ids)).title.startswith(
+        "Tag 1 photo "
+    )
     for query, some in (("nothing", None), ("", ids[:1])):
         with pytest.raises(OptionError, match="no photos to tag again"):
             library.plan_retag(query, "pets", some)
@@ -69,7 +71,7 @@ def test_one_model_is_trained_once_at_a_time(library: Library, shapes: Path) -> 
 def test_a_model_is_not_called_just_anything(library: Library, shapes: Path, name: str) -> None:
     with pytest.raises(OptionError, match=r"a model's name is|comes with Image Tagger"):
         library.plan_training(Training(str(shapes), name))
-    assert library.runs() == []
+    assert library.operations() == []
 
 
 @pytest.mark.parametrize(
@@ -83,4 +85,4 @@ def test_a_model_is_not_called_just_anything(library: Library, shapes: Path, nam
 def test_a_bad_folder_is_a_sentence(library: Library, folder: str, told: str) -> None:
     with pytest.raises(OptionError, match=told):
         library.plan_folder_import(folder)
-    assert library.runs() == []
+    assert library.operations() == []

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tagger.errors import CatalogueError, OptionError
+from tagger.errors import LibraryError, OptionError
 from tagger.images import decode
 from tagger.library import export
 from tagger.library.database import database
-from tagger.library.database.database import Catalogue
+from tagger.library.database.database import Database
 from tagger.library.library import Library
 from tagger.paths import ROOT
 from tagger.service.prediction_log import DAY, Entry, PredictionLog
@@ -91,16 +91,19 @@ def test_a_writer_does_not_wait_for_another_for_ever(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 1)
-    with library.catalogue.writing():
-        with pytest.raises(CatalogueError, match="lock timeout"), library.catalogue.writing():
+    with library.database.write_transaction():
+        with (
+            pytest.raises(LibraryError, match="lock timeout"),
+            library.database.write_transaction(),
+        ):
             pass
-        library.catalogue.check_readable()
-    library.catalogue.check_writable()
+        library.database.check_readable()
+    library.database.check_writable()
 
 
 def test_what_a_url_says_of_connecting_counts(url: str) -> None:
-    opened = Catalogue.open(f"{url}&connect_timeout=7&application_name=ours")
-    with opened.reading() as connection:
+    opened = Database.open(f"{url}&connect_timeout=7&application_name=ours")
+    with opened.read_transaction() as connection:
         told = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
     opened.close()
     assert (told["connect_timeout"], told["application_name"]) == ("7", "ours")
@@ -114,8 +117,8 @@ def test_photos_are_imported_each_once(library: Library, folder: Path) -> None:
     statistics = library.statistics()
     assert (statistics.photos, sum(count for _, count in statistics.added)) == (6, 6)
     photo = library.search(sort="name", limit=1).photos[0]
-    assert library.original(photo) == photo.path.read_bytes()
-    assert len(library.nearest_to(photo, 3)) == 3
+    assert library.read_original(photo) == photo.path.read_bytes()
+    assert len(library.find_similar_to(photo, 3)) == 3
 
 
 def test_a_job_in_a_process_of_its_own_finds_the_same_database(
@@ -125,7 +128,7 @@ def test_a_job_in_a_process_of_its_own_finds_the_same_database(
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
     command = [sys.executable, "-m", "tagger.jobs.worker", str(run_id)]
     subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)
-    assert library.run(run_id).counts == {"duplicate": 7, "failed": 1}
+    assert library.operation(run_id).counts == {"duplicate": 7, "failed": 1}
 
 
 def test_edits_are_searched_counted_undone_and_done_again(library: Library, folder: Path) -> None:
@@ -137,7 +140,7 @@ def test_edits_are_searched_counted_undone_and_done_again(library: Library, fold
     assert library.count("holi* by:person -unknown") == 3
     assert library.count(f'"{HOSTILE}" NOT holiday') == 1
     assert library.count(f"run:{remove}") == 1
-    assert [one.meant for one in library.suggest("holidya")] == ["Holiday"]
+    assert [one.similar_tag for one in library.suggest_tags("holidya")] == ["Holiday"]
     deleted = library.delete(ids[2:])
     assert library.count("holiday") == 1
     back = library.undo(deleted)
@@ -145,7 +148,7 @@ def test_edits_are_searched_counted_undone_and_done_again(library: Library, fold
     library.undo(remove)
     assert library.undo(edit).changed == 4
     assert library.label_counts() == []
-    library.undo(library.run(edit).undone_by or 0)
+    library.undo(library.operation(edit).undone_by or 0)
     assert library.label_counts() == [(HOSTILE, 4), ("Holiday", 4)]
     with pytest.raises(OptionError, match="none of that number"):
         library.undo(10**12)
@@ -161,18 +164,18 @@ def test_exports_say_what_the_library_knows(library: Library, folder: Path, tmp_
     lines = io.StringIO()
     export.write_json_lines(library.photos(), lines)
     assert len(lines.getvalue().splitlines()) == 6
-    left = export.write_collection(library.photos(), library.original, tmp_path / "c")
-    assert (left.written, left.out) == (6, [])
+    left = export.write_collection(library.photos(), library.read_original, tmp_path / "c")
+    assert (left.written, left.skipped) == (6, [])
 
 
 def test_odd_names_come_back_as_they_were(library: Library, pets: Tagger) -> None:
     data = decode.encode(draw("stripes", 77), "PNG")
-    added = library.add("nul\0 \udcff '; DROP.png", data, pets).photo
+    added = library.add_photo("nul\0 \udcff '; DROP.png", data, pets).photo
     assert library.photo(added.id).name == "nul \\udcff '; DROP.png"
-    assert library.find(added.sha256) == added
+    assert library.find_by_digest(added.sha256) == added
     library.delete([added.id])
     assert library.purge() == 1
-    assert library.find(added.sha256) is None
+    assert library.find_by_digest(added.sha256) is None
 
 
 def test_writers_take_turns(library: Library, folder: Path) -> None:
@@ -198,7 +201,7 @@ def test_writers_take_turns(library: Library, folder: Path) -> None:
 def test_what_the_service_answered_is_written_down_and_adds_up(
     library: Library, pets: Tagger
 ) -> None:
-    journal = PredictionLog(library.catalogue)
+    journal = PredictionLog(library.database)
     known, unknown = (
         Prediction(label, 0.5, label is None, None, 0.1, (), ()) for label in ("cat", None)
     )
@@ -216,5 +219,5 @@ def test_what_the_service_answered_is_written_down_and_adds_up(
 
 
 def test_a_server_that_is_not_there_is_a_sentence(url: str, tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="cannot be opened as a library"):
+    with pytest.raises(LibraryError, match="cannot be opened as a library"):
         Library.open(tmp_path / "library", url.replace("/tagger-pg-", "/no-such-"))

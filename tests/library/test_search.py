@@ -32,9 +32,9 @@ from tagger.library.search.grammar import (
     Not,
     Or,
     Query,
+    date_range,
     fold,
     parse,
-    span,
 )
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -149,9 +149,9 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 def found(connection: Connection, query: str, sort: Sort = "oldest") -> list[int]:
     """The ids of all photos found, which every way to ask agrees on."""
-    page, total = planner.find(connection, query, sort, 0, 10_000)
-    assert len(page) == total == planner.count(connection, query)
-    assert sorted(page) == planner.ids(connection, query)
+    page, total = planner.find_page(connection, query, sort, 0, 10_000)
+    assert len(page) == total == planner.count_photos(connection, query)
+    assert sorted(page) == planner.find_ids(connection, query)
     return page
 
 
@@ -433,15 +433,15 @@ def test_deleted_photos_are_never_found(connection: Connection) -> None:
     assert found(connection, "score>=0.5") == [1, 2]
     assert found(connection, "id:4") == []
     assert found(connection, "run:1") == [1, 2, 3]
-    assert planner.label_counts(connection, "") == [("dog", 2), ("cat", 1)]
-    assert planner.label_counts(connection, "dog") == [("dog", 2), ("cat", 1)]
-    assert planner.label_counts(connection, "emu OR unknown") == []
+    assert planner.count_labels(connection, "") == [("dog", 2), ("cat", 1)]
+    assert planner.count_labels(connection, "dog") == [("dog", 2), ("cat", 1)]
+    assert planner.count_labels(connection, "emu OR unknown") == []
 
 
 def test_labels_are_counted_most_frequent_first_then_by_name(connection: Connection) -> None:
     tags = [{"b": 0.9, "a": 0.9}, {"c": None, "b": 0.2}, {"d": 0.5}, {}]
     put_in(connection, [Made(tags=dict(some)) for some in tags])
-    counts = planner.label_counts
+    counts = planner.count_labels
     assert counts(connection, "") == [("b", 2), ("a", 1), ("c", 1), ("d", 1)]
     assert counts(connection, "a OR d") == [("a", 1), ("b", 1), ("d", 1)]
     assert counts(connection, "NOT b") == [("d", 1)]
@@ -473,11 +473,11 @@ def test_every_order_and_nulls_last(connection: Connection) -> None:
 
 @pytest.mark.parametrize("text", ["a AND", "colour:red", "a\x00", '"', "x" * 1001])
 def test_a_bad_query_is_refused_everywhere(connection: Connection, text: str) -> None:
-    for ask in (planner.ids, planner.count, planner.label_counts):
+    for ask in (planner.find_ids, planner.count_photos, planner.count_labels):
         with pytest.raises(QueryError):
             ask(connection, text)
     with pytest.raises(QueryError):
-        planner.find(connection, text, "newest", 0, 48)
+        planner.find_page(connection, text, "newest", 0, 48)
 
 
 # The same questions put to a few thousand photos and, in Python, to the list they were made of.
@@ -636,7 +636,7 @@ def in_field(name: str, comparison: str, value: str, number: int, photo: Made) -
     moment = photo.taken if name == "taken" else photo.added.replace(tzinfo=None)
     if moment is None:
         return False
-    begin, end = span(value)
+    begin, end = date_range(value)
     return {
         "<": moment < begin,
         "<=": moment < end,
@@ -706,22 +706,25 @@ def test_the_database_means_what_the_grammar_means(
 ) -> None:
     connection, made = many.connection, many.made
     right = {number for number, photo in made.items() if holds(tree, number, photo)}
-    everything, total = planner.find(connection, tree, sort, 0, 10_000)
+    everything, total = planner.find_page(connection, tree, sort, 0, 10_000)
     assert len(everything) == total and set(everything) == right
-    assert planner.find(connection, tree, sort, start, 7) == (everything[start : start + 7], total)
-    assert planner.ids(connection, tree) == sorted(right)
+    assert planner.find_page(connection, tree, sort, start, 7) == (
+        everything[start : start + 7],
+        total,
+    )
+    assert planner.find_ids(connection, tree) == sorted(right)
     labels = Counter(tag for number in right for tag in made[number].tags)
     expected = sorted(labels.items(), key=lambda pair: (-pair[1], pair[0]))
-    assert planner.label_counts(connection, tree) == expected
+    assert planner.count_labels(connection, tree) == expected
 
 
 @MANY
 @given(tree=TREES)
 def test_not_is_every_other_photo(many: Many, tree: Query) -> None:
     connection, made = many.connection, many.made
-    both = planner.count(connection, tree) + planner.count(connection, Not(tree))
+    both = planner.count_photos(connection, tree) + planner.count_photos(connection, Not(tree))
     assert both == len(made)
-    assert planner.count(connection, And((tree, Not(tree)))) == 0 or about_tags(tree)
+    assert planner.count_photos(connection, And((tree, Not(tree)))) == 0 or about_tags(tree)
 
 
 @MANY
@@ -734,7 +737,7 @@ def test_any_text_finds_photos_or_is_a_query_error(many: Many, pieces: list[str]
     except QueryError:
         assume(False)
     right = [number for number, photo in made.items() if holds(tree, number, photo)]
-    assert planner.ids(connection, text) == right
+    assert planner.find_ids(connection, text) == right
 
 
 def test_pages_follow_each_other_in_every_order(
@@ -743,12 +746,12 @@ def test_pages_follow_each_other_in_every_order(
     connection = many.connection
     for sort in get_args(Sort):
         for query in ("", "cat", "NOT (cat sea)", "score>=0.5"):
-            whole, total = planner.find(connection, query, sort, 0, 10_000)
+            whole, total = planner.find_page(connection, query, sort, 0, 10_000)
             assert len(whole) == len(set(whole)) == total
             pages = [
                 number
                 for start in range(0, total + 500, 500)
-                for number in planner.find(connection, query, sort, start, 500)[0]
+                for number in planner.find_page(connection, query, sort, start, 500)[0]
             ]
             assert pages == whole
 
@@ -759,8 +762,8 @@ def test_photos_that_are_all_at_the_far_end_are_found(connection: Connection) ->
     close = [Made(added=NOON + timedelta(days=1)) for _ in range(some)]
     put_in(connection, [*far, *close])
     dogs = list(range(1, some + 1))
-    assert planner.find(connection, "dog", "oldest", 0, 48) == (dogs[:48], some)
-    assert planner.find(connection, "dog", "newest", 0, 48) == (dogs[:-49:-1], some)
-    assert planner.find(connection, "dog", "newest", some - 5, 48) == (dogs[4::-1], some)
-    assert planner.find(connection, "dog", "newest", some, 48) == ([], some)
-    assert planner.find(connection, "dog", "newest", 0, 0) == ([], some)
+    assert planner.find_page(connection, "dog", "oldest", 0, 48) == (dogs[:48], some)
+    assert planner.find_page(connection, "dog", "newest", 0, 48) == (dogs[:-49:-1], some)
+    assert planner.find_page(connection, "dog", "newest", some - 5, 48) == (dogs[4::-1], some)
+    assert planner.find_page(connection, "dog", "newest", some, 48) == ([], some)
+    assert planner.find_page(connection, "dog", "newest", 0, 0) == ([], some)

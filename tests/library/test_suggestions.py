@@ -17,13 +17,13 @@ LABELS = ("dog", "golden retriever", "Straße", "sea (north)", "and", "lighthous
 @pytest.fixture
 def tagged(library: Library, pets: Tagger) -> Library:
     """One photo with all of the tags; what it is not, nobody has."""
-    photo = library.add("one.png", decode.encode(draw("disc", 1), "PNG"), pets).photo
+    photo = library.add_photo("one.png", decode.encode(draw("disc", 1), "PNG"), pets).photo
     library.edit_tags([photo.id], add=LABELS, remove=["doge"])
     return library
 
 
 def meant(library: Library, query: str) -> list[tuple[str, str, str]]:
-    return [(one.asked, one.meant, one.query) for one in library.suggest(query)]
+    return [(one.missing_tag, one.similar_tag, one.query) for one in library.suggest_tags(query)]
 
 
 def test_a_misspelled_tag_is_named_with_the_search_that_has_it(tagged: Library) -> None:
@@ -50,9 +50,9 @@ def test_where_nothing_is_amiss_or_alike_nothing_is_said(tagged: Library, query:
 
 
 def test_an_empty_library_has_nothing_to_suggest(library: Library) -> None:
-    assert library.suggest("dog OR cat") == []
+    assert library.suggest_tags("dog OR cat") == []
 
 
 def test_a_bad_search_stays_one(tagged: Library) -> None:
     with pytest.raises(QueryError):
-        tagged.suggest("(dgo")
+        tagged.suggest_tags("(dgo")

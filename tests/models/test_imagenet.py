@@ -154,10 +154,10 @@ def test_a_class_index_that_is_none_is_named(tmp_path: Path) -> None:
 def test_a_library_may_tag_with_it(
     tagger: Tagger, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library.choose_model("imagenet")
+    library.set_active_model("imagenet")
     assert library.active_model() == "imagenet"
     coffee = next(path for path in write_samples(tmp_path) if path.stem == "coffee")
-    added = library.add("coffee.png", coffee.read_bytes(), tagger)
+    added = library.add_photo("coffee.png", coffee.read_bytes(), tagger)
     assert [tag.label for tag in added.photo.tags] == ["espresso"]
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))  # a cleared cache: it is made again, not lost
     assert library.active_model() == "imagenet"

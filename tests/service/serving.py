@@ -140,7 +140,7 @@ class Serving:
         """The answers in its journal, by id."""
         library = Library.open(self.home)
         try:
-            with library.catalogue.reading() as connection:
+            with library.database.read_transaction() as connection:
                 return set(connection.scalars(select(served.c.id)))
         finally:
             library.close()

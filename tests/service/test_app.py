@@ -165,7 +165,9 @@ def test_photos_of_the_library_come_with_their_tags(
 
     home = tmp_path_factory.mktemp("full") / "home"
     library, pets = Library.open(home), Tagger.load("pets")
-    added = [library.add(f"=cmd{n}.png", decode.encode(draw("disc", n)), pets) for n in range(3)]
+    added = [
+        library.add_photo(f"=cmd{n}.png", decode.encode(draw("disc", n)), pets) for n in range(3)
+    ]
     library.edit_tags([added[0].photo.id], add=["drawn"])
     library.close()
     with serving(home) as running:

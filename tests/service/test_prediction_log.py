@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from tagger.errors import CatalogueError
+from tagger.errors import LibraryError
 from tagger.library.database.schema import models, served
 from tagger.library.library import Library
 from tagger.service.prediction_log import DAY, Entry, PredictionLog
@@ -22,7 +22,7 @@ NOTHING = Prediction(None, 0.5, True, "unfamiliar", 1.0, (), (Score("dog", 0.5),
 
 @pytest.fixture
 def journal(library: Library) -> Iterator[PredictionLog]:
-    opened = PredictionLog(library.catalogue)
+    opened = PredictionLog(library.database)
     yield opened
     opened.close()
 
@@ -33,7 +33,7 @@ def entry(pets: Tagger, said: Prediction = CAT, **changed: object) -> Entry:
 
 
 def rows(library: Library) -> list[dict[str, object]]:
-    with library.catalogue.reading() as connection:
+    with library.database.read_transaction() as connection:
         query = select(served, models.c.name).join_from(served, models).order_by(served.c.id)
         return [dict(row) for row in connection.execute(query).mappings()]
 
@@ -69,7 +69,7 @@ def test_many_at_once_are_written_each_once(
 
 
 def test_what_waits_is_written_before_it_ends(library: Library, pets: Tagger) -> None:
-    journal = PredictionLog(library.catalogue)
+    journal = PredictionLog(library.database)
     written = [journal.write([entry(pets)]) for _ in range(50)]
     journal.close()
     assert all(future.done() for future in written) and len(rows(library)) == 50
@@ -80,7 +80,7 @@ def test_where_nothing_can_be_written_each_is_told_and_the_next_is_tried(
 ) -> None:
     twice = entry(pets)
     assert journal.write([twice]).result(PATIENCE) == 1
-    with pytest.raises(CatalogueError):
+    with pytest.raises(LibraryError):
         journal.write([twice]).result(PATIENCE)  # that number is taken
     assert journal.write([entry(pets)]).result(PATIENCE) == 1
     assert len(rows(library)) == 2
@@ -109,8 +109,8 @@ def test_nothing_answered_adds_up_to_nothing(journal: PredictionLog) -> None:
 
 def test_a_model_is_noted_once(library: Library, pets: Tagger) -> None:
     for _ in range(2):  # two services, one after the other
-        journal = PredictionLog(library.catalogue)
+        journal = PredictionLog(library.database)
         journal.write([entry(pets), entry(pets)]).result(PATIENCE)
         journal.close()
-    with library.catalogue.reading() as connection:
+    with library.database.read_transaction() as connection:
         assert connection.scalars(select(models.c.name)).all() == ["pets"]

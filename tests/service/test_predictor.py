@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from tagger.errors import BusyError, CatalogueError, ImageError, ModelError, OptionError
+from tagger.errors import BusyError, ImageError, LibraryError, ModelError, OptionError
 from tagger.images import decode
 from tagger.library.database.schema import served
 from tagger.service import predictor
@@ -31,7 +31,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Predict
 
 
 def written(running: Predictor) -> set[str]:
-    with running.library.catalogue.reading() as connection:
+    with running.library.database.read_transaction() as connection:
         return set(connection.scalars(select(served.c.id)))
 
 
@@ -134,7 +134,7 @@ def test_where_nothing_can_be_written_it_is_not_ready_until_it_can(
     monkeypatch.setattr(predictor, "READY_SECONDS", 0.0)
     assert asyncio.run(running.ready()).name == "pets"
     with renamed(running, "served"):  # what is read is there, what is written is not
-        with pytest.raises(CatalogueError):
+        with pytest.raises(LibraryError):
             asyncio.run(running.predict([PHOTO], PredictOptions()))
         with renamed(running, "alembic_version"), pytest.raises(BusyError) as told:
             asyncio.run(running.ready())
@@ -163,7 +163,7 @@ def test_however_many_ask_it_is_tried_once_in_a_while(running: Predictor) -> Non
 def renamed(running: Predictor, table: str) -> Iterator[None]:
     """A table that nobody finds meanwhile."""
     for names in ((table, "elsewhere_" + table), ("elsewhere_" + table, table)):
-        with running.library.catalogue.writing() as connection:
+        with running.library.database.write_transaction() as connection:
             connection.exec_driver_sql("ALTER TABLE {} RENAME TO {}".format(*names))
         if names[0] == table:
             yield
@@ -179,7 +179,7 @@ def test_what_cannot_be_written_down_soon_is_not_begun(
     running: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(predictor, "MAX_UNLOGGED", 3)
-    with running.library.catalogue.writing():  # the journal waits for this writer
+    with running.library.database.write_transaction():  # the journal waits for this writer
         running.log.write([])
         wait_until(lambda: running.log.queued == 0)
         for _ in range(4):

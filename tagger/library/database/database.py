@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
-from tagger.errors import CatalogueError, DatabaseUnavailableError
+from tagger.errors import DatabaseUnavailableError, LibraryError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 REVISION = "0003"  # the newest in `migrations/versions`
@@ -38,24 +38,24 @@ _LIBPQ = {
 }
 
 
-class Catalogue:
+class Database:
     """One database. Safe to share between threads; other processes may have it open too."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def narrow(self) -> Catalogue:
+    def with_small_cache(self) -> Database:
         """Another way into the same database, that keeps little of it in memory.
 
         For whoever writes on and on and hardly reads.
         """
-        return Catalogue(_engine(self._engine.url, _NARROW_KIB))
+        return Database(_engine(self._engine.url, _NARROW_KIB))
 
     @classmethod
-    def open(cls, url: str, scripts: Path = MIGRATIONS, revision: str = REVISION) -> Catalogue:
+    def open(cls, url: str, scripts: Path = MIGRATIONS, revision: str = REVISION) -> Database:
         """The database at `url` ("sqlite:////home/me/library/catalogue.db"), made if new.
 
-        Its schema is brought up to date, with the data in it. Raises CatalogueError for a
+        Its schema is brought up to date, with the data in it. Raises LibraryError for a
         database of a newer version, and for what is none.
         """
         place = _read_url(url)
@@ -66,23 +66,23 @@ class Catalogue:
             told = f"{shown}: not a database that can be opened ({error})"
             if isinstance(error, ImportError):
                 told += '; for PostgreSQL, pip install -e ".[postgresql]"'
-            raise CatalogueError(told) from None
+            raise LibraryError(told) from None
         try:
             _migrate(engine, shown, scripts, revision)
         except (DatabaseError, OSError) as error:
             engine.dispose()
             cause = getattr(error, "orig", None) or error
-            raise CatalogueError(f"{shown}: cannot be opened as a library ({cause})") from None
+            raise LibraryError(f"{shown}: cannot be opened as a library ({cause})") from None
         except BaseException:
             engine.dispose()
             raise
         return cls(engine)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def read_transaction(self) -> Iterator[Connection]:
         """A connection that sees one state throughout, whatever others write meanwhile.
 
-        Raises CatalogueError where the database cannot be read.
+        Raises LibraryError where the database cannot be read.
         """
         with _told(), self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":
@@ -91,11 +91,11 @@ class Catalogue:
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def write_transaction(self) -> Iterator[Connection]:
         """A connection whose changes appear all at once at the end, or, on an error, not at all.
 
         One writer at a time: others wait, so that what one has read still holds as it writes.
-        Raises CatalogueError where the database cannot be written.
+        Raises LibraryError where the database cannot be written.
         """
         with _told(), self._engine.connect() as connection:
             connection = connection.execution_options(tagger_writes=True)
@@ -103,13 +103,13 @@ class Catalogue:
                 yield connection
 
     def check_readable(self) -> None:
-        """CatalogueError where the database cannot be read: tried."""
-        with self.reading() as connection:
+        """LibraryError where the database cannot be read: tried."""
+        with self.read_transaction() as connection:
             connection.execute(text("SELECT version_num FROM alembic_version"))
 
     def check_writable(self) -> None:
-        """CatalogueError where the database cannot be written: tried, and nothing changed by it."""
-        with self.writing() as connection:
+        """LibraryError where the database cannot be written: tried, and nothing changed by it."""
+        with self.write_transaction() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Catalogue:
 def absolute_url(url: str) -> str:
     """The URL with the whole path of its file, if it is of one, wherever it is used from.
 
-    Raises CatalogueError for what is no URL.
+    Raises LibraryError for what is no URL.
     """
     place = _read_url(url)
     if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
@@ -130,12 +130,12 @@ def absolute_url(url: str) -> str:
 
 
 def _read_url(url: str) -> URL:
-    """CatalogueError for what is none, with no more of it than can be no password."""
+    """LibraryError for what is none, with no more of it than can be no password."""
     try:
         return make_url(url)
     except (ArgumentError, ValueError):  # ValueError: of a port, with a piece of a password in it
         scheme, slashes, _ = url.partition("://")
-        raise CatalogueError(
+        raise LibraryError(
             f"{scheme + slashes + '...' if slashes else 'the URL of the library'}: not a database"
             " that can be opened; in a name or a password, write : / @ as %3A %2F %40"
         ) from None
@@ -211,7 +211,7 @@ def _migrate(engine: Engine, shown: str, scripts: Path, newest: str) -> None:
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
-        raise CatalogueError(
+        raise LibraryError(
             f"{shown}: made by a newer version of Image Tagger (its schema is {current}, this"
             f" version knows up to {newest}); update Image Tagger, your library is untouched"
         )
@@ -230,7 +230,7 @@ def _migrate(engine: Engine, shown: str, scripts: Path, newest: str) -> None:
         if engine.dialect.name == "sqlite":
             dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
             if dangling is not None:
-                raise CatalogueError(f"{shown}: cannot be brought up to date; it is as it was")
+                raise LibraryError(f"{shown}: cannot be brought up to date; it is as it was")
 
 
 @contextmanager
@@ -264,13 +264,13 @@ def _let_readers_in(engine: Engine) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """Of the schema; None for an empty database. Raises CatalogueError for somebody else's."""
+    """Of the schema; None for an empty database. Raises LibraryError for somebody else's."""
     tables = inspect(connection).get_table_names()
     if "alembic_version" in tables:
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         return None if found is None else str(found)
     if tables:
-        raise CatalogueError("a database of another program; give the library one of its own")
+        raise LibraryError("a database of another program; give the library one of its own")
     return None
 
 

@@ -36,7 +36,7 @@ from tagger.library.database.schema import (
     undone,
     verdicts,
 )
-from tagger.library.search.grammar import And, Condition, Label, Not, Or, Query, fold, span
+from tagger.library.search.grammar import And, Condition, Label, Not, Or, Query, date_range, fold
 
 Where = ColumnElement[bool]
 LabelIds = Mapping[Label, tuple[int, ...]]
@@ -156,7 +156,7 @@ def _when(condition: Condition) -> Where:
 def _within(condition: Condition, before: ColumnElement[Any], after: ColumnElement[Any]) -> Where:
     begin, end = (
         moment.replace(tzinfo=UTC) if condition.field == "added" else moment
-        for moment in span(condition.value)
+        for moment in date_range(condition.value)
     )
     within: dict[str, Where] = {
         "<": before < begin,

@@ -123,7 +123,7 @@ def parse(text: str) -> Query:
     return _Parser(text).everything()
 
 
-def spell(query: Query) -> str:
+def format_query(query: Query) -> str:
     """The text of a tree, which `parse` makes the same tree of."""
     match query:
         case Everything():
@@ -144,7 +144,7 @@ def spell(query: Query) -> str:
             return " OR ".join(map(_inside, terms))
 
 
-def span(period: str) -> tuple[datetime, datetime]:
+def date_range(period: str) -> tuple[datetime, datetime]:
     """The first moment of "2026", "2026-05" or "2026-05-31", and the first moment after it.
 
     Raises ValueError or OverflowError where there is none, as in a thirteenth month.
@@ -165,7 +165,7 @@ def fold(text: str) -> str:
 
 
 def _inside(query: Query) -> str:
-    return f"({spell(query)})" if isinstance(query, And | Or) else spell(query)
+    return f"({format_query(query)})" if isinstance(query, And | Or) else format_query(query)
 
 
 def _spell_label(name: str, wildcard: bool) -> str:
@@ -294,7 +294,7 @@ def _plain(field: str, value: str) -> str | None:
         return f"{share.normalize():f}" if share <= 1 else None
     if field in ("added", "taken"):
         try:
-            return value if span(value) else None
+            return value if date_range(value) else None
         except (ValueError, OverflowError):
             return None
     return value.lower() if field == "by" else str(int(value))

@@ -73,7 +73,7 @@ _STATES: dict[str, Where] = {
 }
 
 
-def find(
+def find_page(
     connection: Connection, query: str | Query, sort: Sort, offset: int, limit: int
 ) -> tuple[list[int], int]:
     """Some of the photos found, by id in the order asked for, and how many there are in all.
@@ -85,17 +85,17 @@ def find(
     return (_page(connection, plan, total, sort, offset, limit) if offset < total else []), total
 
 
-def ids(connection: Connection, query: str | Query) -> list[int]:
+def find_ids(connection: Connection, query: str | Query) -> list[int]:
     """Every photo found, by id, in order. Raises QueryError."""
     return sorted(set(connection.scalars(_ids(_plan_of(connection, query)))))
 
 
-def count(connection: Connection, query: str | Query) -> int:
+def count_photos(connection: Connection, query: str | Query) -> int:
     """How many photos are found. Raises QueryError."""
     return _count(connection, _plan_of(connection, query))
 
 
-def label_counts(connection: Connection, query: str | Query) -> list[tuple[str, int]]:
+def count_labels(connection: Connection, query: str | Query) -> list[tuple[str, int]]:
     """The tags of the photos found and how many have each, the most frequent first, then by name.
 
     Raises QueryError.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, exists, select
 
 from tagger.library.database.schema import labels, tags
-from tagger.library.search.grammar import And, Label, Not, Or, Query, fold, parse, spell
+from tagger.library.search.grammar import And, Label, Not, Or, Query, fold, format_query, parse
 
 MOST = 3  # for each tag asked for
 
@@ -18,8 +18,8 @@ MOST = 3  # for each tag asked for
 class Suggestion:
     """A tag that was `asked` for and no photo has, one that may be `meant`, the `query` with it."""
 
-    asked: str
-    meant: str
+    missing_tag: str
+    similar_tag: str
     query: str
 
 
@@ -33,7 +33,7 @@ def suggest(connection: Connection, query: str) -> list[Suggestion]:
     rows = connection.execute(select(labels.c.folded, labels.c.name).where(borne))
     known = {row.folded: row.name for row in rows}
     return [
-        Suggestion(name, known[close], spell(_with(tree, folded, known[close])))
+        Suggestion(name, known[close], format_query(_with(tree, folded, known[close])))
         for folded, name in asked.items()
         if folded not in known
         for close in difflib.get_close_matches(folded, known, MOST)
