@@ -1,4 +1,4 @@
-"""A real browser and a real server. Nothing leaves this machine: the browser has no way out."""
+"""A real browser and real servers. The browser cannot reach another machine."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tagger.datasets.sample_photos import write_samples
-from tests.e2e.guest import Guest
-from tests.e2e.server import Server
-from tests.e2e.visitor import Visitor
+from tests.e2e.app_page import AppPage
+from tests.e2e.app_server import AppServer
+from tests.e2e.web_page import WebPage
 from tests.service.serving import Serving, serving
 
-Serve = Callable[..., Server]
-Visit = Callable[..., Visitor]
-Arrive = Callable[..., Guest]
+StartServer = Callable[..., AppServer]
+OpenApp = Callable[..., AppPage]
+OpenWebPage = Callable[..., WebPage]
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-QUIETLY = (
+BROWSER_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -33,89 +33,89 @@ QUIETLY = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
-NO_WAY_OUT = {"server": "http://127.0.0.1:9", "bypass": "localhost"}  # nobody listens there
+DEAD_PROXY = {"server": "http://127.0.0.1:9", "bypass": "localhost"}  # nothing listens there
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The browser of this machine; none is downloaded."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
+    """The installed browser; none is downloaded."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
         pytest.skip(f"needs a browser: one of {', '.join(CHROMIUM)} on the PATH")
-    return found
+    return path
 
 
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One browser for all tests; each visitor has a profile of their own."""
+    """One browser for all tests; each test has a profile of its own."""
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=chromium, args=QUIETLY, proxy=NO_WAY_OUT
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=BROWSER_OPTIONS, proxy=DEAD_PROXY
         )
-        yield opened
-        opened.close()
+        yield browser
+        browser.close()
 
 
 @contextmanager
-def looked_after() -> Iterator[Serve]:
-    """Servers that are killed in the end, whatever happened; none of them may have stumbled."""
-    started: list[Server] = []
+def app_servers() -> Iterator[StartServer]:
+    """Starts app servers; kills them at the end and checks their logs."""
+    servers: list[AppServer] = []
 
-    def start(home: Path, *arguments: Any, **options: Any) -> Server:
-        started.append(Server(home, *arguments, **options))
-        return started[-1]
+    def start(home: Path, *arguments: Any, **options: Any) -> AppServer:
+        servers.append(AppServer(home, *arguments, **options))
+        return servers[-1]
 
     try:
         yield start
     finally:
-        for one in started:
-            one.kill()
-    for one in started:
-        one.check()
+        for server in servers:
+            server.kill()
+    for server in servers:
+        server.check_logs()
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start the app on a library: `serve(home)`."""
-    with looked_after() as start:
+def start_server() -> Iterator[StartServer]:
+    """Start the app on a library: `start_server(home)`."""
+    with app_servers() as start:
         yield start
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
     """The app with a library for the tests of one file."""
-    with looked_after() as start:
+    with app_servers() as start:
         yield start(tmp_path_factory.mktemp("app") / "library")
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """Visitors of a server, on the first page or another, in a window as wide as asked for."""
-    visitors: list[Visitor] = []
+def open_app(browser: Browser) -> Iterator[OpenApp]:
+    """Open the app in a tab with a profile of its own: `open_app(server, path, width)`."""
+    pages: list[AppPage] = []
 
-    def arrive(server: Server, address: str = "", width: int = 1280) -> Visitor:
+    def open_page(server: AppServer, path: str = "", width: int = 1280) -> AppPage:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, permissions=["camera"]
         )
-        visitors.append(Visitor(context.new_page(), server.url))
-        visitors[-1].open(address)
-        return visitors[-1]
+        pages.append(AppPage(context.new_page(), server.url))
+        pages[-1].open(path)
+        return pages[-1]
 
-    yield arrive
-    for visitor in visitors:
-        visitor.page.context.close()
-        assert not visitor.troubles, visitor.troubles
+    yield open_page
+    for app in pages:
+        app.page.context.close()
+        assert not app.problems, app.problems
 
 
 @pytest.fixture
-def visitor(visit: Visit, server: Server) -> Visitor:
-    """Somebody on the first page."""
-    return visit(server)
+def app(open_app: OpenApp, server: AppServer) -> AppPage:
+    """The app's first page."""
+    return open_app(server)
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """A service for the tests of one file, which keeps what it is sent."""
+    """A service for the tests of one file, which keeps uploaded photos."""
     home = tmp_path_factory.mktemp("service") / "library"
     with serving(home, TAGGER_MODEL="everyday", TAGGER_KEEP_PHOTOS="1") as started:
         yield started
@@ -123,31 +123,31 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 
 @pytest.fixture
-def arrive(browser: Browser) -> Iterator[Arrive]:
-    """Guests of a service, each with a browser profile of their own."""
-    guests: list[Guest] = []
+def open_web_page(browser: Browser) -> Iterator[OpenWebPage]:
+    """Open a service's page in a tab with a profile of its own."""
+    pages: list[WebPage] = []
 
-    def come(service: Serving, **options: Any) -> Guest:
+    def open_page(service: Serving, **options: Any) -> WebPage:
         settings = {"service_workers": "block", "permissions": ["camera"]} | options
         context = browser.new_context(**settings)
         context.set_default_timeout(30_000)
-        guests.append(Guest(context.new_page(), service.port))
-        guests[-1].open()
-        return guests[-1]
+        pages.append(WebPage(context.new_page(), service.port))
+        pages[-1].open()
+        return pages[-1]
 
-    yield come
-    for guest in guests:
-        guest.page.context.close()
-        assert not guest.troubles, guest.troubles
+    yield open_page
+    for web in pages:
+        web.page.context.close()
+        assert not web.problems, web.problems
 
 
 @pytest.fixture
-def guest(arrive: Arrive, service: Serving) -> Guest:
-    """Somebody on the service's page."""
-    return arrive(service)
+def web(open_web_page: OpenWebPage, service: Serving) -> WebPage:
+    """The service's page."""
+    return open_web_page(service)
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The sample photos by name, without their ending."""
+    """The sample photos by name, without the file extension."""
     return {path.stem: path for path in write_samples(tmp_path_factory.mktemp("samples"))}

@@ -1,4 +1,4 @@
-"""The camera: Chromium has one of its own that shows a clock."""
+"""The camera input, with Chromium's fake camera, which shows a clock."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import re
 from playwright.sync_api import expect
 
 from tagger.images import decode
-from tests.e2e.server import Server
-from tests.e2e.visitor import Visitor
+from tests.e2e.app_page import AppPage
+from tests.e2e.app_server import AppServer
 
-_SEES_SOMETHING = "() => document.querySelector('video')?.currentTime > 0.2"
+_IS_PLAYING = "() => document.querySelector('video')?.currentTime > 0.2"
 
 
-def test_a_photo_is_taken_and_answered(visitor: Visitor, server: Server) -> None:
-    visitor.pick("The camera")
-    visitor.page.wait_for_function(_SEES_SOMETHING)
-    visitor.click("Take Photo")
-    expect(visitor.page.locator(".it-answer")).to_be_visible()
-    expect(visitor.page.locator(".it-bars li")).to_have_count(2)
-    visitor.click("Add to the library")
-    visitor.sees("Added to your library.")
+def test_a_photo_from_the_camera_is_tagged_and_added(app: AppPage, server: AppServer) -> None:
+    app.select_radio("The camera")
+    app.page.wait_for_function(_IS_PLAYING)
+    app.click("Take Photo")
+    expect(app.page.locator(".it-answer")).to_be_visible()
+    expect(app.page.locator(".it-bars li")).to_have_count(2)
+    app.click("Add to the library")
+    app.expect_text("Added to your library.")
     with server.library() as library:
         (photo,) = library.photos()
         assert re.fullmatch(r"camera \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d\.jpg", photo.name)
-        assert decode.read(library.read_original(photo)).mean() > 20  # it is not dark
-    visitor.check()
+        assert decode.read(library.read_original(photo)).mean() > 20  # not a black frame
+    app.check()

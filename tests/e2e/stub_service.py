@@ -1,4 +1,4 @@
-"""The page of a service that is stopped, started and renewed: on one port, answers made up."""
+"""A stub of the service: the real page's files, made-up answers, restarts on one port."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from tagger.service import web_page
 from tests.conftest import PATIENCE, wait_until
-from tests.e2e.guest import said
+from tests.e2e.web_page import make_answer
 from tests.service.serving import free_port
 
 
-class Site:
-    """A copy of the page's files in `folder`, and a service around them. It starts at once."""
+class StubService:
+    """Serves a copy of the page's files in `folder`. It starts at once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(shutil.copytree(web_page.FOLDER, folder))
         self.port = free_port()
-        self.elsewhere: dict[str, Response] = {}  # what a proxy answers instead, by path
-        self.sent: list[str] = []  # names of the photos that came
-        self.seconds = 0.0  # that an answer takes
+        self.overrides: dict[str, Response] = {}  # responses of a proxy in between, by path
+        self.uploads: list[str] = []  # file names, in order
+        self.delay = 0.0  # seconds before an answer
         self.start()
 
     def start(self) -> None:
@@ -42,8 +42,8 @@ class Site:
         self._server.force_exit = True  # browsers keep their connections
         self._thread.join(PATIENCE)
 
-    def renew(self, name: str, old: str, new: str) -> None:
-        """Another version, with this in one of its files."""
+    def deploy(self, name: str, old: str, new: str) -> None:
+        """Replace a text in one of the page's files, and restart."""
         path = self.folder / name
         text = path.read_text(encoding="utf-8")
         assert old in text
@@ -55,9 +55,9 @@ class Site:
         app = FastAPI()
 
         @app.middleware("http")
-        async def stand_between(request: Request, call_next: Any) -> Response:
-            answer = self.elsewhere.get(request.url.path)
-            return answer if answer is not None else await call_next(request)
+        async def override(request: Request, call_next: Any) -> Response:
+            response = self.overrides.get(request.url.path)
+            return response if response is not None else await call_next(request)
 
         @app.get("/health")
         def health() -> dict[str, str]:
@@ -71,14 +71,14 @@ class Site:
         @app.post("/predict")
         async def predict(request: Request) -> JSONResponse:
             async with request.form() as form:
-                self.sent.append(form["file"].filename)  # type: ignore[union-attr, arg-type]
-            time.sleep(self.seconds)
-            return JSONResponse(said([("cat", 0.9), ("dog", 0.1)], model="pets"))
+                self.uploads.append(form["file"].filename)  # type: ignore[union-attr, arg-type]
+            time.sleep(self.delay)
+            return JSONResponse(make_answer([("cat", 0.9), ("dog", 0.1)], model="pets"))
 
         app.include_router(web_page.create_router(self.folder))
         return app
 
 
-def login_page() -> Response:
-    """How a network that wants a login first answers whatever is asked."""
+def captive_portal() -> Response:
+    """The answer of a network that redirects every request to its login page."""
     return RedirectResponse("/login")

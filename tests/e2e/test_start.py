@@ -1,4 +1,4 @@
-"""Every way to start it that the README and habit know: a page comes, to this machine alone."""
+"""The three ways to start the app; it listens on localhost only."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tagger.paths import ROOT
-from tests.e2e.conftest import Serve, Visit
-from tests.e2e.server import MODULE
+from tests.e2e.app_server import MODULE
+from tests.e2e.conftest import OpenApp, StartServer
 
 SCRIPT = str(Path(sys.executable).with_name("streamlit"))
-WAYS = {
+COMMANDS = {
     "streamlit run frontend/app.py": ((SCRIPT, "run", "frontend/app.py"), ROOT),
     "python -m streamlit run frontend/app.py": (MODULE, ROOT),
     "cd frontend && streamlit run app.py": ((SCRIPT, "run", "app.py"), ROOT / "frontend"),
@@ -25,40 +25,40 @@ LOOPBACK = {"0100007F", "00000000000000000000000001000000"}  # as /proc/net writ
 LISTENING = "0A"
 
 
-def listening(port: int) -> set[str]:
-    """The addresses at which this machine listens at a port, where the system tells."""
+def listen_addresses(port: int) -> set[str]:
+    """The local addresses with a listener on a port, where /proc lists them."""
     rows = [
         line.split()
         for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
         if table.is_file()
         for line in table.read_text().splitlines()[1:]
     ]
-    found = [row[1].split(":") for row in rows if row[3] == LISTENING]
-    return {address for address, at in found if int(at, 16) == port}
+    sockets = [row[1].split(":") for row in rows if row[3] == LISTENING]
+    return {address for address, number in sockets if int(number, 16) == port}
 
 
 def own_address() -> str | None:
-    """Under which other machines reach this one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as aside:
+    """The address under which other machines reach this one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            aside.connect(("192.0.2.1", 9))  # nothing is sent
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
         except OSError:
             return None
-        return str(aside.getsockname()[0])
+        return str(probe.getsockname()[0])
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_it_starts_and_listens_to_this_machine_alone(
-    way: str, serve: Serve, visit: Visit, tmp_path: Path
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_app_starts_and_listens_on_localhost_only(
+    name: str, start_server: StartServer, open_app: OpenApp, tmp_path: Path
 ) -> None:
-    command, folder = WAYS[way]
+    command, folder = COMMANDS[name]
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
-    server = serve(tmp_path / "library", command, folder, model=None)
-    visit(server).check()
-    assert listening(server.port) <= LOOPBACK
+    server = start_server(tmp_path / "library", command, folder, model=None)
+    open_app(server).check()
+    assert listen_addresses(server.port) <= LOOPBACK
     if address := own_address():
         with pytest.raises(OSError):
             socket.create_connection((address, server.port), timeout=2)
     for unwanted in ("Network URL", "External URL", "usage statistics"):
-        assert unwanted not in server.said()
+        assert unwanted not in server.read_log()

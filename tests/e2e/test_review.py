@@ -1,0 +1,69 @@
+"""Review by keyboard, and export of the answers as a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tagger.images import decode
+from tagger.tagger import Tagger
+from tests.conftest import draw
+from tests.e2e.app_page import AppPage
+from tests.e2e.app_server import AppServer
+from tests.e2e.conftest import OpenApp, StartServer
+
+
+def test_keys_record_answers_and_the_result_is_exported(
+    app: AppPage, server: AppServer, tmp_path: Path
+) -> None:
+    app.go_to("Gallery")
+    app.click("Add the sample photos")
+    expect(app.tiles()).to_have_count(4)
+    app.go_to("Review")
+    app.expect_text("4 photos left")
+    with server.library() as library:
+        first = library.review_queue().photos[0]
+        app.press("1")
+        app.expect_text("3 photos left")
+        reviewed = library.photo(first.id)
+        assert [(tag.label, tag.by_person) for tag in reviewed.tags] == [("cat", True)]
+        app.press("n")
+        app.expect_text("2 photos left")
+        app.press("2")
+        app.expect_text("1 photo left")
+        app.press("u")
+        app.expect_text("2 photos left")
+        assert library.count("reviewed") == 2
+    app.expand("Write them as a collection")
+    app.field("A new folder on this machine").fill(str(tmp_path / "taught"))
+    app.click("Write the photos")
+    app.expect_text("1 photo written to")
+    app.expect_text("1 photo left out: 1 without a tag")
+    written = {file.relative_to(tmp_path / "taught") for file in tmp_path.rglob("*.*")}
+    assert written == {Path("cat", f"{first.id}-{first.name}"), Path("labels.csv")}
+    app.check()
+
+
+def test_keys_pressed_faster_than_the_page_draws_are_not_lost(
+    open_app: OpenApp, start_server: StartServer, pets: Tagger, tmp_path: Path
+) -> None:
+    server = start_server(tmp_path / "library")
+    with server.library() as library:
+        for seed in range(8):
+            library.add_photo(f"{seed}.png", decode.encode(draw("disc", seed), "PNG"), pets)
+        app = open_app(server, "review")
+        app.expect_text("8 photos left")
+        expect(app.page.get_by_text("Then", exact=True)).to_be_visible()
+        order = [photo.id for photo in library.review_queue(limit=8).photos]
+        for key in "n1sn2n":
+            app.page.keyboard.press(key)
+        app.expect_text("3 photos left")
+        app.check()
+        answers = [library.annotations(photo_id) for photo_id in order]
+        assert [len(annotations) for annotations in answers] == [2, 1, 0, 2, 1, 2, 0, 0]
+        app.page.keyboard.press("u")
+        app.page.keyboard.press("u")
+        app.expect_text("5 photos left")
+        assert library.count("reviewed") == 3
+    app.check()
