@@ -27,7 +27,7 @@ from tagger.datasets import dataset, evaluation_set
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import PRESENT, Sample, cells
 from tagger.evaluation import metrics
-from tagger.evaluation.single_label import look
+from tagger.evaluation.ood import run_on_folder
 from tagger.inference import model_file
 from tagger.inference.decision import to_probabilities
 from tagger.inference.litert import Runtime
@@ -113,7 +113,7 @@ def imagenet_cars(root: Path, labels: LabelSet) -> float | None:
 
 def added(model: model_file.ModelFile, runtime: Runtime, root: Path) -> dict[str, float]:
     """Shares of photos of cats and dogs that get other tags, the most frequent first."""
-    seen = look(runtime, root)
+    seen = run_on_folder(runtime, root)
     decisions = model.rule.decide(seen.logits, seen.features)
     said = Counter(model.labels.names[tag] for one in decisions for tag in one.tags)
     return {
@@ -158,7 +158,7 @@ def bootstrap(scores: Floats, known: NDArray[np.int8]) -> list[float]:
 def strangers(
     model: model_file.ModelFile, runtime: Runtime, root: Path
 ) -> dict[str, dict[str, float]]:
-    seen = look(runtime, root)
+    seen = run_on_folder(runtime, root)
     decisions = model.rule.decide(seen.logits, seen.features)
     said = [{model.labels.names[tag] for tag in decision.tags} for decision in decisions]
     kinds = np.array(seen.kinds)

@@ -1,8 +1,8 @@
-"""Out-of-distribution scores from the literature, on features and logits; higher is stranger.
+"""Out-of-distribution scores from the literature, on features and logits; higher is further out.
 
 Each class is fitted on training features `(N, D)`, logits `(N, C)` and labels `(N,)`, and scores
-`(M, D)` and `(M, C)` to `(M,)`. They are here to be compared (`bench/ood_study.py`); the one that
-ships is `tagger.decision.Reference`.
+`(M, D)` and `(M, C)` to `(M,)`. `bench/ood_study.py` compares them; the one that ships is
+`tagger.inference.decision.Reference`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Fit:
+    """Training photos and the head, for a method to fit."""
+
     features: Floats  # (N, D)
     logits: Floats  # (N, C)
     labels: NDArray[np.int64]  # (N,)

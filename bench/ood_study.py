@@ -1,10 +1,10 @@
-"""Which score tells the familiar from the unfamiliar? The table behind `tagger.decision`.
+"""Out-of-distribution scores compared: the study behind `tagger.inference.decision`.
 
     TAGGER_DATA=... python bench/ood_study.py [--model pets] [--json FILE]
 
-Every score is fitted on the features that the shipped network puts out for `pets/train`, its
-threshold set to keep 99 % of `pets/val`; then: how many photos of other things does it accept,
-and how many cats and dogs of another collection does it keep?
+Every score is fitted on the shipped network's features of `pets/train`, its threshold set to keep
+99 % of `pets/val`. Reported: the share of unrelated photos that it accepts, and of cats and dogs
+of another collection that it keeps.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ REFERENCE_SIZES = (128, 256, 1024)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the network puts out for a set of photos."""
+class PhotoOutputs:
+    """The network's outputs for a set of photos."""
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
@@ -68,8 +68,8 @@ def study(model: str, data: Path) -> list[dict[str, Any]]:
     loaded = model_file.load(path)
     runtime = Runtime(loaded.network)
     paths = {name: list(decode.walk(data / name)) for name in SETS}
-    seen = {name: look(runtime, photos) for name, photos in paths.items()}
-    train = seen["pets/train"]
+    outputs = {name: run_network(runtime, photos) for name, photos in paths.items()}
+    train = outputs["pets/train"]
     names = loaded.labels.names
     labels = np.array([names.index(photo.parent.name) for photo in paths["pets/train"]])
     arrays = model_file.read_arrays(path)
@@ -77,33 +77,39 @@ def study(model: str, data: Path) -> list[dict[str, Any]]:
     rows = []
     for name, method in METHODS.items():
         method.fit(fit)
-        scores = {key: method.score(s.features, s.logits) for key, s in seen.items()}
+        scores = {key: method.score(s.features, s.logits) for key, s in outputs.items()}
         rows.append({"method": name, "paper": method.paper, **compare(scores)})
-    rows += reference_rows(fit, loaded.rule, seen)
-    usual = {key: s.logits for key, s in seen.items()}
-    return [*rows, usual_row(usual), shipped_row(loaded.rule, seen)]
+    rows += reference_rows(fit, loaded.rule, outputs)
+    logits = {key: s.logits for key, s in outputs.items()}
+    return [*rows, softmax_row(logits), shipped_row(loaded.rule, outputs)]
 
 
-def look(runtime: Runtime, photos: list[Path]) -> Seen:
+def run_network(runtime: Runtime, photos: list[Path]) -> PhotoOutputs:
     size = runtime.image_size
     outputs = list(ordered_map(lambda path: runtime.run(decode.prepare(path, size)), photos))
-    return Seen(np.stack([o.logits for o in outputs]), np.stack([o.features for o in outputs]))
+    return PhotoOutputs(
+        np.stack([o.logits for o in outputs]), np.stack([o.features for o in outputs])
+    )
 
 
 def compare(scores: dict[str, NDArray[Any]]) -> dict[str, float]:
-    known, other, unknown = scores["pets/val"], scores["pets_other_source"], scores["unrelated"]
-    threshold = np.quantile(known, KEPT, method="higher")
+    validation, other, unrelated = (
+        scores[name] for name in ("pets/val", "pets_other_source", "unrelated")
+    )
+    threshold = np.quantile(validation, KEPT, method="higher")
     return {
-        "auroc": metrics.auroc(known, unknown),
-        "fpr95": metrics.fpr95(known, unknown),
-        "unrelated_accepted": float((unknown <= threshold).mean()),
+        "auroc": metrics.auroc(validation, unrelated),
+        "fpr95": metrics.fpr95(validation, unrelated),
+        "unrelated_accepted": float((unrelated <= threshold).mean()),
         "other_source_kept": float((other <= threshold).mean()),
-        "val_kept": float((known <= threshold).mean()),
+        "val_kept": float((validation <= threshold).mean()),
     }
 
 
-def reference_rows(fit: Fit, rule: DecisionRule, seen: dict[str, Seen]) -> list[dict[str, Any]]:
-    """From the nearest neighbour to the score that ships, a step at a time."""
+def reference_rows(
+    fit: Fit, rule: DecisionRule, outputs: dict[str, PhotoOutputs]
+) -> list[dict[str, Any]]:
+    """Steps from the nearest neighbour to the score that ships."""
     deviation = fit.features.std(axis=0)
     floor = deviation.mean() * calibration.DEVIATION_FLOOR
     scales = {
@@ -116,30 +122,30 @@ def reference_rows(fit: Fit, rule: DecisionRule, seen: dict[str, Seen]) -> list[
         means = calibration.cluster(
             unit_vectors(fit.features / scale), calibration.REFERENCE_SIZE, 42
         )
-        points = {key: unit_vectors(s.features / scale) for key, s in seen.items()}
+        points = {key: unit_vectors(s.features / scale) for key, s in outputs.items()}
         distances = {key: neighbour_distance(p, means) for key, p in points.items()}
         rows.append({"method": f"3 of 512 k-means, {name}", "paper": "", **compare(distances)})
         guided_by = {
-            key: guided_distance(d, seen[key].logits / rule.temperature, rule.kind)
+            key: guided_distance(d, outputs[key].logits / rule.temperature, rule.kind)
             for key, d in distances.items()
         }
         rows.append({"method": "    guided by the margin", "paper": "", **compare(guided_by)})
     for size in REFERENCE_SIZES:
-        scale, vectors = calibration.summarise(fit.features, seed=42, size=size)
+        scale, vectors = calibration.fit_reference_vectors(fit.features, seed=42, size=size)
         scores = {
             key: guided_distance(
                 neighbour_distance(unit_vectors(s.features / scale), vectors),
                 s.logits / rule.temperature,
                 rule.kind,
             )
-            for key, s in seen.items()
+            for key, s in outputs.items()
         }
         rows.append({"method": f"shipped score, {size} k-means", "paper": "", **compare(scores)})
     return rows
 
 
-def usual_row(logits: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
-    """The field's usual rule on the same network: a softmax of 0.70 or more."""
+def softmax_row(logits: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    """The usual rule on the same network: a softmax of 0.70 or more."""
     accepted = {
         key: float((to_probabilities(values, "single").max(axis=1) >= DEFAULT_THRESHOLD).mean())
         for key, values in logits.items()
@@ -153,11 +159,11 @@ def usual_row(logits: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
     }
 
 
-def shipped_row(rule: DecisionRule, seen: dict[str, Seen]) -> dict[str, Any]:
-    """The rule in the model file: familiar and certain."""
+def shipped_row(rule: DecisionRule, outputs: dict[str, PhotoOutputs]) -> dict[str, Any]:
+    """The rule in the model file: in distribution and certain."""
     accepted = {
         key: float(np.mean([d.reason is None for d in rule.decide(s.logits, s.features)]))
-        for key, s in seen.items()
+        for key, s in outputs.items()
     }
     return {
         "method": "shipped: familiar and certain",

@@ -1,10 +1,10 @@
-"""Which loss for tags that few photos have? A linear head on frozen features, by loss alone.
+"""Losses for rare tags, compared on a linear head over frozen features.
 
     TAGGER_DATA=... python bench/tag_losses.py [--epochs 40] [--seeds 3] [--json FILE]
 
-Trained on `everyday/train` with ImageNet's MobileNetV2 features, judged on `everyday/val`: mAP,
-F1 with thresholds fitted on the other half of the photos, and how far probabilities are off after
-one temperature for all tags.
+Trained on `everyday/train` with ImageNet's MobileNetV2 features, evaluated on `everyday/val`: mAP,
+F1 with thresholds fitted on the other half of the photos, and calibration error after one
+temperature for all tags.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ IMAGE_SIZE = 192
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 1e-3
 
 Floats = NDArray[np.floating[Any]]
-Loss = Callable[[Any, Any], Any]  # of cells and logits (N, C), to a number for each cell
+Loss = Callable[[Any, Any], Any]  # of cells and logits (N, C); a number for each cell
 
 
 def main() -> None:
@@ -63,28 +63,28 @@ def main() -> None:
 
 
 def features(root: Path) -> list[tuple[Floats, NDArray[np.int8]]]:
-    """Of training and validation photos: features (N, D), and what is known (N, C)."""
+    """Features `(N, D)` and cells `(N, C)` of training and of validation photos."""
     network = networks.build("mobilenet_v2", IMAGE_SIZE, 2)
     networks.load_imagenet(network, "mobilenet_v2")
     runtime = Runtime(convert.to_litert(network))
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels", IMAGE_SIZE)
         collection = dataset.load(root, store)
-        found = []
+        parts = []
         for split in ("train", "val"):
             samples = collection.split(split)
             outputs = runtime.run_all(store.rows(sample.row for sample in samples))
-            seen = np.stack([output.features for output in outputs])
-            found.append((seen, cells(samples, len(collection.labels))))
+            split_features = np.stack([output.features for output in outputs])
+            parts.append((split_features, cells(samples, len(collection.labels))))
         store.close()
-    return found
+    return parts
 
 
-def losses(known: NDArray[np.int8]) -> dict[str, Loss]:
-    """By name and paper; each gives a number for every cell, of known and logits."""
+def losses(train_cells: NDArray[np.int8]) -> dict[str, Loss]:
+    """Losses by name and paper."""
     from keras import ops
 
-    of_present, of_absent = class_weights(known)
+    of_present, of_absent = class_weights(train_cells)
 
     def plain(truth: Any, logits: Any) -> Any:
         return ops.softplus(ops.where(truth > 0, -logits, logits))
@@ -93,8 +93,8 @@ def losses(known: NDArray[np.int8]) -> dict[str, Loss]:
         return ops.where(truth > 0, of_present, of_absent) * plain(truth, logits)
 
     def focal(truth: Any, logits: Any) -> Any:
-        chance = ops.sigmoid(ops.where(truth > 0, logits, -logits))
-        return ops.where(truth > 0, 0.25, 0.75) * (1 - chance) ** 2 * plain(truth, logits)
+        likelihood = ops.sigmoid(ops.where(truth > 0, logits, -logits))
+        return ops.where(truth > 0, 0.25, 0.75) * (1 - likelihood) ** 2 * plain(truth, logits)
 
     def asymmetric(truth: Any, logits: Any) -> Any:
         shifted = ops.maximum(ops.sigmoid(logits) - 0.05, 0.0)
@@ -118,52 +118,58 @@ def study(
 ) -> dict[str, float]:
     began = time.monotonic()
     head = fit(loss, *train, epochs, seed)
-    logits, known = head(validation[0]), validation[1]
+    logits, truth = head(validation[0]), validation[1]
     if loss.__name__ == "weighted":
         logits = logits + prior_correction(train[1])
-    return {"map": metrics.mean_average_precision(logits, known), **judged(logits, known, seed)} | {
-        "seconds": time.monotonic() - began
+    return {
+        "map": metrics.mean_average_precision(logits, truth),
+        **evaluate(logits, truth, seed),
+        "seconds": time.monotonic() - began,
     }
 
 
 def fit(
-    loss: Loss, seen: Floats, known: NDArray[np.int8], epochs: int, seed: int
+    loss: Loss, features: Floats, truth: NDArray[np.int8], epochs: int, seed: int
 ) -> Callable[[Floats], NDArray[np.float32]]:
     import keras
     from keras import ops
 
     keras.utils.set_random_seed(seed)
 
-    def masked(truth: Any, logits: Any) -> Any:
-        looked = ops.cast(truth >= 0, "float32")
-        return ops.sum(loss(truth, logits) * looked) / ops.sum(looked)
+    def masked(cells: Any, logits: Any) -> Any:
+        annotated = ops.cast(cells >= 0, "float32")
+        return ops.sum(loss(cells, logits) * annotated) / ops.sum(annotated)
 
-    model = keras.Sequential([keras.Input((seen.shape[1],)), keras.layers.Dense(known.shape[1])])
-    steps = epochs * -(-len(seen) // BATCH)
+    model = keras.Sequential(
+        [keras.Input((features.shape[1],)), keras.layers.Dense(truth.shape[1])]
+    )
+    steps = epochs * -(-len(features) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY)
     model.compile(optimizer, masked, jit_compile=False)
-    model.fit(seen, known.astype(np.float32), batch_size=BATCH, epochs=epochs, verbose=0)
-    return lambda features: np.asarray(model.predict(features, verbose=0))
+    model.fit(features, truth.astype(np.float32), batch_size=BATCH, epochs=epochs, verbose=0)
+    return lambda inputs: np.asarray(model.predict(inputs, verbose=0))
 
 
-def judged(logits: NDArray[np.float32], known: NDArray[np.int8], seed: int) -> dict[str, float]:
-    """F1 and calibration of each half of the photos, by what the other half fitted."""
-    halves = np.random.default_rng(seed).permutation(len(known)) % 2 == 0
-    said, chances = np.zeros(known.shape, bool), np.zeros(known.shape)
+def evaluate(logits: NDArray[np.float32], truth: NDArray[np.int8], seed: int) -> dict[str, float]:
+    """F1 and calibration, each half of the photos by thresholds fitted on the other."""
+    halves = np.random.default_rng(seed).permutation(len(truth)) % 2 == 0
+    predicted, probabilities = np.zeros(truth.shape, bool), np.zeros(truth.shape)
     for half in (halves, ~halves):
-        temperature = fit_temperature(logits[~half], known[~half])
+        temperature = fit_temperature(logits[~half], truth[~half])
         fitted = fit_tag_thresholds(
-            to_probabilities(logits[~half], "multi", temperature), known[~half]
+            to_probabilities(logits[~half], "multi", temperature), truth[~half]
         )
-        chances[half] = to_probabilities(logits[half], "multi", temperature)
-        said[half] = chances[half] >= np.array(fitted)
-    counts = metrics.tag_counts(said, known)
-    seen = known != UNSEEN
+        probabilities[half] = to_probabilities(logits[half], "multi", temperature)
+        predicted[half] = probabilities[half] >= np.array(fitted)
+    counts = metrics.tag_counts(predicted, truth)
+    annotated = truth != UNSEEN
     return {
-        "macro_f1": float(np.mean(metrics.f1(**counts)[(known == PRESENT).any(axis=0)])),
-        "micro_f1": float(metrics.f1(*(count.sum() for count in counts.values()))),
-        "ece": metrics.expected_calibration_error(chances[seen], known[seen] == PRESENT),
+        "macro_f1": float(np.mean(metrics.f1(*counts)[(truth == PRESENT).any(axis=0)])),
+        "micro_f1": float(metrics.f1(*(count.sum() for count in counts))),
+        "ece": metrics.expected_calibration_error(
+            probabilities[annotated], truth[annotated] == PRESENT
+        ),
     }
 
 

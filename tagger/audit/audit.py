@@ -19,7 +19,7 @@ from tagger.datasets.dataset import Collection
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample, sampled
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
-from tagger.evaluation.outputs import outputs
+from tagger.evaluation.outputs import run_network
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import (
@@ -161,7 +161,7 @@ def _features(
 ) -> tuple[Sequence[Sample], NDArray[np.float32]]:
     samples = sampled(collection.samples, MAX_HEAD_PHOTOS, asked.seed)
     features = np.empty((len(samples), runtime.feature_count), np.float32)
-    seen = outputs(runtime, store, samples, asked.workers, progress, "Looking at photos")
+    seen = run_network(runtime, store, samples, asked.workers, progress, "Looking at photos")
     for row, output in enumerate(seen):
         features[row] = output.features
     return samples, features

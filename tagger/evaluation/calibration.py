@@ -1,7 +1,8 @@
-"""Fitting the decision rule to what the shipped network puts out on photos it did not train on.
+"""Calibration: fit the decision rule to photos that the network was not trained on.
 
-Everything here is fitted on validation photos; where those are few, on out-of-fold training
-photos too. What is reported was decided by a rule fitted without the photo (`cross_decide`).
+Temperature, thresholds and the reference's limit are fitted on validation photos; where those are
+few, the limit also on training photos out of fold. Reported decisions are cross-fitted: each
+validation photo is decided by a rule that was fitted without it.
 """
 
 from __future__ import annotations
@@ -31,91 +32,91 @@ from tagger.inference.decision import (
 from tagger.labels import Kind
 from tagger.models.heads import UNSEEN_WEIGHT, LinearHead, fit_logistic, fit_tags, prior_correction
 
-FAMILIAR_SHARE = 0.99  # of validation photos, kept by the familiarity test
-CERTAIN_SHARE = 0.99  # of a label's rightly named photos, kept by its threshold
+IN_DISTRIBUTION_SHARE = 0.99  # of validation photos that the reference accepts
+CERTAIN_SHARE = 0.99  # of a label's correctly predicted photos that reach its threshold
 THRESHOLD_RANGE = (0.5, 0.95)  # of a fitted threshold
-MIN_FOR_THRESHOLD = 100  # rightly named photos of a label, before its threshold is fitted
-DEFAULT_TAG_THRESHOLD = 0.5  # of a tag's probability, unless a fitted one is clearly better
-MIN_GAIN = 0.01  # of F1, by which a fitted threshold has to be better: on other photos it is worse
+MIN_FOR_THRESHOLD = 100  # correctly predicted photos of a label, before one is fitted
+DEFAULT_TAG_THRESHOLD = 0.5  # unless a fitted one is clearly better
+MIN_GAIN = 0.01  # of F1 over the default: a smaller one does not carry over to new photos
 TAG_THRESHOLD_RANGE = (0.2, 0.9)
-MIN_FOR_TAG_THRESHOLD = 8  # photos with a tag, and without it
-MIN_VALIDATION = 100  # photos, before they are enough on their own
+MIN_FOR_TAG_THRESHOLD = 8  # photos with the tag, and as many without it
+MIN_VALIDATION = 100  # photos, below which out-of-fold training photos are added
 REFERENCE_SIZE = 512  # vectors; more did not separate better (bench/ood_study.py)
 MAX_REFERENCE_PHOTOS = 20_000  # that the vectors are drawn from
-DEVIATION_FLOOR = 0.05  # share of the mean: a feature that hardly varies says little
+DEVIATION_FLOOR = 0.05  # added to each deviation, as a share of their mean
 TEMPERATURE_RANGE = (0.3, 10.0)
 FOLDS = 5
-MAX_SCORES = 1_001  # validation photos' strangeness kept in the file, beyond that as quantiles
+MAX_SCORES = 1_001  # ood_distances kept in the model file; quantiles of more
 
 
 @dataclass(frozen=True)
-class _Evidence:
-    """Photos a rule may be fitted on, with their distance to training features."""
+class _FitPhotos:
+    """N photos to fit a rule on; `distances (N,)` to the nearest reference vectors."""
 
     logits: NDArray[np.float32]
     labels: NDArray[Any]
     distances: NDArray[np.float32]
 
-    def take(self, rows: NDArray[np.integer]) -> _Evidence:
-        return _Evidence(self.logits[rows], self.labels[rows], self.distances[rows])
-
-    def joined(self, other: _Evidence) -> _Evidence:
-        return _Evidence(
-            np.concatenate([self.logits, other.logits]),
-            np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.distances, other.distances]),
-        )
+    def take(self, rows: NDArray[np.integer]) -> _FitPhotos:
+        return _FitPhotos(self.logits[rows], self.labels[rows], self.distances[rows])
 
     @property
     def kind(self) -> Kind:
         return "single" if self.labels.ndim == 1 else "multi"
 
-    def strangeness(self, temperature: float) -> NDArray[np.floating[Any]]:
+    def ood_distance(self, temperature: float) -> NDArray[np.floating[Any]]:
         return guided_distance(self.distances, self.logits / temperature, self.kind)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The rule that ships, and how rules like it decide the validation photos they did not see."""
+    """The rule that ships, and a cross-fitted decision for each validation photo.
+
+    `out_of_fold` is the number of training photos that helped to fit the rule.
+    """
 
     rule: DecisionRule
     decisions: list[Decision]
-    probabilities: NDArray[np.floating]  # (N, C), calibrated, of those decisions
-    out_of_fold: int  # training photos that helped to fit it
+    out_of_fold: int
 
 
 def calibrate(train: LabelledOutputs, validation: LabelledOutputs, seed: int) -> Calibration:
-    """Fit the rule, and decide each validation photo by a rule fitted without it."""
-    scale, vectors = summarise(train.features, seed)
+    """Fit the decision rule, and decide each validation photo by a rule fitted without it."""
+    scale, vectors = fit_reference_vectors(train.features, seed)
     distances = neighbour_distance(unit_vectors(validation.features / scale), vectors)
-    held_out = _Evidence(validation.logits, validation.labels, distances)
+    held_out = _FitPhotos(validation.logits, validation.labels, distances)
     extra = _out_of_fold(train, seed) if len(validation) < MIN_VALIDATION else None
     rule = _fit(held_out, extra, scale, vectors)
-    decisions = _cross_decide(held_out, extra, validation, scale, vectors, seed)
-    probabilities = np.stack([decision.probabilities for decision in decisions])
-    return Calibration(rule, decisions, probabilities, len(extra.labels) if extra else 0)
+    decisions: dict[int, Decision] = {}
+    for rest, fold in _folds(validation.labels, seed):
+        fold_rule = _fit(held_out.take(rest), extra, scale, vectors)
+        part = validation.take(fold)
+        fold_decisions = fold_rule.decide(part.logits, part.features)
+        decisions.update(zip(fold.tolist(), fold_decisions, strict=True))
+    in_order = [decisions[row] for row in range(len(validation))]
+    return Calibration(rule, in_order, len(extra.labels) if extra else 0)
 
 
-def summarise(
+def fit_reference_vectors(
     features: NDArray[np.float32], seed: int, size: int = REFERENCE_SIZE
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The scale `(D,)` of `features (N, D)`, and at most `size` unit vectors that stand for them.
+    """The scale `(D,)` of `features (N, D)`, and at most `size` unit vectors `(R, D)` for them.
 
-    The scale is the square root of each feature's deviation: dividing by the whole of it, or by
-    nothing, separates less well (bench/ood_study.py).
+    The scale is the square root of each feature's deviation: the deviation itself, or no scale,
+    separates less well (bench/ood_study.py).
     """
     rng = np.random.default_rng(seed)
     if len(features) > MAX_REFERENCE_PHOTOS:
         features = features[rng.choice(len(features), MAX_REFERENCE_PHOTOS, replace=False)]
     deviation = features.std(axis=0)
     floor = max(float(deviation.mean()) * DEVIATION_FLOOR, 1e-6)
-    scale = np.sqrt(deviation + floor).astype(np.float16).astype(np.float32)  # as the file keeps it
+    scale = np.sqrt(deviation + floor).astype(np.float16).astype(np.float32)  # as stored
     points = unit_vectors(features / scale)
     return scale, cluster(points, size, seed).astype(np.float16).astype(np.float32)
 
 
 def cluster(points: NDArray[np.float32], size: int, seed: int) -> NDArray[np.float32]:
-    """At most `size` unit vectors (R, D) in the place of unit `points (N, D)`: their k-means."""
+    """At most `size` unit vectors `(R, D)`: k-means of unit `points (N, D)`."""
     if len(points) <= size:
         return points
     means = KMeans(size, n_init=1, max_iter=20, random_state=seed).fit(points)
@@ -123,9 +124,9 @@ def cluster(points: NDArray[np.float32], size: int, seed: int) -> NDArray[np.flo
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
-    """The temperature that makes the labels likeliest (Guo et al. 2017, arXiv:1706.04599).
+    """The temperature of the least log loss (Guo et al. 2017, arXiv:1706.04599).
 
-    `labels` as in `LabelledOutputs`; of tags, over all cells that somebody looked at.
+    `labels` as in `LabelledOutputs`; for tags, over all annotated cells.
     """
 
     def loss(log_temperature: float) -> float:
@@ -138,97 +139,77 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
 def fit_thresholds(
     probabilities: NDArray[np.floating], labels: NDArray[np.int64]
 ) -> tuple[float, ...]:
-    """For each label, the probability that `CERTAIN_SHARE` of its rightly named photos reach."""
+    """The probability that `CERTAIN_SHARE` of each label's correctly predicted photos reach."""
     predicted = probabilities.argmax(axis=1)
     thresholds = []
     for label in range(probabilities.shape[1]):
-        right = probabilities[(labels == label) & (predicted == label), label]
-        if len(right) < MIN_FOR_THRESHOLD:
+        correct = probabilities[(labels == label) & (predicted == label), label]
+        if len(correct) < MIN_FOR_THRESHOLD:
             thresholds.append(DEFAULT_THRESHOLD)
         else:
-            fitted = np.quantile(right, 1 - CERTAIN_SHARE, method="lower")
+            fitted = np.quantile(correct, 1 - CERTAIN_SHARE, method="lower")
             thresholds.append(float(np.clip(fitted, *THRESHOLD_RANGE)))
     return tuple(thresholds)
 
 
 def fit_tag_thresholds(
-    probabilities: NDArray[np.floating], known: NDArray[np.int8]
+    probabilities: NDArray[np.floating], cells: NDArray[np.int8]
 ) -> tuple[float, ...]:
-    """For each tag, the probability from which on saying it has the best F1.
+    """The threshold of the best F1 for each tag, halfway between two photos' probabilities.
 
-    A photo in which nobody looked for it counts `UNSEEN_WEIGHT` of one without it. Fitted where
-    `MIN_FOR_TAG_THRESHOLD` photos have the tag and as many lack it; between two photos, halfway.
-    Others keep `DEFAULT_TAG_THRESHOLD`, and so do those that would gain less than `MIN_GAIN`.
+    A cell that is not annotated counts `UNSEEN_WEIGHT` of an absent one. A tag keeps
+    `DEFAULT_TAG_THRESHOLD` where it is present or absent in fewer than `MIN_FOR_TAG_THRESHOLD`
+    photos, or where F1 would gain less than `MIN_GAIN`.
     """
-    pairs = zip(probabilities.T, known.T, strict=True)
-    return tuple(_tag_threshold(scores, cells) for scores, cells in pairs)
+    columns = zip(probabilities.T, cells.T, strict=True)
+    return tuple(_fit_tag_threshold(scores, tag_cells) for scores, tag_cells in columns)
 
 
-def _tag_threshold(scores: NDArray[np.floating], cells: NDArray[np.int8]) -> float:
-    """Of one tag: its probabilities `(N,)`, and what is known of it `(N,)`."""
-    truth = cells == PRESENT
-    if min(truth.sum(), (cells == ABSENT).sum()) < MIN_FOR_TAG_THRESHOLD:
+def _fit_tag_threshold(scores: NDArray[np.floating], cells: NDArray[np.int8]) -> float:
+    """The threshold of one tag, from its probabilities `(N,)` and cells `(N,)`."""
+    present = cells == PRESENT
+    if min(present.sum(), (cells == ABSENT).sum()) < MIN_FOR_TAG_THRESHOLD:
         return DEFAULT_TAG_THRESHOLD
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    right = np.cumsum(truth[order])
-    wrong = np.cumsum(np.select([truth, cells == UNSEEN], [0, UNSEEN_WEIGHT], 1)[order])
-    scores_there = f1(right, wrong, truth.sum() - right)
+    weights = np.select([present, cells == UNSEEN], [0, UNSEEN_WEIGHT], 1)
+    true_positives, false_positives = np.cumsum(present[order]), np.cumsum(weights[order])
+    f1_at = f1(true_positives, false_positives, present.sum() - true_positives)
     cuts = np.append(np.flatnonzero(ranked[:-1] > ranked[1:]), len(ranked) - 1)  # not in ties
-    best = int(cuts[np.argmax(scores_there[cuts])])
-    said = int((ranked >= DEFAULT_TAG_THRESHOLD).sum())
-    usual = scores_there[said - 1] if said else 0.0
-    if scores_there[best] - usual < MIN_GAIN:
+    best = int(cuts[np.argmax(f1_at[cuts])])
+    positives = int((ranked >= DEFAULT_TAG_THRESHOLD).sum())
+    default_f1 = f1_at[positives - 1] if positives else 0.0
+    if f1_at[best] - default_f1 < MIN_GAIN:
         return DEFAULT_TAG_THRESHOLD
     fitted = (ranked[best] + ranked[min(best + 1, len(ranked) - 1)]) / 2
     return float(np.clip(fitted, *TAG_THRESHOLD_RANGE))
 
 
 def _fit(
-    held_out: _Evidence,
-    extra: _Evidence | None,
+    held_out: _FitPhotos,
+    extra: _FitPhotos | None,
     scale: NDArray[np.float32],
     vectors: NDArray[np.float32],
 ) -> DecisionRule:
-    evidence = held_out if extra is None else held_out.joined(extra)
     # Out-of-fold logits come from other heads, so the temperature is of validation photos alone.
     temperature = fit_temperature(held_out.logits, held_out.labels)
     probabilities = to_probabilities(held_out.logits, held_out.kind, temperature)
     # With out-of-fold photos, the looser of the two limits: a fine-tuned network has trained on
     # them, so they lie closer to each other than new photos will.
     parts = [held_out] if extra is None else [held_out, extra]
-    limits = [
-        np.quantile(part.strangeness(temperature), FAMILIAR_SHARE, method="higher")
-        for part in parts
-    ]
-    strangeness = np.sort(evidence.strangeness(temperature))
-    if len(strangeness) > MAX_SCORES:
-        strangeness = np.quantile(strangeness, np.linspace(0, 1, MAX_SCORES))
-    reference = Reference(vectors, scale, strangeness, float(max(limits)))
+    distances = [part.ood_distance(temperature) for part in parts]
+    limits = [np.quantile(part, IN_DISTRIBUTION_SHARE, method="higher") for part in distances]
+    validation = np.sort(np.concatenate(distances))
+    if len(validation) > MAX_SCORES:
+        validation = np.quantile(validation, np.linspace(0, 1, MAX_SCORES))
+    reference = Reference(vectors, scale, validation, float(max(limits)))
     fit = fit_thresholds if held_out.kind == "single" else fit_tag_thresholds
     thresholds = fit(probabilities, held_out.labels)
     return DecisionRule(held_out.kind, temperature, thresholds, reference)
 
 
-def _cross_decide(
-    held_out: _Evidence,
-    extra: _Evidence | None,
-    validation: LabelledOutputs,
-    scale: NDArray[np.float32],
-    vectors: NDArray[np.float32],
-    seed: int,
-) -> list[Decision]:
-    decisions: dict[int, Decision] = {}
-    for rest, fold in _folds(validation.labels, seed):
-        rule = _fit(held_out.take(rest), extra, scale, vectors)
-        part = validation.take(fold)
-        found = rule.decide(part.logits, part.features)
-        decisions.update(zip(fold.tolist(), found, strict=True))
-    return [decisions[index] for index in range(len(validation))]
-
-
-def _out_of_fold(train: LabelledOutputs, seed: int) -> _Evidence:
-    """Training photos as a head and a reference see them that were fitted without them."""
+def _out_of_fold(train: LabelledOutputs, seed: int) -> _FitPhotos:
+    """Training photos, each with logits and a distance fitted without its fold."""
     logits = np.empty_like(train.logits)
     distances = np.empty(len(train), np.float32)
     for rest, fold in _folds(train.labels, seed):
@@ -239,19 +220,16 @@ def _out_of_fold(train: LabelledOutputs, seed: int) -> _Evidence:
             head = fit_tags(part.features, part.labels, seed)
             head = LinearHead(head.weights, head.bias + prior_correction(part.labels))
         logits[fold] = head.logits(train.features[fold])
-        scale, vectors = summarise(part.features, seed)
+        scale, vectors = fit_reference_vectors(part.features, seed)
         distances[fold] = neighbour_distance(unit_vectors(train.features[fold] / scale), vectors)
-    return _Evidence(logits, train.labels, distances)
+    return _FitPhotos(logits, train.labels, distances)
 
 
 def _folds(labels: NDArray[Any], seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(rest, fold) rows; every label in every rest where the photos suffice."""
-    if labels.ndim == 2:
-        folds = KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed)
-        return list(folds.split(np.zeros(len(labels))))
-    rarest = int(np.unique(labels, return_counts=True)[1].min())
+    """Rows `(rest, fold)` of each fold, stratified where every label has two photos."""
+    rarest = np.unique(labels, return_counts=True)[1].min() if labels.ndim == 1 else 0
     if rarest < 2:
         folds = KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed)
     else:
-        folds = StratifiedKFold(min(FOLDS, rarest), shuffle=True, random_state=seed)
+        folds = StratifiedKFold(min(FOLDS, int(rarest)), shuffle=True, random_state=seed)
     return list(folds.split(np.zeros(len(labels)), labels))

@@ -1,8 +1,8 @@
-"""How good the answers are: accuracy by label, calibration, and telling known from unknown."""
+"""Metrics: accuracy by label, mean average precision, calibration error, AUROC and FPR95."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,12 @@ from sklearn.metrics import (
 )
 
 from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
+from tagger.evaluation.results import CalibrationScores, LabelMetrics, ReliabilityBin
 from tagger.inference.decision import to_probabilities
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
+Booleans = NDArray[np.bool_]
 
 Cells = NDArray[np.int8]  # (N, C), see splits.cells
 
@@ -31,20 +33,15 @@ def top_k_accuracy(probabilities: Floats, labels: Integers, k: int) -> float:
     return float((best == labels[:, None]).any(axis=1).mean())
 
 
-def by_label(predicted: Integers, labels: Integers, names: tuple[str, ...]) -> dict[str, Any]:
-    """Precision, recall, F1 (in [0, 1], 0 where undefined) and photos for each label."""
+def by_label(
+    predicted: Integers, labels: Integers, names: tuple[str, ...]
+) -> dict[str, LabelMetrics]:
+    """Precision, recall, F1 and photos for each label; `predicted` and `labels` are `(N,)`."""
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=range(len(names)), zero_division=0
     )
-    return {
-        name: {
-            "precision": float(precision[index]),
-            "recall": float(recall[index]),
-            "f1": float(f1[index]),
-            "photos": int(support[index]),
-        }
-        for index, name in enumerate(names)
-    }
+    rows = zip(*(values.tolist() for values in (precision, recall, f1, support)), strict=True)
+    return {name: LabelMetrics(*row) for name, row in zip(names, rows, strict=True)}
 
 
 def confusion(predicted: Integers, labels: Integers, count: int) -> list[list[int]]:
@@ -53,91 +50,114 @@ def confusion(predicted: Integers, labels: Integers, count: int) -> list[list[in
     return table
 
 
-def reliability(confidence: Floats, correct: NDArray[np.bool_]) -> list[dict[str, float]]:
-    """Mean confidence, accuracy and photos of each of `ECE_BINS` equal bins that has photos."""
+def reliability(confidence: Floats, correct: Booleans) -> list[ReliabilityBin]:
+    """The non-empty ones of `ECE_BINS` bins of equal width."""
     bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
     return [
-        {
-            "confidence": float(confidence[bins == index].mean()),
-            "accuracy": float(correct[bins == index].mean()),
-            "photos": int((bins == index).sum()),
-        }
+        ReliabilityBin(
+            confidence=float(confidence[bins == index].mean()),
+            accuracy=float(correct[bins == index].mean()),
+            photos=int((bins == index).sum()),
+        )
         for index in range(ECE_BINS)
         if (bins == index).any()
     ]
 
 
-def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_]) -> float:
+def expected_calibration_error(confidence: Floats, correct: Booleans) -> float:
     """ECE in [0, 1]: the mean gap between confidence and accuracy (Naeini et al. 2015)."""
     gaps = [
-        row["photos"] * abs(row["confidence"] - row["accuracy"])
-        for row in reliability(confidence, correct)
+        row.photos * abs(row.confidence - row.accuracy) for row in reliability(confidence, correct)
     ]
     return float(sum(gaps) / len(confidence))
 
 
+def calibration_scores(
+    temperature: float, before: Floats, after: Floats, correct: Booleans
+) -> CalibrationScores:
+    """ECE and reliability of confidences `(N,)` before and after temperature scaling."""
+    return CalibrationScores(
+        temperature=temperature,
+        ece_before=expected_calibration_error(before, correct),
+        ece_after=expected_calibration_error(after, correct),
+        reliability_before=reliability(before, correct),
+        reliability_after=reliability(after, correct),
+    )
+
+
 def log_loss(logits: Floats, labels: NDArray[Any]) -> float:
-    """The mean over photos, or over the cells somebody looked at, of -log of what is true."""
+    """Mean negative log-likelihood over photos, or over annotated cells for `labels (N, C)`."""
     if labels.ndim == 2:
-        seen = labels != UNSEEN
-        margins = np.where(labels == PRESENT, logits, -logits)[seen]
+        annotated = labels != UNSEEN
+        margins = np.where(labels == PRESENT, logits, -logits)[annotated]
         return float(np.logaddexp(0, -margins.astype(np.float64)).mean())
-    picked = to_probabilities(logits, "single")[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(picked, 1e-12)).mean())
+    likelihoods = to_probabilities(logits, "single")[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(likelihoods, 1e-12)).mean())
 
 
-def average_precisions(scores: Floats, known: Cells) -> list[float | None]:
-    """AP in [0, 1] of each tag over the photos where somebody looked, from `scores (N, C)`.
+def average_precisions(scores: Floats, cells: Cells) -> list[float | None]:
+    """AP in [0, 1] of each tag over its annotated photos, from `scores (N, C)`.
 
-    None for a tag that is in none of them, or in all.
+    None for a tag that none of them has, or all.
     """
-    found: list[float | None] = []
-    for column, cells in zip(scores.T, known.T, strict=True):
-        seen = cells != UNSEEN
-        truth = cells[seen] == PRESENT
-        told = truth.any() and not truth.all()
-        found.append(float(average_precision_score(truth, column[seen])) if told else None)
-    return found
+    precisions: list[float | None] = []
+    for tag_scores, tag_cells in zip(scores.T, cells.T, strict=True):
+        annotated = tag_cells != UNSEEN
+        present = tag_cells[annotated] == PRESENT
+        can_rank = present.any() and not present.all()
+        ap = average_precision_score(present, tag_scores[annotated]) if can_rank else None
+        precisions.append(None if ap is None else float(ap))
+    return precisions
 
 
-def mean_average_precision(scores: Floats, known: Cells) -> float | None:
+def mean_average_precision(scores: Floats, cells: Cells) -> float | None:
     """mAP in [0, 1]: the mean AP of the tags that at least `MIN_POSITIVES` photos have.
 
-    Of all that can be ranked where no tag has so many; None where none can.
+    Of all tags that can be ranked where none has so many; None where none can be ranked.
     """
-    precisions = average_precisions(scores, known)
-    counts = (known == PRESENT).sum(axis=0)
-    told = [(ap, n) for ap, n in zip(precisions, counts, strict=True) if ap is not None]
-    enough = [ap for ap, count in told if count >= MIN_POSITIVES] or [ap for ap, _ in told]
+    counts = (cells == PRESENT).sum(axis=0)
+    pairs = zip(average_precisions(scores, cells), counts, strict=True)
+    ranked = [(ap, count) for ap, count in pairs if ap is not None]
+    enough = [ap for ap, count in ranked if count >= MIN_POSITIVES] or [ap for ap, _ in ranked]
     return float(np.mean(enough)) if enough else None
 
 
-def tag_counts(said: NDArray[np.bool_], known: Cells) -> dict[str, NDArray[np.int64]]:
-    """Right, wrong and missed photos `(C,)` of each tag, where somebody looked."""
-    return {
-        "right": (said & (known == PRESENT)).sum(axis=0),
-        "wrong": (said & (known == ABSENT)).sum(axis=0),
-        "missed": (~said & (known == PRESENT)).sum(axis=0),
-    }
+class TagCounts(NamedTuple):
+    """Photos `(C,)` of each tag, among those annotated."""
+
+    true_positives: NDArray[np.int64]
+    false_positives: NDArray[np.int64]
+    false_negatives: NDArray[np.int64]
 
 
-def f1(right: Any, wrong: Any, missed: Any) -> Any:
-    """F1 in [0, 1]; 0 where there is nothing to find and nothing was said."""
-    return 2 * right / np.maximum(2 * right + wrong + missed, 1)
+def tag_counts(predicted: Booleans, cells: Cells) -> TagCounts:
+    """Count right, wrong and missed predictions `(N, C)` of each tag."""
+    return TagCounts(
+        true_positives=(predicted & (cells == PRESENT)).sum(axis=0),
+        false_positives=(predicted & (cells == ABSENT)).sum(axis=0),
+        false_negatives=(~predicted & (cells == PRESENT)).sum(axis=0),
+    )
 
 
-def cell_accuracy(said: NDArray[np.bool_], known: Cells) -> float:
-    """Share in [0, 1] of the cells somebody looked at (at least one) that are told rightly."""
-    seen = known != UNSEEN
-    return float((said[seen] == (known[seen] == PRESENT)).mean())
+def f1(true_positives: Any, false_positives: Any, false_negatives: Any) -> Any:
+    """F1 in [0, 1]; 0 where nothing is present and nothing predicted."""
+    denominator = 2 * true_positives + false_positives + false_negatives
+    return 2 * true_positives / np.maximum(denominator, 1)
 
 
-def auroc(known: Floats, unknown: Floats) -> float:
-    """Chance in [0, 1] that an unknown photo's score is above a known one's; 0.5 is no use."""
-    truth = np.r_[np.zeros(len(known)), np.ones(len(unknown))]
-    return float(roc_auc_score(truth, np.r_[known, unknown]))
+def cell_accuracy(predicted: Booleans, cells: Cells) -> float:
+    """Share in [0, 1] of the annotated cells (at least one) that are predicted rightly."""
+    annotated = cells != UNSEEN
+    return float((predicted[annotated] == (cells[annotated] == PRESENT)).mean())
 
 
-def fpr95(known: Floats, unknown: Floats) -> float:
-    """Share of unknown photos accepted at the score that accepts 95 % of the known ones."""
-    return float((unknown <= np.quantile(known, 0.95, method="higher")).mean())
+def auroc(in_distribution: Floats, out_of_distribution: Floats) -> float:
+    """Probability in [0, 1] that an out-of-distribution photo scores higher; 0.5 is chance."""
+    truth = np.r_[np.zeros(len(in_distribution)), np.ones(len(out_of_distribution))]
+    return float(roc_auc_score(truth, np.r_[in_distribution, out_of_distribution]))
+
+
+def fpr95(in_distribution: Floats, out_of_distribution: Floats) -> float:
+    """Share of out-of-distribution photos accepted at the score that accepts 95 % of the others."""
+    limit = np.quantile(in_distribution, 0.95, method="higher")
+    return float((out_of_distribution <= limit).mean())

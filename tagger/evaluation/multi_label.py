@@ -1,4 +1,4 @@
-"""Judging a model whose photos may have several labels, or none; some cells nobody looked at."""
+"""Evaluation of a model on photos with any number of tags, of which some are not annotated."""
 
 from __future__ import annotations
 
@@ -13,142 +13,132 @@ from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
 from tagger.errors import DatasetError
 from tagger.evaluation import metrics
 from tagger.evaluation.outputs import LabelledOutputs
+from tagger.evaluation.results import (
+    MAX_MISTAKES,
+    CalibrationScores,
+    Mistake,
+    MultiLabelScores,
+    TagDecisionShares,
+    TagMetrics,
+)
 from tagger.inference.decision import Decision, to_probabilities
 from tagger.labels import LabelSet
 
-WORST_SHOWN = 48
-LIKELY = 0.1  # probability of a tag, from which on its calibration is judged
-
-Json = dict[str, Any]
+LIKELY = 0.1  # probability of a tag, from which on its calibration is evaluated
 
 
-def judge(
+def evaluate(
     labels: LabelSet,
     paths: Sequence[Path],
     outputs: LabelledOutputs,
     decisions: Sequence[Decision],
     temperature: float,
-) -> Json:
-    """Average precision, F1, calibration and what was called unknown, as plain JSON values.
-
-    `accuracy` is the share of cells that are right, `accuracy_of_silence` what no tags at all
-    would score: where tags are rare, most of the accuracy is that. Raises DatasetError where
-    nobody looked at any cell.
-    """
-    known = outputs.labels
-    if not (known != UNSEEN).any():
+) -> MultiLabelScores:
+    """Score the decisions. Raises DatasetError where no cell is annotated."""
+    cells = outputs.labels
+    if not (cells != UNSEEN).any():
         raise DatasetError("of the photos to judge by, nobody said which tags they have")
     calibrated = np.stack([decision.probabilities for decision in decisions])
-    said = np.zeros(known.shape, bool)
+    predicted = np.zeros(cells.shape, bool)
     for row, decision in enumerate(decisions):
-        said[row, list(decision.tags)] = True
-    counts = metrics.tag_counts(said, known)
-    by_label = _by_label(labels, calibrated, known, counts)
-    told = [row["f1"] for row in by_label.values() if row["photos"]]
-    return {
-        "photos": len(outputs),
-        "map": metrics.mean_average_precision(calibrated, known),
-        "map_least_photos": metrics.MIN_POSITIVES,
-        "accuracy": metrics.cell_accuracy(said, known),
-        "accuracy_of_silence": metrics.cell_accuracy(np.zeros_like(said), known),
-        "micro_f1": float(metrics.f1(*(count.sum() for count in counts.values()))),
-        "macro_f1": float(np.mean(told)) if told else 0.0,
-        "by_label": by_label,
-        "calibration": _calibration(outputs, calibrated, temperature),
-        "decision": _decided(said, known, decisions),
-        "mistakes": _mistakes(labels, paths, said, known, decisions),
-    }
+        predicted[row, list(decision.tags)] = True
+    counts = metrics.tag_counts(predicted, cells)
+    by_label = _score_tags(labels, calibrated, cells, counts)
+    f1_of_present = [scores.f1 for scores in by_label.values() if scores.photos]
+    return MultiLabelScores(
+        photos=len(outputs),
+        map=metrics.mean_average_precision(calibrated, cells),
+        map_least_photos=metrics.MIN_POSITIVES,
+        accuracy=metrics.cell_accuracy(predicted, cells),
+        accuracy_of_silence=metrics.cell_accuracy(np.zeros_like(predicted), cells),
+        micro_f1=float(metrics.f1(*(count.sum() for count in counts))),
+        macro_f1=float(np.mean(f1_of_present)) if f1_of_present else 0.0,
+        by_label=by_label,
+        calibration=_score_calibration(outputs, calibrated, temperature),
+        decision=_count_decisions(predicted, cells, decisions),
+        mistakes=_mistakes(labels, paths, predicted, cells, decisions),
+    )
 
 
-def _by_label(
+def _score_tags(
     labels: LabelSet,
     probabilities: NDArray[np.floating[Any]],
-    known: NDArray[np.int8],
-    counts: dict[str, NDArray[np.int64]],
-) -> dict[str, Json]:
-    precisions = metrics.average_precisions(probabilities, known)
-    rows = zip(labels.names, precisions, *counts.values(), strict=True)
-    seen = (known != UNSEEN).sum(axis=0)
+    cells: NDArray[np.int8],
+    counts: metrics.TagCounts,
+) -> dict[str, TagMetrics]:
+    precisions = metrics.average_precisions(probabilities, cells)
+    annotated = (cells != UNSEEN).sum(axis=0)
+    rows = zip(labels.names, precisions, *counts, annotated, strict=True)
     return {
-        name: {
-            "ap": ap,
-            "precision": float(right / max(right + wrong, 1)),
-            "recall": float(right / max(right + missed, 1)),
-            "f1": float(metrics.f1(right, wrong, missed)),
-            "photos": int(right + missed),
-            "seen": int(seen[index]),
-        }
-        for index, (name, ap, right, wrong, missed) in enumerate(rows)
+        name: TagMetrics(
+            precision=float(right / max(right + wrong, 1)),
+            recall=float(right / max(right + missed, 1)),
+            f1=float(metrics.f1(right, wrong, missed)),
+            photos=int(right + missed),
+            ap=ap,
+            annotated=int(count),
+        )
+        for name, ap, right, wrong, missed, count in rows
     }
 
 
-def _calibration(
+def _score_calibration(
     outputs: LabelledOutputs, calibrated: NDArray[np.floating[Any]], temperature: float
-) -> Json:
-    """How likely a tag was said to be, and how often it was, where somebody looked.
+) -> CalibrationScores:
+    """Calibration over the annotated cells that are `LIKELY`.
 
-    Over the cells that are at all likely (`LIKELY`): of the others, most are rightly near 0, and
-    would hide the rest.
+    Most others are rightly near 0, and would hide the rest.
     """
-    seen = (outputs.labels != UNSEEN) & (calibrated >= LIKELY)
-    if not seen.any():
-        seen = outputs.labels != UNSEEN
-    truth = outputs.labels[seen] == PRESENT
-    raw = to_probabilities(outputs.logits, "multi")[seen]
-    found: Json = {"temperature": temperature}
-    for when, scores in (("before", raw), ("after", calibrated[seen])):
-        found[f"ece_{when}"] = metrics.expected_calibration_error(scores, truth)
-        found[f"reliability_{when}"] = metrics.reliability(scores, truth)
-    return found
+    counted = (outputs.labels != UNSEEN) & (calibrated >= LIKELY)
+    if not counted.any():
+        counted = outputs.labels != UNSEEN
+    present = outputs.labels[counted] == PRESENT
+    before = to_probabilities(outputs.logits, "multi")[counted]
+    return metrics.calibration_scores(temperature, before, calibrated[counted], present)
 
 
-def _decided(
-    said: NDArray[np.bool_], known: NDArray[np.int8], decisions: Sequence[Decision]
-) -> Json:
-    """What became of the photos: tagged or called unknown, and how much of what was said is right.
-
-    `known` is of photos that have a tag; `silent` the share of those without any, of which
-    somebody looked for every tag, that rightly get none.
-    """
-    present: NDArray[np.bool_] = known == PRESENT
-    checked = said & (known != UNSEEN)
-    tagged, answered = np.any(present, axis=1), np.any(said, axis=1)
-    bare: NDArray[np.bool_] = np.all(known == ABSENT, axis=1)
+def _count_decisions(
+    predicted: NDArray[np.bool_], cells: NDArray[np.int8], decisions: Sequence[Decision]
+) -> TagDecisionShares:
+    present: NDArray[np.bool_] = cells == PRESENT
+    annotated = predicted & (cells != UNSEEN)
+    tagged, answered = np.any(present, axis=1), np.any(predicted, axis=1)
+    without_tags: NDArray[np.bool_] = np.all(cells == ABSENT, axis=1)
     reasons = [decision.reason for decision in decisions]
-    return {
-        "known": _share(np.asarray(answered[tagged])),
-        "unfamiliar": reasons.count("unfamiliar") / len(reasons),
-        "uncertain": reasons.count("uncertain") / len(reasons),
-        "silent": _share(np.asarray(~answered[bare])),
-        "photos_without_tags": int(np.sum(bare)),
-        "accuracy_of_known": _share(present[checked]),
-    }
+    return TagDecisionShares(
+        answered=_share(np.asarray(answered[tagged])),
+        unfamiliar=reasons.count("unfamiliar") / len(reasons),
+        uncertain=reasons.count("uncertain") / len(reasons),
+        accuracy_of_answered=_share(present[annotated]),
+        silent=_share(np.asarray(~answered[without_tags])),
+        photos_without_tags=int(np.sum(without_tags)),
+    )
 
 
 def _mistakes(
     labels: LabelSet,
     paths: Sequence[Path],
-    said: NDArray[np.bool_],
-    known: NDArray[np.int8],
+    predicted: NDArray[np.bool_],
+    cells: NDArray[np.int8],
     decisions: Sequence[Decision],
-) -> list[Json]:
-    """Tags said that are absent, and tags not said that are present; the surest first.
+) -> list[Mistake]:
+    """Wrong cells, the most confident first; `probability` is that of the prediction made.
 
-    `probability` is of what was said: that the tag is there, or that it is not.
+    That is the tag, or, where it is present and not predicted, its absence.
     """
     probabilities = np.stack([decision.probabilities for decision in decisions])
-    wrong = (said & (known == ABSENT)) | (~said & (known == PRESENT))
-    certainty = np.where(said, probabilities, 1 - probabilities)
+    wrong = (predicted & (cells == ABSENT)) | (~predicted & (cells == PRESENT))
+    certainty = np.where(predicted, probabilities, 1 - probabilities)
     rows, tags = np.nonzero(wrong)
-    order = np.argsort(-certainty[rows, tags], kind="stable")[:WORST_SHOWN]
+    order = np.argsort(-certainty[rows, tags], kind="stable")[:MAX_MISTAKES]
     return [
-        {
-            "path": str(paths[row]),
-            "label": f"no {name}" if said[row, tag] else name,
-            "predicted": name if said[row, tag] else f"no {name}",
-            "probability": float(certainty[row, tag]),
-            "unknown": decisions[row].reason is not None,
-        }
+        Mistake(
+            path=str(paths[row]),
+            label=f"no {name}" if predicted[row, tag] else name,
+            predicted=name if predicted[row, tag] else f"no {name}",
+            probability=float(certainty[row, tag]),
+            unknown=decisions[row].reason is not None,
+        )
         for row, tag in zip(rows[order].tolist(), tags[order].tolist(), strict=True)
         for name in (labels.names[tag],)
     ]

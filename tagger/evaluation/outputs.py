@@ -18,10 +18,9 @@ from tagger.labels import LabelSet
 
 @dataclass(frozen=True)
 class LabelledOutputs:
-    """Of N labelled photos: `logits (N, C)`, `features (N, D)`, and what is known of them.
+    """Outputs for N labelled photos: `logits (N, C)`, `features (N, D)` and `labels`.
 
-    `labels` are label numbers `(N,)` where a photo has one label, and cells `(N, C)` as
-    `splits.cells` has them where it may have several.
+    `labels` are label numbers `(N,)`, or for tags `splits.cells (N, C)`.
     """
 
     logits: NDArray[np.float32]
@@ -32,11 +31,11 @@ class LabelledOutputs:
         return len(self.labels)
 
     def take(self, rows: NDArray[np.integer]) -> LabelledOutputs:
-        """Those photos."""
+        """The outputs for these rows."""
         return LabelledOutputs(self.logits[rows], self.features[rows], self.labels[rows])
 
 
-def outputs(
+def run_network(
     runtime: Runtime,
     store: PixelStore,
     samples: Sequence[Sample],
@@ -44,13 +43,13 @@ def outputs(
     progress: Progress,
     what: str,
 ) -> Iterable[Outputs]:
-    """What a network puts out for photos of the store, in turn."""
+    """Outputs for photos of the pixel store, in order."""
     pixels = store.rows(sample.row for sample in samples)
     return progress(runtime.run_all(pixels, workers), len(samples), what)
 
 
-def known(labels: LabelSet, samples: Sequence[Sample]) -> NDArray[Any]:
-    """What is known of photos, as `LabelledOutputs` has it."""
+def label_array(samples: Sequence[Sample], labels: LabelSet) -> NDArray[Any]:
+    """Labels of samples as in `LabelledOutputs.labels`."""
     if labels.kind == "multi":
         return cells(samples, len(labels))
     return np.array([sample.label for sample in samples], np.int64)

@@ -14,9 +14,11 @@ from tagger.datasets.dataset import Collection
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.splits import Sample
 from tagger.errors import DatasetError
-from tagger.evaluation import single_label
+from tagger.evaluation import multi_label, ood, single_label
 from tagger.evaluation.calibration import Calibration
-from tagger.evaluation.outputs import LabelledOutputs, known, outputs
+from tagger.evaluation.outputs import LabelledOutputs, label_array, run_network
+from tagger.evaluation.results import OodScores, Scores, to_json
+from tagger.inference.decision import Decision
 from tagger.inference.litert import Runtime
 from tagger.labels import LabelSet
 from tagger.models.classifiers import Classifier
@@ -40,12 +42,12 @@ class Judge:
         """What the network puts out for them, and what is known of them."""
         logits = np.empty((len(samples), runtime.label_count), np.float32)
         features = np.empty((len(samples), runtime.feature_count), np.float32)
-        found = outputs(runtime, self.store, samples, self.options.workers, self.progress, what)
+        found = run_network(runtime, self.store, samples, self.options.workers, self.progress, what)
         for row, output in enumerate(found):
             logits[row], features[row] = output.logits, output.features
         if self.forest:
             logits = self.forest.logits(features)
-        return LabelledOutputs(logits, features, known(self.labels, samples))
+        return LabelledOutputs(logits, features, label_array(samples, self.labels))
 
     def judge(
         self,
@@ -55,23 +57,33 @@ class Judge:
         tested: Sequence[Sample],
         calibration: Calibration,
     ) -> dict[str, Any]:
-        """By validation photos, by photos to test on where there are any, and by unknown ones."""
-        rule = calibration.rule
-        judged = None
+        """Scores on validation photos, on test photos if any, and on unknown photos."""
+        test = None
         if tested:
-            found = self.look(runtime, tested, "Testing")
-            decided = rule.decide(found.logits, found.features)
-            paths = [sample.path for sample in tested]
-            judged = single_label.judge(self.labels, paths, found, decided, rule.temperature)
+            outputs = self.look(runtime, tested, "Testing")
+            decisions = calibration.rule.decide(outputs.logits, outputs.features)
+            test = self._score(tested, outputs, decisions, calibration.rule.temperature)
         samples, held_out = validation
-        paths = [sample.path for sample in samples]
+        temperature = calibration.rule.temperature
         return {
-            "validation": single_label.judge(
-                self.labels, paths, held_out, calibration.decisions, rule.temperature
+            "validation": to_json(
+                self._score(samples, held_out, calibration.decisions, temperature)
             ),
-            "test": judged,
-            "unknown": self._judge_unknown(runtime, trained, held_out, calibration),
+            "test": to_json(test),
+            "unknown": to_json(self._judge_unknown(runtime, trained, held_out, calibration)),
         }
+
+    def _score(
+        self,
+        samples: Sequence[Sample],
+        outputs: LabelledOutputs,
+        decisions: Sequence[Decision],
+        temperature: float,
+    ) -> Scores:
+        paths = [sample.path for sample in samples]
+        if self.labels.kind == "multi":
+            return multi_label.evaluate(self.labels, paths, outputs, decisions, temperature)
+        return single_label.evaluate(self.labels, paths, outputs, decisions, temperature)
 
     def _judge_unknown(
         self,
@@ -79,16 +91,15 @@ class Judge:
         trained: LabelledOutputs,
         held_out: LabelledOutputs,
         calibration: Calibration,
-    ) -> dict[str, Any] | None:
-        rule, options = calibration.rule, self.options
-        if not options.unrelated:
-            return single_label.judge_left_out(
-                self.labels, trained, held_out, rule.temperature, options.hyperparameters.seed
-            )
-        strangers = single_label.look(runtime, options.unrelated, options.workers, self.progress)
+    ) -> OodScores | None:
+        rule, config = calibration.rule, self.options
+        if not config.unrelated:
+            seed = config.hyperparameters.seed
+            return ood.evaluate_left_out(self.labels, trained, held_out, rule.temperature, seed)
+        unrelated = ood.run_on_folder(runtime, config.unrelated, config.workers, self.progress)
         if self.forest:
-            strangers = replace(strangers, logits=self.forest.logits(strangers.features))
-        return single_label.judge_unrelated(rule, held_out, strangers)
+            unrelated = replace(unrelated, logits=self.forest.logits(unrelated.features))
+        return ood.evaluate_unrelated(rule, held_out, unrelated)
 
     def photos_to_test(self, collection: Collection, emit: Emit) -> list[Sample]:
         """Those from elsewhere that were asked for, or the collection's own.

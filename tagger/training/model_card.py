@@ -9,7 +9,7 @@ from typing import Any
 
 from tagger import provenance
 from tagger.datasets.dataset import Collection
-from tagger.evaluation.calibration import CERTAIN_SHARE, FAMILIAR_SHARE, Calibration
+from tagger.evaluation.calibration import CERTAIN_SHARE, IN_DISTRIBUTION_SHARE, Calibration
 from tagger.evaluation.metrics import MIN_POSITIVES
 from tagger.images.decode import PREPROCESSING
 from tagger.inference.model_file import Card
@@ -53,7 +53,7 @@ def write(
         "rule_fitted_on": {
             "validation_photos": metrics["validation"]["photos"],
             "out_of_fold_training_photos": calibration.out_of_fold,
-            "familiar_share_kept": FAMILIAR_SHARE,
+            "familiar_share_kept": IN_DISTRIBUTION_SHARE,
             **_certain(collection.labels.kind),
         },
         "weakest": weakest(metrics["validation"], metrics["unknown"], metrics["test"]),

@@ -22,7 +22,7 @@ from tagger.datasets.splits import Sample, cells, sampled
 from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.evaluation.metrics import mean_average_precision
-from tagger.evaluation.outputs import known
+from tagger.evaluation.outputs import label_array
 from tagger.export.photos import select_photos
 from tagger.export.verify import export_beside, export_paths
 from tagger.files import write_atomically
@@ -255,7 +255,7 @@ class _Teacher:
                 network,
                 list(self.store.rows(sample.row for sample in ranges)),
                 lambda: self.store.rows(sample.row for sample in validation),
-                known(collection.labels, validation),
+                label_array(validation, collection.labels),
                 mean_average_precision,
             )
 
