@@ -1,4 +1,4 @@
-"""What the command-line programs share: a quiet terminal, progress bars, refusals."""
+"""Terminal output of the programs: exit statuses, progress bars, quiet C libraries."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from tagger.errors import TaggerError
 from tagger.text import escape_controls
 
 T = TypeVar("T")
@@ -22,11 +23,12 @@ CLOSED_OUTPUT = 141
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells an option's default, where it has one."""
+    """Shows an option's default where it has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        told = action.default not in (None, "", ())
-        return super()._get_help_string(action) if told else action.help
+        if action.default in (None, "", ()):
+            return action.help
+        return super()._get_help_string(action)
 
 
 @contextmanager
@@ -36,16 +38,16 @@ def quiet_libraries() -> Iterator[None]:
     Python's own `sys.stderr` keeps working, and a crash still leaves a trace on it.
     """
     sys.stderr.flush()
-    ours = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    terminal = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
+    os.close(devnull)
     before = sys.stderr
-    sys.stderr = open(ours, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(terminal, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     faulthandler.enable(sys.stderr)
     pillow = logging.getLogger("PIL")
     level = pillow.level
-    pillow.setLevel(logging.CRITICAL)  # what it logs of a broken file, the error says too
+    pillow.setLevel(logging.CRITICAL)  # its messages about broken files repeat our errors
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -55,18 +57,33 @@ def quiet_libraries() -> Iterator[None]:
         faulthandler.disable()
         sys.stderr.flush()
         sys.stderr = before
-        os.dup2(ours, 2)
-        os.close(ours)
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+def run(program: Callable[[], int]) -> int:
+    """A program's exit status; an error is one sentence on standard error, not a traceback."""
+    with quiet_libraries():
+        try:
+            return program()
+        except KeyboardInterrupt as interrupt:
+            if str(interrupt):
+                note(str(interrupt))
+            return INTERRUPTED
+        except BrokenPipeError:  # the reader of standard output has gone
+            return drop_output()
+        except (TaggerError, OSError) as error:
+            return refuse(error)
 
 
 def refuse(error: Exception) -> int:
-    """Say why nothing started; the exit status for it."""
+    """Print why nothing started; the exit status for it."""
     print(printable(str(error)), file=sys.stderr)
     return NOTHING_STARTED
 
 
-def hang_up() -> int:
-    """Drop what standard output still holds, since nobody reads it; the exit status for it."""
+def drop_output() -> int:
+    """Discard buffered standard output, which has no reader; the exit status for it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return CLOSED_OUTPUT
 
@@ -75,17 +92,15 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:
     """A bar with an estimate of the time left, on a terminal; see `tagger.concurrency.Progress`."""
     from tqdm import tqdm
 
-    shown = sys.stderr.isatty()
-    bar: Iterable[T] = tqdm(
-        items, what, total, file=sys.stderr, disable=not shown, dynamic_ncols=True
-    )
+    hidden = not sys.stderr.isatty()
+    bar: Iterable[T] = tqdm(items, what, total, file=sys.stderr, disable=hidden, dynamic_ncols=True)
     return bar
 
 
 def write(text: str) -> None:
-    """Lines on standard output, above a progress bar where there is one.
+    """Print lines on standard output, above a progress bar if there is one.
 
-    Control characters, which a file's name could use to steer a terminal, are spelled out.
+    Control characters, which a file name could use to steer a terminal, are escaped.
     """
     from tqdm import tqdm
 
@@ -93,12 +108,12 @@ def write(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """A line on standard error, where it is no part of the answers."""
+    """Print a line on standard error, which keeps it out of the results."""
     print(printable(text), file=sys.stderr)
 
 
 def remark(text: str) -> None:
-    """As `write`, on standard error: beside an answer, not part of it."""
+    """Print a line on standard error, above a progress bar if there is one."""
     from tqdm import tqdm
 
     tqdm.write(printable(text), file=sys.stderr)

@@ -32,4 +32,5 @@ def command() -> str:
         halves = part.split("=", 1) if part.startswith("--") else [part]
         given += [public_path(half) if Path(half).is_absolute() else half for half in halves]
     quoted = [f'"{part}"' if " " in part else part for part in given]
-    return " ".join(["python", Path(sys.argv[0]).name, *quoted])
+    program = Path(sys.argv[0]).name
+    return " ".join([*(["python"] if program.endswith(".py") else []), program, *quoted])

@@ -1,4 +1,4 @@
-"""Sample photos and sample collections, written into a folder."""
+"""Write sample photos, or CIFAR-10 as a sample collection, into a folder."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from pathlib import Path
 
 from tagger import console
 from tagger.datasets import cifar10, sample_photos
-from tagger.errors import TaggerError
 from tagger.models import pretrained
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Write four sample photos and print their paths. Exit status: 0 written, 2 nothing done."""
-    parser = argparse.ArgumentParser(
-        prog="image-tagger samples", description="Write sample photos."
-    )
+    parser = argparse.ArgumentParser(prog=prog, description="Write four sample photos.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("samples"))
-    try:
-        photos = sample_photos.write_samples(parser.parse_args(argv).folder)
-    except (TaggerError, OSError) as error:
-        return console.refuse(error)
-    for photo in photos:
-        print(photo)
-    return 0
+    folder = parser.parse_args(argv).folder
+
+    def write() -> int:
+        for photo in sample_photos.write_samples(folder):
+            console.write(str(photo))
+        return 0
+
+    return console.run(write)
 
 
 def main_cifar10(argv: Sequence[str] | None = None) -> int:
@@ -34,10 +32,10 @@ def main_cifar10(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path("cifar10"))
     folder = parser.parse_args(argv).folder
-    try:
-        with console.quiet_libraries():
-            count = cifar10.write(folder, pretrained.cifar10(), console.progress)
-    except (TaggerError, OSError) as error:
-        return console.refuse(error)
-    print(f"{folder}: {count:,} photos of {len(cifar10.LABELS)} labels")
-    return 0
+
+    def write() -> int:
+        count = cifar10.write(folder, pretrained.cifar10(), console.progress)
+        console.write(f"{folder}: {count:,} photos of {len(cifar10.LABELS)} labels")
+        return 0
+
+    return console.run(write)

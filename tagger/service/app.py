@@ -108,11 +108,11 @@ def default_app() -> FastAPI:
         raise SystemExit(str(error)) from None
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Exit status: 0 asked to stop, 2 could not start, 130 asked twice and left things undone."""
     what, shown = __doc__.partition("\n\n")[2], argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m tagger.api",
+        prog=prog or "python -m tagger.api",
         description="Tag photos over HTTP.",
         epilog=what,
         formatter_class=shown,

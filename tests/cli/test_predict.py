@@ -161,7 +161,7 @@ def test_c_libraries_stay_off_the_terminal(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[2000:6000] = bytes(4000)
     path.write_bytes(data)
-    loud = f"from tagger import images; images.read({str(path)!r})"
+    loud = f"from tagger.images import decode; decode.read({str(path)!r})"
     heard = subprocess.run([sys.executable, "-c", loud], capture_output=True, text=True)
     assert heard.stderr  # or this test would prove nothing
     status, lines, stderr = predict(path)

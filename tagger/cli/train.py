@@ -1,0 +1,120 @@
+"""Train a model from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tagger import console
+from tagger.cli import sagemaker
+from tagger.cli.check import CONFIG, add_options, check
+from tagger.models import classifiers
+from tagger.models.backbones import BACKBONES
+from tagger.training import trainer
+from tagger.training.config import TrainingConfig, default_config
+from tagger.training.events import ProgressEvent
+from tagger.training.report import html, summary
+
+CHECK_ONLY = ("check", "json", "fix")
+HYPERPARAMETERS = (
+    *("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed"),
+)
+RESUME_HINT = "Interrupted. --resume goes on from the last finished epoch, if any."
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Exit status: 0 trained, 1 but some photos or exports failed, 2 nothing could start."""
+    arguments = sagemaker.spelled(sys.argv[1:] if argv is None else argv)
+
+    def program() -> int:
+        options = parse(arguments, prog)
+        return check(options) if options.check else train(options)
+
+    return console.run(program)
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train, write the report and print a summary."""
+    try:
+        trained = trainer.teach(training_config(options), console.progress, write_event)
+        report = html.write(trained.run)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(RESUME_HINT) from None
+    console.write("\n".join([*summary.lines(trained), f"Report: {report}"]))
+    return 0 if trained.complete else 1
+
+
+def write_event(event: ProgressEvent) -> None:
+    """Print what an event has to say, if anything."""
+    if lines := event.lines():
+        console.write("\n".join(lines))
+
+
+def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
+    """The options. Raises OptionError for a backbone there is not."""
+    start = argparse.ArgumentParser(add_help=False)  # the other options' defaults depend on these
+    start.add_argument("--backbone", default=TrainingConfig.backbone, help=", ".join(BACKBONES))
+    start.add_argument("--weights", help="imagenet, none, a model's name or a file")
+    first, _ = start.parse_known_args(argv)
+    paths: dict[str, Any] = sagemaker.places()
+    default = replace(default_config(first.backbone, first.weights), **paths)
+    start.set_defaults(weights=default.weights)
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Teach a tagger with labelled photos.",
+        formatter_class=console.Help,
+        parents=[start],
+    )
+    recipe, add = default.hyperparameters, parser.add_argument
+    add("--data", type=Path, default=default.data, help="folders, CSV, COCO, VOC or YOLO labels")
+    add("--output", type=sagemaker.model_file, default=default.output, help="model file to write")
+    add("--image-size", type=int, default=default.image_size, help="pixels a side")
+    add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")
+    add("--head", choices=classifiers.NAMES, help="that on frozen features, not fine-tuned")
+    add("--batch-size", type=int, default=recipe.batch_size, help="photos a step")
+    add("--learning-rate", type=float, default=recipe.learning_rate, help="at its highest")
+    add("--weight-decay", type=float, default=recipe.weight_decay, help="times the learning rate")
+    add("--patience", type=int, default=recipe.patience, help="epochs to wait for a better one")
+    add("--precision", default=recipe.precision, help="of training: float32 or bfloat16")
+    add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
+    add("--validation-share", type=float, default=default.validation_share, help="without a val/")
+    add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
+    add(
+        "--test", type=Path, default=default.test, help="labelled photos from elsewhere, to test on"
+    )
+    add("--about", default="", help="a sentence for the card: what the photos are")
+    add("--export", nargs="+", default=(), metavar="FORMAT", help="such as onnx; see export.py")
+    add("--runs", type=Path, default=default.runs, help="where each run keeps its folder")
+    add("--workers", type=int, help="threads that decode and tag; default: one a core")
+    add("--resume", action="store_true", help="go on with the run that was stopped")
+    add("--tensorboard", action="store_true", help="write logs for TensorBoard into the run")
+    add("--leave-out", type=Path, metavar="FILE", help="list of photos not to train on")
+    add("--check", action="store_true", help="say what is wrong with the photos; train nothing")
+    add_options(parser, prefix="with --check: ")
+    options = parser.parse_args(argv)
+    if (options.json or options.fix) and not options.check:
+        parser.error("--json and --fix go with --check")
+    used_by_check = (*CHECK_ONLY, *CONFIG, "backbone")
+    unused = [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if name not in used_by_check and value != parser.get_default(name)
+    ]
+    if options.check and unused:
+        parser.error(f"--check trains nothing: leave out {', '.join(unused)}")
+    return options
+
+
+def training_config(options: argparse.Namespace) -> TrainingConfig:
+    """The training that the options describe. Raises OptionError."""
+    values: dict[str, Any] = {k: v for k, v in vars(options).items() if k not in CHECK_ONLY}
+    recipe = replace(
+        default_config(options.backbone, options.weights).hyperparameters,
+        epochs=values.pop("fine_tune"),
+        **{name: values.pop(name) for name in HYPERPARAMETERS},
+    )
+    return TrainingConfig(hyperparameters=recipe, **values)
