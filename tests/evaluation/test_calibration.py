@@ -131,8 +131,8 @@ def test_few_validation_photos_are_joined_by_training_photos_out_of_fold() -> No
     few = calibrate(train, outputs(head, MIN_VALIDATION - 10, 1), 0)
     assert (enough.out_of_fold, few.out_of_fold) == (0, 240)
     assert enough.rule.reference and few.rule.reference
-    assert len(enough.rule.reference.validation) == MIN_VALIDATION + 2
-    assert len(few.rule.reference.validation) == MIN_VALIDATION - 10 + 240
+    assert len(enough.rule.reference.validation_distances) == MIN_VALIDATION + 2
+    assert len(few.rule.reference.validation_distances) == MIN_VALIDATION - 10 + 240
     assert len(few.decisions) == MIN_VALIDATION - 10
 
 
@@ -152,8 +152,9 @@ def test_the_same_seed_gives_the_same_rule() -> None:
     first, again = (calibrate(train, validation, 5) for _ in range(2))
     assert first.rule.temperature == again.rule.temperature
     assert first.rule.thresholds == again.rule.thresholds
-    assert first.rule.reference and again.rule.reference
-    np.testing.assert_array_equal(first.rule.reference.validation, again.rule.reference.validation)
+    references = [fitted.rule.reference for fitted in (first, again)]
+    assert references[0] and references[1]
+    np.testing.assert_array_equal(*(reference.validation_distances for reference in references))
     for one, other in zip(first.decisions, again.decisions, strict=True):
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
 
