@@ -1,4 +1,4 @@
-"""The service: tagging over HTTP, thin routes over `tagger` and `library`.
+"""The FastAPI application, and the program that serves it with uvicorn.
 
 python -m tagger.api                    # http://localhost:8000, with limits set
 uvicorn tagger.api:app                  # the same routes
@@ -36,50 +36,51 @@ from starlette.routing import Route
 from tagger import console
 from tagger.errors import OptionError, TaggerError
 from tagger.service import errors, openapi, routes, web_page
-from tagger.service.access import AccessMiddleware
+from tagger.service.access import AccessMiddleware, is_loopback
 from tagger.service.access_log import AccessLog
-from tagger.service.predictor import ANSWER_SECONDS, Predictor, Settings, is_loopback
+from tagger.service.predictor import Predictor
+from tagger.service.settings import ANSWER_SECONDS, Settings
 
 HOST, PORT = "127.0.0.1", 8000
 MAX_PORT = 65_535
-SWITCH_SECONDS = 0.001  # in the place of Python's 0.005
-GRACE_SECONDS = 5  # beside the time that a request and its answer may take
+SWITCH_SECONDS = 0.001  # between Python's threads; its default is 0.005
+GRACE_SECONDS = 5  # at shutdown, on top of the time limits of a request and its answer
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
 
 
-def create_app(settings: Settings, opened: Predictor | None = None) -> FastAPI:
-    """The application. Its service starts and ends with it, unless one is `opened` already."""
+def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAPI:
+    """The application. Without a `predictor` it opens one at startup and closes it at shutdown."""
 
     @asynccontextmanager
-    async def running(app: FastAPI) -> AsyncIterator[None]:
-        logging.getLogger("uvicorn.access").disabled = True  # the guard tells of each request
-        service = app.state.service = opened or Predictor(settings)
-        app.state.requests = AccessLog()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logging.getLogger("uvicorn.access").disabled = True  # AccessMiddleware logs requests
+        app.state.predictor = predictor or Predictor(settings)
+        app.state.access_log = AccessLog()
         try:
             yield
         finally:
-            app.state.requests.close()
-            if opened is None:
-                service.close()
+            app.state.access_log.close()
+            if predictor is None:
+                app.state.predictor.close()
 
     def count_request(route: str, status: int, seconds: float) -> None:
-        app.state.service.meters.request(route, status, seconds)
+        app.state.predictor.metrics.count_request(route, status, seconds)
 
     def log_request(line: dict[str, Any]) -> None:
-        app.state.requests.add(line)
+        app.state.access_log.add(line)
 
     app = FastAPI(
         title="Image Tagger",
         description="Labels for photos, or that they are unknown.",
         version="1",
-        lifespan=running,
-        docs_url=None,  # its page would fetch scripts from elsewhere; /openapi.json is here
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from another site; /openapi.json is served
         redoc_url=None,
     )
     errors.add_handlers(app)
     app.include_router(routes.router)
     app.include_router(web_page.router)
-    openapi.describe(app)
+    openapi.extend_schema(app)
     paths = {cast(Route, route).path for route in (*routes.router.routes, *web_page.router.routes)}
     app.add_middleware(
         AccessMiddleware,
@@ -88,7 +89,7 @@ def create_app(settings: Settings, opened: Predictor | None = None) -> FastAPI:
         log_request=log_request,
         route_paths=paths,
     )
-    if settings.cors:  # outside the guard: whoever may not ask is to read why
+    if settings.cors:  # outermost, so that pages of these origins can read refusals as well
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors,
@@ -101,7 +102,7 @@ def create_app(settings: Settings, opened: Predictor | None = None) -> FastAPI:
 
 @cache
 def default_app() -> FastAPI:
-    """The application as the environment sets it, made once. Raises SystemExit with a sentence."""
+    """The application with settings from the environment; SystemExit if one is invalid."""
     try:
         return create_app(Settings.from_environment())
     except TaggerError as error:
@@ -109,66 +110,66 @@ def default_app() -> FastAPI:
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Exit status: 0 asked to stop, 2 could not start, 130 asked twice and left things undone."""
-    what, shown = __doc__.partition("\n\n")[2], argparse.RawDescriptionHelpFormatter
+    """Exit status: 0 stopped by a signal, 2 could not start, 130 stopped by a second signal."""
     parser = argparse.ArgumentParser(
         prog=prog or "python -m tagger.api",
         description="Tag photos over HTTP.",
-        epilog=what,
-        formatter_class=shown,
+        epilog=__doc__.partition("\n\n")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
-    parser.add_argument("--port", type=_port, default=PORT, help=f"0: any (default: {PORT})")
-    asked = parser.parse_args(argv)
-    with console.quiet_libraries():
-        return _run(asked.host, asked.port)
+    parser.add_argument("--port", type=_parse_port, default=PORT, help=f"0: any (default: {PORT})")
+    options = parser.parse_args(argv)
+
+    def run() -> int:
+        settings = Settings.from_environment()
+        _check_reachability(settings, options.host)
+        with closing(Predictor(settings)) as predictor:
+            return serve(options.host, options.port, predictor)
+
+    return console.run(run)
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
         raise argparse.ArgumentTypeError(f"{text!r}: give a number from 0 to {MAX_PORT}")
     return int(text)
 
 
-def _run(host: str, port: int) -> int:
-    try:
-        settings = Settings.from_environment()
-        closed = settings.guarded or settings.open_invocations
-        if not closed and not is_loopback(host):
-            raise OptionError(
-                f"host {host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
-                " TAGGER_ADMIN_TOKEN) first"
-            )
-        with closing(Predictor(settings)) as service:
-            return serve(host, port, service)
-    except TaggerError as error:
-        return console.refuse(error)
+def _check_reachability(settings: Settings, host: str) -> None:
+    """OptionError if other machines could reach a service without tokens."""
+    is_protected = settings.needs_token or settings.open_invocations
+    if not is_protected and not is_loopback(host):
+        raise OptionError(
+            f"host {host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
+            " TAGGER_ADMIN_TOKEN) first"
+        )
 
 
-def serve(host: str, port: int, service: Predictor) -> int:
-    """Listen until asked to stop; then answer what was accepted."""
+def serve(host: str, port: int, predictor: Predictor) -> int:
+    """Listen until a signal, then answer the requests that were accepted; the exit status."""
     import uvicorn
 
     from tagger.service.connections import Connection
 
-    # uvicorn, done, sends itself the signal that stopped it: for us that is a good end.
-    for asked in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(asked, lambda *_: sys.exit(0))
-    # Between Python's threads: one that has an answer to write down waits for none that computes.
+    # uvicorn raises the signal that stopped it again after its shutdown: exit with 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    # The event loop gets the GIL sooner from the threads that compute.
     sys.setswitchinterval(SWITCH_SECONDS)
-    seconds = service.settings.request_seconds
+    seconds = predictor.settings.request_seconds
 
-    def refused() -> None:
-        service.metrics.count_request("none", 503, 0.0)
+    def count_refused() -> None:
+        predictor.metrics.count_request("none", 503, 0.0)
 
     config = uvicorn.Config(
-        create_app(service.settings, service),
+        create_app(predictor.settings, predictor),
         host,
         port,
-        http=cast(Any, partial(Connection, head_seconds=seconds, refused=refused)),
+        http=cast(Any, partial(Connection, timeout=seconds, count_refused=count_refused)),
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # who asks is who is connected
+        proxy_headers=False,  # the client is who is connected
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(seconds + ANSWER_SECONDS + GRACE_SECONDS),
         ws="none",
@@ -179,27 +180,27 @@ def serve(host: str, port: int, service: Predictor) -> int:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                at, taken, *_ = self.servers[0].sockets[0].getsockname()
-                console.remark(_started(at, taken, service))
+                address, bound_port, *_ = self.servers[0].sockets[0].getsockname()
+                console.remark(_start_message(address, bound_port, predictor))
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             super().handle_exit(sig, frame)
-            if self.force_exit:  # what it then says of each task that it ends is long
+            if self.force_exit:  # uvicorn would log a traceback for each cancelled request
                 logging.getLogger("uvicorn.error").disabled = True
 
     server = Server(config)
-    with suppress(SystemExit):  # it says so, where it cannot listen there
+    with suppress(SystemExit):  # uvicorn has logged why it cannot listen
         server.run()
     if not server.started:
         return console.NOTHING_STARTED
     return console.INTERRUPTED if server.force_exit else 0
 
 
-def _started(host: str, port: int, service: Predictor) -> str:
-    shown = "localhost" if is_loopback(host) else f"[{host}]" if ":" in host else host
+def _start_message(host: str, port: int, predictor: Predictor) -> str:
+    name = "localhost" if is_loopback(host) else f"[{host}]" if ":" in host else host
     return (
-        f"http://{shown}:{port} answers: model {service.models.active.name}, library"
-        f" {service.library.home}. Ctrl-C ends it."
+        f"http://{name}:{port} answers: model {predictor.models.active.name}, library"
+        f" {predictor.library.home}. Ctrl-C ends it."
     )
 
 

@@ -1,7 +1,6 @@
-"""Connections to the service: so many at once, and none that waits for its caller forever.
+"""HTTP connections: their number and the time a slow client may take are limited.
 
-uvicorn itself would wait for a request's head, or for its answer to be read, for as long as the
-caller likes.
+uvicorn itself waits without limit for a request's head, and for its response to be read.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tagger.service.predictor import RETRY_AFTER
+from tagger.service.settings import MAX_CONNECTIONS, RETRY_AFTER
 
-CONNECTIONS = 512  # at once; the next are told to come back
 _BODY = b'{"detail": "busy: too many connections, try again in a moment"}'
 _TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
@@ -26,69 +24,69 @@ _TOO_MANY = (
 
 
 class Connection(HttpToolsProtocol):
-    """One connection, as uvicorn has it otherwise."""
+    """One connection of uvicorn's, with limits."""
 
     def __init__(
-        self, *given: Any, head_seconds: float, refused: Callable[[], object], **named: Any
+        self, *args: Any, timeout: float, count_refused: Callable[[], object], **kwargs: Any
     ) -> None:
-        """`head_seconds` is how long a request's head may take to arrive.
+        """`timeout` is in seconds: for a request's head to arrive, and for a response to be read.
 
-        `refused` is called for each connection there is no room for.
+        `count_refused` is called for each connection beyond MAX_CONNECTIONS.
         """
-        super().__init__(*given, **named)
-        self._head_seconds, self._refused = head_seconds, refused
-        self._late: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        super().__init__(*args, **kwargs)
+        self._timeout, self._count_refused = timeout, count_refused
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS:
-            self._refused()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._count_refused()
             transport.write(_TOO_MANY)
             transport.close()
         else:
-            self._await_head()
+            self._start_head_timer()
 
     def on_response_complete(self) -> None:
-        more = bool(self.pipeline)
+        is_pipelined = bool(self.pipeline)
         super().on_response_complete()
-        if not more:  # bytes that are no request do not keep it open
-            self._await_head()
+        if not is_pipelined:  # stray bytes after a response do not keep the connection open
+            self._start_head_timer()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = self.loop.call_later(self._head_seconds, self.transport.abort)
+        self._read_timer = self.loop.call_later(self._timeout, self.transport.abort)
 
     def resume_writing(self) -> None:
-        self._is_read()
+        self._stop_read_timer()
         super().resume_writing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._await_head()
+        self._start_head_timer()
 
     def on_headers_complete(self) -> None:
-        self._head_came()
+        self._stop_head_timer()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
-        self._is_read()
+        self._stop_head_timer()
+        self._stop_read_timer()
         super().connection_lost(exc)
 
-    def _await_head(self) -> None:
-        self._head_came()
-        self._late = self.loop.call_later(self._head_seconds, self._give_up)
+    def _start_head_timer(self) -> None:
+        self._stop_head_timer()
+        self._head_timer = self.loop.call_later(self._timeout, self._give_up)
 
     def _give_up(self) -> None:
-        """Close, and do not wait for what was answered to be read."""
+        """Close; abort if the client does not read the rest of its response either."""
         self.transport.close()
-        self._late = self.loop.call_later(self._head_seconds, self.transport.abort)
+        self._head_timer = self.loop.call_later(self._timeout, self.transport.abort)
 
-    def _is_read(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
 
-    def _head_came(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()

@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: a status and one sentence each."""
+"""Exception handlers: errors become a status and JSON with one sentence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tagger.errors import (
     WeightsUnavailableError,
 )
 from tagger.service import schemas
-from tagger.service.predictor import RETRY_AFTER
+from tagger.service.settings import RETRY_AFTER
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ STATUS_CODES: dict[type[TaggerError], int] = {
     LibraryError: 503,
 }
 
-# What FastAPI itself would say of these speaks of its own insides.
+# By the beginning of the error's location; FastAPI's own messages show internal names.
 SENTENCES: dict[tuple[str, ...], str] = {
     ("body", "file"): 'send each photo as a file, in the field "file" of a form:'
     " curl -F file=@photo.jpg",
@@ -53,7 +53,7 @@ SENTENCES: dict[tuple[str, ...], str] = {
     ("header", "X-Client"): "X-Client: 1 to 64 letters, digits, spaces and _ . : / @ + -",
 }
 
-# What a route may answer instead, for its description: of all of them, and of those with photos.
+# Error responses for the OpenAPI schema: of every route, and of those that take photos.
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Problem} for status in (400, 401, 403, 422, 503)
 }
@@ -63,47 +63,41 @@ PHOTO_ERROR_RESPONSES = ERROR_RESPONSES | {
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Let an application answer errors so."""
+    """Register a handler for each kind of error."""
     for kind in STATUS_CODES:
-        app.add_exception_handler(kind, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _told)
+        app.add_exception_handler(kind, _handle_tagger_error)
+    app.add_exception_handler(RequestValidationError, _handle_invalid_request)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
 
 
-def status_code(error: TaggerError) -> int:
-    """The status for one of our errors."""
-    return next(status for kind, status in STATUS_CODES.items() if isinstance(error, kind))
-
-
-def _refused(request: Request, error: Exception) -> JSONResponse:
-    ours = cast(TaggerError, error)
-    status = status_code(ours)
-    told: dict[str, Any] = {"detail": str(ours)}
-    if isinstance(ours, DatabaseUnavailableError):  # its words may name hosts
-        _log.warning("%s", ours)
-        told["detail"] = "the library's database cannot be used now: try again in a moment"
-    if isinstance(ours, QueryError):
-        told["position"] = ours.position
+def _handle_tagger_error(request: Request, exception: Exception) -> JSONResponse:
+    error = cast(TaggerError, exception)
+    status = next(status for kind, status in STATUS_CODES.items() if isinstance(error, kind))
+    content: dict[str, Any] = {"detail": str(error)}
+    if isinstance(error, DatabaseUnavailableError):  # its message may name hosts
+        _log.warning("%s", error)
+        content["detail"] = "the library's database cannot be used now: try again in a moment"
+    if isinstance(error, QueryError):
+        content["position"] = error.position
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
-    return JSONResponse(told, status, headers)
+    return JSONResponse(content, status, headers)
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """What FastAPI finds wrong with a request, in a sentence and without what was sent."""
-    found = cast(RequestValidationError, error).errors()
-    told = dict.fromkeys(_sentence(one) for one in found[:3])
-    return JSONResponse({"detail": "; ".join(told)}, 422)
+def _handle_invalid_request(request: Request, exception: Exception) -> JSONResponse:
+    """FastAPI's validation errors as one sentence that does not repeat the input."""
+    errors = cast(RequestValidationError, exception).errors()
+    sentences = dict.fromkeys(_sentence(error) for error in errors[:3])
+    return JSONResponse({"detail": "; ".join(sentences)}, 422)
 
 
-def _sentence(found: Mapping[str, Any]) -> str:
-    where = found["loc"]
+def _sentence(error: Mapping[str, Any]) -> str:
+    location, message = error["loc"], str(error["msg"])
     for beginning, sentence in SENTENCES.items():
-        if where[: len(beginning)] == beginning:
+        if location[: len(beginning)] == beginning:
             return sentence
-    said = str(found["msg"])
-    return f"{' '.join(str(part) for part in where)}: {said[:1].lower()}{said[1:]}"
+    return f"{' '.join(map(str, location))}: {message[:1].lower()}{message[1:]}"
 
 
-def _told(request: Request, error: Exception) -> JSONResponse:
-    ours = cast(HTTPException, error)
-    return JSONResponse({"detail": ours.detail}, ours.status_code, ours.headers)
+def _handle_http_exception(request: Request, exception: Exception) -> JSONResponse:
+    error = cast(HTTPException, exception)
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)

@@ -1,4 +1,4 @@
-"""What the service counts, as Prometheus reads it."""
+"""Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from prometheus_client.registry import Collector
 
 from tagger.tagger import Prediction, Tagger
 
-SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """Counters of one service, each in a registry of its own."""
+    """The metrics of one service, in a registry of their own."""
 
-    def __init__(self, waiting: Callable[[], int], model: Callable[[], Tagger]) -> None:
-        """`waiting` tells the photos in the queue, `model` what answers."""
-        # When each counter began would be as many series again.
+    def __init__(self, queued: Callable[[], int], active: Callable[[], Tagger]) -> None:
+        """`queued` returns the number of photos in the queue, `active` the active model."""
+        # A creation time per counter would double the number of series.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -39,7 +39,7 @@ class Metrics:
             "tagger_request_seconds",
             "From a request's first byte to its answer's last, by route.",
             ("route",),
-            buckets=SECONDS_BUCKETS,
+            buckets=LATENCY_BUCKETS,
             registry=self._registry,
         )
         self._predictions = Counter(
@@ -57,39 +57,39 @@ class Metrics:
             buckets=BATCH_BUCKETS,
             registry=self._registry,
         )
-        waits = Gauge("tagger_queue_photos", "Photos that wait.", registry=self._registry)
-        waits.set_function(waiting)
-        self._registry.register(_Model(model))
+        queue = Gauge("tagger_queue_photos", "Photos that wait.", registry=self._registry)
+        queue.set_function(queued)
+        self._registry.register(_ModelInfo(active))
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
-        """Count one that was answered."""
+        """Count a finished request."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
         if status == 503:
             self._refused.inc()
 
     def count_predictions(self, predictions: Sequence[Prediction]) -> None:
-        """Count photos that were answered."""
+        """Count photos by whether a label was given."""
         for prediction in predictions:
             self._predictions.labels("no" if prediction.unknown else "yes").inc()
 
-    def observe_batch(self, together: int) -> None:
-        """Note how many predictions were written down in one transaction."""
-        self._batches.observe(together)
+    def observe_batch(self, size: int) -> None:
+        """Record how many predictions were logged in one transaction."""
+        self._batches.observe(size)
 
     def render(self) -> bytes:
-        """All of it, in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
-class _Model(Collector):
-    """Which model answers, as a gauge that is 1: its name and digest are labels."""
+class _ModelInfo(Collector):
+    """Info metric: a gauge of value 1 whose labels are the active model's name and digest."""
 
-    def __init__(self, model: Callable[[], Tagger]) -> None:
-        self._model = model
+    def __init__(self, active: Callable[[], Tagger]) -> None:
+        self._active = active
 
     def collect(self) -> Iterable[Metric]:
-        tagger = self._model()
+        tagger = self._active()
         family = GaugeMetricFamily(
             "tagger_model_info", "The model that answers.", labels=("model", "sha256")
         )

@@ -1,4 +1,4 @@
-"""The models a service has ready: one that answers, others by name, and a change of either."""
+"""Models in memory: the active one, others by name, and their reloading."""
 
 from __future__ import annotations
 
@@ -17,78 +17,77 @@ from tagger.inference import model_file, registry
 from tagger.inference.model_file import Card
 from tagger.tagger import Tagger
 
-MAX_CACHED = 3  # models beside the one that answers, the longest unused let go first
+MAX_CACHED = 3  # models beside the active one; the least recently used is dropped
 
 
 class ModelCache:
-    """Models in memory. Safe to share between threads."""
+    """Loaded models, shared between threads."""
 
     def __init__(self, model: str | None = None) -> None:
-        """Raises ModelError, and WeightsUnavailableError as `Tagger.load` does."""
-        self._active = _checked(model)
-        self._chosen = model
+        """`model` is a name or a file. Raises as `Tagger.load` does."""
+        self._active = _load(model)
+        self._active_model = model
         self._others: OrderedDict[str, Tagger] = OrderedDict()
         self._lock = threading.Lock()
-        self._loading = threading.Lock()  # one at a time: each takes memory, and a core
+        self._loading = threading.Lock()  # one load at a time: each takes memory and a core
 
     @property
     def active(self) -> Tagger:
-        """The model that answers unless another is asked for."""
+        """The model of requests that name none."""
         return self._active
 
     @staticmethod
     def names() -> list[str]:
-        """The models that can be asked for: those in `model/`, and `imagenet` once it was made."""
-        made = [registry.IMAGENET] if registry.imagenet_model().is_file() else []
-        return sorted({*registry.model_names(), *made})
+        """Models that a request can name: those in `model/`, and `imagenet` if it was built."""
+        imagenet = [registry.IMAGENET] if registry.imagenet_model().is_file() else []
+        return sorted({*registry.model_names(), *imagenet})
 
     def check_name(self, name: str) -> None:
-        """ModelNotFoundError for a name that is none of them."""
-        if name != self._active.name and name not in (known := self.names()):
-            raise ModelNotFoundError(f"no model is called {name!r}; there are {', '.join(known)}")
+        """ModelNotFoundError unless there is such a model."""
+        if name != self._active.name and name not in (names := self.names()):
+            raise ModelNotFoundError(f"no model is called {name!r}; there are {', '.join(names)}")
 
     def load_card(self, name: str) -> Card:
-        """The card of a model, loaded or not. Raises as `check` does, and ModelError."""
+        """A model's card, without loading the model. Raises as `check_name`, and ModelError."""
         active = self._active
         if name == active.name:
             return active.card
         self.check_name(name)
-        with _named_alone(name):
+        with _hide_folders(name):
             return model_file.load(registry.find_model(name)).card
 
     def get(self, name: str) -> Tagger:
-        """By name; loaded at its first use. Raises as `check` and `Tagger.load` do."""
-        found = self._found(name)
-        if found is not None:
-            return found
+        """A model, loaded at its first use. Raises as `check_name` and `Tagger.load` do."""
+        if (tagger := self._cached(name)) is not None:
+            return tagger
         self.check_name(name)
         with self._loading:
-            if (found := self._found(name)) is not None:  # another thread was quicker
-                return found
-            new = _checked(name)
+            if (tagger := self._cached(name)) is not None:  # another thread has loaded it
+                return tagger
+            tagger = _load(name)
             with self._lock:
-                self._others[name] = new
+                self._others[name] = tagger
                 while len(self._others) > MAX_CACHED:
                     self._others.popitem(last=False)
-            return new
+            return tagger
 
     def reload(self, name: str | None = None) -> Tagger:
-        """Load a model beside the old one, try it, and let it answer from now on.
+        """Load a model, test it, and make it the active one; by default the same one's file again.
 
-        By default the one that answers now, from its file. Raises as `get` does, and leaves the
-        old one where it is, for a file that is missing, broken or cannot answer.
+        Raises as `get` does, and keeps the old model, if the file is missing, broken or its model
+        does not run.
         """
         with self._loading:
             if name is not None:
                 self.check_name(name)
-            chosen = name or self._chosen
-            new = _checked(chosen)
+            model = name or self._active_model
+            tagger = _load(model)
             with self._lock:
-                self._active, self._chosen = new, chosen
+                self._active, self._active_model = tagger, model
                 self._others.clear()  # their files may have changed as well
-            return new
+            return tagger
 
-    def _found(self, name: str) -> Tagger | None:
+    def _cached(self, name: str) -> Tagger | None:
         active = self._active
         if name == active.name:
             return active
@@ -99,12 +98,12 @@ class ModelCache:
 
 
 def smoke_test(tagger: Tagger) -> None:
-    """Let it answer once: a network that cannot run says so here."""
+    """Tag a grey picture; raises as `Tagger.tag` does if the network cannot run."""
     tagger.tag(np.full((tagger.image_size, tagger.image_size, 3), 128, np.uint8))
 
 
-def _checked(model: str | None) -> Tagger:
-    with _named_alone(model):
+def _load(model: str | None) -> Tagger:
+    with _hide_folders(model):
         tagger = Tagger.load(model)
         smoke_test(tagger)
         tagger.preload()
@@ -112,13 +111,14 @@ def _checked(model: str | None) -> Tagger:
 
 
 @contextmanager
-def _named_alone(model: str | None) -> Iterator[None]:
-    """Errors without the folders files are in: whoever asks over HTTP need not learn them."""
+def _hide_folders(model: str | None) -> Iterator[None]:
+    """Remove folders from the messages of model errors, which clients see."""
     try:
         yield
     except ModelError as error:
-        told = str(error)
+        message = str(error)
         for folder in (Path(model or "").parent, paths.MODELS, registry.imagenet_model().parent):
             if folder.name:
-                told = told.replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
-        raise type(error)(told) from error
+                message = message.replace(f"{folder}{os.sep}", "")
+                message = message.replace(str(folder), folder.name)
+        raise type(error)(message) from error

@@ -1,4 +1,4 @@
-"""The service's description for programs: what FastAPI says of the routes, and a little more."""
+"""Additions to FastAPI's OpenAPI schema: the tokens, and example answers."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _TOKENS = {
 }
 
 
-def describe(app: FastAPI) -> None:
-    """Let the application's description name tokens, and show an answer of each kind."""
-    usual = app.openapi
+def extend_schema(app: FastAPI) -> None:
+    """Add the security schemes and the examples to `app.openapi()`."""
+    create_schema = app.openapi
 
-    def described() -> dict[str, Any]:
+    def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            found = usual()
-            found["components"]["securitySchemes"] = {
-                name: {"type": "http", "scheme": "bearer", "description": told}
-                for name, told in _TOKENS.items()
+            schema = create_schema()
+            schema["components"]["securitySchemes"] = {
+                name: {"type": "http", "scheme": "bearer", "description": text}
+                for name, text in _TOKENS.items()
             }
-            for path, operations in found["paths"].items():
-                needed: dict[str, list[str]] = {"admin" if path in ADMIN_PATHS else "predict": []}
+            for path, operations in schema["paths"].items():
+                token: dict[str, list[str]] = {"admin" if path in ADMIN_PATHS else "predict": []}
                 for operation in operations.values():
-                    # No token, too: where none is set, on this machine alone.
-                    operation["security"] = [{}] if path in OPEN_PATHS else [{}, needed]
-            # Here and not with the type: FastAPI would drop what is null in them.
-            found["components"]["schemas"]["Answer"]["examples"] = list(EXAMPLES)
-            app.openapi_schema = found
+                    # {}: a service without tokens answers this machine without one.
+                    operation["security"] = [{}] if path in OPEN_PATHS else [{}, token]
+            # Added here since FastAPI drops nulls from the examples of a type.
+            schema["components"]["schemas"]["Answer"]["examples"] = list(EXAMPLES)
+            app.openapi_schema = schema
         return app.openapi_schema
 
-    app.openapi = described  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]

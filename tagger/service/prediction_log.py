@@ -1,10 +1,12 @@
-"""The journal of what the service answered: written in groups, each before its answers go out."""
+"""Prediction log: a table row per photo, committed before its response is sent."""
 
 from __future__ import annotations
 
 import logging
 import queue
+import random
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,21 +19,30 @@ from tagger.errors import LibraryError
 from tagger.library.database.database import Database
 from tagger.library.database.schema import models, served
 from tagger.library.importer import register_model
-from tagger.service.ids import uuid7
 from tagger.tagger import Prediction, Tagger
 
-MAX_BATCH = 256  # entries written together, at most
-_log = logging.getLogger(__name__)
+MAX_BATCH = 256  # entries per transaction
 DAY = timedelta(days=1)
-LATENCY_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0)  # seconds, that latencies are counted under
-MAX_LABELS = 50  # labels that statistics name
+LATENCY_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0)  # seconds
+MAX_LABELS = 50  # in the statistics
+_log = logging.getLogger(__name__)
+
+
+def uuid7() -> str:
+    """32 hexadecimal digits of a UUID of version 7 (RFC 9562), which sort by time to the ms.
+
+    New ids go to the end of the table's index; random ids would be spread all over it.
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    number = milliseconds << 80 | 0x7 << 76 | random.getrandbits(12) << 64
+    return f"{number | 0b10 << 62 | random.getrandbits(62):032x}"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One answer: `seconds` from the photo's last byte on, `sha256` of its bytes.
+    """One prediction: `seconds` since the photo's last byte arrived, `sha256` of its bytes.
 
-    `kept` is where the photo was put, relative to the library, if it was.
+    `kept` is the path of the stored photo relative to the library, if it was stored.
     """
 
     prediction: Prediction
@@ -46,9 +57,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class HourStats:
-    """Of one hour: how many answers, the share unknown, seconds on average and at most.
+    """Predictions of one hour; `unknown` is a share in [0, 1].
 
-    `within` is, for each of SLOW, how many took no longer.
+    `within` counts, for each of LATENCY_BOUNDS, the predictions that took at most that long.
     """
 
     hour: str
@@ -61,7 +72,7 @@ class HourStats:
 
 @dataclass(frozen=True)
 class PredictionStats:
-    """What was answered, in all and over the last day."""
+    """Counts of all predictions, and the last day by the hour."""
 
     answers: int
     unknown: int
@@ -71,54 +82,54 @@ class PredictionStats:
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _Write:
     entries: Sequence[Entry]
-    written: Future[int]
+    batch_size: Future[int]
 
 
 class PredictionLog:
-    """Writes entries from any thread, as many in one transaction as have come meanwhile."""
+    """Takes entries from any thread; one thread commits all that are queued in one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database.with_small_cache()
-        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._failures = self._overcome = 0  # groups not written, and those made up for
-        self._known: dict[str, int] = {}  # models' rows, by digest
-        self._writer = threading.Thread(target=self._write_on, name="journal", daemon=True)
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._failures = self._recovered = 0  # failed batches, and those followed by a success
+        self._model_ids: dict[str, int] = {}  # by digest
+        self._writer = threading.Thread(target=self._run, name="prediction log", daemon=True)
         self._writer.start()
 
     @property
     def queued(self) -> int:
-        """How often entries were given that are not written yet."""
-        return self._waiting.qsize()
+        """Calls of `write` that are not done yet."""
+        return self._queue.qsize()
 
     def write(self, entries: Sequence[Entry]) -> Future[int]:
-        """Done once the entries survive a crash: how many were written with them.
+        """Queue entries. The future is done when they survive a crash: the size of their batch.
 
-        LibraryError where the database cannot be written.
+        It raises LibraryError if the database cannot be written.
         """
-        written: Future[int] = Future()
-        written.set_running_or_notify_cancel()  # whoever stops waiting does not stop the writer
-        self._waiting.put(_Waiting(entries, written))
-        return written
+        batch_size: Future[int] = Future()
+        batch_size.set_running_or_notify_cancel()  # it cannot be cancelled
+        self._queue.put(_Write(entries, batch_size))
+        return batch_size
 
     def check(self) -> None:
-        """LibraryError while the database cannot be read; or written, where it last could not."""
+        """LibraryError if the database cannot be read or, after a failed write, written."""
         failures = self._failures
-        if failures > self._overcome:
+        if failures > self._recovered:
             self._database.check_writable()
-            self._overcome = max(failures, self._overcome)
+            self._recovered = max(failures, self._recovered)
         else:
             self._database.check_readable()
 
     def close(self) -> None:
-        """Write what waits, and end."""
-        self._waiting.put(None)
+        """Write what is queued, and stop."""
+        self._queue.put(None)
         self._writer.join()
         self._database.close()
 
     def stats(self) -> PredictionStats:
-        """The answers in numbers. Raises LibraryError."""
+        """Raises LibraryError."""
         with self._database.read_transaction() as connection:
             total, unknown = connection.execute(
                 select(func.count(), func.count().filter(served.c.label.is_(None))).select_from(
@@ -147,58 +158,58 @@ class PredictionLog:
                 [_hour(row) for row in connection.execute(_hourly()).mappings()],
             )
 
-    def _write_on(self) -> None:
-        ended = False
-        while not ended:
-            group: list[_Waiting] = []
-            first = self._waiting.get()
-            while first is not None:
-                group.append(first)
-                if len(group) >= MAX_BATCH or self._waiting.empty():
+    def _run(self) -> None:
+        stopped = False
+        while not stopped:
+            batch: list[_Write] = []
+            write = self._queue.get()
+            while write is not None:
+                batch.append(write)
+                if len(batch) >= MAX_BATCH or self._queue.empty():
                     break
-                first = self._waiting.get()
-            ended = first is None
-            if group:
-                self._write_group(group)
+                write = self._queue.get()
+            stopped = write is None
+            if batch:
+                self._write_batch(batch)
 
-    def _write_group(self, group: Sequence[_Waiting]) -> None:
-        entries = [entry for waiting in group for entry in waiting.entries]
+    def _write_batch(self, batch: Sequence[_Write]) -> None:
+        entries = [entry for write in batch for entry in write.entries]
         try:
             with self._database.write_transaction() as connection:
-                fresh = {e.tagger.sha256: e.tagger for e in entries}.items()
+                taggers = {entry.tagger.sha256: entry.tagger for entry in entries}
                 ids = {
-                    digest: self._known.get(digest) or register_model(connection, tagger)
-                    for digest, tagger in fresh
+                    digest: self._model_ids.get(digest) or register_model(connection, tagger)
+                    for digest, tagger in taggers.items()
                 }
                 connection.execute(
                     insert(served), [_row(entry, ids[entry.tagger.sha256]) for entry in entries]
                 )
-            self._known |= ids
-            self._overcome = self._failures
-        except Exception as error:  # noqa: BLE001 - each of them is told, and the next group tried
+            self._model_ids |= ids
+            self._recovered = self._failures
+        except Exception as error:  # noqa: BLE001 - raised to each caller; the next batch is tried
             _log.exception("answers could not be written down")
-            self._known.clear()
+            self._model_ids.clear()
             self._failures += 1
-            told = LibraryError("the answer could not be written down: try again in a moment")
-            told.__cause__ = error
-            for waiting in group:
-                waiting.written.set_exception(told)
+            failure = LibraryError("the answer could not be written down: try again in a moment")
+            failure.__cause__ = error
+            for write in batch:
+                write.batch_size.set_exception(failure)
             return
-        for waiting in group:
-            waiting.written.set_result(len(entries))
+        for write in batch:
+            write.batch_size.set_result(len(entries))
 
 
 def _row(entry: Entry, model: int) -> dict[str, Any]:
-    said = entry.prediction
+    prediction = entry.prediction
     return {
         "id": entry.id,
         "answered_at": entry.answered_at,
         "sha256": entry.sha256,
         "model_id": model,
-        "label": said.label,
-        "confidence": said.confidence,
-        "reason": said.reason,
-        "ood_score": said.ood_score,
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "reason": prediction.reason,
+        "ood_score": prediction.ood_score,
         "seconds": entry.seconds,
         "client": entry.client,
         "kept": entry.kept,
@@ -206,7 +217,7 @@ def _row(entry: Entry, model: int) -> dict[str, Any]:
 
 
 def _hourly() -> Any:
-    """The answers of the last day, hour by hour in UTC."""
+    """Query of the last day, one row per hour in UTC."""
     moment = cast(type_coerce(served.c.answered_at, DateTime), String)
     hour = func.substr(moment, 1, len("2026-01-31 12")).label("hour")
     unknown = func.avg(case((served.c.label.is_(None), 1.0), else_=0.0))

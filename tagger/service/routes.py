@@ -1,4 +1,4 @@
-"""The service's routes: each asks the service, a library or a model, and puts it on the wire."""
+"""The routes: each calls the predictor, the library or a model, and returns JSON, CSV or text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ from fastapi import APIRouter, Depends, File, Header, Path, Query, Request, Uplo
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from tagger.errors import (
-    ImageFormatError,
-    ImageTooLargeError,
-    ModelError,
-    OptionError,
-)
+from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError, ModelError, OptionError
 from tagger.images.decode import FORMAT_NAMES
 from tagger.library import export as exports
 from tagger.library.records import Photo, Sort
@@ -28,44 +23,47 @@ from tagger.service import schemas
 from tagger.service.access import OPEN_PATHS
 from tagger.service.errors import ERROR_RESPONSES, PHOTO_ERROR_RESPONSES
 from tagger.service.model_cache import ModelCache
-from tagger.service.predictor import MAX_PHOTOS, PredictOptions, Predictor
+from tagger.service.predictor import PhotoResult, PredictOptions, Predictor
+from tagger.service.settings import MAX_PHOTOS
 
-PAGE_SIZE, MAX_PAGE_SIZE = 48, 500  # photos a page of /photos
+PAGE_SIZE, MAX_PAGE_SIZE = 48, 500  # photos per page of /photos
 MAX_OFFSET = 2**31 - 1
-CHUNK_CHARACTERS = 2**16  # bytes of a file that are sent at a time
+CHUNK_CHARACTERS = 2**16  # of a file, per chunk of the response
 OCTET_STREAM = "application/octet-stream"
 METRICS_TYPE = "text/plain; version=0.0.4"
 _JSON_IMAGE = re.compile(rb'\s*\{\s*"image"\s*:\s*"([A-Za-z0-9+/=\\]*)"\s*\}\s*')
 
 
 async def reject_unknown_options(request: Request) -> None:
-    """OptionError for an option that the route does not have: it would be passed over unseen.
+    """OptionError for a query parameter that the route does not have, such as a misspelt one.
 
-    Probes ask as they like.
+    The open routes take any, since probes add their own.
     """
     if request.scope["route"].path in OPEN_PATHS:
         return
-    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    names = {field.alias for field in request.scope["route"].dependant.query_params}
     for name in request.query_params:
-        if name not in known:
-            told = f"the options are {', '.join(sorted(known))}" if known else "there are none"
-            raise OptionError(f"there is no option {name[:60]!r}; {told}")
+        if name not in names:
+            allowed = f"the options are {', '.join(sorted(names))}" if names else "there are none"
+            raise OptionError(f"there is no option {name[:60]!r}; {allowed}")
 
 
 router = APIRouter(responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_options)])
 
 
-def _text(kind: str) -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": {kind: {"schema": {"type": "string"}}}}}
+def _text_response(media_type: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {media_type: {"schema": {"type": "string"}}}}}
 
 
-Top = Annotated[int, Query(ge=1, le=1000, description="how many of the likeliest labels to tell")]
-Threshold = Annotated[float | None, Query(ge=0, le=1, description="in place of each label's own")]
+Top = Annotated[int, Query(ge=1, le=1000, description="how many of the likeliest labels to return")]
+Threshold = Annotated[float | None, Query(ge=0, le=1, description="instead of each label's own")]
 ModelName = Annotated[str | None, Query(max_length=200, description="another model: see /models")]
-Heatmap = Annotated[bool, Query(description="also a picture of what speaks for the label")]
+Heatmap = Annotated[bool, Query(description="also a heatmap of the label, painted on the photo")]
 Client = Annotated[
     str | None,
-    Header(alias="X-Client", pattern=r"^[A-Za-z0-9_ .:/@+-]{1,64}$", description="who asks"),
+    Header(
+        alias="X-Client", pattern=r"^[A-Za-z0-9_ .:/@+-]{1,64}$", description="the client's name"
+    ),
 ]
 Search = Annotated[str, Query(max_length=MAX_LENGTH, description="as the app's search takes it")]
 Photos = Annotated[
@@ -74,8 +72,8 @@ Photos = Annotated[
 
 
 def predictor(request: Request) -> Predictor:
-    """The one that this process runs."""
-    return cast(Predictor, request.app.state.service)
+    """The application's predictor."""
+    return cast(Predictor, request.app.state.predictor)
 
 
 @router.post(
@@ -90,45 +88,42 @@ async def predict(
     heatmap: Heatmap = False,
     x_client: Client = None,
 ) -> JSONResponse:
-    """Tag photos. One file is answered by itself, several by a list in their order."""
-    if others := (await request.form()).keys() - {"file"}:
-        named = ", ".join(sorted(others))[:60]
-        raise OptionError(f"there is no field {named!r}; photos go into file, options in the URL")
+    """Tag photos. One file gives one answer, several give a list in their order."""
+    if unknown := (await request.form()).keys() - {"file"}:
+        fields = ", ".join(sorted(unknown))[:60]
+        raise OptionError(f"there is no field {fields!r}; photos go into file, options in the URL")
     if len(file) > MAX_PHOTOS:
         raise ImageTooLargeError(f"{len(file)} files", f"send up to {MAX_PHOTOS} at a time")
     photos = [await upload.read() for upload in file]
-    asked = PredictOptions(top, threshold, model, heatmap, x_client)
-    answers = await predictor(request).predict(photos, asked)
-    if len(answers) > 1:
-        return JSONResponse({"results": [schemas.to_json(answer) for answer in answers]})
-    (answer,) = answers
-    if isinstance(answer, Exception):
-        raise answer
-    return JSONResponse(schemas.to_json(answer))
+    options = PredictOptions(top, threshold, model, heatmap, x_client)
+    results = await predictor(request).predict(photos, options)
+    if len(results) > 1:
+        return JSONResponse({"results": [schemas.to_json(result) for result in results]})
+    return _single_response(results[0])
 
 
 @router.get("/models")
 def models(request: Request) -> schemas.ModelList:
-    """The models that can be asked for."""
-    loaded = predictor(request).models
-    lines = [_line(loaded, name) for name in loaded.names()]
-    return schemas.ModelList(active=loaded.active.name, models=[line for line in lines if line])
+    """The models that a request can name."""
+    cache = predictor(request).models
+    lines = [_model_line(cache, name) for name in cache.names()]
+    return schemas.ModelList(active=cache.active.name, models=[line for line in lines if line])
 
 
 @router.get("/models/{name}", responses={404: {"model": schemas.Problem}})
 def model_card(request: Request, name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
-    """A model's card: what it was trained on, how it scores, where it fails."""
+    """A model's card: its training photos, figures and weaknesses."""
     return dict(predictor(request).models.load_card(name))
 
 
 @router.post("/model/reload", responses={n: {"model": schemas.Problem} for n in (404, 409)})
-def reload(request: Request, asked: schemas.Reload | None = None) -> schemas.Reloaded:
-    """Load a model beside the one that answers, try it, and then let it answer instead.
+def reload(request: Request, body: schemas.Reload | None = None) -> schemas.Reloaded:
+    """Load a model, test it, and make it the active one.
 
-    Without a name, the one that answers is loaded anew, from its file.
+    Without a name, the active one is loaded again from its file.
     """
-    new = predictor(request).models.reload(asked.model if asked else None)
-    return schemas.Reloaded(model=new.name, sha256=new.sha256)
+    tagger = predictor(request).models.reload(body.model if body else None)
+    return schemas.Reloaded(model=tagger.name, sha256=tagger.sha256)
 
 
 @router.get("/health")
@@ -139,28 +134,28 @@ async def health() -> schemas.Alive:
 
 @router.get("/ready")
 async def ready(request: Request) -> schemas.Ready:
-    """Whether a model answers, and answers can be written down."""
+    """Whether the model works and answers can be written down."""
     tagger = await predictor(request).ready()
     return schemas.Ready(model=tagger.name)
 
 
 @router.get("/stats")
 def stats(request: Request) -> schemas.Stats:
-    """What was answered, from the database."""
-    tally = predictor(request).log.stats()
+    """Statistics of all answers, from the database."""
+    stats = predictor(request).log.stats()
     return schemas.Stats(
-        answers=tally.answers,
-        unknown=tally.unknown,
-        unknown_share=tally.unknown / tally.answers if tally.answers else None,
-        labels=tally.labels,
-        models=tally.models,
-        hours=[schemas.HourLine(**asdict(hour)) for hour in tally.hours],
+        answers=stats.answers,
+        unknown=stats.unknown,
+        unknown_share=stats.unknown / stats.answers if stats.answers else None,
+        labels=stats.labels,
+        models=stats.models,
+        hours=[schemas.HourLine(**asdict(hour)) for hour in stats.hours],
     )
 
 
-@router.get("/metrics", response_class=Response, responses=_text(METRICS_TYPE))
+@router.get("/metrics", response_class=Response, responses=_text_response(METRICS_TYPE))
 async def metrics(request: Request) -> Response:
-    """The same and more for Prometheus."""
+    """Metrics for Prometheus."""
     return Response(predictor(request).metrics.render(), media_type=METRICS_TYPE)
 
 
@@ -172,12 +167,12 @@ def photos(
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = PAGE_SIZE,
 ) -> schemas.PhotoPage:
-    """Photos of the library that a query finds."""
+    """Photos of the library that match a query."""
     page = predictor(request).library.search(query, sort, offset, limit)
-    return schemas.PhotoPage(total=page.total, photos=[_photo(photo) for photo in page.photos])
+    return schemas.PhotoPage(total=page.total, photos=[_photo_line(photo) for photo in page.photos])
 
 
-@router.get("/export.csv", response_class=StreamingResponse, responses=_text("text/csv"))
+@router.get("/export.csv", response_class=StreamingResponse, responses=_text_response("text/csv"))
 def export(request: Request, query: Search = "", sort: Sort = "newest") -> StreamingResponse:
     """The same photos as a table, one row each."""
     file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
@@ -187,13 +182,13 @@ def export(request: Request, query: Search = "", sort: Sort = "newest") -> Strea
     except BaseException:
         file.close()
         raise
-    name = {"Content-Disposition": 'attachment; filename="photos.csv"'}
-    return StreamingResponse(_pieces(file), media_type="text/csv", headers=name)
+    headers = {"Content-Disposition": 'attachment; filename="photos.csv"'}
+    return StreamingResponse(_chunks(file), media_type="text/csv", headers=headers)
 
 
 @router.get("/ping")
 async def ping(request: Request) -> schemas.Ready:
-    """As `/ready`, where Amazon SageMaker looks for it."""
+    """As `/ready`, under Amazon SageMaker's name."""
     return await ready(request)
 
 
@@ -222,30 +217,34 @@ async def invocations(request: Request, x_client: Client = None) -> JSONResponse
     kind = request.headers.get("content-type", OCTET_STREAM).partition(";")[0].strip().lower()
     body = await request.body()
     if kind == "application/json":
-        body = await run_in_threadpool(_from_json, body)
+        body = await run_in_threadpool(_decode_json, body)
     elif kind not in (OCTET_STREAM, "application/x-image") and not kind.startswith("image/"):
         raise ImageFormatError(kind[:60], "send a photo's bytes, or JSON with its base64")
-    (answer,) = await predictor(request).predict([body], PredictOptions(client=x_client))
-    if isinstance(answer, Exception):
-        raise answer
-    return JSONResponse(schemas.to_json(answer))
+    (result,) = await predictor(request).predict([body], PredictOptions(client=x_client))
+    return _single_response(result)
 
 
-def _from_json(body: bytes) -> bytes:
-    """Read without a JSON parser, which would make many times the memory of what was sent."""
-    found = _JSON_IMAGE.fullmatch(body)
+def _single_response(result: PhotoResult | ImageError) -> JSONResponse:
+    if isinstance(result, ImageError):
+        raise result
+    return JSONResponse(schemas.to_json(result))
+
+
+def _decode_json(body: bytes) -> bytes:
+    """The photo in `{"image": BASE64}`; a JSON parser would take many times the body's memory."""
+    match = _JSON_IMAGE.fullmatch(body)
     try:
-        if found is not None:
-            return base64.b64decode(found[1].replace(rb"\/", b"/"), validate=True)
+        if match is not None:
+            return base64.b64decode(match[1].replace(rb"\/", b"/"), validate=True)
     except binascii.Error:
         pass
     raise OptionError('send JSON as {"image": "the photo in base64"}')
 
 
-def _line(loaded: ModelCache, name: str) -> schemas.ModelLine | None:
-    """None for a file that is broken, or gone since it was listed."""
+def _model_line(cache: ModelCache, name: str) -> schemas.ModelLine | None:
+    """None if the file is broken, or was removed after it was listed."""
     try:
-        card = loaded.load_card(name)
+        card = cache.load_card(name)
     except ModelError:
         return None
     return schemas.ModelLine(
@@ -257,7 +256,7 @@ def _line(loaded: ModelCache, name: str) -> schemas.ModelLine | None:
     )
 
 
-def _photo(photo: Photo) -> schemas.PhotoLine:
+def _photo_line(photo: Photo) -> schemas.PhotoLine:
     return schemas.PhotoLine(
         id=photo.id,
         name=photo.name,
@@ -276,7 +275,7 @@ def _photo(photo: Photo) -> schemas.PhotoLine:
     )
 
 
-def _pieces(file: IO[str]) -> Iterator[str]:
+def _chunks(file: IO[str]) -> Iterator[str]:
     with file:
-        while piece := file.read(CHUNK_CHARACTERS):
-            yield piece
+        while chunk := file.read(CHUNK_CHARACTERS):
+            yield chunk

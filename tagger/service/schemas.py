@@ -1,4 +1,4 @@
-"""What goes over the wire: the types of requests and answers, as OpenAPI tells them."""
+"""Request and response models; their docstrings are the descriptions in the OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -44,11 +44,12 @@ class LabelScore(BaseModel):
 
 
 class Answer(BaseModel):
-    """What the model says of one photo.
+    """The prediction for one photo.
 
-    `label` is null where it is unknown, and `reason` tells why: "unfamiliar" (unlike every
+    `label` is null if the photo is unknown, and `reason` says why: "unfamiliar" (unlike every
     training photo) or "uncertain" (between labels). `ood_score` is the share of validation photos
-    less strange than this one. `tags` are the labels decided, `predictions` the likeliest.
+    that are less strange than this one. `tags` are the labels above their thresholds,
+    `predictions` the likeliest labels.
     """
 
     predictions: list[LabelScore]
@@ -59,11 +60,10 @@ class Answer(BaseModel):
     ood_score: float | None = Field(ge=0, le=1)
     tags: list[LabelScore]
     model: str
-    id: str = Field(description="what the answer is written down under")
+    id: str = Field(description="the answer's id in the database")
     heatmap: str | None = Field(
         None,
-        description="where asked for: the photo, what speaks for the label painted on it, as"
-        " the data URI of a JPEG",
+        description="if requested: the label's heatmap painted on the photo, a JPEG as a data URI",
     )
 
 
@@ -74,20 +74,20 @@ class Unread(BaseModel):
 
 
 class Answers(BaseModel):
-    """Of several photos, in the order they came in."""
+    """One result per photo, in their order."""
 
     results: list[Answer | Unread]
 
 
 class Problem(BaseModel):
-    """Why there is no answer, in a sentence; of a query, also where in it."""
+    """Why there is no answer, in a sentence; for a query also the position of the error."""
 
     detail: str
     position: int | None = None
 
 
 class ModelLine(BaseModel):
-    """A model, shortly."""
+    """A model in the list of models."""
 
     name: str
     kind: Literal["single", "multi"]
@@ -97,14 +97,14 @@ class ModelLine(BaseModel):
 
 
 class ModelList(BaseModel):
-    """The models that can be asked for, and the one that answers unless another is."""
+    """The models that a request can name, and the active one, which answers all others."""
 
     active: str
     models: list[ModelLine]
 
 
 class Reload(BaseModel):
-    """The model that is to answer from now on; null: the same one, from its file."""
+    """The model to activate; null: the active one, from its file."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"model": "pets"}]})
 
@@ -112,27 +112,27 @@ class Reload(BaseModel):
 
 
 class Reloaded(BaseModel):
-    """The model that answers now."""
+    """The active model."""
 
     model: str
     sha256: str
 
 
 class Alive(BaseModel):
-    """This process answers."""
+    """This process is alive."""
 
     status: Literal["alive"] = "alive"
 
 
 class Ready(BaseModel):
-    """A model answers, and answers can be written down."""
+    """The model works, and answers can be written down."""
 
     status: Literal["ready"] = "ready"
     model: str
 
 
 class HourLine(BaseModel):
-    """One hour of answers, in UTC; `within` counts those that took at most so many seconds."""
+    """The answers of one hour in UTC; `within` counts those that took at most so many seconds."""
 
     hour: str
     answers: int
@@ -143,7 +143,7 @@ class HourLine(BaseModel):
 
 
 class Stats(BaseModel):
-    """What was answered, in all and hour by hour over the last day."""
+    """Counts of all answers, and the last day hour by hour."""
 
     answers: int
     unknown: int
@@ -154,7 +154,7 @@ class Stats(BaseModel):
 
 
 class PhotoTag(BaseModel):
-    """A tag of a photo in the library, and where it comes from."""
+    """A tag of a photo in the library, and its origin."""
 
     label: str
     score: float | None
@@ -179,27 +179,29 @@ class PhotoLine(BaseModel):
 
 
 class PhotoPage(BaseModel):
-    """Some of the photos that a query finds, and how many there are in all."""
+    """One page of the photos that match a query, and the number of all matches."""
 
     total: int
     photos: list[PhotoLine]
 
 
-def to_json(answered: PhotoResult | ImageError) -> dict[str, Any]:
-    """An `Answer` or `Unread` as JSON values. They are known to be right, so nothing checks them
-    again: it would cost as much as half of the network."""
-    if isinstance(answered, ImageError):
-        return {"error": str(answered)}
-    said = answered.prediction
-    told: dict[str, Any] = {
-        "predictions": [{"label": s.label, "score": s.score} for s in said.scores],
-        "label": said.label,
-        "confidence": said.confidence,
-        "unknown": said.unknown,
-        "reason": said.reason,
-        "ood_score": said.ood_score,
-        "tags": [{"label": s.label, "score": s.score} for s in said.tags],
-        "model": answered.model,
-        "id": answered.id,
+def to_json(result: PhotoResult | ImageError) -> dict[str, Any]:
+    """An `Answer` or `Unread` as JSON values.
+
+    Not validated by Pydantic, which would take as long as half of the network.
+    """
+    if isinstance(result, ImageError):
+        return {"error": str(result)}
+    prediction = result.prediction
+    answer: dict[str, Any] = {
+        "predictions": [{"label": s.label, "score": s.score} for s in prediction.scores],
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "unknown": prediction.unknown,
+        "reason": prediction.reason,
+        "ood_score": prediction.ood_score,
+        "tags": [{"label": s.label, "score": s.score} for s in prediction.tags],
+        "model": result.model,
+        "id": result.id,
     }
-    return told if answered.heatmap is None else {**told, "heatmap": answered.heatmap}
+    return answer if result.heatmap is None else {**answer, "heatmap": result.heatmap}

@@ -1,4 +1,4 @@
-"""The service's own page, for phones and desktops: files of `tagger/service/web/`, as they are."""
+"""The web page: routes for the static files of `web/`, with ETags and a service worker."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ HEADERS = {
         " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
     ),
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    # Kept, and asked about each time. Its worker takes no file that a proxy has changed.
+    # Revalidated at each use; the service worker rejects files that a proxy has transformed.
     "Cache-Control": "no-cache, no-transform",
 }
 MEDIA_TYPES = {".webmanifest": "application/manifest+json", ".js": "text/javascript"}
-WORKER = "sw.js"  # at the root, since it rules what lies below where it is
-ROOT_FILES = {"index.html": "./", "manifest.webmanifest": "manifest.webmanifest"}
+WORKER = "sw.js"  # served at the root, since its scope is the folder it is served from
+ROOT_URLS = {"index.html": "./", "manifest.webmanifest": "manifest.webmanifest"}
 METHODS = ["GET", "HEAD"]
 
 
@@ -43,87 +43,85 @@ class PageFile:
 
     @property
     def etag(self) -> str:
-        """What changes with it, as an ETag."""
         return f'"{self.digest.hex()[:32]}"'
 
     @property
     def integrity(self) -> str:
-        """What a browser compares it with before it is taken."""
+        """The digest as a subresource integrity value."""
         return f"sha256-{base64.b64encode(self.digest).decode()}"
 
 
 class Page:
-    """The files of a folder by name; nothing else can be asked for. They are read once."""
+    """The files of one folder by name, read once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @cached_property
     def files(self) -> dict[str, PageFile]:
-        """Every file, the worker with what it is to keep written into it."""
-        found = {
-            path.name: PageFile(path.read_bytes(), _kind(path))
+        """All files; the service worker gets the list of files to cache written into it."""
+        files = {
+            path.name: PageFile(path.read_bytes(), _media_type(path))
             for path in sorted(self._folder.iterdir())
             if path.is_file()
         }
-        return found | {WORKER: self._worker(found)}
+        return files | {WORKER: self._build_worker(files)}
 
     def respond(self, request: Request, name: str) -> Response:
-        """A file, or that it is still the same."""
+        """A file, or status 304 if the client has it."""
         if name not in self.files:
             raise HTTPException(404, "no such file")
-        part = self.files[name]
-        headers = {**HEADERS, "ETag": part.etag}
-        if request.headers.get("if-none-match") == part.etag:
+        file = self.files[name]
+        headers = {**HEADERS, "ETag": file.etag}
+        if request.headers.get("if-none-match") == file.etag:
             return Response(status_code=304, headers=headers)
-        return Response(part.content, media_type=part.media_type, headers=headers)
+        return Response(file.content, media_type=file.media_type, headers=headers)
 
     @staticmethod
-    def _worker(found: dict[str, PageFile]) -> PageFile:
-        """The worker, headed by all other files' addresses and digests and one digest of it all.
+    def _build_worker(files: dict[str, PageFile]) -> PageFile:
+        """The worker's script after a line `const PAGE`: a version, and each file's URL and digest.
 
-        So a change to any file, or to how it is answered, is a new worker to a browser.
+        So a browser gets a new worker when any file, or the headers it is sent with, changes.
         """
-        files = {
-            ROOT_FILES.get(name, f"page/{name}"): part.integrity
-            for name, part in found.items()
+        digests = {
+            ROOT_URLS.get(name, f"page/{name}"): file.integrity
+            for name, file in files.items()
             if name != WORKER
         }
-        script = found[WORKER]
-        told = json.dumps([HEADERS, files, script.integrity]).encode()
-        page = {"version": hashlib.sha256(told).hexdigest()[:32], "files": files}
-        return PageFile(
-            f"const PAGE = {json.dumps(page)};\n".encode() + script.content, script.media_type
-        )
+        script = files[WORKER]
+        state = json.dumps([HEADERS, digests, script.integrity]).encode()
+        page = {"version": hashlib.sha256(state).hexdigest()[:32], "files": digests}
+        content = f"const PAGE = {json.dumps(page)};\n".encode() + script.content
+        return PageFile(content, script.media_type)
 
 
 def create_router(folder: Path) -> APIRouter:
-    """The routes of the page in a folder."""
+    """Routes for the page in a folder."""
     page = Page(folder)
-    made = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False)
 
-    @made.api_route("/", methods=METHODS)
+    @router.api_route("/", methods=METHODS)
     def index(request: Request) -> Response:
         return page.respond(request, "index.html")
 
-    @made.api_route("/sw.js", methods=METHODS)
+    @router.api_route("/sw.js", methods=METHODS)
     def worker(request: Request) -> Response:
         return page.respond(request, WORKER)
 
-    @made.api_route("/manifest.webmanifest", methods=METHODS)
+    @router.api_route("/manifest.webmanifest", methods=METHODS)
     def manifest(request: Request) -> Response:
         return page.respond(request, "manifest.webmanifest")
 
-    @made.api_route("/page/{name}", methods=METHODS)
-    def part(request: Request, name: str) -> Response:
+    @router.api_route("/page/{name}", methods=METHODS)
+    def file(request: Request, name: str) -> Response:
         return page.respond(request, name)
 
-    return made
+    return router
 
 
-def _kind(path: Path) -> str:
-    known = MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
-    return known or "application/octet-stream"
+def _media_type(path: Path) -> str:
+    media_type = MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    return media_type or "application/octet-stream"
 
 
 router = create_router(FOLDER)

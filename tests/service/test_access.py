@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from starlette.exceptions import HTTPException
 
-from tagger.service.access import AccessMiddleware
-from tagger.service.predictor import MAX_BODY, Settings
+from tagger.service.access import AccessMiddleware, is_loopback
+from tagger.service.settings import MAX_BODY, Settings
 
 SECRETS = Settings(predict_token="predict-secret", admin_token="admin-secret")
 HERE = (b"host", b"localhost:8000")
@@ -263,3 +263,10 @@ def test_a_line_and_a_count_of_each_request_hold_nothing_private() -> None:
     assert told["route"] == "none" and len(told["request"]) == 32
     assert "secret" not in line
     assert [(route, status) for route, status, _ in asked.counted] == [("none", 200)]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"])
+def test_this_machine_is_known_by_its_names(host: str) -> None:
+    assert is_loopback(host)
+    assert not is_loopback(f"{host}.example") and not is_loopback("0.0.0.0")
+    assert not is_loopback("") and not is_loopback("::")

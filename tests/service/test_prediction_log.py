@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +14,7 @@ from sqlalchemy import select
 from tagger.errors import LibraryError
 from tagger.library.database.schema import models, served
 from tagger.library.library import Library
-from tagger.service.prediction_log import DAY, Entry, PredictionLog
+from tagger.service.prediction_log import DAY, Entry, PredictionLog, uuid7
 from tagger.tagger import Prediction, Score, Tagger
 from tests.conftest import PATIENCE
 
@@ -114,3 +116,20 @@ def test_a_model_is_noted_once(library: Library, pets: Tagger) -> None:
         journal.close()
     with library.database.read_transaction() as connection:
         assert connection.scalars(select(models.c.name)).all() == ["pets"]
+
+
+def test_ids_are_distinct_uuids_of_version_7() -> None:
+    ids = [uuid7() for _ in range(10_000)]
+    assert len(set(ids)) == len(ids) and {len(text) for text in ids} == {32}
+    for text in ids[:100]:
+        parsed = uuid.UUID(text)
+        assert parsed.version == 7 and parsed.variant == uuid.RFC_4122
+
+
+def test_ids_sort_by_time() -> None:
+    before = uuid7()
+    time.sleep(0.002)
+    after = uuid7()
+    assert before < after
+    milliseconds = int(after[:12], 16)
+    assert abs(milliseconds / 1000 - time.time()) < 5

@@ -16,7 +16,8 @@ from tagger.errors import BusyError, ImageError, LibraryError, ModelError, Optio
 from tagger.images import decode
 from tagger.library.database.schema import served
 from tagger.service import predictor
-from tagger.service.predictor import PhotoResult, PredictOptions, Predictor, Settings, is_loopback
+from tagger.service.predictor import PhotoResult, PredictOptions, Predictor
+from tagger.service.settings import Settings
 from tests.conftest import draw, wait_until
 
 PHOTO = decode.encode(draw("disc", 1), "JPEG")
@@ -33,50 +34,6 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Predict
 def written(running: Predictor) -> set[str]:
     with running.library.database.read_transaction() as connection:
         return set(connection.scalars(select(served.c.id)))
-
-
-def test_settings_come_from_the_environment() -> None:
-    assert Settings.from_environment({}) == Settings(workers=Settings.from_environment({}).workers)
-    found = Settings.from_environment(
-        {
-            "TAGGER_MODEL": "pets",
-            "TAGGER_PREDICT_TOKEN": "a",
-            "TAGGER_WORKERS": "3",
-            "TAGGER_QUEUE": "0",
-            "TAGGER_CORS": "https://a.example, https://b.example",
-            "TAGGER_KEEP_PHOTOS": "1",
-        }
-    )
-    assert (found.model, found.predict_token, found.admin_token) == ("pets", "a", None)
-    assert (found.workers, found.queue, found.keep_photos) == (3, 0, True)
-    assert found.cors == ("https://a.example", "https://b.example") and found.guarded
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("TAGGER_WORKERS", "0"),
-        ("TAGGER_WORKERS", "two"),
-        ("TAGGER_QUEUE", "-1"),
-        ("TAGGER_QUEUE", "²"),
-        ("TAGGER_KEEP_PHOTOS", "maybe"),
-        ("TAGGER_PREDICT_TOKEN", "two words"),
-        ("TAGGER_ADMIN_TOKEN", "pässwort"),
-        ("TAGGER_CORS", "example.org"),
-        ("TAGGER_CORS", "https://a.example, *"),
-        ("TAGGER_CORS", "https://a.example/"),
-    ],
-)
-def test_settings_that_cannot_be_are_named(name: str, text: str) -> None:
-    with pytest.raises(OptionError, match=name):
-        Settings.from_environment({name: text})
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"])
-def test_this_machine_is_known_by_its_names(host: str) -> None:
-    assert is_loopback(host)
-    assert not is_loopback(f"{host}.example") and not is_loopback("0.0.0.0")
-    assert not is_loopback("") and not is_loopback("::")
 
 
 def test_answers_are_written_down_by_the_time_they_are_told(running: Predictor) -> None:
