@@ -15,9 +15,10 @@ from pathlib import Path
 from measuring import PHOTOS, PREDICT, Run, at_least, medians, parser, publish, run, workplace
 
 BAR = 0.6  # of predict.py's throughput
-PLAN = (
-    "import sys; from tagger.library.library import Library;"
-    "print(Library.open().plan_folder_import(sys.argv[1], model=sys.argv[2]))"
+SUBMIT = (
+    "import sys; from tagger.jobs.requests import ImportFolderRequest, submit;"
+    "from tagger.library.library import Library;"
+    "print(submit(Library.open(), ImportFolderRequest(sys.argv[1], model=sys.argv[2])))"
 )
 COUNT = "from tagger.library.library import Library; print(Library.open().count())"
 
@@ -66,7 +67,7 @@ def import_anew(folder: Path, photos: Path, model: str, count: int) -> Run:
     with tempfile.TemporaryDirectory(dir=folder) as home:
         os.environ["TAGGER_HOME"] = home
         os.environ.pop("TAGGER_DATABASE", None)
-        planned = run(sys.executable, "-c", PLAN, photos, model).output.strip()
+        planned = run(sys.executable, "-c", SUBMIT, photos, model).output.strip()
         measured = run(sys.executable, "-m", "tagger.jobs.worker", planned)
         found = int(run(sys.executable, "-c", COUNT).output)
         if found != count:

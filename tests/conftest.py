@@ -18,6 +18,7 @@ import pytest
 from tagger.images import decode
 from tagger.inference import model_file
 from tagger.jobs import worker
+from tagger.jobs.requests import ImportFolderRequest, submit
 from tagger.library import operations
 from tagger.library.library import Library
 from tagger.library.operations import Operation
@@ -198,7 +199,7 @@ def import_folder(
     library: Library, folder: Path, copy: bool = False, model: str = "pets"
 ) -> Operation:
     """Import a folder in this process; the run as it ended."""
-    run_id = library.plan_folder_import(str(folder), copy, model)
+    run_id = submit(library, ImportFolderRequest(str(folder), copy, model))
     worker.run(library, run_id)
     return library.operation(run_id)
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from frontend.ui import shared
 from tagger.jobs import worker
+from tagger.jobs.requests import JobRequest, resume, submit
 from tagger.library.operations import Operation, OperationFile
 from tagger.text import count_noun, escape_controls
 
@@ -29,9 +30,12 @@ _LISTED = {
 }
 
 
-def start(run_id: int) -> None:
-    """Let a run that was planned begin, in a process of its own."""
-    worker.start(shared.library(), run_id)
+def start(request: JobRequest) -> int:
+    """Submit a job and start it in a process of its own; its id. Raises OptionError."""
+    library = shared.library()
+    job_id = submit(library, request)
+    worker.start(library, job_id)
+    return job_id
 
 
 def show_run(run_id: int, *, key: str = "run") -> None:
@@ -91,7 +95,8 @@ def _draw_end(run: Operation, key: str) -> None:
             told = " · ".join(part for part in (ending(run), outcomes(run)) if part)
             st.caption(shared.plain(told))
         if run.resumable and st.button("Go on", key=f"{key}-again-{run.id}"):
-            start(shared.library().plan_again(run.id))
+            resume(shared.library(), run.id)
+            worker.start(shared.library(), run.id)
             st.rerun()
         undo_button(run, key=key)
     if run.error:

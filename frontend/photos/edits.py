@@ -13,6 +13,7 @@ import streamlit as st
 
 from frontend.components import job_panel
 from frontend.ui import shared
+from tagger.jobs.requests import RetagRequest
 from tagger.library.records import Photo
 from tagger.text import count_noun
 
@@ -69,8 +70,7 @@ def delete(place: str, ids: Sequence[int]) -> None:
 
 def tag_again(place: str, ids: Sequence[int], model: str) -> None:
     """Let a model tag photos anew, in the background. Raises OptionError where there are none."""
-    run = shared.library().plan_retag(model=model, ids=ids)
-    job_panel.start(run)
+    run = job_panel.start(RetagRequest(model=model, ids=ids))
     st.session_state.pop(_done_key(place), None)
     st.session_state[_work_key(place)] = run
 

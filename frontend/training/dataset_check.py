@@ -13,6 +13,7 @@ from frontend.training import evaluation, findings
 from frontend.ui import shared
 from tagger import paths
 from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
+from tagger.jobs.requests import CheckRequest
 from tagger.text import count_noun
 
 CHECKS_LOOKED_AT = 50
@@ -63,13 +64,15 @@ def choose_folder() -> str | None:
 
 def check(data: str) -> None:
     with shared.guard():
-        job_panel.start(shared.library().plan_check(data))
+        job_panel.start(CheckRequest(data))
 
 
 def checked(data: str) -> Checked | None:
     """What the newest check of a folder found; None, having said why, where there is none."""
     looked_at = shared.library().operations(limit=CHECKS_LOOKED_AT, kinds=["check"])
-    run = next((run for run in looked_at if run.options.get("data") == data), None)
+    run = next(
+        (run for run in looked_at if CheckRequest.from_options(run.options).data == data), None
+    )
     if run is None:
         st.caption("Nothing is trained yet: checking reads every photo and says what is wrong.")
         return None

@@ -12,6 +12,7 @@ from frontend.components import job_panel
 from frontend.training import evaluation
 from frontend.ui import shared
 from tagger.datasets.dataset import too_few_to_check
+from tagger.jobs.requests import RetagRequest, TrainRequest
 from tagger.library.operations import Operation
 from tagger.text import count_noun, percent, score
 from tagger.training import run_folder
@@ -67,7 +68,7 @@ def _draw_live(run_id: int) -> None:
             shared.library().stop(run.id)
             st.rerun(scope="fragment")
         if rows:
-            evaluation.curves(rows, run.options["epochs"], "train-live")
+            evaluation.curves(rows, TrainRequest.from_options(run.options).epochs, "train-live")
             st.caption(f"Epoch 0 is the quick version. {_how_good(rows[-1])}")
 
 
@@ -80,16 +81,17 @@ def _how_good(row: Mapping[str, float]) -> str:
 
 def _history(run: Operation) -> list[dict[str, float]]:
     """The rows of the epochs so far."""
-    folder = run.options.get("folder")
+    folder = TrainRequest.from_options(run.options).folder
     return html.read_history(Path(folder) / run_folder.HISTORY) if folder else []
 
 
 def _position(run: Operation, rows: list[dict[str, float]]) -> tuple[float, str]:
     """How far it is, in [0, 1], and in words; of fine-tuning the whole, else of the stage."""
-    epoch, epochs = run.options.get("epoch"), run.options["epochs"]
-    if not rows or epoch is None:
+    request = TrainRequest.from_options(run.options)
+    if not rows or request.epoch is None:
         return run.progress or 0.0, run.stage or "Waiting for its turn"
-    done = epoch - 1 + (run.progress or 0.0)
+    epochs = request.epochs
+    done = request.epoch - 1 + (run.progress or 0.0)
     timed = [row["seconds"] for row in rows if row["epoch"] > 0]
     if later := timed[1:] or timed:  # the first one also warms up
         seconds: float | None = sum(later) / len(later) * (epochs - done)
@@ -107,7 +109,7 @@ def _later(run: Operation, epochs: int) -> float:
 
 def show_result(run: Operation, put_away: Callable[[int], None]) -> None:
     """The numbers, the report, and the new model to be used."""
-    name = run.options["name"]
+    name = TrainRequest.from_options(run.options).name
     st.subheader(shared.plain(f"{run.title}: {job_panel.ending(run)}"), anchor=False)
     if run.error:
         st.error(shared.plain(run.error), icon=":material/error:")
@@ -163,7 +165,6 @@ def _offer_use(run: Operation, name: str) -> None:
         icon=":material/refresh:",
     ):
         with shared.guard():
-            planned = library.plan_retag("", name)
-            st.session_state[f"train-retag-{run.id}"] = planned
-            job_panel.start(planned)
+            job_id = job_panel.start(RetagRequest(model=name))
+            st.session_state[f"train-retag-{run.id}"] = job_id
             st.rerun()

@@ -11,6 +11,7 @@ from frontend.components import job_panel, photo_grid
 from frontend.photos import details, edits, selection_bar, tag_counts
 from frontend.photos.details import Found
 from frontend.ui import shared, url_state
+from tagger.jobs.requests import ImportUploadsRequest
 from tagger.library.records import Sort
 from tagger.library.search.grammar import Label, format_query
 from tagger.text import escape_controls
@@ -44,7 +45,7 @@ def _show_empty() -> None:
         if st.button("Add the sample photos", key="gallery-samples"):
             with shared.guard():
                 samples = ((name, io.BytesIO(d)) for name, d in shared.sample_photos().items())
-                job_panel.start(shared.library().plan_upload_import(samples))
+                job_panel.start(ImportUploadsRequest(samples))
                 st.rerun()
     for run in shared.library().operations(limit=3, kinds=["import"], active=True):
         job_panel.show_run(run.id, key=PAGE)

@@ -11,6 +11,7 @@ import streamlit as st
 from frontend.components import job_panel
 from frontend.ui import shared
 from tagger.images import decode
+from tagger.jobs.requests import ImportFolderRequest, ImportUploadsRequest
 from tagger.text import count_noun
 
 FILES, FOLDER = "Files", "A folder on this machine"
@@ -63,7 +64,7 @@ def _samples() -> Iterable[tuple[str, bytes]]:
 
 def _begin_uploads(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
     with shared.guard(), st.spinner("Taking the photos in …"):
-        job_panel.start(shared.library().plan_upload_import(uploads))
+        job_panel.start(ImportUploadsRequest(uploads))
         st.session_state[TURN_KEY] += 1
         st.rerun()
 
@@ -80,7 +81,7 @@ def _offer_folder() -> None:
         )
         if st.form_submit_button("Import the folder", key="import-folder-start", type="primary"):
             with shared.guard():
-                job_panel.start(shared.library().plan_folder_import(folder.strip(), copy))
+                job_panel.start(ImportFolderRequest(folder.strip(), copy))
                 st.rerun()
 
 

@@ -12,8 +12,8 @@ from frontend.components import job_panel
 from frontend.training import confirmed_tags, dataset_check, evaluation, training_job
 from frontend.ui import shared
 from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL
+from tagger.jobs.requests import TrainRequest
 from tagger.library.operations import Operation
-from tagger.library.plans import Training
 from tagger.models.backbones import DEFAULT_BACKBONE
 from tagger.paths import DATASET
 from tagger.text import count_noun
@@ -22,7 +22,7 @@ from tagger.training.config import Hyperparameters
 FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"
 FULL, QUICK = "Thorough", "Quick"
 IMAGE_SIZES = (96, 128, 160, 192, 224, 256)
-IMAGE_SIZE = Training("", "").image_size
+IMAGE_SIZE = TrainRequest("", "").image_size
 MAX_EPOCHS = 100
 STARTS = {"imagenet": "ImageNet: a million photos of everything", "none": "Nothing at all"}
 
@@ -113,7 +113,7 @@ def _order(data: str, checked: dataset_check.Checked) -> None:
         icon=":material/school:",
     ):
         with shared.guard():
-            job_panel.start(shared.library().plan_training(request))
+            job_panel.start(request)
             st.rerun()
 
 
@@ -142,7 +142,7 @@ def _warn_of_replacing(name: str) -> bool:
     return False
 
 
-def _advanced(data: str, name: str, thorough: bool) -> Training:
+def _advanced(data: str, name: str, thorough: bool) -> TrainRequest:
     starts = list(dict.fromkeys([*STARTS, *shared.models_built_on(DEFAULT_BACKBONE)]))
     with st.expander("More choices"):
         size = st.selectbox(
@@ -181,7 +181,7 @@ def _advanced(data: str, name: str, thorough: bool) -> Training:
         told = st.text_input(
             "A sentence for the model's card: what the photos are", key="train-about", max_chars=500
         )
-    return Training(data, name, int(epochs) if thorough else 0, size, weights, int(seed), told)
+    return TrainRequest(data, name, int(epochs) if thorough else 0, size, weights, int(seed), told)
 
 
 # What came of it

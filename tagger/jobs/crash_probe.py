@@ -1,6 +1,6 @@
-"""Files opened in a process of their own, to find those that bring it down with them.
+"""Crash probe: finds the files whose decoding kills the process, by opening each in a child.
 
-A decoder's own mistake can end the whole process, where no exception tells which file it was.
+A decoder's own bug can end the whole process, where no exception names the file.
 
     python -m tagger.jobs.crash_probe SIDE < paths, each ended by a NUL
 """
@@ -16,25 +16,25 @@ from tagger.errors import ImageError
 from tagger.images import decode
 from tagger.paths import ROOT
 
-_BEGUN, _SURVIVED = b"+", b"."
+_STARTED, _SURVIVED = b"+", b"."  # what the child writes, the second for every file
 
 
-def fatal(paths: Sequence[str], side: int) -> list[int]:
-    """Of files, those that end a process which reads them for a network of `side`, by place."""
-    found: list[int] = []
+def find_crashing(paths: Sequence[str], side: int) -> list[int]:
+    """Indices of the files that kill a process which reads them for a network of `side` pixels."""
+    crashing: list[int] = []
     first = 0
     while first < len(paths):
-        said = _probe(paths[first:], side)
-        survived = said.count(_SURVIVED)
-        if not said.startswith(_BEGUN) or first + survived == len(paths):
-            break  # no file has begun to tell, or all have
-        found.append(first + survived)
+        output = _probe(paths[first:], side)
+        survived = output.count(_SURVIVED)
+        if not output.startswith(_STARTED) or first + survived == len(paths):
+            break  # the child could not start, or no file is left
+        crashing.append(first + survived)
         first += survived + 1
-    return found
+    return crashing
 
 
 def _probe(paths: Sequence[str], side: int) -> bytes:
-    """What the process said until it ended."""
+    """What the child wrote before it ended."""
     return subprocess.run(
         [sys.executable, "-m", "tagger.jobs.crash_probe", str(side)],
         cwd=ROOT,
@@ -46,16 +46,16 @@ def _probe(paths: Sequence[str], side: int) -> bytes:
 
 
 def main(side: int) -> None:
-    """Read each file as an import would, and say so."""
+    """Read each file as an import would, and write a byte when it did not crash."""
     paths = sys.stdin.buffer.read().split(b"\0")[:-1]
-    os.write(1, _BEGUN)
+    os.write(1, _STARTED)
     for path in paths:
         try:
             data = decode.read_bytes(os.fsdecode(path))
             decode.facts(data)
             decode.read(data, shorter_side=side)
         except (ImageError, OSError):
-            pass  # an import names it, with the reason
+            pass  # the import itself reports it
         os.write(1, _SURVIVED)
 
 

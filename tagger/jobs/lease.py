@@ -1,4 +1,4 @@
-"""A process's hold on a run: it shows that it lives, says how far it is, and hears "stop"."""
+"""Lease on a job: one worker process holds it, with heartbeat, progress and cancellation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from tagger.errors import LibraryError
 from tagger.library import operations
@@ -21,178 +21,183 @@ from tagger.library.operations import STALE, Operation
 
 T = TypeVar("T")
 
-MAX_RUNNING = 4  # of one library at a time; more wait for their turn
-MAX_ATTEMPTS = 3  # starts in a row that got nowhere
-BEAT_SECONDS = 2.0
-TURN_SECONDS = 0.5
-TOLD_SECONDS = 0.5  # between two notes of how far a long loop is
+MAX_RUNNING = 4  # jobs of one library at a time; the rest stay queued
+MAX_ATTEMPTS = 3  # starts in a row that processed nothing
+HEARTBEAT_SECONDS = 2.0
+POLL_SECONDS = 0.5  # between two attempts to leave the queue
+PROGRESS_SECONDS = 0.5  # between two writes of a loop's progress
 
 
-class Stopped(Exception):  # noqa: N818 - not an error
-    """Somebody asked the run to stop."""
+class JobStopped(Exception):  # noqa: N818 - not an error
+    """A person asked the job to stop."""
 
 
-class Lost(Exception):  # noqa: N818 - as above
-    """Another process has taken the run over: nothing more may be written."""
+class LeaseLost(Exception):  # noqa: N818 - as above
+    """Another process has taken over the job; this one must write nothing more."""
 
 
-class Claim:
-    """A run held by this process. Every transaction on its behalf begins by checking that."""
+class Lease:
+    """Exclusive right of this process to run a job. Every write checks it and renews it."""
 
-    def __init__(self, library: Library, run_id: int) -> None:
+    def __init__(self, library: Library, job_id: int) -> None:
         self.library = library
-        self.run_id = run_id
+        self.job_id = job_id
         self._token = uuid.uuid4().hex
-        self._ended = threading.Event()
-        self._interrupts = False
+        self._released = threading.Event()
+        self._interruptible = False
 
     @property
-    def run(self) -> Operation:
-        """The run as it is now."""
-        return self.library.operation(self.run_id)
+    def job(self) -> Operation:
+        """The job as it is in the database now."""
+        return self.library.operation(self.job_id)
 
-    def take(self) -> bool:
-        """Wait for a turn and take the run; whether it was there to take.
+    def acquire(self) -> bool:
+        """Wait until fewer than MAX_RUNNING jobs run, then take the lease.
 
-        A run that another living process holds, or that is over, is not.
+        False for a job that has ended or that another live process holds.
         """
         while True:
             with self.library.database.write_transaction() as connection:
-                taken = self._try(connection)
-            if taken is not None:
-                return taken
-            time.sleep(TURN_SECONDS)
+                acquired = self._try_acquire(connection)
+            if acquired is not None:
+                return acquired
+            time.sleep(POLL_SECONDS)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the heart beating."""
-        beat = threading.Thread(target=self._beat, daemon=True)
-        beat.start()
+    def keep_alive(self) -> Iterator[None]:
+        """Send heartbeats from a thread."""
+        thread = threading.Thread(target=self._send_heartbeats, daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            self._ended.set()
-            beat.join()
+            self._released.set()
+            thread.join()
 
     @contextmanager
-    def interrupting(self) -> Iterator[None]:
-        """Where nothing asks, let "stop" raise KeyboardInterrupt in the main thread."""
-        self._interrupts = True
+    def interruptible(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt in the main thread when the job is to stop.
+
+        For code that does not call `write_transaction`, which raises JobStopped.
+        """
+        self._interruptible = True
         try:
             yield
         finally:
-            self._interrupts = False
+            self._interruptible = False
+
+    def ignore_stop(self) -> None:
+        """From here on let the job finish: stopping would only lose what is nearly done."""
+        self._interruptible = False
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction, if the run is still ours. Raises Stopped or Lost."""
+    def write_transaction(self) -> Iterator[Connection]:
+        """A transaction of the job's. Raises JobStopped or LeaseLost."""
         with self.library.database.write_transaction() as connection:
-            if self._hold(connection):
-                raise Stopped
+            if self._renew(connection):
+                raise JobStopped
             yield connection
 
-    def advance(self, connection: Connection, count: int) -> None:
-        """Note that so many more are done."""
-        done = runs.c.done + count
+    def add_done(self, connection: Connection, count: int) -> None:
+        """Count `count` more items as done."""
         connection.execute(
-            update(runs).where(runs.c.id == self.run_id).values(done=done, attempts=0)
+            update(runs)
+            .where(runs.c.id == self.job_id)
+            .values(done=runs.c.done + count, attempts=0)
         )
 
-    def tell(self, **columns: Any) -> None:
-        """Set columns of the run, such as `stage`, `done` and `total`. Raises Lost."""
+    def set_columns(self, **columns: Any) -> None:
+        """Set columns of the job, such as `stage`, `done` and `total`. Raises LeaseLost."""
         with self.library.database.write_transaction() as connection:
-            self._hold(connection)
-            operations.set_columns(connection, self.run_id, **columns)
+            self._renew(connection)
+            operations.set_columns(connection, self.job_id, **columns)
 
-    def begin_stage(self, stage: str, **columns: Any) -> None:
-        """Say what comes now; the time left is told from its pace. Raises Lost."""
-        if "done" not in columns:
-            columns["done"] = self.run.done
-        done = columns["done"]
-        self.tell(stage=stage, paced_at=datetime.now(UTC), paced_from=done, **columns)
+    def start_stage(self, stage: str, **columns: Any) -> None:
+        """Show a new stage; the time left is estimated from its pace alone. Raises LeaseLost."""
+        columns.setdefault("done", self.job.done)
+        self.set_columns(
+            stage=stage, paced_at=datetime.now(UTC), paced_from=columns["done"], **columns
+        )
 
-    def settle(self) -> None:
-        """From here on "stop" would only lose what is nearly done: let it finish."""
-        self._interrupts = False
-
-    def progress(self, items: Iterable[T], total: int, what: str) -> Iterable[T]:
-        """Note how far a long loop is; see `tagger.concurrency.Progress`."""
-        told = time.monotonic()
-        self.begin_stage(what, done=0, total=total)
+    def track_progress(self, items: Iterable[T], total: int, what: str) -> Iterable[T]:
+        """Write the progress of a long loop; a `tagger.concurrency.Progress`."""
+        written = time.monotonic()
+        self.start_stage(what, done=0, total=total)
         for count, item in enumerate(items, 1):
             yield item
-            if time.monotonic() - told > TOLD_SECONDS or count == total:
-                self.tell(done=count)
-                told = time.monotonic()
+            if time.monotonic() - written > PROGRESS_SECONDS or count == total:
+                self.set_columns(done=count)
+                written = time.monotonic()
 
-    def finish(self, status: operations.Status, **columns: Any) -> None:
-        """Note how it ended, and let go."""
-        ended = {"status": status, "finished_at": datetime.now(UTC), "claim": None, **columns}
+    def release(self, status: operations.Status, **columns: Any) -> None:
+        """Write how the job ended and give up the lease."""
+        values = {"status": status, "finished_at": datetime.now(UTC), "claim": None, **columns}
         with self.library.database.write_transaction() as connection:
-            connection.execute(update(runs).where(self._mine()).values(**ended))
+            connection.execute(update(runs).where(self._is_held()).values(**values))
 
-    def _try(self, connection: Connection) -> bool | None:
-        """Whether the run is ours; None while it has to wait for others."""
-        row = connection.execute(select(runs).where(runs.c.id == self.run_id)).first()
+    def _try_acquire(self, connection: Connection) -> bool | None:
+        """Whether the lease is ours; None while the job must stay queued."""
+        row = connection.execute(select(runs).where(runs.c.id == self.job_id)).first()
         if row is None or row.status not in operations.ACTIVE:
             return False
         now = datetime.now(UTC)
-        living = row.heartbeat_at is not None and operations.is_heartbeat_fresh(row.heartbeat_at)
-        if row.claim not in (None, self._token) and living:
+        alive = row.heartbeat_at is not None and operations.is_heartbeat_fresh(row.heartbeat_at)
+        if row.claim not in (None, self._token) and alive:
             return False
         values = {"claim": self._token, "heartbeat_at": now}
         if row.stop_asked:
-            operations.set_columns(connection, self.run_id, **values)
+            operations.set_columns(connection, self.job_id, **values)
             return True
         if row.attempts >= MAX_ATTEMPTS:
-            log = self.library.home / "logs" / f"{self.run_id}.log"
-            told = f"it broke off {MAX_ATTEMPTS} times without getting further; {log} may say why"
-            ended = {"status": "failed", "error": told, "finished_at": now, "claim": None}
-            operations.set_columns(connection, self.run_id, **ended)
+            log = self.library.home / "logs" / f"{self.job_id}.log"
+            error = f"it broke off {MAX_ATTEMPTS} times without getting further; {log} may say why"
+            values = {"status": "failed", "error": error, "finished_at": now, "claim": None}
+            operations.set_columns(connection, self.job_id, **values)
             return False
-        if row.status == "queued" and self._others(connection, now) >= MAX_RUNNING:
-            operations.set_columns(connection, self.run_id, **values)
+        if row.status == "queued" and self._count_running(connection, now) >= MAX_RUNNING:
+            operations.set_columns(connection, self.job_id, **values)
             return None
         values |= {"status": "running", "attempts": row.attempts + 1}
         values |= {"started_at": row.started_at or now}
-        operations.set_columns(connection, self.run_id, **values)
+        operations.set_columns(connection, self.job_id, **values)
         return True
 
-    def _others(self, connection: Connection, now: datetime) -> int:
-        found = connection.scalar(
+    def _count_running(self, connection: Connection, now: datetime) -> int:
+        """Other jobs whose worker is alive."""
+        count = connection.scalar(
             select(func.count()).where(
                 runs.c.status == "running",
-                runs.c.id != self.run_id,
+                runs.c.id != self.job_id,
                 runs.c.heartbeat_at > now - STALE,
             )
         )
-        return found or 0
+        return count or 0
 
-    def _mine(self) -> Any:
-        mine = (runs.c.id == self.run_id) & (runs.c.claim == self._token)
-        return mine & runs.c.status.in_(operations.ACTIVE)
+    def _is_held(self) -> ColumnElement[bool]:
+        held = (runs.c.id == self.job_id) & (runs.c.claim == self._token)
+        return held & runs.c.status.in_(operations.ACTIVE)
 
-    def _hold(self, connection: Connection) -> bool:
-        """Beat once; whether somebody asked to stop. Raises Lost."""
-        asked = connection.execute(
+    def _renew(self, connection: Connection) -> bool:
+        """Write a heartbeat; whether the job is to stop. Raises LeaseLost."""
+        row = connection.execute(
             update(runs)
-            .where(self._mine())
+            .where(self._is_held())
             .values(heartbeat_at=datetime.now(UTC))
             .returning(runs.c.stop_asked)
         ).first()
-        if asked is None:
-            raise Lost
-        return bool(asked.stop_asked)
+        if row is None:
+            raise LeaseLost
+        return bool(row.stop_asked)
 
-    def _beat(self) -> None:
-        while not self._ended.wait(BEAT_SECONDS):
+    def _send_heartbeats(self) -> None:
+        while not self._released.wait(HEARTBEAT_SECONDS):
             try:
                 with self.library.database.write_transaction() as connection:
-                    asked = self._hold(connection)
-            except Lost:
-                asked = True
-            except LibraryError:  # somebody writes for long; the next beat may be in time
+                    must_stop = self._renew(connection)
+            except LeaseLost:
+                must_stop = True
+            except LibraryError:  # a long write of another process; the next one may be in time
                 continue
-            if asked and self._interrupts:
-                self._interrupts = False  # once; the heart goes on, for there is still work
+            if must_stop and self._interruptible:
+                self._interruptible = False  # interrupt once; the job has still work to finish
                 _thread.interrupt_main()

@@ -1,10 +1,11 @@
-"""The jobs that tag: importing files, and tagging photos again."""
+"""Tagging jobs: importing files, and tagging photos of the library again."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ from tagger.errors import OptionError
 from tagger.files import visible
 from tagger.images import decode
 from tagger.jobs import crash_probe
-from tagger.jobs.lease import Claim
+from tagger.jobs.lease import Lease
+from tagger.jobs.requests import (
+    ImportFolderRequest,
+    ImportUploadsRequest,
+    RetagRequest,
+    TaggingRequest,
+)
 from tagger.library import photos
 from tagger.library.contents import ImportFile
 from tagger.library.database.schema import files
@@ -31,110 +38,110 @@ from tagger.library.operations import count_outcomes
 from tagger.library.storage import base_name
 from tagger.tagger import Tagger
 
-Result = dict[str, Any]
-
-FATAL = "opening it ends the program that does: left out"
-TOGETHER = 16  # files looked at at a time
-_RECORDED = 64  # files recorded at a time, at most
-_RECORD_SECONDS = 0.3  # after which fewer are: a crash undoes no more, and progress shows
-_LISTED = 512  # rows read at a time
+CRASH_REASON = "opening it ends the program that does: left out"
+BATCH_SIZE = 16  # files read and tagged together
+_MAX_WRITTEN = 64  # results in a transaction
+_WRITE_SECONDS = 0.3  # between two transactions; what a crash undoes, and how often progress shows
+_MAX_LISTED = 512  # rows in a query or insertion
 
 
-def tag_files(claim: Claim) -> Result:
-    """Import the files of a run, or tag its photos again; how many came to which outcome."""
-    options = claim.run.options
-    tagger = Tagger.load(options["model"], lambda told: claim.tell(stage=told))
-    if not options["listed"]:
-        _list_folder(claim, Path(options["folder"]))
-    library = claim.library
-    copy = bool(options.get("copy"))
-    importer = Importer(library.database, library.storage, tagger, copy)
-    with claim.writing() as connection:
-        model = register_model(connection, tagger)
-    if claim.run.attempts > 1:  # the last one ended without getting on
-        _set_fatal_aside(claim, tagger.image_size)
-    claim.begin_stage("Tagging")
-    for seen in _gathered(ordered_map(importer.read_and_tag, chunks(_waiting(claim), TOGETHER))):
-        with claim.writing() as connection:
-            importer.record(connection, claim.run_id, model, seen)
-            claim.advance(connection, len(seen))
-    if uploads := options.get("uploads"):
-        shutil.rmtree(uploads, ignore_errors=True)
-    with library.database.read_transaction() as connection:
-        return dict(count_outcomes(connection, claim.run_id))
+def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
+    """Import or re-tag the files of a job; the number of files by outcome.
 
-
-def _gathered(looked: Iterable[list[ImportResult]]) -> Iterator[list[ImportResult]]:
-    """Several lists at once where they come quickly: a transaction costs the same for any of them.
-
-    What comes slowly waits for nothing.
+    Raises OptionError where the folder is gone, ModelError where the model is.
     """
-    gathered: list[ImportResult] = []
-    recorded = time.monotonic()
-    for seen in looked:
-        gathered += seen
-        if len(gathered) >= _RECORDED or time.monotonic() - recorded > _RECORD_SECONDS:
-            yield gathered
-            gathered = []
-            recorded = time.monotonic()
-    if gathered:
-        yield gathered
+    tagger = Tagger.load(request.model, lambda message: lease.set_columns(stage=message))
+    if isinstance(request, ImportFolderRequest) and not request.listed:
+        _list_folder(lease, request)
+    library = lease.library
+    copy = not isinstance(request, RetagRequest) and request.copy
+    importer = Importer(library.database, library.storage, tagger, copy)
+    with lease.write_transaction() as connection:
+        model_id = register_model(connection, tagger)
+    if lease.job.attempts > 1:  # the attempt before this one processed nothing
+        _skip_crashing_files(lease, tagger.image_size)
+    lease.start_stage("Tagging")
+    batches = ordered_map(importer.read_and_tag, chunks(_pending_files(lease), BATCH_SIZE))
+    for results in _merge_batches(batches):
+        with lease.write_transaction() as connection:
+            importer.record(connection, lease.job_id, model_id, results)
+            lease.add_done(connection, len(results))
+    if isinstance(request, ImportUploadsRequest):
+        shutil.rmtree(request.uploads, ignore_errors=True)
+    with library.database.read_transaction() as connection:
+        return dict(count_outcomes(connection, lease.job_id))
 
 
-def _list_folder(claim: Claim, folder: Path) -> None:
-    """Write down every file of a folder, all anew if a crash left the list half written."""
+def _merge_batches(batches: Iterable[list[ImportResult]]) -> Iterator[list[ImportResult]]:
+    """Join batches that arrive quickly: the cost of a transaction does not depend on its size."""
+    merged: list[ImportResult] = []
+    written = time.monotonic()
+    for results in batches:
+        merged += results
+        if len(merged) >= _MAX_WRITTEN or time.monotonic() - written > _WRITE_SECONDS:
+            yield merged
+            merged = []
+            written = time.monotonic()
+    if merged:
+        yield merged
+
+
+def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:
+    """Add every file of the folder to the job, from the start if a crash cut the list short."""
+    folder = Path(request.folder)
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder on this machine")
-    with claim.writing() as connection:
-        connection.execute(delete(files).where(files.c.run_id == claim.run_id))
-    claim.tell(stage="Looking for photos")
+    with lease.write_transaction() as connection:
+        connection.execute(delete(files).where(files.c.run_id == lease.job_id))
+    lease.set_columns(stage="Looking for photos")
     total = 0
-    for some in chunks(_files_of(claim, folder), _LISTED):
-        named_so = [path for path in some if decode.is_named_so(path)]
-        others = [path for path in some if not decode.is_named_so(path)]
-        with claim.writing() as connection:
-            add_files(connection, claim.run_id, _rows(named_so))
-            add_files(connection, claim.run_id, _rows(others), NO_PHOTO)
-        total += len(named_so)
-    claim.tell(total=total, options={**claim.run.options, "listed": True})
+    for paths in chunks(_walk_folder(lease, folder), _MAX_LISTED):
+        photo_paths = [path for path in paths if decode.is_named_so(path)]
+        other_paths = [path for path in paths if not decode.is_named_so(path)]
+        with lease.write_transaction() as connection:
+            add_files(connection, lease.job_id, _file_rows(photo_paths))
+            add_files(connection, lease.job_id, _file_rows(other_paths), NO_PHOTO)
+        total += len(photo_paths)
+    lease.set_columns(total=total, options=replace(request, listed=True).to_options())
 
 
-def _files_of(claim: Claim, folder: Path) -> Iterator[Path]:
-    """What a person keeps in a folder, without what the library keeps in its own."""
-    own = claim.library.home.resolve()
-    inside = folder.is_relative_to(own)
-    return (path for path in visible(folder) if inside or not path.is_relative_to(own))
+def _walk_folder(lease: Lease, folder: Path) -> Iterator[Path]:
+    """Visible files, without the library's own unless the folder lies inside the library."""
+    home = lease.library.home.resolve()
+    inside = folder.is_relative_to(home)
+    return (path for path in visible(folder) if inside or not path.is_relative_to(home))
 
 
-def _rows(paths: Iterable[Path]) -> list[tuple[str, str, None]]:
+def _file_rows(paths: Iterable[Path]) -> list[tuple[str, str, None]]:
     return [(str(path), base_name(path.name), None) for path in paths]
 
 
-def _set_fatal_aside(claim: Claim, side: int) -> None:
-    """Let those files fail, of the next few, that bring down whatever process opens them."""
-    claim.begin_stage("Finding out which file broke it off")
-    held = (worker_count() * AHEAD + 1) * TOGETHER + _RECORDED  # as many as may be begun or done
-    with claim.library.database.read_transaction() as connection:
-        some = pending_files(connection, claim.run_id, held)
-        ids = [file.photo_id for file in some if file.photo_id is not None]
-        kept = {p.id: str(p.path) for p in photos.load_photos(connection, ids, claim.library.home)}
-    paths = [file.path or kept.get(file.photo_id or 0, "") for file in some]
-    if found := crash_probe.fatal(paths, side):
-        with claim.writing() as connection:
+def _skip_crashing_files(lease: Lease, side: int) -> None:
+    """Mark pending files that kill the process as failed; only the next few may have been read."""
+    lease.start_stage("Finding out which file broke it off")
+    count = (worker_count() * AHEAD + 1) * BATCH_SIZE + _MAX_WRITTEN
+    with lease.library.database.read_transaction() as connection:
+        pending = pending_files(connection, lease.job_id, count)
+        ids = [file.photo_id for file in pending if file.photo_id is not None]
+        loaded = photos.load_photos(connection, ids, lease.library.home)
+        photo_paths = {photo.id: str(photo.path) for photo in loaded}
+    paths = [file.path or photo_paths.get(file.photo_id or 0, "") for file in pending]
+    if crashing := crash_probe.find_crashing(paths, side):
+        with lease.write_transaction() as connection:
             connection.execute(
                 update(files)
-                .where(files.c.id.in_([some[place].id for place in found]))
-                .values(outcome="failed", reason=FATAL)
+                .where(files.c.id.in_([pending[index].id for index in crashing]))
+                .values(outcome="failed", reason=CRASH_REASON)
             )
-            claim.advance(connection, len(found))
+            lease.add_done(connection, len(crashing))
 
 
-def _waiting(claim: Claim) -> Iterator[ImportFile]:
-    after = 0
+def _pending_files(lease: Lease) -> Iterator[ImportFile]:
+    last_id = 0
     while True:
-        with claim.library.database.read_transaction() as connection:
-            some = pending_files(connection, claim.run_id, _LISTED, after)
-        if not some:
+        with lease.library.database.read_transaction() as connection:
+            batch = pending_files(connection, lease.job_id, _MAX_LISTED, last_id)
+        if not batch:
             return
-        yield from some
-        after = some[-1].id
+        yield from batch
+        last_id = batch[-1].id

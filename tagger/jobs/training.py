@@ -1,14 +1,16 @@
-"""The jobs that teach: checking a labelled folder, and training on one."""
+"""Training jobs: checking a labelled folder, and training a model on it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tagger.audit import audit
 from tagger.audit.findings import MAX_PICTURES
 from tagger.errors import DatasetError
-from tagger.jobs.lease import Claim
+from tagger.jobs.lease import Lease
+from tagger.jobs.requests import CheckRequest, TrainRequest
 from tagger.paths import MODELS
 from tagger.training import run_folder, trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
@@ -22,21 +24,19 @@ from tagger.training.events import (
 )
 from tagger.training.report import html
 
-Result = dict[str, Any]
-
-_NO_COUNT = {"done": 0, "total": 0}  # of stages whose length is unknown
-_TOLD = ("validation", "test", "unknown", "photos", "sizes", "problems", "seconds", "conversion")
+_UNCOUNTED = {"done": 0, "total": 0}  # of stages whose length is unknown
+_METRICS = ("validation", "test", "unknown", "photos", "sizes", "problems", "seconds", "conversion")
 
 
-def check(claim: Claim) -> Result:
-    """Examine a labelled folder: what is in it, and what is wrong with it."""
-    asked = audit.AuditConfig(Path(claim.run.options["data"]), weights=audit.available_weights())
+def check_folder(lease: Lease, request: CheckRequest) -> dict[str, Any]:
+    """Audit a labelled folder: its labels, and its problems; as plain JSON values."""
+    config = audit.AuditConfig(Path(request.data), weights=audit.available_weights())
     try:
-        with claim.interrupting():
-            examined = audit.run_audit(asked, claim.progress)
+        with lease.interruptible():
+            report = audit.run_audit(config, lease.track_progress)
     except DatasetError as error:
         return {"labels": {}, "problems": [], "unreadable": [], "doubts": [], "error": str(error)}
-    collection, found = examined.collection, examined.findings
+    collection, findings = report.collection, report.findings
     return {
         "labels": collection.counts(),
         "told": collection.told(),
@@ -46,67 +46,66 @@ def check(claim: Claim) -> Result:
         "doubts": [
             {
                 "line": line,
-                "photos": [[f.photo, f.details] for f in found.of_kind(kind)[:MAX_PICTURES]],
+                "photos": [[f.photo, f.details] for f in findings.of_kind(kind)[:MAX_PICTURES]],
             }
-            for kind, line in found.summaries().items()
+            for kind, line in findings.summaries().items()
         ],
-        "notes": found.notes(),
-        "error": examined.training_obstacle,
+        "notes": findings.notes(),
+        "error": report.training_obstacle,
     }
 
 
-def train(claim: Claim) -> Result:
-    """Train a model and write its report. "Stop" ends it with the best so far."""
-    given = claim.run.options
+def train_model(lease: Lease, request: TrainRequest) -> dict[str, Any]:
+    """Train a model and write its report; stopping keeps the best epoch so far.
 
-    options = TrainingConfig(
-        data=Path(given["data"]),
-        output=MODELS / f"{given['name']}.h5",
-        image_size=given["image_size"],
-        weights=given["weights"],
-        hyperparameters=Hyperparameters(epochs=given["epochs"], seed=given["seed"]),
-        about=given["about"],
-        resume=_can_resume(given),
+    The paths of both, and figures as in `metrics.json`. Raises TaggerError.
+    """
+    config = TrainingConfig(
+        data=Path(request.data),
+        output=MODELS / f"{request.name}.h5",
+        image_size=request.image_size,
+        weights=request.weights,
+        hyperparameters=Hyperparameters(epochs=request.epochs, seed=request.seed),
+        about=request.about,
+        resume=_can_resume(request),
     )
-
-    with claim.interrupting():
-        trained = trainer.teach(options, claim.progress, EventRecorder(claim))
-    page = html.write(trained.run)
-    found = {key: trained.metrics[key] for key in _TOLD}
-    return {"model": str(trained.model), "report": str(page), "metrics": found}
+    with lease.interruptible():
+        result = trainer.teach(config, lease.track_progress, EventRecorder(lease, request))
+    report = html.write(result.run)
+    metrics = {key: result.metrics[key] for key in _METRICS}
+    return {"model": str(result.model), "report": str(report), "metrics": metrics}
 
 
 class EventRecorder:
-    """Writes a training's events into its row."""
+    """Writes the events of a training into the job's row."""
 
-    def __init__(self, claim: Claim) -> None:
-        self._claim = claim
-        self._options = {k: v for k, v in claim.run.options.items() if k != "epoch"}
+    def __init__(self, lease: Lease, request: TrainRequest) -> None:
+        self._lease = lease
+        self._request = replace(request, epoch=None)
 
     def __call__(self, event: ProgressEvent) -> None:
         columns: dict[str, Any] = {"stage": lines[-1]} if (lines := event.lines()) else {}
         match event:
             case RunFolderCreated(folder):
-                self._options["folder"] = str(folder)
-                columns["options"] = self._options
+                self._request = replace(self._request, folder=str(folder))
+                columns["options"] = self._request.to_options()
             case EpochStarted(epoch):
-                columns |= {"options": {**self._options, "epoch": epoch}, "done": 0}
+                columns["options"] = replace(self._request, epoch=epoch).to_options()
+                columns["done"] = 0
             case EpochEnded(figures) if figures.epoch:
-                columns["attempts"] = 0  # the run has advanced, as an import does by a photo
+                columns["attempts"] = 0  # as for an import that processed a photo
             case FineTuningEnded() | ConversionStarted():
-                self._claim.settle()
-                columns |= {"options": self._options, **_NO_COUNT}
+                self._lease.ignore_stop()
+                columns |= {"options": self._request.to_options(), **_UNCOUNTED}
             case _ if lines:
-                columns |= _NO_COUNT
+                columns |= _UNCOUNTED
         if columns:
-            self._claim.tell(**columns)
+            self._lease.set_columns(**columns)
 
 
-def _can_resume(given: dict[str, Any]) -> bool:
-    """Whether an earlier attempt at this very run left something to go on from."""
-    folder = Path(given["folder"]) if "folder" in given else None
-    return (
-        folder is not None
-        and (folder / run_folder.CONFIG).is_file()
-        and not (folder / run_folder.METRICS).is_file()
-    )
+def _can_resume(request: TrainRequest) -> bool:
+    """Whether an earlier attempt at this job left a run folder to go on from."""
+    if request.folder is None:
+        return False
+    folder = Path(request.folder)
+    return (folder / run_folder.CONFIG).is_file() and not (folder / run_folder.METRICS).is_file()

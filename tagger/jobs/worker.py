@@ -1,7 +1,7 @@
-"""Long work in a process of its own, so that it outlives the page, and goes on after a crash.
+"""Worker: runs a job in a process of its own, which outlives the page that started it.
 
-A run's row says what to do. The process that does it holds a claim on the row and beats every
-few seconds; a row without a heartbeat is taken up again by `resume_stale`.
+The process holds a `Lease` on the job. A job whose heartbeat stopped is started again by
+`resume_stale`.
 
     python -m tagger.jobs.worker RUN_ID
 """
@@ -14,32 +14,32 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from tagger import console
 from tagger.errors import LibraryError, OptionError, TaggerError
-from tagger.jobs.lease import Claim, Lost, Stopped
+from tagger.jobs.lease import JobStopped, Lease, LeaseLost
+from tagger.jobs.requests import CheckRequest, TrainRequest, load_request
 from tagger.library import operations
 from tagger.library.database.schema import runs
 from tagger.library.library import Library
-from tagger.library.operations import Kind
+from tagger.library.operations import MAX_ACTIVE
 from tagger.paths import ROOT
 
-NICENESS = 5  # so that pages stay quick
-MANY = 1_000  # more runs than can be active
+NICENESS = 5  # pages of the app stay responsive
 
 
-def start(library: Library, run_id: int) -> None:
-    """Do a run in a new process that outlives this one."""
-    logs = library.home / "logs"
-    logs.mkdir(exist_ok=True)
+def start(library: Library, job_id: int) -> None:
+    """Run a queued job in a new process that outlives this one."""
+    log_file = _log_file(library, job_id)
+    log_file.parent.mkdir(exist_ok=True)
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
-    with open(logs / f"{run_id}.log", "ab") as log:
+    with open(log_file, "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tagger.jobs.worker", str(run_id)],
+            [sys.executable, "-m", "tagger.jobs.worker", str(job_id)],
             cwd=ROOT,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
@@ -47,80 +47,82 @@ def start(library: Library, run_id: int) -> None:
             stderr=log,
             start_new_session=True,
         )
-    threading.Thread(target=process.wait, daemon=True).start()  # or its end would leave a zombie
+    threading.Thread(target=process.wait, daemon=True).start()  # reaps the process when it ends
 
 
 def resume_stale(library: Library) -> list[int]:
-    """Start again whatever a crash left half done; the runs."""
+    """Start the jobs again whose process died; their ids."""
     with library.database.read_transaction() as connection:
-        left = [
-            run.id
-            for run in operations.list_latest(connection, MANY, None, active=True)
-            if run.stale
-        ]
-        waiting = connection.scalars(select(runs.c.options).where(runs.c.status != "done"))
+        active = operations.list_latest(connection, MAX_ACTIVE, None, active=True)
+        stale = [job.id for job in active if job.stale]
+        unfinished = connection.scalars(select(runs.c.options).where(runs.c.status != "done"))
         library.storage.delete_abandoned_uploads(
-            {str(options.get("uploads")) for options in waiting}
+            {str(options.get("uploads")) for options in unfinished}
         )
-    for run_id in left:
-        start(library, run_id)
-    return left
+    for job_id in stale:
+        start(library, job_id)
+    return stale
 
 
-def run(library: Library, run_id: int) -> None:
-    """Do a run in this process. Returns when it is over, or is somebody else's to do."""
-    claim = Claim(library, run_id)
-    if not claim.take():
+def run(library: Library, job_id: int) -> None:
+    """Run a job in this process, unless it has ended or another process holds it."""
+    lease = Lease(library, job_id)
+    if not lease.acquire():
         return
-    with claim.held():
+    with lease.keep_alive():
         library.storage.delete_stale_files()
         try:
-            ending = _do(claim)
-        except Lost:
+            columns = _run_to_end(lease)
+        except LeaseLost:
             return
-    claim.finish(**ending)
-    log = library.home / "logs" / f"{run_id}.log"
-    if log.is_file() and not log.stat().st_size:
-        log.unlink()
+    lease.release(**columns)
+    log_file = _log_file(library, job_id)
+    if log_file.is_file() and not log_file.stat().st_size:
+        log_file.unlink()
 
 
-def _do(claim: Claim) -> dict[str, Any]:
-    """Do it; what its row is to say of how it went."""
-    run = claim.run
-    if run.stop_asked:
+def _log_file(library: Library, job_id: int) -> Path:
+    return library.home / "logs" / f"{job_id}.log"
+
+
+def _run_to_end(lease: Lease) -> dict[str, Any]:
+    """Run the job; the columns that say how it ended. Raises LeaseLost."""
+    if lease.job.stop_asked:
         return {"status": "stopped"}
     try:
-        return {"status": "done", "result": _duty(run.kind)(claim), "stage": None}
-    except (Stopped, KeyboardInterrupt):
+        return {"status": "done", "result": _execute(lease), "stage": None}
+    except (JobStopped, KeyboardInterrupt):
         return {"status": "stopped"}
     except (TaggerError, OSError) as error:
         return {"status": "failed", "error": str(error)}
     except MemoryError:
         return {"status": "failed", "error": "this machine has not enough memory for it"}
-    except Lost:
+    except LeaseLost:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the run must not look alive
+    except Exception as error:  # noqa: BLE001 - the job must not stay "running" for ever
         traceback.print_exc()
-        log = claim.library.home / "logs" / f"{run.id}.log"
-        where = log if log.is_file() else "the terminal it was started in"
-        told = f"a mistake of this program's ({type(error).__name__}); {where} says more"
-        return {"status": "failed", "error": told}
+        log_file = _log_file(lease.library, lease.job_id)
+        source = log_file if log_file.is_file() else "the terminal it was started in"
+        message = f"a mistake of this program's ({type(error).__name__}); {source} says more"
+        return {"status": "failed", "error": message}
 
 
-def _duty(kind: Kind) -> Callable[[Claim], dict[str, Any]]:
-    # Late, since whoever only starts jobs needs neither, and who only tags not all that teaching
-    # loads.
-    if kind in ("import", "retag"):
-        from tagger.jobs.tagging import tag_files
+def _execute(lease: Lease) -> dict[str, Any]:
+    """The job's result. Imports late: starting jobs needs neither, tagging needs no training."""
+    request = load_request(lease.job)
+    if isinstance(request, (CheckRequest, TrainRequest)):
+        from tagger.jobs import training
 
-        return tag_files
-    from tagger.jobs import training
+        if isinstance(request, CheckRequest):
+            return training.check_folder(lease, request)
+        return training.train_model(lease, request)
+    from tagger.jobs.tagging import tag_files
 
-    return training.train if kind == "train" else training.check
+    return tag_files(lease, request)
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0 done or somebody else's, 2 nothing could start."""
+    """Exit status: 0 the job ran or needed no run, 2 nothing could start."""
     if len(arguments) != 1 or not arguments[0].isdigit():
         print(
             "usage: python -m tagger.jobs.worker RUN_ID (does a run of the library at TAGGER_HOME)"
@@ -129,7 +131,7 @@ def main(arguments: list[str]) -> int:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal of whoever started it closed
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent when the starting terminal closes
     try:
         with console.quiet_libraries():
             run(Library.open(), int(arguments[0]))

@@ -1,16 +1,14 @@
 """The photo library: what people do with it, one method each. Pages, CLI and API call these.
 
-Long work is only planned here: `plan_...` writes a queued run and gives its id, and
-`tagger.jobs` does it in a process of its own.
+Long work is submitted to `tagger.jobs`, which runs it in a process of its own.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 from sqlalchemy import delete, insert, select
 
@@ -19,13 +17,12 @@ from tagger.concurrency import chunks
 from tagger.errors import ImageError, LibraryError, ModelError, OptionError
 from tagger.inference import registry
 from tagger.inference.embeddings import Embedding
-from tagger.library import edits, operations, originals, photos, plans, statistics, tags
+from tagger.library import edits, operations, originals, photos, statistics, tags
 from tagger.library.contents import ImportFile
 from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import labels, settings
 from tagger.library.importer import Importer, add_files, pending_files, register_model
 from tagger.library.operations import Operation, OperationFile
-from tagger.library.plans import Training
 from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
 from tagger.library.search import planner, suggestions
 from tagger.library.search.suggestions import Suggestion
@@ -96,47 +93,7 @@ class Library:
             connection.execute(delete(settings).where(settings.c.name == ACTIVE_MODEL))
             connection.execute(insert(settings).values(name=ACTIVE_MODEL, value=model))
 
-    # Long work, for `tagger.jobs`
-
-    def plan_folder_import(self, folder: str, copy: bool = False, model: str | None = None) -> int:
-        """Import every photo in a folder of this machine; the run.
-
-        Photos stay where they are and are never changed; with `copy` the library keeps copies.
-        Raises OptionError for what is no folder.
-        """
-        return plans.folder_import(self.database, folder, copy, model or self.active_model())
-
-    def plan_upload_import(
-        self, uploads: Iterable[tuple[str, BinaryIO]], model: str | None = None
-    ) -> int:
-        """Import files by name and content, keeping copies; the run. OptionError for none."""
-        chosen = model or self.active_model()
-        return plans.upload_import(self.database, self.storage, uploads, chosen)
-
-    def plan_retag(
-        self, query: str = "", model: str | None = None, ids: Sequence[int] | None = None
-    ) -> int:
-        """Tag photos again, those that a query finds or those in `ids`; the run.
-
-        What people said stays, and photos that this very model tagged last are passed over.
-        Raises OptionError where there are none.
-        """
-        return plans.retag(self.database, query, model or self.active_model(), ids)
-
-    def plan_check(self, data: str) -> int:
-        """Read a labelled folder and find what is wrong with it before training; the run."""
-        return plans.check(self.database, data)
-
-    def plan_training(self, request: Training) -> int:
-        """Train a model; the run. Raises OptionError for a name that cannot be."""
-        return plans.training(self.database, request)
-
-    def plan_again(self, run_id: int) -> int:
-        """Let a stopped or failed import or re-tagging go on where it was; the run.
-
-        Raises OptionError for one that cannot.
-        """
-        return plans.again(self.database, run_id)
+    # Jobs; see `tagger.jobs`
 
     def stop(self, run_id: int) -> None:
         """Ask a run to stop; what it has done stays."""

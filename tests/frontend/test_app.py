@@ -24,7 +24,8 @@ from tagger.images import decode
 from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule
 from tagger.inference.model_file import GROUP, ModelFile
-from tagger.jobs.lease import MAX_RUNNING, Claim
+from tagger.jobs.lease import MAX_RUNNING, Lease
+from tagger.jobs.requests import ImportFolderRequest, submit
 from tagger.labels import Kind, LabelSet
 from tagger.library.database.schema import photos as photos_table
 from tagger.library.library import Library
@@ -438,11 +439,12 @@ def test_a_running_import_is_stopped_and_goes_on(library: Library, tmp_path: Pat
         (folder / f"{seed}.jpg").write_bytes(photo(seed, "JPEG"))
     with ExitStack() as busy:  # so that it waits for its turn however quick the machine is
         others = [
-            Claim(library, library.plan_folder_import(str(folder))) for _ in range(MAX_RUNNING)
+            Lease(library, submit(library, ImportFolderRequest(str(folder))))
+            for _ in range(MAX_RUNNING)
         ]
         for other in others:
-            assert other.take()
-            busy.enter_context(other.held())
+            assert other.acquire()
+            busy.enter_context(other.keep_alive())
         app = open_page("import_photos")
         app.get("button_group")[0].set_value("A folder on this machine").run()
         app.text_input[0].set_value(str(folder))
@@ -453,7 +455,7 @@ def test_a_running_import_is_stopped_and_goes_on(library: Library, tmp_path: Pat
         assert not app.exception
         assert "Stopping" in said(app)
     for other in others:
-        other.finish("stopped")
+        other.release("stopped")
     finished(library, app)
     assert "stopped" in said(app)
     app.button(key=f"import-again-{run.id}").click().run()

@@ -25,8 +25,8 @@ from tagger.images import decode
 from tagger.inference import model_file, registry
 from tagger.inference.model_file import GROUP
 from tagger.jobs import worker
+from tagger.jobs.requests import ImportUploadsRequest, TrainRequest, submit
 from tagger.library.library import Library
-from tagger.library.plans import Training
 from tagger.paths import ROOT
 from tagger.training import run_folder
 from tagger.training.report import html
@@ -344,7 +344,7 @@ def test_from_photos_to_a_model_that_tags(
     photo = tmp_path / "photo.png"
     photo.write_bytes(decode.encode(draw("disc", 900)))
     with open(photo, "rb") as file:
-        worker.run(library, library.plan_upload_import([("photo.png", file)], "pets"))
+        worker.run(library, submit(library, ImportUploadsRequest([("photo.png", file)], "pets")))
     app = ordered(False)
     assert "Train mine" in said(app) and "Stop" in labels(app)
     text = watched(app, lambda text: "Train mine: finished" in text)
@@ -388,13 +388,13 @@ def test_it_is_watched_from_another_tab_and_stopped_with_what_it_has(
 
 
 def test_a_training_that_fails_is_told(library: Library, tmp_path: Path) -> None:
-    worker.run(library, library.plan_training(Training(str(tmp_path / "nowhere"), "mine")))
+    worker.run(library, submit(library, TrainRequest(str(tmp_path / "nowhere"), "mine")))
     text = said(open_page("train"))
     assert "Train mine: failed" in text and "nowhere: no such folder" in text
 
 
 def test_a_training_stopped_before_it_learned_anything(library: Library, shapes: Path) -> None:
-    run_id = library.plan_training(Training(str(shapes), "mine"))
+    run_id = submit(library, TrainRequest(str(shapes), "mine"))
     library.stop(run_id)
     worker.run(library, run_id)
     assert "stopped before there was anything to keep" in said(open_page("train"))

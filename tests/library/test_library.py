@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 from tagger.errors import ImageError, LibraryError, ModelError, OptionError
 from tagger.images import decode
 from tagger.jobs import worker
+from tagger.jobs.requests import ImportUploadsRequest, RetagRequest, submit
 from tagger.library import operations, tags
 from tagger.library.contents import HELD_BYTES, ImportFile
 from tagger.library.database.schema import photos as photos_table
@@ -161,7 +162,7 @@ def test_a_name_is_only_ever_text(library: Library, pets: Tagger, name: str) -> 
     root = library.home.parent
     outside = {p for p in root.rglob("*") if not p.is_relative_to(library.home)}
     added = library.add_photo(name, photo(1), pets)
-    run = library.plan_upload_import([(name, io.BytesIO(photo(2)))], "pets")
+    run = submit(library, ImportUploadsRequest([(name, io.BytesIO(photo(2)))], "pets"))
     worker.run(library, run)
     assert library.operation(run).counts == {"added": 1}
     assert {p for p in root.rglob("*") if not p.is_relative_to(library.home)} == outside
@@ -174,7 +175,7 @@ def test_a_name_is_only_ever_text(library: Library, pets: Tagger, name: str) -> 
 def test_uploads_are_kept_and_the_waiting_room_is_cleared(library: Library) -> None:
     uploads = [(f"{n}.png", io.BytesIO(photo(n))) for n in range(3)]
     uploads.append(("broken.png", io.BytesIO(b"not a photo")))
-    run = library.plan_upload_import(uploads, "pets")
+    run = submit(library, ImportUploadsRequest(uploads, "pets"))
     assert library.operation(run).status == "queued"
     worker.run(library, run)
     done = library.operation(run)
@@ -197,7 +198,7 @@ def test_a_person_outlives_every_model(library: Library, trained: Trained, shape
     library.edit_tags([first.id], add=["mine"], remove=decided)
     library.edit_tags([second.id], add=["mine"])
     for model in ("pets", own, "pets"):
-        run = library.plan_retag(model=model)
+        run = submit(library, RetagRequest(model=model))
         worker.run(library, run)
         assert library.operation(run).status == "done"
         assert [tag.label for tag in library.photo(first.id).tags] == ["mine"]
@@ -228,7 +229,7 @@ def test_tagging_again_passes_over_what_the_model_has_tagged(
     folder = draw_collection(tmp_path / "photos", 2)
     import_folder(library, folder)
     library.add_photo("more.png", photo(900), Tagger.load(trained.model))
-    run = library.plan_retag(model=str(trained.model))
+    run = submit(library, RetagRequest(model=str(trained.model)))
     worker.run(library, run)
     assert library.operation(run).counts == {"tagged": 6, "same": 1}
     assert {p.model for p in library.photos()} == {"shapes"}
@@ -244,7 +245,7 @@ def test_tagging_again_names_what_it_cannot_read(
     import_folder(library, folder)
     (folder / "disc" / "000.jpg").unlink()
     (folder / "disc" / "001.jpg").write_bytes(photo(77))
-    run = library.plan_retag(model=str(trained.model))
+    run = submit(library, RetagRequest(model=str(trained.model)))
     worker.run(library, run)
     assert library.operation(run).counts == {"tagged": 4, "failed": 2}
     reasons = {file.name: file.reason for file in library.operation_files(run, "failed")}
@@ -364,7 +365,7 @@ def test_undoing_the_newest_first_goes_back_step_by_step(
         if not some:
             return None
         if kind == "retag":
-            run = library.plan_retag(model=rng.choice(list(taggers)), ids=some)
+            run = submit(library, RetagRequest(model=rng.choice(list(taggers)), ids=some))
             worker.run(library, run)
             return run if "tagged" in library.operation(run).counts else None
         if kind == "withdraw":
@@ -478,7 +479,7 @@ def test_a_purge_that_is_cut_short_loses_no_photo_and_leaves_no_file(
 
 
 def test_nothing_is_purged_while_photos_come_in(library: Library) -> None:
-    library.plan_upload_import([("a.png", io.BytesIO(photo(2)))], "pets")
+    submit(library, ImportUploadsRequest([("a.png", io.BytesIO(photo(2)))], "pets"))
     with pytest.raises(OptionError, match="wait until that is over"):
         library.purge()
 
@@ -489,7 +490,7 @@ def test_a_model_cannot_bring_back_a_tag_by_spelling_it_otherwise(
     import_folder(library, shapes, model="pets")
     ids = [p.id for p in library.photos()]
     library.edit_tags(ids, remove=["DISC"])
-    worker.run(library, library.plan_retag(model=str(trained.model)))
+    worker.run(library, submit(library, RetagRequest(model=str(trained.model))))
     assert library.count("disc") == 0
     library.edit_tags(ids[:1], add=["Holiday", "holiday"], remove=["HOLIDAY"])
     assert [tag.label for tag in library.photo(ids[0]).tags][:1] == ["Holiday"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import OptionError
+from tagger.jobs.requests import ImportFolderRequest, submit
 from tagger.library import operations
 from tagger.library.library import Library
 from tagger.library.operations import STALE, Operation
@@ -18,7 +19,7 @@ from tests.conftest import draw_collection, forget_heartbeat, import_folder
 @pytest.fixture
 def run(library: Library, tmp_path: Path) -> Operation:
     """An import that waits for its process."""
-    return library.operation(library.plan_folder_import(str(tmp_path), model="pets"))
+    return library.operation(submit(library, ImportFolderRequest(str(tmp_path), model="pets")))
 
 
 def test_how_far_it_is_and_how_long_still(run: Operation) -> None:

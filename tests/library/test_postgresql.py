@@ -18,6 +18,7 @@ import pytest
 
 from tagger.errors import LibraryError, OptionError
 from tagger.images import decode
+from tagger.jobs.requests import ImportFolderRequest, submit
 from tagger.library import export
 from tagger.library.database import database
 from tagger.library.database.database import Database
@@ -124,7 +125,7 @@ def test_photos_are_imported_each_once(library: Library, folder: Path) -> None:
 def test_a_job_in_a_process_of_its_own_finds_the_same_database(
     library: Library, folder: Path
 ) -> None:
-    run_id = library.plan_folder_import(str(folder), model="pets")
+    run_id = submit(library, ImportFolderRequest(str(folder), model="pets"))
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
     command = [sys.executable, "-m", "tagger.jobs.worker", str(run_id)]
     subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True)

@@ -8,6 +8,7 @@ import pytest
 
 from tagger.errors import OptionError
 from tagger.images import decode
+from tagger.jobs.requests import ImportUploadsRequest, submit
 from tagger.library.library import Library
 from tagger.tagger import Tagger
 from tests.conftest import draw
@@ -83,6 +84,6 @@ def test_what_cannot_be_undone_is_a_sentence(library: Library, pets: Tagger) -> 
         library.undo(added.operation_id or 0)
     with pytest.raises(OptionError, match="none of that number"):
         library.undo(4711)
-    waiting = library.plan_upload_import([("a.png", io.BytesIO(photo(2)))], "pets")
+    waiting = submit(library, ImportUploadsRequest([("a.png", io.BytesIO(photo(2)))], "pets"))
     with pytest.raises(OptionError, match="stop it first"):
         library.undo(waiting)

@@ -17,8 +17,8 @@ from tagger.datasets.sample_photos import write_samples
 from tagger.errors import OptionError, WeightsUnavailableError
 from tagger.images import decode
 from tagger.inference import model_file, registry
+from tagger.jobs.requests import TrainRequest, submit
 from tagger.library.library import Library
-from tagger.library.plans import Training
 from tagger.models import imagenet, networks, pretrained
 from tests.conftest import run_program
 
@@ -162,4 +162,4 @@ def test_a_library_may_tag_with_it(
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))  # a cleared cache: it is made again, not lost
     assert library.active_model() == "imagenet"
     with pytest.raises(OptionError, match="comes with Image Tagger"):
-        library.plan_training(Training(str(tmp_path), "ImageNet"))
+        submit(library, TrainRequest(str(tmp_path), "ImageNet"))

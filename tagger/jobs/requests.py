@@ -1,0 +1,258 @@
+"""Job requests: what each kind of job is asked to do, stored as the operation's `options`.
+
+A job is an operation that a process of its own carries out; see `tagger.jobs.worker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Self
+
+from sqlalchemy import Connection
+
+from tagger.errors import OptionError
+from tagger.inference import registry
+from tagger.library import operations, photos
+from tagger.library.importer import add_files
+from tagger.library.library import Library
+from tagger.library.operations import MAX_ACTIVE, Kind, Operation
+from tagger.library.search import planner
+from tagger.text import count_noun, escape_controls
+
+MAX_MODEL_NAME = 60  # characters
+_NOT_STORED = ("files", "ids")  # they become rows of the table `files`
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Conversion between a request and the JSON in the operation's `options`."""
+
+    KIND: ClassVar[Kind]
+
+    def to_options(self) -> dict[str, Any]:
+        """The stored form, plain JSON values; fields that are None are left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {k: v for k, v in values.items() if k not in _NOT_STORED and v is not None}
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> Self:
+        """The request that was stored. Raises KeyError where a field without default is missing."""
+        required = {field.name for field in fields(cls) if field.default is MISSING}
+        names = [f.name for f in fields(cls) if f.name in options or f.name in required]
+        return cls(**{name: options[name] for name in names})
+
+
+@dataclass(frozen=True)
+class ImportFolderRequest(_Request):
+    """Import every photo in a folder of this machine, given by its absolute path.
+
+    Photos stay where they are and are never changed; with `copy` the library keeps copies. The
+    default `model` is the library's active one. `listed`: the folder's files are in the database.
+    """
+
+    KIND = "import"
+
+    folder: str
+    copy: bool = False
+    model: str | None = None
+    listed: bool = False
+
+
+@dataclass(frozen=True)
+class ImportUploadsRequest(_Request):
+    """Import files given by name and content, as copies.
+
+    `uploads` is the folder in the library where they wait for the import, set by `submit`.
+    """
+
+    KIND = "import"
+
+    files: Iterable[tuple[str, BinaryIO]] = ()
+    model: str | None = None
+    uploads: str = ""
+    copy: bool = True
+    listed: bool = True
+
+
+@dataclass(frozen=True)
+class RetagRequest(_Request):
+    """Tag photos again: those with the ids given, or those that the query finds.
+
+    Annotations stay, and photos that this very model tagged last are skipped.
+    """
+
+    KIND = "retag"
+
+    query: str = ""
+    model: str | None = None
+    ids: Sequence[int] | None = None
+    listed: bool = True
+
+
+@dataclass(frozen=True)
+class CheckRequest(_Request):
+    """Audit a labelled folder before training on it."""
+
+    KIND = "check"
+
+    data: str
+
+
+@dataclass(frozen=True)
+class TrainRequest(_Request):
+    """Train a model called `name` on a labelled folder; other fields as in `TrainingConfig`.
+
+    `epochs` of fine-tuning; 0 trains the head alone. While the job runs, `folder` is its run
+    folder and `epoch` the epoch that is under way, counted from 1.
+    """
+
+    KIND = "train"
+
+    data: str
+    name: str
+    epochs: int = 8
+    image_size: int = 192
+    weights: str = registry.IMAGENET
+    seed: int = 42
+    about: str = ""
+    folder: str | None = None
+    epoch: int | None = None
+
+
+TaggingRequest = ImportFolderRequest | ImportUploadsRequest | RetagRequest
+JobRequest = TaggingRequest | CheckRequest | TrainRequest
+
+
+def load_request(job: Operation) -> JobRequest:
+    """The request that a job was queued with."""
+    match job.kind:
+        case "import" if "uploads" in job.options:
+            return ImportUploadsRequest.from_options(job.options)
+        case "import":
+            return ImportFolderRequest.from_options(job.options)
+        case "retag":
+            return RetagRequest.from_options(job.options)
+        case "check":
+            return CheckRequest.from_options(job.options)
+        case "train":
+            return TrainRequest.from_options(job.options)
+    raise ValueError(f"operation {job.id} is no job: {job.kind}")
+
+
+def submit(library: Library, request: JobRequest) -> int:
+    """Queue a job; its id. `worker.start` begins it.
+
+    Raises OptionError where it has nothing to work on, and for a model name that is not allowed.
+    """
+    match request:
+        case ImportFolderRequest():
+            return _submit_folder_import(library, request)
+        case ImportUploadsRequest():
+            return _submit_upload_import(library, request)
+        case RetagRequest():
+            return _submit_retag(library, request)
+        case CheckRequest(data):
+            request = replace(request, data=str(Path(data).expanduser()))
+            with library.database.write_transaction() as connection:
+                return _queue(connection, request, f"Check {escape_controls(data)}")
+        case TrainRequest():
+            return _submit_training(library, request)
+
+
+def resume(library: Library, job_id: int) -> None:
+    """Queue a stopped or failed import or re-tagging again; it goes on where it was.
+
+    Raises OptionError for a job that cannot.
+    """
+    with library.database.write_transaction() as connection:
+        job = operations.get(connection, job_id)
+        if not job.resumable:
+            raise OptionError(f"run {job_id} ({job.title}) is {job.status}: nothing to go on with")
+        if operations.was_undone(connection, job_id):
+            raise OptionError(f"run {job_id} ({job.title}) was undone: begin anew instead")
+        operations.set_columns(
+            connection,
+            job_id,
+            status="queued",
+            stop_asked=False,
+            finished_at=None,
+            error=None,
+            claim=None,
+            attempts=0,
+            heartbeat_at=datetime.now(UTC),
+        )
+
+
+def _submit_folder_import(library: Library, request: ImportFolderRequest) -> int:
+    folder = Path(request.folder.strip()).expanduser()
+    if not request.folder.strip() or not folder.is_absolute():
+        raise OptionError(
+            f"{request.folder or 'nothing'}: give the whole path of a folder, from / on"
+        )
+    if not folder.is_dir():
+        raise OptionError(f"{folder}: no such folder on this machine")
+    folder = folder.resolve()
+    model = request.model or library.active_model()
+    with library.database.write_transaction() as connection:
+        return _queue(
+            connection,
+            replace(request, folder=str(folder), model=model),
+            f"Import {escape_controls(str(folder))}",
+        )
+
+
+def _submit_upload_import(library: Library, request: ImportUploadsRequest) -> int:
+    model = request.model or library.active_model()
+    folder, files = library.storage.save_uploads(request.files)
+    if not files:
+        raise OptionError("no files were given: choose some photos first")
+    request = replace(request, uploads=folder, model=model, files=())
+    title = f"Import {files[0][1] if len(files) == 1 else count_noun(len(files), 'photo')}"
+    with library.database.write_transaction() as connection:
+        job_id = _queue(connection, request, title, len(files))
+        add_files(connection, job_id, ((path, name, None) for path, name in files))
+    return job_id
+
+
+def _submit_retag(library: Library, request: RetagRequest) -> int:
+    request = replace(request, model=request.model or library.active_model())
+    with library.database.write_transaction() as connection:
+        if request.ids is None:
+            ids = planner.find_ids(connection, request.query)
+        else:
+            ids = photos.filter_existing(connection, request.ids)
+        if not ids:
+            raise OptionError("no photos to tag again: nothing in the library matches")
+        title = f"Tag {count_noun(len(ids), 'photo')} again with {Path(request.model or '').stem}"
+        job_id = _queue(connection, request, title, len(ids))
+        names = photos.load_names(connection, ids)
+        add_files(connection, job_id, (("", names[photo_id], photo_id) for photo_id in ids))
+    return job_id
+
+
+def _submit_training(library: Library, request: TrainRequest) -> int:
+    name = request.name
+    allowed = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
+    if not allowed or len(name) > MAX_MODEL_NAME:
+        raise OptionError(
+            f"{name!r}: a model's name is 1 to {MAX_MODEL_NAME} letters, digits, - and _"
+        )
+    if name.casefold() in (*registry.BUNDLED, registry.IMAGENET):  # some file systems know no case
+        raise OptionError(f"{name} comes with Image Tagger: give yours another name")
+    request = replace(request, data=str(Path(request.data).expanduser()))
+    with library.database.write_transaction() as connection:
+        for job in operations.list_latest(connection, MAX_ACTIVE, ("train",), active=True):
+            if job.options["name"].casefold() == name.casefold():
+                raise OptionError(f"{name} is being trained already: wait, or give another name")
+        return _queue(connection, request, f"Train {name}")
+
+
+def _queue(connection: Connection, request: JobRequest, title: str, total: int = 0) -> int:
+    options = request.to_options()
+    job_id = operations.create(connection, request.KIND, title, options, queued=True, total=total)
+    # A first heartbeat gives the worker process time to start before the job counts as stale.
+    operations.set_columns(connection, job_id, heartbeat_at=datetime.now(UTC))
+    return job_id
