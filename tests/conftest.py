@@ -26,7 +26,7 @@ from tagger.paths import MODELS, ROOT
 from tagger.tagger import Tagger
 from tagger.training import trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 
 # The same examples each time, so that a change is judged by what it changed. To look for new ones:
 # pytest --hypothesis-profile default
@@ -124,9 +124,9 @@ def small_options(data: Path, folder: Path, **changed: object) -> TrainingConfig
 
 
 @pytest.fixture(scope="session")
-def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     """A small model of the drawn shapes, and its run."""
-    return trainer.teach(small_options(shapes, tmp_path_factory.mktemp("trained")))
+    return trainer.train(small_options(shapes, tmp_path_factory.mktemp("trained")))
 
 
 def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
@@ -150,11 +150,11 @@ def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tagged(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def tagged(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     """A small model whose photos may have several tags, and its run."""
     folder = tmp_path_factory.mktemp("tagged")
     data = draw_tagged(folder / "photos", 150)
-    return trainer.teach(small_options(data, folder, output=folder / "tags.h5"))
+    return trainer.train(small_options(data, folder, output=folder / "tags.h5"))
 
 
 def outcome(model: Path) -> tuple[str, str, object]:

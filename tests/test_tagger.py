@@ -11,12 +11,12 @@ import pytest
 
 from tagger import ImageError, ModelError, OptionError, Prediction, Tagger
 from tagger.images import decode
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import SHAPES, draw
 
 
 @pytest.fixture(scope="module")
-def tagger(trained: Trained) -> Tagger:
+def tagger(trained: TrainingResult) -> Tagger:
     return Tagger.load(trained.model)
 
 

@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 def train(options: argparse.Namespace) -> int:
     """Train, write the report and print a summary."""
     try:
-        trained = trainer.teach(training_config(options), console.progress, write_event)
-        report = html.write(trained.run)
+        trained = trainer.train(training_config(options), console.progress, write_event)
+        report = html.write(trained.run_folder)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(RESUME_HINT) from None
     console.write("\n".join([*summary.lines(trained), f"Report: {report}"]))

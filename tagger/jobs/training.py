@@ -70,8 +70,8 @@ def train_model(lease: Lease, request: TrainRequest) -> dict[str, Any]:
         resume=_can_resume(request),
     )
     with lease.interruptible():
-        result = trainer.teach(config, lease.track_progress, EventRecorder(lease, request))
-    report = html.write(result.run)
+        result = trainer.train(config, lease.track_progress, EventRecorder(lease, request))
+    report = html.write(result.run_folder)
     metrics = {key: result.metrics[key] for key in _METRICS}
     return {"model": str(result.model), "report": str(report), "metrics": metrics}
 

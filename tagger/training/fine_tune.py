@@ -26,7 +26,7 @@ from tagger.training.augmentation import MOSAIC_TILES, Augmentation, Nudge, mosa
 from tagger.training.config import Hyperparameters
 from tagger.training.epochs import Epoch
 from tagger.training.events import Emit, EpochStarted, ignore
-from tagger.training.interrupts import StepInterrupt, between_steps
+from tagger.training.interrupts import TrainingInterrupted, interrupt_between_steps
 from tagger.training.optimizers import optimizer
 
 if TYPE_CHECKING:
@@ -121,12 +121,12 @@ def fine_tune(
         _checkpoint(network, state, folder)
         on_epoch(state.history)
     try:
-        with between_steps(progress) as interruptible:
+        with interrupt_between_steps(progress) as interruptible:
             while state.stopped is None and state.history[-1].epoch < recipe.epochs:
                 emit(EpochStarted(state.history[-1].epoch + 1, recipe.epochs))
                 _one_epoch(network, photos, recipe, state, folder, interruptible)
                 on_epoch(state.history)
-    except StepInterrupt:
+    except TrainingInterrupted:
         state.stopped = "interrupted"
     _blend(network, photos, state, folder, (1.0,) if recipe.from_scratch else BLENDS)
     return state

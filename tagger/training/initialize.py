@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 START_PHOTOS = 5_000  # training photos that a network from nothing takes its first values from
 
 
-def check(options: TrainingConfig) -> None:
+def check_weights(options: TrainingConfig) -> None:
     """Raise where the weights to start from are missing, or are another backbone's."""
     backbone, weights = options.backbone, options.weights
     if weights == IMAGENET and not _bundled_would_do(options):
@@ -30,7 +30,7 @@ def check(options: TrainingConfig) -> None:
         networks.check_backbone(backbone, find_model(weights))
 
 
-def network(
+def build_network(
     options: TrainingConfig, collection: Collection, store: PixelStore, emit: Emit
 ) -> tuple[keras.Model, str]:
     """A network with a head for the collection's labels, and the name of what it starts from.

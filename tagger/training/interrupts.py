@@ -14,12 +14,12 @@ from tagger.concurrency import Progress
 T = TypeVar("T")
 
 
-class StepInterrupt(KeyboardInterrupt):
+class TrainingInterrupted(KeyboardInterrupt):
     """Ctrl-C, at a moment when nothing was half done."""
 
 
 @contextmanager
-def between_steps(progress: Progress) -> Iterator[Progress]:
+def interrupt_between_steps(progress: Progress) -> Iterator[Progress]:
     """`progress` for loops that raise StepInterrupt before the item after the first Ctrl-C.
 
     The second raises KeyboardInterrupt at once. TensorFlow cut short in the middle of tracing a
@@ -36,7 +36,7 @@ def between_steps(progress: Progress) -> Iterator[Progress]:
     def interruptible(items: Iterable[T], total: int, what: str) -> Iterable[T]:
         for item in progress(items, total, what):
             if asked.is_set():
-                raise StepInterrupt
+                raise TrainingInterrupted
             yield item
 
     if not callable(before) or threading.current_thread() is not threading.main_thread():

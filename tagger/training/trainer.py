@@ -56,11 +56,11 @@ INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """Where the model and its run are, and the numbers of `metrics.json`."""
 
     model: Path
-    run: Path
+    run_folder: Path
     metrics: dict[str, Any]
     history: list[Epoch]
 
@@ -71,11 +71,11 @@ class Trained:
         return not refused and not self.metrics["problems"]["unreadable"]
 
 
-def teach(
+def train(
     options: TrainingConfig,
     progress: Progress = silent,
     emit: Emit = ignore,
-) -> Trained:
+) -> TrainingResult:
     """Train, judge and save a model. Raises TaggerError for what the caller can mend.
 
     `emit` gets an event at each stage, `progress` wraps every long loop. Ctrl-C during fine-tuning
@@ -85,14 +85,14 @@ def teach(
     emit(RunFolderCreated(run))
     store = PixelStore(run / "pixels.u8", options.image_size)
     try:
-        return _Teacher(options, run, store, progress, emit).teach()
+        return _Trainer(options, run, store, progress, emit).train()
     finally:
         store.close()
         run_folder.discard_unused(run)
 
 
 @dataclass
-class _Teacher:
+class _Trainer:
     """One run: what every stage needs."""
 
     options: TrainingConfig
@@ -103,12 +103,12 @@ class _Teacher:
     seconds: dict[str, float] = field(default_factory=dict)
     started_from: str = ""
 
-    def teach(self) -> Trained:
+    def train(self) -> TrainingResult:
         collection = self._read()
         judge = Judge(self.options, collection.labels, self.store, self.progress)
         tested = judge.photos_to_test(collection, self.emit)
         networks.set_seed(self._seed)
-        network, self.started_from = initialize.network(
+        network, self.started_from = initialize.build_network(
             self.options, collection, self.store, self.emit
         )
         state = self._fit(network, collection, judge)
@@ -133,7 +133,7 @@ class _Teacher:
         found |= {"exports": self._export(collection)}
         found |= {"seconds": self.seconds, "peak_memory_mb": run_folder.peak_memory_mb()}
         self._finish(found, state)
-        return Trained(self.options.output, self.run, found, state.history)
+        return TrainingResult(self.options.output, self.run, found, state.history)
 
     @property
     def _seed(self) -> int:
@@ -145,7 +145,7 @@ class _Teacher:
 
     def _read(self) -> Collection:
         """Every photo, and whatever could otherwise go wrong after hours of training."""
-        initialize.check(self.options)
+        initialize.check_weights(self.options)
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
         export_paths(self.options.output, self.options.export)
         if self.options.unrelated and not next(decode.walk(self.options.unrelated), None):

@@ -13,12 +13,12 @@ from tagger import ImageError, Tagger
 from tagger.cli import output
 from tagger.datasets.readers import detect
 from tagger.tagger import Prediction, Score
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import draw
 
 
 @pytest.fixture(scope="module")
-def tagger(trained: Trained) -> Tagger:
+def tagger(trained: TrainingResult) -> Tagger:
     return Tagger.load(trained.model)
 
 

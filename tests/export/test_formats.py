@@ -28,7 +28,7 @@ from tagger.inference import model_file
 from tagger.inference.decision import to_probabilities
 from tagger.models import networks
 from tagger.models.backbones import BACKBONES
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import PETS_MODEL, SHAPES, draw, run_program
 
 EXACT = ("onnx", "saved_model", "tflite")
@@ -54,7 +54,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if os.environ.get("TAGGER_DATA"):
         model, photos = PETS_MODEL, Path(os.environ["TAGGER_DATA"]) / "pets" / "val"
     else:
-        trained: Trained = request.getfixturevalue("trained")
+        trained: TrainingResult = request.getfixturevalue("trained")
         model, photos = trained.model, request.getfixturevalue("shapes")
     folder = tmp_path_factory.mktemp("exported")
     arguments = (model, *formats.FORMATS, "--photos", photos, "--output", folder)

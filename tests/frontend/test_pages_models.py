@@ -30,7 +30,7 @@ from tagger.library.library import Library
 from tagger.paths import ROOT
 from tagger.training import run_folder
 from tagger.training.report import html
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import PETS_MODEL, draw, draw_collection, import_folder
 
 APP = ROOT / "frontend" / "app.py"
@@ -67,10 +67,10 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
 
 
 @pytest.fixture
-def taught(library: Library, trained: Trained, tmp_path: Path) -> Path:
+def taught(library: Library, trained: TrainingResult, tmp_path: Path) -> Path:
     """The model "shapes", with the run that made it."""
-    run = tmp_path / "runs" / trained.run.name
-    shutil.copytree(trained.run, run)
+    run = tmp_path / "runs" / trained.run_folder.name
+    shutil.copytree(trained.run_folder, run)
     html.write(run)
     for ending in (".h5", ".json"):
         shutil.copy(trained.model.with_suffix(ending), tmp_path / "model")
@@ -430,7 +430,7 @@ def test_models_stand_side_by_side_and_are_switched(library: Library, taught: Pa
 
 @pytest.mark.parametrize("told_by", ["its card", "the run that made it"])
 def test_confusion_and_reliability_are_shown(
-    library: Library, taught: Path, told_by: str, trained: Trained
+    library: Library, taught: Path, told_by: str, trained: TrainingResult
 ) -> None:
     if told_by != "its card":
 
@@ -501,7 +501,9 @@ def test_a_card_of_any_kind_is_shown(
     assert "<img" not in "".join(tables(app))
 
 
-def test_a_model_from_elsewhere_is_listed_while_it_tags(library: Library, trained: Trained) -> None:
+def test_a_model_from_elsewhere_is_listed_while_it_tags(
+    library: Library, trained: TrainingResult
+) -> None:
     library.set_active_model(str(trained.model))
     app = open_page("models")
     assert "shapes (tags now)" in said(app)

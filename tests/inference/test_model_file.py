@@ -14,17 +14,17 @@ from tagger.errors import ModelError
 from tagger.images import decode
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import draw
 
 
 @pytest.fixture
-def copy(trained: Trained, tmp_path: Path) -> Path:
+def copy(trained: TrainingResult, tmp_path: Path) -> Path:
     """A model file to spoil."""
     return Path(shutil.copyfile(trained.model, tmp_path / "copy.h5"))
 
 
-def test_plain_keras_opens_it_and_scores_alike(trained: Trained) -> None:
+def test_plain_keras_opens_it_and_scores_alike(trained: TrainingResult) -> None:
     import keras
 
     network = keras.models.load_model(trained.model, compile=False)
@@ -39,7 +39,7 @@ def test_plain_keras_opens_it_and_scores_alike(trained: Trained) -> None:
         assert np.abs(ours - theirs).max() < close
 
 
-def test_the_card_for_people_is_the_card_inside(trained: Trained) -> None:
+def test_the_card_for_people_is_the_card_inside(trained: TrainingResult) -> None:
     beside = json.loads(trained.model.with_suffix(".json").read_text(encoding="utf-8"))
     assert beside == model_file.load(trained.model).card
     assert beside["labels"] == ["disc", "square", "stripes"]
@@ -47,7 +47,7 @@ def test_the_card_for_people_is_the_card_inside(trained: Trained) -> None:
     assert beside["scores"]["validation"]["accuracy"] > 0.5
 
 
-def test_nothing_half_written_is_left_beside_it(trained: Trained) -> None:
+def test_nothing_half_written_is_left_beside_it(trained: TrainingResult) -> None:
     left = {path.name for path in trained.model.parent.iterdir()} - {"runs"}
     assert left == {trained.model.name, trained.model.with_suffix(".json").name}
 
@@ -108,7 +108,7 @@ def test_a_part_that_lies_in_another_file_is_refused(copy: Path, tmp_path: Path)
         model_file.load(copy)
 
 
-def test_labels_that_do_not_fit_the_network_are_refused(trained: Trained) -> None:
+def test_labels_that_do_not_fit_the_network_are_refused(trained: TrainingResult) -> None:
     model = model_file.load(trained.model)
     with pytest.raises(ModelError, match="3 labels for a network with 7 outputs"):
         model_file.check_outputs(model, 7, 1280)

@@ -23,7 +23,7 @@ from tagger.library.database.schema import tags as tags_table
 from tagger.library.importer import Importer, register_model
 from tagger.library.library import Library
 from tagger.tagger import Tagger
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import draw, draw_collection, import_folder
 
 HOSTILE_NAMES = (
@@ -190,7 +190,9 @@ def test_uploads_are_kept_and_the_waiting_room_is_cleared(library: Library) -> N
     assert all(p.stored for p in library.photos())
 
 
-def test_a_person_outlives_every_model(library: Library, trained: Trained, shapes: Path) -> None:
+def test_a_person_outlives_every_model(
+    library: Library, trained: TrainingResult, shapes: Path
+) -> None:
     own = str(trained.model)
     import_folder(library, shapes, model=own)
     first, second = library.search(sort="name", limit=2).photos
@@ -207,7 +209,7 @@ def test_a_person_outlives_every_model(library: Library, trained: Trained, shape
 
 
 def test_confirming_keeps_the_models_score(
-    library: Library, trained: Trained, shapes: Path
+    library: Library, trained: TrainingResult, shapes: Path
 ) -> None:
     import_folder(library, shapes, model=str(trained.model))
     tagged = next(p for p in library.photos() if p.tags)
@@ -224,7 +226,7 @@ def test_confirming_keeps_the_models_score(
 
 
 def test_tagging_again_passes_over_what_the_model_has_tagged(
-    library: Library, tmp_path: Path, trained: Trained
+    library: Library, tmp_path: Path, trained: TrainingResult
 ) -> None:
     folder = draw_collection(tmp_path / "photos", 2)
     import_folder(library, folder)
@@ -239,7 +241,7 @@ def test_tagging_again_passes_over_what_the_model_has_tagged(
 
 
 def test_tagging_again_names_what_it_cannot_read(
-    library: Library, tmp_path: Path, trained: Trained
+    library: Library, tmp_path: Path, trained: TrainingResult
 ) -> None:
     folder = draw_collection(tmp_path / "photos", 2)
     import_folder(library, folder)
@@ -342,7 +344,7 @@ def check_layers(library: Library) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_undoing_the_newest_first_goes_back_step_by_step(
-    library: Library, pets: Tagger, trained: Trained, seed: int
+    library: Library, pets: Tagger, trained: TrainingResult, seed: int
 ) -> None:
     rng = random.Random(seed)
     taggers = {"pets": pets, str(trained.model): Tagger.load(trained.model)}
@@ -485,7 +487,7 @@ def test_nothing_is_purged_while_photos_come_in(library: Library) -> None:
 
 
 def test_a_model_cannot_bring_back_a_tag_by_spelling_it_otherwise(
-    library: Library, trained: Trained, shapes: Path
+    library: Library, trained: TrainingResult, shapes: Path
 ) -> None:
     import_folder(library, shapes, model="pets")
     ids = [p.id for p in library.photos()]
@@ -574,7 +576,7 @@ def test_a_tag_is_spelled_as_the_library_knows_it(library: Library, pets: Tagger
     assert "STRASSE" not in library.labels()
 
 
-def test_the_active_model_is_remembered(library: Library, trained: Trained) -> None:
+def test_the_active_model_is_remembered(library: Library, trained: TrainingResult) -> None:
     assert library.active_model() in ("everyday", "image_tagger")
     library.set_active_model(str(trained.model))
     again = Library.open(library.home)
@@ -609,7 +611,7 @@ def test_the_nearest_photos_look_alike(library: Library, shapes: Path, pets: Tag
 
 
 def test_doubtful_photos_come_first_in_review(
-    library: Library, shapes: Path, trained: Trained
+    library: Library, shapes: Path, trained: TrainingResult
 ) -> None:
     import_folder(library, shapes, model=str(trained.model))
     page = library.review_queue(limit=200)
@@ -621,7 +623,9 @@ def test_doubtful_photos_come_first_in_review(
     assert library.review_queue().photos[0].id == page.photos[1].id
 
 
-def test_statistics_count_what_is_there(library: Library, shapes: Path, trained: Trained) -> None:
+def test_statistics_count_what_is_there(
+    library: Library, shapes: Path, trained: TrainingResult
+) -> None:
     empty = library.statistics()
     assert (empty.photos, empty.by_label, sum(empty.confidence)) == (0, (), 0)
     import_folder(library, shapes, model=str(trained.model))

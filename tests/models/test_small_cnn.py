@@ -19,7 +19,7 @@ from tagger.models import networks, small_cnn
 from tagger.training import trainer
 from tagger.training.config import FROM_SCRATCH, TrainingConfig, default_config
 from tagger.training.events import EpochEnded, ProgressEvent
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import draw, draw_collection, outcome, run_program
 
 SIDE = 32
@@ -37,8 +37,8 @@ def from_nothing(data: Path, folder: Path, epochs: int, **changed: object) -> Tr
 
 
 @pytest.fixture(scope="module")
-def taught(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return trainer.teach(from_nothing(shapes, tmp_path_factory.mktemp("taught"), epochs=6))
+def taught(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    return trainer.train(from_nothing(shapes, tmp_path_factory.mktemp("taught"), epochs=6))
 
 
 @pytest.mark.parametrize(("side", "map_side"), [(16, 1), (28, 3), (32, 3), (61, 7), (128, 15)])
@@ -86,7 +86,7 @@ def test_what_whitens_stays_as_it_is() -> None:
     assert "whitening/kernel" in {v.path for v in network.trainable_variables}  # for the file
 
 
-def test_it_learns_from_nothing(taught: Trained) -> None:
+def test_it_learns_from_nothing(taught: TrainingResult) -> None:
     assert taught.metrics["validation"]["accuracy"] >= 0.9
     assert taught.metrics["started_from"] == "none" and taught.metrics["fine_tuning"]["blend"] == 1
     assert taught.history[1].loss is not None and taught.history[-1].loss is not None
@@ -95,7 +95,9 @@ def test_it_learns_from_nothing(taught: Trained) -> None:
     assert card["backbone"] == "small_cnn" and card["settings"]["image_size"] == SIDE
 
 
-def test_the_file_is_keras_own_and_the_fast_network_agrees(taught: Trained, shapes: Path) -> None:
+def test_the_file_is_keras_own_and_the_fast_network_agrees(
+    taught: TrainingResult, shapes: Path
+) -> None:
     network = keras.models.load_model(taught.model, compile=False)
     photos = np.stack([decode.prepare(path, SIDE) for path in decode.walk(shapes)])
     in_keras = network.predict_on_batch(photos)
@@ -106,7 +108,7 @@ def test_the_file_is_keras_own_and_the_fast_network_agrees(taught: Trained, shap
 
 
 def test_equal_seeds_make_equal_networks_and_a_stopped_run_goes_on_to_the_same(
-    shapes: Path, taught: Trained, tmp_path: Path
+    shapes: Path, taught: TrainingResult, tmp_path: Path
 ) -> None:
     class KilledError(Exception):
         pass
@@ -117,8 +119,8 @@ def test_equal_seeds_make_equal_networks_and_a_stopped_run_goes_on_to_the_same(
 
     options = from_nothing(shapes, tmp_path, epochs=6)
     with pytest.raises(KilledError):
-        trainer.teach(options, emit=killed)
-    went_on = trainer.teach(replace(options, resume=True))
+        trainer.train(options, emit=killed)
+    went_on = trainer.train(replace(options, resume=True))
     assert [row.epoch for row in went_on.history] == list(range(7))
     assert outcome(went_on.model) == outcome(taught.model)
 
@@ -132,7 +134,7 @@ def test_two_labels_of_few_photos_of_another_size_are_enough_and_ctrl_c_keeps_th
 
     data = draw_collection(tmp_path / "data", 8, shapes=("disc", "stripes"))
     options = from_nothing(data, tmp_path, epochs=6, image_size=45)
-    found = trainer.teach(options, emit=pressed)
+    found = trainer.train(options, emit=pressed)
     assert found.metrics["photos"]["train"] == {"disc": 7, "stripes": 7}
     assert model_file.load(found.model).image_size == 45
     assert all(np.isfinite(row.val_loss) for row in found.history)
@@ -145,7 +147,7 @@ def test_training_in_bfloat16_leaves_a_network_of_float32(shapes: Path, tmp_path
     options = replace(
         options, hyperparameters=replace(options.hyperparameters, precision="bfloat16")
     )
-    found = trainer.teach(options)
+    found = trainer.train(options)
     assert found.metrics["validation"]["accuracy"] >= 0.6
     network = keras.models.load_model(found.model, compile=False)
     policies = {layer.dtype_policy.name for layer in network.get_layer("backbone").layers}
@@ -178,14 +180,14 @@ def test_averaged_weights_get_the_statistics_of_the_photos_they_see() -> None:
     assert np.allclose(*means, atol=1e-4)  # each batch counts alike
 
 
-def test_a_small_network_can_be_taught_on(taught: Trained, tmp_path: Path) -> None:
+def test_a_small_network_can_be_taught_on(taught: TrainingResult, tmp_path: Path) -> None:
     """From a model of it, as from any other: the head first, then the whole."""
     data = draw_collection(tmp_path / "data", 20, shapes=("disc", "square"), first=100)
     start = Path(shutil.copyfile(taught.model, tmp_path / "start.h5"))
     usual = default_config("small_cnn", str(start))
     assert not usual.hyperparameters.from_scratch and usual.image_size == SIDE
     options = replace(usual, data=data, output=tmp_path / "m.h5", runs=tmp_path / "runs")
-    found = trainer.teach(
+    found = trainer.train(
         replace(options, hyperparameters=replace(usual.hyperparameters, epochs=1))
     )
     assert found.metrics["validation"]["accuracy"] >= 0.75

@@ -14,20 +14,22 @@ from tagger.models.heads import UNSEEN_WEIGHT
 from tagger.training import trainer
 from tagger.training.config import Hyperparameters
 from tagger.training.fine_tune import BLENDS, Photos, _batch, _tag_loss
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import outcome, small_options
 
 
-def test_equal_seeds_make_equal_models(shapes: Path, trained: Trained, tmp_path: Path) -> None:
-    again = trainer.teach(small_options(shapes, tmp_path))
+def test_equal_seeds_make_equal_models(
+    shapes: Path, trained: TrainingResult, tmp_path: Path
+) -> None:
+    again = trainer.train(small_options(shapes, tmp_path))
     assert outcome(again.model) == outcome(trained.model)
-    other = trainer.teach(
+    other = trainer.train(
         small_options(shapes, tmp_path, hyperparameters=Hyperparameters(epochs=1, seed=7))
     )
     assert outcome(other.model)[0] != outcome(trained.model)[0]
 
 
-def test_the_history_begins_with_the_head_alone(trained: Trained) -> None:
+def test_the_history_begins_with_the_head_alone(trained: TrainingResult) -> None:
     assert [row.epoch for row in trained.history] == [0, 1]
     assert trained.history[0].loss is None
     loss = trained.history[1].loss

@@ -6,12 +6,12 @@ import threading
 import pytest
 
 from tagger.concurrency import silent
-from tagger.training.interrupts import StepInterrupt, between_steps
+from tagger.training.interrupts import TrainingInterrupted, interrupt_between_steps
 
 
 def test_the_step_at_hand_is_finished_and_the_next_not_begun() -> None:
     before, done = signal.getsignal(signal.SIGINT), []
-    with pytest.raises(StepInterrupt), between_steps(silent) as interruptible:
+    with pytest.raises(TrainingInterrupted), interrupt_between_steps(silent) as interruptible:
         for step in interruptible(range(9), 9, "steps"):
             if step == 3:
                 signal.raise_signal(signal.SIGINT)
@@ -22,7 +22,10 @@ def test_the_step_at_hand_is_finished_and_the_next_not_begun() -> None:
 
 def test_asked_twice_it_does_not_wait() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt) as raised, between_steps(silent) as interruptible:
+    with (
+        pytest.raises(KeyboardInterrupt) as raised,
+        interrupt_between_steps(silent) as interruptible,
+    ):
         for step in interruptible(range(9), 9, "steps"):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
@@ -31,7 +34,7 @@ def test_asked_twice_it_does_not_wait() -> None:
 
 
 def test_an_interrupt_between_two_loops_ends_the_next_one() -> None:
-    with pytest.raises(StepInterrupt), between_steps(silent) as interruptible:
+    with pytest.raises(TrainingInterrupted), interrupt_between_steps(silent) as interruptible:
         assert list(interruptible(range(2), 2, "steps")) == [0, 1]
         signal.raise_signal(signal.SIGINT)
         list(interruptible(range(2), 2, "steps"))
@@ -41,7 +44,7 @@ def test_other_threads_and_ignored_signals_are_left_alone() -> None:
     found = []
 
     def elsewhere() -> None:
-        with between_steps(silent) as interruptible:
+        with interrupt_between_steps(silent) as interruptible:
             found.append(interruptible)
 
     thread = threading.Thread(target=elsewhere)
@@ -49,7 +52,7 @@ def test_other_threads_and_ignored_signals_are_left_alone() -> None:
     thread.join()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with between_steps(silent) as interruptible:
+        with interrupt_between_steps(silent) as interruptible:
             found.append(interruptible)
             signal.raise_signal(signal.SIGINT)
     finally:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tagger.inference.registry import OWN_MODEL
 from tagger.training.report import summary
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 
 METRICS: dict[str, Any] = {
     "kind": "single",
@@ -20,7 +20,7 @@ METRICS: dict[str, Any] = {
 
 
 def told(model: Path, **changed: object) -> str:
-    return "\n".join(summary.lines(Trained(model, Path("run"), METRICS | changed, [])))
+    return "\n".join(summary.lines(TrainingResult(model, Path("run"), METRICS | changed, [])))
 
 
 def test_whoever_teaches_the_usual_model_is_told_that_it_answers_now(tmp_path: Path) -> None:

@@ -26,13 +26,13 @@ from tagger.training import trainer
 from tagger.training.config import Hyperparameters
 from tagger.training.events import ProgressEvent
 from tagger.training.report import html, summary
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 from tests.conftest import draw, draw_collection, draw_tagged, small_options
 
 T = TypeVar("T")
 
 
-def test_the_numbers_are_of_photos_it_did_not_train_on(trained: Trained) -> None:
+def test_the_numbers_are_of_photos_it_did_not_train_on(trained: TrainingResult) -> None:
     found = trained.metrics
     held_out = sum(found["photos"]["val"].values())
     assert found["validation"]["photos"] == held_out == 24
@@ -42,16 +42,16 @@ def test_the_numbers_are_of_photos_it_did_not_train_on(trained: Trained) -> None
     assert set(found["unknown"]["by_kind"]) == {"disc", "square", "stripes"}
 
 
-def test_few_validation_photos_are_helped_by_out_of_fold_ones(trained: Trained) -> None:
+def test_few_validation_photos_are_helped_by_out_of_fold_ones(trained: TrainingResult) -> None:
     card = model_file.load(trained.model).card
     assert card["rule_fitted_on"]["validation_photos"] == 24
     assert card["rule_fitted_on"]["out_of_fold_training_photos"] == 96
 
 
-def test_a_run_keeps_its_settings_and_numbers(trained: Trained) -> None:
-    kept = json.loads((trained.run / "metrics.json").read_text())
+def test_a_run_keeps_its_settings_and_numbers(trained: TrainingResult) -> None:
+    kept = json.loads((trained.run_folder / "metrics.json").read_text())
     assert kept == json.loads(json.dumps(trained.metrics))
-    config = json.loads((trained.run / "config.json").read_text())
+    config = json.loads((trained.run_folder / "config.json").read_text())
     assert (
         config["epochs"] == 1 and config["image_size"] == 96 and "tensorflow" in config["versions"]
     )
@@ -59,7 +59,7 @@ def test_a_run_keeps_its_settings_and_numbers(trained: Trained) -> None:
 
 
 def test_the_card_keeps_confusion_and_reliability_of_the_validation_photos(
-    trained: Trained,
+    trained: TrainingResult,
 ) -> None:
     judged = trained.metrics["validation"]
     kept = model_file.load(trained.model).card["scores"]["validation"]
@@ -70,7 +70,7 @@ def test_the_card_keeps_confusion_and_reliability_of_the_validation_photos(
         assert kept[f"reliability_{when}"] == judged["calibration"][f"reliability_{when}"]
 
 
-def test_the_command_on_the_card_makes_it_again(trained: Trained) -> None:
+def test_the_command_on_the_card_makes_it_again(trained: TrainingResult) -> None:
     card = model_file.load(trained.model).card
     program, *arguments = shlex.split(card["command"])[1:]
     spec = importlib.util.spec_from_file_location("train", ROOT / program)
@@ -90,7 +90,7 @@ def test_the_curves_can_be_watched_while_it_learns(shapes: Path, tmp_path: Path)
                 seen.append([row["epoch"] for row in csv.DictReader(file)])
 
     options = small_options(shapes, tmp_path, hyperparameters=Hyperparameters(epochs=2))
-    trainer.teach(options, emit=watch)
+    trainer.train(options, emit=watch)
     assert [rows for index, rows in enumerate(seen) if rows not in seen[:index]] == [
         ["0"],
         ["0", "1"],
@@ -109,7 +109,7 @@ def test_a_model_to_start_from_that_is_not_there_is_refused_before_photos_are_re
 
     for weights in ("nonsense", str(tmp_path / "gone.h5")):
         with pytest.raises(ModelError, match=r"no model is called|no such model file"):
-            trainer.teach(small_options(shapes, tmp_path, weights=weights), progress)
+            trainer.train(small_options(shapes, tmp_path, weights=weights), progress)
     assert loops == [] and not list((tmp_path / "runs").iterdir())
 
 
@@ -118,22 +118,24 @@ def test_imbalance_does_not_silence_the_rare_label(shapes: Path, tmp_path: Path)
     draw_collection(tmp_path / "rare", 8, shapes=("stripes",))
     (tmp_path / "rare" / "stripes").rename(data / "stripes")
     options = small_options(data, tmp_path, hyperparameters=Hyperparameters(epochs=0))
-    rows = trainer.teach(options).metrics["validation"]["by_label"]
+    rows = trainer.train(options).metrics["validation"]["by_label"]
     assert rows["stripes"]["recall"] >= 0.5
 
 
-def test_a_failed_run_leaves_the_model_that_was_there(trained: Trained, tmp_path: Path) -> None:
+def test_a_failed_run_leaves_the_model_that_was_there(
+    trained: TrainingResult, tmp_path: Path
+) -> None:
     output = tmp_path / "shapes.h5"
     output.write_bytes(b"the one before")
     with pytest.raises(DatasetError):
-        trainer.teach(small_options(tmp_path / "nowhere", tmp_path))
+        trainer.train(small_options(tmp_path / "nowhere", tmp_path))
     assert output.read_bytes() == b"the one before"
 
 
 # --- several tags a photo
 
 
-def test_tags_are_learned(tagged: Trained) -> None:
+def test_tags_are_learned(tagged: TrainingResult) -> None:
     found = tagged.metrics
     judged = found["validation"]
     assert found["kind"] == "multi" and found["labels"] == ["disc", "nothing", "square", "stripes"]
@@ -143,7 +145,7 @@ def test_tags_are_learned(tagged: Trained) -> None:
     assert tagged.history[0].val_map is not None and found["unknown"] is None
 
 
-def test_a_model_of_tags_tells_several(tagged: Trained, tmp_path: Path) -> None:
+def test_a_model_of_tags_tells_several(tagged: TrainingResult, tmp_path: Path) -> None:
     tagger = Tagger.load(tagged.model)
     assert tagger.labels.kind == "multi"
     data = draw_tagged(tmp_path / "new", 60, first=500)
@@ -157,7 +159,7 @@ def test_a_model_of_tags_tells_several(tagged: Trained, tmp_path: Path) -> None:
             assert answer.label == answer.tags[0].label
 
 
-def test_the_card_of_a_model_of_tags(tagged: Trained) -> None:
+def test_the_card_of_a_model_of_tags(tagged: TrainingResult) -> None:
     card = model_file.load(tagged.model).card
     scores = card["scores"]["validation"]
     assert card["kind"] == "multi" and scores["map"] == tagged.metrics["validation"]["map"]
@@ -166,13 +168,13 @@ def test_the_card_of_a_model_of_tags(tagged: Trained) -> None:
     assert card["precision"]["precision"] in ("int8", "float32")
 
 
-def test_the_report_of_a_model_of_tags(tagged: Trained) -> None:
-    page = html.write(tagged.run).read_text(encoding="utf-8")
+def test_the_report_of_a_model_of_tags(tagged: TrainingResult) -> None:
+    page = html.write(tagged.run_folder).read_text(encoding="utf-8")
     assert "mean average precision" in page and 'id="precision"' in page
-    assert 'id="confusion"' not in page and (tagged.run / "precision.png").is_file()
+    assert 'id="confusion"' not in page and (tagged.run_folder / "precision.png").is_file()
 
 
-def test_keras_gives_the_logits_that_tagging_sees(tagged: Trained) -> None:
+def test_keras_gives_the_logits_that_tagging_sees(tagged: TrainingResult) -> None:
     """The weights' correction is in the head itself, so that the plain file has it too."""
     import keras
 
@@ -183,7 +185,7 @@ def test_keras_gives_the_logits_that_tagging_sees(tagged: Trained) -> None:
     assert np.abs(theirs - ours).max() < 1.5  # int8 beside float
 
 
-def test_probabilities_are_as_rare_as_the_tags(tagged: Trained) -> None:
+def test_probabilities_are_as_rare_as_the_tags(tagged: TrainingResult) -> None:
     """Training weighs a tag's photos; what ships must not."""
     judged = tagged.metrics["validation"]
     bins = judged["calibration"]["reliability_before"]
@@ -192,7 +194,7 @@ def test_probabilities_are_as_rare_as_the_tags(tagged: Trained) -> None:
     assert abs(said - true) < 0.25 * true
 
 
-def test_a_test_collection_may_tell_of_fewer_tags(tagged: Trained, tmp_path: Path) -> None:
+def test_a_test_collection_may_tell_of_fewer_tags(tagged: TrainingResult, tmp_path: Path) -> None:
     data = draw_tagged(tmp_path / "photos", 40, first=900)
     rows = (data / "labels.csv").read_text().splitlines()
     fewer = [",".join(row.split(",")[:2]) for row in rows]  # of the disc alone
@@ -211,18 +213,18 @@ def test_a_head_by_name_is_not_fine_tuned(shapes: Path, tmp_path: Path, head: st
     listed.write_text("photo\ndisc/000.jpg\n")
     said: list[str] = []
     options = small_options(shapes, tmp_path, head=head, unrelated=other, leave_out=listed)
-    trained = trainer.teach(options, emit=lambda event: said.extend(event.lines()))
+    trained = trainer.train(options, emit=lambda event: said.extend(event.lines()))
     found = trained.metrics
     assert trained.history == [] and found["validation"]["accuracy"] >= 0.8
     assert found["unknown"]["photos"] == 6 and "findings" not in found
-    told = json.loads((trained.run / "findings.json").read_text())
+    told = json.loads((trained.run_folder / "findings.json").read_text())
     assert told["photos"] == told["judged"] == 119
     assert "1 photo is on your list: left out" in said
     assert trained.model.is_file() == (head == "svm")
     if head == "svm":  # where a person keeps things is theirs
         card = json.dumps(model_file.load(trained.model).card)
         assert "list.csv" in card and str(tmp_path) not in card and str(shapes) not in card
-    assert html.write(trained.run).is_file()
+    assert html.write(trained.run_folder).is_file()
     last = list(summary.lines(trained))[-1]
     assert ("No model was written" in last) == (head == "random_forest")
 
@@ -234,9 +236,9 @@ def test_what_was_judged_and_what_is_rare_is_said(tmp_path: Path) -> None:
     (tmp_path / "rare" / "square").rename(data / "square")
     said: list[str] = []
     options = small_options(data, tmp_path, hyperparameters=Hyperparameters(epochs=0))
-    trained = trainer.teach(options, emit=lambda event: said.extend(event.lines()))
+    trained = trainer.train(options, emit=lambda event: said.extend(event.lines()))
     assert "only 6 of square to learn from" in said
     assert "labels of 60 of 68 photos were judged" in said
-    page = html.write(trained.run).read_text(encoding="utf-8")
+    page = html.write(trained.run_folder).read_text(encoding="utf-8")
     assert "Only 6 of square to learn from." in page
     assert "Labels of 60 of 68 photos were judged." in page

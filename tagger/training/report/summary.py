@@ -9,10 +9,10 @@ from tagger.audit.findings import MAX_LISTED
 from tagger.datasets.dataset import too_few_to_check
 from tagger.inference.registry import OWN_MODEL
 from tagger.text import score
-from tagger.training.trainer import Trained
+from tagger.training.trainer import TrainingResult
 
 
-def lines(trained: Trained) -> Iterator[str]:
+def lines(trained: TrainingResult) -> Iterator[str]:
     """What a person at a terminal wants to know of it."""
     found = trained.metrics
     for split in ("validation", "test"):
