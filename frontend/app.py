@@ -14,7 +14,12 @@ HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:  # Streamlit adds only this file's own folder
     sys.path.insert(0, str(HERE.parent))
 
-from frontend.ui import shared  # noqa: E402
+
+from frontend.ui.library import open_library  # noqa: E402
+from frontend.ui.messages import show_errors, show_notices  # noqa: E402
+from frontend.ui.models import activate_model, list_models, model_title  # noqa: E402
+from frontend.ui.pages import ACTIVITY  # noqa: E402
+from frontend.ui.text import escape_markdown  # noqa: E402
 
 MODEL_KEY = "active-model"
 JOBS_SHOWN = 3
@@ -33,12 +38,12 @@ def main() -> None:
     st.set_page_config("Image Tagger", page_icon=MARK, layout="wide")
     st.html(HERE / "ui" / "style.css")
     page = st.navigation(pages())
-    with shared.guard():
-        shared.library()
-        with shared.guard():  # without a model photos can still be looked at
+    with show_errors():
+        open_library()
+        with show_errors():  # without a model photos can still be looked at
             choose_model()
         show_jobs()
-        shared.show_notices()
+        show_notices()
         page.run()
 
 
@@ -70,13 +75,13 @@ def _page(view: str, title: str, icon: str, default: bool = False) -> st.Page:
 
 def choose_model() -> None:
     """Switch the model that tags, from any page."""
-    library = shared.library()
-    names = shared.models()
+    library = open_library()
+    names = list_models()
     st.session_state[MODEL_KEY] = library.active_model()  # another tab may have switched it
     st.sidebar.selectbox(
         "Model",
         names,
-        format_func=shared.model_title,
+        format_func=model_title,
         key=MODEL_KEY,
         on_change=_switch,
         help="Tags the photos you drop and import. Teach one of your own on the Train page.",
@@ -84,24 +89,24 @@ def choose_model() -> None:
 
 
 def _switch() -> None:
-    with shared.guard():
-        shared.choose_model(st.session_state[MODEL_KEY])
+    with show_errors():
+        activate_model(st.session_state[MODEL_KEY])
 
 
 def show_jobs() -> None:
     """What is going on, briefly; looked at again and again only while something is."""
-    going_on = shared.library().operations(limit=1, active=True)
+    going_on = open_library().operations(limit=1, active=True)
     with st.sidebar:
         st.fragment(_draw_jobs, run_every=JOBS_SECONDS if going_on else None)()
 
 
 def _draw_jobs() -> None:
-    with shared.guard():
-        active = shared.library().operations(JOBS_SHOWN, active=True)
+    with show_errors():
+        active = open_library().operations(JOBS_SHOWN, active=True)
         for run in active:
-            st.progress(run.progress or 0.0, text=shared.plain(run.title))
+            st.progress(run.progress or 0.0, text=escape_markdown(run.title))
         if active:
-            st.page_link(shared.ACTIVITY, label="See all activity")
+            st.page_link(ACTIVITY, label="See all activity")
 
 
 main()

@@ -6,7 +6,9 @@ from html import escape
 
 import streamlit as st
 
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import notify, show_errors
+from frontend.ui.text import escape_markdown, time_left
 from tagger.jobs import worker
 from tagger.jobs.requests import JobRequest, resume, submit
 from tagger.library.operations import Operation, OperationFile
@@ -32,7 +34,7 @@ _LISTED = {
 
 def start(request: JobRequest) -> int:
     """Submit a job and start it in a process of its own; its id. Raises OptionError."""
-    library = shared.library()
+    library = open_library()
     job_id = submit(library, request)
     worker.start(library, job_id)
     return job_id
@@ -44,20 +46,20 @@ def show_run(run_id: int, *, key: str = "run") -> None:
     `key` tells two places apart that show the same run on one page. The page is drawn again when
     the run ends.
     """
-    with shared.guard():
-        run = shared.library().operation(run_id)
+    with show_errors():
+        run = open_library().operation(run_id)
         every = REFRESH_SECONDS if run.active else None
         with st.container(border=True, key=f"{key}-{run_id}"):
             st.fragment(_draw_run, run_every=every)(run_id, run.active, key)
 
 
 def _draw_run(run_id: int, was_active: bool, key: str) -> None:
-    with shared.guard():
-        run = shared.library().operation(run_id)
+    with show_errors():
+        run = open_library().operation(run_id)
         if was_active and not run.active:
             st.rerun()
         if run.active:
-            shared.library()  # the process at work may have died: looks for that too
+            open_library()  # the process at work may have died: looks for that too
             _draw_progress(run, key)
         else:
             _draw_end(run, key)
@@ -66,7 +68,7 @@ def _draw_run(run_id: int, was_active: bool, key: str) -> None:
 
 
 def _draw_progress(run: Operation, key: str) -> None:
-    st.markdown(f"**{shared.plain(run.title)}**")
+    st.markdown(f"**{escape_markdown(run.title)}**")
     left = "" if run.seconds_left is None else f" · {time_left(run.seconds_left)}"
     done = f"{run.done:,} of {run.total:,}" if run.total else "Getting ready"
     st.progress(run.progress or 0.0, text=f"{done}{left}")
@@ -80,27 +82,27 @@ def _draw_progress(run: Operation, key: str) -> None:
             )
         told = " · ".join(part for part in (run.stage, outcomes(run)) if part)
         if told:
-            st.caption(shared.plain(told), width="content")
+            st.caption(escape_markdown(told), width="content")
 
 
 def _stop(run_id: int) -> None:
-    with shared.guard():
-        shared.library().stop(run_id)
+    with show_errors():
+        open_library().stop(run_id)
 
 
 def _draw_end(run: Operation, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(gap="xxsmall"):
-            st.markdown(f"**{shared.plain(run.title)}**")
+            st.markdown(f"**{escape_markdown(run.title)}**")
             told = " · ".join(part for part in (ending(run), outcomes(run)) if part)
-            st.caption(shared.plain(told))
+            st.caption(escape_markdown(told))
         if run.resumable and st.button("Go on", key=f"{key}-again-{run.id}"):
-            resume(shared.library(), run.id)
-            worker.start(shared.library(), run.id)
+            resume(open_library(), run.id)
+            worker.start(open_library(), run.id)
             st.rerun()
         undo_button(run, key=key)
     if run.error:
-        st.error(shared.plain(run.error), icon=":material/error:")
+        st.error(escape_markdown(run.error), icon=":material/error:")
 
 
 def _draw_files(run: Operation, outcome: str, title: str) -> None:
@@ -108,7 +110,7 @@ def _draw_files(run: Operation, outcome: str, title: str) -> None:
     if not count:
         return
     with st.expander(f"{title}: {count:,}", type="compact"):
-        files = shared.library().operation_files(run.id, outcome, FILES_LISTED)
+        files = open_library().operation_files(run.id, outcome, FILES_LISTED)
         st.html(
             '<ul class="it-files" role="list">'
             + "".join(f'<li dir="auto">{_told(file, outcome)}</li>' for file in files)
@@ -129,16 +131,16 @@ def _told(file: OperationFile, outcome: str) -> str:
 
 def undo_button(run: Operation | int, *, key: str = "run") -> None:
     """A button that takes a run back; nothing where the run cannot be taken back."""
-    with shared.guard():
-        run = shared.library().operation(run) if isinstance(run, int) else run
+    with show_errors():
+        run = open_library().operation(run) if isinstance(run, int) else run
         if not run.undoable:
             return
         if st.button("Undo", key=f"{key}-undo-{run.id}", icon=":material/undo:"):
-            undone = shared.library().undo(run.id)
+            undone = open_library().undo(run.id)
             told = f"Undone: {run.title}. {count_noun(undone.changed, 'photo')} changed back."
             if undone.left_alone:
                 told += f" {undone.left_alone:,} were changed since and stay as they are."
-            shared.notify(told)
+            notify(told)
             st.rerun()
 
 
@@ -158,14 +160,3 @@ def outcomes(run: Operation) -> str:
         return "no photos there"
     counts = [(run.counts.get(outcome, 0), words) for outcome, words in _OUTCOMES.items()]
     return " · ".join(f"{count:,} {words}" for count, words in counts if count)
-
-
-def time_left(seconds: float) -> str:
-    """Roughly, as a person would say it."""
-    if seconds < 10:
-        return "a few seconds left"
-    if seconds < 90:
-        return f"about {round(seconds, -1):.0f} seconds left"
-    if seconds < 90 * 60:
-        return f"about {seconds / 60:.0f} minutes left"
-    return f"about {seconds / 3600:.0f} hours left"

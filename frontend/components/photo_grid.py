@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.ui import shared
+from frontend.ui.library import open_library
 from tagger.library.records import Photo
 from tagger.text import data_uri, escape_controls
 
@@ -91,7 +91,7 @@ def tile(photo: Photo, caption: str = "") -> dict[str, Any]:
         "more": max(0, len(photo.tags) - 1),
         "confirmed": bool(photo.tags) and photo.tags[0].by_person,
         "caption": escape_controls(caption),
-        "image": data_uri(shared.library().read_thumbnail(photo), "image/jpeg"),
+        "image": data_uri(open_library().read_thumbnail(photo), "image/jpeg"),
     }
 
 

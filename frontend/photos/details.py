@@ -6,14 +6,17 @@ A page shows it in its own place while `?photo=ID` is in the address, so that it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import cast
 
 import streamlit as st
 
 from frontend.components import photo_grid
-from frontend.photos import edits, exports, large_photo
-from frontend.ui import shared, url_state
+from frontend.components.html_blocks import bars
+from frontend.photos import edits, large_photo
+from frontend.ui import url_state
+from frontend.ui.library import open_library
+from frontend.ui.messages import run_action, show_errors
+from frontend.ui.text import escape_markdown, format_size, format_time
 from tagger.errors import OptionError, QueryError
 from tagger.library.records import Annotation, Photo, Sort, StoredPrediction, Tag
 from tagger.text import confidence_percent, escape_controls
@@ -75,10 +78,10 @@ def show_photo(photo_id: int, page: str, found: Found) -> None:
             _offer(after, "Next", "chevron_right", "Right", page)
     edits.show_work(page)
     edits.show_done(page)
-    with shared.guard():
-        photo = shared.library().photo(photo_id)
-        prediction = shared.library().prediction(photo_id)
-        st.subheader(shared.plain(photo.name), anchor=False)
+    with show_errors():
+        photo = open_library().photo(photo_id)
+        prediction = open_library().prediction(photo_id)
+        st.subheader(escape_markdown(photo.name), anchor=False)
         left, right = st.columns([5, 4], gap="medium")
         with left:
             large_photo.show_picture(photo, prediction, key=f"{page}-heatmap")
@@ -100,7 +103,7 @@ def _beside(photo_id: int, at: int, found: Found) -> tuple[Step | None, Step | N
     first = max(0, at - AROUND)
     sort = cast(Sort, found.sort) if found.sort in SORTS else "newest"
     try:
-        here = shared.library().search(found.query, sort, first, 2 * AROUND + 1).photos
+        here = open_library().search(found.query, sort, first, 2 * AROUND + 1).photos
     except QueryError:
         return None, None
     ids = [photo.id for photo in here]
@@ -127,18 +130,13 @@ def _offer(step: Step | None, title: str, icon: str, key: str, page: str) -> Non
 
 
 def _show_facts(photo: Photo) -> None:
-    facts = [f"{photo.width:,} × {photo.height:,} pixels", exports.file_size(photo.size)]
+    facts = [f"{photo.width:,} × {photo.height:,} pixels", format_size(photo.size)]
     if photo.taken_at is not None:
-        facts.append(f"taken {moment(photo.taken_at)}")
-    facts.append(f"added {moment(photo.added_at.astimezone())}")
+        facts.append(f"taken {format_time(photo.taken_at)}")
+    facts.append(f"added {format_time(photo.added_at.astimezone())}")
     facts.append("a copy of the library's own" if photo.stored else "left where it was")
-    st.caption(shared.plain(" · ".join(facts)))
+    st.caption(escape_markdown(" · ".join(facts)))
     st.code(escape_controls(str(photo.path)), language=None, wrap_lines=True)
-
-
-def moment(when: datetime) -> str:
-    """A point in time as a person writes it."""
-    return f"{when:%-d %B %Y, %H:%M}"
 
 
 def _offer_deleting(photo: Photo, page: str, instead: Step | None, found: Found) -> None:
@@ -153,7 +151,7 @@ def _offer_deleting(photo: Photo, page: str, instead: Step | None, found: Found)
 
 def _show_tags(photo: Photo, page: str) -> None:
     st.markdown("#### Tags")
-    verdicts = shared.library().annotations(photo.id)
+    verdicts = open_library().annotations(photo.id)
     if not photo.tags:
         nothing = "Unknown to its model" if photo.unknown else "None yet"
         st.markdown(f"{nothing}. Add the tags that belong to it below.")
@@ -167,22 +165,22 @@ def _show_tags(photo: Photo, page: str) -> None:
 def _show_tag(photo: Photo, tag: Tag, page: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         mark = ":material/check: " if tag.by_person else ""
-        st.markdown(f"{mark}**{shared.plain(tag.label)}**")
+        st.markdown(f"{mark}**{escape_markdown(tag.label)}**")
         key = f"{photo.id}-{tag.label}"
         if tag.by_person:
             _act("Take back", "undo", f"{page}-withdraw-{key}", page, photo, tag.label)
         else:
             _act("Confirm", "check", f"{page}-confirm-{key}", page, photo, tag.label)
         _act("Remove", "close", f"{page}-remove-{key}", page, photo, tag.label)
-    st.caption(shared.plain(origin(tag)))
+    st.caption(escape_markdown(origin(tag)))
 
 
 def _show_refusal(photo: Photo, verdict: Annotation, page: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"Not {shared.plain(verdict.label)}")
+        st.markdown(f"Not {escape_markdown(verdict.label)}")
         key = f"{page}-withdraw-{photo.id}-{verdict.label}"
         _act("Take back", "undo", key, page, photo, verdict.label)
-    st.caption(f"You said so, {moment(verdict.made_at.astimezone())}")
+    st.caption(f"You said so, {format_time(verdict.made_at.astimezone())}")
 
 
 def _act(title: str, icon: str, key: str, page: str, photo: Photo, label: str) -> None:
@@ -192,7 +190,7 @@ def _act(title: str, icon: str, key: str, page: str, photo: Photo, label: str) -
         key=key,
         icon=f":material/{icon}:",
         type="tertiary",
-        on_click=edits.guarded,
+        on_click=run_action,
         args=(_ACTIONS[title], page, photo, label),
     )
 
@@ -206,11 +204,11 @@ _ACTIONS = {
 
 def origin(tag: Tag) -> str:
     """Where a tag comes from: a model, when and in which run, or a person."""
-    when = moment(tag.made_at.astimezone())
+    when = format_time(tag.made_at.astimezone())
     said = "" if tag.score is None else f"{tag.model} was {confidence_percent(tag.score)} sure"
     if tag.by_person:
         return f"You said so, {when}" + (f"; {said}" if said else "")
-    run = shared.library().operation(tag.operation_id).title
+    run = open_library().operation(tag.operation_id).title
     needed = "" if tag.threshold is None else f", and it needs {confidence_percent(tag.threshold)}"
     return f"{said}{needed}. {when}, by “{run}”"
 
@@ -218,7 +216,7 @@ def origin(tag: Tag) -> str:
 def _offer_tag(photo: Photo, page: str) -> None:
     """A tag to add, of those there are or a new one."""
     here = {tag.label for tag in photo.tags}
-    others = [label for label in shared.library().labels() if label not in here]
+    others = [label for label in open_library().labels() if label not in here]
     with (
         st.form(f"{page}-form-{photo.id}", border=False, clear_on_submit=True),
         st.container(horizontal=True, vertical_alignment="bottom"),
@@ -232,7 +230,7 @@ def _offer_tag(photo: Photo, page: str) -> None:
             key=f"{page}-tag-{photo.id}",
         )
         if st.form_submit_button("Add", key=f"{page}-add-{photo.id}"):
-            with shared.guard():
+            with show_errors():
                 if not label:  # what was typed is gone once the field is left
                     raise OptionError("no tag was chosen: after typing one, press Enter, then Add")
                 edits.change_tags(page, [photo.id], add=[label])
@@ -240,13 +238,13 @@ def _offer_tag(photo: Photo, page: str) -> None:
 
 
 def _show_answer(prediction: StoredPrediction) -> None:
-    st.markdown(f"#### What {shared.plain(prediction.model)} says")
+    st.markdown(f"#### What {escape_markdown(prediction.model)} says")
     if prediction.reason is not None:
-        st.markdown(shared.plain(why_unknown(prediction)))
-    shared.bars((label, score, confidence_percent(score)) for label, score in prediction.scores)
-    when = moment(prediction.made_at.astimezone())
-    run = shared.library().operation(prediction.operation_id).title
-    st.caption(shared.plain(f"{when}, by “{run}”; model file {prediction.model_sha256[:12]}"))
+        st.markdown(escape_markdown(why_unknown(prediction)))
+    bars((label, score, confidence_percent(score)) for label, score in prediction.scores)
+    when = format_time(prediction.made_at.astimezone())
+    run = open_library().operation(prediction.operation_id).title
+    st.caption(escape_markdown(f"{when}, by “{run}”; model file {prediction.model_sha256[:12]}"))
 
 
 def why_unknown(prediction: StoredPrediction) -> str:
@@ -263,7 +261,7 @@ def why_unknown(prediction: StoredPrediction) -> str:
 
 
 def _show_nearest(photo: Photo, page: str) -> None:
-    near = shared.library().find_similar_to(photo, NEAREST)
+    near = open_library().find_similar_to(photo, NEAREST)
     if not near:
         return
     st.markdown("#### Nearest in your library")

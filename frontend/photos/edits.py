@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import run_action
+from frontend.ui.text import escape_markdown, join_names
 from tagger.jobs.requests import RetagRequest
 from tagger.library.records import Photo
 from tagger.text import count_noun
@@ -31,10 +33,10 @@ def change_tags(
     place: str, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
 ) -> None:
     """Say that tags belong to photos, or do not. Raises OptionError for what cannot be a tag."""
-    run = shared.library().edit_tags(ids, add, remove)
+    run = open_library().edit_tags(ids, add, remove)
     many = count_noun(len(ids), "photo")
-    told = [f"Added {listed(add)} to {many}."] if add else []
-    told += [f"Removed {listed(remove)} from {many}."] if remove else []
+    told = [f"Added {join_names(add)} to {many}."] if add else []
+    told += [f"Removed {join_names(remove)} from {many}."] if remove else []
     note(place, " ".join(told), run)
 
 
@@ -45,25 +47,25 @@ def confirm(place: str, photos: Iterable[Photo]) -> None:
         for tag in photo.tags:
             if not tag.by_person:
                 by_label[tag.label].append(photo.id)
-    library = shared.library()
+    library = open_library()
     runs = [library.edit_tags(ids, add=[label]) for label, ids in by_label.items()]
     confirmed = {photo for ids in by_label.values() for photo in ids}
     if runs:
         many = count_noun(len(confirmed), "photo")
-        note(place, f"Confirmed {listed(list(by_label))} on {many}.", *runs)
+        note(place, f"Confirmed {join_names(list(by_label))} on {many}.", *runs)
     else:
         note(place, "There was no tag to confirm.")
 
 
 def take_back(place: str, photo: Photo, label: str) -> None:
     """Take back what a person said of a tag."""
-    run = shared.library().withdraw_annotations([photo.id], [label])
+    run = open_library().withdraw_annotations([photo.id], [label])
     note(place, f"Took back what was said of {label}.", run)
 
 
 def delete(place: str, ids: Sequence[int]) -> None:
     """Delete photos from the library, not from the disk."""
-    run = shared.library().delete(ids)
+    run = open_library().delete(ids)
     many = count_noun(len(ids), "photo")
     note(place, f"Deleted {many} from the library. Undo brings back what was deleted.", run)
 
@@ -95,13 +97,13 @@ def show_done(place: str) -> None:
     with st.container(
         horizontal=True, vertical_alignment="center", gap="medium", key=f"{place}-done-line"
     ):
-        st.markdown(f":material/check: {shared.plain(done.message)}", width="content")
-        if any(shared.library().operation(run).undoable for run in done.runs):
+        st.markdown(f":material/check: {escape_markdown(done.message)}", width="content")
+        if any(open_library().operation(run).undoable for run in done.runs):
             st.button(
                 "Redo" if done.undoing else "Undo",
                 key=f"{place}-undo",
                 icon=":material/redo:" if done.undoing else ":material/undo:",
-                on_click=guarded,
+                on_click=run_action,
                 args=(undo, place, done),
             )
         st.button(
@@ -111,26 +113,12 @@ def show_done(place: str) -> None:
 
 def undo(place: str, done: Done) -> None:
     """Take back what was done, the last of it first."""
-    undone = [shared.library().undo(run) for run in reversed(done.runs)]
+    undone = [open_library().undo(run) for run in reversed(done.runs)]
     left = max((one.left_alone for one in undone), default=0)
     kept = f" {count_noun(left, 'photo')} changed since and left alone." if left else ""
     message = done.message.removeprefix("Undone: ") if done.undoing else f"Undone: {done.message}"
     runs = (one.operation_id for one in undone)
     note(place, f"{message}{kept}", *runs, undoing=not done.undoing)
-
-
-def guarded(action: Callable[..., object], *args: object) -> None:
-    """For buttons: do it, or say in a sentence why not."""
-    with shared.guard():
-        action(*args)
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names in a sentence: "a, b and c"; those beyond `most` are counted."""
-    shown = [f"“{name}”" for name in names[:most]]
-    if len(names) > most:
-        shown.append(f"{len(names) - most:,} more")
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def _forget(place: str) -> None:

@@ -13,7 +13,10 @@ from typing import TextIO
 
 import streamlit as st
 
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import show_errors
+from frontend.ui.pages import TRAIN, TRAIN_FOLDER_KEY
+from frontend.ui.text import escape_markdown, format_size
 from tagger.errors import OptionError
 from tagger.library import export
 from tagger.library.export import ExportSummary
@@ -21,7 +24,6 @@ from tagger.library.library import Library
 from tagger.library.records import Photo
 from tagger.text import count_noun, escape_controls
 
-TRAIN = Path(__file__).resolve().parents[1] / "views" / "train.py"
 LARGEST_DOWNLOAD = 500_000_000  # bytes of a ZIP; Streamlit holds what it sends in memory
 LEFT_SHOWN = 200  # photos left out, by name
 STEP = 25  # photos between two looks at how far it is
@@ -38,7 +40,7 @@ class Written:
 
 def offer_tables(query: str) -> None:
     """Downloads of what a search finds as a spreadsheet and as JSON Lines, made when clicked."""
-    library = shared.library()
+    library = open_library()
     for title, write, file_name, mime in _TABLES:
         st.download_button(
             title,
@@ -80,15 +82,15 @@ def offer_zip(query: str, many: int) -> None:
         if st.button(
             "Prepare a ZIP of the photos", key="leaving-zip", icon=":material/folder_zip:"
         ):
-            with shared.guard():
+            with show_errors():
                 written = st.session_state[_ZIP] = _write_zip(query, many)
         if written is None or written.query != query or not written.place.is_file():
             return
         size = written.place.stat().st_size
         if size <= LARGEST_DOWNLOAD:
             st.download_button(
-                f"Download the ZIP ({file_size(size)})",
-                partial(shared.library().storage.read_archive, written.place),
+                f"Download the ZIP ({format_size(size)})",
+                partial(open_library().storage.read_archive, written.place),
                 "photos.zip",
                 "application/zip",
                 key="leaving-photos.zip",
@@ -97,8 +99,8 @@ def offer_zip(query: str, many: int) -> None:
             )
     told = f"{count_noun(written.left.written, 'photo')} in the ZIP, in folders by first tag."
     if size > LARGEST_DOWNLOAD:
-        told += f" It is too large to download ({file_size(size)}); until tomorrow it lies at:"
-    st.markdown(shared.plain(told))
+        told += f" It is too large to download ({format_size(size)}); until tomorrow it lies at:"
+    st.markdown(escape_markdown(told))
     if size > LARGEST_DOWNLOAD:
         st.code(escape_controls(str(written.place)), language=None, wrap_lines=True)
     show_left(written.left)
@@ -108,7 +110,7 @@ _ZIP = "leaving-zip-written"
 
 
 def _write_zip(query: str, many: int) -> Written:
-    library = shared.library()
+    library = open_library()
     library.storage.delete_stale_files()
     place = library.storage.new_archive_path()
     try:
@@ -122,7 +124,7 @@ def _write_zip(query: str, many: int) -> Written:
 
 def offer_collection(query: str, many: int, key: str) -> None:
     """A folder to write what a search finds to, and then the way to training on it."""
-    usual = shared.library().home / "exports" / f"photos-{datetime.now():%Y-%m-%d-%H%M}"
+    usual = open_library().home / "exports" / f"photos-{datetime.now():%Y-%m-%d-%H%M}"
     with st.form(f"{key}-form", border=False):
         folder = st.text_input(
             "A new folder on this machine",
@@ -131,10 +133,10 @@ def offer_collection(query: str, many: int, key: str) -> None:
             help="Photos are copied into a folder for each first tag. Left empty: the one shown.",
         )
         if st.form_submit_button("Write the photos", key=f"{key}-write"):
-            with shared.guard():
+            with show_errors():
                 made = _write(query, folder.strip(), usual, many)
                 st.session_state[f"{key}-written"] = made
-                st.session_state[shared.FOLDER_KEY] = str(made.place)  # for the Train page
+                st.session_state[TRAIN_FOLDER_KEY] = str(made.place)  # for the Train page
     written: Written | None = st.session_state.get(f"{key}-written")
     if written is None:
         return
@@ -149,14 +151,14 @@ def _write(query: str, folder: str, usual: Path, many: int) -> Written:
     if not place.is_absolute():
         raise OptionError(f"{folder}: give the whole path of a folder, from / on")
     photos = _counted(query, many)
-    left = export.write_collection(photos, shared.library().read_original, place)
+    left = export.write_collection(photos, open_library().read_original, place)
     return Written(query, place, left)
 
 
 def _counted(query: str, many: int) -> Iterator[Photo]:
     """The photos a search finds, with a bar for how far it is."""
     bar = st.progress(0.0)
-    for number, photo in enumerate(shared.library().photos(query)):
+    for number, photo in enumerate(open_library().photos(query)):
         if number % STEP == 0:
             bar.progress(min(1.0, number / many), text=f"{number:,} of {many:,}")
         yield photo
@@ -177,10 +179,3 @@ def show_left(left: ExportSummary) -> None:
             st.text(escape_controls(f"{name}: {reason}"))
         if len(left.skipped) > LEFT_SHOWN:
             st.caption(f"and {len(left.skipped) - LEFT_SHOWN:,} more")
-
-
-def file_size(size: int) -> str:
-    """Bytes as a person says it."""
-    if size >= 1e9:
-        return f"{size / 1e9:.1f} GB"
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"

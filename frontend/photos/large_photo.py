@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import describe_error
+from frontend.ui.models import load_tagger
+from frontend.ui.text import escape_markdown
 from tagger import ImageError, ModelError
 from tagger.images import decode, transforms
 from tagger.library.library import Library
@@ -27,8 +30,8 @@ def show_picture(
     try:
         place.image(large_photo(photo), width="stretch", alt=name)
     except ImageError as error:
-        place.image(shared.library().read_thumbnail(photo), alt=name)
-        reason = shared.plain(shared.sentence(error))
+        place.image(open_library().read_thumbnail(photo), alt=name)
+        reason = escape_markdown(describe_error(error))
         st.warning(f"Only its thumbnail is left. {reason}", icon=":material/broken_image:")
         return
     tagger = None if prediction is None or key is None else tagger_of(prediction)
@@ -36,7 +39,7 @@ def show_picture(
         return
     label = explained([name for name, _ in prediction.scores], tagger, key)
     if label is not None:
-        heat = decode.encode(tagger.heatmap(shared.library().read_original(photo), label), "JPEG")
+        heat = decode.encode(tagger.heatmap(open_library().read_original(photo), label), "JPEG")
         place.image(heat, width="stretch", alt=f"{name}: what speaks for {label}")
         st.caption("The brighter, the more it counted. The dark edges were not looked at.")
 
@@ -47,7 +50,7 @@ def explained(labels: Sequence[str], tagger: Tagger, key: str) -> str | None:
     `labels` are the likeliest, best first.
     """
     if tagger.labels.kind == "single":
-        told = shared.plain(f"Show what speaks for “{labels[0]}”")
+        told = escape_markdown(f"Show what speaks for “{labels[0]}”")
         return labels[0] if st.toggle(told, key=key) else None
     if not st.toggle("Show what speaks for a label", key=key):
         return None
@@ -60,7 +63,7 @@ def large_photo(photo: Photo) -> bytes:
         info = photo.path.stat()
     except (OSError, ValueError):
         raise ImageError(str(photo.path), "no such file") from None
-    return _large(photo.sha256, info.st_mtime_ns, info.st_size, photo, shared.library())
+    return _large(photo.sha256, info.st_mtime_ns, info.st_size, photo, open_library())
 
 
 @st.cache_resource(show_spinner=False, max_entries=KEPT)
@@ -73,9 +76,9 @@ def _large(sha256: str, changed: int, size: int, _photo: Photo, _library: Librar
 
 def tagger_of(prediction: StoredPrediction) -> Tagger | None:
     """The very model that said it, if it is still there."""
-    for model in (prediction.model, shared.library().active_model()):
+    for model in (prediction.model, open_library().active_model()):
         try:
-            tagger = shared.tagger(model)
+            tagger = load_tagger(model)
             if tagger.sha256 == prediction.model_sha256:
                 return tagger
         except (ModelError, OSError):

@@ -9,7 +9,9 @@ import streamlit as st
 
 from frontend.components import photo_grid
 from frontend.photos import edits
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import show_errors
+from frontend.ui.models import list_models, model_title
 from tagger.library.records import Photo, PhotoPage
 from tagger.text import count_noun
 
@@ -24,7 +26,7 @@ class Chosen:
 
     def photos(self) -> Iterable[Photo]:
         if self.query is not None:
-            return shared.library().photos(self.query)
+            return open_library().photos(self.query)
         return (photo for photo in self.page.photos if photo.id in self.selected)
 
     def ids(self) -> list[int]:
@@ -36,7 +38,7 @@ class Chosen:
 
     def labels(self) -> list[str]:
         if self.query is not None:
-            return [label for label, _ in shared.library().label_counts(self.query)]
+            return [label for label, _ in open_library().label_counts(self.query)]
         return sorted({tag.label for photo in self.photos() for tag in photo.tags})
 
 
@@ -89,7 +91,7 @@ class _Edits:
         ):
             labels = st.multiselect(
                 "Tags to add",
-                shared.library().labels(),
+                open_library().labels(),
                 placeholder="Choose some, or type new ones",
                 accept_new_options=True,
                 select_all=False,  # one Enter too many would add every tag there is
@@ -120,12 +122,12 @@ class _Edits:
 
     def _offer_tagging_again(self, chosen: Chosen, many: int) -> None:
         with st.popover("Tag again", icon=":material/autorenew:"):
-            models, active = shared.models(), shared.library().active_model()
+            models, active = list_models(), open_library().active_model()
             model = st.selectbox(
                 "With which model?",
                 models,
                 index=models.index(active) if active in models else 0,
-                format_func=shared.model_title,
+                format_func=model_title,
                 key=self._key("retag-model"),
             )
             st.caption("What you said of tags stays as it is.")
@@ -135,7 +137,7 @@ class _Edits:
 
     def _do(self, action: Callable[[], object]) -> None:
         """Edit, and let the page begin anew with nothing selected."""
-        with shared.guard():
+        with show_errors():
             action()
             photo_grid.clear_selection(self.grid_key)
             st.rerun()

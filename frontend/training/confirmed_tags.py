@@ -10,7 +10,10 @@ from pathlib import Path
 import streamlit as st
 
 from frontend.training import dataset_check, evaluation
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import show_errors
+from frontend.ui.pages import REVIEW
+from frontend.ui.text import escape_markdown
 from tagger.files import visible, write_atomically
 from tagger.library import export
 from tagger.text import count_noun
@@ -20,12 +23,10 @@ COLLECTIONS = "collections"  # in the library's folder
 WRITTEN = ".written"  # in a collection: what it was when it was written
 LEFT_SHOWN = 200
 
-REVIEW = Path(__file__).resolve().parents[1] / "views" / "review.py"
-
 
 def choose() -> str | None:
     """The photos whose tags a person gave, written out as a collection; None until they are."""
-    count = shared.library().count(CONFIRMED)
+    count = open_library().count(CONFIRMED)
     if not count:
         st.info("You have not confirmed or added a tag yet. Do that first, photo by photo.")
         st.page_link(REVIEW, label="Review photos", icon=dataset_check.CHECK_ICON)
@@ -35,7 +36,7 @@ def choose() -> str | None:
         " into the folder of its first tag."
     )
     if st.button(dataset_check.CHECK, key="train-check-confirmed", icon=dataset_check.CHECK_ICON):
-        with shared.guard(), st.spinner("Copying the photos …"):
+        with show_errors(), st.spinner("Copying the photos …"):
             folder, st.session_state["train-left"], kept = _write()
             st.session_state["train-confirmed"] = str(folder)
             st.session_state["train-kept"] = [str(path) for path in kept]
@@ -44,7 +45,7 @@ def choose() -> str | None:
     if data is None or not Path(data).is_dir():  # another tab has written a newer one
         return None
     if kept := st.session_state.get("train-kept"):
-        named = ", ".join(map(shared.plain, kept))
+        named = ", ".join(map(escape_markdown, kept))
         st.info(
             f"Changed since it was written, so it was not removed: {named}. To train on it as it"
             " is, give it as a folder of photos."
@@ -58,7 +59,7 @@ def choose() -> str | None:
 
 def is_one(data: str) -> bool:
     """Whether a folder is one that `choose` wrote."""
-    return Path(data).parent == shared.library().home / COLLECTIONS
+    return Path(data).parent == open_library().home / COLLECTIONS
 
 
 def _write() -> tuple[Path, list[tuple[str, str]], list[Path]]:
@@ -66,7 +67,7 @@ def _write() -> tuple[Path, list[tuple[str, str]], list[Path]]:
 
     Those are the ones that somebody has changed since they were written; others are removed.
     """
-    library = shared.library()
+    library = open_library()
     photos = list(library.photos(CONFIRMED))
     told = "\n".join(sorted(f"{photo.sha256} {photo.tags[0].label}" for photo in photos))
     digest = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:8]

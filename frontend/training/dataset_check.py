@@ -10,7 +10,10 @@ import streamlit as st
 
 from frontend.components import job_panel
 from frontend.training import evaluation, findings
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import show_errors
+from frontend.ui.pages import TRAIN_FOLDER_KEY
+from frontend.ui.text import escape_markdown
 from tagger import paths
 from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
 from tagger.jobs.requests import CheckRequest
@@ -45,10 +48,10 @@ class Checked:
 
 def choose_folder() -> str | None:
     """A folder on this machine, and a button that has it checked; None while none is given."""
-    st.session_state.setdefault(shared.FOLDER_KEY, str(paths.DATASET))
+    st.session_state.setdefault(TRAIN_FOLDER_KEY, str(paths.DATASET))
     typed = st.text_input(
         "Folder on this machine",
-        key=shared.FOLDER_KEY,
+        key=TRAIN_FOLDER_KEY,
         help="With a folder in it for each label: cat/, dog/; or with labels.csv, COCO, Pascal VOC"
         " or YOLO labels. The photos are only read.",
         persist_state="session",
@@ -63,13 +66,13 @@ def choose_folder() -> str | None:
 
 
 def check(data: str) -> None:
-    with shared.guard():
+    with show_errors():
         job_panel.start(CheckRequest(data))
 
 
 def checked(data: str) -> Checked | None:
     """What the newest check of a folder found; None, having said why, where there is none."""
-    looked_at = shared.library().operations(limit=CHECKS_LOOKED_AT, kinds=["check"])
+    looked_at = open_library().operations(limit=CHECKS_LOOKED_AT, kinds=["check"])
     run = next(
         (run for run in looked_at if CheckRequest.from_options(run.options).data == data), None
     )
@@ -80,7 +83,7 @@ def checked(data: str) -> Checked | None:
         job_panel.show_run(run.id, key="train-check-run")
         return None
     st.caption(
-        shared.plain(f"Checked: {job_panel.ending(run)}. Check again if photos changed since.")
+        escape_markdown(f"Checked: {job_panel.ending(run)}. Check again if photos changed since.")
     )
     found = run.result
     return Checked(
@@ -102,7 +105,7 @@ def show_check(data: str, checked: Checked, ours: bool) -> None:
     """
     names = list(checked.photos.get("train", {}))
     if checked.told:
-        st.caption(shared.plain(f"Labels: {checked.told}."))
+        st.caption(escape_markdown(f"Labels: {checked.told}."))
     if names:
         splits = [split for split in _SPLITS if split in checked.photos]
         counts = [[checked.photos[split].get(name, 0) for split in splits] for name in names]
@@ -117,19 +120,19 @@ def show_check(data: str, checked: Checked, ours: bool) -> None:
         rows.append(["all", *(f"{sum(column):,}" for column in zip(*counts, strict=True))])
         evaluation.table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
     if checked.error:
-        st.error(shared.plain(checked.error), icon=":material/error:")
+        st.error(escape_markdown(checked.error), icon=":material/error:")
         st.markdown(
             f"Each label needs at least {MIN_PHOTOS} different photos, in a folder of its own or"
             " named by a file of labels; a hundred or more make a tagger to rely on. Mend that,"
             " then check again."
         )
     if told := _doubts(checked):
-        st.warning("\n\n".join(map(shared.plain, told)), icon=":material/warning:")
+        st.warning("\n\n".join(map(escape_markdown, told)), icon=":material/warning:")
     elif not checked.error:
         st.markdown(":material/check: Every photo can be used.")
     _show_unreadable(checked.unreadable)
     for note in checked.notes:
-        st.caption(shared.plain(f"{note[:1].upper()}{note[1:]}."))
+        st.caption(escape_markdown(f"{note[:1].upper()}{note[1:]}."))
     findings.show(Path(data), checked.doubts, checked.written_as, ours)
 
 

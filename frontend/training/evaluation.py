@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from frontend.training.model_card import number
-from frontend.ui import shared
+from frontend.ui.messages import show_errors
 from tagger.text import data_uri, escape_controls, percent, score
 
 CSS = Path(__file__).with_name("evaluation.css")
@@ -264,7 +264,7 @@ def _chart(values: list[dict[str, Any]], encoding: Json, key: str) -> None:
 
 def report(page: Path, name: str, key: str) -> None:
     """A training report, to be shown here or kept."""
-    with shared.guard():
+    with show_errors():
         html = page.read_bytes()
         with st.container(horizontal=True, vertical_alignment="center"):
             shown = st.toggle("Show the report", key=f"{key}-shown")

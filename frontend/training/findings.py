@@ -9,16 +9,14 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.ui import shared
+from frontend.ui.pages import GALLERY, REVIEW
+from frontend.ui.text import escape_markdown
 from tagger import ImageError
 from tagger.images import decode
 from tagger.text import data_uri, escape_controls
 
 SIDE = 160  # pixels of a picture
 KEPT = 500  # pictures in memory
-
-_VIEWS = Path(__file__).resolve().parents[1] / "views"
-REVIEW, GALLERY = _VIEWS / "review.py", _VIEWS / "gallery.py"
 
 
 def show(folder: Path, doubts: Sequence[dict[str, Any]], written_as: str, ours: bool) -> None:
@@ -34,7 +32,7 @@ def show(folder: Path, doubts: Sequence[dict[str, Any]], written_as: str, ours: 
         st.page_link(REVIEW, label="Review photos", icon=":material/fact_check:")
         st.page_link(GALLERY, label="Gallery", icon=":material/photo_library:")
     for place, doubt in enumerate(doubts):
-        with st.expander(shared.plain(doubt["line"]), expanded=place == 0):
+        with st.expander(escape_markdown(doubt["line"]), expanded=place == 0):
             figures = (_figure(folder, photo, told) for photo, told in doubt["photos"])
             st.html(f'<div class="it-figures">{"".join(figures)}</div>')
 
@@ -52,7 +50,7 @@ def _advice(written_as: str, ours: bool) -> str:
     elif written_as == "CSV":
         mend = "Change the row of a photo with a wrong label in the table of labels"
     else:
-        mend = f"Correct a wrong label where it is written down ({shared.plain(written_as)})"
+        mend = f"Correct a wrong label where it is written down ({escape_markdown(written_as)})"
     return (
         f"{mend}, take out what should not be there, then check again. Nothing is changed for you."
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.ui import shared
+from frontend.ui.messages import describe_error
 from tagger import TaggerError, paths
 from tagger.inference import model_file, registry
 from tagger.training import run_folder
@@ -20,7 +20,7 @@ from tagger.training import run_folder
 class Model:
     """A model file: its card, or the sentence that says why it has none to show."""
 
-    id: str  # as `shared.models` gives it: a name, or the path of a file elsewhere
+    id: str  # as `list_models` gives it: a name, or the path of a file elsewhere
     path: Path
     size: int = 0
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def read(model: str) -> Model:
         card, labels = _card(str(path), info.st_mtime_ns, info.st_size)
         return Model(model, path, info.st_size, card, labels)
     except (TaggerError, OSError) as error:
-        return Model(model, path, error=shared.sentence(error))
+        return Model(model, path, error=describe_error(error))
 
 
 @st.cache_resource(show_spinner=False)

@@ -10,7 +10,9 @@ import streamlit as st
 
 from frontend.components import job_panel
 from frontend.training import evaluation
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import notify, show_errors
+from frontend.ui.text import escape_markdown, rough_duration, time_left
 from tagger.datasets.dataset import too_few_to_check
 from tagger.jobs.requests import RetagRequest, TrainRequest
 from tagger.library.operations import Operation
@@ -28,17 +30,6 @@ def estimate(photos: int, epochs: int, image_size: int) -> float:
     return START_SECONDS + photos * scale * (PHOTO_SECONDS + epochs * EPOCH_SECONDS)
 
 
-def about(seconds: float) -> str:
-    """Roughly, as a person would say it."""
-    if seconds < 45:
-        return "about half a minute"
-    if seconds < 75:
-        return "about a minute"
-    if seconds < 90 * 60:
-        return f"about {max(2, round(seconds / 60))} minutes"
-    return f"about {seconds / 3600:.1f} hours"
-
-
 def watch(run: Operation) -> None:
     """How far it is, its curves, and a stop; the page is drawn again when it ends."""
     with st.container(border=True, key="train-live"):
@@ -50,14 +41,14 @@ def watch(run: Operation) -> None:
 
 
 def _draw_live(run_id: int) -> None:
-    with shared.guard():
-        run = shared.library().operation(run_id)
+    with show_errors():
+        run = open_library().operation(run_id)
         if not run.active:
             st.rerun()
-        st.markdown(f"**{shared.plain(run.title)}**")
+        st.markdown(f"**{escape_markdown(run.title)}**")
         rows = _history(run)
         share, told = _position(run, rows)
-        st.progress(share, text=shared.plain(told))
+        st.progress(share, text=escape_markdown(told))
         if run.stop_asked:
             st.caption("Stopping: what it has learned so far is being kept …")
         elif st.button(
@@ -65,7 +56,7 @@ def _draw_live(run_id: int) -> None:
             key=f"train-stop-{run.id}",
             icon=":material/stop_circle:",
         ):
-            shared.library().stop(run.id)
+            open_library().stop(run.id)
             st.rerun(scope="fragment")
         if rows:
             evaluation.curves(rows, TrainRequest.from_options(run.options).epochs, "train-live")
@@ -97,7 +88,7 @@ def _position(run: Operation, rows: list[dict[str, float]]) -> tuple[float, str]
         seconds: float | None = sum(later) / len(later) * (epochs - done)
     else:
         seconds = None if run.seconds_left is None else run.seconds_left + _later(run, epochs)
-    left = "" if seconds is None else f" · {job_panel.time_left(seconds)}"
+    left = "" if seconds is None else f" · {time_left(seconds)}"
     return done / epochs, f"Epoch {min(epochs, int(done) + 1)} of {epochs}{left}"
 
 
@@ -110,9 +101,9 @@ def _later(run: Operation, epochs: int) -> float:
 def show_result(run: Operation, put_away: Callable[[int], None]) -> None:
     """The numbers, the report, and the new model to be used."""
     name = TrainRequest.from_options(run.options).name
-    st.subheader(shared.plain(f"{run.title}: {job_panel.ending(run)}"), anchor=False)
+    st.subheader(escape_markdown(f"{run.title}: {job_panel.ending(run)}"), anchor=False)
     if run.error:
-        st.error(shared.plain(run.error), icon=":material/error:")
+        st.error(escape_markdown(run.error), icon=":material/error:")
     elif run.result is None:
         st.info("It was stopped before there was anything to keep. No model was changed.")
     else:
@@ -132,7 +123,7 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     learned = count_noun(metrics.get("sizes", {}).get("train") or sum(counts.values()), "photo")
     lines = [
         f"It learned {count_noun(len(counts), 'label')} from {learned} in"
-        f" {about(seconds).removeprefix('about ')}.",
+        f" {rough_duration(seconds).removeprefix('about ')}.",
         evaluation.unknown_sentence(metrics.get("unknown")),
     ]
     if warning := too_few_to_check(metrics["photos"].get("val", {})):
@@ -142,17 +133,17 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
 
 def _offer_use(run: Operation, name: str) -> None:
     """Let the new model tag from now on, and tag again what is in the library."""
-    library = shared.library()
+    library = open_library()
     if library.active_model() != name:
         if st.button(
             "Use this model now", key="train-use", type="primary", icon=":material/check_circle:"
         ):
-            with shared.guard():
+            with show_errors():
                 library.set_active_model(name)
-                shared.notify(f"{name} tags your photos from now on.")
+                notify(f"{name} tags your photos from now on.")
                 st.rerun()
         return
-    st.markdown(f":material/check: {shared.plain(name)} is the model that tags your photos now.")
+    st.markdown(f":material/check: {escape_markdown(name)} is the model that tags your photos now.")
     count = library.count()
     retag = st.session_state.get(f"train-retag-{run.id}")
     if retag is not None:
@@ -164,7 +155,7 @@ def _offer_use(run: Operation, name: str) -> None:
         key="train-retag",
         icon=":material/refresh:",
     ):
-        with shared.guard():
+        with show_errors():
             job_id = job_panel.start(RetagRequest(model=name))
             st.session_state[f"train-retag-{run.id}"] = job_id
             st.rerun()

@@ -9,7 +9,11 @@ from html import escape
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.ui import shared
+from frontend.components.html_blocks import bars
+from frontend.ui.library import open_library
+from frontend.ui.messages import notify
+from frontend.ui.pages import IMPORT
+from frontend.ui.text import escape_markdown
 from tagger.library.statistics import Statistics
 from tagger.text import count_noun
 
@@ -23,12 +27,12 @@ LIMIT_KEY = "activity-runs"
 def show() -> None:
     """The whole page."""
     st.title("Activity", anchor=False)
-    statistics = shared.library().statistics()
+    statistics = open_library().statistics()
     if statistics.photos or statistics.deleted:
         _show_counts(statistics)
     else:
         st.markdown("Your library is empty. What you import and tag is counted here.")
-        st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+        st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
     if statistics.photos:
         left, right = st.columns(2, gap="large")
         with left:
@@ -53,7 +57,7 @@ def _show_counts(statistics: Statistics) -> None:
             st.metric(title, f"{count:,}", width="content")
     told = [f"{statistics.bytes / 1e6:,.0f} MB of photos"]
     told += [f"{count_noun(many, 'photo')} tagged by {name}" for name, many in statistics.by_model]
-    st.caption(shared.plain(" · ".join(told)))
+    st.caption(escape_markdown(" · ".join(told)))
 
 
 def _show_labels(statistics: Statistics) -> None:
@@ -62,9 +66,7 @@ def _show_labels(statistics: Statistics) -> None:
         st.markdown("No photo has a tag yet. Add some by hand in the gallery, or import others.")
         return
     most = statistics.by_label[0][1]
-    shared.bars(
-        (name, many / most, f"{many:,}") for name, many in statistics.by_label[:LABELS_SHOWN]
-    )
+    bars((name, many / most, f"{many:,}") for name, many in statistics.by_label[:LABELS_SHOWN])
     if len(statistics.by_label) > LABELS_SHOWN:
         st.caption(f"and {len(statistics.by_label) - LABELS_SHOWN:,} more tags")
 
@@ -120,7 +122,7 @@ def _columns(counts: Sequence[tuple[str, int]], first: str, last: str) -> None:
 def _show_runs() -> None:
     st.subheader("What was done", anchor=False)
     limit = st.session_state.get(LIMIT_KEY, RUNS_SHOWN)
-    runs = shared.library().operations(limit + 1)
+    runs = open_library().operations(limit + 1)
     if not runs:
         st.markdown("Nothing yet.")
     for run in runs[:limit]:
@@ -144,8 +146,8 @@ def _show_deleted(count: int) -> None:
             "They leave the library with their tags and the copies it kept. This cannot be undone."
         )
         if st.button("Remove for good", key="activity-purge", type="primary"):
-            gone = shared.library().purge()
-            shared.notify(f"{count_noun(gone, 'photo')} removed for good.")
+            gone = open_library().purge()
+            notify(f"{count_noun(gone, 'photo')} removed for good.")
             st.rerun()
 
 

@@ -8,9 +8,12 @@ from typing import cast
 import streamlit as st
 
 from frontend.components import job_panel, photo_grid
-from frontend.photos import details, edits, selection_bar, tag_counts
+from frontend.photos import details, edits, selection_bar
 from frontend.photos.details import Found
-from frontend.ui import shared, url_state
+from frontend.ui import url_state
+from frontend.ui.library import count_tags, load_sample_photos, open_library
+from frontend.ui.messages import show_errors
+from frontend.ui.pages import IMPORT
 from tagger.jobs.requests import ImportUploadsRequest
 from tagger.library.records import Sort
 from tagger.library.search.grammar import Label, format_query
@@ -31,7 +34,7 @@ def show() -> None:
         return
     st.title("Gallery", anchor=False)
     edits.show_work(PAGE)
-    total = shared.library().count()
+    total = open_library().count()
     if total:
         _show_photos(total)
     else:
@@ -41,13 +44,13 @@ def show() -> None:
 def _show_empty() -> None:
     st.markdown("Your library is empty. Import photos of yours, or begin with four samples.")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+        st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         if st.button("Add the sample photos", key="gallery-samples"):
-            with shared.guard():
-                samples = ((name, io.BytesIO(d)) for name, d in shared.sample_photos().items())
+            with show_errors():
+                samples = ((name, io.BytesIO(d)) for name, d in load_sample_photos().items())
                 job_panel.start(ImportUploadsRequest(samples))
                 st.rerun()
-    for run in shared.library().operations(limit=3, kinds=["import"], active=True):
+    for run in open_library().operations(limit=3, kinds=["import"], active=True):
         job_panel.show_run(run.id, key=PAGE)
 
 
@@ -55,7 +58,7 @@ def _show_photos(total: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="gallery-choose"):
         query = url_state.choose("Show", SHOW, _choices(total), width=300)
         sort = cast(Sort, url_state.choose("Order", SORT, details.SORTS, width=220))
-    many = shared.library().count(query)
+    many = open_library().count(query)
     if not many:
         st.markdown("No photo is like that.")
         st.button("Show all photos", key="gallery-all", on_click=url_state.link(**{SHOW: ""}))
@@ -63,7 +66,7 @@ def _show_photos(total: int) -> None:
         return
     place = st.container()
     first = (url_state.choose_page(-(-many // PAGE_SIZE)) - 1) * PAGE_SIZE
-    page = shared.library().search(query, sort, first, PAGE_SIZE)
+    page = open_library().search(query, sort, first, PAGE_SIZE)
     with place:
         answer = photo_grid.photo_grid(page.photos, key=GRID)
     if answer.opened is not None:
@@ -75,10 +78,10 @@ def _show_photos(total: int) -> None:
 
 def _choices(total: int) -> dict[str, str]:
     """Which photos can be shown, as a search and in words: all, those without, those of a tag."""
-    library = shared.library()
+    library = open_library()
     choices = {"": f"All photos · {total:,}"}
     choices |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
-    for label, many in tag_counts.label_counts():
+    for label, many in count_tags():
         choices[format_query(Label(label))] = f"{escape_controls(label)} · {many:,}"
     return choices
 

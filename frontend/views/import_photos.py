@@ -9,7 +9,9 @@ from typing import BinaryIO
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.ui import shared
+from frontend.ui.library import load_sample_photos, open_library
+from frontend.ui.messages import show_errors
+from frontend.ui.pages import GALLERY
 from tagger.images import decode
 from tagger.jobs.requests import ImportFolderRequest, ImportUploadsRequest
 from tagger.text import count_noun
@@ -59,11 +61,11 @@ def _offer_files() -> None:
 
 
 def _samples() -> Iterable[tuple[str, bytes]]:
-    return shared.sample_photos().items()
+    return load_sample_photos().items()
 
 
 def _begin_uploads(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
-    with shared.guard(), st.spinner("Taking the photos in …"):
+    with show_errors(), st.spinner("Taking the photos in …"):
         job_panel.start(ImportUploadsRequest(uploads))
         st.session_state[TURN_KEY] += 1
         st.rerun()
@@ -80,18 +82,18 @@ def _offer_folder() -> None:
             " Either way your files are never changed.",
         )
         if st.form_submit_button("Import the folder", key="import-folder-start", type="primary"):
-            with shared.guard():
+            with show_errors():
                 job_panel.start(ImportFolderRequest(folder.strip(), copy))
                 st.rerun()
 
 
 def _list_recent() -> None:
-    runs = shared.library().operations(RECENT, kinds=["import"])
+    runs = open_library().operations(RECENT, kinds=["import"])
     st.subheader("Imports so far", anchor=False)
     if not runs:
         st.markdown("None yet. Drop some photos above, or begin with the samples.")
         return
-    st.page_link(shared.GALLERY, label="See your photos", icon=":material/grid_view:")
+    st.page_link(GALLERY, label="See your photos", icon=":material/grid_view:")
     for run in runs:
         job_panel.show_run(run.id, key="import")
 

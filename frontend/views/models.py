@@ -21,26 +21,29 @@ from frontend.training.model_card import (
     training_of,
     validation_of,
 )
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import notify, show_errors
+from frontend.ui.models import activate_model, list_models, load_tagger, needs_building
+from frontend.ui.pages import TRAIN
+from frontend.ui.text import escape_markdown
 from tagger.datasets.dataset import too_few_to_check
 from tagger.inference.registry import IMAGENET
 from tagger.text import percent, score
 
 LABELS_SHOWN = 40  # in a list of names
 WEAKEST_SHOWN = 12  # tags
-TRAIN = Path(__file__).with_name("train.py")
 
 
 def show() -> None:
     """The whole page."""
     st.html(evaluation.CSS)
     st.title("Models", anchor=False)
-    active = shared.library().active_model()
-    names = [name for name in shared.models() if not name.startswith(".")]
-    models = [read(name) for name in names if not shared.to_be_made(name)]
+    active = open_library().active_model()
+    names = [name for name in list_models() if not name.startswith(".")]
+    models = [read(name) for name in names if not needs_building(name)]
     st.markdown("What each model was taught, and how it did on photos kept aside.")
     _compare(models, active)
-    if any(map(shared.to_be_made, names)):
+    if any(map(needs_building, names)):
         _offer_imagenet()
     st.page_link(TRAIN, label="Teach one of your own", icon=":material/school:")
     if readable := [model for model in models if model.error is None]:
@@ -65,7 +68,7 @@ def _compare(models: list[Model], active: str) -> None:
     for model in models:
         if model.error is not None:
             st.error(
-                shared.plain(f"{model.name} cannot be used. {model.error}"),
+                escape_markdown(f"{model.name} cannot be used. {model.error}"),
                 icon=":material/error:",
             )
     if not models:
@@ -78,8 +81,8 @@ def _offer_imagenet() -> None:
         " Keras has or downloads (14 MB)."
     )
     if st.button("Make the model imagenet", key="models-imagenet", icon=":material/download:"):
-        with shared.guard():
-            shared.tagger(IMAGENET)
+        with show_errors():
+            load_tagger(IMAGENET)
             st.rerun()
 
 
@@ -145,7 +148,7 @@ def _show_one(models: list[Model], active: str) -> None:
         key="models-shown",
     )
     model = models[ids.index(chosen)]
-    st.header(shared.plain(model.name), anchor=False)
+    st.header(escape_markdown(model.name), anchor=False)
     _offer_switch(model, active)
     card = model.card
     if about := text(card, "about"):
@@ -175,9 +178,9 @@ def _offer_switch(model: Model, active: str) -> None:
     if model.id == active:
         st.markdown(":material/check: It tags your photos now.")
     elif st.button("Let it tag from now on", key=f"models-use-{model.name}", type="primary"):
-        with shared.guard():
-            shared.choose_model(model.id)
-            shared.notify(f"{model.name} tags your photos from now on.")
+        with show_errors():
+            activate_model(model.id)
+            notify(f"{model.name} tags your photos from now on.")
             st.rerun()
 
 
@@ -189,7 +192,7 @@ def _show_scores(card: Mapping[str, Any]) -> None:
     if isinstance(test, Mapping):
         st.markdown("On test photos, from elsewhere or kept for this alone:")
         evaluation.tiles(evaluation.judgement(test, validation=False))
-    st.markdown(shared.plain(evaluation.unknown_sentence(dig(found, "unknown"))))
+    st.markdown(escape_markdown(evaluation.unknown_sentence(dig(found, "unknown"))))
 
 
 def _show_weakness(card: Mapping[str, Any]) -> None:

@@ -12,8 +12,11 @@ from functools import partial
 import streamlit as st
 
 from frontend.components import review_queue
-from frontend.photos import details, edits, exports, large_photo
-from frontend.ui import shared
+from frontend.photos import details, exports, large_photo
+from frontend.ui.library import open_library
+from frontend.ui.messages import run_action
+from frontend.ui.pages import IMPORT, TRAIN, link_photo
+from frontend.ui.text import escape_markdown, join_names
 from tagger.library.records import Photo, StoredPrediction
 from tagger.text import count_noun
 
@@ -41,10 +44,10 @@ def show() -> None:
     """The whole page."""
     st.title("Review", anchor=False)
     st.html(_STYLE)
-    library = shared.library()
+    library = open_library()
     if not library.count():
         st.markdown("There is nothing to review yet: your library is empty.")
-        st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+        st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         return
     skipped = _skipped()
     page = library.review_queue(limit=len(skipped) + 1 + AHEAD)
@@ -85,19 +88,19 @@ def _show_last(left: int) -> None:
         many = count_noun(left, "photo")
         st.markdown(f"**{many}** left, the most doubtful first", width="content")
         if answers := _answers():
-            st.markdown(f":material/check: {shared.plain(answers[-1].message)}", width="content")
+            st.markdown(f":material/check: {escape_markdown(answers[-1].message)}", width="content")
             st.button(
                 "Undo",
                 key="review-undo",
                 icon=":material/undo:",
                 shortcut="U",
-                on_click=edits.guarded,
+                on_click=run_action,
                 args=(_undo,),
             )
 
 
 def _undo() -> None:
-    shared.library().undo(_answers().pop().run_id)
+    open_library().undo(_answers().pop().run_id)
 
 
 def _offer_skipped(many: int) -> None:
@@ -107,15 +110,15 @@ def _offer_skipped(many: int) -> None:
 
 def _ask(photo: Photo) -> list[str]:
     """What is in it? The keys that answer."""
-    prediction = shared.library().prediction(photo.id)
+    prediction = open_library().prediction(photo.id)
     left, right = st.columns([5, 4], gap="medium")
     with left, st.container(key="review-photo"):
         large_photo.show_picture(photo)
-        st.caption(shared.plain(photo.name))
+        st.caption(escape_markdown(photo.name))
     with right:
-        st.markdown(f"#### {shared.plain(_question(photo, prediction))}")
+        st.markdown(f"#### {escape_markdown(_question(photo, prediction))}")
         if prediction is not None and prediction.reason is not None:
-            st.caption(shared.plain(details.why_unknown(prediction)))
+            st.caption(escape_markdown(details.why_unknown(prediction)))
         if prediction is not None and _may_be_several(photo, prediction):
             keys = _offer_several(photo, prediction)
         else:
@@ -129,7 +132,7 @@ def _ask(photo: Photo) -> list[str]:
                 on_click=_skip,
                 args=(photo.id,),
             )
-            shared.photo_link(photo.id, "Open it")
+            link_photo(photo.id, "Open it")
     return ["S", *keys]
 
 
@@ -140,7 +143,7 @@ def _skip(photo_id: int) -> None:
 def _question(photo: Photo, prediction: StoredPrediction | None) -> str:
     if not photo.tags:
         return "What is in it?"
-    named = edits.listed([tag.label for tag in photo.tags])
+    named = join_names([tag.label for tag in photo.tags])
     model = "Its model" if prediction is None else prediction.model
     return f"{model} says {named}. Is it?"
 
@@ -173,7 +176,7 @@ def _offer_one(photo: Photo, prediction: StoredPrediction | None) -> list[str]:
             key=f"review-{photo.id}-none",
             shortcut="N",
             width="stretch",
-            on_click=edits.guarded,
+            on_click=run_action,
             args=(_answer, photo, [], list(offered)),
         )
     return [*_numbers(offered), "N"] if offered else []
@@ -191,12 +194,12 @@ def _offer_several(photo: Photo, prediction: StoredPrediction) -> list[str]:
     right = [label for label in offered if label in draft]
     wrong = [tag.label for tag in photo.tags if tag.label not in draft]
     st.button(
-        f"Yes, {shared.plain(edits.listed(right))}" if right else "None of these",
+        f"Yes, {escape_markdown(join_names(right))}" if right else "None of these",
         key=f"review-{photo.id}-yes",
         type="primary",
         shortcut="Y" if right else "N",
         width="stretch",
-        on_click=edits.guarded,
+        on_click=run_action,
         args=(_answer, photo, right, wrong if right else list(offered)),
     )
     return [*_numbers(offered), "Y" if right else "N"]
@@ -216,12 +219,12 @@ def _button(
 ) -> None:
     said = "" if score is None else f" · {score:.0%}"
     st.button(
-        f"{shared.plain(label)}{said}",
+        f"{escape_markdown(label)}{said}",
         key=f"review-{photo.id}-{number}",
         type="primary" if on else "secondary",
         shortcut=str(number) if number <= 9 else None,
         width="stretch",
-        on_click=edits.guarded,
+        on_click=run_action,
         args=(action,),
     )
 
@@ -230,12 +233,12 @@ def _offer_other(photo: Photo) -> None:
     key = f"review-other-{photo.id}"
     st.selectbox(
         "Something else",
-        shared.library().labels(),
+        open_library().labels(),
         index=None,
         placeholder="Choose a tag, or type one and press Enter",
         accept_new_options=True,
         key=key,
-        on_change=edits.guarded,
+        on_change=run_action,
         args=(_answer_other, photo, key),
     )
 
@@ -248,17 +251,17 @@ def _answer_other(photo: Photo, key: str) -> None:
 
 def _answer(photo: Photo, right: list[str], wrong: list[str]) -> None:
     """Record what a person said of a photo, once however often the key was pressed."""
-    if shared.library().photo(photo.id).reviewed:
+    if open_library().photo(photo.id).reviewed:
         return
-    run = shared.library().edit_tags([photo.id], add=right, remove=wrong)
-    said = edits.listed(right) if right else ", ".join(f"not “{label}”" for label in wrong)
+    run = open_library().edit_tags([photo.id], add=right, remove=wrong)
+    said = join_names(right) if right else ", ".join(f"not “{label}”" for label in wrong)
     _answers().append(Answer(f"{photo.name}: {said}.", run))
     _skipped().discard(photo.id)
 
 
 def _offer_collection() -> None:
     """What was said so far, to teach a model with."""
-    many = shared.library().count(REVIEWED)
+    many = open_library().count(REVIEWED)
     if not many:
         return
     st.subheader("Teach with what you said", anchor=False)
@@ -268,7 +271,7 @@ def _offer_collection() -> None:
     )
     with st.expander("Write them as a collection"):
         exports.offer_collection(REVIEWED, many, key="review-collection")
-    st.page_link(exports.TRAIN, label="Train", icon=":material/school:")
+    st.page_link(TRAIN, label="Train", icon=":material/school:")
 
 
 show()

@@ -11,9 +11,12 @@ import streamlit as st
 
 from frontend.components import photo_grid
 from frontend.components.photo_grid import GridAnswer
-from frontend.photos import details, edits, exports, selection_bar, tag_counts
+from frontend.photos import details, edits, exports, selection_bar
 from frontend.photos.details import Found
-from frontend.ui import shared, url_state
+from frontend.ui import url_state
+from frontend.ui.library import count_tags, open_library
+from frontend.ui.pages import IMPORT
+from frontend.ui.text import escape_markdown
 from tagger.errors import QueryError
 from tagger.library.records import Photo, Sort
 from tagger.library.search.grammar import And, Condition, Flag, Label, Not, Or, Query, format_query
@@ -36,10 +39,10 @@ def show() -> None:
         return
     st.title("Search & export", anchor=False)
     edits.show_work(PAGE)
-    library = shared.library()
+    library = open_library()
     if not library.count():
         st.markdown("There is nothing to find yet: your library is empty.")
-        st.page_link(shared.IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+        st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         edits.show_done(PAGE)
         return
     query = url_state.write("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
@@ -47,7 +50,7 @@ def show() -> None:
     try:
         many = library.count(query)
     except QueryError as error:
-        st.error(shared.plain(f"That cannot be understood: {error}."), icon=":material/error:")
+        st.error(escape_markdown(f"That cannot be understood: {error}."), icon=":material/error:")
         st.code(error.pointed(), language=None)
         return
     _show_found(query, many)
@@ -55,9 +58,9 @@ def show() -> None:
 
 def _offer_examples() -> None:
     with st.container(horizontal=True, gap="small", key="search-examples"):
-        for example in examples(tag_counts.label_counts()):
+        for example in examples(count_tags()):
             st.button(
-                shared.plain(example),
+                escape_markdown(example),
                 key=f"search-example-{example}",
                 type="tertiary",
                 on_click=url_state.link(**{QUERY: example}),
@@ -106,7 +109,7 @@ def _show_found(query: str, many: int) -> None:
     place = st.container()
     size = PAGE_SIZES[form]
     first = (url_state.choose_page(-(-many // size)) - 1) * size
-    page = shared.library().search(query, sort, first, size)
+    page = open_library().search(query, sort, first, size)
     with place:
         answer = (
             photo_grid.photo_grid(page.photos, key=GRID_KEY)
@@ -124,17 +127,17 @@ def _show_found(query: str, many: int) -> None:
 def _offer_other_words(query: str) -> None:
     """For tags asked for that no photo has, a click away, those that were probably meant."""
     by_asked: dict[str, list[Suggestion]] = defaultdict(list)
-    for suggestion in shared.library().suggest_tags(query):
+    for suggestion in open_library().suggest_tags(query):
         by_asked[suggestion.missing_tag].append(suggestion)
     for asked, suggested in by_asked.items():
         with st.container(
             horizontal=True, vertical_alignment="center", gap="small", key=f"search-meant-{asked}"
         ):
             told = f"No photo has the tag “{asked}”. Did you mean"
-            st.markdown(shared.plain(told), width="content")
+            st.markdown(escape_markdown(told), width="content")
             for one in suggested:
                 st.button(
-                    shared.plain(one.similar_tag),
+                    escape_markdown(one.similar_tag),
                     key=f"search-meant-{asked}-{one.similar_tag}",
                     on_click=url_state.link(**{QUERY: one.query}),
                 )

@@ -11,8 +11,13 @@ from html import escape
 import streamlit as st
 
 from frontend.components import photo_grid
+from frontend.components.html_blocks import bars
 from frontend.photos.large_photo import explained
-from frontend.ui import shared
+from frontend.ui.library import load_sample_photos, open_library
+from frontend.ui.messages import show_errors
+from frontend.ui.models import load_tagger
+from frontend.ui.pages import GALLERY, link_photo
+from frontend.ui.text import escape_markdown
 from tagger import ImageError, Prediction, Tagger
 from tagger.images import decode
 from tagger.inference.embeddings import Embedding
@@ -41,7 +46,7 @@ class Chosen:
 def show() -> None:
     """The whole page."""
     st.title("What is in this photo?", anchor=False)
-    tagger = shared.tagger()
+    tagger = load_tagger()
     photo = _chosen(tagger)
     if photo is None:
         _offer_samples("No photo at hand? Try one of these.")
@@ -51,10 +56,10 @@ def show() -> None:
         prediction, embedding = _judged(photo.sha256, tagger.sha256, photo.data, tagger)
     except ImageError as error:
         message = f"{photo.name} cannot be opened: {error.reason}"
-        st.error(shared.plain(message), icon=":material/error:")
+        st.error(escape_markdown(message), icon=":material/error:")
         return
-    there = shared.library().find_by_digest(photo.sha256)
-    near = shared.library().find_similar(
+    there = open_library().find_by_digest(photo.sha256)
+    near = open_library().find_similar(
         embedding, tagger.sha256, NEAREST, without=None if there is None else there.id
     )
     left, right = st.columns([5, 4], gap="medium")
@@ -80,7 +85,7 @@ def _chosen(tagger: Tagger) -> Chosen | None:
         )
     else:
         file = st.file_uploader(
-            shared.plain(f"Drop a photo here: {tagger.name} will say {_knowledge(tagger)}."),
+            escape_markdown(f"Drop a photo here: {tagger.name} will say {_knowledge(tagger)}."),
             type=sorted(decode.EXTENSIONS),
             key=UPLOAD_KEY,
             on_change=_forget_sample,
@@ -89,7 +94,7 @@ def _chosen(tagger: Tagger) -> Chosen | None:
         name = f"camera {datetime.now():%Y-%m-%d %H.%M.%S}.jpg" if source == CAMERA else file.name
         return _with_digest(name, file.getvalue())
     if sample := st.session_state.get(SAMPLE_KEY):
-        return _with_digest(sample, shared.sample_photos()[sample])
+        return _with_digest(sample, load_sample_photos()[sample])
     return None
 
 
@@ -118,7 +123,7 @@ def _knowledge(tagger: Tagger) -> str:
 def _offer_samples(invitation: str) -> None:
     st.caption(invitation)
     with st.container(horizontal=True, key="tag-samples", gap="small"):
-        for name, data in shared.sample_photos().items():
+        for name, data in load_sample_photos().items():
             with st.container(width=132):
                 st.image(_small(name, data), width=132, alt="")
                 title = name.rsplit(".", 1)[0].capitalize()
@@ -150,7 +155,7 @@ def _show_photo(photo: Chosen, shown: bytes, prediction: Prediction, tagger: Tag
         name = escape_controls(photo.name)
         label = explained([s.label for s in prediction.scores], tagger, "tag-heatmap")
         if label is not None:
-            with shared.guard():
+            with show_errors():
                 heatmap = decode.encode(tagger.heatmap(photo.data, label), "JPEG")
                 place.image(heatmap, width="stretch", alt=f"{name}: what speaks for {label}")
                 st.caption("The brighter, the more it counted. The dark edges were not looked at.")
@@ -167,7 +172,7 @@ def _show_answer(prediction: Prediction, tagger: Tagger) -> None:
         f'<p class="it-said">{escape(escape_controls(said))}</p></div>'
     )
     st.space("small")
-    shared.bars((s.label, s.score, confidence_percent(s.score)) for s in prediction.scores[:5])
+    bars((s.label, s.score, confidence_percent(s.score)) for s in prediction.scores[:5])
 
 
 def answer(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
@@ -195,14 +200,14 @@ def _offer_adding(photo: Chosen, tagger: Tagger, there: Photo | None) -> None:
         if st.button(
             "Add to the library", key="tag-add", type="primary", icon=":material/library_add:"
         ):
-            shared.library().add_photo(photo.name, photo.data, tagger)
+            open_library().add_photo(photo.name, photo.data, tagger)
             st.session_state[ADDED_KEY] = photo.sha256
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center", key="tag-there"):
         words = "Added to your library." if just_added else "It is in your library."
         st.markdown(f":material/check: {words}")
-        shared.photo_link(there.id)
+        link_photo(there.id)
 
 
 def _show_nearest(near: Sequence[tuple[Photo, float]]) -> None:
@@ -213,7 +218,7 @@ def _show_nearest(near: Sequence[tuple[Photo, float]]) -> None:
     photos = [photo for photo, _ in near]
     said = photo_grid.photo_grid(photos, key="tag-nearest", captions=captions, selectable=False)
     if said.opened is not None:
-        st.switch_page(shared.GALLERY, query_params={"photo": str(said.opened)})
+        st.switch_page(GALLERY, query_params={"photo": str(said.opened)})
 
 
 show()

@@ -10,7 +10,10 @@ import streamlit as st
 
 from frontend.components import job_panel
 from frontend.training import confirmed_tags, dataset_check, evaluation, training_job
-from frontend.ui import shared
+from frontend.ui.library import open_library
+from frontend.ui.messages import show_errors
+from frontend.ui.models import list_models, models_with_backbone
+from frontend.ui.text import escape_markdown, rough_duration
 from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL
 from tagger.jobs.requests import TrainRequest
 from tagger.library.operations import Operation
@@ -34,7 +37,7 @@ def show() -> None:
     """The whole page."""
     st.html(evaluation.CSS)
     st.title("Teach a tagger", anchor=False)
-    latest = shared.library().operations(limit=EARLIER_SHOWN, kinds=["train"])
+    latest = open_library().operations(limit=EARLIER_SHOWN, kinds=["train"])
     active = next((run for run in latest if run.active), None)
     if active is not None:
         training_job.watch(active)
@@ -86,7 +89,7 @@ def _order(data: str, checked: dataset_check.Checked) -> None:
     ).strip()
     replaces = _warn_of_replacing(name)
     thorough, quick = (
-        training_job.about(training_job.estimate(checked.count, epochs, IMAGE_SIZE))
+        rough_duration(training_job.estimate(checked.count, epochs, IMAGE_SIZE))
         for epochs in (Hyperparameters().epochs, 0)
     )
     how = st.radio(
@@ -103,7 +106,7 @@ def _order(data: str, checked: dataset_check.Checked) -> None:
     seconds = training_job.estimate(checked.count, request.epochs, request.image_size)
     learned = count_noun(checked.count, "photo")
     st.caption(
-        f"{learned}: it will take {training_job.about(seconds)}, more or less as this machine is"
+        f"{learned}: it will take {rough_duration(seconds)}, more or less as this machine is"
         " fast and has other work. You may close the page meanwhile."
     )
     if st.button(
@@ -112,7 +115,7 @@ def _order(data: str, checked: dataset_check.Checked) -> None:
         type="primary",
         icon=":material/school:",
     ):
-        with shared.guard():
+        with show_errors():
             job_panel.start(request)
             st.rerun()
 
@@ -126,16 +129,16 @@ def _suggested(data: str) -> str:
 
 def _warn_of_replacing(name: str) -> bool:
     """Whether a model of that name is there already."""
-    same = {known.casefold() for known in shared.models()}  # as some file systems compare them
+    same = {known.casefold() for known in list_models()}  # as some file systems compare them
     if name.casefold() in (*BUNDLED, IMAGENET):
         st.error(
-            shared.plain(f"{name} comes with Image Tagger and stays: give yours another name."),
+            escape_markdown(f"{name} comes with Image Tagger and stays: give yours another name."),
             icon=":material/error:",
         )
         return False
     if name.casefold() in same:
         st.warning(
-            shared.plain(f"There is a model called {name}. Training will replace it."),
+            escape_markdown(f"There is a model called {name}. Training will replace it."),
             icon=":material/warning:",
         )
         return True
@@ -143,7 +146,7 @@ def _warn_of_replacing(name: str) -> bool:
 
 
 def _advanced(data: str, name: str, thorough: bool) -> TrainRequest:
-    starts = list(dict.fromkeys([*STARTS, *shared.models_built_on(DEFAULT_BACKBONE)]))
+    starts = list(dict.fromkeys([*STARTS, *models_with_backbone(DEFAULT_BACKBONE)]))
     with st.expander("More choices"):
         size = st.selectbox(
             "Size of the photos it sees, in pixels",

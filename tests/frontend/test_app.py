@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 import h5py
 import pytest
@@ -196,53 +194,6 @@ def test_without_the_chosen_model_the_default_tags(library: Library, tmp_path: P
     app = open_page()
     assert not app.error
     assert app.sidebar.selectbox[0].value == library.active_model() != str(other)
-
-
-# What pages share
-
-
-@pytest.fixture
-def shared(library: Library) -> ModuleType:
-    open_page()  # puts frontend/ on the path
-    return importlib.import_module("frontend.ui.shared")
-
-
-@pytest.mark.parametrize("text", [*HOSTILE, "", "    code", "1. one", "a -> b >= c", "\\", "&lt;"])
-def test_plain_text_says_the_same_and_formats_nothing(shared: ModuleType, text: str) -> None:
-    marked = shared.plain(text)
-    read = marked.replace("\u2060", "")
-    for character in "\\`*_{}[]()<>#+-.!|$~&:\"'^=@":
-        assert read.count(character) >= read.count("\\" + character)
-    spelled = " ".join(text.split("\n")).replace("\n", "")
-    plainly = "".join(c for i, c in enumerate(read) if c != "\\" or (i and read[:i].endswith("\\")))
-    assert "\n" not in marked
-    if text.isprintable() and "\\" not in text:
-        assert plainly == " ".join(spelled.split())
-
-
-@pytest.mark.parametrize(
-    "looked_for", [":red[", ":material/", ":smile:", "www.", "a@b", "->", "--", ">=", "~=", "://"]
-)
-def test_plain_text_holds_nothing_that_streamlit_looks_for(
-    shared: ModuleType, looked_for: str
-) -> None:
-    assert looked_for not in shared.plain(f"x {looked_for} x").replace("\\", "")
-
-
-def test_time_left_is_told_as_people_tell_it(shared: ModuleType) -> None:
-    progress = importlib.import_module("frontend.components.job_panel")
-    told = [progress.time_left(seconds) for seconds in (3, 42, 125, 7200)]
-    assert told == [
-        "a few seconds left",
-        "about 40 seconds left",
-        "about 2 minutes left",
-        "about 2 hours left",
-    ]
-
-
-def test_no_share_is_rounded_to_certainty(shared: ModuleType) -> None:
-    told = [shared.percent(share) for share in (1.0, 0.9591, 0.0)]
-    assert told == ["over 99.9%", "95.9%", "under 0.1%"]
 
 
 # Tag

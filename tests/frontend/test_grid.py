@@ -28,10 +28,10 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
 from frontend.components import photo_grid
-from frontend.ui import shared
+from frontend.ui.library import open_library
 if st.button("Clear"):
     photo_grid.clear_selection("g")
-photos = shared.library().search(sort="name").photos
+photos = open_library().search(sort="name").photos
 answer = photo_grid.photo_grid(
     photos, key="g", captions={{1: "a caption"}}, selectable=st.toggle("Selectable", True)
 )

@@ -1,0 +1,59 @@
+"""The open library, shared by all pages and sessions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+import streamlit as st
+
+from tagger.datasets.sample_photos import write_samples
+from tagger.jobs import worker
+from tagger.library.library import Library
+
+RESUME_SECONDS = 15  # between two checks for jobs whose process died
+
+
+def open_library() -> Library:
+    """The library of `TAGGER_HOME` and `TAGGER_DATABASE`. Raises LibraryError."""
+    library = _open_library(os.environ.get("TAGGER_HOME"), os.environ.get("TAGGER_DATABASE"))
+    _resume_jobs(library.url, library)
+    return library
+
+
+@st.cache_resource(show_spinner=False, on_release=Library.close)
+def _open_library(home: str | None, url: str | None) -> Library:
+    library = Library.open(Path(home) if home else None, url or None)
+    # In a thread, so that the first page does not wait for it.
+    Thread(target=library.storage.delete_stale_files, daemon=True).start()
+    return library
+
+
+@st.cache_resource(show_spinner=False, ttl=RESUME_SECONDS)
+def _resume_jobs(url: str, _library: Library) -> list[int]:
+    return worker.resume_stale(_library)
+
+
+def count_tags() -> list[tuple[str, int]]:
+    """Every tag with its number of photos, the most frequent first; cached until a change."""
+    library = open_library()
+    # Every change is an operation: a new one, or one in progress that counts its photos.
+    operations = [*library.operations(limit=1), *library.operations(active=True)]
+    state = tuple((operation.id, operation.status, operation.done) for operation in operations)
+    return _count_tags(library.url, state, library)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _count_tags(
+    url: str, state: tuple[tuple[int, str, int], ...], _library: Library
+) -> list[tuple[str, int]]:
+    return _library.label_counts()
+
+
+@st.cache_resource(show_spinner=False)
+def load_sample_photos() -> dict[str, bytes]:
+    """The four sample photos by file name. Raises OptionError where they are not installed."""
+    with TemporaryDirectory() as folder:
+        return {path.name: path.read_bytes() for path in write_samples(Path(folder))}

@@ -1,0 +1,46 @@
+"""Error messages and notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from frontend.ui.text import escape_markdown
+from tagger import TaggerError
+
+NOTICES_KEY = "notices"
+
+
+@contextmanager
+def show_errors() -> Iterator[None]:
+    """Show an error raised inside as a message; the page continues after the block."""
+    try:
+        yield
+    except (TaggerError, OSError) as error:
+        st.error(escape_markdown(describe_error(error)), icon=":material/error:")
+
+
+def run_action(action: Callable[..., object], *args: object) -> None:
+    """Callback for buttons: call `action`, or show its error."""
+    with show_errors():
+        action(*args)
+
+
+def describe_error(error: Exception) -> str:
+    """An error's message for users."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def notify(message: str) -> None:
+    """Show a toast on the next page drawn, whichever it is; `message` is plain text."""
+    st.session_state.setdefault(NOTICES_KEY, []).append(message)
+
+
+def show_notices() -> None:
+    """Show the messages given to `notify` since the last page."""
+    for message in st.session_state.pop(NOTICES_KEY, []):
+        st.toast(escape_markdown(message))

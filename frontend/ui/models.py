@@ -1,0 +1,89 @@
+"""The models to choose from, loaded once for all pages."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import streamlit as st
+
+from frontend.ui.library import open_library
+from tagger import TaggerError
+from tagger.inference import model_file
+from tagger.inference.registry import IMAGENET, find_model, model_names
+from tagger.models import imagenet
+from tagger.tagger import Tagger
+from tagger.text import count_noun
+
+MAX_LOADED = 4  # models in memory
+
+
+def load_tagger(model: str | None = None) -> Tagger:
+    """A model by name or file, by default the active one, from memory if it is loaded.
+
+    Builds `imagenet` at its first use. Raises ModelError, or WeightsUnavailableError.
+    """
+    model = model or open_library().active_model()
+    path = find_model(model)
+    if needs_building(model):
+        with st.spinner(imagenet.MAKING):
+            imagenet.load()
+    path = path.resolve()
+    stat = path.stat()
+    return _load_tagger(str(path), stat.st_mtime_ns, stat.st_size)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_LOADED)
+def _load_tagger(path: str, modified: int, size: int) -> Tagger:
+    return Tagger.load(path)
+
+
+def list_models() -> list[str]:
+    """The names of all models, and the path of the active one if it has no name."""
+    return sorted({*model_names(), IMAGENET, open_library().active_model()})
+
+
+def needs_building(model: str) -> bool:
+    """Whether it is `imagenet` and has not been built yet."""
+    return model == IMAGENET and not find_model(model).is_file()
+
+
+def activate_model(model: str) -> None:
+    """Tag with another model from now on. Raises as `load_tagger` does."""
+    load_tagger(model)
+    open_library().set_active_model(model)
+
+
+def model_title(model: str) -> str:
+    """A model in a list: "pets · 2 labels", with its folder if that is not `model/`."""
+    path = Path(model)
+    name = f"{path.stem} in {path.parent}" if path.is_absolute() else model
+    try:
+        if needs_building(model):
+            return f"{name} · {count_noun(imagenet.CLASSES, 'label')}, made at its first use"
+        path = find_model(model)
+        labels = _count_labels(str(path), path.stat().st_mtime_ns)
+        return f"{name} · {count_noun(labels, 'label')}"
+    except (TaggerError, OSError):
+        return f"{name} · cannot be read"
+
+
+def models_with_backbone(backbone: str) -> list[str]:
+    """The models that a training with this backbone can start from."""
+    models = []
+    for model in list_models():
+        with suppress(TaggerError, OSError):
+            path = find_model(model)
+            if _read_backbone(str(path), path.stat().st_mtime_ns) == backbone:
+                models.append(model)
+    return models
+
+
+@st.cache_resource(show_spinner=False)
+def _read_backbone(path: str, modified: int) -> str:
+    return str(model_file.load(path).card["backbone"])
+
+
+@st.cache_resource(show_spinner=False)
+def _count_labels(path: str, modified: int) -> int:
+    return len(model_file.load(path).labels)

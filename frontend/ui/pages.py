@@ -1,0 +1,20 @@
+"""Paths of the pages, for links between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+_VIEWS = Path(__file__).resolve().parents[1] / "views"
+ACTIVITY, GALLERY, IMPORT, REVIEW, TRAIN = (
+    _VIEWS / f"{name}.py" for name in ("activity", "gallery", "import_photos", "review", "train")
+)
+TRAIN_FOLDER_KEY = "train-folder"  # session state: the dataset folder of the Train page
+
+
+def link_photo(photo_id: int, label: str = "Open it in the gallery") -> None:
+    """Link to the gallery with a photo open: `?photo=ID`."""
+    st.page_link(
+        GALLERY, label=label, icon=":material/grid_view:", query_params={"photo": str(photo_id)}
+    )

@@ -1,0 +1,66 @@
+"""Text for the pages: Markdown escaping, names, durations, sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+from frontend.ui.text import escape_markdown, format_size, join_names, rough_duration, time_left
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "=cmd()",
+    "../../x",
+    "'; DROP TABLE photos;--",
+    ":red[x] :material/face: :smile: $x^2$ [a](http://b.example)",
+    "www.b.example a@b.example\n# x",
+)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "", "    code", "1. one", "a -> b >= c", "\\", "&lt;"])
+def test_escaped_markdown_reads_the_same_and_formats_nothing(text: str) -> None:
+    escaped = escape_markdown(text)
+    without_joiners = escaped.replace("\u2060", "")
+    for character in "\\`*_{}[]()<>#+-.!|$~&:\"'^=@":
+        assert without_joiners.count(character) >= without_joiners.count("\\" + character)
+    assert "\n" not in escaped
+    if text.isprintable() and "\\" not in text:
+        assert without_joiners.replace("\\", "") == " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "syntax", [":red[", ":material/", ":smile:", "www.", "a@b", "->", "--", ">=", "~=", "://"]
+)
+def test_escaped_markdown_holds_no_streamlit_syntax(syntax: str) -> None:
+    assert syntax not in escape_markdown(f"x {syntax} x").replace("\\", "")
+
+
+def test_names_beyond_the_limit_are_counted() -> None:
+    assert join_names(["a"]) == "“a”"
+    assert join_names(["a", "b", "c"]) == "“a”, “b” and “c”"
+    assert join_names([*"abcd"], limit=2) == "“a”, “b” and 2 more"
+
+
+def test_the_remaining_time_is_rounded_to_plain_words() -> None:
+    assert [time_left(seconds) for seconds in (3, 42, 125, 7200)] == [
+        "a few seconds left",
+        "about 40 seconds left",
+        "about 2 minutes left",
+        "about 2 hours left",
+    ]
+
+
+def test_durations_are_rounded_to_plain_words() -> None:
+    assert [rough_duration(seconds) for seconds in (20, 60, 700, 7_200)] == [
+        "about half a minute",
+        "about a minute",
+        "about 12 minutes",
+        "about 2.0 hours",
+    ]
+
+
+def test_sizes_have_a_unit() -> None:
+    assert [format_size(size) for size in (1_234, 5_600_000, 1_500_000_000)] == [
+        "1 kB",
+        "5.6 MB",
+        "1.5 GB",
+    ]
