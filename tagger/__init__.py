@@ -1,4 +1,4 @@
-"""Teach a tagger with folders of photos, tag any photo, and hear "unknown" when it is."""
+"""Teach a tagger with folders of photos; tag photos, or get "unknown" for what it does not know."""
 
 from tagger.errors import DatasetError, ImageError, ModelError, OptionError, TaggerError
 from tagger.tagger import Prediction, Tagger

@@ -1,4 +1,4 @@
-"""Work on every core at once, answers in order, never more than a few items held."""
+"""Ordered parallel map with bounded look-ahead, progress callbacks, BLAS thread control."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tagger.errors import OptionError
 T = TypeVar("T")
 R = TypeVar("R")
 
-AHEAD = 4  # items begun for each worker before the first is asked for
+AHEAD = 4  # items submitted for each worker before the first result is taken
 
 
 class Progress(Protocol):
-    """How a long loop shows itself: wraps an iterable of `total` items (tqdm does it)."""
+    """Wraps an iterable of `total` items and shows how far it is, as tqdm does."""
 
     def __call__(self, items: Iterable[T], total: int, what: str) -> Iterable[T]: ...
 
 
 def silent(items: Iterable[T], total: int, what: str) -> Iterable[T]:
-    """A `Progress` that shows nothing."""
+    """The `Progress` that shows nothing."""
     return items
 
 
 def worker_count() -> int:
-    """One for each core this process may use."""
+    """The number of cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -48,71 +48,70 @@ def check_workers(workers: int) -> None:
 def ordered_map(
     function: Callable[[T], R], items: Iterable[T], workers: int | None = None
 ) -> Iterator[R]:
-    """`function` of each item, in order, on threads; the first exception is raised in its turn.
+    """`function` of each item, in order, on threads. Exceptions are raised in their item's turn.
 
-    Threads, since decoding and the network release the GIL. Items are taken as they are needed,
-    so an endless or huge iterable is fine.
+    Threads are enough because decoding and the network release the GIL. At most
+    `workers * AHEAD` items are held, so the iterable may be endless.
     """
     workers = worker_count() if workers is None else workers
     check_workers(workers)
     source = iter(items)
-    begun: deque[Future[R]] = deque()
+    futures: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="tagger")
 
-    def begin(count: int) -> None:
+    def submit(count: int) -> None:
         try:
-            begun.extend(pool.submit(function, item) for item in islice(source, count))
-        except Exception as error:  # noqa: BLE001 - the source's own, raised in its turn
+            futures.extend(pool.submit(function, item) for item in islice(source, count))
+        except Exception as error:  # noqa: BLE001 - of the iterable itself; raised in its turn
             failed: Future[R] = Future()
             failed.set_exception(error)
-            begun.append(failed)
+            futures.append(failed)
 
     try:
-        begin(workers * AHEAD)
-        while begun:
-            result = begun.popleft().result()
-            begin(1)
+        submit(workers * AHEAD)
+        while futures:
+            result = futures.popleft().result()
+            submit(1)
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _BlasThreads:
-    """How many threads NumPy's matrix products take: one, while anybody asks for that."""
+    """Reference-counted limit of NumPy's BLAS to one thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._libraries: ThreadpoolController | None = None  # looked for once they are needed
-        self._asking = 0
-        self._usual: Any = None
+        self._libraries: ThreadpoolController | None = None  # slow to make: at first use
+        self._holders = 0
+        self._limiter: Any = None
 
-    def ask_for_one(self) -> None:
+    def acquire(self) -> None:
         with self._lock:
-            if not self._asking:
+            if not self._holders:
                 self._libraries = self._libraries or ThreadpoolController()
-                self._usual = self._libraries.limit(limits=1, user_api="blas")
-            self._asking += 1
+                self._limiter = self._libraries.limit(limits=1, user_api="blas")
+            self._holders += 1
 
-    def leave(self) -> None:
+    def release(self) -> None:
         with self._lock:
-            self._asking -= 1
-            if not self._asking:
-                self._usual.restore_original_limits()
+            self._holders -= 1
+            if not self._holders:
+                self._limiter.restore_original_limits()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep matrix products on the calling thread, and on those of all others meanwhile.
+    """Limit BLAS to one thread in this process.
 
-    Where every core already has a worker, NumPy's own threads only spin against them: tagging on
-    two cores took a third longer. The setting is the process's, and slow to change: whoever tags
-    photo by photo asks for it once around them all.
+    When every core already has a worker, NumPy's own threads only compete with them: tagging on
+    two cores took a third longer. Changing the limit is slow, so wrap a whole loop in it.
     """
-    _BLAS.ask_for_one()
+    _BLAS.acquire()
     try:
         yield
     finally:
-        _BLAS.leave()
+        _BLAS.release()
 
 
 _BLAS = _BlasThreads()

@@ -1,4 +1,4 @@
-"""The library's own errors: each says what came and what would work."""
+"""The errors of this library. A message says what arrived, what is allowed and what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 
 
 class TaggerError(Exception):
-    """Anything this library refuses on purpose. The message is one readable sentence."""
+    """Base class. `str(error)` is one sentence for the user."""
 
 
 class ImageError(TaggerError):
@@ -33,45 +33,45 @@ class ImageTooLargeError(ImageError):
 
 
 class BusyError(TaggerError):
-    """More work than can be done now: try again in a moment."""
+    """Too much work is queued: try again in a moment."""
 
 
 class DatasetError(TaggerError):
-    """A collection nobody could learn from: no folder, too few labels, too few photos."""
+    """A labelled collection that cannot be trained on: no folder, too few labels or photos."""
 
 
 class ModelError(TaggerError):
-    """A model that cannot be found, read or trusted."""
+    """A model that cannot be found or read, or whose digests do not match."""
 
 
 class ModelNotFoundError(ModelError):
-    """A model that is not there."""
+    """No model of that name or path."""
 
 
 class ModelChangedError(ModelError):
-    """A model whose file holds another by now."""
+    """A model file that was replaced since it was loaded."""
 
 
 class OptionError(TaggerError):
-    """An option outside what it may be."""
+    """An option outside its allowed values."""
 
 
 class WeightsUnavailableError(TaggerError):
-    """Pretrained weights are neither cached here nor downloadable."""
+    """Pretrained weights that are neither cached nor downloadable."""
 
 
 class LibraryError(TaggerError):
-    """A photo library that cannot be opened: newer than this version, or not a database."""
+    """A photo library that cannot be opened: of a newer version, or not a database."""
 
 
 class DatabaseUnavailableError(LibraryError):
-    """A database that cannot be read or written now. The message holds the driver's own words."""
+    """A database that cannot be read or written now. The message quotes the driver."""
 
 
 class QueryError(TaggerError):
-    """A search that cannot be understood.
+    """A search query that cannot be parsed.
 
-    `position` is the place in the text, from 0; at the end, the text's length.
+    `position` is the index in the text where parsing failed; the text's length at its end.
     """
 
     def __init__(self, message: str, text: str, position: int) -> None:
@@ -79,22 +79,22 @@ class QueryError(TaggerError):
         self.text = text
         self.position = position
 
-    def pointed(self) -> str:
-        """The text near the place on one line, and a caret below the place on the next."""
+    def with_caret(self) -> str:
+        """The text around the position, and a caret below the position on the next line."""
         start, end = max(0, self.position - _BEFORE), self.position + _AFTER
         before, after = self.text[start : self.position], self.text[self.position : end]
         before = "…" + before if start else before
         after = after + "…" if end < len(self.text) else after
-        shown = "".join(c if c.isprintable() else " " for c in before + after)
+        line = "".join(c if c.isprintable() else " " for c in before + after)
         width = sum(_width(c) for c in before)
-        return f"{shown}\n{' ' * width}^"
+        return f"{line}\n{' ' * width}^"
 
 
-_BEFORE, _AFTER = 60, 20  # characters shown on either side of the place
+_BEFORE, _AFTER = 60, 20  # characters on either side of the position
 
 
 def _width(character: str) -> int:
-    """Columns that a character takes where all are equally wide."""
+    """Columns of a character in a monospaced font."""
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

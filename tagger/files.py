@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and names that are safe to show."""
+"""Atomic writes and directory walks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
-    """Write bytes, or text as UTF-8, so that `path` holds what it held before or all of it.
+    """Write bytes, or text as UTF-8, through a temporary file: all of it or nothing.
 
-    Unless `durable`, a power cut (not a crash) may lose it: for what can be made again.
+    Without `durable` the content is not synced to the disk, so a power cut may lose it.
     """
-    own = f"{os.getpid()}.{threading.get_ident()}"
-    temporary = path.with_name(f".{path.name}.{own}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     with open(temporary, "wb") as file:
         if isinstance(content, str):
             content = content.encode("utf-8", "backslashreplace")
@@ -25,8 +24,8 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
     os.replace(temporary, path)
 
 
-def visible(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Files under a folder, sorted; what is hidden, and what is in hidden folders, left out."""
+def walk_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Files under a folder, sorted, without hidden files and folders."""
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))

@@ -1,4 +1,4 @@
-"""The names a model can answer with, in the order of its outputs."""
+"""Label sets: the names of a model's outputs, in order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Kind = Literal["single", "multi"]
 class LabelSet:
     """Label names in output order.
 
-    `kind` is "single" when a photo has exactly one of them (softmax) and "multi" when it may
-    have several or none (sigmoid). Raises OptionError for an empty, blank or repeated name.
+    `kind` is "single" where a photo has exactly one label (softmax), "multi" where it may have
+    several or none (sigmoid). Raises OptionError for no name, a blank or a repeated one.
     """
 
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ class LabelSet:
         return len(self.names)
 
     def describe_rest(self) -> str:
-        """What a photo outside all labels is called: "not cat or dog", "none of 58 labels"."""
+        """What an unknown photo is: "not cat or dog", "none of 58 labels"."""
         if len(self.names) > 3:
             return f"none of {len(self.names)} labels"
         *most, last = self.names

@@ -19,7 +19,7 @@ def library_home() -> Path:
 
 
 def cache_home() -> Path:
-    """The folder for what can be made again: `TAGGER_CACHE`, or the platform's own."""
+    """The cache folder: `TAGGER_CACHE`, or the platform's own. Its content can be made again."""
     if chosen := os.environ.get("TAGGER_CACHE"):
         return Path(chosen).absolute()
     if sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""What made a file: the versions of the packages that decide a result, and the command."""
+"""What produced a file: package versions and the command line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn", "
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide a result."""
+    """Versions of Python and of the packages that affect results."""
     return {"python": platform.python_version()} | {name: version_of(name) for name in _PACKAGES}
 
 
 def version_of(package: str) -> str:
-    """Of an installed package, which goes by NAME-cpu where it was built without a GPU's code."""
+    """Version of an installed package, which is called NAME-cpu in builds without GPU code."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -26,11 +26,11 @@ def version_of(package: str) -> str:
 
 
 def command() -> str:
-    """How this process was started, its paths by `public_path`."""
-    given: list[str] = []
-    for part in sys.argv[1:]:  # "--data=/home/..." tells as much as "--data /home/..."
+    """The command line of this process, its absolute paths shortened by `public_path`."""
+    arguments: list[str] = []
+    for part in sys.argv[1:]:  # --data=/home/... holds a path as well
         halves = part.split("=", 1) if part.startswith("--") else [part]
-        given += [public_path(half) if Path(half).is_absolute() else half for half in halves]
-    quoted = [f'"{part}"' if " " in part else part for part in given]
+        arguments += [public_path(half) if Path(half).is_absolute() else half for half in halves]
+    quoted = [f'"{part}"' if " " in part else part for part in arguments]
     program = Path(sys.argv[0]).name
     return " ".join([*(["python"] if program.endswith(".py") else []), program, *quoted])

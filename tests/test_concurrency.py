@@ -34,16 +34,16 @@ def test_an_error_is_raised_in_its_turn() -> None:
             raise ValueError("five")
         return item / 2
 
-    found = ordered_map(halve, range(100), workers=3)
-    assert list(islice(found, 5)) == [0, 0.5, 1, 1.5, 2]
+    results = ordered_map(halve, range(100), workers=3)
+    assert list(islice(results, 5)) == [0, 0.5, 1, 1.5, 2]
     with pytest.raises(ValueError, match="five"):
-        next(found)
-    assert list(found) == []
+        next(results)
+    assert list(results) == []
 
 
 @quick
 @given(st.integers(1, 4), st.integers(0, 30))
-def test_few_items_are_taken_ahead(workers: int, wanted: int) -> None:
+def test_few_items_are_taken_ahead(workers: int, expected: int) -> None:
     taken = []
 
     def endless() -> Iterator[int]:
@@ -51,13 +51,13 @@ def test_few_items_are_taken_ahead(workers: int, wanted: int) -> None:
             taken.append(number)
             yield number
 
-    found = ordered_map(str, endless(), workers)
+    results = ordered_map(str, endless(), workers)
     assert not taken
-    for number in range(wanted):
-        assert next(found) == str(number)
+    for number in range(expected):
+        assert next(results) == str(number)
         assert len(taken) <= number + 1 + workers * AHEAD
-    found.close()  # type: ignore[attr-defined]
-    assert len(taken) <= wanted + workers * AHEAD + 1
+    results.close()  # type: ignore[attr-defined]
+    assert len(taken) <= expected + workers * AHEAD + 1
 
 
 def test_workers_work_at_the_same_time() -> None:
@@ -68,10 +68,10 @@ def test_workers_work_at_the_same_time() -> None:
 
 def test_no_thread_is_left_behind() -> None:
     before = threading.active_count()
-    found = ordered_map(str, count(), workers=4)
-    next(found)
+    results = ordered_map(str, count(), workers=4)
+    next(results)
     assert threading.active_count() > before
-    found.close()  # type: ignore[attr-defined]
+    results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
 
 
@@ -113,10 +113,10 @@ def test_one_thread_it_is_until_the_last_who_asked_is_done() -> None:
 @quick
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 8))
 def test_chunks_hold_every_item_once(items: list[int], size: int) -> None:
-    found = list(chunks(iter(items), size))
-    assert [item for chunk in found for item in chunk] == items
-    assert all(len(chunk) == size for chunk in found[:-1])
-    assert all(0 < len(chunk) <= size for chunk in found)
+    results = list(chunks(iter(items), size))
+    assert [item for chunk in results for item in chunk] == items
+    assert all(len(chunk) == size for chunk in results[:-1])
+    assert all(0 < len(chunk) <= size for chunk in results)
 
 
 def test_chunks_of_an_endless_iterable() -> None:
@@ -132,8 +132,8 @@ def test_an_error_of_the_source_is_raised_in_its_turn():
         yield from range(3)
         raise ValueError("no more")
 
-    found, got = ordered_map(str, source(), workers=2), []
+    results, received = ordered_map(str, source(), workers=2), []
     with pytest.raises(ValueError, match="no more"):
-        for item in found:
-            got.append(item)
-    assert got == ["0", "1", "2"]
+        for item in results:
+            received.append(item)
+    assert received == ["0", "1", "2"]

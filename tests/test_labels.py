@@ -34,7 +34,7 @@ def test_names_that_cannot_be_told_apart_are_refused(names: Any, kind: Any, why:
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "description"),
     [
         (("cat",), "not cat"),
         (("cat", "dog"), "not cat or dog"),
@@ -42,5 +42,5 @@ def test_names_that_cannot_be_told_apart_are_refused(names: Any, kind: Any, why:
         (("cat", "dog", "hen", "pig"), "none of 4 labels"),
     ],
 )
-def test_what_a_photo_of_something_else_is_called(names: tuple[str, ...], told: str) -> None:
-    assert LabelSet(names).describe_rest() == told
+def test_what_a_photo_of_something_else_is_called(names: tuple[str, ...], description: str) -> None:
+    assert LabelSet(names).describe_rest() == description

@@ -14,7 +14,7 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import show_errors
 from frontend.ui.pages import REVIEW
 from frontend.ui.text import escape_markdown
-from tagger.files import visible, write_atomically
+from tagger.files import walk_files, write_atomically
 from tagger.library import export
 from tagger.text import count_noun
 
@@ -98,7 +98,7 @@ def _named(folders: Path, digest: str) -> Iterator[Path]:
 def _state(folder: Path) -> str:
     """A digest of every file's place, size and time of change; hidden files are a desktop's."""
     found = hashlib.sha256()
-    for path in visible(folder):
+    for path in walk_files(folder):
         info = path.stat()
         told = f"{path.relative_to(folder)}\0{info.st_size}\0{info.st_mtime_ns}\n"
         found.update(told.encode("utf-8", "surrogateescape"))

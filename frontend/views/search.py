@@ -51,7 +51,7 @@ def show() -> None:
         many = library.count(query)
     except QueryError as error:
         st.error(escape_markdown(f"That cannot be understood: {error}."), icon=":material/error:")
-        st.code(error.pointed(), language=None)
+        st.code(error.with_caret(), language=None)
         return
     _show_found(query, many)
 

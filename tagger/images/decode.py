@@ -32,7 +32,7 @@ from PIL import (
 )
 
 from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError
-from tagger.files import visible
+from tagger.files import walk_files
 from tagger.text import escape_controls
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
@@ -144,7 +144,7 @@ def facts(source: str | os.PathLike[str] | bytes) -> Facts:
 
 def walk(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Photos under a folder, by extension, sorted, hidden files and folders left out."""
-    return filter(is_named_so, visible(folder))
+    return filter(is_named_so, walk_files(folder))
 
 
 def is_named_so(path: Path) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 
 from tagger.concurrency import AHEAD, chunks, ordered_map, worker_count
 from tagger.errors import OptionError
-from tagger.files import visible
+from tagger.files import walk_files
 from tagger.images import decode
 from tagger.jobs import crash_probe
 from tagger.jobs.lease import Lease
@@ -109,7 +109,7 @@ def _walk_folder(lease: Lease, folder: Path) -> Iterator[Path]:
     """Visible files, without the library's own unless the folder lies inside the library."""
     home = lease.library.home.resolve()
     inside = folder.is_relative_to(home)
-    return (path for path in visible(folder) if inside or not path.is_relative_to(home))
+    return (path for path in walk_files(folder) if inside or not path.is_relative_to(home))
 
 
 def _file_rows(paths: Iterable[Path]) -> list[tuple[str, str, None]]:

@@ -233,7 +233,7 @@ def test_a_caret_stands_under_the_place() -> None:
     def pointed(text: str) -> list[str]:
         with pytest.raises(QueryError) as caught:
             parse(text)
-        return caught.value.pointed().splitlines()
+        return caught.value.with_caret().splitlines()
 
     assert pointed("dog colour:red") == ["dog colour:red", "    ^"]
     assert pointed("dog\n\tAND") == ["dog  AND", "     ^"]
@@ -333,7 +333,7 @@ def test_any_text_is_a_tree_or_a_query_error(text: str) -> None:
     except QueryError as error:
         assert 0 <= error.position <= len(text)
         assert str(error).isprintable()
-        shown, caret = error.pointed().split("\n")
+        shown, caret = error.with_caret().split("\n")
         assert caret.strip() == "^" and shown == "".join(
             c if c.isprintable() else " " for c in shown
         )
