@@ -29,7 +29,8 @@ USERS = {
     "yaml": {"datasets.readers.yolo"},
     "sqlalchemy": {"library", "jobs", "service.prediction_log"},
     "alembic": {"library.database"},
-    "pydantic": {"service.schemas"},
+    "pydantic": {"service.schemas", "service.settings"},
+    "pydantic_settings": {"service.settings"},
     "prometheus_client": {"service.metrics"},
     "uvicorn": {"service"},
 }

@@ -104,7 +104,7 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
 def default_app() -> FastAPI:
     """The application with settings from the environment; SystemExit if one is invalid."""
     try:
-        return create_app(Settings.from_environment())
+        return create_app(Settings())
     except TaggerError as error:
         raise SystemExit(str(error)) from None
 
@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     options = parser.parse_args(argv)
 
     def run() -> int:
-        settings = Settings.from_environment()
+        settings = Settings()
         _check_reachability(settings, options.host)
         with closing(Predictor(settings)) as predictor:
             return serve(options.host, options.port, predictor)

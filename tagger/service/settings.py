@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tagger.concurrency import worker_count
 from tagger.errors import OptionError
@@ -20,67 +21,72 @@ REQUEST_SECONDS = 30  # for a request to arrive
 ANSWER_SECONDS = 20.0  # for its answer to be computed
 RETRY_AFTER = "1"  # seconds, sent with every 503
 
+_SWITCHES = ("0", "1", "false", "true", "no", "yes")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(BaseSettings):
     """Settings of one service; each is the environment variable TAGGER_<NAME>.
 
     Without tokens, only requests that arrive on a loopback address are answered. `cors` lists the
     origins whose pages may call the service. `keep_photos` stores each photo in the library's
     folder. `open_invocations` lets /invocations be called without a token, where the surrounding
     platform does the authentication. `request_seconds` is how long a request may take to arrive.
+    Raises OptionError for an invalid value.
     """
+
+    model_config = SettingsConfigDict(env_prefix="TAGGER_", env_ignore_empty=True, frozen=True)
 
     model: str | None = None
     predict_token: str | None = None
     admin_token: str | None = None
-    workers: int = 1
+    workers: int = Field(default_factory=worker_count)
     queue: int = QUEUE
-    cors: tuple[str, ...] = ()
+    cors: Annotated[tuple[str, ...], NoDecode] = ()
     keep_photos: bool = False
     open_invocations: bool = False
     request_seconds: float = REQUEST_SECONDS
 
+    @field_validator("workers", "queue", "request_seconds", mode="before")
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Settings from `TAGGER_MODEL`, `TAGGER_WORKERS`, ...; OptionError for invalid values."""
+    def _check_number(cls, value: object, info: ValidationInfo) -> object:
+        minimum = 0 if info.field_name == "queue" else 1
+        digits = isinstance(value, str) and value.isascii() and value.isdigit()
+        if isinstance(value, str) and not (digits and int(value) >= minimum):
+            raise _invalid(info, f"give a whole number from {minimum} on", value)
+        return value
 
-        def number(name: str, default: int, minimum: int) -> int:
-            text = environment.get(name) or str(default)
-            if not text.isascii() or not text.isdigit() or int(text) < minimum:
-                raise OptionError(f"{name}={text!r}: give a whole number from {minimum} on")
-            return int(text)
+    @field_validator("keep_photos", "open_invocations", mode="before")
+    @classmethod
+    def _check_switch(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str) and value.lower() not in _SWITCHES:
+            raise _invalid(info, "give 1 or 0", value)
+        return value
 
-        def switch(name: str) -> bool:
-            text = (environment.get(name) or "0").lower()
-            if text not in ("0", "1", "false", "true", "no", "yes"):
-                raise OptionError(f"{name}={text!r}: give 1 or 0")
-            return text in ("1", "true", "yes")
+    @field_validator("predict_token", "admin_token")
+    @classmethod
+    def _check_token(cls, token: str | None, info: ValidationInfo) -> str | None:
+        if token and not (token.isascii() and token.isprintable() and " " not in token):
+            raise _invalid(info, "a token has letters, digits and signs of ASCII alone")
+        return token
 
-        def token(name: str) -> str | None:
-            text = environment.get(name) or None
-            if text and not (text.isascii() and text.isprintable() and " " not in text):
-                raise OptionError(f"{name}: a token has letters, digits and signs of ASCII alone")
-            return text
-
-        origins = [origin.strip() for origin in (environment.get("TAGGER_CORS") or "").split(",")]
-        for origin in filter(None, origins):
+    @field_validator("cors", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(filter(None, map(str.strip, value.split(","))))
+        for origin in origins:
             if not _ORIGIN.fullmatch(origin):
-                raise OptionError(f"TAGGER_CORS={origin!r}: give origins as https://example.org")
-        return cls(
-            model=environment.get("TAGGER_MODEL") or None,
-            predict_token=token("TAGGER_PREDICT_TOKEN"),
-            admin_token=token("TAGGER_ADMIN_TOKEN"),
-            workers=number("TAGGER_WORKERS", worker_count(), 1),
-            queue=number("TAGGER_QUEUE", QUEUE, 0),
-            cors=tuple(filter(None, origins)),
-            keep_photos=switch("TAGGER_KEEP_PHOTOS"),
-            open_invocations=switch("TAGGER_OPEN_INVOCATIONS"),
-            request_seconds=number("TAGGER_REQUEST_SECONDS", REQUEST_SECONDS, 1),
-        )
+                raise _invalid(info, "give origins as https://example.org", origin)
+        return origins
 
     @property
     def needs_token(self) -> bool:
         return bool(self.predict_token or self.admin_token)
+
+
+def _invalid(info: ValidationInfo, advice: str, value: str | None = None) -> OptionError:
+    """The error for a variable; `value` is left out if it is a secret."""
+    assignment = "" if value is None else f"={value!r}"
+    return OptionError(f"TAGGER_{str(info.field_name).upper()}{assignment}: {advice}")

@@ -27,9 +27,11 @@ from tests.conftest import PATIENCE, draw, wait_until
 BOUNDARY = "a-photo-is-between-these"
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 STARTING = 120  # seconds, at the most, for what takes one or two
-OWN = ("TAGGER_MODEL", "TAGGER_HOME", "TAGGER_DATABASE", "TAGGER_WORKERS", "TAGGER_QUEUE")
-OWN += ("TAGGER_PREDICT_TOKEN", "TAGGER_ADMIN_TOKEN", "TAGGER_CORS", "TAGGER_KEEP_PHOTOS")
-OWN += ("TAGGER_OPEN_INVOCATIONS",)
+VARIABLES = [
+    *("TAGGER_MODEL", "TAGGER_HOME", "TAGGER_DATABASE", "TAGGER_WORKERS", "TAGGER_QUEUE"),
+    *("TAGGER_PREDICT_TOKEN", "TAGGER_ADMIN_TOKEN", "TAGGER_CORS", "TAGGER_KEEP_PHOTOS"),
+    *("TAGGER_OPEN_INVOCATIONS", "TAGGER_REQUEST_SECONDS"),
+]
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Serving:
         self._opened: list[socket.socket] = []
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.parent / f"{home.name}-{self.port}.log"
-        kept = {name: value for name, value in os.environ.items() if name not in OWN}
+        kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tagger.api", "--port", str(self.port)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -181,7 +181,7 @@ def test_a_path_that_it_stands_below_opens_nothing() -> None:
 
 
 def test_invocations_are_open_where_the_platform_guards_them() -> None:
-    settings = replace(SECRETS, open_invocations=True)
+    settings = SECRETS.model_copy(update={"open_invocations": True})
     assert Asked(settings, "/invocations", server="10.0.0.1").ask()[0] == 200
     assert Asked(settings, "/predict", server="10.0.0.1").ask()[0] == 401
 

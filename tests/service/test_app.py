@@ -24,7 +24,7 @@ from tagger.library.export import HEADER
 from tagger.paths import ROOT
 from tagger.service import schemas as wire
 from tests.conftest import PATIENCE, draw
-from tests.service.serving import BOUNDARY, FORM, OWN, Serving, form, photo, serving
+from tests.service.serving import BOUNDARY, FORM, VARIABLES, Serving, form, photo, serving
 
 JSON = {"Content-Type": "application/json"}
 EXAMPLES = 12  # of each kind for each route
@@ -308,4 +308,4 @@ def test_a_start_says_where_and_help_says_what_else(service: Serving) -> None:
         text=True,
         cwd=ROOT,
     ).stdout
-    assert [name for name in OWN if name not in told] == []
+    assert [name for name in VARIABLES if name not in told] == []

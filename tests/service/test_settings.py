@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import pytest
 
+from tagger.concurrency import worker_count
 from tagger.errors import OptionError
 from tagger.service.settings import Settings
+from tests.service.serving import VARIABLES
 
 
-def test_settings_come_from_the_environment() -> None:
-    assert Settings.from_environment({}) == Settings(workers=Settings.from_environment({}).workers)
-    settings = Settings.from_environment(
-        {
-            "TAGGER_MODEL": "pets",
-            "TAGGER_PREDICT_TOKEN": "a",
-            "TAGGER_WORKERS": "3",
-            "TAGGER_QUEUE": "0",
-            "TAGGER_CORS": "https://a.example, https://b.example",
-            "TAGGER_KEEP_PHOTOS": "1",
-        }
-    )
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_defaults_and_empty_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = Settings()
+    assert (defaults.model, defaults.workers, defaults.queue) == (None, worker_count(), 32)
+    assert not defaults.needs_token and not defaults.keep_photos and defaults.cors == ()
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")
+    assert Settings() == defaults
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {
+        "TAGGER_MODEL": "pets",
+        "TAGGER_PREDICT_TOKEN": "a",
+        "TAGGER_WORKERS": "3",
+        "TAGGER_QUEUE": "0",
+        "TAGGER_REQUEST_SECONDS": "7",
+        "TAGGER_CORS": "https://a.example, https://b.example",
+        "TAGGER_KEEP_PHOTOS": "1",
+        "TAGGER_OPEN_INVOCATIONS": "Yes",
+    }.items():
+        monkeypatch.setenv(name, text)
+    settings = Settings()
     assert (settings.model, settings.predict_token, settings.admin_token) == ("pets", "a", None)
-    assert (settings.workers, settings.queue, settings.keep_photos) == (3, 0, True)
-    assert settings.cors == ("https://a.example", "https://b.example") and settings.needs_token
+    assert (settings.workers, settings.queue, settings.request_seconds) == (3, 0, 7)
+    assert settings.cors == ("https://a.example", "https://b.example")
+    assert settings.keep_photos and settings.open_invocations and settings.needs_token
 
 
 @pytest.mark.parametrize(
@@ -30,8 +49,10 @@ def test_settings_come_from_the_environment() -> None:
     [
         ("TAGGER_WORKERS", "0"),
         ("TAGGER_WORKERS", "two"),
+        ("TAGGER_WORKERS", "3.0"),
         ("TAGGER_QUEUE", "-1"),
         ("TAGGER_QUEUE", "²"),
+        ("TAGGER_REQUEST_SECONDS", " 5"),
         ("TAGGER_KEEP_PHOTOS", "maybe"),
         ("TAGGER_PREDICT_TOKEN", "two words"),
         ("TAGGER_ADMIN_TOKEN", "pässwort"),
@@ -40,6 +61,16 @@ def test_settings_come_from_the_environment() -> None:
         ("TAGGER_CORS", "https://a.example/"),
     ],
 )
-def test_settings_that_cannot_be_are_named(name: str, text: str) -> None:
+def test_an_invalid_variable_is_named(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, text)
     with pytest.raises(OptionError, match=name):
-        Settings.from_environment({name: text})
+        Settings()
+
+
+def test_the_error_for_a_token_does_not_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGGER_ADMIN_TOKEN", "my secret")
+    with pytest.raises(OptionError) as raised:
+        Settings()
+    assert "secret" not in str(raised.value)
