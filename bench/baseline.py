@@ -89,10 +89,10 @@ def build(labels: int) -> keras.Model:
 
 def imagenet_weights() -> str:
     """Keras's own for 128 pixels; those for 224, the same layers, where only they are cached."""
-    from tagger.models import backbones, pretrained
+    from tagger.models import backbones, keras_cache
 
-    known = backbones.find_backbone("mobilenet_v2").pretrained
-    cached = pretrained.cached(known.file)
+    pretrained = backbones.find_backbone("mobilenet_v2").pretrained
+    cached = keras_cache.cached_path(pretrained.file)
     own = cached.with_name(cached.name.replace("_224_", f"_{SIDE}_"))
     return str(cached) if cached.is_file() and not own.is_file() else "imagenet"
 

@@ -17,7 +17,7 @@ from typing import Any
 import measuring
 from measuring import Row, Run
 
-from tagger.models.classifiers import NAMES
+from tagger.models.heads import HEAD_NAMES
 from tagger.paths import MODELS
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     rows: list[Row] = []
     runs: dict[str, list[Run]] = {}
     with measuring.workplace() as folder:
-        for name in NAMES:
+        for name in HEAD_NAMES:
             run, scores = train(name, data, folder)
             runs[name] = [run]
             seconds = sum(scores["seconds"].values())

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from tagger.images import decode
 from tagger.images.decode import Pixels
 from tagger.inference.litert import Runtime
-from tagger.models import convert, imagenet, networks
+from tagger.models import convert, imagenet
+from tagger.models.weights import rebuild
 
 RANGE_PHOTOS = 200
 LEAST_SHARE = 0.4  # of a photo's shorter side, of a square that ranges are taken from
@@ -61,7 +62,7 @@ def study(pixels: list[Pixels], truth: NDArray[np.int64]) -> list[dict[str, Any]
     """A row for Keras, for what ships, and for the int8 that does not."""
     keras_says = plain_keras(pixels)
     model = imagenet.load()
-    int8 = convert.to_litert(networks.rebuild(model), squares())
+    int8 = convert.to_litert(rebuild(model), squares())
     rows = [judge("plain Keras", keras_says, keras_says, truth)]
     for name, network in (("imagenet", model.network), ("its int8", int8)):
         runtime = Runtime(network)

@@ -31,6 +31,7 @@ from tagger.inference.decision import to_probabilities
 from tagger.inference.litert import Runtime
 from tagger.models import convert, networks
 from tagger.models.heads import class_weights, prior_correction
+from tagger.models.weights import load_imagenet
 
 IMAGE_SIZE = 192
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 1e-3
@@ -65,7 +66,7 @@ def main() -> None:
 def features(root: Path) -> list[tuple[Floats, NDArray[np.int8]]]:
     """Features `(N, D)` and cells `(N, C)` of training and of validation photos."""
     network = networks.build("mobilenet_v2", IMAGE_SIZE, 2)
-    networks.load_imagenet(network, "mobilenet_v2")
+    load_imagenet(network, "mobilenet_v2")
     runtime = Runtime(convert.to_litert(network))
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels", IMAGE_SIZE)

@@ -229,10 +229,11 @@ class Tagger:
     @cached_property
     def _network(self) -> Any:
         """The Keras network, rebuilt from the file this model was loaded from."""
-        from tagger.models import networks
+
+        from tagger.models.weights import rebuild
 
         self._check_file()
-        return networks.rebuild(self._model)
+        return rebuild(self._model)
 
     def _check_file(self) -> None:
         with self._expected_file():

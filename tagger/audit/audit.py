@@ -31,7 +31,7 @@ from tagger.inference.registry import (
 )
 from tagger.models import imagenet
 from tagger.models.heads import MAX_HEAD_PHOTOS
-from tagger.models.pretrained import NO_WEIGHTS
+from tagger.models.weights import NO_WEIGHTS
 from tagger.paths import DATASET
 from tagger.text import escape_controls
 

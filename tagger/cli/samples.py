@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagger import console
 from tagger.datasets import cifar10, sample_photos
-from tagger.models import pretrained
+from tagger.models import keras_cache
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -34,7 +34,7 @@ def main_cifar10(argv: Sequence[str] | None = None) -> int:
     folder = parser.parse_args(argv).folder
 
     def write() -> int:
-        count = cifar10.write(folder, pretrained.cifar10(), console.progress)
+        count = cifar10.write(folder, keras_cache.load_cifar10(), console.progress)
         console.write(f"{folder}: {count:,} photos of {len(cifar10.LABELS)} labels")
         return 0
 

@@ -38,7 +38,7 @@ from tagger.export.photos import Photos, Truth
 from tagger.files import write_atomically
 from tagger.inference.decision import DecisionRule
 from tagger.inference.model_file import ModelFile, load
-from tagger.models.networks import rebuild
+from tagger.models.weights import rebuild
 
 if TYPE_CHECKING:
     import keras

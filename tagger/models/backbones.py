@@ -1,7 +1,7 @@
-"""Backbones by name: the body of a network, and what it wants to be given.
+"""Backbones by name: the convolutional body of a network, and the preprocessing it expects.
 
-Each takes pixels in its own way, and its layers for that are part of the network, so that every
-network here takes `uint8` RGB. Keras, and with it TensorFlow, is imported when a function runs.
+Preprocessing becomes a layer of the network, so that every network takes `uint8` RGB. Keras, and
+with it TensorFlow, is imported when a function here runs.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tagger.models import small_cnn
 if TYPE_CHECKING:
     import keras
 
-DEFAULT_BACKBONE = "mobilenet_v2"  # unless another is asked for
+DEFAULT_BACKBONE = "mobilenet_v2"
 
-Channels = float | tuple[float, float, float]  # one number for red, green and blue, or one each
+Channels = float | tuple[float, float, float]  # one number for all three channels, or one each
 
 
 def _mean_pooling(name: str) -> keras.Layer:
@@ -33,23 +33,23 @@ def _mean_pooling(name: str) -> keras.Layer:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """ImageNet weights that Keras has: its class in keras.applications, and its cache's file."""
+    """ImageNet weights: the class in keras.applications, and the weights file in its cache."""
 
     application: str
-    file: str  # without the top
+    file: str  # without the classification head
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network body.
+    """How to build a backbone.
 
-    `body` builds it for an image size S: `(N, S, S, 3)` → a feature map `(N, h, w, D)`, all its
-    layers directly in it. A pixel p of an RGB photo reaches it as `p * scale + offset`, blue
-    first if it wants `bgr`. `pooling` builds the layer, of the name it is given, that makes the
-    features `(N, D)` of the map. Layers with arrays need names of their own, by which a file's
-    arrays are found again. `pretrained` is None for one that only starts from nothing; `prepare`
-    then takes its first values from photos `(N, S, S, 3)` as the body gets them. Training leaves
-    the arrays called `kept` as they are. `image_sizes` are the S it can be built for.
+    `build_body(S)` gives a model from `(N, S, S, 3)` to a feature map `(N, h, w, D)`, its layers
+    not nested; layers with weights need fixed names, by which a file's arrays are assigned.
+    `image_sizes` are the valid S. The body's input is `pixel * scale + offset`, in BGR order if
+    `bgr`. `build_pooling(name)` gives the layer from the map to features `(N, D)`. `pretrained`
+    is None for a backbone without ImageNet weights; `initialize(body, scaled_photos)` then sets
+    initial weights that depend on photos, `(N, S, S, 3)` scaled like the body's input. Arrays
+    named in `frozen_arrays` are never trained.
     """
 
     build_body: Callable[[int], keras.Model]
@@ -64,42 +64,42 @@ class Backbone:
 
 
 def find_backbone(name: str) -> Backbone:
-    """The backbone of that name; OptionError naming those there are."""
+    """The backbone of that name. Raises OptionError, which lists the names."""
     if name not in BACKBONES:
         raise OptionError(f"backbone {name!r}: there are {', '.join(sorted(BACKBONES))}")
     return BACKBONES[name]
 
 
 def scaling_layer(backbone: Backbone, name: str) -> keras.Layer:
-    """The layer, of that name, from pixels `uint8 (N, S, S, 3)`, RGB, to what the body wants."""
+    """The layer called `name` from RGB pixels `uint8 (N, S, S, 3)` to the body's input."""
     import keras
 
     if not backbone.bgr:
         return keras.layers.Rescaling(backbone.scale, backbone.offset, name=name)
-    # A convolution that swaps channels: any Keras loads it, any converter takes it, int8 as well.
+    # Channels are swapped by a convolution, which every Keras and every converter supports.
     swap = keras.layers.Conv2D(3, 1, use_bias=False, trainable=False, name="bgr")
     scaling = keras.layers.Rescaling(backbone.scale, backbone.offset)
-    both = keras.Sequential([keras.Input((None, None, 3)), scaling, swap], name=name)
+    layers = keras.Sequential([keras.Input((None, None, 3)), scaling, swap], name=name)
     swap.set_weights([np.eye(3, dtype=np.float32)[::-1].reshape(1, 1, 3, 3)])
-    return both
+    return layers
 
 
-def _application(name: str, image_size: int, **options: Any) -> keras.Model:
-    """The body of a network in keras.applications, in layers that an `.h5` file can hold."""
+def _keras_application(name: str, image_size: int, **options: Any) -> keras.Model:
+    """A body from keras.applications, made of layers that an `.h5` file can store."""
     import keras
 
     body = getattr(keras.applications, name)(
         input_shape=(image_size, image_size, 3), include_top=False, weights=None, **options
     )
-    return keras.models.clone_model(body, clone_function=_itself, call_function=_call_as_layer)
+    return keras.models.clone_model(body, clone_function=_keep_layer, call_function=_call_as_layer)
 
 
-def _itself(layer: keras.Layer) -> keras.Layer:
+def _keep_layer(layer: keras.Layer) -> keras.Layer:
     return layer
 
 
 def _call_as_layer(operation: Any, *inputs: Any, **options: Any) -> Any:
-    """Call a layer; of a bare `x + 3` or `x * 2`, which no `.h5` file gives back, make one."""
+    """Call a layer; turn a bare `x + 3` or `x * 2`, which no `.h5` file stores, into a layer."""
     import keras
 
     if isinstance(operation, keras.Layer):
@@ -116,16 +116,16 @@ def _call_as_layer(operation: Any, *inputs: Any, **options: Any) -> Any:
 BACKBONES = {
     # Sandler et al. 2018, arXiv:1801.04381
     "mobilenet_v2": Backbone(
-        build_body=partial(_application, "MobileNetV2"),
+        build_body=partial(_keras_application, "MobileNetV2"),
         scale=1 / 127.5,
         offset=-1.0,
         pretrained=Pretrained(
             "MobileNetV2", "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
         ),
     ),
-    # The large one: Howard et al. 2019, arXiv:1905.02244
+    # The large variant: Howard et al. 2019, arXiv:1905.02244
     "mobilenet_v3": Backbone(
-        build_body=partial(_application, "MobileNetV3Large", include_preprocessing=False),
+        build_body=partial(_keras_application, "MobileNetV3Large", include_preprocessing=False),
         scale=1 / 127.5,
         offset=-1.0,
         pretrained=Pretrained(
@@ -134,14 +134,14 @@ BACKBONES = {
     ),
     # Tan & Le 2021, arXiv:2104.00298
     "efficientnet_v2_b0": Backbone(
-        build_body=partial(_application, "EfficientNetV2B0", include_preprocessing=False),
+        build_body=partial(_keras_application, "EfficientNetV2B0", include_preprocessing=False),
         scale=(1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)),
         offset=(-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
         pretrained=Pretrained("EfficientNetV2B0", "efficientnetv2-b0_notop.h5"),
     ),
-    # He et al. 2015, arXiv:1512.03385, with the weights of its authors' Caffe: blue first
+    # He et al. 2015, arXiv:1512.03385, with weights converted from Caffe: BGR
     "resnet50": Backbone(
-        build_body=partial(_application, "ResNet50"),
+        build_body=partial(_keras_application, "ResNet50"),
         scale=1.0,
         offset=(-123.68, -116.779, -103.939),
         bgr=True,

@@ -1,7 +1,7 @@
-"""Where a label's evidence lies, for networks of any shape: Grad-CAM.
+"""Grad-CAM: where in a photo a label's score comes from, for networks of any architecture.
 
-A gradient needs the Keras network, which `networks.rebuild` makes of a model file. Keras, and with
-it TensorFlow, is imported when a function here runs.
+It needs gradients, hence the Keras network (`weights.rebuild`). TensorFlow is imported when a
+function here runs.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import keras
 
 
-def grad_cam(network: keras.Model, pixels: Pixels, index: int) -> NDArray[np.float32]:
-    """`(h, w)`, 0 and more, for prepared `pixels (S, S, 3)`: what speaks for label `index`.
+def grad_cam(network: keras.Model, pixels: Pixels, label: int) -> NDArray[np.float32]:
+    """The activation map `(h, w)`, 0 and more, of a label index for `pixels (S, S, 3)`.
 
-    The feature map, each channel weighted by the mean gradient of the label's logit over it,
-    negative sums left out (Selvaraju et al., "Grad-CAM", 2017, arXiv:1610.02391).
+    The feature map's channels, weighted by the mean gradient of the label's logit and summed,
+    without negative sums (Selvaraju et al., "Grad-CAM", 2017, arXiv:1610.02391).
     """
     import tensorflow as tf
 
@@ -30,8 +30,8 @@ def grad_cam(network: keras.Model, pixels: Pixels, index: int) -> NDArray[np.flo
     feature_map = body(scaling(pixels[None]), training=False)  # (1, h, w, D)
     with tf.GradientTape() as tape:
         tape.watch(feature_map)
-        logit = head(features(feature_map))[0, index]
+        logit = head(features(feature_map))[0, label]
     gradient = tape.gradient(logit, feature_map)[0]  # (h, w, D)
     weights = np.asarray(gradient).mean(axis=(0, 1))  # (D,)
-    found: NDArray[np.float32] = np.maximum(np.asarray(feature_map[0]) @ weights, 0)
-    return found
+    activation: NDArray[np.float32] = np.maximum(np.asarray(feature_map[0]) @ weights, 0)
+    return activation

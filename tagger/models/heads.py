@@ -1,31 +1,55 @@
-"""The linear head on frozen features: logistic regression, of one label or of many tags."""
+"""Heads: classifiers on frozen features, for one label a photo or for many tags.
+
+Logistic regression starts every network; SVM and random forest are for comparison. Labels are
+numbers `(N,)`, or for tags cells `(N, C)`: PRESENT, ABSENT or UNSEEN, see `datasets.splits`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.svm import LinearSVC
 
 from tagger.concurrency import one_blas_thread
-from tagger.datasets.splits import PRESENT, UNSEEN
+from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
+from tagger.errors import OptionError
 from tagger.inference.decision import to_probabilities
+
+LOGISTIC, SVM, FOREST = "logistic", "svm", "random_forest"
+HEAD_NAMES = (LOGISTIC, SVM, FOREST)
 
 MAX_HEAD_PHOTOS = 50_000  # a random sample of more: 256 MB of features
 REGULARISATION = (0.001, 0.01, 0.1)  # scikit-learn's C; the default is the middle one
 
 TAG_REGULARISATION = 0.01
 TAG_ITERATIONS = 200
-# What a cell that nobody looked at counts, as absent. Most of them are; and without it a network
-# that is fine-tuned says of its tags whatever it likes there (Cole et al., "Multi-Label Learning
-# from Single Positive Labels", 2021, arXiv:2106.09708, weakly assumed negatives).
+# The weight of an unseen cell, which counts as absent. Most are absent; at weight 0 a fine-tuned
+# network scores them arbitrarily (weakly assumed negatives: Cole et al., "Multi-Label Learning
+# from Single Positive Labels", 2021, arXiv:2106.09708).
 UNSEEN_WEIGHT = 0.02
 
-Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]  # features (N, D), labels (N,)
+SVM_REGULARISATION = 0.001  # scikit-learn's C; a few times more or less is no better
+# Rough factors to log odds, so that the fitted temperature stays within its range.
+MARGIN_SCALE = 4.0
+VOTE_SCALE = 3.0
+TREES = 300
+TAG_TREES = 100  # for each of many tags
+MIN_LEAF_PHOTOS = 2  # so that votes are shares, not only 0 or 1
+
+LabelledFeatures = tuple[NDArray[np.float32], NDArray[Any]]  # features (N, D), labels
+
+
+class Head(Protocol):
+    """Gives logits `(N, C)` for features `(N, D)`."""
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
@@ -36,12 +60,76 @@ class LinearHead:
     bias: NDArray[np.float32]
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`(N, C)` of `features (N, D)`."""
+        """`(N, C)` for `features (N, D)`."""
         return features @ self.weights + self.bias
 
 
-def choose_logistic(train: Labelled, held_out: Labelled, label_count: int, seed: int) -> LinearHead:
-    """The head whose regularisation serves the held-out photos best, by their mean log loss."""
+@dataclass(frozen=True)
+class Forest:
+    """Random forests (Breiman 2001): one for all labels, under None, or one for each tag.
+
+    A dense layer cannot represent them, so they do not become part of a network. `constant_tags`
+    are present in every training photo.
+    """
+
+    models: dict[int | None, Any]
+    label_count: int
+    constant_tags: tuple[int, ...] = ()
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`(N, C)` for `features (N, D)`: scaled logs of vote shares; for tags, log odds."""
+        shares = np.full((len(features), self.label_count), _half_vote(TAG_TREES))
+        shares[:, list(self.constant_tags)] = 1 - _half_vote(TAG_TREES)
+        for tag, model in self.models.items():
+            votes = model.predict_proba(features)
+            votes = np.clip(votes, low := _half_vote(model.n_estimators), 1 - low)
+            if tag is None:
+                shares[:, model.classes_] = votes
+            else:
+                shares[:, tag] = votes[:, -1]
+        odds = np.log(shares) if None in self.models else np.log(shares / (1 - shares))
+        return np.asarray(odds * VOTE_SCALE, np.float32)
+
+
+def _half_vote(trees: int) -> float:
+    """The share that stands for no vote at all, since its logarithm must be finite."""
+    return 0.5 / trees
+
+
+def check_head_name(name: str | None) -> None:
+    """Raise OptionError unless `name` is None or one of HEAD_NAMES."""
+    if name is not None and name not in HEAD_NAMES:
+        raise OptionError(f"head {name!r}: there are {', '.join(HEAD_NAMES)}")
+
+
+def fit_head(
+    name: str | None,
+    train: LabelledFeatures,
+    held_out: LabelledFeatures,
+    label_count: int,
+    seed: int,
+) -> Head:
+    """Fit one of HEAD_NAMES, by default logistic regression.
+
+    `held_out` photos choose the regularisation of single-label logistic regression.
+    """
+    features, labels = train
+    if name == FOREST:
+        return fit_forest(features, labels, label_count, seed)
+    if name == SVM:
+        return fit_svm(features, labels, label_count, seed)
+    if labels.ndim == 2:
+        return fit_tags(features, labels, seed)
+    return choose_logistic(train, held_out, label_count, seed)
+
+
+# Logistic regression
+
+
+def choose_logistic(
+    train: LabelledFeatures, held_out: LabelledFeatures, label_count: int, seed: int
+) -> LinearHead:
+    """Logistic regression with the REGULARISATION of least mean log loss on `held_out`."""
     heads = [fit_logistic(*train, label_count, seed, c) for c in REGULARISATION]
     features, labels = held_out
 
@@ -59,19 +147,18 @@ def fit_logistic(
     seed: int,
     regularisation: float = REGULARISATION[1],
 ) -> LinearHead:
-    """Fit on `features (N, D)`, each label weighing the same however many photos it has."""
+    """Logistic regression on `features (N, D)`; labels weigh the same, however few photos."""
     if len(labels) > MAX_HEAD_PHOTOS:
         rows = np.random.default_rng(seed).choice(len(labels), MAX_HEAD_PHOTOS, replace=False)
         features, labels = features[rows], labels[rows]
     model = LogisticRegression(C=regularisation, class_weight="balanced", max_iter=300, tol=1e-3)
     model.fit(features, labels)
-    return to_linear_head(model, label_count)
+    return _to_linear_head(model, label_count)
 
 
-def to_linear_head(model: LogisticRegression | LinearSVC, label_count: int) -> LinearHead:
-    """What a linear classifier of scikit-learn's has learned."""
+def _to_linear_head(model: LogisticRegression | LinearSVC, label_count: int) -> LinearHead:
     weights = np.zeros((model.coef_.shape[1], label_count), np.float32)
-    bias = np.full(label_count, -1e4, np.float32)  # a label with no photo here is never chosen
+    bias = np.full(label_count, -1e4, np.float32)  # never predicts a label without photos
     if len(model.classes_) == 2:  # scikit-learn keeps one row for two labels
         first, second = model.classes_
         weights[:, first], weights[:, second] = -model.coef_[0] / 2, model.coef_[0] / 2
@@ -83,20 +170,20 @@ def to_linear_head(model: LogisticRegression | LinearSVC, label_count: int) -> L
 
 def fit_tags(
     features: NDArray[np.float32],
-    known: NDArray[np.int8],
+    cells: NDArray[np.int8],
     seed: int,
     regularisation: float = TAG_REGULARISATION,
 ) -> LinearHead:
-    """One logistic regression a tag, on `features (N, D)` and `known (N, C)`: see `splits.cells`.
+    """One logistic regression a tag, on `features (N, D)` and `cells (N, C)`.
 
-    Cells weigh as `cell_weights` has it. All tags are fitted at once: they share the features.
+    Cells are weighted by `cell_weights`. All tags are fitted at once: they share the features.
     """
-    if len(known) > MAX_HEAD_PHOTOS:
-        rows = np.random.default_rng(seed).choice(len(known), MAX_HEAD_PHOTOS, replace=False)
-        features, known = features[rows], known[rows]
+    if len(cells) > MAX_HEAD_PHOTOS:
+        rows = np.random.default_rng(seed).choice(len(cells), MAX_HEAD_PHOTOS, replace=False)
+        features, cells = features[rows], cells[rows]
     width = features.shape[1]
-    weights = cell_weights(known, *class_weights(known)) * regularisation
-    signs = np.where(known == PRESENT, 1.0, -1.0).astype(np.float32)
+    weights = cell_weights(cells, *class_weights(cells)) * regularisation
+    signs = np.where(cells == PRESENT, 1.0, -1.0).astype(np.float32)
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         head = flat.reshape(width + 1, -1).astype(np.float32)  # the bias is the last row
@@ -106,43 +193,107 @@ def fit_tags(
         value = (weights * np.logaddexp(0, -margins)).sum() + 0.5 * (head[:-1] ** 2).sum()
         return float(value), gradient.ravel().astype(np.float64)
 
-    start = np.zeros((width + 1) * known.shape[1])
+    start = np.zeros((width + 1) * cells.shape[1])
     limit = {"maxiter": TAG_ITERATIONS}
-    with one_blas_thread():  # more of them wait for each other, most of all beside other work
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=limit)
-    head = found.x.reshape(width + 1, -1).astype(np.float32)
+    with one_blas_thread():  # several would wait for each other, most of all beside other work
+        solution = minimize(loss, start, jac=True, method="L-BFGS-B", options=limit)
+    head = solution.x.reshape(width + 1, -1).astype(np.float32)
     return LinearHead(head[:-1], head[-1])
 
 
-def class_weights(known: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights `(C,)` of a tag's present and of its absent photos.
+def class_weights(cells: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights `(C,)` of each tag's present and absent cells.
 
-    Each side counts as half of the photos that were looked at; 1 where one side is missing.
+    Both sides weigh half of the seen cells in total; 1 where one side is missing.
     """
-    present = (known == PRESENT).sum(axis=0)
-    seen = (known != UNSEEN).sum(axis=0)
-    absent = seen - present
-    lopsided = (present == 0) | (absent == 0)
-    halves = [seen / (2 * np.maximum(side, 1)) for side in (present, absent)]
-    of_present, of_absent = (np.where(lopsided, 1, half).astype(np.float32) for half in halves)
+    present = (cells == PRESENT).sum(axis=0)
+    seen_cells = (cells != UNSEEN).sum(axis=0)
+    absent = seen_cells - present
+    one_sided = (present == 0) | (absent == 0)
+    halves = [seen_cells / (2 * np.maximum(side, 1)) for side in (present, absent)]
+    of_present, of_absent = (np.where(one_sided, 1, half).astype(np.float32) for half in halves)
     return of_present, of_absent
 
 
-def prior_correction(known: NDArray[np.int8]) -> NDArray[np.float32]:
-    """What `(C,)` to add to logits that were fitted with `tag_weights`, to have them unweighted.
+def prior_correction(cells: NDArray[np.int8]) -> NDArray[np.float32]:
+    """The shift `(C,)` from logits fitted with `class_weights` to unweighted logits.
 
-    Weighting by halves moves a tag's log odds by that of its shares (King & Zeng, "Logistic
-    Regression in Rare Events Data", 2001, the prior correction).
+    Class weights move a tag's log odds by the log odds of its shares (King & Zeng, "Logistic
+    Regression in Rare Events Data", 2001).
     """
-    of_present, of_absent = class_weights(known)
+    of_present, of_absent = class_weights(cells)
     shift: NDArray[np.float32] = np.log(of_absent / of_present).astype(np.float32)
     return shift
 
 
 def cell_weights(
-    known: NDArray[np.int8], of_present: NDArray[np.float32], of_absent: NDArray[np.float32]
+    cells: NDArray[np.int8], of_present: NDArray[np.float32], of_absent: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """`(N, C)`: what each cell counts in a loss; where nobody looked, a little as absent."""
-    weights = np.where(known == PRESENT, of_present, of_absent)
-    unseen = UNSEEN_WEIGHT * of_absent
-    return np.where(known == UNSEEN, unseen, weights).astype(np.float32)
+    """The weight `(N, C)` of each cell in a loss; an unseen cell counts UNSEEN_WEIGHT."""
+    weights = np.where(cells == PRESENT, of_present, of_absent)
+    return np.where(cells == UNSEEN, UNSEEN_WEIGHT * of_absent, weights).astype(np.float32)
+
+
+# Support vector machines and random forests
+
+
+def fit_svm(
+    features: NDArray[np.float32], labels: NDArray[Any], label_count: int, seed: int
+) -> LinearHead:
+    """Linear support vector machines, one against the rest, with squared hinge loss."""
+
+    def fit(rows: NDArray[Any], targets: NDArray[Any]) -> LinearSVC:
+        model = LinearSVC(C=SVM_REGULARISATION, class_weight="balanced", random_state=seed)
+        return model.fit(features[rows], targets)
+
+    if labels.ndim == 1:
+        head = _to_linear_head(fit(np.arange(len(labels)), labels), label_count)
+        return LinearHead(head.weights * MARGIN_SCALE, head.bias * MARGIN_SCALE)
+    weights = np.zeros((features.shape[1], label_count), np.float32)
+    bias = np.full(label_count, -MARGIN_SCALE, np.float32)
+    bias[_constant_tags(labels)] = MARGIN_SCALE
+    for tag, rows, targets in _two_sided_tags(labels):
+        model = fit(rows, targets)
+        weights[:, tag] = model.coef_[0] * MARGIN_SCALE
+        bias[tag] = model.intercept_[0] * MARGIN_SCALE
+    return LinearHead(weights, bias)
+
+
+def fit_forest(
+    features: NDArray[np.float32], labels: NDArray[Any], label_count: int, seed: int
+) -> Forest:
+    """Random forests with balanced labels, or for tags balanced presence and absence."""
+
+    def fit(rows: NDArray[Any], targets: NDArray[Any], trees: int) -> RandomForestClassifier:
+        model = RandomForestClassifier(
+            trees,
+            min_samples_leaf=MIN_LEAF_PHOTOS,
+            class_weight="balanced",
+            n_jobs=-1,
+            random_state=seed,
+        )
+        return model.fit(features[rows], targets)
+
+    if labels.ndim == 1:
+        return Forest({None: fit(np.arange(len(labels)), labels, TREES)}, label_count)
+    models: dict[int | None, Any] = {
+        tag: fit(rows, targets, TAG_TREES) for tag, rows, targets in _two_sided_tags(labels)
+    }
+    return Forest(models, label_count, tuple(_constant_tags(labels)))
+
+
+def _two_sided_tags(cells: NDArray[np.int8]) -> list[tuple[int, NDArray[Any], NDArray[Any]]]:
+    """Tags both present and absent: (tag, rows of seen cells, presence in those rows)."""
+    tags = []
+    for tag in range(cells.shape[1]):
+        rows = np.flatnonzero(cells[:, tag] != UNSEEN)
+        presence = cells[rows, tag] == PRESENT
+        if presence.any() and not presence.all():
+            tags.append((tag, rows, presence))
+    return tags
+
+
+def _constant_tags(cells: NDArray[np.int8]) -> list[int]:
+    """Tags that are present in every photo in which they were looked for."""
+    present, absent = ((cells == side).any(axis=0) for side in (PRESENT, ABSENT))
+    return np.flatnonzero(present & ~absent).tolist()

@@ -1,8 +1,7 @@
-"""The model `imagenet`: MobileNetV2 as it was trained on ImageNet's thousand classes.
+"""The model `imagenet`: MobileNetV2 as trained on ImageNet's thousand classes.
 
-Its weights come through Keras, by its cache or a download. The first use turns them into a model
-file of ours in the user's cache folder, for which alone TensorFlow is imported; from then on it
-is a model as any other.
+Its weights come from Keras's cache or a download. The first use converts them into a model file
+in the user's cache folder, which takes TensorFlow; later uses load that file like any other model.
 """
 
 from __future__ import annotations
@@ -21,9 +20,10 @@ from tagger.images.decode import PREPROCESSING
 from tagger.inference import model_file, registry
 from tagger.inference.decision import DEFAULT_THRESHOLD, DecisionRule
 from tagger.labels import LabelSet
-from tagger.models import convert, networks, pretrained
+from tagger.models import convert, keras_cache, networks
+from tagger.models.weights import load_with_head, save_h5
 
-RECIPE = 1  # raised when what is made here changes, so that files of an older one are made again
+RECIPE = 1  # raised when the conversion changes; files of another recipe are made again
 BACKBONE = "mobilenet_v2"
 IMAGE_SIZE = 224
 CLASSES = 1000
@@ -31,8 +31,8 @@ WEIGHTS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
 NAMES_FILE = "imagenet_class_index.json"
 MAKING = "Making the model imagenet from Keras's weights: some seconds, this once."
 
-# Names that two classes share, or that differ in their capitals alone, told apart by WordNet id.
-DISTINCT = {
+# By WordNet id, names for classes whose own names are equal or differ only in case.
+UNIQUE_NAMES = {
     "n02012849": "crane (bird)",
     "n03126707": "crane (machine)",
     "n03710637": "maillot (tights)",
@@ -43,25 +43,25 @@ DISTINCT = {
 
 
 def load(say: Callable[[str], None] = lambda sentence: None) -> model_file.ModelFile:
-    """The model, made first if there is none yet, or none that this version made.
+    """The model; made first if there is none yet, or none by this version.
 
     `say` gets a sentence before it is made. Raises WeightsUnavailableError, which says which
-    files to put where, if it cannot be.
+    files to put where.
     """
     path = registry.imagenet_model()
     try:
-        return _made(path)
+        return _load_current(path)
     except ModelError:
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path):
+    with _lock(path):
         try:
-            return _made(path)  # by another process, while this one waited
+            return _load_current(path)  # another process made it while this one waited
         except ModelError:
-            _make(path, say)
-            return _made(path)
+            _convert_weights(path, say)
+            return _load_current(path)
 
 
-def _made(path: Path) -> model_file.ModelFile:
+def _load_current(path: Path) -> model_file.ModelFile:
     model = model_file.load(path)
     if model.card.get("recipe") != RECIPE:
         raise ModelError(f"{path}: made by another version")
@@ -69,7 +69,7 @@ def _made(path: Path) -> model_file.ModelFile:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     """One process, and one thread of it, at a time."""
     import fcntl
 
@@ -78,18 +78,18 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _make(path: Path, say: Callable[[str], None]) -> None:
-    weights, names = pretrained.fetch(
+def _convert_weights(path: Path, say: Callable[[str], None]) -> None:
+    weights, names = keras_cache.fetch(
         "ImageNet weights and class names are", _download, WEIGHTS_FILE, NAMES_FILE
     )
     labels = LabelSet(class_names(names))
     say(MAKING)
     network = networks.build(BACKBONE, IMAGE_SIZE, CLASSES)
-    networks.load_with_head(network, weights)
+    load_with_head(network, weights)
     # int8 would disagree on one photo in sixteen: bench/imagenet.py
     model = model_file.ModelFile(labels, IMAGE_SIZE, _rule(), convert.to_litert(network), _card())
     temporary = path.with_name(f".{path.stem}.unfinished.h5")
-    networks.save_h5(network, temporary)
+    save_h5(network, temporary)
     model_file.save(path, temporary, model)
 
 
@@ -101,20 +101,20 @@ def _download() -> None:
 
 
 def class_names(file: Path) -> tuple[str, ...]:
-    """Readable names, no two alike, by class index, of Keras's class index.
+    """Readable, unique class names by class index, from Keras's class index file.
 
-    Raises WeightsUnavailableError for a file that is not that.
+    Raises WeightsUnavailableError for any other file.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        rows = [found[str(index)] for index in range(CLASSES)]
-        return tuple(DISTINCT.get(wnid) or name.replace("_", " ") for wnid, name in rows)
+        classes = json.loads(file.read_text(encoding="utf-8"))
+        rows = [classes[str(index)] for index in range(CLASSES)]
+        return tuple(UNIQUE_NAMES.get(wnid) or name.replace("_", " ") for wnid, name in rows)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsUnavailableError(f"{file} is not what Keras caches: {error}") from error
 
 
 def _rule() -> DecisionRule:
-    """No reference and no temperature: there are no photos here to fit either on."""
+    """No reference and no temperature: there are no photos to fit them on."""
     return DecisionRule("single", 1.0, (DEFAULT_THRESHOLD,) * CLASSES)
 
 

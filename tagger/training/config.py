@@ -11,10 +11,10 @@ from tagger.datasets import dataset
 from tagger.errors import OptionError
 from tagger.export.formats import check_formats
 from tagger.inference.registry import IMAGENET, OWN_MODEL
-from tagger.models import classifiers, networks
+from tagger.models import heads, networks
 from tagger.models.backbones import DEFAULT_BACKBONE, find_backbone
 from tagger.models.networks import Precision
-from tagger.models.pretrained import NO_WEIGHTS
+from tagger.models.weights import NO_WEIGHTS
 from tagger.paths import DATASET, RUNS
 
 FROM_SCRATCH_IMAGE_SIZE = 32  # pixels a side
@@ -91,7 +91,7 @@ class TrainingConfig:
 
     `validation_share` of each label's photos is held out where the collection has no `val/`.
     `weights` is "imagenet", "none", a model's name or a file. `head` names one of
-    `classifiers.NAMES`, fitted on frozen features instead of fine-tuning; a random forest is
+    `heads.HEAD_NAMES`, fitted on frozen features instead of fine-tuning; a random forest is
     evaluated and not saved. `unrelated` holds out-of-distribution photos, `test` labelled photos
     of another collection; neither is trained on. `leave_out` is a list written by
     `audit.Findings.write_list`. `about` goes into the card. `export` names formats of
@@ -122,10 +122,10 @@ class TrainingConfig:
         if self.hyperparameters.from_scratch and self.weights != NO_WEIGHTS:
             raise OptionError(f"weights {self.weights}: this recipe is for a start from nothing")
         check_formats(self.export)
-        classifiers.check_name(self.head)
+        heads.check_head_name(self.head)
         if self.head and self.hyperparameters.from_scratch:
             raise OptionError(f"head {self.head}: needs a backbone that has learned something")
-        if self.head == classifiers.FOREST and self.export:
+        if self.head == heads.FOREST and self.export:
             raise OptionError(f"head {self.head}: is judged and not saved, so nothing to export")
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")

@@ -21,7 +21,7 @@ from tagger.evaluation.results import OodScores, Scores, to_json
 from tagger.inference.decision import Decision
 from tagger.inference.litert import Runtime
 from tagger.labels import LabelSet
-from tagger.models.classifiers import Classifier
+from tagger.models.heads import Head
 from tagger.training.config import TrainingConfig
 from tagger.training.events import Emit, EvaluationPhotosSkipped
 
@@ -36,7 +36,7 @@ class Judge:
     labels: LabelSet
     store: PixelStore
     progress: Progress
-    forest: Classifier | None = None
+    forest: Head | None = None
 
     def look(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> LabelledOutputs:
         """What the network puts out for them, and what is known of them."""

@@ -11,7 +11,13 @@ from tagger.errors import WeightsUnavailableError
 from tagger.inference import model_file
 from tagger.inference.registry import BUNDLED_MODEL, IMAGENET, find_model
 from tagger.models import networks
-from tagger.models.pretrained import NO_WEIGHTS
+from tagger.models.weights import (
+    NO_WEIGHTS,
+    check_backbone,
+    imagenet_weights,
+    load_backbone,
+    load_imagenet,
+)
 from tagger.training.config import TrainingConfig
 from tagger.training.events import BundledWeightsUsed, Emit
 
@@ -25,9 +31,9 @@ def check_weights(options: TrainingConfig) -> None:
     """Raise where the weights to start from are missing, or are another backbone's."""
     backbone, weights = options.backbone, options.weights
     if weights == IMAGENET and not _bundled_would_do(options):
-        networks.imagenet_weights(backbone)
+        imagenet_weights(backbone)
     elif weights not in (IMAGENET, NO_WEIGHTS):
-        networks.check_backbone(backbone, find_model(weights))
+        check_backbone(backbone, find_model(weights))
 
 
 def build_network(
@@ -45,15 +51,15 @@ def build_network(
     )
     if options.weights == IMAGENET:
         try:
-            networks.load_imagenet(made, options.backbone)
+            load_imagenet(made, options.backbone)
         except WeightsUnavailableError as error:
             if not _bundled_would_do(options):
                 raise
             emit(BundledWeightsUsed(str(error), BUNDLED_MODEL))
-            networks.load_backbone(made, options.backbone, BUNDLED_MODEL)
+            load_backbone(made, options.backbone, BUNDLED_MODEL)
             return made, BUNDLED_MODEL.stem
     elif options.weights != NO_WEIGHTS:
-        networks.load_backbone(made, options.backbone, find_model(options.weights))
+        load_backbone(made, options.backbone, find_model(options.weights))
     elif options.hyperparameters.from_scratch:
         first = sampled(collection.split("train"), START_PHOTOS, options.hyperparameters.seed)
         networks.initialize(made, options.backbone, store.rows(sample.row for sample in first))

@@ -29,9 +29,9 @@ from tagger.files import write_atomically
 from tagger.images import decode
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
-from tagger.models import classifiers, convert, networks
+from tagger.models import convert, heads, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
-from tagger.models.pretrained import NO_WEIGHTS
+from tagger.models.weights import NO_WEIGHTS, save_h5
 from tagger.training import initialize, model_card, run_folder
 from tagger.training.config import TrainingConfig
 from tagger.training.epochs import Epoch, epoch_log
@@ -126,7 +126,7 @@ class _Trainer:
             seen = held_out, validation
             found = self._told(collection)
             found |= judge.judge(runtime, trained, seen, tested, calibration)
-        found |= {"conversion": conversion.summary() if conversion else None}
+        found |= {"conversion": asdict(conversion.check) if conversion else None}
         found |= {"fine_tuning": state.summary(), "started_from": self.started_from}
         if conversion:
             self._save(network, conversion, collection, found, calibration)
@@ -222,7 +222,7 @@ class _Trainer:
             held_out = judge.look(runtime, kept, "Validation features")
         with self._timed("head"):
             seen, unseen = ((some.features, some.labels) for some in (train, held_out))
-            head = classifiers.fit(self.options.head, seen, unseen, len(labels), self._seed)
+            head = heads.fit_head(self.options.head, seen, unseen, len(labels), self._seed)
         if isinstance(head, LinearHead):
             _set_head(network, head)
         else:
@@ -241,7 +241,7 @@ class _Trainer:
         self.emit(CollectionAudited(found))
 
     def _unweight_head(self, network: keras.Model, collection: Collection) -> None:
-        """Let probabilities be those of tags as rare as they are; see `heads.prior_shift`."""
+        """Let probabilities be those of tags as rare as they are; see `heads.prior_correction`."""
         weights, bias = network.get_layer(networks.HEAD).get_weights()
         shift = prior_correction(cells(collection.split("train"), len(collection.labels)))
         _set_head(network, LinearHead(weights, bias + shift))
@@ -274,7 +274,7 @@ class _Trainer:
         )
         temporary = output.with_name(f".{output.stem}.unfinished.h5")
         with self._timed("saving"):
-            networks.save_h5(network, temporary)
+            save_h5(network, temporary)
             model_file.save(output, temporary, model)
 
     def _export(self, collection: Collection) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule, to_probabilities
 from tagger.labels import LabelSet
 from tagger.models import networks
+from tagger.models.weights import rebuild, save_h5
 from tests.conftest import PETS_MODEL, draw
 
 PHOTOS = [decode.fit(draw("disc", seed), 192) for seed in range(12)]
@@ -28,7 +29,7 @@ BLACK = [np.zeros((192, 192, 3), np.uint8)]
 def close_model(folder: Path) -> model_file.ModelFile:
     """The cats and dogs again, with a head whose labels are too close for int8 to tell apart."""
     pets = model_file.load(PETS_MODEL)
-    network = networks.rebuild(pets)
+    network = rebuild(pets)
     features = networks.with_all_outputs(network, None).predict_on_batch(np.stack(PHOTOS))[
         "features"
     ]
@@ -37,7 +38,7 @@ def close_model(folder: Path) -> model_file.ModelFile:
     kernel[:, 1] = kernel[:, 0] + little
     bias[1] = bias[0] - np.median(features @ little)  # each label for half of the photos
     network.get_layer(networks.HEAD).set_weights([kernel, bias])
-    networks.save_h5(network, folder / "keras.h5")
+    save_h5(network, folder / "keras.h5")
     model_file.save(folder / "close.h5", folder / "keras.h5", pets)
     return model_file.load(folder / "close.h5")
 
@@ -60,7 +61,7 @@ def test_an_export_that_says_other_things_is_not_kept(tmp_path: Path) -> None:
 def multi_model(folder: Path) -> model_file.ModelFile:
     """The network of cats and dogs, its two outputs read as tags of their own."""
     pets = model_file.load(PETS_MODEL)
-    networks.save_h5(networks.rebuild(pets), folder / "keras.h5")
+    save_h5(rebuild(pets), folder / "keras.h5")
     labels = LabelSet(pets.labels.names, "multi")
     rule = DecisionRule("multi", 2.0, (0.6, 0.5))
     tags = replace(pets, labels=labels, rule=rule, card={**pets.card, "kind": "multi"})
@@ -70,7 +71,7 @@ def multi_model(folder: Path) -> model_file.ModelFile:
 
 def test_tags_are_compared_one_by_one(tmp_path: Path) -> None:
     model = multi_model(tmp_path)
-    logits = networks.rebuild(model).predict_on_batch(np.stack(PHOTOS))
+    logits = rebuild(model).predict_on_batch(np.stack(PHOTOS))
     truth = (to_probabilities(logits, "multi", 2.0) >= (0.6, 0.5)).astype(np.int8)
     truth[:, 1] = -1  # nobody looked for the second
     truth[0, 0] = 1 - truth[0, 0]  # and once the first is wrong

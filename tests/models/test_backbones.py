@@ -1,4 +1,4 @@
-"""Backbones by name: each gives what keras.applications gives, from pixels as they are."""
+"""Backbones by name: each equals its network in keras.applications, preprocessing included."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tagger.images import decode
 from tagger.inference.litert import Runtime
 from tagger.inference.model_file import load
 from tagger.models import backbones, convert, networks
+from tagger.models.weights import imagenet_weights, load_backbone, load_imagenet, rebuild, save_h5
 from tagger.tagger import Tagger
 from tests.conftest import PETS_MODEL, draw, draw_collection, run_program
 
 SIDE = 64
-# Ours, the module of keras.applications with the preprocessing of it, and the class in it.
+# Our name: the module of keras.applications with the preprocessing, and the class in it.
 NAMES = {
     "mobilenet_v2": ("mobilenet_v2", "MobileNetV2"),
     "mobilenet_v3": ("mobilenet_v3", "MobileNetV3Large"),
     "efficientnet_v2_b0": ("efficientnet_v2", "EfficientNetV2B0"),
     "resnet50": ("resnet50", "ResNet50"),
 }
-OTHERS = [name for name in NAMES if name != "mobilenet_v2"]
 PIXELS = np.stack([decode.fit(draw("disc", seed), SIDE) for seed in range(3)])
 
 
@@ -40,51 +40,51 @@ def test_every_backbone_is_tested_here() -> None:
 
 
 def application(name: str) -> keras.Model:
-    """Keras's own, as it is made for ImageNet weights, but with other ones."""
+    """The network in keras.applications, with random weights."""
     keras.utils.set_random_seed(5)
-    chosen = getattr(keras.applications, NAMES[name][1])
-    made = chosen(input_shape=(SIDE, SIDE, 3), include_top=False, weights=None)
+    build = getattr(keras.applications, NAMES[name][1])
+    network = build(input_shape=(SIDE, SIDE, 3), include_top=False, weights=None)
     rng = np.random.default_rng(5)
-    for layer in made.layers:  # normalisation that does nothing would hide mistakes
+    for layer in network.layers:  # normalisation that changes nothing would hide mistakes
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([w + rng.uniform(0, 0.5, w.shape) for w in layer.get_weights()])
-    return made
+    return network
 
 
-def relative(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """How far apart, as a share of the largest value."""
+def relative_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference, as a share of the largest value."""
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_kerass_network_on_pixels_as_they_are(
+def test_it_equals_the_network_in_keras_applications(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With weights out of Keras's cache; so it is from a file, and in the fast runtime."""
+    """With weights from Keras's cache; also loaded from an `.h5` file, and in LiteRT."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
     theirs = application(name)
     with h5py.File(tmp_path / "models" / backbones.BACKBONES[name].pretrained.file, "w") as file:
         save_weights_to_hdf5_group(file, theirs)
     network = networks.build(name, SIDE, 3)
-    networks.load_imagenet(network, name)
+    load_imagenet(network, name)
 
     preprocess = getattr(keras.applications, NAMES[name][0]).preprocess_input
     expected = theirs.predict_on_batch(preprocess(PIXELS.astype(np.float32)))
     scaled = network.get_layer(networks.SCALING)(PIXELS)
-    found = network.get_layer(networks.BACKBONE).predict_on_batch(scaled)
-    assert found.shape == expected.shape and relative(found, expected) < 1e-4
+    ours = network.get_layer(networks.BACKBONE).predict_on_batch(scaled)
+    assert ours.shape == expected.shape and relative_difference(ours, expected) < 1e-4
 
-    networks.save_h5(network, tmp_path / "n.h5")
+    save_h5(network, tmp_path / "n.h5")
     again = keras.models.load_model(tmp_path / "n.h5", compile=False)
     logits = network.predict_on_batch(PIXELS)
     assert np.array_equal(again.predict_on_batch(PIXELS), logits)
     runtime = Runtime(convert.to_litert(network))
-    assert relative(np.stack([o.logits for o in runtime.run_all(PIXELS)]), logits) < 1e-4
+    assert relative_difference(np.stack([o.logits for o in runtime.run_all(PIXELS)]), logits) < 1e-4
 
 
-def test_blue_first_in_int8_too() -> None:
-    """Red and blue photos are told apart as the float network does."""
+def test_channels_are_swapped_for_bgr_weights_in_int8_too() -> None:
+    """Red and blue photos get the features of the float network."""
     keras.utils.set_random_seed(2)
     network = networks.build("resnet50", SIDE, 3)
     red, blue = np.zeros((2, SIDE, SIDE, 3), np.uint8)
@@ -97,32 +97,32 @@ def test_blue_first_in_int8_too() -> None:
     ours = np.stack([runtime.run(photo).features for photo in photos])
     whole = convert.with_all_outputs(network)
     theirs = np.stack([whole.predict_on_batch(p[None])["features"][0] for p in photos])
-    assert relative(ours, theirs) < 0.05 < relative(theirs[-1], theirs[-2])
+    assert relative_difference(ours, theirs) < 0.05 < relative_difference(theirs[-1], theirs[-2])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_normalisation_rests_unless_it_starts_from_nothing(name: str) -> None:
-    for from_nothing in (False, True):
-        network = networks.build(name, SIDE, 2, train_normalisation=from_nothing)
+def test_normalisation_is_trained_only_from_scratch(name: str) -> None:
+    for from_scratch in (False, True):
+        network = networks.build(name, SIDE, 2, train_normalisation=from_scratch)
         body = network.get_layer(networks.BACKBONE)
         kind = keras.layers.BatchNormalization
         normalising = [layer for layer in body.layers if isinstance(layer, kind)]
         assert len(normalising) > 20
-        assert {layer.trainable for layer in normalising} == {from_nothing}
+        assert {layer.trainable for layer in normalising} == {from_scratch}
         before = [layer.moving_mean.numpy().copy() for layer in normalising]
         network(PIXELS, training=True)
         moved = [
             not np.array_equal(layer.moving_mean, value)
             for layer, value in zip(normalising, before, strict=True)
         ]
-        assert all(moved) if from_nothing else not any(moved)
+        assert all(moved) if from_scratch else not any(moved)
 
 
-def test_keras_caches_the_files_they_are_said_to(tmp_path: Path) -> None:
-    """With no network, what Keras asks for is what we say is missing, and where to put it."""
+def test_the_cache_file_names_are_those_that_keras_uses(tmp_path: Path) -> None:
+    """Without a network, Keras asks for the file that our message names."""
     code = f"""
 import keras
-from tagger import networks
+from tagger.models.weights import imagenet_weights
 from tagger.errors import WeightsUnavailableError
 for ours, (_, theirs) in {NAMES!r}.items():
     try:
@@ -130,62 +130,62 @@ for ours, (_, theirs) in {NAMES!r}.items():
     except Exception as error:
         print("keras:", str(error).split(": ")[0].rsplit("/")[-1])
     try:
-        networks.imagenet_weights(ours)
+        imagenet_weights(ours)
     except WeightsUnavailableError as error:
         print("ours:", error)
 """
-    nowhere = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **nowhere}
+    offline = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **offline}
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("keras:", "ours:"))]
-    for name, asked, told in zip(NAMES, lines[::2], lines[1::2], strict=True):
+    lines = [line for line in process.stdout.splitlines() if line.startswith(("keras:", "ours:"))]
+    for name, keras_line, our_line in zip(NAMES, lines[::2], lines[1::2], strict=True):
         file = backbones.BACKBONES[name].pretrained.file
-        assert asked == f"keras: {file}"
-        assert told.endswith(f"put {file} into {tmp_path / 'models'}")
+        assert keras_line == f"keras: {file}"
+        assert our_line.endswith(f"put {file} into {tmp_path / 'models'}")
 
 
-def test_a_backbone_without_imagenet_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backbone_without_imagenet_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = backbones.Backbone(backbones.BACKBONES["mobilenet_v2"].build_body, 1.0, 0.0)
     monkeypatch.setitem(backbones.BACKBONES, "plain", plain)
     with pytest.raises(OptionError, match="there are none for plain"):
-        networks.imagenet_weights("plain")
+        imagenet_weights("plain")
 
 
-def test_a_model_of_another_backbone_is_no_start() -> None:
+def test_weights_of_another_backbone_are_refused() -> None:
     network = networks.build("mobilenet_v3", SIDE, 2)
     with pytest.raises(ModelError, match="its backbone is mobilenet_v2, not mobilenet_v3"):
-        networks.load_backbone(network, "mobilenet_v3", PETS_MODEL)
+        load_backbone(network, "mobilenet_v3", PETS_MODEL)
 
 
-def test_a_cache_of_another_network_is_named(
+def test_cached_weights_of_another_network_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
-    known = backbones.BACKBONES["mobilenet_v3"].pretrained
-    with h5py.File(tmp_path / "models" / known.file, "w") as file:
+    pretrained = backbones.BACKBONES["mobilenet_v3"].pretrained
+    with h5py.File(tmp_path / "models" / pretrained.file, "w") as file:
         save_weights_to_hdf5_group(file, application("mobilenet_v2"))
     with pytest.raises(WeightsUnavailableError, match="is not what Keras caches"):
-        networks.load_imagenet(networks.build("mobilenet_v3", SIDE, 2), "mobilenet_v3")
+        load_imagenet(networks.build("mobilenet_v3", SIDE, 2), "mobilenet_v3")
 
 
-def test_it_can_be_taught_and_taught_on(tmp_path: Path) -> None:
-    """From nothing, saved, tagged with, trained on from; from another's file: refused at once."""
+def test_another_backbone_can_be_trained_and_trained_further(tmp_path: Path) -> None:
+    """From scratch, then from its own file; from another backbone's file it is refused."""
     name = "mobilenet_v3"
     photos = draw_collection(tmp_path / "photos", 8, shapes=("disc", "stripes"))
     options = ["--data", photos, "--image-size", SIDE, "--fine-tune", 1, "--batch-size", 8]
     options += ["--backbone", name, "--runs", tmp_path / "runs", "--output"]
     first, second = tmp_path / "first.h5", tmp_path / "second.h5"
-    done = run_program("train.py", *options, first, "--weights", "none")
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = run_program("train.py", *options, first, "--weights", "none")
+    assert process.returncode == 0, process.stderr
     model = load(first)
     assert model.card["backbone"] == name and model.card["started_from"] == "none"
     assert Tagger.load(first).tag(draw("disc", 900)).scores[0].label in ("disc", "stripes")
-    rebuilt = networks.rebuild(model).predict_on_batch(PIXELS)
+    rebuilt = rebuild(model).predict_on_batch(PIXELS)
     plain = keras.models.load_model(first, compile=False).predict_on_batch(PIXELS)
     assert np.array_equal(rebuilt, plain)
-    done = run_program("train.py", *options, second, "--weights", "pets")
-    assert done.returncode == 2 and f"its backbone is mobilenet_v2, not {name}" in done.stderr
-    done = run_program("train.py", *options, second, "--weights", first, "--fine-tune", 0)
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = run_program("train.py", *options, second, "--weights", "pets")
+    assert process.returncode == 2 and f"its backbone is mobilenet_v2, not {name}" in process.stderr
+    process = run_program("train.py", *options, second, "--weights", first, "--fine-tune", 0)
+    assert process.returncode == 0, process.stderr

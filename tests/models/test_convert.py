@@ -1,4 +1,4 @@
-"""Keras → LiteRT: the same answers, and int8 only where it gives them."""
+"""Keras → LiteRT: equal logits, and int8 only if it predicts the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tagger.images import decode
 from tagger.inference.litert import Runtime
 from tagger.models import convert, networks
 from tagger.models.heads import fit_logistic
+from tagger.models.weights import load_backbone
 from tests.conftest import PETS_MODEL, SHAPES, draw
 
 PHOTOS = [decode.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
@@ -17,15 +18,15 @@ PHOTOS = [decode.fit(draw(shape, seed), 96) for shape in SHAPES for seed in rang
 
 @pytest.fixture(scope="module")
 def network():  # type: ignore[no-untyped-def]
-    """The bundled backbone with a head that tells the drawn shapes apart."""
+    """The bundled backbone with a head for the drawn shapes."""
     networks.set_seed(3)
-    built = networks.build("mobilenet_v2", 96, 3)
-    networks.load_backbone(built, "mobilenet_v2", PETS_MODEL)
-    outputs = Runtime(convert.to_litert(built)).run_all(PHOTOS)
+    model = networks.build("mobilenet_v2", 96, 3)
+    load_backbone(model, "mobilenet_v2", PETS_MODEL)
+    outputs = Runtime(convert.to_litert(model)).run_all(PHOTOS)
     labels = np.repeat(np.arange(3), 10)
     head = fit_logistic(np.stack([output.features for output in outputs]), labels, 3, seed=0)
-    built.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
-    return built
+    model.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
+    return model
 
 
 def test_float_gives_the_same_logits(network) -> None:  # type: ignore[no-untyped-def]
@@ -35,19 +36,23 @@ def test_float_gives_the_same_logits(network) -> None:  # type: ignore[no-untype
     assert np.abs(ours - theirs).max() < 1e-3
 
 
-def test_int8_is_kept_where_it_agrees(network) -> None:  # type: ignore[no-untyped-def]
+def test_int8_is_kept_if_it_agrees(network) -> None:  # type: ignore[no-untyped-def]
     truth = network.predict_on_batch(np.stack(PHOTOS)).argmax(axis=1)
-    found = convert.choose_precision(network, PHOTOS, lambda: PHOTOS, truth, mean_average_precision)
-    assert found.float_accuracy == 1 and "network" not in found.summary()
-    assert found.precision == "int8", found.summary()
-    assert len(found.network) < 4e6  # a byte a weight
+    conversion = convert.choose_precision(
+        network, PHOTOS, lambda: PHOTOS, truth, mean_average_precision
+    )
+    assert conversion.check.float_accuracy == 1 and conversion.check.precision == "int8"
+    assert len(conversion.network) < 4e6  # a byte a weight
 
 
-def test_int8_is_dropped_where_it_disagrees(network) -> None:  # type: ignore[no-untyped-def]
-    """Ranges from black photos clip everything, so the int8 network cannot follow."""
+def test_int8_is_dropped_if_it_disagrees(network) -> None:  # type: ignore[no-untyped-def]
+    """Ranges from black photos clip every activation."""
     truth = network.predict_on_batch(np.stack(PHOTOS)).argmax(axis=1)
     black = [np.zeros((96, 96, 3), np.uint8)]
-    found = convert.choose_precision(network, black, lambda: PHOTOS, truth, mean_average_precision)
-    assert found.agreement < convert.MIN_AGREEMENT and found.precision == "float32"
-    runtime = Runtime(found.network)
+    conversion = convert.choose_precision(
+        network, black, lambda: PHOTOS, truth, mean_average_precision
+    )
+    assert conversion.check.agreement < convert.MIN_AGREEMENT
+    assert conversion.check.precision == "float32"
+    runtime = Runtime(conversion.network)
     assert [int(o.logits.argmax()) for o in runtime.run_all(PHOTOS)] == truth.tolist()

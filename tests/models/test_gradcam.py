@@ -1,4 +1,4 @@
-"""Grad-CAM: the activation map where that applies, and a map where it does not."""
+"""Grad-CAM: equal to the activation map where features are pooled, and right where not."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tagger.inference.decision import DecisionRule
 from tagger.labels import LabelSet
 from tagger.models import backbones, convert, gradcam, networks
 from tagger.models.heads import fit_logistic
+from tagger.models.weights import rebuild, save_h5
 from tests.conftest import PETS_MODEL, SHAPES, draw
 
 SIDE = 160
@@ -37,15 +38,15 @@ POOLINGS = {"max_pooled": max_pooling, "with_a_layer_between": with_a_layer_betw
 
 @pytest.fixture(scope="module")
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model file of the drawn shapes, several a photo: the bundled backbone pooled otherwise."""
+    """A model file for the drawn shapes as tags: the bundled backbone with another pooling."""
     name = request.param
-    registered = pytest.MonkeyPatch()
-    request.addfinalizer(registered.undo)
-    ours = replace(backbones.BACKBONES["mobilenet_v2"], pooling=POOLINGS[name])
-    registered.setitem(backbones.BACKBONES, name, ours)
+    patch = pytest.MonkeyPatch()
+    request.addfinalizer(patch.undo)
+    spec = replace(backbones.BACKBONES["mobilenet_v2"], build_pooling=POOLINGS[name])
+    patch.setitem(backbones.BACKBONES, name, spec)
     networks.set_seed(1)
     network = networks.build(name, SIDE, len(SHAPES))
-    bundled = networks.rebuild(model_file.load(PETS_MODEL))
+    bundled = rebuild(model_file.load(PETS_MODEL))
     weights = bundled.get_layer(networks.BACKBONE).get_weights()
     network.get_layer(networks.BACKBONE).set_weights(weights)
     photos = [decode.fit(draw(shape, seed), SIDE) for shape in SHAPES for seed in range(30)]
@@ -56,7 +57,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     network.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
 
     folder = tmp_path_factory.mktemp(name)
-    networks.save_h5(network, folder / "keras.h5")
+    save_h5(network, folder / "keras.h5")
     rule = DecisionRule("multi", 1.0, (0.5,) * len(SHAPES))
     whole = model_file.ModelFile(
         LabelSet(SHAPES, "multi"), SIDE, rule, convert.to_litert(network), {"backbone": name}
@@ -65,30 +66,30 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return folder / f"{name}.h5"
 
 
-def scaled(evidence: np.ndarray) -> np.ndarray:
-    return evidence / max(float(evidence.max()), 1e-12)
+def scaled(activation: np.ndarray) -> np.ndarray:
+    return activation / max(float(activation.max()), 1e-12)
 
 
-def test_of_a_pooled_linear_head_it_is_the_activation_map(tmp_path: Path) -> None:
-    """Of the bundled model, on a real photo: in float the very map, in int8 nearly."""
+def test_for_pooled_features_it_is_the_activation_map(tmp_path: Path) -> None:
+    """The bundled model on a real photo: equal in float, close in int8."""
     pets = Tagger.load("pets")
     cat = next(path for path in write_samples(tmp_path) if path.stem == "cat")
     pixels = decode.prepare(cat, pets.image_size)
-    network = networks.rebuild(model_file.load(PETS_MODEL))
+    network = rebuild(model_file.load(PETS_MODEL))
     whole = convert.with_all_outputs(network).predict_on_batch(pixels[None])
     weights = network.get_layer(networks.HEAD).get_weights()[0]
     for index, label in enumerate(pets.labels.names):
-        evidence = gradcam.grad_cam(network, pixels, index)
+        activation = gradcam.grad_cam(network, pixels, index)
         in_float = np.maximum(whole["feature_map"][0] @ weights[:, index], 0)
-        assert evidence.shape == (6, 6) and (evidence.max() > 0) == (label == "cat")
-        assert np.allclose(scaled(evidence), scaled(in_float), atol=1e-4)
-        assert np.abs(scaled(evidence) - pets.activation_map(pixels, label)).max() < 0.1
+        assert activation.shape == (6, 6) and (activation.max() > 0) == (label == "cat")
+        assert np.allclose(scaled(activation), scaled(in_float), atol=1e-4)
+        assert np.abs(scaled(activation) - pets.activation_map(pixels, label)).max() < 0.1
 
 
 @pytest.mark.parametrize("model", ["with_a_layer_between"], indirect=True)
-def test_with_a_layer_between_it_follows_the_gradient(model: Path) -> None:
-    """Worked out by hand: the head's weights reach back through the units that are active."""
-    tagger, network = Tagger.load(model), networks.rebuild(model_file.load(model))
+def test_with_a_layer_in_between_it_follows_the_gradient(model: Path) -> None:
+    """Computed by hand: the head's weights, back through the active units."""
+    tagger, network = Tagger.load(model), rebuild(model_file.load(model))
     between, bias = network.get_layer(networks.FEATURES).get_weights()  # (1280, 256), (256,)
     head = network.get_layer(networks.HEAD).get_weights()[0]  # (256, 3)
     for shape in SHAPES:
@@ -103,8 +104,8 @@ def test_with_a_layer_between_it_follows_the_gradient(model: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["max_pooled"], indirect=True)
-def test_of_a_maximum_it_is_the_activation_map_too(model: Path) -> None:
-    tagger, network = Tagger.load(model), networks.rebuild(model_file.load(model))
+def test_for_max_pooled_features_it_is_the_activation_map(model: Path) -> None:
+    tagger, network = Tagger.load(model), rebuild(model_file.load(model))
     for shape in SHAPES:
         pixels = decode.fit(draw(shape, 900), SIDE)
         for index, label in enumerate(SHAPES):
@@ -115,7 +116,7 @@ def test_of_a_maximum_it_is_the_activation_map_too(model: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["max_pooled"], indirect=True)
-def test_each_label_has_its_evidence_where_it_is_drawn(model: Path) -> None:
+def test_each_label_is_activated_where_it_is_drawn(model: Path) -> None:
     """A disc on one side and a square on the other, then mirrored."""
     tagger = Tagger.load(model)
     photo = np.full((SIDE, SIDE, 3), 120, np.uint8)

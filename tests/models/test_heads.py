@@ -1,28 +1,35 @@
-"""The linear head: the probabilities of a logistic regression, for any number of labels."""
+"""Heads on frozen features: logistic regression, SVM and random forest, for labels and for tags."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from tagger.errors import OptionError
 from tagger.evaluation import metrics
+from tagger.evaluation.calibration import TEMPERATURE_RANGE, fit_temperature
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.inference.decision import to_probabilities
 from tagger.models import heads
 from tagger.models.heads import (
+    HEAD_NAMES,
     REGULARISATION,
-    Labelled,
+    LabelledFeatures,
     LinearHead,
+    check_head_name,
     choose_logistic,
+    fit_forest,
+    fit_head,
     fit_logistic,
     fit_tags,
     prior_correction,
 )
 
 
-def clusters(counts: list[int], seed: int = 0, noise: float = 1.0) -> Labelled:
-    """So many features of each label, around a centre of the label's own."""
+def clusters(counts: list[int], seed: int = 0, noise: float = 1.0) -> LabelledFeatures:
+    """Features and labels: `counts` photos of each label, around a centre for each."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts)), counts)
     centres = 4 * np.eye(len(counts), 12)
@@ -35,17 +42,17 @@ def accuracy(head: LinearHead, features: np.ndarray, labels: np.ndarray) -> floa
 
 
 def log_loss(head: LinearHead, features: np.ndarray, labels: np.ndarray) -> float:
-    found = to_probabilities(head.logits(features), "single")
-    return float(-np.log(found[np.arange(len(labels)), labels]).mean())
+    probabilities = to_probabilities(head.logits(features), "single")
+    return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
 
 
-def test_logits_are_of_every_photo_and_label() -> None:
+def test_logits_have_a_row_a_photo_and_a_column_a_label() -> None:
     head = LinearHead(np.array([[1, 2], [3, 4]], np.float32), np.array([10, 20], np.float32))
     np.testing.assert_array_equal(head.logits(np.array([[1, 1]], np.float32)), [[14, 26]])
 
 
 @pytest.mark.parametrize("counts", [[60, 60], [60, 60, 60], [30] * 6])
-def test_it_learns_labels_it_can_tell_apart(counts: list[int]) -> None:
+def test_separable_labels_are_learned(counts: list[int]) -> None:
     head = fit_logistic(*clusters(counts), len(counts), seed=0)
     assert head.weights.shape == (12, len(counts)) and head.bias.shape == (len(counts),)
     assert head.weights.dtype == head.bias.dtype == np.float32
@@ -53,7 +60,7 @@ def test_it_learns_labels_it_can_tell_apart(counts: list[int]) -> None:
 
 
 @pytest.mark.parametrize("counts", [[50, 30], [40, 30, 20]])
-def test_its_probabilities_are_those_of_logistic_regression(counts: list[int]) -> None:
+def test_probabilities_equal_scikit_learns(counts: list[int]) -> None:
     features, labels = clusters(counts, noise=3)
     model = LogisticRegression(C=REGULARISATION[1], class_weight="balanced", tol=1e-6)
     expected = model.fit(features, labels).predict_proba(features)
@@ -64,7 +71,9 @@ def test_its_probabilities_are_those_of_logistic_regression(counts: list[int]) -
 
 
 @pytest.mark.parametrize("present", [(0, 2), (0, 2, 3)])
-def test_a_label_without_photos_is_never_chosen(present: tuple[int, ...]) -> None:
+def test_logistic_regression_ignores_labels_without_photos(
+    present: tuple[int, ...],
+) -> None:
     features, labels = clusters([40] * 5)
     rows = np.isin(labels, present)
     head = fit_logistic(features[rows], labels[rows], 5, seed=0)
@@ -74,7 +83,7 @@ def test_a_label_without_photos_is_never_chosen(present: tuple[int, ...]) -> Non
     assert accuracy(head, features[rows], labels[rows]) > 0.95
 
 
-def test_a_label_with_few_photos_weighs_as_much_as_one_with_many() -> None:
+def test_rare_labels_weigh_as_much_as_frequent_ones() -> None:
     head = fit_logistic(*clusters([600, 12], noise=2.5), 2, seed=0)
     features, labels = clusters([500, 500], seed=1, noise=2.5)
     recall = [
@@ -83,22 +92,22 @@ def test_a_label_with_few_photos_weighs_as_much_as_one_with_many() -> None:
     assert min(recall) > 0.7
 
 
-def test_more_regularisation_is_less_sure() -> None:
+def test_regularisation_shrinks_the_weights() -> None:
     features, labels = clusters([40, 40])
     weights = [np.abs(fit_logistic(features, labels, 2, 0, c).weights).sum() for c in (1e-4, 1.0)]
     assert weights[0] < weights[1] / 5
 
 
 @pytest.mark.parametrize("noise", [0.5, 12.0])
-def test_the_chosen_head_is_the_best_on_held_out_photos(noise: float) -> None:
+def test_held_out_photos_choose_the_regularisation(noise: float) -> None:
     train, held_out = clusters([30, 30, 30], 0, noise), clusters([30, 30, 30], 1, noise)
-    chosen = log_loss(choose_logistic(train, held_out, 3, seed=0), *held_out)
+    loss = log_loss(choose_logistic(train, held_out, 3, seed=0), *held_out)
     losses = [log_loss(fit_logistic(*train, 3, 0, c), *held_out) for c in REGULARISATION]
-    assert chosen == pytest.approx(min(losses))
+    assert loss == pytest.approx(min(losses))
     assert max(losses) - min(losses) > 0.01
 
 
-def test_it_learns_from_a_sample_of_very_many_photos() -> None:
+def test_a_random_sample_stands_for_very_many_photos() -> None:
     features, labels = clusters([40_000, 20_000])
     features = features[:, :2]
     first, again = (fit_logistic(features, labels, 2, seed=3) for _ in range(2))
@@ -107,11 +116,8 @@ def test_it_learns_from_a_sample_of_very_many_photos() -> None:
     assert accuracy(first, features, labels) > 0.95
 
 
-# --- tags
-
-
-def tags_of(photos: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features whose first three places tell of three tags, the last of them rare."""
+def tagged_features(photos: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features and cells of three tags, the last rare; the first three features show them."""
     rng = np.random.default_rng(seed)
     present = rng.random((photos, 3)) < (0.5, 0.3, 0.05)
     features = rng.normal(0, 0.3, (photos, 8))
@@ -119,69 +125,139 @@ def tags_of(photos: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return features.astype(np.float32), present.astype(np.int8)
 
 
-def test_tags_are_ranked_each_by_itself() -> None:
-    head = fit_tags(*tags_of(800, 0), seed=0, regularisation=1.0)
-    features, known = tags_of(800, 1)
-    assert all(ap and ap > 0.6 for ap in metrics.average_precisions(head.logits(features), known))
-    assert (mean_average_precision(head.logits(features), known) or 0) > 0.85
+def test_each_tag_is_ranked() -> None:
+    head = fit_tags(*tagged_features(800, 0), seed=0, regularisation=1.0)
+    features, cells = tagged_features(800, 1)
+    assert all(ap and ap > 0.6 for ap in metrics.average_precisions(head.logits(features), cells))
+    assert (mean_average_precision(head.logits(features), cells) or 0) > 0.85
 
 
-def test_one_tag_is_scikit_learns_logistic_regression() -> None:
-    features, known = tags_of(400, 2)
-    head = fit_tags(features, known, seed=0, regularisation=0.1)
+def test_each_tags_weights_equal_scikit_learns() -> None:
+    features, cells = tagged_features(400, 2)
+    head = fit_tags(features, cells, seed=0, regularisation=0.1)
     for tag in range(3):
         model = LogisticRegression(C=0.1, class_weight="balanced", tol=1e-8, max_iter=1000)
-        model.fit(features, known[:, tag])
+        model.fit(features, cells[:, tag])
         np.testing.assert_allclose(head.weights[:, tag], model.coef_[0], atol=5e-3)
         assert head.bias[tag] == pytest.approx(model.intercept_[0], abs=5e-3)
 
 
-def test_cells_that_nobody_looked_at_teach_nothing_of_what_they_hide() -> None:
-    features, known = tags_of(400, 3)
-    wrong = known.copy()
+def test_unseen_cells_teach_nothing() -> None:
+    features, cells = tagged_features(400, 3)
+    wrong = cells.copy()
     wrong[:200, 1] = 1 - wrong[:200, 1]
     masked = wrong.copy()
     masked[:200, 1] = -1
     head = fit_tags(features, masked, seed=0)
-    alone = fit_tags(features[200:], known[200:], seed=0)
+    alone = fit_tags(features[200:], cells[200:], seed=0)
     np.testing.assert_allclose(head.weights[:, 1], alone.weights[:, 1], atol=3e-3)
 
 
-def test_where_nobody_looked_a_tag_counts_a_little_as_absent(
+def test_unseen_cells_count_a_little_as_absent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Photos of another kind, in which nobody looked, half alike to those that have the tag."""
+    """Unseen photos of another kind, which resemble those that have the tag."""
     rng = np.random.default_rng(5)
-    looked = np.eye(3, dtype=np.float32)[rng.integers(0, 2, 200)]
-    elsewhere = np.tile(np.array([1, 0, 2], np.float32), (1_000, 1))
-    features = np.vstack([looked, elsewhere]) + rng.normal(0, 0.1, (1_200, 3)).astype(np.float32)
-    known = np.concatenate([looked[:, 0], np.full(1_000, -1)]).astype(np.int8)[:, None]
+    seen_photos = np.eye(3, dtype=np.float32)[rng.integers(0, 2, 200)]
+    unseen_photos = np.tile(np.array([1, 0, 2], np.float32), (1_000, 1))
+    features = np.vstack([seen_photos, unseen_photos]) + rng.normal(0, 0.1, (1_200, 3)).astype(
+        np.float32
+    )
+    cells = np.concatenate([seen_photos[:, 0], np.full(1_000, -1)]).astype(np.int8)[:, None]
 
-    def said() -> tuple[float, float]:
-        logits = fit_tags(features, known, seed=0, regularisation=1.0).logits(features)[:, 0]
-        return float(logits[200:].mean()), float(logits[:200][looked[:, 0] == 1].mean())
+    def mean_logits() -> tuple[float, float]:
+        logits = fit_tags(features, cells, seed=0, regularisation=1.0).logits(features)[:, 0]
+        return float(logits[200:].mean()), float(logits[:200][seen_photos[:, 0] == 1].mean())
 
-    there, here = said()
+    unseen, present = mean_logits()
     monkeypatch.setattr(heads, "UNSEEN_WEIGHT", 0.0)
-    there_before, here_before = said()
-    assert there < 0 < there_before
-    assert here > 2 and here == pytest.approx(here_before, abs=1)
+    unseen_before, present_before = mean_logits()
+    assert unseen < 0 < unseen_before
+    assert present > 2 and present == pytest.approx(present_before, abs=1)
 
 
-def test_without_the_weights_probabilities_are_as_rare_as_the_tags() -> None:
-    features, known = tags_of(4000, 4)
-    head = fit_tags(features, known, seed=0, regularisation=10.0)
+def test_the_prior_correction_makes_probabilities_as_rare_as_the_tags() -> None:
+    features, cells = tagged_features(4000, 4)
+    head = fit_tags(features, cells, seed=0, regularisation=10.0)
     weighted = to_probabilities(head.logits(features), "multi").mean(axis=0)
-    shifted = to_probabilities(head.logits(features) + prior_correction(known), "multi").mean(
+    shifted = to_probabilities(head.logits(features) + prior_correction(cells), "multi").mean(
         axis=0
     )
-    np.testing.assert_allclose(shifted, known.mean(axis=0), atol=0.02)
-    assert weighted[2] > 1.5 * known[:, 2].mean()
+    np.testing.assert_allclose(shifted, cells.mean(axis=0), atol=0.02)
+    assert weighted[2] > 1.5 * cells[:, 2].mean()
 
 
-def test_a_tag_that_all_photos_have_is_no_trouble() -> None:
-    features, known = tags_of(100, 5)
-    known[:, 0], known[:, 1] = 1, -1
-    head = fit_tags(features, known, seed=0)
-    assert np.isfinite(head.weights).all() and np.isfinite(prior_correction(known)).all()
-    assert (head.logits(features)[:, 0] > 0).all() and not prior_correction(known)[:2].any()
+def test_a_tag_of_every_photo_is_fitted() -> None:
+    features, cells = tagged_features(100, 5)
+    cells[:, 0], cells[:, 1] = 1, -1
+    head = fit_tags(features, cells, seed=0)
+    assert np.isfinite(head.weights).all() and np.isfinite(prior_correction(cells)).all()
+    assert (head.logits(features)[:, 0] > 0).all() and not prior_correction(cells)[:2].any()
+
+
+RNG = np.random.default_rng(8)
+WIDTH = 48
+
+
+def clouds(labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Noisy features around a centre for each label."""
+    centres = np.random.default_rng(2).normal(size=(5, WIDTH))
+    return (centres[labels] + 2.5 * RNG.normal(size=(len(labels), WIDTH))).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", [None, *HEAD_NAMES])
+@pytest.mark.parametrize("count", [2, 4])
+def test_every_head_learns_labels_and_can_be_calibrated(name: str | None, count: int) -> None:
+    labels, held_out = RNG.integers(0, count, 600), RNG.integers(0, count, 200)
+    head = fit_head(name, (clouds(labels), labels), (clouds(held_out), held_out), count, 0)
+    logits = head.logits(clouds(held_out))
+    assert logits.shape == (200, count) and np.isfinite(logits).all()
+    assert (logits.argmax(axis=1) == held_out).mean() > 0.75
+    low, high = TEMPERATURE_RANGE
+    assert low * 1.1 < fit_temperature(logits, held_out) < high * 0.9
+
+
+@pytest.mark.parametrize("name", HEAD_NAMES)
+def test_no_head_predicts_a_label_without_photos(name: str) -> None:
+    labels = RNG.choice([0, 2, 3], 200)
+    head = fit_head(name, (clouds(labels), labels), (clouds(labels), labels), 5, 0)
+    assert set(head.logits(clouds(labels)).argmax(axis=1).tolist()) <= {0, 2, 3}
+
+
+@pytest.mark.parametrize("name", HEAD_NAMES)
+def test_every_head_learns_a_tag_from_its_seen_cells(name: str) -> None:
+    first, second = RNG.integers(0, 2, 400), RNG.integers(0, 2, 400)
+    features = np.hstack([clouds(first), clouds(second)])
+    cells = np.stack([first, second, np.zeros(400)], axis=1).astype(np.int8)
+    misled = cells.copy()
+    misled[:100, 0] = -1
+    features[:100, :WIDTH] += 50  # would mislead if these cells were used
+    head = fit_head(name, (features, misled), (features[:0], misled[:0]), 3, 0)
+    predicted = head.logits(features[100:]) > 0
+    assert (predicted[:, 0] == first[100:]).mean() > 0.85
+    assert (predicted[:, 1] == second[100:]).mean() > 0.85
+    assert not predicted[:, 2].any()  # no photo has this tag
+
+
+@pytest.mark.parametrize("name", HEAD_NAMES)
+def test_a_tag_of_every_photo_is_always_predicted_and_one_of_none_never(name: str) -> None:
+    """Cells record only presence of one tag, only absence of another."""
+    first = RNG.integers(0, 2, 300)
+    cells = np.full((300, 3), -1, np.int8)
+    cells[:, 0], cells[:100, 1], cells[:100, 2] = first, 1, 0
+    features = clouds(first)
+    head = fit_head(name, (features, cells), (features[:0], cells[:0]), 3, 0)
+    predicted = head.logits(clouds(RNG.integers(0, 2, 200))) > 0
+    assert predicted[:, 1].all() and not predicted[:, 2].any()
+
+
+def test_equal_seeds_make_equal_forests() -> None:
+    labels = RNG.integers(0, 3, 90)
+    features = clouds(labels)
+    first, again = (fit_forest(features, labels, 3, seed=5).logits(features) for _ in range(2))
+    assert np.array_equal(first, again)
+
+
+def test_an_unknown_head_is_refused() -> None:
+    with pytest.raises(OptionError, match="there are logistic, svm, random_forest"):
+        check_head_name("tree")

@@ -1,4 +1,4 @@
-"""`imagenet` by name: made once, from Keras's weights, and then what Keras itself would say."""
+"""`imagenet` by name: converted once from Keras's weights, with the predictions of Keras."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from tagger.images import decode
 from tagger.inference import model_file, registry
 from tagger.jobs.requests import TrainRequest, submit
 from tagger.library.library import Library
-from tagger.models import imagenet, networks, pretrained
+from tagger.models import imagenet, keras_cache
+from tagger.models.weights import rebuild
 from tests.conftest import run_program
 
-NOWHERE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 
 
 @pytest.fixture(scope="module")
 def tagger() -> Tagger:
-    """Made here, in the tests' own cache folder."""
+    """The model, converted into the tests' cache folder."""
     for file in (imagenet.WEIGHTS_FILE, imagenet.NAMES_FILE):
-        if not pretrained.cached(file).is_file():
+        if not keras_cache.cached_path(file).is_file():
             pytest.skip(f"needs {file} in Keras's cache")
     return Tagger.load("imagenet")
 
@@ -43,8 +44,10 @@ def photos(data: Path) -> tuple[list[Path], np.ndarray]:
     return paths, np.array([int(row["class_index"]) for row in rows])
 
 
-def test_it_says_what_keras_says(tagger: Tagger, photos: tuple[list[Path], np.ndarray]) -> None:
-    """On the same pixels: within half a point of plain Keras, and good enough in itself."""
+def test_it_predicts_what_keras_predicts(
+    tagger: Tagger, photos: tuple[list[Path], np.ndarray]
+) -> None:
+    """On the same pixels, within half a percentage point of plain Keras."""
     import keras
 
     paths, truth = photos
@@ -62,7 +65,7 @@ def test_it_says_what_keras_says(tagger: Tagger, photos: tuple[list[Path], np.nd
     assert (ours[:, 0] == theirs[:, 0]).mean() >= 0.995
 
 
-def test_its_labels_read_as_names(tagger: Tagger) -> None:
+def test_its_labels_are_readable_unique_names(tagger: Tagger) -> None:
     names = tagger.labels.names
     assert len({name.casefold() for name in names}) == len(names) == 1000
     assert names[207] == "golden retriever" and not any("_" in name for name in names)
@@ -71,11 +74,13 @@ def test_its_labels_read_as_names(tagger: Tagger) -> None:
     assert names[264] == "Cardigan Welsh corgi" and names[474] == "cardigan"
 
 
-def test_its_card_says_what_it_is(tagger: Tagger) -> None:
+def test_its_card_says_that_it_cannot_answer_unfamiliar(tagger: Tagger) -> None:
     assert tagger.name == "imagenet" and not tagger.judges_familiarity
     assert "ImageNet" in tagger.card["about"] and "unfamiliar" in tagger.card["weakest"][0]
-    said = tagger.tag(np.random.default_rng(0).integers(0, 256, (224, 224, 3)).astype(np.uint8))
-    assert said.ood_score is None and said.reason in (None, "uncertain")
+    prediction = tagger.tag(
+        np.random.default_rng(0).integers(0, 256, (224, 224, 3)).astype(np.uint8)
+    )
+    assert prediction.ood_score is None and prediction.reason in (None, "uncertain")
     written = json.loads(registry.imagenet_model().with_suffix(".json").read_text())
     assert written == tagger.card
 
@@ -89,11 +94,11 @@ def test_it_is_an_ordinary_keras_file(tagger: Tagger, tmp_path: Path) -> None:
     logits = network.predict_on_batch(pixels[None])[0]
     best = tagger.labels.names[int(logits.argmax())]
     assert best == tagger.tag(pixels).scores[0].label and "cat" in best
-    rebuilt = networks.rebuild(model_file.load(registry.imagenet_model()))
+    rebuilt = rebuild(model_file.load(registry.imagenet_model()))
     assert np.allclose(rebuilt.predict_on_batch(pixels[None])[0], logits, atol=1e-5)
 
 
-def test_once_made_it_needs_no_tensorflow(tagger: Tagger) -> None:
+def test_later_uses_need_no_tensorflow(tagger: Tagger) -> None:
     code = (
         "import sys; from tagger import Tagger; Tagger.load('imagenet', print);"
         "print([m for m in ('tensorflow', 'keras', 'sklearn') if m in sys.modules])"
@@ -102,18 +107,18 @@ def test_once_made_it_needs_no_tensorflow(tagger: Tagger) -> None:
     assert out.stdout.strip() == "[]"
 
 
-def test_what_another_version_or_a_fault_left_is_made_again(
+def test_a_broken_file_is_replaced_by_one_of_two_threads(
     tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By two at once: one makes it, the other waits, both have the very same."""
+    """One thread converts the weights, the other waits; both get the same model."""
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path / "not" / "there"))
     path = registry.imagenet_model()
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a file")
-    said: list[str] = []
+    messages: list[str] = []
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: imagenet.load(said.append), range(2))
-    assert one.card["digests"] == other.card["digests"] and len(said) == 1
+        first, second = pool.map(lambda _: imagenet.load(messages.append), range(2))
+    assert first.card["digests"] == second.card["digests"] and len(messages) == 1
     assert sorted(p.name for p in path.parent.iterdir()) == [
         "imagenet.h5",
         "imagenet.json",
@@ -121,7 +126,7 @@ def test_what_another_version_or_a_fault_left_is_made_again(
     ]
 
 
-def test_the_first_use_says_what_it_does(tagger: Tagger, tmp_path: Path) -> None:
+def test_only_the_first_use_announces_the_conversion(tagger: Tagger, tmp_path: Path) -> None:
     (cat, *_) = write_samples(tmp_path)
     first, again = (
         run_program("predict.py", cat, "--model", "imagenet", "--json", TAGGER_CACHE=str(tmp_path))
@@ -129,29 +134,29 @@ def test_the_first_use_says_what_it_does(tagger: Tagger, tmp_path: Path) -> None
     )
     assert (first.returncode, first.stderr) == (0, imagenet.MAKING + "\n")
     assert (again.returncode, again.stderr) == (0, "")
-    said = json.loads(again.stdout)
-    assert first.stdout == again.stdout and said["model"] == "imagenet"
-    assert len(said["scores"]) == 5 and "cat" in said["scores"][0]["label"]
+    answer = json.loads(again.stdout)
+    assert first.stdout == again.stdout and answer["model"] == "imagenet"
+    assert len(answer["scores"]) == 5 and "cat" in answer["scores"][0]["label"]
 
 
-def test_without_network_or_cache_one_line_says_what_to_put_where(tmp_path: Path) -> None:
+def test_without_network_or_cache_one_line_says_which_files_to_put_where(tmp_path: Path) -> None:
     (cat, *_) = write_samples(tmp_path)
     home = {"KERAS_HOME": str(tmp_path / "keras"), "TAGGER_CACHE": str(tmp_path / "cache")}
-    done = run_program("predict.py", cat, "--model", "imagenet", **home, **NOWHERE)
-    assert done.returncode == 2 and done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    process = run_program("predict.py", cat, "--model", "imagenet", **home, **OFFLINE)
+    assert process.returncode == 2 and process.stdout == ""
+    (line,) = process.stderr.splitlines()
     files = f"{imagenet.WEIGHTS_FILE} and {imagenet.NAMES_FILE}"
     assert line.endswith(f"put {files} into {tmp_path / 'keras' / 'models'}")
 
 
-def test_a_class_index_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_broken_class_index_is_refused(tmp_path: Path) -> None:
     for text in ("", "[]", '{"0": "dog"}'):
         (tmp_path / "names.json").write_text(text)
         with pytest.raises(WeightsUnavailableError, match="is not what Keras caches"):
             imagenet.class_names(tmp_path / "names.json")
 
 
-def test_a_library_may_tag_with_it(
+def test_a_library_can_use_it(
     tagger: Tagger, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.set_active_model("imagenet")
@@ -159,7 +164,7 @@ def test_a_library_may_tag_with_it(
     coffee = next(path for path in write_samples(tmp_path) if path.stem == "coffee")
     added = library.add_photo("coffee.png", coffee.read_bytes(), tagger)
     assert [tag.label for tag in added.photo.tags] == ["espresso"]
-    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))  # a cleared cache: it is made again, not lost
+    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))  # a cleared cache keeps the choice
     assert library.active_model() == "imagenet"
     with pytest.raises(OptionError, match="comes with Image Tagger"):
         submit(library, TrainRequest(str(tmp_path), "ImageNet"))

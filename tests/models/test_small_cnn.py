@@ -1,4 +1,4 @@
-"""The network of our own: its shapes, its first values, and what it learns from nothing."""
+"""The small network: its shapes, its initial weights, and training from scratch."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ def pixels(count: int, side: int = SIDE) -> np.ndarray:
     return np.stack([decode.fit(draw("stripes", seed), side) for seed in range(count)])
 
 
-def from_nothing(data: Path, folder: Path, epochs: int, **changed: object) -> TrainingConfig:
-    usual = default_config("small_cnn")
-    recipe = replace(usual.hyperparameters, epochs=epochs, precision="float32")
-    places = {"data": data, "output": folder / "shapes.h5", "runs": folder / "runs"}
-    return replace(usual, hyperparameters=recipe, **{**places, **changed})
+def scratch_config(data: Path, folder: Path, epochs: int, **changed: object) -> TrainingConfig:
+    config = default_config("small_cnn")
+    hyperparameters = replace(config.hyperparameters, epochs=epochs, precision="float32")
+    paths = {"data": data, "output": folder / "shapes.h5", "runs": folder / "runs"}
+    return replace(config, hyperparameters=hyperparameters, **{**paths, **changed})
 
 
 @pytest.fixture(scope="module")
-def taught(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
-    return trainer.train(from_nothing(shapes, tmp_path_factory.mktemp("taught"), epochs=6))
+def trained_small(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    return trainer.train(scratch_config(shapes, tmp_path_factory.mktemp("small"), epochs=6))
 
 
 @pytest.mark.parametrize(("side", "map_side"), [(16, 1), (28, 3), (32, 3), (61, 7), (128, 15)])
-def test_it_is_built_for_small_photos_of_any_size(side: int, map_side: int) -> None:
+def test_it_can_be_built_for_any_small_image_size(side: int, map_side: int) -> None:
     network = networks.build("small_cnn", side, 5)
     assert network.output_shape == (None, 5)
-    found = networks.with_all_outputs(network).predict_on_batch(pixels(1, side))
-    assert found["feature_map"].shape == (1, map_side, map_side, 256)
-    assert np.allclose(found["features"], found["feature_map"].mean(axis=(1, 2)), atol=1e-5)
+    outputs = networks.with_all_outputs(network).predict_on_batch(pixels(1, side))
+    assert outputs["feature_map"].shape == (1, map_side, map_side, 256)
+    assert np.allclose(outputs["features"], outputs["feature_map"].mean(axis=(1, 2)), atol=1e-5)
 
 
-def test_other_sizes_are_refused() -> None:
+def test_other_image_sizes_are_refused() -> None:
     for side in (15, 129, 0):
         with pytest.raises(OptionError, match="for small_cnn, give a whole number from 16 to 128"):
             networks.check_image_size("small_cnn", side)
 
 
-def test_whitened_patches_are_uncorrelated_and_alike() -> None:
+def test_whitened_patches_are_uncorrelated_with_equal_variance() -> None:
     photos = pixels(60).astype(np.float32) / 127.5 - 1
     filters = small_cnn.whitening_filters(photos)
     answers = keras.ops.conv(photos, filters).numpy().reshape(-1, 12)
@@ -64,11 +64,11 @@ def test_whitened_patches_are_uncorrelated_and_alike() -> None:
     assert np.abs(second_moments - np.diag(np.diag(second_moments))).max() < 0.05
     assert np.all(np.diag(second_moments) > 0.5) and np.all(np.diag(second_moments) < 1.01)
     patches = np.lib.stride_tricks.sliding_window_view(photos, (2, 2), axis=(1, 2))
-    plain = np.linalg.eigvalsh(np.cov(patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 12).T))
-    assert plain.max() / plain.min() > 100  # before, they were not
+    variances = np.linalg.eigvalsh(np.cov(patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 12).T))
+    assert variances.max() / variances.min() > 100  # unlike those of the pixels
 
 
-def test_before_training_a_convolution_hands_on_what_comes_in() -> None:
+def test_convolutions_start_as_the_identity() -> None:
     network = networks.build("small_cnn", SIDE, 3, train_normalisation=True)
     networks.initialize(network, "small_cnn", pixels(40))
     layer = network.get_layer(networks.BACKBONE).get_layer("block2a_convolution")
@@ -77,7 +77,7 @@ def test_before_training_a_convolution_hands_on_what_comes_in() -> None:
     assert not np.allclose(layer(signal)[..., 64:128], signal, atol=0.1)
 
 
-def test_what_whitens_stays_as_it_is() -> None:
+def test_the_whitening_kernel_is_not_trained() -> None:
     network = networks.build("small_cnn", SIDE, 2, train_normalisation=True)
     with networks.freeze_arrays("small_cnn", network):
         trained = {v.path for v in network.trainable_variables}
@@ -86,75 +86,76 @@ def test_what_whitens_stays_as_it_is() -> None:
     assert "whitening/kernel" in {v.path for v in network.trainable_variables}  # for the file
 
 
-def test_it_learns_from_nothing(taught: TrainingResult) -> None:
-    assert taught.metrics["validation"]["accuracy"] >= 0.9
-    assert taught.metrics["started_from"] == "none" and taught.metrics["fine_tuning"]["blend"] == 1
-    assert taught.history[1].loss is not None and taught.history[-1].loss is not None
-    assert taught.history[-1].loss < taught.history[1].loss
-    card = model_file.load(taught.model).card
+def test_it_learns_from_scratch(trained_small: TrainingResult) -> None:
+    assert trained_small.metrics["validation"]["accuracy"] >= 0.9
+    assert trained_small.metrics["started_from"] == "none"
+    assert trained_small.metrics["fine_tuning"]["blend"] == 1
+    first, last = trained_small.history[1].loss, trained_small.history[-1].loss
+    assert first is not None and last is not None and last < first
+    card = model_file.load(trained_small.model).card
     assert card["backbone"] == "small_cnn" and card["settings"]["image_size"] == SIDE
 
 
-def test_the_file_is_keras_own_and_the_fast_network_agrees(
-    taught: TrainingResult, shapes: Path
+def test_the_keras_file_and_the_litert_network_agree(
+    trained_small: TrainingResult, shapes: Path
 ) -> None:
-    network = keras.models.load_model(taught.model, compile=False)
+    network = keras.models.load_model(trained_small.model, compile=False)
     photos = np.stack([decode.prepare(path, SIDE) for path in decode.walk(shapes)])
     in_keras = network.predict_on_batch(photos)
-    shipped = Runtime(model_file.load(taught.model).network)
-    fast = np.stack([output.logits for output in shipped.run_all(iter(photos))])
+    runtime = Runtime(model_file.load(trained_small.model).network)
+    fast = np.stack([output.logits for output in runtime.run_all(iter(photos))])
     assert in_keras.shape == fast.shape == (120, 3)
     assert (in_keras.argmax(axis=1) == fast.argmax(axis=1)).mean() >= 0.99
 
 
-def test_equal_seeds_make_equal_networks_and_a_stopped_run_goes_on_to_the_same(
-    shapes: Path, taught: TrainingResult, tmp_path: Path
+def test_a_resumed_run_ends_with_the_same_network_as_an_uninterrupted_one(
+    shapes: Path, trained_small: TrainingResult, tmp_path: Path
 ) -> None:
     class KilledError(Exception):
         pass
 
-    def killed(event: ProgressEvent) -> None:
+    def kill(event: ProgressEvent) -> None:
         if isinstance(event, EpochEnded) and event.figures.epoch == 3:
             raise KilledError
 
-    options = from_nothing(shapes, tmp_path, epochs=6)
+    options = scratch_config(shapes, tmp_path, epochs=6)
     with pytest.raises(KilledError):
-        trainer.train(options, emit=killed)
-    went_on = trainer.train(replace(options, resume=True))
-    assert [row.epoch for row in went_on.history] == list(range(7))
-    assert outcome(went_on.model) == outcome(taught.model)
+        trainer.train(options, emit=kill)
+    resumed = trainer.train(replace(options, resume=True))
+    assert [row.epoch for row in resumed.history] == list(range(7))
+    assert outcome(resumed.model) == outcome(trained_small.model)
 
 
-def test_two_labels_of_few_photos_of_another_size_are_enough_and_ctrl_c_keeps_the_best(
+def test_few_photos_are_enough_and_ctrl_c_keeps_the_best_epoch(
     tmp_path: Path,
 ) -> None:
-    def pressed(event: ProgressEvent) -> None:
+    def press_ctrl_c(event: ProgressEvent) -> None:
         if isinstance(event, EpochEnded) and event.figures.epoch == 2:
             signal.raise_signal(signal.SIGINT)
 
     data = draw_collection(tmp_path / "data", 8, shapes=("disc", "stripes"))
-    options = from_nothing(data, tmp_path, epochs=6, image_size=45)
-    found = trainer.train(options, emit=pressed)
-    assert found.metrics["photos"]["train"] == {"disc": 7, "stripes": 7}
-    assert model_file.load(found.model).image_size == 45
-    assert all(np.isfinite(row.val_loss) for row in found.history)
-    assert found.metrics["fine_tuning"]["stopped"] == "interrupted"
-    assert found.metrics["fine_tuning"]["kept_epoch"] in (1, 2)
+    options = scratch_config(data, tmp_path, epochs=6, image_size=45)
+    trained = trainer.train(options, emit=press_ctrl_c)
+    assert trained.metrics["photos"]["train"] == {"disc": 7, "stripes": 7}
+    assert model_file.load(trained.model).image_size == 45
+    assert all(np.isfinite(row.val_loss) for row in trained.history)
+    assert trained.metrics["fine_tuning"]["stopped"] == "interrupted"
+    assert trained.metrics["fine_tuning"]["kept_epoch"] in (1, 2)
 
 
-def test_training_in_bfloat16_leaves_a_network_of_float32(shapes: Path, tmp_path: Path) -> None:
-    options = from_nothing(shapes, tmp_path, epochs=3)
+def test_training_in_bfloat16_gives_a_float32_network(shapes: Path, tmp_path: Path) -> None:
+    options = scratch_config(shapes, tmp_path, epochs=3)
     options = replace(
         options, hyperparameters=replace(options.hyperparameters, precision="bfloat16")
     )
-    found = trainer.train(options)
-    assert found.metrics["validation"]["accuracy"] >= 0.6
-    network = keras.models.load_model(found.model, compile=False)
+    trained = trainer.train(options)
+    assert trained.metrics["validation"]["accuracy"] >= 0.6
+    network = keras.models.load_model(trained.model, compile=False)
     policies = {layer.dtype_policy.name for layer in network.get_layer("backbone").layers}
     assert policies == {"float32"}
 
 
-def test_only_the_backbone_computes_otherwise_and_only_meanwhile() -> None:
+def test_only_the_backbone_changes_precision_and_only_within_the_context() -> None:
     network = networks.build("small_cnn", SIDE, 3)
     body, scaled = network.get_layer(networks.BACKBONE), pixels(2).astype(np.float32) / 255
     with networks.compute_precision("bfloat16", network):
@@ -163,8 +164,8 @@ def test_only_the_backbone_computes_otherwise_and_only_meanwhile() -> None:
     assert body(scaled).dtype == "float32"
 
 
-def test_averaged_weights_get_the_statistics_of_the_photos_they_see() -> None:
-    """What it says in use is then what it says of a batch as large as all of them."""
+def test_recomputed_statistics_are_those_of_the_photos() -> None:
+    """Inference then equals training mode on one batch of all photos."""
     network = networks.build("small_cnn", SIDE, 3, train_normalisation=True)
     networks.initialize(network, "small_cnn", pixels(40))
     photos = pixels(40)
@@ -180,30 +181,30 @@ def test_averaged_weights_get_the_statistics_of_the_photos_they_see() -> None:
     assert np.allclose(*means, atol=1e-4)  # each batch counts alike
 
 
-def test_a_small_network_can_be_taught_on(taught: TrainingResult, tmp_path: Path) -> None:
-    """From a model of it, as from any other: the head first, then the whole."""
+def test_a_trained_small_network_can_be_fine_tuned(trained_small: TrainingResult, tmp_path: Path) -> None:
+    """Starting from its model file, as from any other: first the head, then all layers."""
     data = draw_collection(tmp_path / "data", 20, shapes=("disc", "square"), first=100)
-    start = Path(shutil.copyfile(taught.model, tmp_path / "start.h5"))
-    usual = default_config("small_cnn", str(start))
-    assert not usual.hyperparameters.from_scratch and usual.image_size == SIDE
-    options = replace(usual, data=data, output=tmp_path / "m.h5", runs=tmp_path / "runs")
-    found = trainer.train(
-        replace(options, hyperparameters=replace(usual.hyperparameters, epochs=1))
+    start = Path(shutil.copyfile(trained_small.model, tmp_path / "start.h5"))
+    config = default_config("small_cnn", str(start))
+    assert not config.hyperparameters.from_scratch and config.image_size == SIDE
+    options = replace(config, data=data, output=tmp_path / "m.h5", runs=tmp_path / "runs")
+    trained = trainer.train(
+        replace(options, hyperparameters=replace(config.hyperparameters, epochs=1))
     )
-    assert found.metrics["validation"]["accuracy"] >= 0.75
-    assert found.history[0].val_accuracy >= 0.75  # the head alone
+    assert trained.metrics["validation"]["accuracy"] >= 0.75
+    assert trained.history[0].val_accuracy >= 0.75  # the head alone
 
 
-def test_there_are_no_imagenet_weights_for_it(shapes: Path) -> None:
-    done = run_program("train.py", "--backbone", "small_cnn", "--weights", "imagenet")
-    assert done.returncode == 2
-    assert done.stderr.strip() == (
+def test_imagenet_weights_for_it_are_refused(shapes: Path) -> None:
+    process = run_program("train.py", "--backbone", "small_cnn", "--weights", "imagenet")
+    assert process.returncode == 2
+    assert process.stderr.strip() == (
         "weights 'imagenet': there are none for small_cnn; give none, or a model of it"
     )
 
 
-def test_help_tells_the_defaults_of_the_backbone_that_is_asked_for() -> None:
-    told = {
+def test_help_shows_the_defaults_of_the_chosen_backbone() -> None:
+    texts = {
         backbone: " ".join(run_program("train.py", "--backbone", backbone, "--help").stdout.split())
         for backbone in ("small_cnn", "mobilenet_v2")
     }
@@ -211,12 +212,12 @@ def test_help_tells_the_defaults_of_the_backbone_that_is_asked_for() -> None:
         ("small_cnn", 32, FROM_SCRATCH.batch_size, "none"),
         ("mobilenet_v2", 192, 32, "imagenet"),
     ):
-        assert f"pixels a side (default: {size})" in told[backbone]
-        assert f"photos a step (default: {batch})" in told[backbone]
-        assert f"a model's name or a file (default: {weights})" in told[backbone]
+        assert f"pixels a side (default: {size})" in texts[backbone]
+        assert f"photos a step (default: {batch})" in texts[backbone]
+        assert f"a model's name or a file (default: {weights})" in texts[backbone]
 
 
-def test_a_recipe_from_nothing_wants_no_weights_and_some_epochs() -> None:
+def test_training_from_scratch_takes_no_weights_and_at_least_one_epoch() -> None:
     with pytest.raises(OptionError, match="start from nothing"):
         TrainingConfig(
             backbone="small_cnn", image_size=32, weights="pets", hyperparameters=FROM_SCRATCH
