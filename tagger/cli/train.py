@@ -12,8 +12,8 @@ from typing import Any
 from tagger import console
 from tagger.cli import sagemaker
 from tagger.cli.check import CONFIG, add_options, check
-from tagger.models import classifiers
 from tagger.models.backbones import BACKBONES
+from tagger.models.heads import HEAD_NAMES
 from tagger.training import trainer
 from tagger.training.config import TrainingConfig, default_config
 from tagger.training.events import ProgressEvent
@@ -74,7 +74,7 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     add("--output", type=sagemaker.model_file, default=default.output, help="model file to write")
     add("--image-size", type=int, default=default.image_size, help="pixels a side")
     add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")
-    add("--head", choices=classifiers.NAMES, help="that on frozen features, not fine-tuned")
+    add("--head", choices=HEAD_NAMES, help="that on frozen features, not fine-tuned")
     add("--batch-size", type=int, default=recipe.batch_size, help="photos a step")
     add("--learning-rate", type=float, default=recipe.learning_rate, help="at its highest")
     add("--weight-decay", type=float, default=recipe.weight_decay, help="times the learning rate")

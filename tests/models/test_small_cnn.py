@@ -181,7 +181,9 @@ def test_recomputed_statistics_are_those_of_the_photos() -> None:
     assert np.allclose(*means, atol=1e-4)  # each batch counts alike
 
 
-def test_a_trained_small_network_can_be_fine_tuned(trained_small: TrainingResult, tmp_path: Path) -> None:
+def test_a_trained_small_network_can_be_fine_tuned(
+    trained_small: TrainingResult, tmp_path: Path
+) -> None:
     """Starting from its model file, as from any other: first the head, then all layers."""
     data = draw_collection(tmp_path / "data", 20, shapes=("disc", "square"), first=100)
     start = Path(shutil.copyfile(trained_small.model, tmp_path / "start.h5"))
