@@ -28,12 +28,11 @@ from measuring import BENCH, Row, Run, at_most, make_photos, parser, publish, wo
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import insert, update
 
-from tagger.images import decode, transforms
+from tagger.images import decode
 from tagger.inference.embeddings import DIMENSIONS
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.library.database import schema
 from tagger.library.database.database import Database
-from tagger.library.importer import THUMBNAIL_SIDE
 from tagger.library.storage import Storage
 from tagger.tagger import Tagger
 
@@ -126,14 +125,13 @@ def build(home: Path, photos: int, pictures: list[Path]) -> None:
         connection.execute(update(schema.models).values(name="pets", sha256=sha256))
         connection.execute(insert(schema.embeddings), rows)
     database.close()
-    shelf = Storage(home)
+    storage = Storage(home)
     for number in range(photos):
-        place = shelf.thumbnail_path(f"{number:064x}")
+        path = storage.thumbnail_path(f"{number:064x}")
         if number < len(pictures):
-            small = transforms.thumbnail(decode.read(pictures[number]), THUMBNAIL_SIDE)
-            shelf.write_thumbnail(place.stem, decode.encode(small, "JPEG"))
+            storage.write_thumbnail(path.stem, decode.read(pictures[number]))
         else:
-            os.link(shelf.thumbnail_path(f"{number % len(pictures):064x}"), place)
+            os.link(storage.thumbnail_path(f"{number % len(pictures):064x}"), path)
 
 
 # The app

@@ -24,11 +24,11 @@ from tagger.jobs.requests import (
     TaggingRequest,
 )
 from tagger.library import photos
-from tagger.library.contents import ImportFile
 from tagger.library.database.schema import files
 from tagger.library.importer import (
     NO_PHOTO,
     Importer,
+    ImportFile,
     ImportResult,
     add_files,
     pending_files,

@@ -1,4 +1,4 @@
-"""What people change at once: tags, deletions, undoings; each a run, its photos some at a time."""
+"""Edits of the library: tags, deletion, undo, purge; in batches, so that others can write too."""
 
 from __future__ import annotations
 
@@ -9,124 +9,132 @@ from sqlalchemy import Connection, select
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
 from tagger.library import operations, photos, tags
-from tagger.library import undo as undoing
 from tagger.library.database.database import Database
 from tagger.library.database.schema import settings
 from tagger.library.operations import Kind, Operation
 from tagger.library.storage import Storage
-from tagger.library.undo import UndoResult
+from tagger.library.undo import (
+    UndoResult,
+    affected_photos,
+    begin_undo,
+    cancel_undo,
+    undo_photos,
+)
+from tagger.text import count_noun
 
-OWED = "files_to_discard"  # of the settings
-TOGETHER = 1_000  # photos changed at a time, in about half a second
+PURGED_FILES = "files_to_discard"  # the setting that lists the files of a purge
+BATCH = 1_000  # photos per transaction, which takes about half a second
 
 
 def edit_tags(
-    catalogue: Database, ids: Sequence[int], add: Sequence[str], remove: Sequence[str]
+    database: Database, ids: Sequence[int], add: Sequence[str], remove: Sequence[str]
 ) -> int:
     """See `Library.edit_tags`."""
     present = [tags.validate_label(label) for label in add]
     absent = [tags.validate_label(label) for label in remove]
     if not present and not absent:
         raise OptionError("no tags to add or remove: name one")
-    told = [f"Add {label}" for label in present] + [f"Remove {label}" for label in absent]
+    title = ", ".join([f"Add {label}" for label in present] + [f"Remove {name}" for name in absent])
 
-    def judge(connection: Connection, run_id: int, some: Sequence[int]) -> None:
-        tags.save_annotations(connection, run_id, some, present, absent)
+    def annotate(connection: Connection, operation_id: int, batch: Sequence[int]) -> None:
+        tags.save_annotations(connection, operation_id, batch, present, absent)
 
-    return _change(catalogue, "edit", ", ".join(told), ids, judge)
-
-
-def withdraw(catalogue: Database, ids: Sequence[int], labels: Sequence[str]) -> int:
-    """See `Library.withdraw`."""
-
-    def take_back(connection: Connection, run_id: int, some: Sequence[int]) -> None:
-        known = tags.label_ids(connection, labels, add=False)
-        tags.end_annotations(connection, run_id, some, list(known.values()))
-        tags.refresh_tags(connection, some)
-
-    told = f"Take back what was said of {', '.join(labels)}"
-    return _change(catalogue, "edit", told, ids, take_back)
+    return _edit(database, "edit", title, ids, annotate)
 
 
-def delete(catalogue: Database, ids: Sequence[int]) -> int:
+def withdraw_annotations(database: Database, ids: Sequence[int], labels: Sequence[str]) -> int:
+    """See `Library.withdraw_annotations`."""
+
+    def withdraw(connection: Connection, operation_id: int, batch: Sequence[int]) -> None:
+        label_ids = tags.label_ids(connection, labels, add=False)
+        tags.end_annotations(connection, operation_id, batch, list(label_ids.values()))
+        tags.refresh_tags(connection, batch)
+
+    title = f"Take back what was said of {', '.join(labels)}"
+    return _edit(database, "edit", title, ids, withdraw)
+
+
+def delete(database: Database, ids: Sequence[int]) -> int:
     """See `Library.delete`."""
-    return _change(catalogue, "delete", "Delete", ids, photos.delete_photos)
+    return _edit(database, "delete", "Delete", ids, photos.delete_photos)
 
 
-def undo(catalogue: Database, run_id: int) -> UndoResult:
+def undo(database: Database, operation_id: int) -> UndoResult:
     """See `Library.undo`."""
-    with catalogue.read_transaction() as connection:
-        touched = undoing.touched(connection, operations.get(connection, run_id))
+    with database.read_transaction() as connection:
+        affected = affected_photos(connection, operations.get(connection, operation_id))
     changed: set[int] = set()
     begun: tuple[Operation, int] | None = None
-    for some in list(chunks(touched, TOGETHER)) or [[]]:
-        with catalogue.write_transaction() as connection:
-            begun = begun or undoing.begin(connection, run_id)
-            changed |= undoing.undo_some(connection, *begun, some)
+    for batch in list(chunks(affected, BATCH)) or [[]]:
+        with database.write_transaction() as connection:
+            begun = begun or begin_undo(connection, operation_id)
+            changed |= undo_photos(connection, *begun, batch)
             operations.set_columns(connection, begun[1], total=len(changed), done=len(changed))
-            if touched and not changed and some[-1] == touched[-1]:
-                undoing.give_up(connection, *begun)
-    if begun is None or (touched and not changed):
+            if affected and not changed and batch[-1] == affected[-1]:
+                cancel_undo(connection, *begun)
+    if begun is None or (affected and not changed):
         raise OptionError("nothing is left to undo: all of it was changed again since")
-    return UndoResult(begun[1], len(changed), len(touched) - len(changed))
+    return UndoResult(begun[1], len(changed), len(affected) - len(changed))
 
 
-def purge(catalogue: Database, shelf: Storage) -> int:
-    """See `Library.purge`."""
-    with catalogue.write_transaction() as connection:
-        if operations.list_latest(
-            connection, operations.MAX_ACTIVE, operations.RESUMABLE, active=True
-        ):
-            raise OptionError("photos are being imported or tagged: wait until that is over")
-        gone = photos.purge(connection)
-        _owe(connection, [*_owed(connection), *gone])
-    with catalogue.write_transaction() as connection:  # nobody else counts on a copy meanwhile
-        owed = _owed(connection)
-        back = photos.find_by_digest(connection, [sha256 for sha256, _ in owed])
-        for sha256, stored in owed:
-            if sha256 not in back:
-                shelf.delete_files(sha256, stored)
-        _owe(connection, [])
-    return len(gone)
+def purge(database: Database, storage: Storage) -> int:
+    """See `Library.purge`.
 
-
-def _owed(connection: Connection) -> list[tuple[str, str | None]]:
-    """Photos that are forgotten but whose files may still be there; see `Shelf.discard`.
-
-    Files go only after the forgetting is written: a kill in between leaves files too many, which
-    the next purge removes, and never a photo whose file is gone.
+    Files are deleted only after the transaction that removes the rows: a process that is killed in
+    between leaves files behind, which the next purge deletes, and never a photo without its file.
     """
-    found = connection.scalar(select(settings.c.value).where(settings.c.name == OWED))
-    return [(sha256, stored) for sha256, stored in found or ()]
+    with database.write_transaction() as connection:
+        if operations.list_latest(connection, 1, operations.RESUMABLE, active=True):
+            raise OptionError("photos are being imported or tagged: wait until that is over")
+        purged = photos.purge(connection)
+        _set_purged_files(connection, [*_purged_files(connection), *purged])
+    with database.write_transaction() as connection:  # so that no import uses one of the copies
+        files = _purged_files(connection)
+        imported_again = photos.find_by_digest(connection, [sha256 for sha256, _ in files])
+        for sha256, copy in files:
+            if sha256 not in imported_again:
+                storage.delete_files(sha256, copy)
+        _set_purged_files(connection, [])
+    return len(purged)
 
 
-def _owe(connection: Connection, photos_gone: Sequence[tuple[str, str | None]]) -> None:
-    connection.execute(settings.delete().where(settings.c.name == OWED))
-    if photos_gone:
-        value = [list(one) for one in photos_gone]
-        connection.execute(settings.insert().values(name=OWED, value=value))
+def _purged_files(connection: Connection) -> list[tuple[str, str | None]]:
+    """Purged photos whose files may still exist: digest, and path of the library's copy."""
+    value = connection.scalar(select(settings.c.value).where(settings.c.name == PURGED_FILES))
+    return [(sha256, copy) for sha256, copy in value or ()]
 
 
-def _change(
-    catalogue: Database,
+def _set_purged_files(connection: Connection, files: Sequence[tuple[str, str | None]]) -> None:
+    connection.execute(settings.delete().where(settings.c.name == PURGED_FILES))
+    if files:
+        value = [list(file) for file in files]
+        connection.execute(settings.insert().values(name=PURGED_FILES, value=value))
+
+
+def _edit(
+    database: Database,
     kind: Kind,
     title: str,
     ids: Sequence[int],
-    work: Callable[[Connection, int, Sequence[int]], None],
+    apply: Callable[[Connection, int, Sequence[int]], None],
 ) -> int:
-    """A run that changes photos, some at a time, so that others need not wait for long.
+    """Apply an edit to photos in batches, so that other writers do not wait long; the operation.
 
-    Raises OptionError where none of the photos is in the library.
+    Raises OptionError if none of the photos is in the library.
     """
-    with catalogue.read_transaction() as connection:
-        found = photos.filter_existing(connection, ids)
-    if not found:
+    with database.read_transaction() as connection:
+        existing = photos.filter_existing(connection, ids)
+    if not existing:
         raise OptionError("nothing to change: no such photo is in the library")
-    run_id = None
-    for part in chunks(found, TOGETHER):
-        with catalogue.write_transaction() as connection:
-            if run_id is None:
-                many = "1 photo" if len(found) == 1 else f"{len(found):,} photos"
-                run_id = operations.create(connection, kind, f"{title} ({many})", total=len(found))
-            work(connection, run_id, photos.filter_existing(connection, part))
-    return run_id or 0
+    operation_id = None
+    for batch in chunks(existing, BATCH):
+        with database.write_transaction() as connection:
+            if operation_id is None:
+                operation_id = operations.create(
+                    connection,
+                    kind,
+                    f"{title} ({count_noun(len(existing), 'photo')})",
+                    total=len(existing),
+                )
+            apply(connection, operation_id, photos.filter_existing(connection, batch))
+    return operation_id or 0

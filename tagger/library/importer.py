@@ -1,248 +1,346 @@
-"""From files to photos of the library: read once, tagged, added; and tagged again.
+"""Importing files and tagging photos again.
 
-Work on a file comes in two halves. `look` reads and tags, on any thread, and changes no table;
-`write` records what came of a few files in one transaction, with the outcome of each, so that a
-file is either done or still to do however the process ends.
+A file takes two steps. `Importer.read_and_tag` reads and tags files, on any thread, and changes no
+table. `Importer.record` writes a batch of results in one transaction, with each file's outcome: if
+the process is killed, a file is either recorded completely or still pending.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.errors import ImageError
-from tagger.images import decode, transforms
+from tagger.images import decode
 from tagger.images.decode import Pixels
 from tagger.inference.embeddings import Embedding
 from tagger.library import photos, tags
-from tagger.library.contents import FileContent, ImportFile, read_some
 from tagger.library.database.database import Database
 from tagger.library.database.schema import embeddings, files, models
-from tagger.library.photos import NewPhoto
+from tagger.library.photos import ExistingPhoto, NewPhoto
 from tagger.library.records import Photo
-from tagger.library.storage import Storage
+from tagger.library.storage import Storage, read_original
 from tagger.tagger import Prediction, Tagger
 
-NO_PHOTO = "no_photo"  # the outcome of a folder's other files, which are only counted and named
-_ROWS = 1_000  # per INSERT statement
-THUMBNAIL_SIDE = 320  # pixels, of a thumbnail's longer side
-_THUMBNAIL_LEAST = 160  # pixels, of the shorter side that a thumbnail is still made from
+Outcome = Literal["added", "restored", "duplicate", "tagged", "same", "failed", "no_photo"]
 
-Outcome = tuple[str, int | None]  # what became of a file ("added", ...), and its photo if any
+NO_PHOTO: Outcome = "no_photo"  # files of a folder that are not photos: only listed
+BATCH_BYTES = 8 * 2**20  # of files held in memory before they are decoded; and one file more
+_ROWS = 1_000  # per INSERT statement
+_MIN_THUMBNAIL_SOURCE = 160  # pixels of the shorter side; smaller inputs make blurred thumbnails
 
 
 @dataclass(frozen=True)
-class ImportResult:
-    """What looking at a file gave.
+class ImportFile:
+    """A file to import, or with a `photo_id` a photo to tag again. `id` is its row in `files`.
 
-    `failure` says why it could not be read. A photo that the library has already has a `photo_id`
-    and no `arrival`; where its own file was lost, `found_at` is where it is now. `prediction` and
-    `embedding` are None where nothing had to be tagged.
+    `data` is its content, if it is in memory already.
+    """
+
+    id: int
+    path: str
+    name: str
+    photo_id: int | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """A file's bytes and their SHA-256 digest."""
+
+    file: ImportFile
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A file that could not be read or stored."""
+
+    file: ImportFile
+    reason: str
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A file whose content is in the library.
+
+    `path` and `stored` are set if the library should use this file from now on: the photo's own
+    file is missing, or a copy is wanted.
     """
 
     file: ImportFile
-    failure: str | None = None
-    photo_id: int | None = None
-    found_at: tuple[str, bool] | None = None
-    arrival: NewPhoto | None = None
-    prediction: Prediction | None = None
-    embedding: Embedding | None = None
+    photo_id: int
+    path: str | None = None
+    stored: bool = False
 
 
-Begun = tuple[ImportResult, Pixels | None]  # what is still to be tagged has pixels
+@dataclass(frozen=True)
+class New:
+    """A new photo, or one that was deleted, with its prediction."""
+
+    file: ImportFile
+    photo: NewPhoto
+    prediction: Prediction
+    embedding: Embedding
+
+
+@dataclass(frozen=True)
+class Retagged:
+    """A photo of the library with a new prediction."""
+
+    file: ImportFile
+    photo_id: int
+    prediction: Prediction
+    embedding: Embedding
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A photo to tag again whose current prediction is by this model already."""
+
+    file: ImportFile
+    photo_id: int
+
+
+ImportResult = Failed | Duplicate | New | Retagged | Unchanged
+
+
+@dataclass(frozen=True)
+class _Untagged:
+    """A photo, new or of the library, ready for the network."""
+
+    file: ImportFile
+    photo: NewPhoto | int
+    pixels: Pixels
 
 
 class Importer:
-    """Adds files to a library with one model's answers. `look` is safe from several threads."""
+    """Adds photos to a library and tags them. Threads may call `read_and_tag` at the same time."""
 
     def __init__(
-        self, catalogue: Database, shelf: Storage, tagger: Tagger, copy: bool = False
+        self, database: Database, storage: Storage, tagger: Tagger, copy: bool = False
     ) -> None:
-        self._database = catalogue
-        self._shelf = shelf
+        self._database = database
+        self._storage = storage
         self._tagger = tagger
         self._copy = copy
 
-    def read_and_tag(self, some: Sequence[ImportFile]) -> list[ImportResult]:
-        """Read and tag a few files; what the library has already is not decoded."""
-        begun: list[Begun] = []
-        for again, part in groupby(some, lambda file: file.photo_id is not None):
-            alike = list(part)
-            begun.extend(self._begun_again(alike) if again else self._begun(alike))
-        return self._tagged(begun)
+    def read_and_tag(self, files: Sequence[ImportFile]) -> list[ImportResult]:
+        """Read and tag a few files, in order. Photos of the library are not decoded again."""
+        prepared: list[ImportResult | _Untagged] = []
+        for is_retag, group in groupby(files, lambda file: file.photo_id is not None):
+            batch = list(group)
+            prepared.extend(self._prepare_retag(batch) if is_retag else self._prepare_import(batch))
+        return self._tag(prepared)
 
     def record(
-        self, connection: Connection, run_id: int, model_id: int, seen: Sequence[ImportResult]
-    ) -> dict[str, int]:
-        """Record what came of files: photos, answers, and the outcome of each; how many of each."""
-        settled = self._settle(connection, run_id, seen)
-        answered = [
-            (photo_id, one)
-            for one, (outcome, photo_id) in zip(seen, settled, strict=True)
-            if photo_id is not None and outcome in ("added", "restored", "tagged")
-        ]
-        self._answer(connection, run_id, model_id, answered)
-        outcomes = [
-            {"row": one.file.id, "came": outcome, "why": one.failure, "photo": photo_id}
-            for one, (outcome, photo_id) in zip(seen, settled, strict=True)
-        ]
-        connection.execute(_OUTCOME, outcomes)
-        kinds = [outcome for outcome, _ in settled]
-        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-
-    def _begun(self, some: Iterable[ImportFile]) -> Iterator[Begun]:
-        """Files to import, and the library asked about several of them at once."""
-        for part in read_some(some):
-            with self._database.read_transaction() as connection:
-                known = photos.find_by_digest(connection, [one.sha256 for one in part])
-            for one in part:
-                yield _attempt(one.file, partial(self._read, one, known.get(one.sha256)))
-
-    def _read(self, one: FileContent, known: photos.ExistingPhoto | None) -> Begun:
-        if one.failure is not None:
-            return ImportResult(one.file, failure=one.failure), None
-        file, sha256, data = one.file, one.sha256, one.data
-        if known and not known.deleted:
-            wanted = self._copy and not known.stored
-            place = self._place(file, sha256, data) if wanted or self._is_lost(known) else None
-            return ImportResult(file, photo_id=known.id, found_at=place), None
-        facts, rgb = decode.facts(data), self._pixels(data, sha256)
-        path, stored = self._place(file, sha256, data)
-        arrival = NewPhoto(sha256, file.name, path, stored, len(data), facts)
-        return ImportResult(file, arrival=arrival), rgb
-
-    def _begun_again(self, some: Sequence[ImportFile]) -> Iterator[Begun]:
-        """Photos to tag again, those that the model has not tagged last."""
-        ids = [file.photo_id or 0 for file in some]
-        with self._database.read_transaction() as connection:
-            current = self._current_model(connection)
-            tagged = set() if current is None else photos.filter_tagged_by(connection, ids, current)
-            wanted = [photo_id for photo_id in ids if photo_id not in tagged]
-            found = {
-                photo.id: photo
-                for photo in photos.load_photos(connection, wanted, self._shelf.home)
+        self,
+        connection: Connection,
+        operation_id: int,
+        model_id: int,
+        results: Sequence[ImportResult],
+    ) -> dict[Outcome, int]:
+        """Write photos, predictions and outcomes to the database; the number of each outcome."""
+        outcomes = self._save_photos(connection, operation_id, results)
+        self._save_predictions(connection, operation_id, model_id, results, outcomes)
+        rows = [
+            {
+                "row": result.file.id,
+                "new_outcome": outcome,
+                "new_reason": result.reason if isinstance(result, Failed) else None,
+                "new_photo": photo_id,
             }
-        for file, photo_id in zip(some, ids, strict=True):
-            if photo_id in tagged:
-                yield ImportResult(file, photo_id=photo_id), None
-            else:
-                yield _attempt(file, partial(self._read_again, file, found.get(photo_id)))
+            for result, (outcome, photo_id) in zip(results, outcomes, strict=True)
+        ]
+        connection.execute(_SET_OUTCOME, rows)
+        return dict(Counter(outcome for outcome, _ in outcomes))
 
-    def _read_again(self, file: ImportFile, photo: Photo | None) -> Begun:
-        """A photo's pixels, if it is still what was added."""
+    def _prepare_import(self, files: Iterable[ImportFile]) -> Iterator[ImportResult | _Untagged]:
+        """Read new files, with one query per batch for those that the library has already."""
+        for batch in read_batches(files):
+            digests = [content.sha256 for content in batch if isinstance(content, FileContent)]
+            with self._database.read_transaction() as connection:
+                existing = photos.find_by_digest(connection, digests)
+            for content in batch:
+                if isinstance(content, Failed):
+                    yield content
+                    continue
+                try:
+                    yield self._prepare_file(content, existing.get(content.sha256))
+                except (ImageError, OSError) as error:
+                    yield _failed(content.file, error)
+
+    def _prepare_file(
+        self, content: FileContent, existing: ExistingPhoto | None
+    ) -> Duplicate | _Untagged:
+        file, data, sha256 = content.file, content.data, content.sha256
+        if existing and not existing.deleted:
+            wants_copy = self._copy and not existing.stored
+            if wants_copy or self._is_missing(existing):
+                return Duplicate(file, existing.id, *self._store(file, sha256, data))
+            return Duplicate(file, existing.id)
+        facts, pixels = decode.facts(data), self._decode(data, sha256)
+        path, stored = self._store(file, sha256, data)
+        photo = NewPhoto(sha256, file.name, path, stored, len(data), facts)
+        return _Untagged(file, photo, pixels)
+
+    def _prepare_retag(self, files: Sequence[ImportFile]) -> Iterator[ImportResult | _Untagged]:
+        """Read photos again, except those with a prediction by this model."""
+        ids = [file.photo_id or 0 for file in files]
+        with self._database.read_transaction() as connection:
+            model_id = find_model_id(connection, self._tagger)
+            tagged = set()
+            if model_id is not None:
+                tagged = photos.filter_tagged_by(connection, ids, model_id)
+            untagged = [photo_id for photo_id in ids if photo_id not in tagged]
+            loaded = photos.load_photos(connection, untagged, self._storage.home)
+            by_id = {photo.id: photo for photo in loaded}
+        for file, photo_id in zip(files, ids, strict=True):
+            if photo_id in tagged:
+                yield Unchanged(file, photo_id)
+                continue
+            try:
+                yield self._prepare_photo(file, by_id.get(photo_id))
+            except (ImageError, OSError) as error:
+                yield _failed(file, error)
+
+    def _prepare_photo(self, file: ImportFile, photo: Photo | None) -> _Untagged:
         if photo is None:
             raise ImageError(file.path, "is no longer in the library")
-        data = decode.read_bytes(photo.path)
-        if hashlib.sha256(data).hexdigest() != photo.sha256:
-            raise ImageError(file.path, "has changed since it was added; import it again")
-        return ImportResult(file, photo_id=photo.id), self._pixels(data, photo.sha256)
+        return _Untagged(file, photo.id, self._decode(read_original(photo), photo.sha256))
 
-    def _pixels(self, data: bytes, sha256: str) -> Pixels:
-        """What the network is to see. A thumbnail is kept on the way."""
+    def _decode(self, data: bytes, sha256: str) -> Pixels:
+        """The network's input. Writes the thumbnail if there is none."""
         side = self._tagger.image_size
         rgb = decode.read(data, shorter_side=side)
-        if not self._shelf.thumbnail_path(sha256).is_file():
-            whole = rgb if side >= _THUMBNAIL_LEAST else decode.read(data, shorter_side=256)
-            small = transforms.thumbnail(whole, THUMBNAIL_SIDE)
-            self._shelf.write_thumbnail(sha256, decode.encode(small, "JPEG"))
-        return decode.fit(rgb, side)  # small at once: several wait for each other
+        if not self._storage.thumbnail_path(sha256).is_file():
+            small = side < _MIN_THUMBNAIL_SOURCE
+            self._storage.write_thumbnail(
+                sha256, decode.read(data, shorter_side=256) if small else rgb
+            )
+        return decode.fit(rgb, side)  # small right away: a batch of them waits for the network
 
-    def _is_lost(self, known: photos.ExistingPhoto) -> bool:
-        """Whether a photo's file is gone, or cannot be the one that was added."""
-        place = self._shelf.home / known.path if known.stored else Path(known.path)
+    def _is_missing(self, photo: ExistingPhoto) -> bool:
+        """Whether a photo's file is gone, or of another size than when it was added."""
+        path = self._storage.home / photo.path if photo.stored else Path(photo.path)
         try:
-            return place.stat().st_size != known.size
+            return path.stat().st_size != photo.size
         except OSError:
             return True
 
-    def _place(self, file: ImportFile, sha256: str, data: bytes) -> tuple[str, bool]:
-        """Where the photo lives from now on, and whether that is the library's own copy."""
+    def _store(self, file: ImportFile, sha256: str, data: bytes) -> tuple[str, bool]:
+        """A photo's path from now on, and whether it is the library's own copy."""
         if self._copy:
-            return self._shelf.write_copy(sha256, file.name, data), True
+            return self._storage.write_copy(sha256, file.name, data), True
         return file.path, False
 
-    def _tagged(self, begun: Sequence[Begun]) -> list[ImportResult]:
-        read = [rgb for _, rgb in begun if rgb is not None]
-        found = iter(self._tagger.tag_with_embeddings(read, top=tags.KEPT_SCORES))
-        seen = []
-        for one, rgb in begun:
-            if rgb is not None:
-                prediction, embedding = next(found)
-                one = replace(one, prediction=prediction, embedding=embedding)
-            seen.append(one)
-        return seen
+    def _tag(self, prepared: Sequence[ImportResult | _Untagged]) -> list[ImportResult]:
+        pixels = [item.pixels for item in prepared if isinstance(item, _Untagged)]
+        tagged = iter(self._tagger.tag_with_embeddings(pixels, top=tags.KEPT_SCORES))
+        results: list[ImportResult] = []
+        for item in prepared:
+            if not isinstance(item, _Untagged):
+                results.append(item)
+            elif isinstance(item.photo, NewPhoto):
+                results.append(New(item.file, item.photo, *next(tagged)))
+            else:
+                results.append(Retagged(item.file, item.photo, *next(tagged)))
+        return results
 
-    def _settle(
-        self, connection: Connection, run_id: int, seen: Sequence[ImportResult]
-    ) -> list[Outcome]:
-        """What became of each file."""
-        arrived = self._arrive(connection, run_id, seen)
-        settled = []
-        for one in seen:
-            if one.arrival is None:
-                settled.append(_settle_known(connection, one))
-                continue
-            outcome, photo_id = arrived[one.arrival.sha256]
-            settled.append((outcome, photo_id))
-            arrived[one.arrival.sha256] = "duplicate", photo_id  # should it come once more
-        return settled
+    def _save_photos(
+        self, connection: Connection, operation_id: int, results: Sequence[ImportResult]
+    ) -> list[tuple[Outcome, int | None]]:
+        """Add, restore and relocate photos; each file's outcome and photo id."""
+        new = [result for result in results if isinstance(result, New)]
+        saved = self._save_new(connection, operation_id, new)
+        outcomes: list[tuple[Outcome, int | None]] = []
+        for result in results:
+            match result:
+                case Failed():
+                    outcomes.append(("failed", None))
+                case Duplicate(_, photo_id, path, stored):
+                    if path is not None:
+                        photos.relocate(connection, photo_id, path, stored)
+                    outcomes.append(("duplicate", photo_id))
+                case Unchanged(_, photo_id):
+                    outcomes.append(("same", photo_id))
+                case Retagged(_, photo_id):
+                    outcomes.append(("tagged", photo_id))
+                case New(_, photo):
+                    outcome, photo_id = saved[photo.sha256]
+                    outcomes.append((outcome, photo_id))
+                    saved[photo.sha256] = "duplicate", photo_id  # the same content once more
+        return outcomes
 
-    def _arrive(
-        self, connection: Connection, run_id: int, seen: Sequence[ImportResult]
-    ) -> dict[str, Outcome]:
-        """Add the photos that are new, bring back those deleted; what became of each digest."""
-        first: dict[str, tuple[ImportFile, NewPhoto]] = {}
-        for one in seen:
-            if one.arrival is not None:
-                first.setdefault(one.arrival.sha256, (one.file, one.arrival))
-        held = photos.find_by_digest(connection, first)  # another run may have been quicker
-        fresh = {sha256: one for sha256, one in first.items() if sha256 not in held}
-        back = {
-            sha256: one for sha256, one in first.items() if sha256 in held and held[sha256].deleted
+    def _save_new(
+        self, connection: Connection, operation_id: int, results: Sequence[New]
+    ) -> dict[str, tuple[Outcome, int]]:
+        """Add new photos and restore deleted ones; outcome and photo id by digest."""
+        first: dict[str, New] = {}
+        for result in results:
+            first.setdefault(result.photo.sha256, result)
+        existing = photos.find_by_digest(connection, first)  # another import may have been faster
+        new = [result for sha256, result in first.items() if sha256 not in existing]
+        deleted = [
+            result
+            for sha256, result in first.items()
+            if sha256 in existing and existing[sha256].deleted
+        ]
+        for result in (*new, *deleted):
+            self._ensure_copy(result)
+        added = photos.add(connection, operation_id, [result.photo for result in new])
+        photos.restore(
+            connection, operation_id, [existing[result.photo.sha256].id for result in deleted]
+        )
+        for photo in (result.photo for result in deleted):
+            old = existing[photo.sha256]
+            if photo.stored or not old.stored or self._is_missing(old):
+                photos.relocate(connection, old.id, photo.path, photo.stored)
+        saved: dict[str, tuple[Outcome, int]] = {
+            sha256: ("added", photo_id) for sha256, photo_id in added.items()
         }
-        for file, arrival in (*fresh.values(), *back.values()):
-            self._keep_again(file, arrival)
-        added = photos.add(connection, run_id, [arrival for _, arrival in fresh.values()])
-        photos.restore(connection, run_id, [held[sha256].id for sha256 in back])
-        for sha256, (_, arrival) in back.items():
-            known = held[sha256]
-            if arrival.stored or not known.stored or self._is_lost(known):
-                photos.relocate(connection, known.id, arrival.path, arrival.stored)
-        came: dict[str, Outcome] = {sha256: ("added", new) for sha256, new in added.items()}
-        for sha256, known in held.items():
-            came[sha256] = ("restored" if known.deleted else "duplicate"), known.id
-        return came
+        for sha256, old in existing.items():
+            saved[sha256] = ("restored" if old.deleted else "duplicate"), old.id
+        return saved
 
-    def _keep_again(self, file: ImportFile, arrival: NewPhoto) -> None:
-        """Where a purge took the copy away that was there when this was looked at."""
-        if arrival.stored and not (self._shelf.home / arrival.path).is_file():
-            self._place(file, arrival.sha256, file.data or decode.read_bytes(file.path))
+    def _ensure_copy(self, result: New) -> None:
+        """Write a photo's copy again if a purge has deleted it since the file was read."""
+        file, photo = result.file, result.photo
+        if photo.stored and not (self._storage.home / photo.path).is_file():
+            self._store(file, photo.sha256, file.data or decode.read_bytes(file.path))
 
-    def _answer(
+    def _save_predictions(
         self,
         connection: Connection,
-        run_id: int,
+        operation_id: int,
         model_id: int,
-        answered: Sequence[tuple[int, ImportResult]],
+        results: Sequence[ImportResult],
+        outcomes: Sequence[tuple[Outcome, int | None]],
     ) -> None:
-        answers = [
-            (photo_id, tags.prediction_row(one.prediction, self._tagger))
-            for photo_id, one in answered
-            if one.prediction is not None
+        tagged = [
+            (photo_id, result)
+            for result, (outcome, photo_id) in zip(results, outcomes, strict=True)
+            if isinstance(result, New | Retagged)
+            if photo_id is not None and outcome != "duplicate"
         ]
-        tags.save_predictions(connection, run_id, model_id, answers)
+        predictions = [
+            (photo_id, tags.prediction_row(result.prediction, self._tagger))
+            for photo_id, result in tagged
+        ]
+        tags.save_predictions(connection, operation_id, model_id, predictions)
         rows = [
-            {"model_id": model_id, "photo_id": photo_id, "vector": one.embedding.tobytes()}
-            for photo_id, one in answered
-            if one.embedding is not None
+            {"model_id": model_id, "photo_id": photo_id, "vector": result.embedding.tobytes()}
+            for photo_id, result in tagged
         ]
         if rows:
             connection.execute(
@@ -253,36 +351,40 @@ class Importer:
             )
             connection.execute(insert(embeddings), rows)
 
-    def _current_model(self, connection: Connection) -> int | None:
-        return connection.scalar(select(models.c.id).where(models.c.sha256 == self._tagger.sha256))
+
+def read_batches(files: Iterable[ImportFile]) -> Iterator[list[FileContent | Failed]]:
+    """Read files in batches of about `BATCH_BYTES`, to limit memory."""
+    batch: list[FileContent | Failed] = []
+    size = 0
+    for content in map(_read, files):
+        batch.append(content)
+        size += len(content.data) if isinstance(content, FileContent) else 0
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
-def _settle_known(connection: Connection, one: ImportResult) -> Outcome:
-    """What became of a file that brought no new photo."""
-    if one.failure is not None:
-        return "failed", one.photo_id
-    if one.found_at and one.photo_id:
-        photos.relocate(connection, one.photo_id, *one.found_at)
-    if one.file.photo_id is None:
-        return "duplicate", one.photo_id
-    return ("same" if one.prediction is None else "tagged"), one.photo_id
-
-
-def _attempt(file: ImportFile, work: Callable[[], Begun]) -> Begun:
-    """What work on a file gives, be it a failure."""
+def _read(file: ImportFile) -> FileContent | Failed:
     try:
-        return work()
+        data = decode.read_bytes(file.path) if file.data is None else file.data
     except ImageError as error:
-        return ImportResult(file, failure=error.reason), None
-    except OSError as error:
-        return ImportResult(file, failure=f"could not be kept ({error})"), None
+        return Failed(file, error.reason)
+    return FileContent(file, data, hashlib.sha256(data).hexdigest())
+
+
+def _failed(file: ImportFile, error: ImageError | OSError) -> Failed:
+    if isinstance(error, ImageError):
+        return Failed(file, error.reason)
+    return Failed(file, f"could not be kept ({error})")
 
 
 def add_files(
     connection: Connection,
     operation_id: int,
     rows: Iterable[tuple[str, str, int | None]],
-    outcome: str | None = None,
+    outcome: Outcome | None = None,
 ) -> None:
     """Add files to an operation: (path, name, and the photo's id where it is tagged again).
 
@@ -303,12 +405,12 @@ def add_files(
 
 
 def pending_files(
-    connection: Connection, run_id: int, limit: int, after: int = 0
+    connection: Connection, operation_id: int, limit: int, after: int = 0
 ) -> list[ImportFile]:
-    """Files of a run that are still to do, those whose row comes `after` one, in order."""
+    """Files of an operation without an outcome, in order, from the row behind `after` on."""
     query = (
         select(files.c.id, files.c.path, files.c.name, files.c.photo_id)
-        .where(files.c.run_id == run_id, files.c.outcome.is_(None), files.c.id > after)
+        .where(files.c.run_id == operation_id, files.c.outcome.is_(None), files.c.id > after)
         .order_by(files.c.id)
         .limit(limit)
     )
@@ -317,19 +419,28 @@ def pending_files(
     ]
 
 
+def find_model_id(connection: Connection, tagger: Tagger) -> int | None:
+    """The id of a model in the database, if it was ever used."""
+    return connection.scalar(select(models.c.id).where(models.c.sha256 == tagger.sha256))
+
+
 def register_model(connection: Connection, tagger: Tagger) -> int:
-    """The model's row, made if it is new."""
-    found = connection.scalar(select(models.c.id).where(models.c.sha256 == tagger.sha256))
-    if found is not None:
-        return int(found)
-    new = insert(models).values(
+    """The id of a model in the database, added if it is new."""
+    model_id = find_model_id(connection, tagger)
+    if model_id is not None:
+        return model_id
+    row = insert(models).values(
         name=tagger.name, sha256=tagger.sha256, first_used_at=datetime.now(UTC)
     )
-    return int(connection.execute(new.returning(models.c.id)).scalar_one())
+    return int(connection.execute(row.returning(models.c.id)).scalar_one())
 
 
-_OUTCOME = (
+_SET_OUTCOME = (
     update(files)
     .where(files.c.id == bindparam("row"))
-    .values(outcome=bindparam("came"), reason=bindparam("why"), photo_id=bindparam("photo"))
+    .values(
+        outcome=bindparam("new_outcome"),
+        reason=bindparam("new_reason"),
+        photo_id=bindparam("new_photo"),
+    )
 )

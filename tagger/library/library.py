@@ -17,18 +17,25 @@ from tagger.concurrency import chunks
 from tagger.errors import ImageError, LibraryError, ModelError, OptionError
 from tagger.inference import registry
 from tagger.inference.embeddings import Embedding
-from tagger.library import edits, operations, originals, photos, statistics, tags
-from tagger.library.contents import ImportFile
+from tagger.library import edits, operations, photos, statistics, tags
 from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import labels, settings
-from tagger.library.importer import Importer, add_files, pending_files, register_model
+from tagger.library.importer import (
+    Duplicate,
+    Failed,
+    Importer,
+    ImportFile,
+    add_files,
+    pending_files,
+    register_model,
+)
 from tagger.library.operations import Operation, OperationFile
 from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
 from tagger.library.search import planner, suggestions
 from tagger.library.search.suggestions import Suggestion
 from tagger.library.similarity import SimilarityIndex
 from tagger.library.statistics import Statistics
-from tagger.library.storage import Storage, base_name
+from tagger.library.storage import Storage, base_name, read_original
 from tagger.library.undo import UndoResult
 from tagger.tagger import Tagger
 from tagger.text import escape_controls
@@ -44,7 +51,7 @@ class Library:
         self.url = url
         self.database = database
         self.storage = Storage(home)
-        self._neighbours = SimilarityIndex()
+        self._similarity = SimilarityIndex()
 
     @classmethod
     def open(cls, home: Path | None = None, url: str | None = None) -> Library:
@@ -95,35 +102,35 @@ class Library:
 
     # Jobs; see `tagger.jobs`
 
-    def stop(self, run_id: int) -> None:
+    def stop(self, operation_id: int) -> None:
         """Ask a run to stop; what it has done stays."""
         with self.database.write_transaction() as connection:
-            if operations.get(connection, run_id).active:
-                operations.set_columns(connection, run_id, stop_asked=True)
+            if operations.get(connection, operation_id).active:
+                operations.set_columns(connection, operation_id, stop_asked=True)
 
     # Changes at once
 
     def add_photo(self, name: str, data: bytes, tagger: Tagger) -> AddedPhoto:
-        """Tag a photo and keep a copy of it. Raises ImageError where it cannot be read."""
+        """Tag a photo and keep a copy of it. Raises ImageError if it cannot be read."""
         file = ImportFile(0, "", base_name(name), data=data)
         importer = Importer(self.database, self.storage, tagger, copy=True)
-        (seen,) = importer.read_and_tag([file])
-        if seen.failure is not None:
-            raise ImageError(file.name, seen.failure)
-        if seen.photo_id is not None and seen.found_at is None:
-            return AddedPhoto(self.photo(seen.photo_id), True, None)
+        (result,) = importer.read_and_tag([file])
+        if isinstance(result, Failed):
+            raise ImageError(file.name, result.reason)
+        if isinstance(result, Duplicate) and result.path is None:
+            return AddedPhoto(self.photo(result.photo_id), True, None)
         with self.database.write_transaction() as connection:
             options = {"model": tagger.name, "copy": True, "listed": True}
-            run_id = operations.create(
+            operation_id = operations.create(
                 connection, "import", f"Import {file.name}", options, total=1
             )
-            add_files(connection, run_id, [("", file.name, None)])
-            (listed,) = pending_files(connection, run_id, 1)
-            seen = replace(seen, file=replace(file, id=listed.id))
-            model = register_model(connection, tagger)
-            (outcome,) = importer.record(connection, run_id, model, [seen])
-            (done,) = operations.list_files(connection, run_id, outcome, 1)
-        return AddedPhoto(self.photo(done.photo_id or 0), outcome == "duplicate", run_id)
+            add_files(connection, operation_id, [("", file.name, None)])
+            (row,) = pending_files(connection, operation_id, 1)
+            result = replace(result, file=replace(file, id=row.id))
+            model_id = register_model(connection, tagger)
+            (outcome,) = importer.record(connection, operation_id, model_id, [result])
+            (added,) = operations.list_files(connection, operation_id, outcome, 1)
+        return AddedPhoto(self.photo(added.photo_id or 0), outcome == "duplicate", operation_id)
 
     def edit_tags(
         self, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -137,19 +144,19 @@ class Library:
 
     def withdraw_annotations(self, ids: Sequence[int], labels: Sequence[str]) -> int:
         """Take back what people said of tags, so that the model's word counts again; the run."""
-        return edits.withdraw(self.database, ids, labels)
+        return edits.withdraw_annotations(self.database, ids, labels)
 
     def delete(self, ids: Sequence[int]) -> int:
         """Delete photos from the library, not from the disk, until it is undone; the run."""
         return edits.delete(self.database, ids)
 
-    def undo(self, run_id: int) -> UndoResult:
+    def undo(self, operation_id: int) -> UndoResult:
         """Put back what a run changed, except what was changed again since.
 
         The undoing can be undone. Raises OptionError for a run that cannot be, or of which nothing
         is left to undo.
         """
-        return edits.undo(self.database, run_id)
+        return edits.undo(self.database, operation_id)
 
     def purge(self) -> int:
         """Forget deleted photos for good, with the library's copies of them; how many.
@@ -238,34 +245,37 @@ class Library:
 
     def read_original(self, photo: Photo) -> bytes:
         """The photo's file. Raises ImageError where it is gone, or is not what was added."""
-        return originals.read(photo)
+        return read_original(photo)
 
     def read_thumbnail(self, photo: Photo) -> bytes:
         """A JPEG, at most 320 pixels a side; made anew where it was lost, grey if it cannot be."""
-        return originals.thumbnail(self.storage, photo)
+        return self.storage.read_thumbnail(photo)
 
     def find_similar(
         self,
         embedding: Embedding,
         model_sha256: str,
         count: int = 6,
-        without: int | None = None,
+        exclude: int | None = None,
     ) -> list[tuple[Photo, float]]:
-        """Photos that look most like one, each with its cosine similarity in [-1, 1].
+        """The photos most similar to an embedding, with cosine similarity in [-1, 1].
 
-        `embedding` as `Tagger.tag_with_embeddings` gives it; only photos which that model tagged
-        can be compared.
+        `embedding` is from `Tagger.tag_with_embeddings`; only photos that this model tagged are
+        compared.
         """
         with self.database.read_transaction() as connection:
-            found = self._neighbours.find(connection, embedding, model_sha256, count, without)
-            shown = list(photos.load_photos(connection, [photo for photo, _ in found], self.home))
-        return list(zip(shown, (similarity for _, similarity in found), strict=True))
+            neighbours = self._similarity.search(
+                connection, embedding, model_sha256, count, exclude
+            )
+            ids = [photo_id for photo_id, _ in neighbours]
+            similar = list(photos.load_photos(connection, ids, self.home))
+        return list(zip(similar, (similarity for _, similarity in neighbours), strict=True))
 
     def find_similar_to(self, photo: Photo, count: int = 6) -> list[tuple[Photo, float]]:
-        """Photos that look most like one of the library; see `nearest`."""
+        """The photos most similar to a photo of the library; see `find_similar`."""
         with self.database.read_transaction() as connection:
-            known = self._neighbours.of(connection, photo.id)
-        return [] if known is None else self.find_similar(*known, count, without=photo.id)
+            stored = self._similarity.load_embedding(connection, photo.id)
+        return [] if stored is None else self.find_similar(*stored, count, exclude=photo.id)
 
     # Activity
 
@@ -276,15 +286,17 @@ class Library:
         with self.database.read_transaction() as connection:
             return operations.list_latest(connection, limit, kinds, active)
 
-    def operation(self, run_id: int) -> Operation:
+    def operation(self, operation_id: int) -> Operation:
         """One of them. Raises OptionError where there is none."""
         with self.database.read_transaction() as connection:
-            return operations.get(connection, run_id)
+            return operations.get(connection, operation_id)
 
-    def operation_files(self, run_id: int, outcome: str, limit: int = 200) -> list[OperationFile]:
+    def operation_files(
+        self, operation_id: int, outcome: str, limit: int = 200
+    ) -> list[OperationFile]:
         """Files of an import or re-tagging by what became of them: "failed", "duplicate", ..."""
         with self.database.read_transaction() as connection:
-            return operations.list_files(connection, run_id, outcome, limit)
+            return operations.list_files(connection, operation_id, outcome, limit)
 
     def statistics(self) -> Statistics:
         """The library in numbers."""

@@ -1,4 +1,4 @@
-"""Runs: whatever was done to the library, how far it is, and how it is undone."""
+"""Operations (table `runs`): changes to the library and jobs, with progress and outcome."""
 
 from __future__ import annotations
 
@@ -20,12 +20,17 @@ ACTIVE = ("queued", "running")
 RESUMABLE = ("import", "retag")
 UNDOABLE = ("import", "retag", "edit", "delete", "undo")
 MAX_ACTIVE = 1_000  # a limit for queries: more than are ever queued or running at once
-STALE = timedelta(seconds=10)  # without a heartbeat, after which a run's process counts as dead
+STALE = timedelta(seconds=10)  # after this long without a heartbeat, the process counts as dead
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that was, or is being, done. `counts` are its files by outcome (imports)."""
+    """A change to the library, or a job.
+
+    `options` and `result` depend on the kind. `paced_at` and `paced_from` are when the current
+    stage began, and how much was done by then. `attempts` counts consecutive starts without
+    progress. `counts` are the files of an import or re-tagging by outcome.
+    """
 
     id: int
     kind: Kind
@@ -46,24 +51,24 @@ class Operation:
     undoes: int | None
     undone_by: int | None
     stop_asked: bool
-    attempts: int  # in a row that got nowhere, this one included
+    attempts: int
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def active(self) -> bool:
-        """Whether it waits or is at work."""
+        """Whether it is queued or running."""
         return self.status in ACTIVE
 
     @property
     def stale(self) -> bool:
-        """Whether it should be at work and shows no sign of life."""
+        """Whether it is active without a recent heartbeat."""
         return self.active and (
             self.heartbeat_at is None or not is_heartbeat_fresh(self.heartbeat_at)
         )
 
     @property
     def resumable(self) -> bool:
-        """Whether it ended early and could go on where it was."""
+        """Whether it stopped or failed and can continue where it ended."""
         return (
             self.kind in RESUMABLE
             and self.status in ("stopped", "failed")
@@ -72,29 +77,29 @@ class Operation:
 
     @property
     def undoable(self) -> bool:
-        """Whether `undo` would take it."""
+        """Whether it can be undone."""
         return self.kind in UNDOABLE and not self.active and self.undone_by is None
 
     @property
     def progress(self) -> float | None:
-        """How much of it is done, in [0, 1]; None while nobody knows."""
+        """The share that is done, in [0, 1]; None while the total is not known."""
         return min(1.0, self.done / self.total) if self.total else None
 
     @property
     def seconds_left(self) -> float | None:
-        """At the pace so far; None while nobody knows."""
+        """The estimated time left at the pace of this stage; None without an estimate."""
         done = self.done - self.paced_from
         if self.status != "running" or not self.paced_at or not self.total or done <= 0:
             return None
-        spent = (datetime.now(UTC) - self.paced_at).total_seconds()
-        return spent * (self.total - self.done) / done
+        elapsed = (datetime.now(UTC) - self.paced_at).total_seconds()
+        return elapsed * (self.total - self.done) / done
 
 
 @dataclass(frozen=True)
 class OperationFile:
-    """A file of an import, or a photo tagged again. `reason` says why it failed, if it did.
+    """A file of an import, or a photo of a re-tagging. `reason` says why it failed, if it did.
 
-    `photo_id` is the photo that it became or matches, called `photo_name` in the library.
+    `photo_id` and `photo_name` are the library's photo with the same content.
     """
 
     name: str
@@ -105,7 +110,7 @@ class OperationFile:
 
 
 def is_heartbeat_fresh(heartbeat: datetime) -> bool:
-    """Whether whoever gave this sign of life is alive; no clock can be trusted to go forward."""
+    """Whether a process with this heartbeat counts as alive, also if the clock was set back."""
     return abs(datetime.now(UTC) - heartbeat) <= STALE
 
 
@@ -119,9 +124,9 @@ def create(
     total: int = 0,
     undoes: int | None = None,
 ) -> int:
-    """A new run, `queued` for a process of its own or done as soon as this transaction is."""
+    """Add an operation; its id. It is `queued` for a job, or done with this transaction."""
     now = datetime.now(UTC)
-    new = insert(runs).values(
+    row = insert(runs).values(
         kind=kind,
         title=title,
         status="queued" if queued else "done",
@@ -133,58 +138,61 @@ def create(
         started_at=None if queued else now,
         finished_at=None if queued else now,
     )
-    return int(connection.execute(new.returning(runs.c.id)).scalar_one())
+    return int(connection.execute(row.returning(runs.c.id)).scalar_one())
 
 
-def set_columns(connection: Connection, run_id: int, **columns: Any) -> None:
-    """Set columns of a run."""
-    connection.execute(update(runs).where(runs.c.id == run_id).values(**columns))
+def set_columns(connection: Connection, operation_id: int, **columns: Any) -> None:
+    """Set columns of an operation."""
+    connection.execute(update(runs).where(runs.c.id == operation_id).values(**columns))
 
 
-def get(connection: Connection, run_id: int) -> Operation:
-    """A run by id. Raises OptionError where there is none."""
-    known = select(runs).where(runs.c.id == run_id)
-    row = connection.execute(known).first() if 0 < run_id < MAX_ID else None
+def get(connection: Connection, operation_id: int) -> Operation:
+    """An operation by id. Raises OptionError if there is none."""
+    query = select(runs).where(runs.c.id == operation_id)
+    row = connection.execute(query).first() if 0 < operation_id < MAX_ID else None
     if row is None:
-        raise OptionError(f"run {run_id}: the library has none of that number")
-    return _run(row, _outcomes(connection, row))
+        raise OptionError(f"run {operation_id}: the library has none of that number")
+    return _to_operation(connection, row)
 
 
-def was_undone(connection: Connection, run_id: int) -> bool:
-    """Whether a run was ever undone, even if that was undone too."""
-    return connection.scalar(select(runs.c.id).where(runs.c.undoes == run_id).limit(1)) is not None
+def was_undone(connection: Connection, operation_id: int) -> bool:
+    """Whether an operation was ever undone, even if that was undone too."""
+    return (
+        connection.scalar(select(runs.c.id).where(runs.c.undoes == operation_id).limit(1))
+        is not None
+    )
 
 
 def list_latest(
     connection: Connection, limit: int, kinds: Sequence[str] | None, active: bool = False
 ) -> list[Operation]:
-    """The newest runs first."""
+    """The latest operations, newest first; with `active`, only queued and running ones."""
     query = select(runs).order_by(runs.c.id.desc()).limit(limit)
     if kinds is not None:
         query = query.where(runs.c.kind.in_(kinds))
     if active:
         query = query.where(runs.c.status.in_(ACTIVE))
-    return [_run(row, _outcomes(connection, row)) for row in connection.execute(query).all()]
+    return [_to_operation(connection, row) for row in connection.execute(query).all()]
 
 
-def count_outcomes(connection: Connection, run_id: int) -> dict[str, int]:
-    """How many files of an import came to which outcome."""
+def count_outcomes(connection: Connection, operation_id: int) -> dict[str, int]:
+    """The number of files by outcome."""
     query = (
         select(files.c.outcome, func.count())
-        .where(files.c.run_id == run_id, files.c.outcome.is_not(None))
+        .where(files.c.run_id == operation_id, files.c.outcome.is_not(None))
         .group_by(files.c.outcome)
     )
     return {str(outcome): int(count) for outcome, count in connection.execute(query)}
 
 
 def list_files(
-    connection: Connection, run_id: int, outcome: str, limit: int
+    connection: Connection, operation_id: int, outcome: str, limit: int
 ) -> list[OperationFile]:
-    """The files of an import that came to an outcome."""
+    """The files of an import or re-tagging with this outcome."""
     query = (
         select(files, photos.c.name.label("photo_name"))
         .outerjoin(photos, photos.c.id == files.c.photo_id)
-        .where(files.c.run_id == run_id, files.c.outcome == outcome)
+        .where(files.c.run_id == operation_id, files.c.outcome == outcome)
         .order_by(files.c.id)
         .limit(limit)
     )
@@ -194,10 +202,7 @@ def list_files(
     ]
 
 
-def _outcomes(connection: Connection, row: Row[Any]) -> dict[str, int]:
-    return count_outcomes(connection, row.id) if row.kind in ("import", "retag") else {}
-
-
-def _run(row: Row[Any], outcomes: dict[str, int]) -> Operation:
+def _to_operation(connection: Connection, row: Row[Any]) -> Operation:
     names = [name for name in Operation.__dataclass_fields__ if name != "counts"]
-    return Operation(**{name: row._mapping[name] for name in names}, counts=outcomes)
+    counts = count_outcomes(connection, row.id) if row.kind in RESUMABLE else {}
+    return Operation(**{name: row._mapping[name] for name in names}, counts=counts)

@@ -1,4 +1,4 @@
-"""Photos of the catalogue: found by id or digest, added, deleted and brought back."""
+"""Photos in the database: loaded by id or digest, added, deleted and restored."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tagger.library.records import Annotation, Photo, StoredPrediction, Tag
 from tagger.library.search.grammar import fold
 from tagger.library.tags import CHUNK
 
-MAX_ID = 2**31  # beyond what a database holds: PostgreSQL counts in 32 bits
+MAX_ID = 2**31  # ids are below: PostgreSQL's integers have 32 bits
 
 
 @dataclass(frozen=True)
 class NewPhoto:
-    """A photo about to be added. `path` is relative to the library where `stored`."""
+    """A photo to add. `path` is relative to the library if `stored`."""
 
     sha256: str
     name: str
@@ -43,7 +43,7 @@ class NewPhoto:
 
 @dataclass(frozen=True)
 class ExistingPhoto:
-    """What the library already has under a digest."""
+    """A photo of the library, which may be deleted, found by its digest."""
 
     id: int
     path: str
@@ -53,68 +53,70 @@ class ExistingPhoto:
 
 
 def find_by_digest(connection: Connection, digests: Iterable[str]) -> dict[str, ExistingPhoto]:
-    """The photos with these digests, deleted or not, by digest."""
+    """The photos with these SHA-256 digests, deleted ones included, by digest."""
     columns = photos.c.id, photos.c.path, photos.c.stored, photos.c.size, photos.c.deleted_by
-    found: dict[str, ExistingPhoto] = {}
-    for some in chunks(digests, CHUNK):
-        query = select(photos.c.sha256, *columns).where(photos.c.sha256.in_(some))
+    existing: dict[str, ExistingPhoto] = {}
+    for chunk in chunks(digests, CHUNK):
+        query = select(photos.c.sha256, *columns).where(photos.c.sha256.in_(chunk))
         for row in connection.execute(query):
-            gone = row.deleted_by is not None
-            found[row.sha256] = ExistingPhoto(row.id, row.path, row.stored, row.size, gone)
-    return found
+            deleted = row.deleted_by is not None
+            existing[row.sha256] = ExistingPhoto(row.id, row.path, row.stored, row.size, deleted)
+    return existing
 
 
 def filter_tagged_by(connection: Connection, photo_ids: Iterable[int], model_id: int) -> set[int]:
-    """Those that this model was the last to look at."""
-    found: set[int] = set()
-    for some in chunks(photo_ids, CHUNK):
+    """The photos whose current prediction is by this model."""
+    ids: set[int] = set()
+    for chunk in chunks(photo_ids, CHUNK):
         query = select(predictions.c.photo_id).where(
-            predictions.c.photo_id.in_(some),
+            predictions.c.photo_id.in_(chunk),
             predictions.c.model_id == model_id,
             predictions.c.ended_by.is_(None),
         )
-        found.update(connection.scalars(query))
-    return found
+        ids.update(connection.scalars(query))
+    return ids
 
 
-def add(connection: Connection, run_id: int, arrivals: Sequence[NewPhoto]) -> dict[str, int]:
-    """New photos, no two the same; their ids by digest."""
-    origin = {"added_at": datetime.now(UTC), "added_by": run_id}
+def add(
+    connection: Connection, operation_id: int, new_photos: Sequence[NewPhoto]
+) -> dict[str, int]:
+    """Add photos with distinct digests; their ids by digest."""
+    origin = {"added_at": datetime.now(UTC), "added_by": operation_id}
     ids: dict[str, int] = {}
-    for some in chunks(arrivals, CHUNK):
-        new = insert(photos).returning(photos.c.sha256, photos.c.id)
-        rows = connection.execute(new, [_row(arrival) | origin for arrival in some])
+    for chunk in chunks(new_photos, CHUNK):
+        insertion = insert(photos).returning(photos.c.sha256, photos.c.id)
+        rows = connection.execute(insertion, [_columns(photo) | origin for photo in chunk])
         ids.update((row.sha256, row.id) for row in rows)
-    _place(connection, run_id, ids.values())
+    _add_presences(connection, operation_id, ids.values())
     return ids
 
 
 def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> None:
-    """Note where a photo's file lives now."""
+    """Change where a photo's file is."""
     connection.execute(
         update(photos).where(photos.c.id == photo_id).values(path=path, stored=stored)
     )
 
 
-def restore(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> None:
-    """Undelete photos, with all that was ever said of them."""
-    _place(connection, run_id, photo_ids)
+def restore(connection: Connection, operation_id: int, photo_ids: Sequence[int]) -> None:
+    """Restore deleted photos, with their tags and annotations."""
+    _add_presences(connection, operation_id, photo_ids)
     refresh_deleted(connection, photo_ids)
 
 
-def delete_photos(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> None:
-    """Delete photos so that they can be brought back."""
-    for some in chunks(photo_ids, CHUNK):
+def delete_photos(connection: Connection, operation_id: int, photo_ids: Sequence[int]) -> None:
+    """Delete photos so that they can be restored."""
+    for chunk in chunks(photo_ids, CHUNK):
         connection.execute(
             update(presences)
-            .where(presences.c.photo_id.in_(some), presences.c.ended_by.is_(None))
-            .values(ended_by=run_id)
+            .where(presences.c.photo_id.in_(chunk), presences.c.ended_by.is_(None))
+            .values(ended_by=operation_id)
         )
     refresh_deleted(connection, photo_ids)
 
 
 def refresh_deleted(connection: Connection, photo_ids: Iterable[int]) -> None:
-    """Bring `deleted_by`, which searches go by, up to date."""
+    """Derive `photos.deleted_by`, which searches use, from the table `presences`."""
     last = (
         select(presences.c.ended_by)
         .where(presences.c.photo_id == photos.c.id)
@@ -122,55 +124,55 @@ def refresh_deleted(connection: Connection, photo_ids: Iterable[int]) -> None:
         .limit(1)
         .scalar_subquery()
     )
-    for some in chunks(photo_ids, CHUNK):
-        connection.execute(update(photos).where(photos.c.id.in_(some)).values(deleted_by=last))
+    for chunk in chunks(photo_ids, CHUNK):
+        connection.execute(update(photos).where(photos.c.id.in_(chunk)).values(deleted_by=last))
 
 
 def filter_existing(connection: Connection, photo_ids: Iterable[int]) -> list[int]:
-    """Those that are in the library and not deleted, each once, in order."""
-    wanted = [photo_id for photo_id in dict.fromkeys(photo_ids) if 0 < photo_id < MAX_ID]
-    found: set[int] = set()
-    for some in chunks(wanted, CHUNK):
-        query = select(photos.c.id).where(photos.c.id.in_(some), photos.c.deleted_by.is_(None))
-        found.update(connection.scalars(query))
-    return [photo_id for photo_id in wanted if photo_id in found]
+    """The ids of photos that exist and are not deleted, without repeats, in the same order."""
+    candidates = [photo_id for photo_id in dict.fromkeys(photo_ids) if 0 < photo_id < MAX_ID]
+    ids: set[int] = set()
+    for chunk in chunks(candidates, CHUNK):
+        query = select(photos.c.id).where(photos.c.id.in_(chunk), photos.c.deleted_by.is_(None))
+        ids.update(connection.scalars(query))
+    return [photo_id for photo_id in candidates if photo_id in ids]
 
 
 def load_names(connection: Connection, photo_ids: Sequence[int]) -> dict[int, str]:
-    """What photos are called, by id."""
-    found: dict[int, str] = {}
-    for some in chunks(photo_ids, CHUNK):
-        rows = connection.execute(select(photos.c.id, photos.c.name).where(photos.c.id.in_(some)))
-        found.update((row.id, row.name) for row in rows)
-    return found
+    """Photos' names by id."""
+    names: dict[int, str] = {}
+    for chunk in chunks(photo_ids, CHUNK):
+        rows = connection.execute(select(photos.c.id, photos.c.name).where(photos.c.id.in_(chunk)))
+        names.update((row.id, row.name) for row in rows)
+    return names
 
 
 def purge(connection: Connection) -> list[tuple[str, str | None]]:
-    """Remove deleted photos for good; the digest of each, and where the library's copy is."""
-    gone = photos.c.deleted_by.is_not(None)
-    rows = connection.execute(select(photos.c.sha256, photos.c.path, photos.c.stored).where(gone))
-    found = [(row.sha256, row.path if row.stored else None) for row in rows]
-    connection.execute(delete(photos).where(gone))
-    return found
+    """Remove the rows of deleted photos; each one's digest, and the path of the library's copy."""
+    deleted = photos.c.deleted_by.is_not(None)
+    query = select(photos.c.sha256, photos.c.path, photos.c.stored).where(deleted)
+    files = [(row.sha256, row.path if row.stored else None) for row in connection.execute(query)]
+    connection.execute(delete(photos).where(deleted))
+    return files
 
 
 def load_photos(connection: Connection, photo_ids: Sequence[int], home: Path) -> Iterator[Photo]:
-    """Photos by id with their tags, in the order asked for; unknown ids are passed over."""
-    for some in chunks(photo_ids, CHUNK):
+    """Photos with their tags, in the order of the ids; ids without a photo are left out."""
+    for chunk in chunks(photo_ids, CHUNK):
         query = (
             select(photos, models.c.name.label("model"))
             .outerjoin(models, models.c.id == photos.c.model_id)
-            .where(photos.c.id.in_(some))
+            .where(photos.c.id.in_(chunk))
         )
         rows = {row.id: row for row in connection.execute(query)}
-        tagged = _tags(connection, some)
-        for photo_id in some:
+        tags_by_photo = _load_tags(connection, chunk)
+        for photo_id in chunk:
             if photo_id in rows:
-                yield _photo(rows[photo_id], tuple(tagged[photo_id]), home)
+                yield _to_photo(rows[photo_id], tuple(tags_by_photo[photo_id]), home)
 
 
 def load_prediction(connection: Connection, photo_id: int) -> StoredPrediction | None:
-    """What the last model to look at it says of a photo."""
+    """A photo's current prediction."""
     row = connection.execute(
         select(predictions, models.c.name.label("model"), models.c.sha256)
         .join(models, models.c.id == predictions.c.model_id)
@@ -192,7 +194,7 @@ def load_prediction(connection: Connection, photo_id: int) -> StoredPrediction |
 
 
 def load_annotations(connection: Connection, photo_id: int) -> list[Annotation]:
-    """What people say of a photo now, by label."""
+    """A photo's current annotations, by label."""
     query = (
         select(verdicts, labels.c.name)
         .join(labels, labels.c.id == verdicts.c.label_id)
@@ -205,45 +207,45 @@ def load_annotations(connection: Connection, photo_id: int) -> list[Annotation]:
     ]
 
 
-def _row(arrival: NewPhoto) -> dict[str, Any]:
+def _columns(photo: NewPhoto) -> dict[str, Any]:
     return {
-        "sha256": arrival.sha256,
-        "name": arrival.name,
-        "name_folded": fold(arrival.name),
-        "path": arrival.path,
-        "stored": arrival.stored,
-        "size": arrival.size,
-        "width": arrival.facts.width,
-        "height": arrival.facts.height,
-        "taken_at": arrival.facts.taken_at,
+        "sha256": photo.sha256,
+        "name": photo.name,
+        "name_folded": fold(photo.name),
+        "path": photo.path,
+        "stored": photo.stored,
+        "size": photo.size,
+        "width": photo.facts.width,
+        "height": photo.facts.height,
+        "taken_at": photo.facts.taken_at,
     }
 
 
-def _place(connection: Connection, run_id: int, photo_ids: Iterable[int]) -> None:
-    rows = [{"photo_id": photo_id, "run_id": run_id} for photo_id in photo_ids]
+def _add_presences(connection: Connection, operation_id: int, photo_ids: Iterable[int]) -> None:
+    rows = [{"photo_id": photo_id, "run_id": operation_id} for photo_id in photo_ids]
     if rows:
         connection.execute(insert(presences), rows)
 
 
-def _tags(connection: Connection, photo_ids: Sequence[int]) -> dict[int, list[Tag]]:
-    """Of each photo: a person's first, then the surest."""
+def _load_tags(connection: Connection, photo_ids: Sequence[int]) -> dict[int, list[Tag]]:
+    """Tags by photo: those given by a person first, then by score."""
     query = (
         select(
             *(tags.c.photo_id, labels.c.name, tags.c.score, tags.c.threshold, tags.c.by_person),
-            *(models.c.name, models.c.sha256, tags.c.run_id, tags.c.made_at),  # as a Tag has them
+            *(models.c.name, models.c.sha256, tags.c.run_id, tags.c.made_at),  # fields of a Tag
         )
         .join(labels, labels.c.id == tags.c.label_id)
         .outerjoin(models, models.c.id == tags.c.model_id)
         .where(tags.c.photo_id.in_(photo_ids))
         .order_by(tags.c.by_person.desc(), tags.c.score.desc().nulls_last(), labels.c.name)
     )
-    found: dict[int, list[Tag]] = defaultdict(list)
-    for photo_id, *tag in connection.execute(query).all():
-        found[photo_id].append(Tag(*tag))
-    return found
+    by_photo: dict[int, list[Tag]] = defaultdict(list)
+    for photo_id, *fields in connection.execute(query).all():
+        by_photo[photo_id].append(Tag(*fields))
+    return by_photo
 
 
-def _photo(row: Row[Any], tagged: tuple[Tag, ...], home: Path) -> Photo:
+def _to_photo(row: Row[Any], photo_tags: tuple[Tag, ...], home: Path) -> Photo:
     return Photo(
         id=row.id,
         sha256=row.sha256,
@@ -260,5 +262,5 @@ def _photo(row: Row[Any], tagged: tuple[Tag, ...], home: Path) -> Photo:
         confidence=row.confidence,
         doubt=row.doubt,
         model=row.model,
-        tags=tagged,
+        tags=photo_tags,
     )

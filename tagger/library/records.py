@@ -1,4 +1,4 @@
-"""What the catalogue holds, as plain frozen values."""
+"""Records of the library: photos, tags, predictions and annotations, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Sort = Literal["newest", "oldest", "taken", "name", "surest", "doubtful"]
 
 @dataclass(frozen=True)
 class Tag:
-    """A label a photo has now, and where it comes from.
+    """A current tag of a photo, and its origin.
 
-    `score` in [0, 1] is the model's, None where no model decided it; `by_person` says that a
-    person added or confirmed it. `model` and `model_sha256` name the model that decided it, if
-    any did; `run_id` and `made_at` the run it comes from and when.
+    `score` in [0, 1] is the model's; None if only a person gave the tag. `by_person`: a person
+    added or confirmed it. `model` and `model_sha256` are the model that gave it, if one did;
+    `operation_id` and `made_at` the operation that made it, and when.
     """
 
     label: str
@@ -33,12 +33,12 @@ class Tag:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo of the library, with its tags: a person's first, then the surest.
+    """A photo of the library with its tags: those given by a person first, then by score.
 
-    `path` is where its file lives, `stored` whether that is the library's own copy. `size` is in
-    bytes, `width` and `height` in pixels, upright. `taken_at` is by the camera's clock, without a
-    time zone. `unknown` says that its model knew no label and nobody has said more; `confidence`
-    in [0, 1] is that of the model's answer, `doubt` in [0, 2] how soon it should be reviewed.
+    `path` is the photo's file; `stored`: it is the library's own copy. `size` is in bytes, `width`
+    and `height` in pixels, upright. `taken_at` is the camera's time, without a time zone.
+    `unknown`: the model gave no label and there is no annotation. `confidence` in [0, 1] is the
+    model's; `doubt` in [0, 2] orders the review queue, highest first.
     """
 
     id: int
@@ -61,7 +61,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class StoredPrediction:
-    """What a model said of a photo, as `tagger.Prediction`, and which model, when, in which run."""
+    """The stored part of a `tagger.Prediction`, with its model, operation and time."""
 
     label: str | None
     confidence: float
@@ -76,7 +76,7 @@ class StoredPrediction:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a person said: that a tag belongs to a photo (`present`), or does not."""
+    """A person's answer about a tag: it belongs to the photo (`present`), or does not."""
 
     label: str
     present: bool
@@ -86,7 +86,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class AddedPhoto:
-    """A photo added at once by a run; or one that is a `duplicate`, where there may be no run."""
+    """The result of adding one photo; a `duplicate` may have changed nothing, without operation."""
 
     photo: Photo
     duplicate: bool
@@ -95,7 +95,7 @@ class AddedPhoto:
 
 @dataclass(frozen=True)
 class PhotoPage:
-    """Some of the photos found, and how many there are in all."""
+    """A page of the photos that match a search, and the total number of matches."""
 
     photos: tuple[Photo, ...]
     total: int

@@ -1,4 +1,4 @@
-"""Which photos of the library look most like one."""
+"""Similar photos: nearest neighbours among the stored embeddings, by cosine similarity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tagger.library.photos import filter_existing
 
 @dataclass(frozen=True)
 class _Vectors:
-    """The embeddings of one model, as read when the table was in a certain `state`."""
+    """The embeddings of one model; `state` is its id, their number and the highest photo id."""
 
     state: tuple[int, int, int]
     photo_ids: NDArray[np.int64]  # (N,)
@@ -24,44 +24,44 @@ class _Vectors:
 
 
 class SimilarityIndex:
-    """Looks through the embeddings of a model, held in memory until there are others."""
+    """Searches the embeddings of a model, which it caches until the table changes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: _Vectors | None = None
+        self._cached: _Vectors | None = None
 
-    def find(
+    def search(
         self,
         connection: Connection,
         query: Embedding,
         model_sha256: str,
         count: int,
-        without: int | None = None,
+        exclude: int | None = None,
     ) -> list[tuple[int, float]]:
-        """Photo ids with their cosine similarity, nearest first, deleted photos passed over.
+        """Photo ids with cosine similarity in [-1, 1], nearest first, without deleted photos.
 
-        Empty where that model has tagged nothing.
+        Empty if the library has no embeddings by that model.
         """
         model_id = connection.scalar(select(models.c.id).where(models.c.sha256 == model_sha256))
         if model_id is None:
             return []
-        held = self._vectors(connection, int(model_id))
-        found: list[tuple[int, float]] = []
-        sought = count + 1
-        while len(found) < count and sought < 2 * (len(held.photo_ids) + count):
-            rows = nearest(query, held.vectors, sought)
-            ids = [int(held.photo_ids[row]) for row, _ in rows]
-            here = set(filter_existing(connection, ids))
-            found = [
-                (photo, similarity)
-                for photo, (_, similarity) in zip(ids, rows, strict=True)
-                if photo in here and photo != without
+        cached = self._load(connection, int(model_id))
+        neighbours: list[tuple[int, float]] = []
+        limit = count + 1
+        while len(neighbours) < count and limit < 2 * (len(cached.photo_ids) + count):
+            rows = nearest(query, cached.vectors, limit)
+            ids = [int(cached.photo_ids[row]) for row, _ in rows]
+            existing = set(filter_existing(connection, ids))
+            neighbours = [
+                (photo_id, similarity)
+                for photo_id, (_, similarity) in zip(ids, rows, strict=True)
+                if photo_id in existing and photo_id != exclude
             ]
-            sought *= 4  # many of the nearest may be deleted
-        return found[:count]
+            limit *= 4  # many of the nearest may be deleted
+        return neighbours[:count]
 
-    def of(self, connection: Connection, photo_id: int) -> tuple[Embedding, str] | None:
-        """A photo's embedding by the model that tagged it last, and the model's SHA-256."""
+    def load_embedding(self, connection: Connection, photo_id: int) -> tuple[Embedding, str] | None:
+        """A photo's embedding by the model that tagged it last, and that model's SHA-256."""
         row = connection.execute(
             select(embeddings.c.vector, models.c.sha256)
             .join(photos, photos.c.id == embeddings.c.photo_id)
@@ -70,21 +70,21 @@ class SimilarityIndex:
         ).first()
         return None if row is None else (np.frombuffer(row.vector, np.float16), row.sha256)
 
-    def _vectors(self, connection: Connection, model_id: int) -> _Vectors:
-        mine = embeddings.c.model_id == model_id
+    def _load(self, connection: Connection, model_id: int) -> _Vectors:
+        own = embeddings.c.model_id == model_id
         count, last = connection.execute(
-            select(func.count(), func.coalesce(func.max(embeddings.c.photo_id), 0)).where(mine)
+            select(func.count(), func.coalesce(func.max(embeddings.c.photo_id), 0)).where(own)
         ).one()
         state = (model_id, int(count), int(last))
         with self._lock:
-            if self._held is None or self._held.state != state:
+            if self._cached is None or self._cached.state != state:
                 rows = connection.execute(
-                    select(embeddings.c.photo_id, embeddings.c.vector).where(mine)
+                    select(embeddings.c.photo_id, embeddings.c.vector).where(own)
                 ).all()
-                joined = b"".join(row.vector for row in rows)
-                self._held = _Vectors(
+                data = b"".join(row.vector for row in rows)
+                self._cached = _Vectors(
                     state,
                     np.array([row.photo_id for row in rows], np.int64),
-                    np.frombuffer(joined, np.float16).reshape(len(rows), DIMENSIONS),
+                    np.frombuffer(data, np.float16).reshape(len(rows), DIMENSIONS),
                 )
-            return self._held
+            return self._cached

@@ -1,4 +1,4 @@
-"""The library in numbers."""
+"""Counts over the library: photos by state, label, model, confidence and day."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ BINS = 20  # of the confidence histogram
 
 @dataclass(frozen=True)
 class Statistics:
-    """Counts of photos that are not deleted, unless they say otherwise.
+    """Counts of photos that are not deleted, except for `deleted`; `bytes` is their total size.
 
-    `by_label` is the most frequent first. `confidence[i]` counts photos whose model was sure
-    between i/20 and (i+1)/20. `added` is by day, "2026-11-21", in UTC.
+    `by_label` and `by_model` are most frequent first. `confidence[i]` counts photos with a
+    confidence from i/20 to (i+1)/20. `added` counts by day, "2026-11-21", in UTC.
     """
 
     photos: int
@@ -33,8 +33,8 @@ class Statistics:
 
 
 def gather(connection: Connection) -> Statistics:
-    """Count everything once."""
-    here = photos.c.deleted_by.is_(None)
+    """All statistics of the library."""
+    is_present = photos.c.deleted_by.is_(None)
     total, tagged, unknown, reviewed, size = connection.execute(
         select(
             func.count(),
@@ -42,27 +42,27 @@ def gather(connection: Connection) -> Statistics:
             func.count().filter(photos.c.unknown),
             func.count().filter(photos.c.reviewed),
             func.coalesce(func.sum(photos.c.size), 0),
-        ).where(here)
+        ).where(is_present)
     ).one()
     deleted = connection.scalar(select(func.count()).where(photos.c.deleted_by.is_not(None)))
-    many = func.count().label("many")
+    number = func.count().label("number")
     by_label = connection.execute(
-        select(labels.c.name, many)
+        select(labels.c.name, number)
         .join(tags, tags.c.label_id == labels.c.id)
         .join(photos, photos.c.id == tags.c.photo_id)
-        .where(here)
+        .where(is_present)
         .group_by(labels.c.name)
-        .order_by(many.desc(), labels.c.name)
+        .order_by(number.desc(), labels.c.name)
     )
     by_model = connection.execute(
-        select(models.c.name, many)
+        select(models.c.name, number)
         .join(photos, photos.c.model_id == models.c.id)
-        .where(here)
+        .where(is_present)
         .group_by(models.c.id, models.c.name)
-        .order_by(many.desc(), models.c.name)
+        .order_by(number.desc(), models.c.name)
     )
     day = func.date(photos.c.added_at).label("day")
-    added = connection.execute(select(day, many).where(here).group_by(day).order_by(day))
+    added = connection.execute(select(day, number).where(is_present).group_by(day).order_by(day))
     return Statistics(
         photos=total,
         deleted=deleted or 0,
@@ -79,10 +79,12 @@ def gather(connection: Connection) -> Statistics:
 
 
 def _histogram(connection: Connection) -> tuple[int, ...]:
-    sure = photos.c.confidence
+    confidence = photos.c.confidence
     last = BINS - 1
     bins = [
-        func.count().filter(sure >= i / BINS, sure < (i + 1) / BINS if i < last else sure <= 1)
+        func.count().filter(
+            confidence >= i / BINS, confidence < (i + 1) / BINS if i < last else confidence <= 1
+        )
         for i in range(BINS)
     ]
     return tuple(connection.execute(select(*bins).where(photos.c.deleted_by.is_(None))).one())

@@ -1,136 +1,164 @@
-"""The library's folder: thumbnails, copies, uploads that wait, archives to be downloaded."""
+"""The library's folder: copies of photos, thumbnails, uploads to import, archives to download."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
+import numpy as np
+
+from tagger.errors import ImageError
 from tagger.files import write_atomically
-from tagger.images.decode import EXTENSIONS
+from tagger.images import decode, transforms
+from tagger.images.decode import EXTENSIONS, Pixels
+from tagger.library.records import Photo
 
 MAX_NAME = 200  # characters of a photo's name
-ABANDONED_SECONDS = 24 * 3600  # after which uploads that no run asks for are cleared away
-KEPT_SECONDS = 24 * 3600  # after which an archive that was made to be downloaded is
-HANDED_OUT_SECONDS = 600  # after which one that was downloaded is: somebody may click again
-LEFTOVER_SECONDS = 3600  # after which what was being written is nobody's any more
+THUMBNAIL_SIDE = 320  # pixels, of a thumbnail's longer side
+UPLOAD_SECONDS = 24 * 3600  # until uploads without an active import are deleted
+ARCHIVE_SECONDS = 24 * 3600  # until an archive that nobody downloaded is deleted
+DOWNLOADED_SECONDS = 600  # until a downloaded archive is deleted: it may be downloaded again
+TEMPORARY_SECONDS = 3600  # until a temporary file counts as left behind by a killed process
 _ARCHIVES = "exports/photos-*.zip"
-_LEFTOVERS = (".*.tmp", *(f"{place}/.*.tmp" for place in ("exports", "collections")))
-_LEFTOVERS += ("thumbnails/??/.*.tmp", "photos/??/.*.tmp")
+_TEMPORARY = (
+    *(".*.tmp", "exports/.*.tmp", "collections/.*.tmp"),
+    *("thumbnails/??/.*.tmp", "photos/??/.*.tmp"),
+)
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Where the files of the library at `home` are. Names come from digests, never from people."""
+    """The files of the library at `home`. Photos' files are named by digest, not by a user."""
 
     home: Path
 
     def thumbnail_path(self, sha256: str) -> Path:
-        """Where a photo's thumbnail is, or would be."""
+        """The path of a photo's thumbnail, which may not exist."""
         return self.home / "thumbnails" / sha256[:2] / f"{sha256}.jpg"
 
-    def write_thumbnail(self, sha256: str, jpeg: bytes) -> None:
-        """Write a thumbnail; it can be made again, so a power cut may lose it."""
-        place = self.thumbnail_path(sha256)
+    def write_thumbnail(self, sha256: str, rgb: Pixels) -> bytes:
+        """Write a photo's thumbnail; the JPEG. A power cut may lose it: it can be made again."""
+        jpeg = decode.encode(transforms.thumbnail(rgb, THUMBNAIL_SIDE), "JPEG")
+        path = self.thumbnail_path(sha256)
         try:
-            write_atomically(place, jpeg, durable=False)
+            write_atomically(path, jpeg, durable=False)
         except FileNotFoundError:  # the first of its folder
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, jpeg, durable=False)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, jpeg, durable=False)
+        return jpeg
+
+    def read_thumbnail(self, photo: Photo) -> bytes:
+        """A photo's thumbnail, made again if it is missing; grey if the photo cannot be read."""
+        with suppress(FileNotFoundError):
+            return self.thumbnail_path(photo.sha256).read_bytes()
+        try:
+            rgb = decode.read(read_original(photo), shorter_side=THUMBNAIL_SIDE)
+        except ImageError:
+            return _grey_thumbnail()
+        return self.write_thumbnail(photo.sha256, rgb)
 
     def write_copy(self, sha256: str, name: str, data: bytes) -> str:
-        """Keep a photo's bytes; where, relative to the library."""
+        """Keep a copy of a photo; its path relative to the library."""
         suffix = Path(name).suffix.lower()
-        inside = f"photos/{sha256[:2]}/{sha256}{suffix if suffix in EXTENSIONS else ''}"
-        place = self.home / inside
-        if not place.is_file() or place.stat().st_size != len(data):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, data)
-        return inside
+        relative = f"photos/{sha256[:2]}/{sha256}{suffix if suffix in EXTENSIONS else ''}"
+        path = self.home / relative
+        if not path.is_file() or path.stat().st_size != len(data):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, data)
+        return relative
 
-    def delete_files(self, sha256: str, stored: str | None) -> None:
-        """Remove a photo's thumbnail, and the copy at `stored` if there is one."""
+    def delete_files(self, sha256: str, copy: str | None) -> None:
+        """Delete a photo's thumbnail, and the library's copy at this relative path if any."""
         self.thumbnail_path(sha256).unlink(missing_ok=True)
-        if stored is not None:
-            (self.home / stored).unlink(missing_ok=True)
+        if copy is not None:
+            (self.home / copy).unlink(missing_ok=True)
 
     def save_uploads(
         self, uploads: Iterable[tuple[str, BinaryIO]]
     ) -> tuple[str, list[tuple[str, str]]]:
-        """Write uploads into a new waiting folder; the folder, and each file's path and name."""
+        """Write uploads to a new folder; the folder, and each file's path and name."""
         folder = self.home / "uploads" / uuid.uuid4().hex
         folder.mkdir(parents=True)
-        received = []
+        saved = []
         for number, (name, file) in enumerate(uploads):
-            place = folder / f"{number:06}"
-            with open(place, "wb") as target:
+            path = folder / f"{number:06}"
+            with open(path, "wb") as target:
                 shutil.copyfileobj(file, target)
                 target.flush()
                 os.fsync(target.fileno())
-            received.append((str(place), base_name(name)))
-        return str(folder), received
+            saved.append((str(path), base_name(name)))
+        return str(folder), saved
 
-    def delete_abandoned_uploads(self, waited_for: set[str]) -> None:
-        """Remove waiting folders that are old and that none of the paths in `waited_for` is."""
-        for folder in self._waiting():
-            try:
-                old = time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
-            except FileNotFoundError:  # whoever imported it has just cleared it away
-                continue
-            if old and str(folder) not in waited_for:
+    def delete_abandoned_uploads(self, active: set[str]) -> None:
+        """Delete old upload folders, except those whose paths are in `active`."""
+        uploads = self.home / "uploads"
+        folders = [path for path in uploads.iterdir() if path.is_dir()] if uploads.is_dir() else []
+        for folder in folders:
+            if _age(folder) > UPLOAD_SECONDS and str(folder) not in active:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def new_archive_path(self) -> Path:
-        """Where to write an archive that is to be downloaded; it is cleared away in a day."""
+        """A path for an archive to download, which is deleted after a day."""
         folder = self.home / "exports"
         folder.mkdir(exist_ok=True)
         return folder / f"photos-{time.time_ns()}.zip"
 
     def read_archive(self, archive: Path) -> bytes:
-        """An archive's bytes. It is cleared away soon after."""
+        """The bytes of an archive that is downloaded; it is deleted soon after."""
         data = archive.read_bytes()
-        nearly = time.time() - KEPT_SECONDS + HANDED_OUT_SECONDS
-        os.utime(archive, (nearly, nearly))
+        modified = time.time() - ARCHIVE_SECONDS + DOWNLOADED_SECONDS
+        os.utime(archive, (modified, modified))
         return data
 
     def delete_stale_files(self) -> None:
-        """Remove old archives, and what a process that was killed had half written.
+        """Delete old archives, and temporary files of killed processes.
 
-        What one is writing now is young, and left alone; what cannot be removed is left for
-        another time.
+        Files that are being written are newer and stay. What cannot be deleted stays as well.
         """
         with suppress(OSError):
             for archive in self.home.glob(_ARCHIVES):
-                if _age(archive) > KEPT_SECONDS:
+                if _age(archive) > ARCHIVE_SECONDS:
                     archive.unlink(missing_ok=True)
-            for left in (found for pattern in _LEFTOVERS for found in self.home.glob(pattern)):
-                if left.is_dir():
-                    if min(map(_age, [left, *left.rglob("*")])) > LEFTOVER_SECONDS:
-                        shutil.rmtree(left, ignore_errors=True)
-                elif _age(left) > LEFTOVER_SECONDS:
-                    left.unlink(missing_ok=True)
+            for path in (path for pattern in _TEMPORARY for path in self.home.glob(pattern)):
+                if path.is_dir():
+                    if min(map(_age, [path, *path.rglob("*")])) > TEMPORARY_SECONDS:
+                        shutil.rmtree(path, ignore_errors=True)
+                elif _age(path) > TEMPORARY_SECONDS:
+                    path.unlink(missing_ok=True)
 
-    def _waiting(self) -> Iterator[Path]:
-        uploads = self.home / "uploads"
-        return (p for p in uploads.iterdir() if p.is_dir()) if uploads.is_dir() else iter(())
+
+def read_original(photo: Photo) -> bytes:
+    """The bytes of a photo's file. Raises ImageError if it is missing or was changed."""
+    data = decode.read_bytes(photo.path)
+    if hashlib.sha256(data).hexdigest() != photo.sha256:
+        raise ImageError(str(photo.path), "has changed since it was added; import it again")
+    return data
+
+
+def base_name(name: str) -> str:
+    """The last part of a file's path, whatever system it comes from, as valid text."""
+    last = PureWindowsPath(PurePosixPath(name.replace("\0", "")).name).name
+    text = last.encode("utf-8", "backslashreplace").decode()
+    return text[:MAX_NAME] or "photo"
 
 
 def _age(path: Path) -> float:
-    """Seconds since it was last written to; 0 where it is gone, which somebody else saw to."""
+    """Seconds since the last modification; 0 for a file that was deleted meanwhile."""
     try:
         return time.time() - path.lstat().st_mtime
     except FileNotFoundError:
         return 0
 
 
-def base_name(name: str) -> str:
-    """The last part of a file's name as it was given, fit to be stored as text."""
-    last = PureWindowsPath(PurePosixPath(name.replace("\0", "")).name).name
-    text = last.encode("utf-8", "backslashreplace").decode()
-    return text[:MAX_NAME] or "photo"
+@cache
+def _grey_thumbnail() -> bytes:
+    return decode.encode(np.full((96, 96, 3), 128, np.uint8), "JPEG")

@@ -1,7 +1,8 @@
-"""What models and people said of photos, and the tags that amounts to.
+"""Predictions and annotations of photos, and the tags that follow from them.
 
-Both only ever add rows and end rows (see `tagger.schema`). Whoever changes either layer calls
-`refresh` in the same transaction.
+Predictions and annotations are a history: rows are added and ended, never changed (see
+`database.schema`). The table `tags` is derived from the current rows; every change to them must be
+followed by `refresh_tags` in the same transaction.
 """
 
 from __future__ import annotations
@@ -19,32 +20,32 @@ from tagger.library.database.schema import labels, photos, predictions, tags, ve
 from tagger.library.search.grammar import fold
 from tagger.tagger import Prediction, Tagger
 
-CHUNK = 500  # photos a statement: databases limit its parameters
+CHUNK = 500  # photos per statement: databases limit the number of parameters
 MAX_LABEL = 100  # characters
-KEPT_SCORES = 5  # of a prediction
+KEPT_SCORES = 5  # stored per prediction
 
-Stored = dict[str, Any]
+Columns = dict[str, Any]  # of a row, by name
 
 
 def label_ids(connection: Connection, names: Iterable[str], add: bool = True) -> dict[str, int]:
-    """The id of each label by name; those that are new are added, or else left out.
+    """Label ids by name; new labels are added, or left out if not `add`.
 
-    There is one label however it is spelled: "Cat" is "cat" where that was first.
+    Labels are case-insensitive: "Cat" is the label "cat" if that one exists.
     """
     folded = {name: fold(name) for name in names}
-    found: dict[str, int] = {}
-    for some in chunks(sorted(set(folded.values())), CHUNK):
-        query = select(labels.c.folded, labels.c.id).where(labels.c.folded.in_(some))
-        found.update((row.folded, row.id) for row in connection.execute(query))
+    ids: dict[str, int] = {}
+    for chunk in chunks(sorted(set(folded.values())), CHUNK):
+        query = select(labels.c.folded, labels.c.id).where(labels.c.folded.in_(chunk))
+        ids.update((row.folded, row.id) for row in connection.execute(query))
     for name, key in folded.items():
-        if key not in found and add:
+        if key not in ids and add:
             new = insert(labels).values(name=name, folded=key).returning(labels.c.id)
-            found[key] = connection.execute(new).scalar_one()
-    return {name: found[key] for name, key in folded.items() if key in found}
+            ids[key] = connection.execute(new).scalar_one()
+    return {name: ids[key] for name, key in folded.items() if key in ids}
 
 
 def validate_label(text: str) -> str:
-    """A label as a person typed it, trimmed. Raises OptionError for one that cannot be."""
+    """A label typed by a person, without extra spaces. Raises OptionError if it is not valid."""
     name = " ".join(text.split())
     if not name or len(name) > MAX_LABEL or not name.isprintable():
         raise OptionError(
@@ -53,103 +54,103 @@ def validate_label(text: str) -> str:
     return name
 
 
-def prediction_row(said: Prediction, tagger: Tagger) -> Stored:
-    """A prediction as the catalogue stores it."""
+def prediction_row(prediction: Prediction, tagger: Tagger) -> Columns:
+    """The columns of a prediction in the table `predictions`."""
+    decided = [[tag.label, tag.score, tagger.threshold(tag.label)] for tag in prediction.tags]
     return {
-        "label": said.label,
-        "confidence": said.confidence,
-        "reason": said.reason,
-        "ood_score": said.ood_score,
-        "tags": [[tag.label, tag.score, tagger.threshold(tag.label)] for tag in said.tags],
-        "scores": [[score.label, score.score] for score in said.scores[:KEPT_SCORES]],
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "reason": prediction.reason,
+        "ood_score": prediction.ood_score,
+        "tags": decided,
+        "scores": [[score.label, score.score] for score in prediction.scores[:KEPT_SCORES]],
     }
 
 
 def save_predictions(
-    connection: Connection, run_id: int, model_id: int, answers: Sequence[tuple[int, Stored]]
+    connection: Connection,
+    operation_id: int,
+    model_id: int,
+    rows: Sequence[tuple[int, Columns]],
 ) -> None:
-    """Let a model's answers, by photo id, take the place of what models said before."""
-    if not answers:
+    """Replace the current predictions of photos: (photo id, columns of `prediction_row`)."""
+    if not rows:
         return
-    now = datetime.now(UTC)
-    _end(connection, run_id, [photo_id for photo_id, _ in answers])
-    origin = {"model_id": model_id, "run_id": run_id, "made_at": now}
+    photo_ids = [photo_id for photo_id, _ in rows]
+    for chunk in chunks(photo_ids, CHUNK):
+        connection.execute(
+            update(predictions)
+            .where(predictions.c.photo_id.in_(chunk), predictions.c.ended_by.is_(None))
+            .values(ended_by=operation_id)
+        )
+    origin = {"model_id": model_id, "run_id": operation_id, "made_at": datetime.now(UTC)}
     connection.execute(
-        insert(predictions), [{"photo_id": photo, **said, **origin} for photo, said in answers]
+        insert(predictions), [{"photo_id": photo_id, **row, **origin} for photo_id, row in rows]
     )
-    refresh_tags(connection, [photo_id for photo_id, _ in answers])
+    refresh_tags(connection, photo_ids)
 
 
 def save_annotations(
     connection: Connection,
-    run_id: int,
+    operation_id: int,
     photo_ids: Sequence[int],
     present: Sequence[str],
     absent: Sequence[str],
 ) -> None:
-    """Let a person's word on labels take the place of what people said of them before."""
+    """Annotate photos with tags that are present or absent, replacing earlier annotations."""
     ids = label_ids(connection, [*present, *absent])
-    said = {ids[name]: False for name in absent} | {ids[name]: True for name in present}
-    end_annotations(connection, run_id, photo_ids, list(said))
-    origin = {"run_id": run_id, "made_at": datetime.now(UTC)}
-    for some in chunks(photo_ids, CHUNK):
+    answers = {ids[name]: False for name in absent} | {ids[name]: True for name in present}
+    end_annotations(connection, operation_id, photo_ids, list(answers))
+    origin = {"run_id": operation_id, "made_at": datetime.now(UTC)}
+    for chunk in chunks(photo_ids, CHUNK):
         connection.execute(
             insert(verdicts),
             [
-                {"photo_id": photo, "label_id": label, "present": belongs, **origin}
-                for photo in some
-                for label, belongs in said.items()
+                {"photo_id": photo_id, "label_id": label_id, "present": is_present, **origin}
+                for photo_id in chunk
+                for label_id, is_present in answers.items()
             ],
         )
     refresh_tags(connection, photo_ids)
 
 
 def end_annotations(
-    connection: Connection, run_id: int, photo_ids: Sequence[int], label_ids: Sequence[int]
+    connection: Connection, operation_id: int, photo_ids: Sequence[int], label_ids: Sequence[int]
 ) -> None:
-    """Take back what people said of labels; the caller refreshes."""
-    for some in chunks(photo_ids, CHUNK):
+    """End the current annotations of labels; the caller refreshes the tags."""
+    for chunk in chunks(photo_ids, CHUNK):
         connection.execute(
             update(verdicts)
             .where(
-                verdicts.c.photo_id.in_(some),
+                verdicts.c.photo_id.in_(chunk),
                 verdicts.c.label_id.in_(label_ids),
                 verdicts.c.ended_by.is_(None),
             )
-            .values(ended_by=run_id)
+            .values(ended_by=operation_id)
         )
 
 
 def refresh_tags(connection: Connection, photo_ids: Iterable[int]) -> None:
-    """Bring the tags of photos, and what is derived from them, up to date."""
-    for some in chunks(photo_ids, CHUNK):
-        _refresh(connection, some)
+    """Derive photos' tags, and their columns that depend on them, from the current rows."""
+    for chunk in chunks(photo_ids, CHUNK):
+        _refresh_chunk(connection, chunk)
 
 
-def doubt(said: Row[Any] | None) -> float | None:
-    """How soon a person should look at an answer, in [0, 2], higher is sooner.
+def doubt(prediction: Row[Any] | None) -> float | None:
+    """The priority of a photo in the review queue, in [0, 2], highest first.
 
-    First those between labels, the least confident first; then the known, likewise; those unlike
-    every training photo last, since there the model is not in doubt.
+    Uncertain predictions come first, least confident first; then those with a label, likewise.
+    Photos unlike the training photos come last: the model is not in doubt about them.
     """
-    if said is None:
+    if prediction is None:
         return None
-    if said.reason == "unfamiliar":
-        return 0.0 if said.ood_score is None else 1 - float(said.ood_score)
-    return 1 - float(said.confidence) + (1 if said.label is None else 0)
+    if prediction.reason == "unfamiliar":
+        return 0.0 if prediction.ood_score is None else 1 - float(prediction.ood_score)
+    return 1 - float(prediction.confidence) + (1 if prediction.label is None else 0)
 
 
-def _end(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> None:
-    for some in chunks(photo_ids, CHUNK):
-        connection.execute(
-            update(predictions)
-            .where(predictions.c.photo_id.in_(some), predictions.c.ended_by.is_(None))
-            .values(ended_by=run_id)
-        )
-
-
-def _refresh(connection: Connection, photo_ids: list[int]) -> None:
-    said = {
+def _refresh_chunk(connection: Connection, photo_ids: list[int]) -> None:
+    predicted = {
         row.photo_id: row
         for row in connection.execute(
             select(predictions).where(
@@ -157,51 +158,68 @@ def _refresh(connection: Connection, photo_ids: list[int]) -> None:
             )
         )
     }
-    judged: dict[int, list[Row[Any]]] = defaultdict(list)
+    annotations: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in connection.execute(
         select(verdicts).where(verdicts.c.photo_id.in_(photo_ids), verdicts.c.ended_by.is_(None))
     ):
-        judged[row.photo_id].append(row)
-    ids = label_ids(connection, (tag[0] for row in said.values() for tag in row.tags))
-    rows = {photo: _tags(said.get(photo), judged[photo], ids) for photo in photo_ids}
+        annotations[row.photo_id].append(row)
+    ids = label_ids(connection, (tag[0] for row in predicted.values() for tag in row.tags))
+    rows = {
+        photo_id: _derive_tags(predicted.get(photo_id), annotations[photo_id], ids)
+        for photo_id in photo_ids
+    }
     connection.execute(delete(tags).where(tags.c.photo_id.in_(photo_ids)))
-    if new := [{"photo_id": photo, **tag} for photo, found in rows.items() for tag in found]:
+    if new := [{"photo_id": photo_id, **tag} for photo_id, row in rows.items() for tag in row]:
         connection.execute(insert(tags), new)
     connection.execute(
         update(photos).where(photos.c.id == bindparam("photo")),
-        [_derived(photo, said.get(photo), judged[photo], rows[photo]) for photo in photo_ids],
+        [
+            {"photo": photo_id}
+            | _derive_columns(predicted.get(photo_id), annotations[photo_id], rows[photo_id])
+            for photo_id in photo_ids
+        ],
     )
 
 
-def _tags(said: Row[Any] | None, judged: Sequence[Row[Any]], ids: dict[str, int]) -> list[Stored]:
-    """The model's tags, less those a person took away, and those a person gave."""
-    found: dict[int, Stored] = {}
-    if said is not None:
-        origin = {"model_id": said.model_id, "run_id": said.run_id, "made_at": said.made_at}
-        for name, score, threshold in said.tags:
-            found[ids[name]] = {"score": score, "threshold": threshold, "by_person": False} | origin
-    nothing = {"score": None, "threshold": None, "model_id": None}
-    for verdict in judged:
-        decided = found.pop(verdict.label_id, nothing)
-        if verdict.present:
-            origin = {"by_person": True, "run_id": verdict.run_id, "made_at": verdict.made_at}
-            found[verdict.label_id] = decided | origin
-    return [{"label_id": label, **tag} for label, tag in found.items()]
+def _derive_tags(
+    prediction: Row[Any] | None, annotations: Sequence[Row[Any]], ids: dict[str, int]
+) -> list[Columns]:
+    """The model's tags, less those annotated as absent, and those annotated as present."""
+    by_label: dict[int, Columns] = {}
+    if prediction is not None:
+        origin = {
+            "model_id": prediction.model_id,
+            "run_id": prediction.run_id,
+            "made_at": prediction.made_at,
+        }
+        for name, score, threshold in prediction.tags:
+            tag = {"score": score, "threshold": threshold, "by_person": False}
+            by_label[ids[name]] = tag | origin
+    no_model = {"score": None, "threshold": None, "model_id": None}
+    for annotation in annotations:
+        tag = by_label.pop(annotation.label_id, no_model)
+        if annotation.present:
+            by_label[annotation.label_id] = tag | {
+                "by_person": True,
+                "run_id": annotation.run_id,
+                "made_at": annotation.made_at,
+            }
+    return [{"label_id": label_id, **tag} for label_id, tag in by_label.items()]
 
 
-def _derived(
-    photo_id: int, said: Row[Any] | None, judged: Sequence[Row[Any]], tagged: Sequence[Stored]
-) -> Stored:
-    reviewed = bool(judged)
-    scores = [1.0 if t["by_person"] or t["score"] is None else t["score"] for t in tagged]
+def _derive_columns(
+    prediction: Row[Any] | None, annotations: Sequence[Row[Any]], rows: Sequence[Columns]
+) -> Columns:
+    """The derived columns of `photos`."""
+    reviewed = bool(annotations)
+    scores = [1.0 if tag["by_person"] or tag["score"] is None else tag["score"] for tag in rows]
     return {
-        "photo": photo_id,
-        "unknown": said is not None and said.label is None and not reviewed,
+        "unknown": prediction is not None and prediction.label is None and not reviewed,
         "reviewed": reviewed,
-        "confidence": None if said is None else said.confidence,
-        "doubt": doubt(said),
-        "model_id": None if said is None else said.model_id,
-        "tag_count": len(tagged),
+        "confidence": None if prediction is None else prediction.confidence,
+        "doubt": doubt(prediction),
+        "model_id": None if prediction is None else prediction.model_id,
+        "tag_count": len(rows),
         "highest": max(scores, default=None),
         "lowest": min(scores, default=None),
     }

@@ -1,8 +1,21 @@
-"""Taking a run back, and taking that back: a part of its photos at a time.
+"""Undo an operation, for a batch of photos at a time. An undo is an operation and can be undone.
 
-A run's doing is the rows it added to the layers (see `tagger.schema`) and the rows it ended.
-Undoing ends the former and lets the latter hold again, except where something came after; what it
-changed is noted row by row, so that undoing the undoing is to set the rows as they were.
+Three tables are histories: `presences` (a photo is in the library), `predictions` (by models) and
+`verdicts` (annotations by people). A row belongs to a key: the photo, or for an annotation the
+photo and the label. `run_id` is the operation that added it, `ended_by` the one that ended it. A
+row that has not ended is the current one of its key; there is at most one.
+
+To undo an operation, for each key:
+
+1. The row that it added is ended, if that is still the current one.
+2. The last row that it ended becomes current again, if no other row is current and none was added
+   since, except for the operation's own row and rows that were undone.
+
+Otherwise the key was changed since, and stays. If that is so for the presence of a photo that the
+operation added, restored or deleted, nothing of the photo changes. Every changed row is noted in
+the table `undone` with its `ended_by` before and after. To undo an undo, its rows get the earlier
+`ended_by` back, key by key, if they are all as the undo left them and, where a row becomes current
+again, no other row is current or was added since.
 """
 
 from __future__ import annotations
@@ -22,15 +35,16 @@ from tagger.library.operations import Operation
 from tagger.library.tags import CHUNK
 
 UNDID, DID_AGAIN = "Undid: ", "Did again: "
-THIS = -1  # stands for the undoing at hand
+THIS_UNDO = -1  # stands for the id of the undo in progress
 
-LAYERS = {"presences": presences, "predictions": predictions, "verdicts": verdicts}
-_KEYS = {"verdicts": ("photo_id", "label_id")}  # of a layer's rows, one holds for each
+# By the name that `undone.layer` stores; presences first, since the others depend on them.
+HISTORIES = {"presences": presences, "predictions": predictions, "verdicts": verdicts}
+_KEYS = {"verdicts": ("photo_id", "label_id")}  # else the photo
 
 
 @dataclass(frozen=True)
 class UndoResult:
-    """An undoing: how many photos it changed, and how many were changed since and left alone."""
+    """An undo: the photos that it changed, and those left alone because they were changed since."""
 
     operation_id: int
     changed: int
@@ -39,174 +53,176 @@ class UndoResult:
 
 @dataclass(frozen=True)
 class _Change:
-    """That a row of a layer is to be ended by another run than before, or by none."""
+    """The new `ended_by` of a row; None makes it current."""
 
     row: Row[Any]
-    after: int | None
+    ended_by: int | None
 
 
-def begin(connection: Connection, run_id: int) -> tuple[Operation, int]:
-    """The run to be undone, and the undoing. Raises OptionError for what cannot be undone."""
-    run = operations.get(connection, run_id)
-    if not run.undoable:
+def begin_undo(connection: Connection, operation_id: int) -> tuple[Operation, int]:
+    """The operation to undo, and the id of the undo. Raises OptionError if it cannot be undone."""
+    operation = operations.get(connection, operation_id)
+    if not operation.undoable:
         why = (
             "is still at work; stop it first"
-            if run.active
+            if operation.active
             else "is undone already"
-            if run.undone_by is not None
-            else f"cannot be undone: it is a {run.kind}"
+            if operation.undone_by is not None
+            else f"cannot be undone: it is a {operation.kind}"
         )
-        raise OptionError(f"run {run_id} ({run.title}) {why}")
-    undoing = operations.create(connection, "undo", _title(run.title), undoes=run.id)
-    _mark(connection, run, undoing)
-    return run, undoing
+        raise OptionError(f"run {operation_id} ({operation.title}) {why}")
+    undo_id = operations.create(connection, "undo", _title(operation.title), undoes=operation.id)
+    _set_undone_by(connection, operation, undo_id)
+    return operation, undo_id
 
 
-def give_up(connection: Connection, run: Operation, undoing: int) -> None:
-    """As if an undoing that changed nothing had not begun."""
-    _mark(connection, run, None)
-    connection.execute(delete(runs).where(runs.c.id == undoing))
+def cancel_undo(connection: Connection, operation: Operation, undo_id: int) -> None:
+    """Remove an undo that changed nothing."""
+    _set_undone_by(connection, operation, None)
+    connection.execute(delete(runs).where(runs.c.id == undo_id))
 
 
-def touched(connection: Connection, run: Operation) -> list[int]:
-    """The photos that a run had to do with, by id."""
-    found: set[int] = set()
-    if run.undoes is not None:
-        found.update(connection.scalars(select(undone.c.photo_id).where(undone.c.run_id == run.id)))
-        return sorted(found)
-    for layer in LAYERS.values():
-        mine = or_(layer.c.run_id == run.id, layer.c.ended_by == run.id)
-        found.update(connection.scalars(select(layer.c.photo_id).where(mine)))
-    return sorted(found)
+def affected_photos(connection: Connection, operation: Operation) -> list[int]:
+    """The ids of the photos for which an operation added or ended rows."""
+    if operation.undoes is not None:
+        query = select(undone.c.photo_id).where(undone.c.run_id == operation.id)
+        return sorted(set(connection.scalars(query)))
+    ids: set[int] = set()
+    for table in HISTORIES.values():
+        own = or_(table.c.run_id == operation.id, table.c.ended_by == operation.id)
+        ids.update(connection.scalars(select(table.c.photo_id).where(own)))
+    return sorted(ids)
 
 
-def undo_some(
-    connection: Connection, run: Operation, undoing: int, photo_ids: Sequence[int]
+def undo_photos(
+    connection: Connection, operation: Operation, undo_id: int, photo_ids: Sequence[int]
 ) -> set[int]:
-    """Undo a run for some of its photos; those of them that changed."""
+    """Undo an operation for some of its photos; the ids of those that changed."""
     changed: set[int] = set()
-    left = set(photo_ids)
-    for name, layer in LAYERS.items():
-        if run.undoes is not None:
-            found = _noted(connection, run.id, name, photo_ids)
+    remaining = set(photo_ids)
+    for name, table in HISTORIES.items():
+        if operation.undoes is not None:
+            changes = _changes_to_undo_an_undo(connection, operation.id, name, photo_ids)
         else:
-            found = _made(connection, run.id, name, sorted(left))
-        _apply(connection, undoing, name, found)
-        moved = {change.row.photo_id for change in found}
-        changed |= moved
-        if layer is presences:
-            photos.refresh_deleted(connection, sorted(moved))
-            # A photo that has been deleted or brought back since is left as it is altogether.
-            left -= _placed(connection, run.id, photo_ids) - moved
+            changes = _changes_to_undo(connection, operation.id, name, sorted(remaining))
+        _apply(connection, undo_id, name, changes)
+        photos_of_changes = {change.row.photo_id for change in changes}
+        changed |= photos_of_changes
+        if table is presences:
+            photos.refresh_deleted(connection, sorted(photos_of_changes))
+            # A photo that was deleted or restored since is not changed at all.
+            remaining -= _with_presences(connection, operation.id, photo_ids) - photos_of_changes
     tags.refresh_tags(connection, sorted(changed))
     return changed
 
 
-def _made(
-    connection: Connection, run_id: int, name: str, photo_ids: Sequence[int]
+def _changes_to_undo(
+    connection: Connection, operation_id: int, name: str, photo_ids: Sequence[int]
 ) -> list[_Change]:
-    """What takes back a run's own doing."""
-    found = []
-    for rows, over in _by_key(connection, name, photo_ids):
+    changes = []
+    for rows, undone_ids in _load_keys(connection, name, photo_ids):
         current = next((row for row in rows if row.ended_by is None), None)
-        own = False
-        if current is not None and current.run_id == run_id:
-            own = True
-            found.append(_Change(current, THIS))
-        ended = [row for row in rows if row.ended_by == run_id]
-        if ended and (current is None or own):
+        is_own = current is not None and current.run_id == operation_id
+        if current is not None and is_own:
+            changes.append(_Change(current, THIS_UNDO))
+        ended = [row for row in rows if row.ended_by == operation_id]
+        if ended and (current is None or is_own):
             last = ended[-1]
-            later = [row for row in rows if row.id > last.id and row.id not in over]
+            later = [row for row in rows if row.id > last.id and row.id not in undone_ids]
             if all(row is current for row in later):
-                found.append(_Change(last, None))
-    return found
+                changes.append(_Change(last, None))
+    return changes
 
 
-def _noted(
-    connection: Connection, run_id: int, name: str, photo_ids: Sequence[int]
+def _changes_to_undo_an_undo(
+    connection: Connection, undo_id: int, name: str, photo_ids: Sequence[int]
 ) -> list[_Change]:
-    """What takes back an undoing: each row as it was, where all of its key are as it left them."""
     notes: dict[int, Row[Any]] = {}
-    for some in chunks(photo_ids, CHUNK):
+    for chunk in chunks(photo_ids, CHUNK):
         query = select(undone).where(
-            undone.c.run_id == run_id, undone.c.layer == name, undone.c.photo_id.in_(some)
+            undone.c.run_id == undo_id, undone.c.layer == name, undone.c.photo_id.in_(chunk)
         )
         notes.update((row.row_id, row) for row in connection.execute(query))
-    found = []
-    for rows, over in _by_key(connection, name, photo_ids):
-        mine = [row for row in rows if row.id in notes]
-        if not mine or any(row.ended_by != notes[row.id].after for row in mine):
+    changes = []
+    for rows, undone_ids in _load_keys(connection, name, photo_ids):
+        noted = [row for row in rows if row.id in notes]
+        if not noted or any(row.ended_by != notes[row.id].after for row in noted):
             continue
-        others = [row for row in rows if row.id not in notes]
-        again = [row.id for row in mine if notes[row.id].before is None]
-        if again and any(
-            row.ended_by is None or (row.id > min(again) and row.id not in over) for row in others
+        unnoted = [row for row in rows if row.id not in notes]
+        reopened = [row.id for row in noted if notes[row.id].before is None]
+        if reopened and any(
+            row.ended_by is None or (row.id > min(reopened) and row.id not in undone_ids)
+            for row in unnoted
         ):
             continue
-        found += [_Change(row, notes[row.id].before) for row in mine]
-    return found
+        changes += [_Change(row, notes[row.id].before) for row in noted]
+    return changes
 
 
-def _apply(connection: Connection, undoing: int, name: str, found: Iterable[_Change]) -> None:
-    """Set the rows and note what they were; what ends comes first, for one row holds at a time."""
-    layer = LAYERS[name]
+def _apply(connection: Connection, undo_id: int, name: str, changes: Iterable[_Change]) -> None:
+    """Change rows and note it. Rows are ended first: a key has at most one current row."""
+    table = HISTORIES[name]
     notes = [
         {
-            "run_id": undoing,
+            "run_id": undo_id,
             "layer": name,
             "row_id": change.row.id,
             "photo_id": change.row.photo_id,
             "before": change.row.ended_by,
-            "after": undoing if change.after == THIS else change.after,
+            "after": undo_id if change.ended_by == THIS_UNDO else change.ended_by,
         }
-        for change in sorted(found, key=lambda change: change.after is None)
+        for change in sorted(changes, key=lambda change: change.ended_by is None)
     ]
     if notes:
         connection.execute(
-            update(layer).where(layer.c.id == bindparam("row")).values(ended_by=bindparam("by")),
+            update(table).where(table.c.id == bindparam("row")).values(ended_by=bindparam("by")),
             [{"row": note["row_id"], "by": note["after"]} for note in notes],
         )
         connection.execute(insert(undone), notes)
 
 
-def _by_key(
+def _load_keys(
     connection: Connection, name: str, photo_ids: Sequence[int]
 ) -> list[tuple[list[Row[Any]], set[int]]]:
-    """A layer's rows of photos, those of each key together and in order; and which of them were
-    taken back, so that it is as if they had never been."""
-    layer, key = LAYERS[name], _KEYS.get(name, ("photo_id",))
-    columns = [layer.c[column] for column in dict.fromkeys(("id", "run_id", "ended_by", *key))]
-    found: dict[tuple[int, ...], list[Row[Any]]] = defaultdict(list)
-    for some in chunks(photo_ids, CHUNK):
-        query = select(*columns).where(layer.c.photo_id.in_(some)).order_by(layer.c.id)
+    """For each key of the photos: its rows in order, and the ids of those that were undone.
+
+    A row was undone if an undo of the operation that added it has ended it.
+    """
+    table, key = HISTORIES[name], _KEYS.get(name, ("photo_id",))
+    columns = [table.c[column] for column in dict.fromkeys(("id", "run_id", "ended_by", *key))]
+    by_key: dict[tuple[int, ...], list[Row[Any]]] = defaultdict(list)
+    for chunk in chunks(photo_ids, CHUNK):
+        query = select(*columns).where(table.c.photo_id.in_(chunk)).order_by(table.c.id)
         for row in connection.execute(query):
-            found[tuple(row._mapping[column] for column in key)].append(row)
-    undoes = _undoings(connection, {row.ended_by for rows in found.values() for row in rows})
+            by_key[tuple(row._mapping[column] for column in key)].append(row)
+    undoes = _load_undoes(connection, {row.ended_by for rows in by_key.values() for row in rows})
     return [
         (rows, {row.id for row in rows if undoes.get(row.ended_by) == row.run_id})
-        for rows in found.values()
+        for rows in by_key.values()
     ]
 
 
-def _undoings(connection: Connection, run_ids: set[int | None]) -> dict[int | None, int]:
-    """Of runs, those that undo one, and which."""
-    found: dict[int | None, int] = {}
-    for some in chunks((run for run in run_ids if run is not None), CHUNK):
+def _load_undoes(connection: Connection, operation_ids: set[int | None]) -> dict[int | None, int]:
+    """For those of the operations that are an undo: the operation that each undoes."""
+    undoes: dict[int | None, int] = {}
+    for chunk in chunks((number for number in operation_ids if number is not None), CHUNK):
         query = select(runs.c.id, runs.c.undoes).where(
-            runs.c.id.in_(some), runs.c.undoes.is_not(None)
+            runs.c.id.in_(chunk), runs.c.undoes.is_not(None)
         )
-        found.update((row.id, row.undoes) for row in connection.execute(query))
-    return found
+        undoes.update((row.id, row.undoes) for row in connection.execute(query))
+    return undoes
 
 
-def _placed(connection: Connection, run_id: int, photo_ids: Sequence[int]) -> set[int]:
-    """Photos that a run added, brought back or deleted."""
-    found: set[int] = set()
-    mine = or_(presences.c.run_id == run_id, presences.c.ended_by == run_id)
-    for some in chunks(photo_ids, CHUNK):
-        query = select(presences.c.photo_id).where(mine, presences.c.photo_id.in_(some))
-        found.update(connection.scalars(query))
-    return found
+def _with_presences(
+    connection: Connection, operation_id: int, photo_ids: Sequence[int]
+) -> set[int]:
+    """The photos that an operation added, restored or deleted."""
+    ids: set[int] = set()
+    own = or_(presences.c.run_id == operation_id, presences.c.ended_by == operation_id)
+    for chunk in chunks(photo_ids, CHUNK):
+        query = select(presences.c.photo_id).where(own, presences.c.photo_id.in_(chunk))
+        ids.update(connection.scalars(query))
+    return ids
 
 
 def _title(title: str) -> str:
@@ -216,10 +232,13 @@ def _title(title: str) -> str:
     return UNDID + title
 
 
-def _mark(connection: Connection, run: Operation, by: int | None) -> None:
-    """A run is undone; if it was itself an undoing, what that undid holds again, and so on."""
-    operations.set_columns(connection, run.id, undone_by=by)
-    while run.undoes is not None:
-        by = run.id if by is None else None
-        run = operations.get(connection, run.undoes)
-        operations.set_columns(connection, run.id, undone_by=by)
+def _set_undone_by(connection: Connection, operation: Operation, undo_id: int | None) -> None:
+    """Mark an operation as undone, or with None as not undone.
+
+    If it is an undo itself, what it undid is then not undone any more, and so on down the chain.
+    """
+    operations.set_columns(connection, operation.id, undone_by=undo_id)
+    while operation.undoes is not None:
+        undo_id = operation.id if undo_id is None else None
+        operation = operations.get(connection, operation.undoes)
+        operations.set_columns(connection, operation.id, undone_by=undo_id)

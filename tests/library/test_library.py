@@ -16,11 +16,10 @@ from tagger.images import decode
 from tagger.jobs import worker
 from tagger.jobs.requests import ImportUploadsRequest, RetagRequest, submit
 from tagger.library import operations, tags
-from tagger.library.contents import HELD_BYTES, ImportFile
 from tagger.library.database.schema import photos as photos_table
 from tagger.library.database.schema import predictions, presences, verdicts
 from tagger.library.database.schema import tags as tags_table
-from tagger.library.importer import Importer, register_model
+from tagger.library.importer import BATCH_BYTES, Importer, ImportFile, register_model
 from tagger.library.library import Library
 from tagger.tagger import Tagger
 from tagger.training.trainer import TrainingResult
@@ -94,7 +93,7 @@ def test_large_files_are_read_a_few_at_a_time_and_all_come(
 ) -> None:
     folder = draw_collection(tmp_path / "photos", 4)
     for number, path in enumerate(sorted(folder.rglob("*.jpg"))):
-        path.write_bytes(path.read_bytes() + bytes(HELD_BYTES * (number % 3) // 2))
+        path.write_bytes(path.read_bytes() + bytes(BATCH_BYTES * (number % 3) // 2))
     (folder / "disc" / "001.jpg").write_bytes(b"not a photo")
     assert import_folder(library, folder).counts == {"added": 11, "failed": 1}
     there = set(folder.rglob("*.jpg")) - {folder / "disc" / "001.jpg"}
@@ -400,7 +399,7 @@ def test_many_photos_are_changed_some_at_a_time(library: Library, tmp_path: Path
     import_folder(library, draw_collection(tmp_path / "photos", 4))
     ids = [p.id for p in library.photos()]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tagger.library.edits.TOGETHER", 5)
+        patch.setattr("tagger.library.edits.BATCH", 5)
         run = library.edit_tags(ids, add=["mine"])
         assert library.count("mine") == 12
         undone = library.undo(run)
