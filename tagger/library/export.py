@@ -1,4 +1,4 @@
-"""What leaves the library: tables of photos, and photos in folders by tag."""
+"""Exports of photos: CSV, JSON lines, and labelled folders to train on, in a ZIP or on disk."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from tagger.library.records import Photo, Tag
 from tagger.library.search.grammar import fold
 from tagger.text import escape_formula
 
-PLACES = 5  # tags of a photo in the table
+MAX_TAGS = 5  # of a photo in the CSV file
 HEADER = (
     *sheet.SHOWN,
-    *(f"Label {place}" for place in range(1, PLACES + 1)),
-    *(f"Score {place}" for place in range(1, PLACES + 1)),
+    *(f"Label {number}" for number in range(1, MAX_TAGS + 1)),
+    *(f"Score {number}" for number in range(1, MAX_TAGS + 1)),
 )
-MAX_PART = 120  # bytes of a file's or folder's name; most file systems take 255
+MAX_NAME_BYTES = 120  # of a file's or folder's name; most file systems allow 255
 UNTAGGED = "has no tag"
 
-# What some file system or shell would take for something else; Windows reserves the names.
-_AWKWARD = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+# Characters with a meaning to a file system or shell, and names that Windows reserves.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?", re.IGNORECASE)
 
 
 @dataclass
 class ExportSummary:
-    """Photos that went into an export, and those left out: each one's name with the reason."""
+    """The number of photos in an export, and the skipped ones: name and reason."""
 
     written: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
 def write_csv(photos: Iterable[Photo], file: TextIO) -> None:
-    """A row for each photo: `HEADER`, its first tags with their scores in percent.
+    """Write a row for each photo: the columns of `HEADER`, scores in percent.
 
-    Open `file` with `newline=""`. What a spreadsheet would run as a formula is made harmless.
+    Open `file` with `newline=""`. Cells that a spreadsheet would run as a formula are escaped.
     """
     writer = csv.writer(file)
     writer.writerow(HEADER)
     for photo in photos:
-        tags = photo.tags[:PLACES]
-        empty = [""] * (PLACES - len(tags))
+        tags = photo.tags[:MAX_TAGS]
+        empty = [""] * (MAX_TAGS - len(tags))
         added = f"{photo.added_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         cells = [photo.id, photo.name, added, *(tag.label for tag in tags), *empty]
         cells += [*map(_percent, tags), *empty]
@@ -62,117 +62,122 @@ def write_csv(photos: Iterable[Photo], file: TextIO) -> None:
 
 
 def write_json_lines(photos: Iterable[Photo], file: TextIO) -> None:
-    """An object a line, in ASCII: all that the library knows of each photo."""
+    """Write a JSON object a line for each photo, with all its data, in ASCII."""
     for photo in photos:
-        file.write(json.dumps(_plain(photo)) + "\n")
+        file.write(json.dumps(_to_json(photo)) + "\n")
 
 
 def write_zip(
     photos: Iterable[Photo], read: Callable[[Photo], bytes], file: BinaryIO
 ) -> ExportSummary:
-    """Photos in folders by their first tag, each once, and `labels.csv` with all of their tags.
+    """Write a ZIP of photos in folders by their first tag, and `labels.csv` with all their tags.
 
-    `read` gives a photo's bytes; those it raises ImageError for, and those without a tag, are
-    left out. Unpacked, `train.py` reads it.
+    `read` returns a photo's bytes. Photos for which it raises ImageError, and photos without a
+    tag, are skipped. `train.py` reads the unpacked folder.
     """
-    left = ExportSummary()
+    summary = ExportSummary()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        listed = io.StringIO()
-        for inside, data in _filed(photos, read, listed, left):
-            archive.writestr(inside, data)
-        archive.writestr(table.NAME, listed.getvalue().encode("utf-8", "backslashreplace"))
-    return left
+        labels_csv = io.StringIO()
+        for relative, data in _lay_out(photos, read, labels_csv, summary):
+            archive.writestr(relative, data)
+        archive.writestr(table.NAME, labels_csv.getvalue().encode("utf-8", "backslashreplace"))
+    return summary
 
 
 def write_collection(
     photos: Iterable[Photo], read: Callable[[Photo], bytes], folder: Path
 ) -> ExportSummary:
-    """As `write_zip`, into a folder, which is there whole or not at all.
+    """Like `write_zip`, but to a folder, which appears complete or not at all.
 
-    Raises OptionError for a folder that holds something.
+    Raises OptionError for a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OptionError(f"{folder}: holds something; name a new folder")
-    left = ExportSummary()
+    summary = ExportSummary()
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         temporary.mkdir()
-        listed = io.StringIO()
-        for inside, data in _filed(photos, read, listed, left):
-            place = temporary / inside
-            place.parent.mkdir(exist_ok=True)
-            place.write_bytes(data)
-        (temporary / table.NAME).write_bytes(listed.getvalue().encode("utf-8", "backslashreplace"))
+        labels_csv = io.StringIO()
+        for relative, data in _lay_out(photos, read, labels_csv, summary):
+            path = temporary / relative
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+        (temporary / table.NAME).write_bytes(
+            labels_csv.getvalue().encode("utf-8", "backslashreplace")
+        )
         if folder.exists():
             folder.rmdir()
         os.replace(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    return left
+    return summary
 
 
-def _filed(
-    photos: Iterable[Photo], read: Callable[[Photo], bytes], listed: TextIO, left: ExportSummary
+def _lay_out(
+    photos: Iterable[Photo],
+    read: Callable[[Photo], bytes],
+    labels_csv: TextIO,
+    summary: ExportSummary,
 ) -> Iterator[tuple[str, bytes]]:
-    """Where each photo goes, and its bytes; a row of each is added to `listed`."""
-    folders = _Folders()
-    writer = csv.writer(listed)
+    """Each photo's path in the collection, and its bytes; writes the rows of `labels.csv`."""
+    folders = _FolderNames()
+    writer = csv.writer(labels_csv)
     writer.writerow(columns.HEADER)
     for photo in photos:
         if not photo.tags:
-            left.skipped.append((photo.name, UNTAGGED))
+            summary.skipped.append((photo.name, UNTAGGED))
             continue
         try:
             data = read(photo)
         except ImageError as error:
-            left.skipped.append((photo.name, str(error)))
+            summary.skipped.append((photo.name, str(error)))
             continue
         label = photo.tags[0].label
-        name = _part(photo.name, "photo")
+        name = _safe_name(photo.name, "photo")
         if os.path.splitext(name)[1].lower() not in EXTENSIONS:
-            name += ".jpg"  # photos are listed by their endings, and opened by what is in them
-        inside = f"{folders.of(label)}/{photo.id}-{name}"
-        yield inside, data
+            name += ".jpg"  # a photo is listed by its extension, and decoded by its content
+        relative = f"{folders.name_for(label)}/{photo.id}-{name}"
+        yield relative, data
         names = table.join([tag.label for tag in photo.tags])
-        writer.writerow([escape_formula(cell) for cell in (inside, label, names)])
-        left.written += 1
+        writer.writerow([escape_formula(cell) for cell in (relative, label, names)])
+        summary.written += 1
 
 
-class _Folders:
-    """A folder for each label: its name as far as a file system takes it, no two alike."""
+class _FolderNames:
+    """A folder name for each label: safe, and unique on file systems that ignore case."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._taken: set[str] = set()
+        self._used: set[str] = set()
 
-    def of(self, label: str) -> str:
+    def name_for(self, label: str) -> str:
         if label not in self._names:
-            plain = _part(label, "tag")
-            if escape_formula(plain) != plain:  # in `labels.csv` it would not be the folder's name
+            plain = _safe_name(label, "tag")
+            if escape_formula(plain) != plain:  # `labels.csv` would name another folder
                 plain = f"_{plain}"
             name, number = plain, 1
-            while fold(name) in self._taken:  # some file systems know no case, or one accent
+            while fold(name) in self._used:  # some file systems fold names likewise
                 number += 1
                 name = f"{plain} {number}"
-            self._taken.add(fold(name))
+            self._used.add(fold(name))
             self._names[label] = name
         return self._names[label]
 
 
-def _part(text: str, otherwise: str) -> str:
-    """A file's or folder's name from any text; its ending survives where it is cut."""
-    clean = _AWKWARD.sub("_", text).strip(" .")
+def _safe_name(text: str, default: str) -> str:
+    """A file's or folder's name from any text. A long name is cut before its extension."""
+    clean = _UNSAFE.sub("_", text).strip(" .")
     if _RESERVED.fullmatch(clean):
         clean = f"_{clean}"
-    stem, ending = os.path.splitext(clean)
-    ending = _cut(ending, 10)
-    return (_cut(stem, MAX_PART - 10).strip(" .") + ending) or otherwise
+    stem, extension = os.path.splitext(clean)
+    extension = _cut(extension, 10)
+    return (_cut(stem, MAX_NAME_BYTES - 10).strip(" .") + extension) or default
 
 
 def _cut(text: str, size: int) -> str:
-    """As much of a text as `size` bytes hold."""
+    """The beginning of a text that fits into `size` bytes of UTF-8."""
     return text.encode()[:size].decode(errors="ignore")
 
 
@@ -180,7 +185,7 @@ def _percent(tag: Tag) -> str:
     return "" if tag.score is None else f"{100 * tag.score:.2f}"
 
 
-def _plain(photo: Photo) -> dict[str, object]:
+def _to_json(photo: Photo) -> dict[str, object]:
     return {
         "id": photo.id,
         "name": photo.name,

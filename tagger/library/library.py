@@ -1,4 +1,4 @@
-"""The photo library: what people do with it, one method each. Pages, CLI and API call these.
+"""The photo library as the app and the programs use it: one method for each action.
 
 Long work is submitted to `tagger.jobs`, which runs it in a process of its own.
 """
@@ -40,11 +40,11 @@ from tagger.library.undo import UndoResult
 from tagger.tagger import Tagger
 from tagger.text import escape_controls
 
-ACTIVE_MODEL = "active_model"  # of the settings
+ACTIVE_MODEL = "active_model"  # the name of a setting
 
 
 class Library:
-    """A folder with a catalogue, thumbnails and copies. Safe to share between threads."""
+    """A folder with a database, thumbnails and copies of photos. Safe to share between threads."""
 
     def __init__(self, home: Path, url: str, database: Database) -> None:
         self.home = home
@@ -57,8 +57,8 @@ class Library:
     def open(cls, home: Path | None = None, url: str | None = None) -> Library:
         """The library at `home` (`TAGGER_HOME`), its database at `url` (`TAGGER_DATABASE`).
 
-        By default `library/` beside `model/`, with SQLite in it. Made if new. Raises
-        LibraryError.
+        By default `library/` beside `model/`, with SQLite in it. Created if it does not exist.
+        Raises LibraryError.
         """
         home = paths.library_home() if home is None else home.absolute()
         try:
@@ -67,8 +67,8 @@ class Library:
         except OSError as error:
             raise LibraryError(f"{home}: no folder for a library ({error.strerror})") from None
         except UnicodeEncodeError:
-            told = escape_controls(str(home))
-            raise LibraryError(f"{told}: a library's folder needs a name that is text") from None
+            name = escape_controls(str(home))
+            raise LibraryError(f"{name}: a library's folder needs a name that is text") from None
         url = url or os.environ.get("TAGGER_DATABASE") or sqlite_url(home / "catalogue.db")
         url = absolute_url(url)
         return cls(home, url, Database.open(url))
@@ -80,19 +80,19 @@ class Library:
     # Models
 
     def active_model(self) -> str:
-        """The name or file of the model that tags; the default where the chosen one is gone."""
+        """The name or file of the model that tags; the default if the active one is missing."""
         with self.database.read_transaction() as connection:
-            chosen = connection.scalar(
+            name = connection.scalar(
                 select(settings.c.value).where(settings.c.name == ACTIVE_MODEL)
             )
         try:
-            path = registry.find_model(chosen)
+            path = registry.find_model(name)
         except ModelError:
             path = registry.find_model()
         return registry.model_name(path)
 
     def set_active_model(self, model: str) -> None:
-        """Let another model tag from now on. Raises ModelError."""
+        """Use a model for tagging from now on, by name or file. Raises ModelError."""
         Tagger.load(model)
         if model.endswith(".h5"):
             model = str(Path(model).absolute())
@@ -103,12 +103,12 @@ class Library:
     # Jobs; see `tagger.jobs`
 
     def stop(self, operation_id: int) -> None:
-        """Ask a run to stop; what it has done stays."""
+        """Ask a job to stop. What it has done stays."""
         with self.database.write_transaction() as connection:
             if operations.get(connection, operation_id).active:
                 operations.set_columns(connection, operation_id, stop_asked=True)
 
-    # Changes at once
+    # Edits
 
     def add_photo(self, name: str, data: bytes, tagger: Tagger) -> AddedPhoto:
         """Tag a photo and keep a copy of it. Raises ImageError if it cannot be read."""
@@ -135,120 +135,116 @@ class Library:
     def edit_tags(
         self, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
     ) -> int:
-        """Say of photos that tags belong to them, or do not; the run.
+        """Annotate photos: tags that belong to them, and tags that do not. The operation's id.
 
-        Adding a tag that a model gave confirms it. This outlives whatever models say later.
-        Raises OptionError for text that cannot be a tag, and where there is nothing to do.
+        Adding a tag that a model gave confirms it. Annotations outlive later predictions. Raises
+        OptionError for an invalid tag, and if there is nothing to change.
         """
         return edits.edit_tags(self.database, ids, add, remove)
 
     def withdraw_annotations(self, ids: Sequence[int], labels: Sequence[str]) -> int:
-        """Take back what people said of tags, so that the model's word counts again; the run."""
+        """Withdraw annotations, so that the model's tags count again. The operation's id."""
         return edits.withdraw_annotations(self.database, ids, labels)
 
     def delete(self, ids: Sequence[int]) -> int:
-        """Delete photos from the library, not from the disk, until it is undone; the run."""
+        """Delete photos from the library, not their files; can be undone. The operation's id."""
         return edits.delete(self.database, ids)
 
     def undo(self, operation_id: int) -> UndoResult:
-        """Put back what a run changed, except what was changed again since.
+        """Undo an operation, except for what was changed again since. An undo can be undone.
 
-        The undoing can be undone. Raises OptionError for a run that cannot be, or of which nothing
-        is left to undo.
+        Raises OptionError if the operation cannot be undone, or nothing of it is left to undo.
         """
         return edits.undo(self.database, operation_id)
 
     def purge(self) -> int:
-        """Forget deleted photos for good, with the library's copies of them; how many.
+        """Remove deleted photos and the library's copies of them for good; how many.
 
-        Files outside the library are not touched. This cannot be undone. Raises OptionError while
-        photos are being imported.
+        Files outside the library stay. This cannot be undone. Raises OptionError while photos are
+        being imported.
         """
         return edits.purge(self.database, self.storage)
 
-    # Seeing
+    # Search and photos
 
     def search(
         self, query: str = "", sort: Sort = "newest", offset: int = 0, limit: int = 48
     ) -> PhotoPage:
-        """Some of the photos a query finds, and how many there are. Raises QueryError."""
+        """A page of the photos that match a query, and their number. Raises QueryError."""
         with self.database.read_transaction() as connection:
             ids, total = planner.find_page(connection, query, sort, offset, limit)
             return PhotoPage(tuple(photos.load_photos(connection, ids, self.home)), total)
 
     def photos(self, query: str = "", sort: Sort = "newest") -> Iterator[Photo]:
-        """Every photo a query finds, read some at a time. Raises QueryError."""
+        """Every photo that matches a query, loaded in chunks. Raises QueryError."""
         with self.database.read_transaction() as connection:
             total = planner.count_photos(connection, query)
             ids, _ = planner.find_page(connection, query, sort, 0, total)
-        for some in chunks(ids, tags.CHUNK):
+        for chunk in chunks(ids, tags.CHUNK):
             with self.database.read_transaction() as connection:
-                found = list(photos.load_photos(connection, some, self.home))
-            yield from found
+                loaded = list(photos.load_photos(connection, chunk, self.home))
+            yield from loaded
 
     def count(self, query: str = "") -> int:
-        """How many photos a query finds. Raises QueryError."""
+        """The number of photos that match a query. Raises QueryError."""
         with self.database.read_transaction() as connection:
             return planner.count_photos(connection, query)
 
     def suggest_tags(self, query: str) -> list[Suggestion]:
-        """For each tag asked for that no photo has, those it may have been meant for.
-
-        Raises QueryError.
-        """
+        """Similar tags for each tag in a query that no photo has. Raises QueryError."""
         with self.database.read_transaction() as connection:
             return suggestions.suggest(connection, query)
 
     def label_counts(self, query: str = "") -> list[tuple[str, int]]:
-        """The tags of the photos a query finds, the most frequent first. Raises QueryError."""
+        """The tags of the photos that match a query, most frequent first. Raises QueryError."""
         with self.database.read_transaction() as connection:
             return planner.count_labels(connection, query)
 
     def labels(self) -> list[str]:
-        """Every tag the library knows, in alphabetical order."""
+        """Every label of the library, in alphabetical order."""
         with self.database.read_transaction() as connection:
             return list(connection.scalars(select(labels.c.name).order_by(labels.c.folded)))
 
     def photo(self, photo_id: int) -> Photo:
-        """A photo by id. Raises OptionError where there is none, or it is deleted."""
+        """A photo by id. Raises OptionError if there is none, or it is deleted."""
         with self.database.read_transaction() as connection:
-            here = photos.filter_existing(connection, [photo_id])
-            found = next(photos.load_photos(connection, here, self.home), None)
-        if found is None:
+            ids = photos.filter_existing(connection, [photo_id])
+            photo = next(photos.load_photos(connection, ids, self.home), None)
+        if photo is None:
             raise OptionError(
                 f"photo {photo_id}: the library has none of that number, or it was deleted;"
                 " Activity tells, and can bring it back"
             )
-        return found
+        return photo
 
     def find_by_digest(self, sha256: str) -> Photo | None:
-        """The photo whose file has this digest, if the library has it."""
+        """The photo with this digest, if the library has it."""
         with self.database.read_transaction() as connection:
-            held = photos.find_by_digest(connection, [sha256]).get(sha256)
-            if held is None or held.deleted:
+            existing = photos.find_by_digest(connection, [sha256]).get(sha256)
+            if existing is None or existing.deleted:
                 return None
-            return next(photos.load_photos(connection, [held.id], self.home), None)
+            return next(photos.load_photos(connection, [existing.id], self.home), None)
 
     def prediction(self, photo_id: int) -> StoredPrediction | None:
-        """What the last model to look at a photo says of it."""
+        """A photo's current prediction."""
         with self.database.read_transaction() as connection:
             return photos.load_prediction(connection, photo_id)
 
     def annotations(self, photo_id: int) -> list[Annotation]:
-        """What people say of a photo now."""
+        """A photo's current annotations, by label."""
         with self.database.read_transaction() as connection:
             return photos.load_annotations(connection, photo_id)
 
     def review_queue(self, limit: int = 1) -> PhotoPage:
-        """Photos nobody has reviewed, those the model is least sure of first."""
+        """Photos without annotations, those to review first."""
         return self.search("NOT reviewed", "doubtful", 0, limit)
 
     def read_original(self, photo: Photo) -> bytes:
-        """The photo's file. Raises ImageError where it is gone, or is not what was added."""
+        """The bytes of a photo's file. Raises ImageError if it is missing or was changed."""
         return read_original(photo)
 
     def read_thumbnail(self, photo: Photo) -> bytes:
-        """A JPEG, at most 320 pixels a side; made anew where it was lost, grey if it cannot be."""
+        """A JPEG of at most 320 pixels a side, made again if missing; grey if the photo is, too."""
         return self.storage.read_thumbnail(photo)
 
     def find_similar(
@@ -277,28 +273,28 @@ class Library:
             stored = self._similarity.load_embedding(connection, photo.id)
         return [] if stored is None else self.find_similar(*stored, count, exclude=photo.id)
 
-    # Activity
+    # Operations
 
     def operations(
         self, limit: int = 50, kinds: Sequence[str] | None = None, active: bool = False
     ) -> list[Operation]:
-        """What was done, the newest first; with `active`, what is waiting or at work."""
+        """The latest operations, newest first; with `active`, only queued and running ones."""
         with self.database.read_transaction() as connection:
             return operations.list_latest(connection, limit, kinds, active)
 
     def operation(self, operation_id: int) -> Operation:
-        """One of them. Raises OptionError where there is none."""
+        """An operation by id. Raises OptionError if there is none."""
         with self.database.read_transaction() as connection:
             return operations.get(connection, operation_id)
 
     def operation_files(
         self, operation_id: int, outcome: str, limit: int = 200
     ) -> list[OperationFile]:
-        """Files of an import or re-tagging by what became of them: "failed", "duplicate", ..."""
+        """The files of an import or re-tagging with an `importer.Outcome` such as "failed"."""
         with self.database.read_transaction() as connection:
             return operations.list_files(connection, operation_id, outcome, limit)
 
     def statistics(self) -> Statistics:
-        """The library in numbers."""
+        """Counts over the library."""
         with self.database.read_transaction() as connection:
             return statistics.gather(connection)
