@@ -53,7 +53,7 @@ def main() -> None:
 
 def plant(pets: Path, folder: Path, seed: int, share: float) -> set[str]:
     """Links to every photo, some of them under another label: those, relative to `folder`."""
-    photos = list(decode.walk(pets))
+    photos = list(decode.find_photos(pets))
     labels = sorted(path.name for path in pets.iterdir())
     rng = np.random.default_rng(seed)
     planted = set(rng.choice(len(photos), round(share * len(photos)), replace=False).tolist())
@@ -97,7 +97,7 @@ def planted(folder: Path, wrong: set[str], weights: str) -> list[Row]:
 
 def faults(data: Path, folder: str) -> Row:
     """The shares of a folder's photos, in percent, called dark and blurred, and blurred ones."""
-    paths = list(decode.walk(data / folder))
+    paths = list(decode.find_photos(data / folder))
     kept = np.random.default_rng(SEED).permutation(len(paths))[:MAX_PHOTOS]
     looks = [look for look in ordered_map(look_at, [paths[row] for row in kept]) if look]
     row: Row = {"folder": folder, "photos": len(looks)}

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from tagger.datasets import dataset, evaluation_set
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import PRESENT, Sample, cells
+from tagger.datasets.sample import PRESENT, Sample, tag_matrix
 from tagger.evaluation import metrics
 from tagger.evaluation.ood import run_on_folder
 from tagger.inference import model_file
@@ -82,14 +82,14 @@ def study(model: str, data: Path) -> dict[str, Any]:
         if collection.labels != loaded.labels:
             sys.exit(f"{model} has other labels than everyday/")
         validation = score(runtime, loaded, store, collection.split("val"))
-        known = cells(collection.split("val"), len(loaded.labels))
+        known = tag_matrix(collection.split("val"), len(loaded.labels))
         test, _ = evaluation_set.load(data / "coco128", loaded.labels, store)
         elsewhere = score(runtime, loaded, store, test)
         store.close()
     return {
         "validation": by_tag(loaded.labels, validation, known),
         "map": metrics.mean_average_precision(validation, known),
-        "coco128": by_tag(loaded.labels, elsewhere, cells(test, len(loaded.labels)), True),
+        "coco128": by_tag(loaded.labels, elsewhere, tag_matrix(test, len(loaded.labels)), True),
         "imagenet_cars": imagenet_cars(data / "coco128", loaded.labels),
         "unrelated": strangers(loaded, runtime, data / "unrelated"),
         "added_to_pets": added(loaded, runtime, data / "pets" / "val"),
@@ -107,7 +107,7 @@ def imagenet_cars(root: Path, labels: LabelSet) -> float | None:
         store.close()
     cars = [index for index, name in enumerate(model.labels.names) if name in CARS]
     chance = to_probabilities(logits, "single")[:, cars].sum(axis=1, keepdims=True)
-    known = cells(photos, len(labels))[:, [labels.names.index("car")]]
+    known = tag_matrix(photos, len(labels))[:, [labels.names.index("car")]]
     return metrics.average_precisions(chance, known)[0]
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tagger.concurrency import ordered_map, worker_count
-from tagger.images.decode import prepare, walk
+from tagger.images.decode import find_photos
+from tagger.images.transforms import prepare
 from tagger.inference import model_file
 from tagger.inference.litert import Session
 from tagger.inference.registry import find_model
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--model", default="pets")
     options = parser.parse_args()
     model = model_file.load(find_model(options.model))
-    photos = list(walk(options.folder))
+    photos = list(find_photos(options.folder))
     print((decode if options.part == "decode" else network)(model, photos))
 
 

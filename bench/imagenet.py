@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.images.decode import Pixels
 from tagger.inference.litert import Runtime
 from tagger.models import convert, imagenet
@@ -54,7 +54,7 @@ def samples(folder: Path) -> tuple[list[Pixels], NDArray[np.int64]]:
     """Every photo as the network sees it, and its class index (N,)."""
     with open(folder / "labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    pixels = [decode.prepare(folder / row["image"], imagenet.IMAGE_SIZE) for row in rows]
+    pixels = [transforms.prepare(folder / row["image"], imagenet.IMAGE_SIZE) for row in rows]
     return pixels, np.array([int(row["class_index"]) for row in rows])
 
 
@@ -106,7 +106,7 @@ def squares() -> list[Pixels]:
     spec = find_spec("skimage")
     assert spec is not None and spec.submodule_search_locations
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    paths = (path for path in decode.walk(folder) if path.suffix in (".png", ".jpg"))
+    paths = (path for path in decode.find_photos(folder) if path.suffix in (".png", ".jpg"))
     photos = [decode.read(path) for path in paths]
     rng = np.random.default_rng(0)
     found = []
@@ -114,7 +114,7 @@ def squares() -> list[Pixels]:
         photo = photos[rng.integers(len(photos))]
         side = int(min(photo.shape[:2]) * rng.uniform(LEAST_SHARE, 1))
         top, left = (int(rng.integers(0, length - side + 1)) for length in photo.shape[:2])
-        square = decode.fit(photo[top : top + side, left : left + side], imagenet.IMAGE_SIZE)
+        square = transforms.fit(photo[top : top + side, left : left + side], imagenet.IMAGE_SIZE)
         found.append(square if rng.random() < 0.5 else square[:, ::-1].copy())
     return found
 

@@ -23,7 +23,7 @@ from ood_methods import METHODS, Fit
 
 from tagger.concurrency import ordered_map
 from tagger.evaluation import calibration, metrics
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.inference import model_file
 from tagger.inference.decision import (
     DEFAULT_THRESHOLD,
@@ -67,7 +67,7 @@ def study(model: str, data: Path) -> list[dict[str, Any]]:
     path = find_model(model)
     loaded = model_file.load(path)
     runtime = Runtime(loaded.network)
-    paths = {name: list(decode.walk(data / name)) for name in SETS}
+    paths = {name: list(decode.find_photos(data / name)) for name in SETS}
     outputs = {name: run_network(runtime, photos) for name, photos in paths.items()}
     train = outputs["pets/train"]
     names = loaded.labels.names
@@ -86,7 +86,7 @@ def study(model: str, data: Path) -> list[dict[str, Any]]:
 
 def run_network(runtime: Runtime, photos: list[Path]) -> PhotoOutputs:
     size = runtime.image_size
-    outputs = list(ordered_map(lambda path: runtime.run(decode.prepare(path, size)), photos))
+    outputs = list(ordered_map(lambda path: runtime.run(transforms.prepare(path, size)), photos))
     return PhotoOutputs(
         np.stack([o.logits for o in outputs]), np.stack([o.features for o in outputs])
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tagger.images.decode import walk
+from tagger.images.decode import find_photos
 
 QUALITY = 90
 SAMPLES = ("astronaut", "coffee", "chelsea", "rocket")  # inside scikit-image itself
@@ -65,7 +65,7 @@ def make(folder: Path, size: Size, count: int) -> None:
 def originals(size: Size) -> list[Image.Image]:
     """No more of them than are wanted, from all over the source; decoded when they are cut."""
     if data := os.environ.get("TAGGER_DATA"):
-        paths = list(walk(Path(data, size.source)))
+        paths = list(find_photos(Path(data, size.source)))
         return [Image.open(path) for path in paths[:: max(1, len(paths) // size.distinct)]]
     import skimage.data
 

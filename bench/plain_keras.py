@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from tagger.images import transforms
+
 
 def main() -> None:
     made = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
@@ -28,8 +30,8 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     network = keras.models.load_model(options.model, compile=False)
     seconds = []
-    for path in list(decode.walk(options.folder))[: options.photos]:
-        pixels = decode.prepare(path, network.input_shape[1])[None]  # (1, S, S, 3)
+    for path in list(decode.find_photos(options.folder))[: options.photos]:
+        pixels = transforms.prepare(path, network.input_shape[1])[None]  # (1, S, S, 3)
         began = time.process_time()
         network.predict(pixels, verbose=0)
         seconds.append(time.process_time() - began)

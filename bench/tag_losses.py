@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tagger.datasets import dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import PRESENT, UNSEEN, cells
+from tagger.datasets.sample import PRESENT, UNSEEN, tag_matrix
 from tagger.evaluation import metrics
 from tagger.evaluation.calibration import fit_tag_thresholds, fit_temperature
 from tagger.inference.decision import to_probabilities
@@ -76,7 +76,7 @@ def features(root: Path) -> list[tuple[Floats, NDArray[np.int8]]]:
             samples = collection.split(split)
             outputs = runtime.run_all(store.rows(sample.row for sample in samples))
             split_features = np.stack([output.features for output in outputs])
-            parts.append((split_features, cells(samples, len(collection.labels))))
+            parts.append((split_features, tag_matrix(samples, len(collection.labels))))
         store.close()
     return parts
 

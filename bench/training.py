@@ -92,9 +92,9 @@ def errors(folder: Path, name: str, error: ErrorOf, data: Path) -> list[float]:
 
 def our_error(model: Path, labelled: Path) -> float:
     from tagger import Prediction, Tagger
-    from tagger.images.decode import walk
+    from tagger.images.decode import find_photos
 
-    paths = list(walk(labelled))
+    paths = list(find_photos(labelled))
     found = Tagger.load(model).tag_many(paths, top=1)
     right = sum(
         isinstance(answer, Prediction) and answer.scores[0].label == path.parent.name

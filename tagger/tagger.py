@@ -195,7 +195,7 @@ class Tagger:
         """
         if label is not None:
             self._index(label)
-        pixels = decode.prepare(photo, self._runtime.image_size)
+        pixels = transforms.prepare(photo, self._runtime.image_size)
         rgb = decode.read(photo, shorter_side=HEATMAP_SIDE)
         return transforms.overlay(rgb, self.activation_map(pixels, label))
 
@@ -258,7 +258,7 @@ class Tagger:
         return self.labels.names.index(label)
 
     def _run(self, photo: Source) -> Outputs:
-        return self._runtime.run(decode.prepare(photo, self._runtime.image_size))
+        return self._runtime.run(transforms.prepare(photo, self._runtime.image_size))
 
     def _run_or_error(self, photo: Source) -> Outputs | ImageError:
         try:

@@ -15,7 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.inference import model_file
 from tagger.jobs import worker
 from tagger.jobs.requests import ImportFolderRequest, submit
@@ -89,7 +89,7 @@ def scene(seed: int, side: int) -> decode.Pixels:
         x, y, width, height = (int(value) for value in rng.integers(20, 900, 4))
         colour = tuple(int(value) for value in rng.integers(0, 256, 3))
         cv2.rectangle(canvas, (x, y), (x + width // 4, y + height // 4), colour, -1)
-    return decode.fit(canvas, side)
+    return transforms.fit(canvas, side)
 
 
 def draw_collection(

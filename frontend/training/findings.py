@@ -12,7 +12,7 @@ import streamlit as st
 from frontend.ui.pages import GALLERY, REVIEW
 from frontend.ui.text import escape_markdown
 from tagger import ImageError
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.text import data_uri, escape_controls
 
 SIDE = 160  # pixels of a picture
@@ -70,7 +70,7 @@ def _figure(folder: Path, photo: str, told: str) -> str:
 @st.cache_data(show_spinner=False, max_entries=KEPT)
 def _picture(path: str, changed: int) -> str:
     rgb = decode.read(path, shorter_side=SIDE)
-    picture = decode.encode(decode.fit(rgb, SIDE), "JPEG")
+    picture = decode.encode(transforms.fit(rgb, SIDE), "JPEG")
     return data_uri(picture, "image/jpeg")
 
 

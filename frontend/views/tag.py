@@ -19,7 +19,7 @@ from frontend.ui.models import load_tagger
 from frontend.ui.pages import GALLERY, link_photo
 from frontend.ui.text import escape_markdown
 from tagger import ImageError, Prediction, Tagger
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.inference.embeddings import Embedding
 from tagger.library.records import Photo
 from tagger.text import confidence_percent, escape_controls
@@ -133,7 +133,7 @@ def _offer_samples(invitation: str) -> None:
 
 @st.cache_resource(show_spinner=False)
 def _small(name: str, _data: bytes) -> bytes:
-    return decode.encode(decode.fit(decode.read(_data, shorter_side=264), 264), "JPEG")
+    return decode.encode(transforms.fit(decode.read(_data, shorter_side=264), 264), "JPEG")
 
 
 @st.cache_resource(show_spinner=False, max_entries=KEPT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from tagger.audit import findings as audit
 from tagger.audit.findings import Findings
 from tagger.concurrency import Progress, check_workers, silent
 from tagger.datasets import dataset
-from tagger.datasets.dataset import Collection
+from tagger.datasets.dataset import Dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample, sampled
+from tagger.datasets.sample import Sample
+from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
 from tagger.evaluation.outputs import run_network
 from tagger.inference import model_file
@@ -71,13 +72,13 @@ class AuditReport:
     `lacking` says why no network could be trained on it; None where one could.
     """
 
-    collection: Collection
+    collection: Dataset
     findings: Findings
     training_obstacle: str | None
 
     def text(self) -> str:
         """All of it for a terminal."""
-        told = [f"Labels: {self.collection.told()}", *self.collection.problems.lines()]
+        told = [f"Labels: {self.collection.describe_labels()}", *self.collection.problems.lines()]
         told += (
             [f"Not enough to train on: {self.training_obstacle}"] if self.training_obstacle else []
         )
@@ -87,10 +88,10 @@ class AuditReport:
         """Plain JSON values."""
         problems = self.collection.problems
         return {
-            "labels": self.collection.told(),
+            "labels": self.collection.describe_labels(),
             "lacking": self.training_obstacle,
             "problems": problems.lines(),
-            "left_out": asdict(problems),
+            "left_out": problems.to_dict(),
             **self.findings.to_dict(),
         }
 
@@ -110,7 +111,7 @@ def run_audit(
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels.u8", side)
         try:
-            collection = dataset.survey(
+            collection = dataset.load_unchecked(
                 config.data,
                 store,
                 config.seed,
@@ -155,11 +156,11 @@ def _model(weights: str, say: Callable[[str], None]) -> model_file.ModelFile:
 def _features(
     runtime: Runtime,
     store: PixelStore,
-    collection: Collection,
+    collection: Dataset,
     asked: AuditConfig,
     progress: Progress,
 ) -> tuple[Sequence[Sample], NDArray[np.float32]]:
-    samples = sampled(collection.samples, MAX_HEAD_PHOTOS, asked.seed)
+    samples = subsample(collection.samples, MAX_HEAD_PHOTOS, asked.seed)
     features = np.empty((len(samples), runtime.feature_count), np.float32)
     seen = run_network(runtime, store, samples, asked.workers, progress, "Looking at photos")
     for row, output in enumerate(seen):

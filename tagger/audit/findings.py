@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.audit.label_errors import LabelScores, score_labels, score_tags
-from tagger.datasets.dataset import Collection
-from tagger.datasets.splits import Sample, cells, near_groups
+from tagger.datasets.dataset import Dataset
+from tagger.datasets.sample import Sample, tag_matrix
 from tagger.errors import DatasetError
 from tagger.files import write_atomically
 from tagger.images import quality
+from tagger.images.hashing import group_near_copies
 from tagger.text import count_noun, escape_controls
 
 FEW_PHOTOS = 20  # of a label to learn from
@@ -197,7 +198,7 @@ def _is_name(cell: str | None) -> bool:
 
 
 def collect_findings(
-    collection: Collection,
+    collection: Dataset,
     image_size: int,
     features: tuple[Sequence[Sample], NDArray[np.float32]] | None = None,
     seed: int = 42,
@@ -227,7 +228,7 @@ def collect_findings(
     return Findings(collection.root, photos, judged, tuple(found), tuple(ranked), rare)
 
 
-def _left_out(collection: Collection) -> Iterator[Finding]:
+def _left_out(collection: Dataset) -> Iterator[Finding]:
     """What reading the photos already left out."""
     problems = collection.problems
     for photo, reason in problems.unreadable:
@@ -244,9 +245,9 @@ def _left_out(collection: Collection) -> Iterator[Finding]:
             yield Finding(kind, photo, told)
 
 
-def _near_copies(collection: Collection) -> Iterator[Finding]:
+def _near_copies(collection: Dataset) -> Iterator[Finding]:
     """Photos that look the same as an earlier one; all of them where their labels disagree."""
-    groups = near_groups([sample.perceptual for sample in collection.samples]).tolist()
+    groups = group_near_copies([sample.perceptual_hash for sample in collection.samples]).tolist()
     members: dict[int, list[Sample]] = {}
     for group, sample in zip(groups, collection.samples, strict=True):
         members.setdefault(group, []).append(sample)
@@ -263,7 +264,7 @@ def _near_copies(collection: Collection) -> Iterator[Finding]:
                 yield Finding("near_copy", name, f"like {names[0]}")
 
 
-def _poor(collection: Collection, image_size: int) -> Iterator[Finding]:
+def _poor(collection: Dataset, image_size: int) -> Iterator[Finding]:
     for sample in collection.samples:
         if sample.quality is not None:
             for kind, told in sample.quality.faults(image_size).items():
@@ -271,18 +272,18 @@ def _poor(collection: Collection, image_size: int) -> Iterator[Finding]:
 
 
 def _judge(
-    collection: Collection, samples: Sequence[Sample], features: NDArray[np.float32], seed: int
+    collection: Dataset, samples: Sequence[Sample], features: NDArray[np.float32], seed: int
 ) -> LabelScores:
-    groups = near_groups([sample.perceptual for sample in samples])
+    groups = group_near_copies([sample.perceptual_hash for sample in samples])
     count = len(collection.labels)
     if collection.labels.kind == "multi":
-        return score_tags(features, cells(samples, count), groups, seed)
+        return score_tags(features, tag_matrix(samples, count), groups, seed)
     labels = np.array([sample.label for sample in samples], np.int64)
     return score_labels(features, labels, groups, count, seed)
 
 
 def _label_finding(
-    collection: Collection, sample: Sample, row: int, label: int, verdict: LabelScores
+    collection: Dataset, sample: Sample, row: int, label: int, verdict: LabelScores
 ) -> Finding:
     names = collection.labels.names
     if collection.labels.kind == "multi":
@@ -296,7 +297,7 @@ def _label_finding(
     return Finding("label", _name(collection, sample), told, score)
 
 
-def _labels(collection: Collection, sample: Sample) -> str:
+def _labels(collection: Dataset, sample: Sample) -> str:
     names = [collection.labels.names[label] for label in sample.present]
     return f"labelled {', '.join(names) or 'nothing'}"
 
@@ -306,5 +307,5 @@ def _others(names: Sequence[str], own: str) -> str:
     return ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
 
 
-def _name(collection: Collection, sample: Sample) -> str:
+def _name(collection: Dataset, sample: Sample) -> str:
     return sample.path.relative_to(collection.root).as_posix()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
+from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
 from tagger.inference.decision import to_probabilities
 from tagger.models.heads import fit_tags
 
@@ -92,7 +92,7 @@ def score_tags(
     groups: NDArray[np.int64],
     seed: int,
 ) -> LabelScores:
-    """Of N photos with any of C tags, `known (N, C)` as `splits.cells` has it.
+    """Of N photos with any of C tags, `known (N, C)` as `tag_matrix` has it.
 
     Each tag is judged for itself, on the photos in which somebody looked for it.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tagger.datasets.readers import table as tables
-from tagger.datasets.readers.sheet import PREDICTED
+from tagger.datasets.readers.table_file import PREDICTION_HEADER
 from tagger.errors import ImageError, OptionError
 from tagger.tagger import Prediction, Tagger
 from tagger.text import escape_controls, escape_formula
@@ -48,7 +48,7 @@ def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
 def as_row(path: Path, answer: Answer, tagger: Tagger) -> dict[str, Any]:
     """Plain JSON values, with `error` and `model`; what an error leaves open is None."""
     if isinstance(answer, ImageError):
-        found = dict.fromkeys([*PREDICTED[1:], "scores"])
+        found = dict.fromkeys([*PREDICTION_HEADER[1:], "scores"])
         return {"path": str(path), **found, "error": str(answer), "model": tagger.name}
     return {"path": str(path), **answer.to_dict(), "error": None, "model": tagger.name}
 
@@ -74,13 +74,13 @@ def table(
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
-        writer.writerow([*PREDICTED, *ranked, "error", "model"])
+        writer.writerow([*PREDICTION_HEADER, *ranked, "error", "model"])
 
         def add(path: Path, answer: Answer) -> None:
             row = as_row(path, answer, tagger)
             scores = [*(row["scores"] or ()), *[{"label": "", "score": ""}] * len(places)]
-            row["tags"] = tables.join([tag["label"] for tag in row["tags"] or ()])
-            cells = [row[name] for name in PREDICTED]
+            row["tags"] = tables.join_tags([tag["label"] for tag in row["tags"] or ()])
+            cells = [row[name] for name in PREDICTION_HEADER]
             cells += [scores[place]["label"] for place in places]
             cells += [scores[place]["score"] for place in places]
             writer.writerow([escape_formula(cell) for cell in [*cells, row["error"], row["model"]]])

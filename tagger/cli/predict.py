@@ -13,7 +13,8 @@ from tagger.cli import output
 from tagger.cli.output import Answer
 from tagger.errors import ImageError, OptionError
 from tagger.files import write_atomically
-from tagger.images.decode import EXTENSIONS, encode, walk
+from tagger.images import decode
+from tagger.images.decode import EXTENSIONS
 from tagger.tagger import Tagger
 
 
@@ -62,7 +63,7 @@ def tag(options: argparse.Namespace) -> int:
     if options.csv:
         console.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
     if options.heatmap and not failed:
-        write_atomically(options.heatmap, encode(tagger.heatmap(photos[0], options.label)))
+        write_atomically(options.heatmap, decode.encode(tagger.heatmap(photos[0], options.label)))
         console.note(f"{options.heatmap}: what counts for {options.label or 'its best label'}")
     return 1 if failed else 0
 
@@ -85,7 +86,7 @@ def find_photos(paths: Sequence[str]) -> list[Path]:
     """Files as given, and the photos in folders. Raises OptionError where there are none."""
     photos: list[Path] = []
     for path in map(Path, paths):
-        photos.extend(walk(path) if path.is_dir() else [path])
+        photos.extend(decode.find_photos(path) if path.is_dir() else [path])
     if not photos:
         endings = " ".join(sorted(EXTENSIONS))
         raise OptionError(f"{', '.join(paths)}: found 0 photos; looked for {endings}")

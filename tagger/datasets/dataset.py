@@ -11,15 +11,17 @@ import os
 from collections import Counter
 from collections.abc import Collection as Container
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tagger.concurrency import Progress, silent
-from tagger.datasets.loading import decoded, relative
+from tagger.datasets.loading import decode_samples, relative_paths
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.readers import detect
 from tagger.datasets.readers.listing import LAYOUT, Listing, Remark
-from tagger.datasets.splits import SPLITS, Pair, Sample, stratified, without_copies, without_leaks
+from tagger.datasets.sample import Sample
+from tagger.datasets.splits import SPLITS, Pair, remove_copies, remove_leaks, split_validation
 from tagger.errors import DatasetError
 from tagger.images import decode
 from tagger.labels import Kind, LabelSet
@@ -52,6 +54,10 @@ class Problems:
     not_there: tuple[str, ...] = ()
     lost_labels: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, as `metrics.json` and the check before training hold them."""
+        return {**asdict(self), "remarks": [remark.to_dict() for remark in self.remarks]}
 
     def lines(self) -> list[str]:
         """One sentence for each kind that occurred."""
@@ -95,7 +101,7 @@ class Problems:
 
 
 @dataclass(frozen=True)
-class Collection:
+class Dataset:
     """Readable, labelled photos, split. `fingerprint` names the photos and labels it holds.
 
     `written_as` is how its labels are written down, as "CSV".
@@ -105,12 +111,12 @@ class Collection:
     labels: LabelSet
     samples: tuple[Sample, ...]
     problems: Problems = field(default_factory=Problems)
-    written_as: str = ""
+    label_format: str = ""
 
-    def told(self) -> str:
+    def describe_labels(self) -> str:
         """How the labels were read, and how many there are: "CSV, 58 tags"."""
         noun = "label" if self.labels.kind == "single" else "tag"
-        return f"{self.written_as}, {count_noun(len(self.labels), noun)}"
+        return f"{self.label_format}, {count_noun(len(self.labels), noun)}"
 
     def split(self, name: str) -> list[Sample]:
         """The samples of "train", "val" or "test", in a fixed order."""
@@ -152,18 +158,18 @@ def load(
     progress: Progress = silent,
     validation_share: float = VALIDATION_SHARE,
     leave_out: Container[str] = (),
-) -> Collection:
+) -> Dataset:
     """Read a collection: every photo decoded once, its prepared pixels kept in `store`.
 
     `leave_out` are photos, relative to `root`, that are passed over. Raises DatasetError, saying
     what was found, where there is nothing to learn from.
     """
-    found = survey(root, store, seed, workers, progress, validation_share, leave_out)
+    found = load_unchecked(root, store, seed, workers, progress, validation_share, leave_out)
     check_enough(found)
     return found
 
 
-def survey(
+def load_unchecked(
     root: str | os.PathLike[str],
     store: PixelStore,
     seed: int = 42,
@@ -171,23 +177,23 @@ def survey(
     progress: Progress = silent,
     validation_share: float = VALIDATION_SHARE,
     leave_out: Container[str] = (),
-) -> Collection:
+) -> Dataset:
     """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
     listing = detect.read(root, MIN_LABELS)
-    listed, there = {sample.path for sample in listing.samples}, set(decode.walk(root))
-    ignored = sorted(there - listed - listing.told)
-    unwanted = {path for path in listed if relative(root, [path])[0] in leave_out}
-    not_there = set(leave_out).difference(relative(root, there | listed | listing.told))
+    listed, there = {sample.path for sample in listing.samples}, set(decode.find_photos(root))
+    ignored = sorted(there - listed - listing.remarked)
+    unwanted = {path for path in listed if relative_paths(root, [path])[0] in leave_out}
+    not_there = set(leave_out).difference(relative_paths(root, there | listed | listing.remarked))
     wanted = [sample for sample in listing.samples if sample.path not in unwanted]
-    samples, unreadable = decoded(root, wanted, store, workers, progress)
-    samples, conflicting, copies = without_copies(samples)
+    samples, unreadable = decode_samples(root, wanted, store, workers, progress)
+    samples, conflicting, copies = remove_copies(samples)
     leaked: list[Pair] = []
     given = {sample.split for sample in samples}
     if given & {"val", "test"}:
-        samples, leaked = without_leaks(samples)
+        samples, leaked = remove_leaks(samples)
     if "val" not in given:
-        samples = stratified(samples, validation_share, seed)
+        samples = split_validation(samples, validation_share, seed)
     kept = _taught(listing, samples)
     strays: list[Path] = []
     if listing.kind == "single":
@@ -195,12 +201,12 @@ def survey(
         samples = [sample for sample in samples if sample.label in kept]
     problems = Problems(
         unreadable=unreadable,
-        conflicting=tuple(relative(root, same) for same in conflicting),
-        copies=tuple(relative(root, pair) for pair in copies),
-        leaked=tuple(relative(root, pair) for pair in leaked),
-        unknown_labels=relative(root, strays),
-        ignored=relative(root, ignored),
-        unwanted=relative(root, sorted(unwanted)),
+        conflicting=tuple(relative_paths(root, same) for same in conflicting),
+        copies=tuple(relative_paths(root, pair) for pair in copies),
+        leaked=tuple(relative_paths(root, pair) for pair in leaked),
+        unknown_labels=relative_paths(root, strays),
+        ignored=relative_paths(root, ignored),
+        unwanted=relative_paths(root, sorted(unwanted)),
         not_there=tuple(sorted(not_there)),
         lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in kept),
         remarks=listing.remarks,
@@ -209,7 +215,7 @@ def survey(
         raise DatasetError(_too_few_labels(root, 0, problems))
     labels = LabelSet(tuple(listing.names[index] for index in kept), listing.kind)
     renumbered = tuple(_renumbered(sample, kept) for sample in samples)
-    return Collection(root, labels, renumbered, problems, listing.written_as)
+    return Dataset(root, labels, renumbered, problems, listing.label_format)
 
 
 def _taught(listing: Listing, samples: Sequence[Sample]) -> list[int]:
@@ -229,10 +235,10 @@ def _renumbered(sample: Sample, kept: Sequence[int]) -> Sample:
     )
 
 
-def check_enough(collection: Collection) -> None:
+def check_enough(collection: Dataset) -> None:
     """DatasetError unless there are photos enough of labels enough."""
     root, names, problems = collection.root, collection.labels.names, collection.problems
-    if len(names) < least_labels(collection.labels.kind):
+    if len(names) < min_labels(collection.labels.kind):
         raise DatasetError(_too_few_labels(root, len(names), problems))
     trained, checked = (_by_label(collection.split(split)) for split in ("train", "val"))
     if collection.labels.kind == "multi":
@@ -254,7 +260,7 @@ def check_enough(collection: Collection) -> None:
         )
 
 
-def least_labels(kind: Kind) -> int:
+def min_labels(kind: Kind) -> int:
     """How many labels there must be to tell apart: a tag may stand alone."""
     return MIN_LABELS if kind == "single" else 1
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagger.concurrency import Progress, silent
-from tagger.datasets.loading import Readable, decoded
+from tagger.datasets.loading import Readable, decode_samples
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.readers import detect
 from tagger.datasets.readers.listing import Listing
-from tagger.datasets.splits import Sample, drawn
+from tagger.datasets.sample import Sample
+from tagger.datasets.splits import draw
 from tagger.errors import DatasetError
 from tagger.labels import LabelSet
 from tagger.text import list_first
@@ -22,7 +23,7 @@ def load(
     store: PixelStore,
     workers: int | None = None,
     progress: Progress = silent,
-    most: int | None = None,
+    limit: int | None = None,
 ) -> Readable:
     """Readable photos in `root` that have one of the labels, all as "test".
 
@@ -32,15 +33,17 @@ def load(
     And those that could not be read, each with its reason. Raises DatasetError where none could.
     """
     listing = detect.read(root, 1)
-    if most is not None:
+    if limit is not None:
         held_out = [sample for sample in listing.samples if sample.split != "train"]
-        listing = replace(listing, samples=drawn(held_out or listing.samples, most))
+        listing = replace(listing, samples=draw(held_out or listing.samples, limit))
     if listing.kind == "multi" and labels.kind == "single":
         raise DatasetError(f"{root}: its photos have several tags; the model tells one label")
     known = [name for name in labels.names if name in listing.names]
     if not known:
         raise DatasetError(f"{root}: no label in it is one of {list_first(labels.names)}")
-    samples, unreadable = decoded(root, _as_labelled(listing, labels), store, workers, progress)
+    samples, unreadable = decode_samples(
+        root, _as_labelled(listing, labels), store, workers, progress
+    )
     if not samples:
         raise DatasetError(f"{root}: none of its {len(listing.samples)} photos could be read")
     return samples, unreadable

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from tagger.concurrency import Progress, ordered_map
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample
+from tagger.datasets.sample import Sample
 from tagger.errors import ImageError
 from tagger.images import decode as images
-from tagger.images import quality, transforms
+from tagger.images import hashing, quality, transforms
 
 Readable = tuple[list[Sample], tuple[tuple[str, str], ...]]  # and the unreadable, with reasons
 
 
-def decoded(
+def decode_samples(
     root: Path,
     listed: Sequence[Sample],
     store: PixelStore,
@@ -33,15 +33,15 @@ def decoded(
         try:
             data = images.read_bytes(sample.path)
             rgb = images.read(data, shorter_side=store.image_size)
-            facts = images.facts(data)  # the header again: a fortieth of what decoding takes
+            metadata = images.read_metadata(data)  # again: a fortieth of what decoding takes
         except ImageError as error:
             return sample, None, error.reason
-        pixels = images.fit(rgb, store.image_size)
+        pixels = transforms.fit(rgb, store.image_size)
         seen = replace(
             sample,
             digest=hashlib.sha256(data).hexdigest(),
-            perceptual=transforms.perceptual_hash(pixels),
-            quality=quality.measure(rgb, min(facts.width, facts.height)),
+            perceptual_hash=hashing.perceptual_hash(pixels),
+            quality=quality.measure(rgb, min(metadata.width, metadata.height)),
         )
         return seen, pixels, ""
 
@@ -50,12 +50,12 @@ def decoded(
     decoded = ordered_map(decode, listed, workers)
     for sample, pixels, error in progress(decoded, len(listed), "Reading photos"):
         if pixels is None:
-            unreadable.append((relative(root, [sample.path])[0], error))
+            unreadable.append((relative_paths(root, [sample.path])[0], error))
         else:
             samples.append(replace(sample, row=store.append(pixels)))
     return samples, tuple(unreadable)
 
 
-def relative(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+def relative_paths(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
     """Paths as a person knows them, from the collection on."""
     return tuple(path.relative_to(root).as_posix() for path in paths)

@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.cluster import KMeans
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
+from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
 from tagger.evaluation.metrics import f1, log_loss
 from tagger.evaluation.outputs import LabelledOutputs
 from tagger.inference.decision import (

@@ -13,7 +13,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
+from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
 from tagger.evaluation.results import CalibrationScores, LabelMetrics, ReliabilityBin
 from tagger.inference.decision import to_probabilities
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 Booleans = NDArray[np.bool_]
 
-Cells = NDArray[np.int8]  # (N, C), see splits.cells
+Cells = NDArray[np.int8]  # (N, C), see tag_matrix
 
 ECE_BINS = 15
 MIN_POSITIVES = 8  # photos of a tag, before its average precision counts in the mean

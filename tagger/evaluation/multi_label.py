@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
+from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
 from tagger.errors import DatasetError
 from tagger.evaluation import metrics
 from tagger.evaluation.outputs import LabelledOutputs

@@ -14,7 +14,7 @@ from tagger.evaluation import metrics
 from tagger.evaluation.calibration import fit_reference_vectors
 from tagger.evaluation.outputs import LabelledOutputs
 from tagger.evaluation.results import AcceptedShare, LeftOutScores, OodScores
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.inference.decision import (
     DecisionRule,
     guided_distance,
@@ -47,13 +47,13 @@ def run_on_folder(
 
     def run(path: Path) -> tuple[Outputs, str] | None:
         try:
-            outputs = runtime.run(decode.prepare(path, runtime.image_size))
+            outputs = runtime.run(transforms.prepare(path, runtime.image_size))
         except ImageError:
             return None
         parts = path.relative_to(root).parts
         return outputs, parts[0] if len(parts) > 1 else root.name
 
-    paths = list(decode.walk(root))
+    paths = list(decode.find_photos(root))
     results = progress(ordered_map(run, paths, workers), len(paths), "Unrelated photos")
     rows = [row for row in results if row]
     if not rows:

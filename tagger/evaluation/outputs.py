@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tagger.concurrency import Progress
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample, cells
+from tagger.datasets.sample import Sample, tag_matrix
 from tagger.inference.litert import Outputs, Runtime
 from tagger.labels import LabelSet
 
@@ -20,7 +20,7 @@ from tagger.labels import LabelSet
 class LabelledOutputs:
     """Outputs for N labelled photos: `logits (N, C)`, `features (N, D)` and `labels`.
 
-    `labels` are label numbers `(N,)`, or for tags `splits.cells (N, C)`.
+    `labels` are label numbers `(N,)`, or for tags `tag_matrix (N, C)`.
     """
 
     logits: NDArray[np.float32]
@@ -51,5 +51,5 @@ def run_network(
 def label_array(samples: Sequence[Sample], labels: LabelSet) -> NDArray[Any]:
     """Labels of samples as in `LabelledOutputs.labels`."""
     if labels.kind == "multi":
-        return cells(samples, len(labels))
+        return tag_matrix(samples, len(labels))
     return np.array([sample.label for sample in samples], np.int64)

@@ -14,9 +14,11 @@ from tagger.concurrency import Progress, ordered_map, silent
 from tagger.datasets import evaluation_set
 from tagger.datasets.loading import Readable
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample, cells, drawn
+from tagger.datasets.sample import Sample, tag_matrix
+from tagger.datasets.splits import draw
 from tagger.errors import DatasetError, ImageError
 from tagger.images import decode as images
+from tagger.images import transforms
 from tagger.images.decode import Pixels
 from tagger.labels import LabelSet
 from tagger.text import count_noun
@@ -84,11 +86,11 @@ def select_photos(
 
     Without `labels`, nothing is known of them.
     """
-    checked, ranges = drawn(checked, MAX_CHECKED), drawn(ranges, MAX_RANGE_PHOTOS)
+    checked, ranges = draw(checked, MAX_CHECKED), draw(ranges, MAX_RANGE_PHOTOS)
     truth: Truth | None = None
     if labels is not None:
         single = labels.kind == "single"
-        truth = np.array([s.label for s in checked]) if single else cells(checked, len(labels))
+        truth = np.array([s.label for s in checked]) if single else tag_matrix(checked, len(labels))
     return Photos(
         lambda: store.rows(sample.row for sample in checked),
         truth,
@@ -99,11 +101,11 @@ def select_photos(
 def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) -> Readable:
     def decode(path: Path) -> tuple[Path, Pixels | ImageError]:
         try:
-            return path, images.prepare(path, store.image_size)
+            return path, transforms.prepare(path, store.image_size)
         except ImageError as error:
             return path, error
 
-    paths = drawn(list(images.walk(root)), most)
+    paths = draw(list(images.find_photos(root)), most)
     samples: list[Sample] = []
     unreadable: list[tuple[str, str]] = []
     for path, found in progress(ordered_map(decode, paths), len(paths), "Reading photos"):

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
@@ -37,9 +36,6 @@ from tagger.text import escape_controls
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
 Source = str | os.PathLike[str] | bytes | Pixels
-
-# What `prepare` does, as a model's card says it.
-PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
 
 MAX_BYTES = 256 * 2**20  # of a file
 MAX_PIXELS = 120_000_000  # decoded whole: PNG, HEIC, TIFF, ... (a 108-megapixel phone photo fits)
@@ -99,30 +95,8 @@ def read(source: Source, shorter_side: int | None = None) -> Pixels:
         return _pixels(image, shorter_side)
 
 
-def prepare(source: Source, size: int) -> Pixels:
-    """The one preprocessing: shorter side to `size`, centre crop, `uint8 (size, size, 3)`."""
-    return fit(read(source, shorter_side=size), size)
-
-
-def fit(rgb: Pixels, size: int) -> Pixels:
-    """The centre square of `rgb (H, W, 3)`, resized to `(size, size, 3)`.
-
-    Shrinks by a whole factor averaging every pixel, then by the rest (under 2) bilinearly.
-    """
-    side = min(rgb.shape[:2])
-    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
-    factor = max(1, side // size)
-    kept = side - side % factor
-    square: Pixels = rgb[top : top + kept, left : left + kept]
-    if factor > 1:
-        square = _resized(square, kept // factor, cv2.INTER_AREA)
-    if square.shape[0] != size:
-        square = _resized(square, size, cv2.INTER_LINEAR)
-    return np.ascontiguousarray(square)
-
-
 @dataclass(frozen=True)
-class Facts:
+class Metadata:
     """What a photo's header tells: its size in pixels, upright, and when it was taken.
 
     `taken_at` is by the camera's clock, without a time zone; None where the photo does not say.
@@ -133,21 +107,21 @@ class Facts:
     taken_at: datetime | None
 
 
-def facts(source: str | os.PathLike[str] | bytes) -> Facts:
+def read_metadata(source: str | os.PathLike[str] | bytes) -> Metadata:
     """A photo's size and date, without decoding it. Raises ImageError."""
     with _opened(source) as image:
         width, height = image.size
         if _orientation(image) >= _FIRST_LYING:
             width, height = height, width
-        return Facts(width, height, _taken_at(image))
+        return Metadata(width, height, _taken_at(image))
 
 
-def walk(folder: str | os.PathLike[str]) -> Iterator[Path]:
+def find_photos(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Photos under a folder, by extension, sorted, hidden files and folders left out."""
-    return filter(is_named_so, walk_files(folder))
+    return filter(has_photo_extension, walk_files(folder))
 
 
-def is_named_so(path: Path) -> bool:
+def has_photo_extension(path: Path) -> bool:
     """Whether a file's name ends as a photo's does."""
     return os.path.splitext(path.name)[1].lower() in EXTENSIONS
 
@@ -157,12 +131,6 @@ def encode(rgb: Pixels, format: str = "PNG") -> bytes:
     out = io.BytesIO()
     Image.fromarray(rgb).save(out, format, quality=85)
     return out.getvalue()
-
-
-def _resized(square: Pixels, side: int, interpolation: int) -> Pixels:
-    return cv2.resize(square, (side, side), interpolation=interpolation).astype(
-        np.uint8, copy=False
-    )
 
 
 def _checked_array(array: NDArray[np.generic]) -> Pixels:

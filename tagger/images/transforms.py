@@ -6,7 +6,32 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.images.decode import Pixels
+from tagger.images.decode import Pixels, Source, read
+
+# What `prepare` does, as a model's card says it.
+PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
+
+
+def prepare(source: Source, size: int) -> Pixels:
+    """The one preprocessing: shorter side to `size`, centre crop, `uint8 (size, size, 3)`."""
+    return fit(read(source, shorter_side=size), size)
+
+
+def fit(rgb: Pixels, size: int) -> Pixels:
+    """The centre square of `rgb (H, W, 3)`, resized to `(size, size, 3)`.
+
+    Shrinks by a whole factor averaging every pixel, then by the rest (under 2) bilinearly.
+    """
+    side = min(rgb.shape[:2])
+    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
+    factor = max(1, side // size)
+    kept = side - side % factor
+    square: Pixels = rgb[top : top + kept, left : left + kept]
+    if factor > 1:
+        square = _resized(square, kept // factor, cv2.INTER_AREA)
+    if square.shape[0] != size:
+        square = _resized(square, size, cv2.INTER_LINEAR)
+    return np.ascontiguousarray(square)
 
 
 def thumbnail(rgb: Pixels, longer_side: int) -> Pixels:
@@ -16,18 +41,6 @@ def thumbnail(rgb: Pixels, longer_side: int) -> Pixels:
         return rgb
     size = (max(1, round(rgb.shape[1] * share)), max(1, round(rgb.shape[0] * share)))
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-
-
-def perceptual_hash(rgb: Pixels) -> int:
-    """64 bits that differ in few places between copies of one photo.
-
-    The signs, against their median, of the 8x8 lowest frequencies of a 32x32 grey copy
-    (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
-    """
-    grey = cv2.cvtColor(cv2.resize(rgb, (32, 32), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    low = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
-    bits = low > np.median(low[1:])  # the mean brightness says nothing of what is in it
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def overlay(rgb: Pixels, heat: NDArray[np.float32], opacity: float = 0.6) -> Pixels:
@@ -44,3 +57,9 @@ def overlay(rgb: Pixels, heat: NDArray[np.float32], opacity: float = 0.6) -> Pix
     inside = rgb[top : top + side, left : left + side]
     painted[top : top + side, left : left + side] = inside * (1 - share) + colours * share
     return painted
+
+
+def _resized(square: Pixels, side: int, interpolation: int) -> Pixels:
+    return cv2.resize(square, (side, side), interpolation=interpolation).astype(
+        np.uint8, copy=False
+    )

@@ -52,7 +52,7 @@ def main(side: int) -> None:
     for path in paths:
         try:
             data = decode.read_bytes(os.fsdecode(path))
-            decode.facts(data)
+            decode.read_metadata(data)
             decode.read(data, shorter_side=side)
         except (ImageError, OSError):
             pass  # the import itself reports it

@@ -96,8 +96,8 @@ def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:
     lease.set_columns(stage="Looking for photos")
     total = 0
     for paths in chunks(_walk_folder(lease, folder), _MAX_LISTED):
-        photo_paths = [path for path in paths if decode.is_named_so(path)]
-        other_paths = [path for path in paths if not decode.is_named_so(path)]
+        photo_paths = [path for path in paths if decode.has_photo_extension(path)]
+        other_paths = [path for path in paths if not decode.has_photo_extension(path)]
         with lease.write_transaction() as connection:
             add_files(connection, lease.job_id, _file_rows(photo_paths))
             add_files(connection, lease.job_id, _file_rows(other_paths), NO_PHOTO)

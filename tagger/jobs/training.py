@@ -39,8 +39,8 @@ def check_folder(lease: Lease, request: CheckRequest) -> dict[str, Any]:
     collection, findings = report.collection, report.findings
     return {
         "labels": collection.counts(),
-        "told": collection.told(),
-        "written_as": collection.written_as,
+        "told": collection.describe_labels(),
+        "written_as": collection.label_format,
         "problems": collection.problems.lines(),
         "unreadable": [list(row) for row in collection.problems.unreadable],
         "doubts": [

@@ -16,7 +16,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tagger.datasets.readers import columns, sheet, table
+from tagger.datasets.readers import table, table_columns, table_file
 from tagger.errors import ImageError, OptionError
 from tagger.images.decode import EXTENSIONS
 from tagger.library.records import Photo, Tag
@@ -25,7 +25,7 @@ from tagger.text import escape_formula
 
 MAX_TAGS = 5  # of a photo in the CSV file
 HEADER = (
-    *sheet.SHOWN,
+    *table_file.LIBRARY_HEADER,
     *(f"Label {number}" for number in range(1, MAX_TAGS + 1)),
     *(f"Score {number}" for number in range(1, MAX_TAGS + 1)),
 )
@@ -80,7 +80,9 @@ def write_zip(
         labels_csv = io.StringIO()
         for relative, data in _lay_out(photos, read, labels_csv, summary):
             archive.writestr(relative, data)
-        archive.writestr(table.NAME, labels_csv.getvalue().encode("utf-8", "backslashreplace"))
+        archive.writestr(
+            table.LABELS_FILE, labels_csv.getvalue().encode("utf-8", "backslashreplace")
+        )
     return summary
 
 
@@ -103,7 +105,7 @@ def write_collection(
             path = temporary / relative
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
-        (temporary / table.NAME).write_bytes(
+        (temporary / table.LABELS_FILE).write_bytes(
             labels_csv.getvalue().encode("utf-8", "backslashreplace")
         )
         if folder.exists():
@@ -124,7 +126,7 @@ def _lay_out(
     """Each photo's path in the collection, and its bytes; writes the rows of `labels.csv`."""
     folders = _FolderNames()
     writer = csv.writer(labels_csv)
-    writer.writerow(columns.HEADER)
+    writer.writerow(table_columns.EXPORT_HEADER)
     for photo in photos:
         if not photo.tags:
             summary.skipped.append((photo.name, UNTAGGED))
@@ -140,7 +142,7 @@ def _lay_out(
             name += ".jpg"  # a photo is listed by its extension, and decoded by its content
         relative = f"{folders.name_for(label)}/{photo.id}-{name}"
         yield relative, data
-        names = table.join([tag.label for tag in photo.tags])
+        names = table.join_tags([tag.label for tag in photo.tags])
         writer.writerow([escape_formula(cell) for cell in (relative, label, names)])
         summary.written += 1
 

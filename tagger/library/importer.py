@@ -20,7 +20,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.errors import ImageError
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.images.decode import Pixels
 from tagger.inference.embeddings import Embedding
 from tagger.library import photos, tags
@@ -189,7 +189,7 @@ class Importer:
             if wants_copy or self._is_missing(existing):
                 return Duplicate(file, existing.id, *self._store(file, sha256, data))
             return Duplicate(file, existing.id)
-        facts, pixels = decode.facts(data), self._decode(data, sha256)
+        facts, pixels = decode.read_metadata(data), self._decode(data, sha256)
         path, stored = self._store(file, sha256, data)
         photo = NewPhoto(sha256, file.name, path, stored, len(data), facts)
         return _Untagged(file, photo, pixels)
@@ -228,7 +228,7 @@ class Importer:
             self._storage.write_thumbnail(
                 sha256, decode.read(data, shorter_side=256) if small else rgb
             )
-        return decode.fit(rgb, side)  # small right away: a batch of them waits for the network
+        return transforms.fit(rgb, side)  # small right away: a batch of them waits for the network
 
     def _is_missing(self, photo: ExistingPhoto) -> bool:
         """Whether a photo's file is gone, or of another size than when it was added."""

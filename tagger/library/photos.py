@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tagger.concurrency import chunks
-from tagger.images.decode import Facts
+from tagger.images.decode import Metadata
 from tagger.library.database.schema import (
     labels,
     models,
@@ -38,7 +38,7 @@ class NewPhoto:
     path: str
     stored: bool
     size: int
-    facts: Facts
+    facts: Metadata
 
 
 @dataclass(frozen=True)

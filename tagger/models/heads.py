@@ -18,7 +18,7 @@ from sklearn.metrics import log_loss
 from sklearn.svm import LinearSVC
 
 from tagger.concurrency import one_blas_thread
-from tagger.datasets.splits import ABSENT, PRESENT, UNSEEN
+from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
 from tagger.errors import OptionError
 from tagger.inference.decision import to_probabilities
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tagger import provenance
 from tagger.errors import ModelError, WeightsUnavailableError
-from tagger.images.decode import PREPROCESSING
+from tagger.images.transforms import PREPROCESSING
 from tagger.inference import model_file, registry
 from tagger.inference.decision import DEFAULT_THRESHOLD, DecisionRule
 from tagger.labels import LabelSet

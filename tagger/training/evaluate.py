@@ -10,9 +10,9 @@ import numpy as np
 
 from tagger.concurrency import Progress
 from tagger.datasets import evaluation_set
-from tagger.datasets.dataset import Collection
+from tagger.datasets.dataset import Dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample
+from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
 from tagger.evaluation import multi_label, ood, single_label
 from tagger.evaluation.calibration import Calibration
@@ -101,7 +101,7 @@ class Judge:
             unrelated = replace(unrelated, logits=self.forest.logits(unrelated.features))
         return ood.evaluate_unrelated(rule, held_out, unrelated)
 
-    def photos_to_test(self, collection: Collection, emit: Emit) -> list[Sample]:
+    def photos_to_test(self, collection: Dataset, emit: Emit) -> list[Sample]:
         """Those from elsewhere that were asked for, or the collection's own.
 
         Raises DatasetError where all of them were trained on.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.audit.findings import Findings
-from tagger.datasets.dataset import Collection
+from tagger.datasets.dataset import Dataset
 from tagger.training.epochs import Epoch
 
 MAX_LABELS_LISTED = 6  # of a split
@@ -33,10 +33,10 @@ class RunFolderCreated(ProgressEvent):
 class CollectionLoaded(ProgressEvent):
     """Every photo was read and assigned to a split."""
 
-    collection: Collection
+    collection: Dataset
 
     def lines(self) -> list[str]:
-        lines = [f"Labels: {self.collection.told()}"]
+        lines = [f"Labels: {self.collection.describe_labels()}"]
         for split, counts in self.collection.counts().items():
             listed = list(counts.items())[:MAX_LABELS_LISTED]
             labels = ", ".join(f"{count:,} {name}" for name, count in listed)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tagger.concurrency import Progress, chunks, ordered_map, silent
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import PRESENT, UNSEEN, Sample, cells, together
+from tagger.datasets.sample import PRESENT, UNSEEN, Sample, merge_tag_rows, tag_matrix
 from tagger.errors import ModelError
 from tagger.evaluation import metrics
 from tagger.files import write_atomically
@@ -82,7 +82,7 @@ class Photos:
     def known(self, samples: Sequence[Sample]) -> NDArray[Any]:
         """Label numbers `(N,)`, or cells `(N, C)` where photos may have several labels."""
         if self.kind == "multi":
-            return cells(samples, self.label_count)
+            return tag_matrix(samples, self.label_count)
         return np.array([sample.label for sample in samples])
 
     def label_weights(self) -> NDArray[np.float32]:
@@ -210,7 +210,7 @@ def _batch(
             tiles += rng.integers(0, len(photos.train), rng.choice([1, MOSAIC_TILES - 1])).tolist()
         variants = [_variant(photos, recipe, epoch, tile, rng) for tile in tiles]
         if len(tiles) > 1:
-            known[place] = together(photos.known([photos.train[tile] for tile in tiles]))
+            known[place] = merge_tag_rows(photos.known([photos.train[tile] for tile in tiles]))
             variants = [mosaic(variants, rng)]
         pixels += variants
     return np.stack(pixels), known

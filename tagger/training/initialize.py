@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tagger.datasets.dataset import Collection
+from tagger.datasets.dataset import Dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import sampled
+from tagger.datasets.splits import subsample
 from tagger.errors import WeightsUnavailableError
 from tagger.inference import model_file
 from tagger.inference.registry import BUNDLED_MODEL, IMAGENET, find_model
@@ -37,7 +37,7 @@ def check_weights(options: TrainingConfig) -> None:
 
 
 def build_network(
-    options: TrainingConfig, collection: Collection, store: PixelStore, emit: Emit
+    options: TrainingConfig, collection: Dataset, store: PixelStore, emit: Emit
 ) -> tuple[keras.Model, str]:
     """A network with a head for the collection's labels, and the name of what it starts from.
 
@@ -61,7 +61,7 @@ def build_network(
     elif options.weights != NO_WEIGHTS:
         load_backbone(made, options.backbone, find_model(options.weights))
     elif options.hyperparameters.from_scratch:
-        first = sampled(collection.split("train"), START_PHOTOS, options.hyperparameters.seed)
+        first = subsample(collection.split("train"), START_PHOTOS, options.hyperparameters.seed)
         networks.initialize(made, options.backbone, store.rows(sample.row for sample in first))
     return made, options.weights
 

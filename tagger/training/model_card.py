@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 from tagger import provenance
-from tagger.datasets.dataset import Collection
+from tagger.datasets.dataset import Dataset
 from tagger.evaluation.calibration import CERTAIN_SHARE, IN_DISTRIBUTION_SHARE, Calibration
 from tagger.evaluation.metrics import MIN_POSITIVES
-from tagger.images.decode import PREPROCESSING
+from tagger.images.transforms import PREPROCESSING
 from tagger.inference.model_file import Card
 from tagger.labels import Kind
 from tagger.paths import public_path
@@ -26,7 +26,7 @@ _PATHS = ("data", "output", "unrelated", "test", "weights", "leave_out")
 def write(
     name: str,
     settings: dict[str, Any],
-    collection: Collection,
+    collection: Dataset,
     metrics: dict[str, Any],
     calibration: Calibration,
 ) -> Card:

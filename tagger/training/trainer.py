@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from tagger.audit import findings
 from tagger.concurrency import Progress, silent
 from tagger.datasets import dataset
-from tagger.datasets.dataset import Collection
+from tagger.datasets.dataset import Dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample, cells, sampled
+from tagger.datasets.sample import Sample, tag_matrix
+from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.evaluation.metrics import mean_average_precision
@@ -118,7 +119,7 @@ class _Trainer:
         runtime = Runtime(conversion.network if conversion else convert.to_litert(network))
         held_out = self._held_out(collection)
         with self._timed("calibrating"):
-            some = sampled(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
+            some = subsample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
             trained = judge.look(runtime, some, "Learning what is familiar")
             validation = judge.look(runtime, held_out, "Validating")
             calibration = calibrate(trained, validation, self._seed)
@@ -139,16 +140,16 @@ class _Trainer:
     def _seed(self) -> int:
         return self.options.hyperparameters.seed
 
-    def _held_out(self, collection: Collection) -> list[Sample]:
+    def _held_out(self, collection: Dataset) -> list[Sample]:
         """The validation photos, or as many of them as memory should hold features of."""
-        return sampled(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
+        return subsample(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
 
-    def _read(self) -> Collection:
+    def _read(self) -> Dataset:
         """Every photo, and whatever could otherwise go wrong after hours of training."""
         initialize.check_weights(self.options)
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
         export_paths(self.options.output, self.options.export)
-        if self.options.unrelated and not next(decode.walk(self.options.unrelated), None):
+        if self.options.unrelated and not next(decode.find_photos(self.options.unrelated), None):
             raise DatasetError(f"{self.options.unrelated}: no photos in it")
         given = self.options.leave_out
         unwanted = findings.read_list(given) if given else frozenset()
@@ -166,7 +167,7 @@ class _Trainer:
         run_folder.check_collection(self.run, collection.fingerprint)
         return collection
 
-    def _told(self, collection: Collection) -> dict[str, Any]:
+    def _told(self, collection: Dataset) -> dict[str, Any]:
         """What there was to learn from."""
         return {
             "model": self.options.output.stem,
@@ -174,10 +175,10 @@ class _Trainer:
             "labels": list(collection.labels.names),
             "photos": collection.counts(),
             "sizes": collection.sizes(),
-            "problems": asdict(collection.problems),
+            "problems": collection.problems.to_dict(),
         }
 
-    def _fit(self, network: keras.Model, collection: Collection, judge: Judge) -> State:
+    def _fit(self, network: keras.Model, collection: Dataset, judge: Judge) -> State:
         if not (self.run / "state.json").is_file():
             if self.options.hyperparameters.from_scratch:
                 self._examine(collection, None)  # its features say nothing yet
@@ -212,11 +213,11 @@ class _Trainer:
         self.emit(FineTuningEnded(state.stopped, state.kept_epoch, state.blend))
         return state
 
-    def _fit_head(self, network: keras.Model, collection: Collection, judge: Judge) -> None:
+    def _fit_head(self, network: keras.Model, collection: Dataset, judge: Judge) -> None:
         labels = collection.labels
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
-            sample = sampled(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
+            sample = subsample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
             train = judge.look(runtime, sample, "Computing features")
             kept = [] if labels.kind == "multi" else self._held_out(collection)
             held_out = judge.look(runtime, kept, "Validation features")
@@ -232,7 +233,7 @@ class _Trainer:
             self._examine(collection, looked_at)
 
     def _examine(
-        self, collection: Collection, features: tuple[list[Sample], NDArray[np.float32]] | None
+        self, collection: Dataset, features: tuple[list[Sample], NDArray[np.float32]] | None
     ) -> None:
         """Say and note what is wrong with the photos; labels, by features that mean something."""
         judged = None if self.options.weights == NO_WEIGHTS else features
@@ -240,15 +241,15 @@ class _Trainer:
         write_atomically(self.run / run_folder.FINDINGS, json.dumps(found.to_dict()))
         self.emit(CollectionAudited(found))
 
-    def _unweight_head(self, network: keras.Model, collection: Collection) -> None:
+    def _unweight_head(self, network: keras.Model, collection: Dataset) -> None:
         """Let probabilities be those of tags as rare as they are; see `heads.prior_correction`."""
         weights, bias = network.get_layer(networks.HEAD).get_weights()
-        shift = prior_correction(cells(collection.split("train"), len(collection.labels)))
+        shift = prior_correction(tag_matrix(collection.split("train"), len(collection.labels)))
         _set_head(network, LinearHead(weights, bias + shift))
 
-    def _convert(self, network: keras.Model, collection: Collection) -> convert.Conversion:
+    def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")
-        ranges = sampled(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
+        ranges = subsample(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
         self.emit(ConversionStarted())
         with self._timed("converting"):
             return convert.choose_precision(
@@ -263,7 +264,7 @@ class _Trainer:
         self,
         network: keras.Model,
         conversion: convert.Conversion,
-        collection: Collection,
+        collection: Dataset,
         found: dict[str, Any],
         calibration: Calibration,
     ) -> None:
@@ -277,7 +278,7 @@ class _Trainer:
             save_h5(network, temporary)
             model_file.save(output, temporary, model)
 
-    def _export(self, collection: Collection) -> list[dict[str, Any]]:
+    def _export(self, collection: Dataset) -> list[dict[str, Any]]:
         if not self.options.export:
             return []
         checked, ranges = collection.split("val"), collection.split("train")

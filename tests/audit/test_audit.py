@@ -28,7 +28,7 @@ def plant(pets: Path, folder: Path, each: int) -> set[str]:
     rng, wrong = np.random.default_rng(11), set()
     labels = sorted(path.name for path in pets.iterdir())
     for label, other in zip(labels, reversed(labels), strict=True):
-        photos = list(decode.walk(pets / label))
+        photos = list(decode.find_photos(pets / label))
         for place, row in enumerate(rng.choice(len(photos), each, replace=False)):
             given = other if place < SHARE * each else label
             target = folder / given / photos[row].name

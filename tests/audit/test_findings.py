@@ -19,17 +19,17 @@ from tagger.audit import findings
 from tagger.audit.findings import Finding, Findings
 from tagger.datasets import dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample
+from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
 from tagger.images import decode, quality
 from tagger.labels import Kind, LabelSet
 from tests.conftest import draw, draw_collection, scene
 
 
-def read(root: Path, leave_out: frozenset[str] = frozenset()) -> dataset.Collection:
+def read(root: Path, leave_out: frozenset[str] = frozenset()) -> dataset.Dataset:
     store = PixelStore(root.parent / "pixels.u8", 192)
     try:
-        return dataset.survey(root, store, leave_out=leave_out)
+        return dataset.load_unchecked(root, store, leave_out=leave_out)
     finally:
         store.close()
 
@@ -162,10 +162,10 @@ def test_all_that_is_wrong_with_a_photo_is_in_its_row(tmp_path: Path) -> None:
     }
 
 
-def collection(kind: Kind, samples: Sequence[Sample], tags: int) -> dataset.Collection:
+def collection(kind: Kind, samples: Sequence[Sample], tags: int) -> dataset.Dataset:
     """Photos that nobody opens."""
     labels = LabelSet(tuple(f"tag {number:02}" for number in range(tags)), kind)
-    return dataset.Collection(Path("/photos"), labels, tuple(samples))
+    return dataset.Dataset(Path("/photos"), labels, tuple(samples))
 
 
 def test_ten_thousand_near_copies_are_told_of_in_no_time() -> None:

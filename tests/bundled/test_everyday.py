@@ -9,9 +9,9 @@ import pytest
 
 from tagger.concurrency import ordered_map
 from tagger.datasets.readers import detect
-from tagger.datasets.splits import Sample, cells
+from tagger.datasets.sample import Sample, tag_matrix
 from tagger.evaluation import metrics
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import BUNDLED_MODEL
@@ -31,7 +31,7 @@ def everyday() -> model_file.ModelFile:
 def score(model: model_file.ModelFile, samples: list[Sample]) -> np.ndarray:
     """Logits `(N, C)`."""
     runtime = Runtime(model.network)
-    prepared = ordered_map(lambda s: decode.prepare(s.path, runtime.image_size), samples)
+    prepared = ordered_map(lambda s: transforms.prepare(s.path, runtime.image_size), samples)
     return np.stack([output.logits for output in runtime.run_all(prepared)])
 
 
@@ -47,7 +47,7 @@ def test_tags_are_found_on_validation_photos(everyday: model_file.ModelFile, dat
     listing = detect.read(data / "everyday", 1)
     samples = [sample for sample in listing.samples if sample.split == "val"]
     assert listing.names == everyday.labels.names and len(samples) == 1_072
-    known = cells(samples, len(listing.names))
+    known = tag_matrix(samples, len(listing.names))
     assert metrics.mean_average_precision(score(everyday, samples), known) >= LEAST_MAP
 
 
@@ -57,7 +57,7 @@ def test_people_and_cars_are_found_on_photos_of_another_kind(
     listing = detect.read(data / "coco128", 1)
     scores, known = (
         score(everyday, list(listing.samples)),
-        cells(listing.samples, len(listing.names)),
+        tag_matrix(listing.samples, len(listing.names)),
     )
     found = {
         name: metrics.average_precisions(
@@ -70,14 +70,14 @@ def test_people_and_cars_are_found_on_photos_of_another_kind(
 
 
 def test_photos_of_nothing_it_knows_are_unknown(data: Path) -> None:
-    answers = list(Tagger.load().tag_many(decode.walk(data / "unrelated" / "textures")))
+    answers = list(Tagger.load().tag_many(decode.find_photos(data / "unrelated" / "textures")))
     unknown = [a.unknown for a in answers if isinstance(a, Prediction)]
     assert len(unknown) == 60 and np.mean(unknown) >= LEAST_SILENCE
 
 
 def test_one_photo_may_have_several_tags(data: Path) -> None:
     folder = data / "unrelated" / "clothing"
-    answers = list(Tagger.load("everyday").tag_many(decode.walk(folder)))
+    answers = list(Tagger.load("everyday").tag_many(decode.find_photos(folder)))
     several = [a for a in answers if isinstance(a, Prediction) and len(a.tags) > 1]
     assert len(several) > len(answers) / 2
     assert all("clothing" in {tag.label for tag in answer.tags} for answer in several)

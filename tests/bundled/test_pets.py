@@ -20,7 +20,7 @@ def pets() -> Tagger:
 
 def tag_labelled(tagger: Tagger, root: Path) -> tuple[np.ndarray, np.ndarray]:
     """For each photo in label folders: is its likeliest label right, and is it known?"""
-    photos = [path for label in LABELS for path in decode.walk(root / label)]
+    photos = [path for label in LABELS for path in decode.find_photos(root / label)]
     said = [answer for answer in tagger.tag_many(photos) if isinstance(answer, Prediction)]
     assert len(said) == len(photos)
     right = [a.scores[0].label == p.parent.name for a, p in zip(said, photos, strict=True)]
@@ -39,7 +39,7 @@ def test_it_knows_cats_and_dogs(
 
 
 def test_it_does_not_take_other_things_for_cats_or_dogs(pets: Tagger, data: Path) -> None:
-    said = list(pets.tag_many(decode.walk(data / "unrelated")))
+    said = list(pets.tag_many(decode.find_photos(data / "unrelated")))
     assert len(said) == 404
     accepted = [a for a in said if isinstance(a, Prediction) and not a.unknown]
     assert len(accepted) / len(said) <= 0.005
@@ -47,7 +47,11 @@ def test_it_does_not_take_other_things_for_cats_or_dogs(pets: Tagger, data: Path
 
 def test_a_softmax_alone_would_take_them(pets: Tagger, data: Path) -> None:
     """The reason there are two tests: most other things look certain."""
-    said = [a for a in pets.tag_many(decode.walk(data / "unrelated")) if isinstance(a, Prediction)]
+    said = [
+        a
+        for a in pets.tag_many(decode.find_photos(data / "unrelated"))
+        if isinstance(a, Prediction)
+    ]
     assert np.mean([answer.confidence >= 0.70 for answer in said]) > 0.2
 
 

@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from tagger.datasets.readers.builder import Entry, Ledger, is_name, split_of
+from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_name, split_of
 from tagger.datasets.readers.listing import Remark
-from tagger.datasets.readers.photo_index import Tree
+from tagger.datasets.readers.photo_index import PhotoIndex
 from tests.datasets.written import content, put, sentences
 
 
-def ledger(root: Path, *places: str) -> Ledger:
+def ledger(root: Path, *places: str) -> ListingBuilder:
     put(root, *places)
-    return Ledger(Tree(root))
+    return ListingBuilder(PhotoIndex(root))
 
 
 def test_what_nobody_was_asked_is_unseen(tmp_path: Path) -> None:
     found = ledger(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
-    found.entries["a.jpg"] = Entry({"sea"})
-    found.entries["b.jpg"] = Entry({"sun"}, asked=frozenset(("sun", "sky")))
-    found.entries["c.jpg"] = Entry({"sea"}, unseen=("sun",))
-    found.entries["d.jpg"] = Entry({"sea"}, unseen=("sea",))
+    found.entries["a.jpg"] = PhotoTags({"sea"})
+    found.entries["b.jpg"] = PhotoTags({"sun"}, asked=frozenset(("sun", "sky")))
+    found.entries["c.jpg"] = PhotoTags({"sea"}, unseen=("sun",))
+    found.entries["d.jpg"] = PhotoTags({"sea"}, unseen=("sea",))
     listing = found.listing("CSV", "multi", ["sky"])
     assert listing.names == ("sea", "sky", "sun")
     assert content(listing, tmp_path) == {
@@ -35,7 +35,7 @@ def test_what_nobody_was_asked_is_unseen(tmp_path: Path) -> None:
 
 def test_an_object_that_may_be_anything_leaves_every_other_tag_open(tmp_path: Path) -> None:
     found = ledger(tmp_path, "a.jpg")
-    entry = found.entries["a.jpg"] = Entry(set())
+    entry = found.entries["a.jpg"] = PhotoTags(set())
     for name in ("sea", None):
         entry.add(name)
     listing = found.listing("COCO", "multi", ["sky", "sun"])
@@ -51,7 +51,7 @@ def test_a_photo_in_several_splits_is_kept_to_check_with(
 ) -> None:
     found = ledger(tmp_path, "a.jpg", "b.jpg")
     for place in ("a.jpg", "b.jpg"):
-        found.entries[place] = Entry({"x"})
+        found.entries[place] = PhotoTags({"x"})
     for split in splits.split():
         found.put_in(split, "a.jpg")
     listing = found.listing("CSV", "multi")
@@ -63,7 +63,7 @@ def test_a_photo_in_several_splits_is_kept_to_check_with(
 def test_splits_that_leave_nothing_to_learn_from_are_drawn_anew(tmp_path: Path) -> None:
     found = ledger(tmp_path, "a.jpg", "b.jpg")
     for place in ("a.jpg", "b.jpg"):
-        found.entries[place] = Entry({"x"})
+        found.entries[place] = PhotoTags({"x"})
         found.put_in("train", place)
         found.put_in("val", place)
     listing = found.listing("CSV", "multi")
@@ -91,7 +91,7 @@ def test_a_photo_left_out_is_told_of_once(tmp_path: Path) -> None:
     found = ledger(tmp_path, "a.jpg")
     found.leave_out("a.jpg", Remark("photo", "is odd", "are odd"), "a.jpg:\x1b[2J")
     listing = found.listing("CSV", "multi")
-    assert listing.told == {tmp_path / "a.jpg"} and not listing.samples
+    assert listing.remarked == {tmp_path / "a.jpg"} and not listing.samples
     assert "\x1b" not in listing.remarks[0].names[0]
 
 

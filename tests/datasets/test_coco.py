@@ -95,7 +95,7 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         "3 images name photos outside the collection: left out",
         "7 entries lack an id or a name: left out",
     ]
-    gone = next(remark for remark in found.remarks if "not there" in remark.many)
+    gone = next(remark for remark in found.remarks if "not there" in remark.plural)
     assert gone.names == ("instances.json: images[3]: gone.jpg",)
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from tagger.datasets import dataset
-from tagger.datasets.dataset import Collection, Problems
+from tagger.datasets.dataset import Dataset, Problems
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample
+from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.labels import LabelSet
 
 SIDE = 24
@@ -65,7 +65,7 @@ def names(root: Path, samples: list[Sample]) -> list[str]:
     return sorted(sample.path.relative_to(root).as_posix() for sample in samples)
 
 
-def splits(collection: Collection) -> dict[str, str]:
+def splits(collection: Dataset) -> dict[str, str]:
     return {s.path.relative_to(collection.root).as_posix(): s.split for s in collection.samples}
 
 
@@ -82,7 +82,7 @@ def test_a_folder_is_a_label(root: Path, store: PixelStore) -> None:
     assert found.problems.lines() == []
     for sample in found.samples:
         assert found.labels.names[sample.label] == sample.path.parent.name
-        expected = decode.prepare(sample.path, SIDE)
+        expected = transforms.prepare(sample.path, SIDE)
         np.testing.assert_array_equal(store[sample.row], expected)
 
 
@@ -286,7 +286,7 @@ def test_a_survey_tells_what_is_there_before_it_is_enough(root: Path, store: Pix
     put(root / "cat", *range(10))
     put(root / "dog", *range(100, 103))
     (root / "dog" / "broken.jpg").touch()
-    found = dataset.survey(root, store)
+    found = dataset.load_unchecked(root, store)
     assert found.counts()["train"] == {"cat": 8, "dog": 2}
     assert found.problems.unreadable == (("dog/broken.jpg", "an empty file"),)
     with pytest.raises(DatasetError, match="too few readable photos of dog"):
@@ -294,7 +294,7 @@ def test_a_survey_tells_what_is_there_before_it_is_enough(root: Path, store: Pix
     for path in (root / "dog").glob("*.png"):
         path.unlink()
     with pytest.raises(DatasetError, match="1 label with readable photos"):
-        dataset.check_enough(dataset.survey(root, store))
+        dataset.check_enough(dataset.load_unchecked(root, store))
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read every file")

@@ -59,7 +59,7 @@ def test_the_same_labels_come_back(tmp_path: Path, way: str) -> None:
     names = sorted({name for tags in photos.values() for name in tags})
     write(way, tmp_path, photos, names)
     found = detect.read(tmp_path, 2)
-    assert (found.written_as, found.kind, list(found.names)) == (way, "multi", names)
+    assert (found.label_format, found.kind, list(found.names)) == (way, "multi", names)
     assert content(found, tmp_path) == {p: (tags, set(), "train") for p, tags in photos.items()}
     assert found.remarks == ()
 
@@ -82,7 +82,7 @@ def test_any_name_and_any_tags_come_back(tmp_path: Path, names: list[str], bits:
     for way in WAYS:
         write(way, tmp_path, photos, names)
         found = detect.read(tmp_path, 1)
-        assert found.written_as == way and found.remarks == ()
+        assert found.label_format == way and found.remarks == ()
         assert present(found, tmp_path) == photos
 
 
@@ -94,7 +94,7 @@ def test_folders_are_read_where_nothing_else_is_found(tmp_path: Path) -> None:
     save(tmp_path / "classes.txt", "cat\ndog\n")
     save(tmp_path / "config.yaml", "names: [cat, dog]\n")
     found = detect.read(tmp_path, 2)
-    assert (found.written_as, found.kind, found.remarks) == ("folders", "single", ())
+    assert (found.label_format, found.kind, found.remarks) == ("folders", "single", ())
     assert present(found, tmp_path) == {"cat/a.jpg": {"cat"}, "dog/b.jpg": {"dog"}} | {
         "dog/c.jpg": {"dog"}
     }
@@ -108,17 +108,17 @@ def test_of_several_ways_the_first_is_read_and_the_others_told_of(tmp_path: Path
     written.write_yolo(tmp_path, photos, ["x", "y"])
     save(tmp_path / "data.yaml", "names: [x, y]")
     found = detect.read(tmp_path, 2)
-    assert found.written_as == "YOLO"
+    assert found.label_format == "YOLO"
     assert sentences(found) == ["1 other label format lies beside the one read: not read"]
     assert found.remarks[0].names == ("CSV",)
     written.write_voc(tmp_path, photos)
-    assert detect.read(tmp_path, 2).written_as == "VOC"
+    assert detect.read(tmp_path, 2).label_format == "VOC"
     written.write_coco(tmp_path / "instances_x.json", photos, ["x", "y"])
-    assert detect.read(tmp_path, 2).written_as == "COCO"
+    assert detect.read(tmp_path, 2).label_format == "COCO"
     (tmp_path / "list.csv").rename(tmp_path / "labels.csv")
     put(tmp_path, "cat/1.jpg", "dog/1.jpg")
     found = detect.read(tmp_path, 2)
-    assert found.written_as == "CSV" and present(found, tmp_path)["images/a.jpg"] == {"csv"}
+    assert found.label_format == "CSV" and present(found, tmp_path)["images/a.jpg"] == {"csv"}
     assert found.remarks[-1].names == ("COCO", "VOC", "YOLO", "folders")
     assert sentences(found)[-1] == "4 other label formats lie beside the one read: not read"
 
@@ -129,7 +129,7 @@ def test_an_archives_outer_folder_is_looked_through(tmp_path: Path) -> None:
         root = tmp_path / way
         write(way, root / "archive", photos, ["x", "y"])
         found = detect.read(root, 2)
-        assert found.written_as == way and present(found, root / "archive") == photos
+        assert found.label_format == way and present(found, root / "archive") == photos
 
 
 def test_links_that_lead_out_are_not_read(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_links_that_lead_out_are_not_read(tmp_path: Path) -> None:
     put(root, "cat/a.jpg", "dog/b.jpg")
     (root / "labels.csv").symlink_to(tmp_path / "elsewhere.csv")
     found = detect.read(root, 2)
-    assert found.written_as == "folders"
+    assert found.label_format == "folders"
     assert sentences(found) == ["1 link leads out of the collection: left out"]
 
 
@@ -160,7 +160,7 @@ def test_coco128_comes_back_from_every_way(coco128: tuple[Path, Listing], way: s
     }
     write(way, root, photos, list(expected.names))
     found = detect.read(root, 2)
-    assert found.written_as == way and found.remarks == ()
+    assert found.label_format == way and found.remarks == ()
     assert len(found.samples) == 128 and present(found, root) == photos
     held = {name for tags in photos.values() for name in tags}
     # Pascal VOC has no list of classes: those without an object are not known
@@ -232,7 +232,7 @@ def test_a_stray_file_leaves_good_folders_as_they_are(
     for name, text in strays.items():
         save(tmp_path / name, text)
     found = detect.read(tmp_path, 2)
-    assert (found.written_as, found.kind) == ("folders", "single")
+    assert (found.label_format, found.kind) == ("folders", "single")
     assert present(found, tmp_path) == photos
     told = {
         1: f"1 label format leads to no labelled photos: {useless} not read",
@@ -251,7 +251,7 @@ def test_labels_that_come_to_nothing_leave_the_next_way(tmp_path: Path) -> None:
     save(tmp_path / "data.yaml", "names: [x, y]")
     save(tmp_path / "instances.json", "{")
     found = detect.read(tmp_path, 2)
-    assert found.written_as == "YOLO" and present(found, tmp_path) == photos
+    assert found.label_format == "YOLO" and present(found, tmp_path) == photos
     assert sentences(found) == ["1 label format leads to no labelled photos: COCO not read"]
     assert "instances.json, line 1: not JSON" in found.remarks[0].names[0]
 

@@ -12,7 +12,7 @@ import pytest
 from tagger.datasets import evaluation_set
 from tagger.datasets.pixel_store import PixelStore
 from tagger.errors import DatasetError
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.labels import LabelSet
 
 SIDE = 24
@@ -59,7 +59,7 @@ def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStor
     ]
     assert {(s.path.parts[len(root.parts)], s.label) for s in found} == {("cat", 0), ("dog", 2)}
     assert {s.split for s in found} == {"test"}
-    np.testing.assert_array_equal(store[found[0].row], decode.prepare(found[0].path, SIDE))
+    np.testing.assert_array_equal(store[found[0].row], transforms.prepare(found[0].path, SIDE))
 
 
 def test_a_test_collection_of_other_things_is_refused(root: Path, store: PixelStore) -> None:

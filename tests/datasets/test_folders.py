@@ -17,7 +17,7 @@ def test_a_folder_is_a_label_however_deep_its_photos_lie(tmp_path: Path, outer: 
     put(tmp_path, f"{outer}.hidden/4.jpg")
     save(tmp_path / outer / "empty" / "notes.txt", "x")
     found = folders.read(tmp_path)
-    assert (found.written_as, found.kind, found.names) == ("folders", "single", ("cat", "dog"))
+    assert (found.label_format, found.kind, found.names) == ("folders", "single", ("cat", "dog"))
     assert content(found, tmp_path / outer) == {
         place: ({place.split("/")[0]}, set(), "train") for place in photos
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tagger.datasets.readers.listing import Listing, Remark, split_called, split_in
+from tagger.datasets.readers.listing import Listing, Remark
+from tagger.datasets.splits import split_in_filename, split_named
 from tagger.errors import OptionError
 from tagger.text import count_noun
 
@@ -43,12 +44,15 @@ def test_things_are_counted() -> None:
     ],
 )
 def test_a_split_by_its_name(name: str, split: str | None) -> None:
-    assert split_called(name) == split
+    assert split_named(name) == split
 
 
 def test_a_split_among_other_words() -> None:
-    assert split_in("instances_val2017") == "val" and split_in("my-test.set") == "test"
-    assert split_in("untrained") is None
+    assert (
+        split_in_filename("instances_val2017") == "val"
+        and split_in_filename("my-test.set") == "test"
+    )
+    assert split_in_filename("untrained") is None
 
 
 def test_names_that_no_model_could_hold_are_refused() -> None:

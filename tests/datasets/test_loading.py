@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tagger.concurrency import silent
-from tagger.datasets.loading import decoded, relative
+from tagger.datasets.loading import decode_samples, relative_paths
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample
+from tagger.datasets.sample import Sample
 from tagger.images import decode
 from tests.conftest import scene
 
@@ -22,7 +22,7 @@ def test_a_photos_size_is_its_own_whatever_is_decoded(tmp_path: Path, side: int)
     large.write_bytes(decode.encode(np.hstack([scene(1, 600)] * 2), "JPEG"))
     small.write_bytes(decode.encode(scene(2, 80)))
     store = PixelStore(tmp_path / "pixels.u8", side)
-    samples, unreadable = decoded(
+    samples, unreadable = decode_samples(
         tmp_path, [Sample(path, (0,), "train") for path in (large, small)], store, 1, silent
     )
     store.close()
@@ -37,8 +37,10 @@ def test_what_cannot_be_read_comes_with_a_reason(tmp_path: Path) -> None:
     broken = tmp_path / "a" / "broken.jpg"
     broken.write_bytes(b"no photo")
     store = PixelStore(tmp_path / "pixels.u8", 32)
-    samples, unreadable = decoded(tmp_path, [Sample(broken, (0,), "train")], store, 1, silent)
+    samples, unreadable = decode_samples(
+        tmp_path, [Sample(broken, (0,), "train")], store, 1, silent
+    )
     store.close()
     assert samples == [] and [path for path, _ in unreadable] == ["a/broken.jpg"]
     assert unreadable[0][1].startswith("not a JPEG")
-    assert relative(tmp_path, [broken]) == ("a/broken.jpg",)
+    assert relative_paths(tmp_path, [broken]) == ("a/broken.jpg",)

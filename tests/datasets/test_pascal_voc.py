@@ -61,7 +61,7 @@ def test_image_sets_are_splits(tmp_path: Path, top: str) -> None:
         "1 name in ImageSets has no XML file: left out",
         "1 photo is in no list of ImageSets/Main: left out",
     ]
-    assert len(found.told) == 1
+    assert len(found.remarked) == 1
 
 
 @pytest.mark.parametrize("folder", ["train", "valid", "images", ""])
@@ -108,7 +108,7 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         "1 object has no name: left out",
         "7 files cannot be understood: left out",
     ]
-    broken = next(remark for remark in found.remarks if "understood" in remark.one)
+    broken = next(remark for remark in found.remarks if "understood" in remark.singular)
     told = dict(name.split(": ", 1) for name in broken.names)
     assert told["Annotations/laughs.xml"] == "has a document type, which labels need not"
     assert told["Annotations/entity.xml"] == "has a document type, which labels need not"

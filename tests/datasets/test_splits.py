@@ -11,15 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.datasets.splits import (
-    NEAR_BITS,
-    Sample,
-    cells,
-    near_groups,
-    stratified,
-    without_copies,
-    without_leaks,
-)
+from tagger.datasets.sample import Sample, tag_matrix
+from tagger.datasets.splits import remove_copies, remove_leaks, split_validation
+from tagger.images.hashing import NEAR_BITS, group_near_copies
 
 quick = settings(deadline=None, max_examples=80)
 codes = st.integers(0, 2**64 - 1)
@@ -50,8 +44,8 @@ def partition(groups: list[int]) -> set[frozenset[int]]:
 
 
 def sample(number: int, label: int = 0, split: str = "train", **more: object) -> Sample:
-    given = {"row": number, "digest": f"digest {number}", "perceptual": distinct(number)} | more
-    return Sample(Path(f"{label}/{number}.jpg"), (label,), split, **given)  # type: ignore[arg-type]
+    fields = {"row": number, "digest": f"digest {number}", "perceptual_hash": distinct(number)}
+    return replace(Sample(Path(f"{label}/{number}.jpg"), (label,), split), **{**fields, **more})
 
 
 def distinct(number: int) -> int:
@@ -69,16 +63,16 @@ def collection(counts: list[int]) -> list[Sample]:
 
 @quick
 @given(near_hashes(), st.integers(0, 7))
-def test_near_groups_are_those_of_comparing_every_pair(hashes: list[int], bits: int) -> None:
-    groups = near_groups(hashes, bits).tolist()
+def test_near_copies_are_those_of_comparing_every_pair(hashes: list[int], bits: int) -> None:
+    groups = group_near_copies(hashes, bits).tolist()
     assert len(groups) == len(hashes)
     assert partition(groups) == brute_groups(hashes, bits)
 
 
 def test_a_chain_of_near_copies_is_one_group() -> None:
     hashes = [0, 0b111, 0b111_111, 0b111_111_111, 2**64 - 1]
-    assert partition(near_groups(hashes).tolist()) == {frozenset(range(4)), frozenset([4])}
-    assert partition(near_groups([0, 0b1111]).tolist()) == {frozenset([0]), frozenset([1])}
+    assert partition(group_near_copies(hashes).tolist()) == {frozenset(range(4)), frozenset([4])}
+    assert partition(group_near_copies([0, 0b1111]).tolist()) == {frozenset([0]), frozenset([1])}
 
 
 # --- exact copies
@@ -86,7 +80,7 @@ def test_a_chain_of_near_copies_is_one_group() -> None:
 
 def test_one_of_each_exact_copy_stays() -> None:
     first, again, other = sample(1), sample(2, digest="digest 1"), sample(3)
-    kept, conflicting, copies = without_copies([first, again, other])
+    kept, conflicting, copies = remove_copies([first, again, other])
     assert kept == [first, other]
     assert (conflicting, copies) == ([], [(again.path, first.path)])
 
@@ -94,13 +88,13 @@ def test_one_of_each_exact_copy_stays() -> None:
 @pytest.mark.parametrize("held_out", ["val", "test"])
 def test_of_copies_in_two_splits_the_held_out_one_stays(held_out: str) -> None:
     trained, checked = sample(1), sample(2, split=held_out, digest="digest 1")
-    assert without_copies([trained, checked]) == ([checked], [], [(trained.path, checked.path)])
-    assert without_copies([checked, trained]) == ([checked], [], [(trained.path, checked.path)])
+    assert remove_copies([trained, checked]) == ([checked], [], [(trained.path, checked.path)])
+    assert remove_copies([checked, trained]) == ([checked], [], [(trained.path, checked.path)])
 
 
 def test_a_file_under_two_labels_is_left_out_altogether() -> None:
     same = [sample(1, 0), sample(2, 1, digest="digest 1"), sample(3, 0, digest="digest 1")]
-    kept, conflicting, copies = without_copies([*same, sample(4)])
+    kept, conflicting, copies = remove_copies([*same, sample(4)])
     assert kept == [sample(4)]
     assert conflicting == [[s.path for s in same]]
     assert copies == []
@@ -112,15 +106,15 @@ def test_a_file_under_two_labels_is_left_out_altogether() -> None:
 @pytest.mark.parametrize("held_out", ["val", "test"])
 def test_a_training_photo_near_a_held_out_one_is_left_out(held_out: str) -> None:
     checked = sample(1, split=held_out)
-    leak = sample(2, perceptual=checked.perceptual ^ 0b101)
+    leak = sample(2, perceptual_hash=checked.perceptual_hash ^ 0b101)
     fine = sample(3)
-    assert without_leaks([checked, leak, fine]) == ([checked, fine], [(leak.path, checked.path)])
+    assert remove_leaks([checked, leak, fine]) == ([checked, fine], [(leak.path, checked.path)])
 
 
 def test_near_copies_within_a_split_are_no_leak() -> None:
-    samples = [sample(1), sample(2, perceptual=distinct(1)), sample(3, split="test")]
-    samples.append(sample(4, split="test", perceptual=distinct(3) ^ 1))
-    assert without_leaks(samples) == (samples, [])
+    samples = [sample(1), sample(2, perceptual_hash=distinct(1)), sample(3, split="test")]
+    samples.append(sample(4, split="test", perceptual_hash=distinct(3) ^ 1))
+    assert remove_leaks(samples) == (samples, [])
 
 
 # --- splitting
@@ -134,7 +128,7 @@ def test_near_copies_within_a_split_are_no_leak() -> None:
 )
 def test_each_label_gives_about_its_share(counts: list[int], share: float, seed: int) -> None:
     samples = collection(counts)
-    found = stratified(samples, share, seed)
+    found = split_validation(samples, share, seed)
     assert [replace(s, split="train") for s in found] == samples
     moved = Counter(s.label for s in found if s.split == "val")
     assert moved == {label: max(1, round(count * share)) for label, count in enumerate(counts)}
@@ -145,10 +139,10 @@ def test_each_label_gives_about_its_share(counts: list[int], share: float, seed:
 def test_near_copies_stay_on_one_side(hashes: list[int], seed: int, random: object) -> None:
     labels = [random.randrange(2) for _ in hashes]  # type: ignore[attr-defined]
     samples = [
-        sample(number, label, perceptual=code)
+        sample(number, label, perceptual_hash=code)
         for number, (label, code) in enumerate(zip(labels, hashes, strict=True))
     ]
-    found = stratified(samples, 0.3, seed)
+    found = split_validation(samples, 0.3, seed)
     for group in brute_groups(hashes, NEAR_BITS):
         assert len({found[index].split for index in group}) == 1
     moved = Counter(s.label for s in found if s.split == "val")
@@ -163,27 +157,27 @@ def test_a_label_that_came_with_another_gets_no_second_group() -> None:
     near = [distinct(number) for number in (1, 1, 1, 2, 2, 2, 2, 2, 2)]
     labels = [0, 0, 1, 0, 0, 0, 0, 1, 1]  # both groups hold more than either label's share
     samples = [
-        sample(number, label, perceptual=code)
+        sample(number, label, perceptual_hash=code)
         for number, (label, code) in enumerate(zip(labels, near, strict=True))
     ]
-    assert [s.split for s in stratified(samples, 0.1, 1)] == ["val"] * 3 + ["train"] * 6
+    assert [s.split for s in split_validation(samples, 0.1, 1)] == ["val"] * 3 + ["train"] * 6
 
 
 def test_a_seed_is_a_split() -> None:
     samples = collection([30, 30])
-    assert stratified(samples, 0.2, 1) == stratified(samples, 0.2, 1)
-    assert stratified(samples, 0.2, 1) != stratified(samples, 0.2, 2)
+    assert split_validation(samples, 0.2, 1) == split_validation(samples, 0.2, 1)
+    assert split_validation(samples, 0.2, 1) != split_validation(samples, 0.2, 2)
 
 
 def test_the_order_of_the_files_does_not_matter() -> None:
     samples = collection([30, 30])
-    turned = stratified(samples[::-1], 0.2, 1)[::-1]
-    assert turned == stratified(samples, 0.2, 1)
+    turned = split_validation(samples[::-1], 0.2, 1)[::-1]
+    assert turned == split_validation(samples, 0.2, 1)
 
 
 def test_given_test_photos_stay_and_count_for_nothing() -> None:
     tests = [sample(100 + number, split="test") for number in range(50)]
-    found = stratified(collection([10]) + tests, 0.2, 1)
+    found = split_validation(collection([10]) + tests, 0.2, 1)
     assert found[10:] == tests
     assert sum(s.split == "val" for s in found) == 2
 
@@ -196,20 +190,20 @@ def tagged(number: int, present: tuple[int, ...], unseen: tuple[int, ...] = ()) 
 
 
 def test_cells_tell_present_absent_and_unseen() -> None:
-    table = cells([tagged(1, (0, 2)), tagged(2, (), (1,))], 3)
+    table = tag_matrix([tagged(1, (0, 2)), tagged(2, (), (1,))], 3)
     assert table.dtype == np.int8 and table.tolist() == [[1, 0, 1], [0, -1, 0]]
 
 
 def test_copies_know_together_what_each_knew() -> None:
     one, other = tagged(1, (0,), (1, 2)), tagged(2, (0, 1), (2, 3))
-    kept, conflicting, copies = without_copies([one, replace(other, digest=one.digest)])
+    kept, conflicting, copies = remove_copies([one, replace(other, digest=one.digest)])
     assert [(s.present, s.unseen) for s in kept] == [((0, 1), (2,))]
     assert not conflicting and copies == [(other.path, one.path)]
 
 
 def test_copies_that_contradict_each_other_are_left_out() -> None:
     one, other = tagged(1, (0,)), tagged(2, (0, 1))
-    kept, conflicting, _ = without_copies([one, replace(other, digest=one.digest)])
+    kept, conflicting, _ = remove_copies([one, replace(other, digest=one.digest)])
     assert not kept and conflicting == [[one.path, other.path]]
 
 
@@ -219,6 +213,6 @@ def test_rare_tags_are_checked_too() -> None:
     samples += [tagged(n, (0, 1, 2)) for n in range(60, 65)] + [
         tagged(n, ()) for n in range(65, 75)
     ]
-    moved = [s for s in stratified(samples, 0.2, 1) if s.split == "val"]
+    moved = [s for s in split_validation(samples, 0.2, 1) if s.split == "val"]
     counts = Counter(label for s in moved for label in s.present or (-1,))
     assert counts == {0: 13, 1: 5, 2: 1, -1: 2}

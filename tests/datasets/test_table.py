@@ -41,7 +41,7 @@ def test_one_label_a_photo(tmp_path: Path, image: str, label: str) -> None:
     put(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     write(tmp_path / "labels.csv", [(image, label), ("a.jpg", "cat"), ("b.jpg", "dog")])
     found = detect.read(tmp_path, 2)
-    assert (found.written_as, found.kind, found.names) == ("CSV", "single", ("cat", "dog"))
+    assert (found.label_format, found.kind, found.names) == ("CSV", "single", ("cat", "dog"))
     assert present(found, tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
     assert found.remarks == ()
 
@@ -121,7 +121,7 @@ def test_any_name_is_read_as_it_was_written(tmp_path: Path, labels: list[str]) -
 
 @given(st.lists(st.text(min_size=1).filter(lambda text: text.strip()), max_size=5))
 def test_tags_in_a_cell_come_apart_as_they_were_joined(tags: list[str]) -> None:
-    assert table.split_apart(table.join(tags)) == tags
+    assert table.split_tags(table.join_tags(tags)) == tags
 
 
 # --- a column for each tag
@@ -193,7 +193,7 @@ def test_rows_that_lead_nowhere_are_counted(tmp_path: Path) -> None:
         "2 rows name photos that are not there: left out",
         "6 rows name photos outside the collection: left out",
     ]
-    missing = next(r for r in found.remarks if "not there" in r.many)
+    missing = next(r for r in found.remarks if "not there" in r.plural)
     assert missing.names == ("labels.csv:4: gone.jpg", "labels.csv:11: ")
 
 
@@ -237,7 +237,7 @@ def test_rows_of_one_photo_are_joined_or_told_of(tmp_path: Path) -> None:
     write(tmp_path / "labels.csv", [*rows, ("00.jpg", "dog"), ("01.jpg", "dog"), ("02.jpg", "")])
     found = detect.read(tmp_path, 2)
     assert found.kind == "single" and len(found.samples) == 49
-    assert found.told == {tmp_path / "01.jpg"}
+    assert found.remarked == {tmp_path / "01.jpg"}
     assert sentences(found) == [
         "1 row repeats another: counted once",
         "1 photo has rows of different labels: left out",

@@ -133,7 +133,7 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         "images/a.jpg": ({"cat", "dog"}, set(), "train"),
         "images/c.jpg": ({"cat"}, {"dog", "emu"}, "train"),  # what the others are, nobody knows
     }
-    assert found.told == {root / "images" / "b.jpg"}
+    assert found.remarked == {root / "images" / "b.jpg"}
     assert sorted(sentences(found)) == [
         "1 file of labels has no photo: left out",
         "1 line names a photo that is not there: left out",
@@ -143,7 +143,7 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         "3 paths lead to no photo: left out",
         "4 lines are not a class and numbers: left out",
     ]
-    strays = next(remark for remark in found.remarks if "without" in remark.one)
+    strays = next(remark for remark in found.remarks if "without" in remark.singular)
     assert strays.names == ("labels/c.txt:2: 3", "labels/c.txt:3: -1")
 
 
@@ -217,7 +217,7 @@ def test_a_labelled_photo_in_no_split_is_told_as_that(tmp_path: Path) -> None:
     found = detect.read(tmp_path, 2)
     assert list(present(found, tmp_path)) == ["images/train/a.jpg"]
     assert sentences(found) == ["1 photo is in no split that the YAML file lists: left out"]
-    assert found.told == {tmp_path / "images" / "extra" / "b.jpg"}
+    assert found.remarked == {tmp_path / "images" / "extra" / "b.jpg"}
 
 
 def test_a_yaml_of_something_else_does_not_hide_the_classes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger.datasets.splits import UNSEEN
+from tagger.datasets.sample import UNSEEN
 from tagger.errors import DatasetError
 from tagger.evaluation import multi_label
 from tagger.evaluation.outputs import LabelledOutputs

@@ -12,7 +12,7 @@ from tagger.evaluation import ood
 from tagger.evaluation.ood import OodOutputs
 from tagger.evaluation.outputs import LabelledOutputs
 from tagger.evaluation.results import AcceptedShare, OodScores
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule, Reference
 from tagger.inference.litert import Runtime
@@ -46,7 +46,7 @@ def test_the_kind_of_an_unrelated_photo_is_its_folder(tmp_path: Path) -> None:
     runtime = Runtime(model_file.load(PETS_MODEL).network)
     outputs = ood.run_on_folder(runtime, tmp_path / "other")
     assert outputs.kinds == ("other", "faces", "faces", "rooms")
-    pixels = decode.prepare(tmp_path / "other" / "4.png", runtime.image_size)
+    pixels = transforms.prepare(tmp_path / "other" / "4.png", runtime.image_size)
     np.testing.assert_allclose(outputs.features[0], runtime.run(pixels).features, atol=1e-5)
     assert len(outputs.logits) == 4
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tagger.errors import OptionError
 from tagger.export import formats
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.inference import model_file
 from tagger.inference.decision import to_probabilities
 from tagger.models import networks
@@ -69,8 +69,8 @@ def model(exported: Exported) -> model_file.ModelFile:
 @pytest.fixture(scope="module")
 def pixels(exported: Exported, model: model_file.ModelFile) -> NDArray[np.uint8]:
     """A dozen prepared photos."""
-    paths = list(decode.walk(exported.photos))
-    return np.stack([decode.prepare(p, model.image_size) for p in paths[:: len(paths) // 11]])
+    paths = list(decode.find_photos(exported.photos))
+    return np.stack([transforms.prepare(p, model.image_size) for p in paths[:: len(paths) // 11]])
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def test_onnx_has_what_every_backbone_needs(backbone: str, tmp_path: Path) -> No
     network = networks.build(backbone, 64, 3)
     told = {"labels": list(SHAPES), "kind": "multi", "temperature": 2.0}
     formats.FORMATS["onnx"].write(network, tmp_path / "n.onnx", told, [])
-    pixels = np.stack([decode.fit(draw(shape, 1), 64) for shape in SHAPES])
+    pixels = np.stack([transforms.fit(draw(shape, 1), 64) for shape in SHAPES])
     answer, logits = in_onnx(tmp_path / "n.onnx", pixels), network.predict_on_batch(pixels)
     assert answer["logits"] == pytest.approx(logits, abs=1e-3 * float(np.abs(logits).max()))
     assert answer["probabilities"] == pytest.approx(

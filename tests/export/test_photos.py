@@ -11,7 +11,7 @@ import pytest
 from tagger.datasets.pixel_store import PixelStore
 from tagger.errors import DatasetError
 from tagger.export import photos as evidence
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.labels import LabelSet
 from tests.conftest import SHAPES, draw, draw_collection
 
@@ -29,8 +29,8 @@ def shape_of(pixels: decode.Pixels, collection: Path) -> str:
     """The label of the photo that these pixels were prepared from."""
     (found,) = {
         path.parent.name
-        for path in decode.walk(collection)
-        if np.array_equal(decode.prepare(path, 32), pixels)
+        for path in decode.find_photos(collection)
+        if np.array_equal(transforms.prepare(path, 32), pixels)
     }
     return found
 

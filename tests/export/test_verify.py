@@ -14,7 +14,7 @@ from tagger.errors import ModelError, OptionError
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.export import verify
 from tagger.export.photos import Photos
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule, to_probabilities
 from tagger.labels import LabelSet
@@ -22,7 +22,7 @@ from tagger.models import networks
 from tagger.models.weights import rebuild, save_h5
 from tests.conftest import PETS_MODEL, draw
 
-PHOTOS = [decode.fit(draw("disc", seed), 192) for seed in range(12)]
+PHOTOS = [transforms.fit(draw("disc", seed), 192) for seed in range(12)]
 BLACK = [np.zeros((192, 192, 3), np.uint8)]
 
 

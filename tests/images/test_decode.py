@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tagger.errors import ImageError
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tests.conftest import picture
 
 RED, GREEN, BLUE, YELLOW = (210, 40, 40), (40, 170, 60), (50, 60, 200), (220, 200, 50)
@@ -189,7 +189,7 @@ def test_a_transparent_palette_colour_lies_on_white(tmp_path: Path) -> None:
 
 def test_an_array_of_pixels_is_taken_as_it_is() -> None:
     np.testing.assert_array_equal(decode.read(scene()), scene())
-    assert decode.prepare(scene()[::-1, :, ::-1], 32).shape == (32, 32, 3)
+    assert transforms.prepare(scene()[::-1, :, ::-1], 32).shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_long_narrow_picture_is_refused(tmp_path: Path) -> None:
     path.write_bytes(grey_png(decode.MAX_SIDE + 1, 1, bytes(decode.MAX_SIDE + 2)))
     assert f"{decode.MAX_SIDE + 1}x1 pixels" in refusal(path)
     path.write_bytes(grey_png(decode.MAX_SIDE, 1, bytes(decode.MAX_SIDE + 1)))
-    assert decode.prepare(path, 16).shape == (16, 16, 3)
+    assert transforms.prepare(path, 16).shape == (16, 16, 3)
 
 
 def test_a_file_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
@@ -326,14 +326,14 @@ def test_a_file_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
 HOSTILE = """
 import sys, time
 from pathlib import Path
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.errors import ImageError
 
 read, refused, slowest = 0, 0, 0.0
 for path in sorted(path for path in Path(sys.argv[1]).rglob("*") if path.is_file()):
     began = time.monotonic()
     try:
-        assert decode.prepare(path, 192).shape == (192, 192, 3), path
+        assert transforms.prepare(path, 192).shape == (192, 192, 3), path
         read += 1
     except ImageError as error:
         assert str(error).startswith(f"{path}: ") and "\\n" not in str(error), error
@@ -362,16 +362,16 @@ def test_hostile_files_are_read_or_refused_in_little_time_and_memory(data: Path)
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 500), (500, 7), (100, 100), (191, 193), (640, 480)])
 def test_prepared_photos_are_square(shape: tuple[int, int]) -> None:
-    found = decode.prepare(np.full((*shape, 3), 90, np.uint8), 192)
+    found = transforms.prepare(np.full((*shape, 3), 90, np.uint8), 192)
     assert found.shape == (192, 192, 3) and found.dtype == np.uint8
     assert (found == 90).all()
 
 
 def test_fit_leaves_a_photo_of_the_size_alone() -> None:
     exact = picture(3, 64)
-    np.testing.assert_array_equal(decode.fit(exact, 64), exact)
+    np.testing.assert_array_equal(transforms.fit(exact, 64), exact)
     wide = np.concatenate([picture(4, 64)[:, :11], exact, picture(5, 64)[:, :12]], axis=1)
-    np.testing.assert_array_equal(decode.fit(wide, 64), exact)
+    np.testing.assert_array_equal(transforms.fit(wide, 64), exact)
 
 
 @settings(deadline=None, max_examples=40)
@@ -384,14 +384,14 @@ def test_fit_averages_every_pixel_of_a_multiple(
     tall = rng.integers(0, 256, (side + margin, side, 3), dtype=np.uint8)
     square = tall[margin // 2 : margin // 2 + side].astype(float)
     means = square.reshape(size, factor, size, factor, 3).mean(axis=(1, 3))
-    assert np.abs(decode.fit(tall, size) - means).max() <= 1
+    assert np.abs(transforms.fit(tall, size) - means).max() <= 1
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 96))
 def test_fit_gives_the_size_and_no_colour_of_its_own(height: int, width: int, size: int) -> None:
     ramp = np.linspace(40, 200, height * width).reshape(height, width, 1).repeat(3, axis=2)
-    found = decode.fit(ramp.astype(np.uint8), size)
+    found = transforms.fit(ramp.astype(np.uint8), size)
     assert found.shape == (size, size, 3)
     assert found.min() >= 39 and found.max() <= 200
 
@@ -399,10 +399,10 @@ def test_fit_gives_the_size_and_no_colour_of_its_own(height: int, width: int, si
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff"])
 def test_decoding_at_a_fraction_looks_like_decoding_whole(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path / f"large.{ending}", picture(6, 1700)[:1300])
-    whole = decode.fit(decode.read(path), 192).astype(int)
+    whole = transforms.fit(decode.read(path), 192).astype(int)
     assert decode.read(path).shape == (1300, 1700, 3)
     assert 182 <= min(decode.read(path, shorter_side=192).shape[:2]) < 800
-    difference = np.abs(decode.prepare(path, 192) - whole)
+    difference = np.abs(transforms.prepare(path, 192) - whole)
     assert difference.mean() < 2
     assert difference.max() < 25
 
@@ -416,9 +416,9 @@ def test_walk_finds_photos_by_ending_in_order(tmp_path: Path) -> None:
     for name in wanted + others:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in decode.walk(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in decode.find_photos(tmp_path)]
     assert found == ["B.JPG", "a.png", "deep/d.jpeg", "deep/z.tiff", "deep/er/c.HeIc", "ä/b.webp"]
-    assert list(decode.walk(str(tmp_path))) == list(decode.walk(tmp_path))
+    assert list(decode.find_photos(str(tmp_path))) == list(decode.find_photos(tmp_path))
 
 
 # --- encoding
@@ -447,8 +447,8 @@ def test_a_transparent_rgb_colour_lies_on_white_at_any_size():
     rgb[::2, ::2] = (0, 255, 0)
     out = io.BytesIO()
     Image.fromarray(rgb).save(out, "PNG", transparency=(0, 255, 0))
-    whole = decode.fit(decode.read(out.getvalue()), 100).astype(int)
-    assert np.abs(decode.prepare(out.getvalue(), 100) - whole).max() < 5
+    whole = transforms.fit(decode.read(out.getvalue()), 100).astype(int)
+    assert np.abs(transforms.prepare(out.getvalue(), 100) - whole).max() < 5
 
 
 def test_transparent_sixteen_bit_grey_lies_on_white():
@@ -499,18 +499,18 @@ def with_exif(pixels: decode.Pixels, fields: dict[int, object]) -> bytes:
     ],
 )
 def test_when_a_photo_was_taken(fields: dict[int, object], taken: datetime | None) -> None:
-    found = decode.facts(with_exif(np.zeros((20, 30, 3), np.uint8), fields))
+    found = decode.read_metadata(with_exif(np.zeros((20, 30, 3), np.uint8), fields))
     assert (found.width, found.height, found.taken_at) == (30, 20, taken)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_facts_tell_the_upright_size(orientation: int) -> None:
     data = with_exif(np.zeros((20, 30, 3), np.uint8), {0x0112: orientation})
-    found = decode.facts(data)
+    found = decode.read_metadata(data)
     assert (found.height, found.width) == decode.read(data).shape[:2]
 
 
 @pytest.mark.parametrize("data", [b"", b"no photo"])
 def test_facts_of_no_photo_are_a_sentence(data: bytes) -> None:
     with pytest.raises(ImageError, match=r"^photo: "):
-        decode.facts(data)
+        decode.read_metadata(data)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tagger.images import decode, quality
-from tagger.images.decode import Pixels, walk
+from tagger.images.decode import Pixels, find_photos
 from tests.conftest import scene
 
 
@@ -44,9 +44,10 @@ def test_tiny_is_what_the_network_would_enlarge_more_than_twice() -> None:
 
 
 def test_real_photos_are_hardly_ever_called_bad_and_blurred_ones_are(data: Path) -> None:
-    photos = [decode.read(path, 192) for path in list(walk(data / "pets" / "val"))[::6]]
-    photos += [decode.read(path, 192) for path in list(walk(data / "everyday" / "images"))[::60]]
-    photos += [decode.read(path, 192) for path in walk(data / "camera")]
+    photos = [decode.read(path, 192) for path in list(find_photos(data / "pets" / "val"))[::6]]
+    everyday = list(find_photos(data / "everyday" / "images"))[::60]
+    photos += [decode.read(path, 192) for path in everyday]
+    photos += [decode.read(path, 192) for path in find_photos(data / "camera")]
     bad = [rgb for rgb in photos if found(rgb) & {quality.BLURRED, quality.DARK}]
     assert len(bad) <= 0.02 * len(photos)
     blurred = [cv2.GaussianBlur(rgb, (0, 0), 0.02 * min(rgb.shape[:2])) for rgb in photos]

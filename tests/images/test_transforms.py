@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tagger.images import decode, transforms
+from tagger.images import decode, hashing, transforms
 from tests.conftest import picture
 
 
@@ -13,7 +13,7 @@ def photo() -> decode.Pixels:
 
 
 def apart(a: decode.Pixels, b: decode.Pixels) -> int:
-    return (transforms.perceptual_hash(a) ^ transforms.perceptual_hash(b)).bit_count()
+    return (hashing.perceptual_hash(a) ^ hashing.perceptual_hash(b)).bit_count()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -21,10 +21,10 @@ def test_copies_hash_close_and_other_pictures_far(seed: int) -> None:
     original = picture(seed)
     again = decode.read(decode.encode(original, "JPEG"))
     assert apart(original, again) <= 3
-    assert apart(original, decode.fit(original, 120)) <= 3
+    assert apart(original, transforms.fit(original, 120)) <= 3
     assert apart(original, np.clip(original * 0.8 + 20, 0, 255).astype(np.uint8)) <= 4
     assert min(apart(original, picture(other)) for other in range(100, 120)) > 10
-    assert 0 <= transforms.perceptual_hash(original) < 2**64
+    assert 0 <= hashing.perceptual_hash(original) < 2**64
 
 
 def test_overlay_leaves_the_photo_where_there_is_no_heat() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tagger.errors import ModelError
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime, Session
 from tests.conftest import PETS_MODEL, draw
@@ -19,7 +19,7 @@ def network() -> bytes:
 
 def test_outputs_have_the_shapes_they_say(network: bytes) -> None:
     session = Session(network)
-    pixels = decode.fit(draw("disc", 1), session.image_size)
+    pixels = transforms.fit(draw("disc", 1), session.image_size)
     outputs = session.run(pixels, feature_map=True)
     assert outputs.logits.shape == (session.label_count,)
     assert outputs.features.shape == (session.feature_count,)
@@ -30,15 +30,15 @@ def test_outputs_have_the_shapes_they_say(network: bytes) -> None:
 
 def test_an_answer_stays_when_the_session_goes_on(network: bytes) -> None:
     session = Session(network)
-    first = session.run(decode.fit(draw("disc", 1), session.image_size))
+    first = session.run(transforms.fit(draw("disc", 1), session.image_size))
     kept = first.features.copy()
-    session.run(decode.fit(draw("stripes", 1), session.image_size))
+    session.run(transforms.fit(draw("stripes", 1), session.image_size))
     assert np.array_equal(first.features, kept)
 
 
 def test_threads_and_one_thread_agree(network: bytes) -> None:
     runtime = Runtime(network)
-    photos = [decode.fit(draw("square", seed), runtime.image_size) for seed in range(12)]
+    photos = [transforms.fit(draw("square", seed), runtime.image_size) for seed in range(12)]
     alone = [runtime.run(pixels).logits for pixels in photos]
     together = [output.logits for output in runtime.run_all(iter(photos), workers=4)]
     assert np.array_equal(np.stack(alone), np.stack(together))

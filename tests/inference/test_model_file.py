@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tagger.errors import ModelError
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.training.trainer import TrainingResult
@@ -31,7 +31,7 @@ def test_plain_keras_opens_it_and_scores_alike(trained: TrainingResult) -> None:
     model = model_file.load(trained.model)
     runtime = Runtime(model.network)
     for seed in range(900, 906):
-        pixels = decode.fit(draw("disc", seed), model.image_size)
+        pixels = transforms.fit(draw("disc", seed), model.image_size)
         ours = runtime.run(pixels).logits
         theirs = np.asarray(network.predict_on_batch(pixels[None]))[0]
         assert ours.argmax() == theirs.argmax()

@@ -223,7 +223,7 @@ def test_names_stay_inside(tmp_path: Path, hostile: str) -> None:
     with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["image"] for row in rows} == {"/".join(p) for p in inside if len(p) == 2}
-    assert len(set(decode.walk(folder))) == 2  # as train.py lists them
+    assert len(set(decode.find_photos(folder))) == 2  # as train.py lists them
 
 
 def test_labels_that_clean_to_one_name_stay_apart(tmp_path: Path) -> None:

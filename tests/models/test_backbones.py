@@ -14,7 +14,7 @@ import pytest
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from tagger.errors import ModelError, OptionError, WeightsUnavailableError
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.inference.litert import Runtime
 from tagger.inference.model_file import load
 from tagger.models import backbones, convert, networks
@@ -30,7 +30,7 @@ NAMES = {
     "efficientnet_v2_b0": ("efficientnet_v2", "EfficientNetV2B0"),
     "resnet50": ("resnet50", "ResNet50"),
 }
-PIXELS = np.stack([decode.fit(draw("disc", seed), SIDE) for seed in range(3)])
+PIXELS = np.stack([transforms.fit(draw("disc", seed), SIDE) for seed in range(3)])
 
 
 def test_every_backbone_is_tested_here() -> None:

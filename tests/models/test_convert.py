@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tagger.evaluation.metrics import mean_average_precision
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.inference.litert import Runtime
 from tagger.models import convert, networks
 from tagger.models.heads import fit_logistic
 from tagger.models.weights import load_backbone
 from tests.conftest import PETS_MODEL, SHAPES, draw
 
-PHOTOS = [decode.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
+PHOTOS = [transforms.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from tagger import OptionError, Tagger
 from tagger.datasets.sample_photos import write_samples
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule
 from tagger.labels import LabelSet
@@ -49,7 +49,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     bundled = rebuild(model_file.load(PETS_MODEL))
     weights = bundled.get_layer(networks.BACKBONE).get_weights()
     network.get_layer(networks.BACKBONE).set_weights(weights)
-    photos = [decode.fit(draw(shape, seed), SIDE) for shape in SHAPES for seed in range(30)]
+    photos = [transforms.fit(draw(shape, seed), SIDE) for shape in SHAPES for seed in range(30)]
     pooled = keras.Model(network.input, network.get_layer(networks.FEATURES).output)
     features = np.asarray(pooled.predict_on_batch(np.stack(photos)))
     labels = np.repeat(np.arange(len(SHAPES)), 30)
@@ -74,7 +74,7 @@ def test_for_pooled_features_it_is_the_activation_map(tmp_path: Path) -> None:
     """The bundled model on a real photo: equal in float, close in int8."""
     pets = Tagger.load("pets")
     cat = next(path for path in write_samples(tmp_path) if path.stem == "cat")
-    pixels = decode.prepare(cat, pets.image_size)
+    pixels = transforms.prepare(cat, pets.image_size)
     network = rebuild(model_file.load(PETS_MODEL))
     whole = convert.with_all_outputs(network).predict_on_batch(pixels[None])
     weights = network.get_layer(networks.HEAD).get_weights()[0]
@@ -93,7 +93,7 @@ def test_with_a_layer_in_between_it_follows_the_gradient(model: Path) -> None:
     between, bias = network.get_layer(networks.FEATURES).get_weights()  # (1280, 256), (256,)
     head = network.get_layer(networks.HEAD).get_weights()[0]  # (256, 3)
     for shape in SHAPES:
-        pixels = decode.fit(draw(shape, 900), SIDE)
+        pixels = transforms.fit(draw(shape, 900), SIDE)
         whole = convert.with_all_outputs(network).predict_on_batch(pixels[None])
         feature_map = whole["feature_map"][0]  # (5, 5, 1280)
         active = feature_map.mean(axis=(0, 1)) @ between + bias > 0
@@ -107,7 +107,7 @@ def test_with_a_layer_in_between_it_follows_the_gradient(model: Path) -> None:
 def test_for_max_pooled_features_it_is_the_activation_map(model: Path) -> None:
     tagger, network = Tagger.load(model), rebuild(model_file.load(model))
     for shape in SHAPES:
-        pixels = decode.fit(draw(shape, 900), SIDE)
+        pixels = transforms.fit(draw(shape, 900), SIDE)
         for index, label in enumerate(SHAPES):
             expected = gradcam.grad_cam(network, pixels, index)
             heat = tagger.activation_map(pixels, label)

@@ -15,7 +15,7 @@ import pytest
 from tagger import Tagger
 from tagger.datasets.sample_photos import write_samples
 from tagger.errors import OptionError, WeightsUnavailableError
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.inference import model_file, registry
 from tagger.jobs.requests import TrainRequest, submit
 from tagger.library.library import Library
@@ -51,7 +51,7 @@ def test_it_predicts_what_keras_predicts(
     import keras
 
     paths, truth = photos
-    pixels = np.stack([decode.prepare(path, 224) for path in paths]).astype(np.float32)
+    pixels = np.stack([transforms.prepare(path, 224) for path in paths]).astype(np.float32)
     plain = keras.applications.MobileNetV2(weights="imagenet")
     scaled = keras.applications.mobilenet_v2.preprocess_input(pixels)
     theirs = np.argsort(-plain.predict(scaled, batch_size=50, verbose=0), axis=1)[:, :5]
@@ -89,7 +89,7 @@ def test_it_is_an_ordinary_keras_file(tagger: Tagger, tmp_path: Path) -> None:
     import keras
 
     (cat, *_) = write_samples(tmp_path)
-    pixels = decode.prepare(cat, 224)
+    pixels = transforms.prepare(cat, 224)
     network = keras.models.load_model(registry.imagenet_model(), compile=False)
     logits = network.predict_on_batch(pixels[None])[0]
     best = tagger.labels.names[int(logits.argmax())]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tagger.errors import OptionError
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.models import networks, small_cnn
@@ -26,7 +26,7 @@ SIDE = 32
 
 
 def pixels(count: int, side: int = SIDE) -> np.ndarray:
-    return np.stack([decode.fit(draw("stripes", seed), side) for seed in range(count)])
+    return np.stack([transforms.fit(draw("stripes", seed), side) for seed in range(count)])
 
 
 def scratch_config(data: Path, folder: Path, epochs: int, **changed: object) -> TrainingConfig:
@@ -100,7 +100,7 @@ def test_the_keras_file_and_the_litert_network_agree(
     trained_small: TrainingResult, shapes: Path
 ) -> None:
     network = keras.models.load_model(trained_small.model, compile=False)
-    photos = np.stack([decode.prepare(path, SIDE) for path in decode.walk(shapes)])
+    photos = np.stack([transforms.prepare(path, SIDE) for path in decode.find_photos(shapes)])
     in_keras = network.predict_on_batch(photos)
     runtime = Runtime(model_file.load(trained_small.model).network)
     fast = np.stack([output.logits for output in runtime.run_all(iter(photos))])

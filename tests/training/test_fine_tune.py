@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import Sample, together
+from tagger.datasets.sample import Sample, merge_tag_rows
 from tagger.models.heads import UNSEEN_WEIGHT
 from tagger.training import trainer
 from tagger.training.config import Hyperparameters
@@ -79,7 +79,7 @@ def test_a_mosaic_has_the_tags_of_all_its_photos(tag_photos: Photos) -> None:
 
 def test_together_is_present_in_any_and_absent_in_all() -> None:
     known = np.array([[1, 0, 0, -1, -1], [0, 0, -1, -1, 1]], np.int8)
-    assert together(known).tolist() == [1, 0, -1, -1, 1]
+    assert merge_tag_rows(known).tolist() == [1, 0, -1, -1, 1]
 
 
 def test_in_the_loss_of_tags_cells_nobody_looked_at_count_a_little_as_absent() -> None:

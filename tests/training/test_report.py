@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -309,7 +308,7 @@ def test_a_remark_is_listed_with_its_own_outcome(tmp_path: Path) -> None:
         Remark("row", "repeats another", "repeat others", ("t.csv:2",), "counted once"),
         Remark("entry", "lacks an id", "lack an id", ("images[3]", "images[4]")),
     ]
-    found["problems"]["remarks"] = [asdict(remark) for remark in remarks]
+    found["problems"]["remarks"] = [remark.to_dict() for remark in remarks]
     _, page = read(report.write(save(tmp_path / "run", found)))
     text = page.text
     assert "1 row repeats another: counted once" in text

@@ -15,9 +15,9 @@ import pytest
 
 from tagger.datasets import evaluation_set
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.splits import cells
+from tagger.datasets.sample import tag_matrix
 from tagger.errors import DatasetError, ModelError
-from tagger.images import decode
+from tagger.images import transforms
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.paths import ROOT
@@ -179,7 +179,7 @@ def test_keras_gives_the_logits_that_tagging_sees(tagged: TrainingResult) -> Non
     import keras
 
     network = keras.models.load_model(tagged.model, compile=False)
-    pixels = decode.fit(draw("disc", 3), 96)
+    pixels = transforms.fit(draw("disc", 3), 96)
     (theirs,) = np.asarray(network.predict_on_batch(pixels[None]))
     ours = Runtime(model_file.load(tagged.model).network).run(pixels).logits
     assert np.abs(theirs - ours).max() < 1.5  # int8 beside float
@@ -201,7 +201,7 @@ def test_a_test_collection_may_tell_of_fewer_tags(tagged: TrainingResult, tmp_pa
     (data / "labels.csv").write_text("\n".join(fewer) + "\n")
     store = PixelStore(tmp_path / "pixels", 96)
     samples, _ = evaluation_set.load(data, model_file.load(tagged.model).labels, store)
-    table = cells(samples, 4)
+    table = tag_matrix(samples, 4)
     assert (table[:, 1:] == -1).all() and set(table[:, 0].tolist()) <= {-1, 0, 1}
     store.close()
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from tagger.datasets.readers.listing import Listing, Remark, split_called
-from tagger.datasets.readers.photo_index import Miss, Tree
-from tagger.datasets.splits import Sample
+from tagger.datasets.readers.listing import Listing, Remark
+from tagger.datasets.readers.photo_index import Miss, PhotoIndex
+from tagger.datasets.sample import Sample
+from tagger.datasets.splits import split_named
 from tagger.labels import Kind
 from tagger.text import escape_controls
 
@@ -17,7 +18,7 @@ _FIRST = ("test", "val", "train")
 
 
 @dataclass(slots=True)
-class Entry:
+class PhotoTags:
     """The tags in a photo, and those that nobody looked for.
 
     `asked` are the tags that whoever wrote of it had in mind; None: all there are. A photo is
@@ -38,12 +39,12 @@ class Entry:
             self.present.add(name)
 
 
-class Ledger:
+class ListingBuilder:
     """Photos by their place with what is said of them, and what could not be taken as it stands."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: PhotoIndex) -> None:
         self.tree = tree
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, PhotoTags] = {}
         self._splits: dict[str, set[str]] = {}
         self._remarks: dict[Remark, list[str]] = {}
         self._told: set[str] = set()
@@ -84,9 +85,11 @@ class Ledger:
                 unseen |= unasked[entry.asked]
             present = tuple(sorted(numbers[name] for name in entry.present))
             missing = tuple(sorted(numbers[name] for name in unseen - entry.present))
-            samples.append(Sample(self.tree.path(place), present, splits[place], unseen=missing))
+            samples.append(
+                Sample(self.tree.absolute(place), present, splits[place], unseen=missing)
+            )
         remarks = [replace(remark, names=tuple(found)) for remark, found in self._remarks.items()]
-        told = frozenset(self.tree.path(place) for place in self._told)
+        told = frozenset(self.tree.absolute(place) for place in self._told)
         return Listing(written_as, ordered, kind, tuple(samples), tuple(remarks), told)
 
     def _settled_splits(self) -> dict[str, str]:
@@ -123,7 +126,7 @@ def missed(noun: str, why: Miss) -> Remark:
 @cache
 def split_of(folder: str) -> str:
     """The split that a folder, or one around it, is named for, else "train"."""
-    return next((split for name in folder.split("/") if (split := split_called(name))), "train")
+    return next((split for name in folder.split("/") if (split := split_named(name))), "train")
 
 
 def is_name(text: object) -> bool:

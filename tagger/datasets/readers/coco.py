@@ -12,9 +12,10 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from tagger.datasets.readers.builder import Entry, Ledger, is_name
-from tagger.datasets.readers.listing import Listing, Remark, split_called, split_in
-from tagger.datasets.readers.photo_index import Tree
+from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_name
+from tagger.datasets.readers.listing import Listing, Remark
+from tagger.datasets.readers.photo_index import PhotoIndex
+from tagger.datasets.splits import split_in_filename, split_named
 from tagger.errors import DatasetError
 
 WRITTEN_AS = "COCO"
@@ -39,24 +40,24 @@ LISTED_TWICE = Remark(
 )
 
 
-def find(tree: Tree) -> list[tuple[str, str | None]]:
+def find(tree: PhotoIndex) -> list[tuple[str, str | None]]:
     """The files of instances, at the top, in `annotations/` or in splits' folders.
 
     With the split each is named for. Where none is called so, any JSON with COCO's three lists.
     """
     found = tree.files(".json")
-    for place in tree.texts:
+    for place in tree.label_files:
         folder, name = posixpath.split(place)
         stem, ending = posixpath.splitext(name)
         if folder.lower() == FOLDER and ending.lower() == ".json":
-            found.append((place, split_in(stem)))
+            found.append((place, split_in_filename(stem)))
     named = [file for file in found if _is_named(file[0])]
     return named or [file for file in found if _has_lists(tree, file[0])]
 
 
-def read(tree: Tree, files: list[tuple[str, str | None]]) -> Listing:
+def read(tree: PhotoIndex, files: list[tuple[str, str | None]]) -> Listing:
     """The images that the files list, with their tags. Raises DatasetError for what is no COCO."""
-    ledger = Ledger(tree)
+    ledger = ListingBuilder(tree)
     names: set[str] = set()
     for place, split in files:
         names |= _read_file(place, split, ledger)
@@ -68,16 +69,16 @@ def _is_named(place: str) -> bool:
     return name.startswith("instances") or name == "_annotations.coco.json"
 
 
-def _has_lists(tree: Tree, place: str) -> bool:
+def _has_lists(tree: PhotoIndex, place: str) -> bool:
     """Whether a file mentions all three lists; it is looked through, not understood."""
-    path = tree.path(place)
+    path = tree.absolute(place)
     if not path.stat().st_size:
         return False
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return all(data.find(f'"{name}"'.encode()) >= 0 for name in _LISTS)
 
 
-def _read_file(place: str, split: str | None, ledger: Ledger) -> set[str]:
+def _read_file(place: str, split: str | None, ledger: ListingBuilder) -> set[str]:
     """The categories of a file, having put its images into the ledger."""
     lists = _lists(ledger.tree, place)
     categories: dict[_Id, str] = {}
@@ -110,7 +111,7 @@ def _images(
     place: str,
     split: str | None,
     names: frozenset[str],
-    ledger: Ledger,
+    ledger: ListingBuilder,
 ) -> dict[_Id, str | None]:
     """The photo of each image's id, None where it is not to be had."""
     folders = _folders(place, split, ledger.tree)
@@ -131,12 +132,12 @@ def _images(
         seen.add(photo)
         if split:
             ledger.put_in(split, photo)
-        known = ledger.entries.setdefault(photo, Entry(set(), asked=names))
+        known = ledger.entries.setdefault(photo, PhotoTags(set(), asked=names))
         known.asked = (known.asked or names) | names
     return photos
 
 
-def _folders(place: str, split: str | None, tree: Tree) -> list[str]:
+def _folders(place: str, split: str | None, tree: PhotoIndex) -> list[str]:
     """Where a file's images may lie: beside it, then in the folders of its split, then around."""
     own = posixpath.dirname(place)
     word = posixpath.splitext(posixpath.basename(place))[0].rpartition("_")[2]
@@ -147,11 +148,11 @@ def _folders(place: str, split: str | None, tree: Tree) -> list[str]:
 
 
 def _named_for(folder: str, split: str) -> bool:
-    return split_called(posixpath.basename(folder)) == split
+    return split_named(posixpath.basename(folder)) == split
 
 
 def _entries(
-    lists: dict[str, list[Any]], name: str, place: str, ledger: Ledger
+    lists: dict[str, list[Any]], name: str, place: str, ledger: ListingBuilder
 ) -> Iterator[tuple[dict[str, Any], str]]:
     """The entries of a list that have an id, and where each stands."""
     for number, entry in enumerate(lists[name]):
@@ -162,7 +163,7 @@ def _entries(
             ledger.note(MALFORMED, at)
 
 
-def _lists(tree: Tree, place: str) -> dict[str, list[Any]]:
+def _lists(tree: PhotoIndex, place: str) -> dict[str, list[Any]]:
     """The three lists of a file. Outlines, most of its bytes, are dropped as they are read."""
     shown = tree.shown(place)
     try:

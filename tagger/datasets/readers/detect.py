@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tagger.datasets.readers import coco, folders, pascal_voc, table, yolo
-from tagger.datasets.readers.listing import LAYOUT, Listing, Remark, split_called
-from tagger.datasets.readers.photo_index import Tree
+from tagger.datasets.readers.listing import LAYOUT, Listing, Remark
+from tagger.datasets.readers.photo_index import PhotoIndex
+from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
 from tagger.images.decode import EXTENSIONS
 from tagger.text import count_noun
@@ -27,10 +28,10 @@ class Reader(Protocol):
 
     WRITTEN_AS: str
 
-    def find(self, tree: Tree) -> list[Any]:
+    def find(self, tree: PhotoIndex) -> list[Any]:
         """The files of labels; none where labels are not written this way."""
 
-    def read(self, tree: Tree, files: list[Any]) -> Listing:
+    def read(self, tree: PhotoIndex, files: list[Any]) -> Listing:
         """The photos they name. Raises DatasetError, naming file and line, for what is broken."""
 
 
@@ -60,7 +61,7 @@ def read(root: Path, least: int) -> Listing:
     useless: dict[str, DatasetError] = {}
     for number, way in enumerate(ways):
         try:
-            found = _enough(root, _remarked(_read(way, tree), LEAVING, tree.leaving), least)
+            found = _enough(root, _remarked(_read(way, tree), LEAVING, tree.outside_links), least)
         except DatasetError as error:
             if _is_meant(way):
                 raise
@@ -70,15 +71,15 @@ def read(root: Path, least: int) -> Listing:
         if _folders_differ(tree, found):
             beside.append(folders.WRITTEN_AS)
         return _without(useless, _remarked(found, BESIDE, beside))
-    found = _remarked(folders.read(root), LEAVING, tree.leaving)
+    found = _remarked(folders.read(root), LEAVING, tree.outside_links)
     if useless and len(_as_labels(found.names)) < least:
         raise next(iter(useless.values()))
     return _without(useless, _enough(root, found, least))
 
 
-def _look(root: Path) -> tuple[Tree, list[Way]]:
+def _look(root: Path) -> tuple[PhotoIndex, list[Way]]:
     """The ways labels are written in a folder, in order; if none, in the only folder it holds."""
-    tree = Tree(root)
+    tree = PhotoIndex(root)
     ways: list[Way] = [(reader, files) for reader in READERS if (files := _found(reader, tree))]
     if sheets := table.find(tree):
         first = table.is_named(sheets)
@@ -93,14 +94,14 @@ def _look(root: Path) -> tuple[Tree, list[Way]]:
     return tree, ways
 
 
-def _found(reader: Reader, tree: Tree) -> list[Any] | DatasetError:
+def _found(reader: Reader, tree: PhotoIndex) -> list[Any] | DatasetError:
     try:
         return reader.find(tree)
     except DatasetError as error:
         return error
 
 
-def _read(way: Way, tree: Tree) -> Listing:
+def _read(way: Way, tree: PhotoIndex) -> Listing:
     reader, files = way
     if isinstance(files, DatasetError):
         raise files
@@ -127,13 +128,13 @@ def _without(useless: Mapping[str, DatasetError], found: Listing) -> Listing:
     return _remarked(found, remark, [f"{way}: {error}" for way, error in useless.items()])
 
 
-def _folders_differ(tree: Tree, found: Listing) -> bool:
+def _folders_differ(tree: PhotoIndex, found: Listing) -> bool:
     """Whether folders seem to be labels of half the photos or more, other than those they have."""
     tags = {s.path: {found.names[label] for label in s.present} for s in found.samples}
     tops = Counter(
         place.split("/")[0]
         for place in tree.photos
-        if "/" in place and place.split("/")[0] not in tags.get(tree.path(place), ())
+        if "/" in place and place.split("/")[0] not in tags.get(tree.absolute(place), ())
     )
     labels = _as_labels(tops)
     return len(labels) > 1 and 2 * sum(tops[label] for label in labels) >= len(tree.photos)
@@ -146,7 +147,7 @@ def _label_folders(places: Iterable[str]) -> set[str]:
 
 def _as_labels(names: Iterable[str]) -> set[str]:
     """Those of the folders that are named for neither a split nor for what they hold."""
-    return {n for n in names if n.lower() not in HOLDERS and split_called(n) is None}
+    return {n for n in names if n.lower() not in HOLDERS and split_named(n) is None}
 
 
 def _remarked(found: Listing, remark: Remark, names: list[str]) -> Listing:
@@ -156,7 +157,7 @@ def _remarked(found: Listing, remark: Remark, names: list[str]) -> Listing:
 
 
 def _too_little(root: Path, found: Listing, least: int) -> str:
-    read = "" if found.written_as == folders.WRITTEN_AS else f" by {found.written_as}"
+    read = "" if found.label_format == folders.WRITTEN_AS else f" by {found.label_format}"
     inside = "" if read else f" in {count_noun(folders.count_label_folders(root), 'folder')},"
     told = "; ".join(remark.sentence() for remark in found.remarks)
     return (

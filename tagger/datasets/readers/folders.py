@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tagger.datasets.readers.listing import SPLIT_NAMES, Listing
-from tagger.datasets.splits import Sample
+from tagger.datasets.readers.listing import Listing
+from tagger.datasets.sample import Sample
+from tagger.datasets.splits import SPLIT_NAMES
 from tagger.images import decode
 
 WRITTEN_AS = "folders"
@@ -16,7 +17,7 @@ def read(root: Path) -> Listing:
     by_label: dict[str, list[tuple[str, Path]]] = {}
     for top, split in _split_folders(root):
         for folder in label_folders(top):
-            photos = [(split, path) for path in decode.walk(folder)]
+            photos = [(split, path) for path in decode.find_photos(folder)]
             if photos:
                 by_label.setdefault(folder.name, []).extend(photos)
     names = tuple(sorted(by_label))

@@ -5,25 +5,14 @@ However labels are written down, reading them gives a `Listing`; `tagger.formats
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tagger.datasets.splits import Sample
+from tagger.datasets.sample import Sample
 from tagger.labels import Kind, LabelSet
 from tagger.text import count_noun
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "trainval": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
 LAYOUT = (
     "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in, or"
     " put photos beside a labels.csv or COCO, Pascal VOC or YOLO labels (dataset/README.md)"
@@ -39,15 +28,20 @@ class Remark:
     """
 
     noun: str
-    one: str
-    many: str
+    singular: str
+    plural: str
     names: tuple[str, ...] = ()
     outcome: str = "left out"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        forms = {"noun": self.noun, "one": self.singular, "many": self.plural}
+        return {**forms, "names": self.names, "outcome": self.outcome}
 
     def sentence(self) -> str:
         """How many, and what of them."""
         count = len(self.names)
-        told = f"{count_noun(count, self.noun)} {self.one if count == 1 else self.many}"
+        told = f"{count_noun(count, self.noun)} {self.singular if count == 1 else self.plural}"
         return f"{told}: {self.outcome}"
 
 
@@ -60,24 +54,13 @@ class Listing:
     of whatever was not taken as it stands, `told` are the photos left out that they tell of.
     """
 
-    written_as: str
+    label_format: str
     names: tuple[str, ...]
     kind: Kind
     samples: tuple[Sample, ...]
     remarks: tuple[Remark, ...] = ()
-    told: frozenset[Path] = frozenset()
+    remarked: frozenset[Path] = frozenset()
 
     def __post_init__(self) -> None:
         if self.names:
             LabelSet(self.names, self.kind)
-
-
-def split_called(name: str) -> str | None:
-    """The split that a folder or a cell names: "val" for "val2017", "Valid" or "validation"."""
-    return SPLIT_NAMES.get(name.strip().lower().rstrip("0123456789"))
-
-
-def split_in(stem: str) -> str | None:
-    """The split that a file's name tells among other things: "val" for "instances_val2017"."""
-    found = (split_called(word) for word in re.split(r"[\W_]+", stem))
-    return next((split for split in found if split), None)

@@ -11,9 +11,9 @@ import posixpath
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from tagger.datasets.readers.builder import Entry, Ledger, is_name
+from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_name
 from tagger.datasets.readers.listing import Listing, Remark
-from tagger.datasets.readers.photo_index import Miss, Tree
+from tagger.datasets.readers.photo_index import Miss, PhotoIndex
 
 WRITTEN_AS = "VOC"
 MAX_BYTES = 16 * 2**20  # of one photo's file; thousands of objects fit
@@ -50,18 +50,18 @@ class _ForeignError(Exception):
     """XML that is no annotation."""
 
 
-def find(tree: Tree) -> list[str]:
+def find(tree: PhotoIndex) -> list[str]:
     """The XML files in folders called Annotations; without such a folder, all of this kind."""
-    files = [place for place in tree.texts if place.lower().endswith(".xml")]
+    files = [place for place in tree.label_files if place.lower().endswith(".xml")]
     filed = [p for p in files if "annotations" in posixpath.dirname(p).lower().split("/")]
     files = filed or files
     heads = (_head(tree, place) for place in files[:_LOOKED_AT])
     return files if any(f"<{_OUTER}".encode() in head for head in heads) else []
 
 
-def read(tree: Tree, files: list[str]) -> Listing:
+def read(tree: PhotoIndex, files: list[str]) -> Listing:
     """The photos that the files are of, with their tags."""
-    ledger = Ledger(tree)
+    ledger = ListingBuilder(tree)
     sets = _sets(tree)
     names: set[str] = set()
     stems: set[str] = set()
@@ -82,21 +82,21 @@ def read(tree: Tree, files: list[str]) -> Listing:
         names.update(name for name, _ in said.objects)
         if photo in ledger.entries:
             ledger.note(REPEATED, place)
-        ledger.entries[photo] = _entry(said, ledger.entries.get(photo, Entry(set())))
+        ledger.entries[photo] = _entry(said, ledger.entries.get(photo, PhotoTags(set())))
     for stem in sorted(set(sets) - stems):
         ledger.note(NOT_LABELLED, stem)
     return ledger.listing(WRITTEN_AS, "multi", names)
 
 
-def _entry(said: _Annotation, known: Entry) -> Entry:
+def _entry(said: _Annotation, known: PhotoTags) -> PhotoTags:
     """What is known of a photo by a file, and by those before it."""
     present = known.present | {name for name, difficult in said.objects if not difficult}
     unseen = {*known.unseen, *(name for name, _ in said.objects)} - present
     doubtful = known.doubtful or said.nameless > 0
-    return Entry(present, tuple(unseen), doubtful=doubtful)
+    return PhotoTags(present, tuple(unseen), doubtful=doubtful)
 
 
-def _photo(place: str, said: _Annotation, ledger: Ledger) -> str | None:
+def _photo(place: str, said: _Annotation, ledger: ListingBuilder) -> str | None:
     """The photo that a file names, or else the one called as the file is."""
     own = posixpath.dirname(place)
     above = posixpath.dirname(own)
@@ -114,10 +114,10 @@ def _photo(place: str, said: _Annotation, ledger: Ledger) -> str | None:
     return ledger.find(said.filename or stem, folders, "file", place)
 
 
-def _sets(tree: Tree) -> dict[str, set[str]]:
+def _sets(tree: PhotoIndex) -> dict[str, set[str]]:
     """The splits of each stem, by the lists in ImageSets/Main; those of single classes aside."""
     found: dict[str, set[str]] = {}
-    for place in tree.texts:
+    for place in tree.label_files:
         folder, name = posixpath.split(place.lower())
         stem, ending = posixpath.splitext(name)
         if ending != ".txt" or stem not in SET_FILES or not f"/{folder}".endswith(f"/{SETS}"):
@@ -129,14 +129,14 @@ def _sets(tree: Tree) -> dict[str, set[str]]:
     return {stem: splits - {"train"} or splits for stem, splits in found.items()}
 
 
-def _head(tree: Tree, place: str) -> bytes:
-    with open(tree.path(place), "rb") as file:
+def _head(tree: PhotoIndex, place: str) -> bytes:
+    with open(tree.absolute(place), "rb") as file:
         return file.read(4096)
 
 
-def _parsed(place: str, ledger: Ledger) -> _Annotation | None:
+def _parsed(place: str, ledger: ListingBuilder) -> _Annotation | None:
     """What a file says; None, having said why, where it is broken or of another kind."""
-    path = ledger.tree.path(place)
+    path = ledger.tree.absolute(place)
     try:
         if path.stat().st_size > MAX_BYTES:
             ledger.note(BROKEN, f"{place}: larger than {MAX_BYTES >> 20} MB")

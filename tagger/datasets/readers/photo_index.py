@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
 
-from tagger.datasets.readers.listing import split_called, split_in
+from tagger.datasets.splits import split_in_filename, split_named
 from tagger.errors import DatasetError
 from tagger.images.decode import EXTENSIONS
 from tagger.text import escape_controls
@@ -30,7 +30,7 @@ class Miss(Enum):
     AMBIGUOUS = "more than one"
 
 
-class Tree:
+class PhotoIndex:
     """Everything in a folder, by its place: relative to `root`, with "/", hidden ones left out.
 
     Looked at once, without asking the file system about each file. Links to folders are not
@@ -40,9 +40,9 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.photos: dict[str, None] = {}  # in alphabetical order
-        self.texts: list[str] = []  # files that may hold labels
+        self.label_files: list[str] = []  # files that may hold labels
         self.folders: list[str] = []
-        self.leaving: list[str] = []  # links to files of labels outside
+        self.outside_links: list[str] = []  # links to files of labels outside
         self._links: dict[str, str | None] = {}  # where a link leads; None: out
         self._paths: dict[str, Path] = {}
         self._real = os.path.realpath(root)
@@ -52,11 +52,11 @@ class Tree:
             if ending in EXTENSIONS:
                 photos.append(place)
             elif ending in TEXTS:
-                self.texts.append(place)
+                self.label_files.append(place)
         self.photos = dict.fromkeys(sorted(photos))
-        self.texts.sort()
+        self.label_files.sort()
 
-    def path(self, place: str) -> Path:
+    def absolute(self, place: str) -> Path:
         """Where something lies, as one opens it."""
         folder, _, name = place.rpartition("/")
         if folder not in self._paths:  # a path is put together more quickly than taken apart
@@ -65,7 +65,7 @@ class Tree:
 
     def read(self, place: str) -> bytes:
         """A file of labels. Raises DatasetError where it is too large or cannot be opened."""
-        path = self.path(place)
+        path = self.absolute(place)
         try:
             if path.stat().st_size > MAX_LABEL_BYTES:
                 raise DatasetError(
@@ -90,18 +90,18 @@ class Tree:
 
     def shown(self, place: str) -> str:
         """A file's path as a message names it."""
-        return escape_controls(str(self.path(place)))
+        return escape_controls(str(self.absolute(place)))
 
     def files(self, ending: str) -> list[tuple[str, str | None]]:
         """Files of labels at the top or in a split's folder, and the split each is named for."""
         found: list[tuple[str, str | None]] = []
-        for place in self.texts:
+        for place in self.label_files:
             *folders, name = place.split("/")
             if not name.lower().endswith(ending) or len(folders) > 1:
                 continue
             if not folders:
-                found.append((place, split_in(posixpath.splitext(name)[0])))
-            elif split := split_called(folders[0]):
+                found.append((place, split_in_filename(posixpath.splitext(name)[0])))
+            elif split := split_named(folders[0]):
                 found.append((place, split))
         return found
 
@@ -127,7 +127,7 @@ class Tree:
             return None
         return "" if place == "." else place
 
-    def within(self, folder: str) -> list[str]:
+    def photos_in(self, folder: str) -> list[str]:
         """The photos under a folder, "" for all."""
         start = f"{folder}/" if folder else ""
         return [place for place in self.photos if place.startswith(start)]
@@ -234,5 +234,5 @@ class Tree:
             return True
         self._links[place] = os.path.relpath(real, self._real) if inside else None
         if not inside and place.lower().endswith(TEXTS):
-            self.leaving.append(place)
+            self.outside_links.append(place)
         return False

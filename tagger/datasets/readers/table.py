@@ -10,19 +10,19 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from tagger.datasets.readers import columns
-from tagger.datasets.readers import sheet as sheets
-from tagger.datasets.readers.builder import Entry, Ledger
-from tagger.datasets.readers.columns import Columns
-from tagger.datasets.readers.listing import Listing, Remark, split_called
-from tagger.datasets.readers.photo_index import Tree
-from tagger.datasets.readers.sheet import Sheet
-from tagger.datasets.splits import PRESENT, UNSEEN
+from tagger.datasets.readers import table_columns, table_file
+from tagger.datasets.readers.builder import ListingBuilder, PhotoTags
+from tagger.datasets.readers.listing import Listing, Remark
+from tagger.datasets.readers.photo_index import PhotoIndex
+from tagger.datasets.readers.table_columns import Columns
+from tagger.datasets.readers.table_file import Table
+from tagger.datasets.sample import PRESENT, UNSEEN
+from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
 from tagger.text import unescape_formula
 
 WRITTEN_AS = "CSV"
-NAME = "labels.csv"
+LABELS_FILE = "labels.csv"
 SEPARATOR = "|"  # between tags
 SLIPS = 0.05  # of photos: so few with rows of different labels are slips, more are meant
 
@@ -55,39 +55,39 @@ UNCLEAR = Remark(
 )
 
 
-def join(tags: Sequence[str]) -> str:
+def join_tags(tags: Sequence[str]) -> str:
     """Tags in one cell; `split_apart` gives them back."""
     return SEPARATOR.join(re.sub(r"([\\|])", r"\\\1", tag) for tag in tags)
 
 
-def split_apart(cell: str) -> list[str]:
+def split_tags(cell: str) -> list[str]:
     """Tags that `join` put into a cell."""
     parts = re.findall(r"((?:\\.|[^|])*)(?:\||$)", cell, re.DOTALL)
     return [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts if part.strip()]
 
 
-def find(tree: Tree) -> Files:
+def find(tree: PhotoIndex) -> Files:
     """`labels.csv`; else the tables named for splits; else any with a column of photos.
 
     Those that say what a model said are labels only if somebody called them `labels.csv`.
     """
     found = tree.files(".csv") + tree.files(".tsv")
-    if named := [place for place, _ in found if place.lower() == NAME]:
+    if named := [place for place, _ in found if place.lower() == LABELS_FILE]:
         return [(named[0], None)]
-    found = [file for file in found if sheets.holds_photos(tree, file[0])]
-    found = [file for file in found if sheets.leads_to_photos(tree, file[0])] or found
+    found = [file for file in found if table_file.holds_photos(tree, file[0])]
+    found = [file for file in found if table_file.leads_to_photos(tree, file[0])] or found
     by_split = [file for file in found if file[1]]
     return by_split if len(by_split) > 1 else [(place, None) for place, _ in found]
 
 
 def is_named(files: Files) -> bool:
     """Whether the table is called so that nobody can doubt it."""
-    return posixpath.basename(files[0][0]).lower() == NAME
+    return posixpath.basename(files[0][0]).lower() == LABELS_FILE
 
 
-def is_stray(tree: Tree, files: Files) -> bool:
+def is_stray(tree: PhotoIndex, files: Files) -> bool:
     """Whether the tables may be of something else: no row in sight names a photo."""
-    return not any(sheets.leads_to_photos(tree, place) for place, _ in files)
+    return not any(table_file.leads_to_photos(tree, place) for place, _ in files)
 
 
 def is_doubtful(files: Files) -> bool:
@@ -95,18 +95,20 @@ def is_doubtful(files: Files) -> bool:
     return len(files) > 1 and not all(split for _, split in files)
 
 
-def read(tree: Tree, files: Files) -> Listing:
+def read(tree: PhotoIndex, files: Files) -> Listing:
     """The photos that tables name, with their labels. Raises DatasetError, with the line."""
     if is_doubtful(files):
         told = ", ".join(place for place, _ in files[:6])
-        raise DatasetError(f"{tree.root}: which table holds the labels: {told}? Call it {NAME}")
-    ledger = Ledger(tree)
+        raise DatasetError(
+            f"{tree.root}: which table holds the labels: {told}? Call it {LABELS_FILE}"
+        )
+    ledger = ListingBuilder(tree)
     said: Said = {}
     names: set[str] = set()
     several = False
     for place, split in files:
-        sheet = sheets.read(tree, place)
-        layout = columns.understood(sheet, tree.shown(place))
+        sheet = table_file.read(tree, place)
+        layout = table_columns.read_columns(sheet, tree.shown(place))
         for line in sheet.uneven:
             ledger.note(UNEVEN, f"{place}:{line}")
         for name in layout.strays:
@@ -124,9 +126,11 @@ def read(tree: Tree, files: Files) -> Listing:
     return ledger.listing(WRITTEN_AS, "single")
 
 
-def _placed(sheet: Sheet, layout: Columns, split: str | None, ledger: Ledger) -> Iterator[Row]:
+def _placed(
+    sheet: Table, layout: Columns, split: str | None, ledger: ListingBuilder
+) -> Iterator[Row]:
     """Rows whose photo and split are there; the split is written down."""
-    folders = sheets.around(posixpath.dirname(sheet.place))
+    folders = table_file.around(posixpath.dirname(sheet.place))
     for number, cells in enumerate(sheet.rows):
         at = sheet.at(number)
         name = cells[sheet.image].strip()
@@ -135,7 +139,7 @@ def _placed(sheet: Sheet, layout: Columns, split: str | None, ledger: Ledger) ->
             continue
         told = split
         if layout.split is not None and cells[layout.split].strip():
-            told = split_called(cells[layout.split])
+            told = split_named(cells[layout.split])
             if told is None:
                 ledger.leave_out(place, STRAY_SPLIT, f"{at}: {cells[layout.split]}")
                 continue
@@ -144,7 +148,7 @@ def _placed(sheet: Sheet, layout: Columns, split: str | None, ledger: Ledger) ->
         yield place, cells, at
 
 
-def _read_wide(sheet: Sheet, layout: Columns, rows: Iterator[Row], ledger: Ledger) -> None:
+def _read_wide(sheet: Table, layout: Columns, rows: Iterator[Row], ledger: ListingBuilder) -> None:
     """A tag for each column. Rows of the very same cells are understood once."""
     names = [sheet.header[n] for n in layout.tags]
     asked = frozenset(names)
@@ -156,7 +160,7 @@ def _read_wide(sheet: Sheet, layout: Columns, rows: Iterator[Row], ledger: Ledge
         present, unseen, strays = known[told]
         for stray in strays:
             ledger.note(STRAY_CELL, f"{at}: {stray}")
-        entry = Entry(set(present), unseen, asked)
+        entry = PhotoTags(set(present), unseen, asked)
         if place not in ledger.entries:
             ledger.entries[place] = entry
         elif ledger.entries[place] == entry:
@@ -182,7 +186,7 @@ def _tags(
     return present, unseen, strays
 
 
-def _merged(one: Entry, other: Entry) -> tuple[Entry, set[str]]:
+def _merged(one: PhotoTags, other: PhotoTags) -> tuple[PhotoTags, set[str]]:
     """What two rows know of a photo, and the tags on which they disagree."""
     asked = (one.asked or frozenset()) | (other.asked or frozenset())
     denied: set[str] = set()
@@ -190,10 +194,10 @@ def _merged(one: Entry, other: Entry) -> tuple[Entry, set[str]]:
         denied |= set(entry.asked or ()) - entry.present - set(entry.unseen)
     unclear = (one.present | other.present) & denied
     present = (one.present | other.present) - unclear
-    return Entry(present, tuple(sorted(asked - present - (denied - unclear))), asked), unclear
+    return PhotoTags(present, tuple(sorted(asked - present - (denied - unclear))), asked), unclear
 
 
-def _read_listed(layout: Columns, rows: Iterator[Row], said: Said, ledger: Ledger) -> bool:
+def _read_listed(layout: Columns, rows: Iterator[Row], said: Said, ledger: ListingBuilder) -> bool:
     """The labels in one column, added to `said`; whether more than one a photo is meant."""
     assert layout.listed is not None
     kept = [(place, cells[layout.listed].strip(), at) for place, cells, at in rows]
@@ -215,7 +219,7 @@ def _divider(cells: Sequence[str], layout: Columns) -> Callable[[str], list[str]
     Commas and semicolons stand in many a label's name: they divide only where several are meant.
     """
     if layout.exported:
-        return lambda cell: split_apart(unescape_formula(cell))
+        return lambda cell: split_tags(unescape_formula(cell))
     separators = "|;," if layout.several else "|"
     used = next((s for s in separators if any(s in cell for cell in cells)), "")
     if not used:
@@ -228,20 +232,20 @@ def _differing(said: Said) -> int:
     return sum(len([row for row in rows if row]) > 1 for rows in said.values())
 
 
-def _join(said: Said, ledger: Ledger) -> None:
+def _join(said: Said, ledger: ListingBuilder) -> None:
     for place, rows in said.items():
         present = {name for row in rows for name in row}
         if place in ledger.entries:
             ledger.entries[place].present |= present
         else:
-            ledger.entries[place] = Entry(present)
+            ledger.entries[place] = PhotoTags(present)
 
 
-def _settle(said: Said, ledger: Ledger) -> None:
+def _settle(said: Said, ledger: ListingBuilder) -> None:
     """One label for each photo, or a remark on it."""
     for place, rows in said.items():
         labels = {name for row in rows for name in row}
         if len(labels) == 1:
-            ledger.entries[place] = Entry(labels)
+            ledger.entries[place] = PhotoTags(labels)
         else:
             ledger.leave_out(place, CONTRADICTED if labels else NO_LABEL)

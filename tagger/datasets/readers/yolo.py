@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
-from tagger.datasets.readers.builder import Entry, Ledger, is_name, missed
-from tagger.datasets.readers.listing import SPLIT_NAMES, Listing, Remark
-from tagger.datasets.readers.photo_index import Miss, Tree
+from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_name, missed
+from tagger.datasets.readers.listing import Listing, Remark
+from tagger.datasets.readers.photo_index import Miss, PhotoIndex
+from tagger.datasets.splits import SPLIT_NAMES
 from tagger.errors import DatasetError
 
 WRITTEN_AS = "YOLO"
@@ -52,17 +53,17 @@ class Source:
     top: str = ""
 
 
-def find(tree: Tree) -> list[Source]:
+def find(tree: PhotoIndex) -> list[Source]:
     """The file that names the classes, where there are labels of photos for them to name.
 
     Raises DatasetError where it is a YAML file that cannot be understood, and no other; or where
     that is called `data.yaml`, and so is meant.
     """
-    texts = {place for place in tree.texts if _is_labels(place)}
+    texts = {place for place in tree.label_files if _is_labels(place)}
     if not texts or not any(place in texts for p in tree.photos for place in _label_places(p)):
         return []
     broken: DatasetError | None = None
-    for place in tree.texts:
+    for place in tree.label_files:
         folder, name = posixpath.split(place)
         if not folder and name.lower().endswith((".yaml", ".yml")):
             try:
@@ -74,7 +75,7 @@ def find(tree: Tree) -> list[Source]:
                 continue
             if source is not None:
                 return [source]
-    for place in tree.texts:
+    for place in tree.label_files:
         if place.lower() in NAME_FILES:
             lines = tree.read_text(place).splitlines()
             names = {number: line.strip() for number, line in enumerate(lines) if line.strip()}
@@ -85,12 +86,12 @@ def find(tree: Tree) -> list[Source]:
     return []
 
 
-def read(tree: Tree, files: list[Source]) -> Listing:
+def read(tree: PhotoIndex, files: list[Source]) -> Listing:
     """The photos that are listed or have a file of labels, with their tags."""
     (source,) = files
-    ledger = Ledger(tree)
+    ledger = ListingBuilder(tree)
     _listed(source, ledger)
-    texts = {place for place in tree.texts if _is_labels(place) and place != source.place}
+    texts = {place for place in tree.label_files if _is_labels(place) and place != source.place}
     used: set[str] = set()
     for photo in tree.photos:
         place = next((p for p in _label_places(photo) if p in texts), None)
@@ -106,7 +107,7 @@ def read(tree: Tree, files: list[Source]) -> Listing:
             ledger.entries.pop(photo, None)
             ledger.leave_out(photo, BROKEN, str(error))
             continue
-        entry = ledger.entries.setdefault(photo, Entry(set()))
+        entry = ledger.entries.setdefault(photo, PhotoTags(set()))
         for name in _names_in(text, place, source, ledger):
             entry.add(name)
     folders = {posixpath.dirname(place) for place in used}
@@ -133,7 +134,9 @@ def _label_places(photo: str) -> list[str]:
     return [f"{place}.txt" for place in (*found, f"labels/{stem}", stem)]
 
 
-def _names_in(text: str, place: str, source: Source, ledger: Ledger) -> Iterator[str | None]:
+def _names_in(
+    text: str, place: str, source: Source, ledger: ListingBuilder
+) -> Iterator[str | None]:
     """The class of each object in a file of labels; None for one that is not to be told."""
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.split()
@@ -158,14 +161,14 @@ def _class(fields: list[str]) -> int | None:
     return int(label) if label.is_integer() else None
 
 
-def _described(tree: Tree, place: str) -> Source | None:
+def _described(tree: PhotoIndex, place: str) -> Source | None:
     """What a YAML file says of a collection; None where it speaks of something else.
 
     Every scalar is read as text, so that a class called `no` or `1` keeps its name. Raises
     DatasetError, with the line, for what is no YAML or says what no collection is like.
     """
     shown = tree.shown(place)
-    if tree.path(place).stat().st_size > MAX_YAML_BYTES:
+    if tree.absolute(place).stat().st_size > MAX_YAML_BYTES:
         return None
     try:
         said = yaml.load(tree.read_text(place), Loader=yaml.BaseLoader)
@@ -210,7 +213,7 @@ def _names(said: Any) -> dict[int, str]:
     return found
 
 
-def _listed(source: Source, ledger: Ledger) -> None:
+def _listed(source: Source, ledger: ListingBuilder) -> None:
     """Put the photos that `data.yaml` lists into the ledger, each in its split."""
     for split, paths in source.splits.items():
         for path in paths:
@@ -218,11 +221,11 @@ def _listed(source: Source, ledger: Ledger) -> None:
             if not found:
                 ledger.note(STRAY_SPLIT, f"{source.place}: {split}: {path}")
             for photo in found:
-                ledger.entries.setdefault(photo, Entry(set()))
+                ledger.entries.setdefault(photo, PhotoTags(set()))
                 ledger.put_in(split, photo)
 
 
-def _photos_at(path: str, source: Source, ledger: Ledger) -> list[str]:
+def _photos_at(path: str, source: Source, ledger: ListingBuilder) -> list[str]:
     """The photos in a folder or a list of photos, looked for only inside the collection.
 
     `path:` and the way up before a folder's name tell where it lay on another machine.
@@ -233,14 +236,14 @@ def _photos_at(path: str, source: Source, ledger: Ledger) -> list[str]:
         place = tree.relative(way)
         if place is None:
             continue
-        if place in tree.texts and not place.lower().endswith((".yaml", ".yml")):
+        if place in tree.label_files and not place.lower().endswith((".yaml", ".yml")):
             return _in_list(place, ledger)
-        if found := tree.within(place):
+        if found := tree.photos_in(place):
             return found
     return []
 
 
-def _in_list(place: str, ledger: Ledger) -> list[str]:
+def _in_list(place: str, ledger: ListingBuilder) -> list[str]:
     """The photos that a text file names, one a line."""
     own = posixpath.dirname(place)
     folders = (f"{own}/" if own else "", "", "images/")

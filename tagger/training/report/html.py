@@ -15,7 +15,7 @@ from tagger import text
 from tagger.audit.findings import MAX_PICTURES, Findings
 from tagger.errors import ImageError, OptionError
 from tagger.files import write_atomically
-from tagger.images import decode
+from tagger.images import decode, transforms
 from tagger.training.report import charts
 from tagger.training.run_folder import CONFIG, HISTORY, METRICS, read_findings
 
@@ -118,7 +118,7 @@ def _shown(mistake: Json, root: Path) -> Json:
         rgb = decode.read(root / mistake["path"], shorter_side=THUMBNAIL_SIDE)
     except ImageError as error:
         return {**mistake, "reason": str(error)}
-    thumbnail = decode.encode(decode.fit(rgb, THUMBNAIL_SIDE), "JPEG")
+    thumbnail = decode.encode(transforms.fit(rgb, THUMBNAIL_SIDE), "JPEG")
     return {**mistake, "thumbnail": text.data_uri(thumbnail, "image/jpeg")}
 
 

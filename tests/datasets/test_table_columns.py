@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tagger.datasets.readers.columns import Columns, understood
-from tagger.datasets.readers.sheet import PREDICTED, Sheet
+from tagger.datasets.readers.table_columns import Columns, read_columns
+from tagger.datasets.readers.table_file import PREDICTION_HEADER, Table
 from tagger.errors import DatasetError
 
 
 def columns(header: str, *rows: str) -> Columns:
     cells = [row.split(",") for row in rows]
     lines = list(range(2, 2 + len(rows)))
-    return understood(Sheet("t.csv", tuple(header.split(",")), 0, cells, lines, []), "t.csv")
+    return read_columns(Table("t.csv", tuple(header.split(",")), 0, cells, lines, []), "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_one_column_of_labels(header: str, listed: int, several: bool) -> None:
 
 
 def test_what_predict_writes_is_understood_as_that() -> None:
-    found = columns(f"{','.join(PREDICTED)},label 1", "a.jpg,x,0.9,False,,0.5,x|y,x")
+    found = columns(f"{','.join(PREDICTION_HEADER)},label 1", "a.jpg,x,0.9,False,,0.5,x|y,x")
     assert (found.listed, found.exported, found.strays) == (6, True, ())
 
 

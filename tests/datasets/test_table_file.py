@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tagger.datasets.readers import sheet as sheets
-from tagger.datasets.readers.photo_index import Tree
+from tagger.datasets.readers import table_file
+from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.errors import DatasetError
 from tests.datasets.written import put, save
 
 
-def read(root: Path, text: str | bytes) -> sheets.Sheet:
+def read(root: Path, text: str | bytes) -> table_file.Table:
     save(root / "t.csv", text)
-    return sheets.read(Tree(root), "t.csv")
+    return table_file.read(PhotoIndex(root), "t.csv")
 
 
 @pytest.mark.parametrize("divider", [",", ";", "\t"])
@@ -51,7 +51,7 @@ def test_rows_of_another_length_are_told(tmp_path: Path) -> None:
     ],
 )
 def test_the_column_of_photos_is_found_by_its_name(header: list[str], column: int | None) -> None:
-    assert sheets.image_column(header) == column
+    assert table_file.image_column(header) == column
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_a_look_tells_whether_a_table_is_of_photos(
 ) -> None:
     put(tmp_path, "a.jpg")
     save(tmp_path / "t.csv", text)
-    tree = Tree(tmp_path)
-    assert sheets.holds_photos(tree, "t.csv") == holds
-    assert sheets.leads_to_photos(tree, "t.csv") == leads
+    tree = PhotoIndex(tmp_path)
+    assert table_file.holds_photos(tree, "t.csv") == holds
+    assert table_file.leads_to_photos(tree, "t.csv") == leads
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tagger.datasets import splits
-from tagger.datasets.readers.listing import split_called
-from tagger.datasets.readers.sheet import PREDICTED, Sheet, key_of
+from tagger.datasets import sample
+from tagger.datasets.readers.table_file import PREDICTION_HEADER, Table, key_of
+from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
 
 PRESENT = frozenset(("1", "1.0", "true", "yes", "x"))
@@ -16,7 +16,7 @@ ABSENT = frozenset(("0", "0.0", "false", "no"))
 MINUS = frozenset(("-1", "-1.0"))  # absent; in a table that has 0 for that, "not sure"
 BLANK = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
 
-HEADER = ("image", "label", "tags")  # as the photo library writes it: the first tag, and all
+EXPORT_HEADER = ("image", "label", "tags")  # as the photo library writes it: the first tag, and all
 
 SPLIT = ("split", "set", "subset", "partition")
 SEVERAL = ("tags", "labels", "tag", "keywords", "categories", "classes")
@@ -47,14 +47,14 @@ class Columns:
     strays: tuple[str, ...] = ()
 
 
-def understood(sheet: Sheet, shown: str) -> Columns:
+def read_columns(sheet: Table, shown: str) -> Columns:
     """The columns of a table. Raises DatasetError where none can be of labels, or several."""
     found = [Counter(cells) for cells in zip(*sheet.rows, strict=True)]
     if not found:
         raise DatasetError(f"{shown}: no rows below the header; it needs one for each photo")
     keys = [key_of(name) for name in sheet.header]
     named = [n for n, name in enumerate(sheet.header) if name and n != sheet.image]
-    split = next((n for n in named if keys[n] in SPLIT and any(map(split_called, found[n]))), None)
+    split = next((n for n in named if keys[n] in SPLIT and any(map(split_named, found[n]))), None)
     rest = [n for n in named if n != split]
     tags = [n for n in rest if _is_tag(found[n])]
     listed = next((n for key in (*SEVERAL, *ONE) for n in rest if keys[n] == key), None)
@@ -69,7 +69,9 @@ def understood(sheet: Sheet, shown: str) -> Columns:
             meanings=_meanings({cell for n in tags for cell in found[n]}),
             strays=_strays(sheet, {*tags, split}),
         )
-    exported = tuple(keys) == HEADER or sheet.header[: len(PREDICTED)] == PREDICTED
+    exported = (
+        tuple(keys) == EXPORT_HEADER or sheet.header[: len(PREDICTION_HEADER)] == PREDICTION_HEADER
+    )
     boxes = {n for n in rest if keys[n] in _BOX} - {listed}
     return Columns(
         split=split,
@@ -92,8 +94,8 @@ def _meanings(cells: set[str]) -> dict[str, int | None]:
     absent = ABSENT if denied else ABSENT | MINUS
     if absent.isdisjoint(plain.values()):
         absent |= BLANK
-    told: dict[str, int] = dict.fromkeys(MINUS | BLANK, splits.UNSEEN)
-    told |= dict.fromkeys(absent, splits.ABSENT) | dict.fromkeys(PRESENT, splits.PRESENT)
+    told: dict[str, int] = dict.fromkeys(MINUS | BLANK, sample.UNSEEN)
+    told |= dict.fromkeys(absent, sample.ABSENT) | dict.fromkeys(PRESENT, sample.PRESENT)
     return {cell: told.get(said) for cell, said in plain.items()}
 
 
@@ -107,7 +109,7 @@ def _is_tag(cells: Counter[str]) -> bool:
     return known >= _MOSTLY * filled
 
 
-def _only(sheet: Sheet, rest: list[int], shown: str) -> int:
+def _only(sheet: Table, rest: list[int], shown: str) -> int:
     if len(rest) == 1:
         return rest[0]
     names = ", ".join(sheet.header[n] for n in rest[:6])
@@ -118,6 +120,6 @@ def _only(sheet: Sheet, rest: list[int], shown: str) -> int:
     )
 
 
-def _strays(sheet: Sheet, read: Iterable[int | None]) -> tuple[str, ...]:
+def _strays(sheet: Table, read: Iterable[int | None]) -> tuple[str, ...]:
     kept = {*read, sheet.image}
     return tuple(name or f"column {n + 1}" for n, name in enumerate(sheet.header) if n not in kept)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tagger.datasets.readers.photo_index import Tree
+from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.errors import DatasetError
 from tagger.images.decode import EXTENSIONS
 
@@ -23,12 +23,12 @@ IMAGE = (
 )
 
 # How tables begin that tell what a model said: by `predict.py`, and by the app.
-PREDICTED = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags")
-SHOWN = ("ID", "Name", "Timestamp")
+PREDICTION_HEADER = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags")
+LIBRARY_HEADER = ("ID", "Name", "Timestamp")
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Table:
     """A table's cells as text; `image` is the column of photos, `uneven` lines are not in it."""
 
     place: str
@@ -43,18 +43,20 @@ class Sheet:
         return f"{self.place}:{self.lines[row]}"
 
 
-def holds_photos(tree: Tree, place: str) -> bool:
+def holds_photos(tree: PhotoIndex, place: str) -> bool:
     """Whether a table's first line names a column of photos, or a photo.
 
     Tables of what a model said do not count: it would learn from itself.
     """
     rows = _beginning(tree, place)
-    if not rows or any(tuple(rows[0][: len(own)]) == own for own in (PREDICTED, SHOWN)):
+    if not rows or any(
+        tuple(rows[0][: len(own)]) == own for own in (PREDICTION_HEADER, LIBRARY_HEADER)
+    ):
         return False
     return _is_photo(rows[0]) or image_column(rows[0]) is not None
 
 
-def leads_to_photos(tree: Tree, place: str) -> bool:
+def leads_to_photos(tree: PhotoIndex, place: str) -> bool:
     """Whether any of a table's first rows names a photo that is there."""
     rows = _beginning(tree, place)
     column = image_column(rows[0]) if rows else None
@@ -70,7 +72,7 @@ def around(folder: str) -> tuple[str, str]:
     return own, f"{own}images/"
 
 
-def read(tree: Tree, place: str) -> Sheet:
+def read(tree: PhotoIndex, place: str) -> Table:
     """Every row of a table. Raises DatasetError, naming the line, for what is no table."""
     text, divider = _divided(tree.read_text(place))
     shown = tree.shown(place)
@@ -111,9 +113,9 @@ def key_of(header: str) -> str:
     return re.sub(r"[\s_-]+", "", header.strip().casefold())
 
 
-def _beginning(tree: Tree, place: str) -> list[list[str]]:
+def _beginning(tree: PhotoIndex, place: str) -> list[list[str]]:
     """A table's first rows, for a look at what it is; none where it is no table."""
-    with open(tree.path(place), "rb") as file:
+    with open(tree.absolute(place), "rb") as file:
         start = file.read(_LOOKED_AT)
     encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text, divider = _divided(start.decode(encoding, "replace"))
@@ -140,7 +142,7 @@ def _rows(text: str, divider: str, shown: str) -> Iterator[tuple[int, list[str]]
 
 def _even(
     place: str, header: list[str], image: int, rows: list[list[str]], lines: list[int]
-) -> Sheet:
+) -> Table:
     """Rows as wide as the header; blank cells past its end do not count."""
     width = len(header)
     while header[-1] == "" and all(len(row) < width or not row[width - 1].strip() for row in rows):
@@ -155,7 +157,7 @@ def _even(
             kept_lines.append(line)
         else:
             uneven.append(line)
-    return Sheet(place, tuple(header), image, kept, kept_lines, uneven)
+    return Table(place, tuple(header), image, kept, kept_lines, uneven)
 
 
 def _divided(text: str) -> tuple[str, str]:
