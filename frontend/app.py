@@ -15,6 +15,7 @@ if str(HERE.parent) not in sys.path:  # Streamlit adds only this file's own fold
     sys.path.insert(0, str(HERE.parent))
 
 
+from frontend.components import html_blocks  # noqa: E402
 from frontend.ui.library import open_library  # noqa: E402
 from frontend.ui.messages import show_errors, show_notices  # noqa: E402
 from frontend.ui.models import activate_model, list_models, model_title  # noqa: E402
@@ -37,6 +38,7 @@ def main() -> None:
     """Draw the page asked for, or the sentence that says why the library cannot be opened."""
     st.set_page_config("Image Tagger", page_icon=MARK, layout="wide")
     st.html(HERE / "ui" / "style.css")
+    st.html(html_blocks.CSS)
     page = st.navigation(pages())
     with show_errors():
         open_library()

@@ -1,21 +1,27 @@
-"""HTML blocks with names and numbers. Every text is escaped."""
+"""HTML blocks of names and numbers: bars, columns, tiles, tables, lists. Every text is escaped.
+
+Streamlit's own tables would read names as Markdown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
 from tagger.text import escape_controls
 
-
-def escape_text(text: str) -> str:
-    """Plain text as HTML."""
-    return escape(escape_controls(text))
+CSS = Path(__file__).with_name("html_blocks.css")
 
 
-def bars(rows: Iterable[tuple[str, float, str]]) -> None:
+def escape_text(text: str | None) -> str:
+    """Plain text as HTML; a dash for None."""
+    return "–" if text is None else escape(escape_controls(text))
+
+
+def show_bars(rows: Iterable[tuple[str, float, str]]) -> None:
     """Names, each with a bar for its share in [0, 1] and the share in words."""
     st.html(
         '<ul class="it-bars" role="list">'
@@ -26,4 +32,80 @@ def bars(rows: Iterable[tuple[str, float, str]]) -> None:
             for name, share, words in rows
         )
         + "</ul>"
+    )
+
+
+def show_columns(counts: Sequence[tuple[str, int]], first: str, last: str) -> None:
+    """A column chart of named counts, with labels below its `first` and `last` column."""
+    highest = max((count for _, count in counts), default=0) or 1
+    st.html(
+        '<ol class="it-columns">'
+        + "".join(
+            f'<li title="{escape(name)}: {count:,}"><span class="it-visually-hidden">'
+            f'{escape(name)}: {count:,}</span><span class="it-column"'
+            f' style="height:{100 * count / highest:.1f}%"></span></li>'
+            for name, count in counts
+        )
+        + f'</ol><div class="it-axis" aria-hidden="true"><span>{escape(first)}</span>'
+        f"<span>{escape(last)}</span></div>"
+    )
+
+
+def show_tiles(numbers: Iterable[tuple[str, str]]) -> None:
+    """Large numbers, each with a phrase below that explains it."""
+    st.html(
+        '<div class="it-tiles">'
+        + "".join(
+            f"<p><b>{escape_text(value)}</b> {escape_text(words)}</p>" for value, words in numbers
+        )
+        + "</div>"
+    )
+
+
+def show_table(
+    head: Sequence[str], rows: Iterable[Sequence[str | None]], name: str, numbers: bool = True
+) -> None:
+    """A table whose first column names the rows; `numbers` align the other columns right."""
+    st.html(
+        f'<div class="it-scroll"><table class="it-table{" it-numbers" if numbers else ""}"'
+        f' aria-label="{escape_text(name)}"><thead><tr>'
+        + "".join(f'<th scope="col">{escape_text(title)}</th>' for title in head)
+        + "</tr></thead><tbody>"
+        + "".join(_row(row) for row in rows)
+        + "</tbody></table></div>"
+    )
+
+
+def _row(cells: Sequence[str | None]) -> str:
+    first, *rest = cells
+    head = f'<th scope="row" dir="auto">{escape_text(first)}</th>'
+    return f"<tr>{head}{''.join(f'<td>{escape_text(cell)}</td>' for cell in rest)}</tr>"
+
+
+def show_list(lines: Iterable[str]) -> None:
+    """A bulleted list."""
+    items = "".join(f"<li>{escape_text(line)}</li>" for line in lines)
+    st.html(f'<ul class="it-list">{items}</ul>')
+
+
+def show_confusion_matrix(names: Sequence[str], counts: dict[str, dict[str, float]]) -> None:
+    """Photos by true label (rows) and predicted label (columns)."""
+    head = "".join(f'<th scope="col" dir="auto">{escape_text(name)}</th>' for name in names)
+    body = ""
+    for name in names:
+        row = counts[name]
+        total = max(1.0, sum(row.values()))
+        body += f'<tr><th scope="row" dir="auto">{escape_text(name)}</th>'
+        for other in names:
+            count = row.get(other, 0)
+            kind = "it-right" if other == name else "it-wrong"
+            # The square root makes a few mistakes visible beside many hits.
+            shade = round(100 * (count / total) ** 0.5)
+            body += f'<td class="{kind}" style="--it-shade:{shade}%">{count:,.0f}</td>'
+        body += "</tr>"
+    st.html(
+        '<div class="it-scroll"><table class="it-table it-numbers it-matrix"'
+        ' aria-label="Photos by their label, and by the label given">'
+        f'<thead><tr><th scope="col">is ↓ &nbsp;called →</th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )

@@ -1,12 +1,12 @@
-// A grid of photos. Whatever comes from outside (names, tags, captions) goes into the page by
-// textContent and setAttribute alone, so that it stays text.
+// Photo grid: opening, selecting, keyboard navigation. Names, tags and captions reach the page only
+// by textContent and setAttribute, so that they stay text.
 
-const grids = new WeakMap(); // by the element each is drawn in
-const selections = new Map(); // by key; outlive a grid that leaves the page and comes back
+const grids = new WeakMap(); // by parent element
+const selections = new Map(); // by key; they survive while the grid is off the page
 
 export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
   if (!grids.has(parentElement)) grids.set(parentElement, new Grid(parentElement));
-  grids.get(parentElement).show(data, setStateValue, setTriggerValue);
+  grids.get(parentElement).update(data, setStateValue, setTriggerValue);
 }
 
 class Grid {
@@ -14,58 +14,57 @@ class Grid {
     this.host = root.host;
     this.list = root.querySelector("ul");
     this.bar = root.querySelector(".bar");
-    this.all = root.querySelector(".all input");
-    this.allText = root.querySelector(".all span");
+    this.selectAll = root.querySelector(".all input");
+    this.selectAllLabel = root.querySelector(".all span");
     this.count = root.querySelector(".count");
-    this.keys = root.querySelector("#keys");
+    this.keyHelp = root.querySelector("#key-help");
     this.tiles = new Map(); // by photo id
     this.ids = []; // in order
     this.selected = new Set();
-    this.anchor = null; // where a range of selected photos begins
+    this.anchor = null; // where a range selection starts
     this.isNew = true;
-    this.all.addEventListener("change", () => {
-      this.selected = new Set(this.all.checked ? this.ids : []);
-      this.tell();
+    this.selectAll.addEventListener("change", () => {
+      this.selected = new Set(this.selectAll.checked ? this.ids : []);
+      this.reportSelection();
     });
-    this.list.addEventListener("click", (event) => this.clicked(event));
-    this.list.addEventListener("keydown", (event) => this.pressed(event));
+    this.list.addEventListener("click", (event) => this.onClick(event));
+    this.list.addEventListener("keydown", (event) => this.onKeyDown(event));
     this.list.addEventListener("keyup", (event) => {
-      // Firefox presses a button when the space bar comes up.
+      // Firefox clicks a button when the space bar is released.
       if (event.key === " " && event.target.matches("button")) event.preventDefault();
     });
-    this.list.addEventListener("focusin", (event) => this.reach(event.target.closest("li")));
+    this.list.addEventListener("focusin", (event) => this.makeTabStop(event.target.closest("li")));
   }
 
-  show(data, setStateValue, setTriggerValue) {
+  update(data, setStateValue, setTriggerValue) {
     this.data = data;
     this.setStateValue = setStateValue;
     this.setTriggerValue = setTriggerValue;
     this.ids = data.photos.map((photo) => photo.id);
-    this.recall();
-    const turned = this.tiles.size && !this.ids.some((id) => this.tiles.has(id));
-    this.place(data.photos);
-    // Another page of photos begins at its first one.
-    if (turned && this.host.getBoundingClientRect().top < 0) this.host.scrollIntoView();
+    this.restoreSelection();
+    const isOtherPage = this.tiles.size && !this.ids.some((id) => this.tiles.has(id));
+    this.drawTiles(data.photos);
+    if (isOtherPage && this.host.getBoundingClientRect().top < 0) this.host.scrollIntoView();
     this.bar.hidden = !data.selectable;
-    this.allText.textContent =
+    this.selectAllLabel.textContent =
       this.ids.length === 1 ? "Select it" : `Select all ${this.ids.length} on this page`;
-    this.keys.textContent =
+    this.keyHelp.textContent =
       "Arrow keys go from photo to photo, Enter opens one" +
       (data.selectable ? ", the space bar selects it." : ".");
-    this.mark();
+    this.drawSelection();
   }
 
-  // What is selected: nothing in a new turn, and only photos that are here.
-  recall() {
-    const kept = selections.get(this.data.key);
-    const ids = kept && kept.turn === this.data.turn && this.data.selectable ? kept.ids : [];
-    this.selected = new Set(ids.filter((id) => this.ids.includes(id)));
-    if (this.isNew && this.selected.size) this.tell(); // Python forgot when the grid went
+  // The stored selection: empty for a new version, and only photos of this grid.
+  restoreSelection() {
+    const stored = selections.get(this.data.key);
+    const isCurrent = stored?.version === this.data.version && this.data.selectable;
+    this.selected = new Set(isCurrent ? stored.ids.filter((id) => this.ids.includes(id)) : []);
+    if (this.isNew && this.selected.size) this.reportSelection(); // Python has dropped its copy
     this.isNew = false;
   }
 
-  // Tiles in order, those that were there already kept, with whatever has the focus.
-  place(photos) {
+  // Keeps existing tiles, and with them the focus.
+  drawTiles(photos) {
     for (const [id, tile] of this.tiles) {
       if (!this.ids.includes(id)) {
         tile.remove();
@@ -73,25 +72,27 @@ class Grid {
       }
     }
     photos.forEach((photo, index) => {
-      if (!this.tiles.has(photo.id)) this.tiles.set(photo.id, newTile(photo.id));
+      if (!this.tiles.has(photo.id)) this.tiles.set(photo.id, createTile(photo.id));
       const tile = this.tiles.get(photo.id);
-      fill(tile, photo);
+      fillTile(tile, photo);
       if (this.list.children[index] !== tile) {
         this.list.insertBefore(tile, this.list.children[index] ?? null);
       }
     });
-    if (!this.list.querySelector('button[tabindex="0"]')) this.reach(this.list.firstElementChild);
+    if (!this.list.querySelector('button[tabindex="0"]')) {
+      this.makeTabStop(this.list.firstElementChild);
+    }
   }
 
-  // One photo at a time is in the tab order; the arrow keys choose which.
-  reach(tile) {
+  // One photo at a time is in the tab order; the arrow keys move between photos.
+  makeTabStop(tile) {
     if (!tile) return;
     for (const other of this.tiles.values()) {
       other.querySelector("button").tabIndex = other === tile ? 0 : -1;
     }
   }
 
-  clicked(event) {
+  onClick(event) {
     const tile = event.target.closest("li");
     if (!tile) return;
     const id = Number(tile.dataset.id);
@@ -106,19 +107,19 @@ class Grid {
     }
   }
 
-  pressed(event) {
+  onKeyDown(event) {
     const tile = event.target.closest("li");
     if (!tile || !event.target.matches("button")) return;
     const index = this.ids.indexOf(Number(tile.dataset.id));
-    const step = this.steps()[event.key];
+    const step = this.keySteps()[event.key];
     if (step !== undefined) {
       event.preventDefault();
-      event.stopPropagation(); // the arrows go to another photo, not to another page
-      const to = Math.min(Math.max(index + step, 0), this.ids.length - 1);
-      this.tiles.get(this.ids[to]).querySelector("button").focus();
+      event.stopPropagation(); // the page's own shortcuts for the arrow keys
+      const target = Math.min(Math.max(index + step, 0), this.ids.length - 1);
+      this.tiles.get(this.ids[target]).querySelector("button").focus();
       if (event.shiftKey && this.data.selectable) {
         this.anchor ??= this.ids[index];
-        this.select(this.ids[to], true, true);
+        this.select(this.ids[target], true, true);
       }
     } else if (event.key === " " && this.data.selectable) {
       event.preventDefault();
@@ -127,8 +128,8 @@ class Grid {
     }
   }
 
-  // How far each key goes.
-  steps() {
+  // By how many photos each key moves.
+  keySteps() {
     const top = this.list.firstElementChild.offsetTop;
     const columns = [...this.list.children].filter((tile) => tile.offsetTop === top).length;
     const forward = getComputedStyle(this.list).direction === "rtl" ? -1 : 1;
@@ -142,78 +143,78 @@ class Grid {
     };
   }
 
-  select(id, on, range) {
-    const from = range ? this.ids.indexOf(this.anchor) : -1;
+  select(id, isSelected, isRange) {
+    const from = isRange ? this.ids.indexOf(this.anchor) : -1;
     const to = this.ids.indexOf(id);
-    const some = from < 0 ? [id] : this.ids.slice(Math.min(from, to), Math.max(from, to) + 1);
-    for (const one of some) {
-      if (on) this.selected.add(one);
-      else this.selected.delete(one);
+    const ids = from < 0 ? [id] : this.ids.slice(Math.min(from, to), Math.max(from, to) + 1);
+    for (const id of ids) {
+      if (isSelected) this.selected.add(id);
+      else this.selected.delete(id);
     }
-    if (!range || from < 0) this.anchor = id;
-    this.tell();
+    if (!isRange || from < 0) this.anchor = id;
+    this.reportSelection();
   }
 
-  tell() {
-    this.mark();
+  reportSelection() {
+    this.drawSelection();
     const ids = this.ids.filter((id) => this.selected.has(id));
-    const selection = { turn: this.data.turn, ids };
+    const selection = { version: this.data.version, ids };
     selections.set(this.data.key, selection);
     this.setStateValue("selected", selection);
   }
 
-  mark() {
+  drawSelection() {
     for (const [id, tile] of this.tiles) {
-      const on = this.selected.has(id);
-      tile.classList.toggle("on", on);
+      const isSelected = this.selected.has(id);
+      tile.classList.toggle("selected", isSelected);
       const box = tile.querySelector("input");
       box.hidden = !this.data.selectable;
-      box.checked = on;
+      box.checked = isSelected;
     }
-    const many = this.selected.size;
-    this.all.checked = many > 0 && many === this.ids.length;
-    this.all.indeterminate = many > 0 && many < this.ids.length;
-    this.count.textContent = many ? `${many} selected` : "";
+    const count = this.selected.size;
+    this.selectAll.checked = count > 0 && count === this.ids.length;
+    this.selectAll.indeterminate = count > 0 && count < this.ids.length;
+    this.count.textContent = count ? `${count} selected` : "";
   }
 }
 
-function newTile(id) {
-  const tile = element("li");
+function createTile(id) {
+  const tile = createElement("li");
   tile.dataset.id = id;
-  const open = element("button");
-  open.type = "button";
-  open.tabIndex = -1;
-  open.setAttribute("aria-describedby", "keys");
-  const image = element("img");
+  const button = createElement("button");
+  button.type = "button";
+  button.tabIndex = -1;
+  button.setAttribute("aria-describedby", "key-help");
+  const image = createElement("img");
   image.decoding = "async";
-  const tag = element("span", "tag");
+  const tag = createElement("span", "tag");
   tag.dir = "auto";
-  const line = element("span", "line");
-  line.append(tag, element("span", "more"), element("span", "confirmed"));
-  open.append(image, line, element("span", "caption"));
-  const box = element("input");
+  const line = createElement("span", "line");
+  line.append(tag, createElement("span", "more"), createElement("span", "confirmed"));
+  button.append(image, line, createElement("span", "caption"));
+  const box = createElement("input");
   box.type = "checkbox";
-  box.tabIndex = -1; // the space bar does it for the photo in focus
-  tile.append(open, box);
+  box.tabIndex = -1; // by keyboard, the space bar selects the focused photo
+  tile.append(button, box);
   return tile;
 }
 
-function fill(tile, photo) {
-  const part = (name) => tile.querySelector(name);
+function fillTile(tile, photo) {
+  const part = (selector) => tile.querySelector(selector);
   if (part("img").getAttribute("src") !== photo.image) part("img").setAttribute("src", photo.image);
   part("img").setAttribute("alt", photo.name);
   part("button").setAttribute("title", photo.name);
   part("input").setAttribute("aria-label", `Select ${photo.name}`);
   part(".tag").textContent = photo.tag;
-  part(".tag").classList.toggle("none", !photo.tagged);
+  part(".tag").classList.toggle("missing", !photo.tagged);
   part(".more").textContent = photo.more ? `+${photo.more}` : "";
   part(".confirmed").textContent = photo.confirmed ? "✓" : "";
   part(".confirmed").setAttribute("title", photo.confirmed ? "You said so" : "");
   part(".caption").textContent = photo.caption;
 }
 
-function element(name, className = "") {
-  const made = document.createElement(name);
-  made.className = className;
-  return made;
+function createElement(name, className = "") {
+  const element = document.createElement(name);
+  element.className = className;
+  return element;
 }

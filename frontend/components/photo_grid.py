@@ -1,8 +1,7 @@
-"""A grid of photos: one opens with a click or Enter, several are selected.
+"""Photo grid component: thumbnails to open with a click or Enter, and to select.
 
-Names and tags reach the page as text alone (see photo_grid.js). What is drawn travels to the
-browser once and again only when it changes; which photos are selected is the browser's to keep,
-and is told here with every change.
+Names and tags reach the page as text only (see photo_grid.js). The browser keeps the selection and
+reports every change of it.
 """
 
 from __future__ import annotations
@@ -29,64 +28,65 @@ _component = st.components.v2.component(
 
 
 @dataclass(frozen=True)
-class GridAnswer:
-    """What was done with a grid: the photo just `opened`, and those `selected`, in its order."""
+class GridEvents:
+    """Ids of the photo just `opened`, and of the `selected` ones in the grid's order."""
 
     opened: int | None = None
     selected: tuple[int, ...] = ()
 
 
-def photo_grid(
+def show_grid(
     photos: Sequence[Photo],
     *,
     key: str,
     captions: Mapping[int, str] | None = None,
     selectable: bool = True,
-) -> GridAnswer:
-    """Thumbnails with the first tag of each below, and a caption for those that have one.
+) -> GridEvents:
+    """Show thumbnails with their first tag; `captions` by photo id.
 
-    `opened` is told once; `selected` until the selection changes, or `clear_selection` is called.
+    `opened` is set for one run of the script; `selected` until the selection changes or
+    `clear_selection` is called.
     """
     if not photos:
-        return GridAnswer()
-    turn = st.session_state.get(_turn_key(key), 0)
-    said = _component(
+        return GridEvents()
+    version = st.session_state.get(_version_key(key), 0)
+    state = _component(
         key=key,
         data={
             "key": key,
-            "turn": turn,
+            "version": version,
             "selectable": selectable,
-            "photos": [tile(photo, (captions or {}).get(photo.id, "")) for photo in photos],
+            "photos": [tile_data(photo, (captions or {}).get(photo.id, "")) for photo in photos],
         },
         on_opened_change=_ignore,
         on_selected_change=_ignore,
     )
-    here = [photo.id for photo in photos]
-    opened = said.get("opened")
-    return GridAnswer(
-        opened if opened in here else None,
-        _selected(said.get("selected"), turn, here) if selectable else (),
+    ids = [photo.id for photo in photos]
+    opened = state.get("opened")
+    return GridEvents(
+        opened if opened in ids else None,
+        _read_selection(state.get("selected"), version, ids) if selectable else (),
     )
 
 
 def clear_selection(key: str) -> None:
-    """Let nothing be selected in a grid any more; before it is drawn again."""
-    st.session_state[_turn_key(key)] = st.session_state.get(_turn_key(key), 0) + 1
+    """Clear a grid's selection; call it before the grid is shown again."""
+    st.session_state[_version_key(key)] = st.session_state.get(_version_key(key), 0) + 1
 
 
-def first_tag(photo: Photo) -> str:
-    """What a photo is called in short: its first tag, "unknown" or "untagged"."""
+def short_label(photo: Photo) -> str:
+    """A photo's first tag, "unknown" or "untagged"."""
     if photo.tags:
         return photo.tags[0].label
     return "unknown" if photo.unknown else "untagged"
 
 
-def tile(photo: Photo, caption: str = "") -> dict[str, Any]:
-    """A photo as the browser draws it: its thumbnail, and what stands below, all plain text."""
+def tile_data(photo: Photo, caption: str = "") -> dict[str, Any]:
+    """A photo as JSON for the browser: its thumbnail and plain texts."""
     return {
         "id": photo.id,
         "name": escape_controls(photo.name),
-        "tag": escape_controls(first_tag(photo)),
+        "tag": escape_controls(short_label(photo)),
         "tagged": bool(photo.tags),
         "more": max(0, len(photo.tags) - 1),
         "confirmed": bool(photo.tags) and photo.tags[0].by_person,
@@ -95,17 +95,17 @@ def tile(photo: Photo, caption: str = "") -> dict[str, Any]:
     }
 
 
-def _selected(said: object, turn: int, here: Sequence[int]) -> tuple[int, ...]:
-    """The browser's word on what is selected, if it is of this turn; photos of the grid alone."""
-    if not isinstance(said, dict) or said.get("turn") != turn:
+def _read_selection(selection: object, version: int, ids: Sequence[int]) -> tuple[int, ...]:
+    """The ids that the browser reported as selected, if they are of this version and grid."""
+    if not isinstance(selection, dict) or selection.get("version") != version:
         return ()
-    ids = said.get("ids")
-    return tuple(photo for photo in here if photo in ids) if isinstance(ids, list) else ()
+    selected = selection.get("ids")
+    return tuple(id for id in ids if id in selected) if isinstance(selected, list) else ()
 
 
-def _turn_key(key: str) -> str:
-    return f"{key}-turn"
+def _version_key(key: str) -> str:
+    return f"{key}-version"
 
 
 def _ignore() -> None:
-    """Streamlit asks for a function for whatever a component tells; the answer is returned."""
+    """Streamlit requires a callback; the state is read from the component's return value."""

@@ -1,62 +1,63 @@
-// The photos that come next, and the keys pressed before they are drawn: a key that would fall
-// between two photos waits, and is pressed again for the one it was meant for.
+// Review queue: thumbnails of the next photos. A key pressed while the server still answers the
+// last one waits here, and is dispatched again once the next photo is drawn.
 
-const WAITS = 30_000; // milliseconds after which a page that does not answer is given up
-const DRAWN = 40; // milliseconds between looks, and until what has come is on the page
+const TIMEOUT = 30_000; // milliseconds after which an unanswered key no longer holds others back
+const POLL = 40; // milliseconds between checks whether the page is drawn
 
-let keys = []; // that mean something on the page
-let turn = null; // of what is drawn; another one each time the page is drawn
-let since = null; // when the key was let through that is not answered yet
+let keys = []; // that have a button on the page
+let version = null; // of the page drawn; it changes each time
+let sentAt = null; // when the key that is not answered yet was let through
 let waiting = [];
-let again = false; // whether the key at hand is one that waited
+let isReplaying = false; // whether the current event is a queued key
 
 export default function ({ parentElement, data }) {
   keys = data.keys;
   draw(parentElement, data.photos);
-  document.addEventListener("keydown", pressed, true);
-  if (data.turn !== turn) {
-    turn = data.turn;
-    onceDrawn(next);
+  document.addEventListener("keydown", onKeyDown, true);
+  if (data.version !== version) {
+    version = data.version;
+    whenDrawn(replayNext);
   }
-  return () => document.removeEventListener("keydown", pressed, true);
+  return () => document.removeEventListener("keydown", onKeyDown, true);
 }
 
-// Until the page is drawn to its end the last photo's buttons are there too, and hear keys.
-function onceDrawn(then) {
+// Until the whole page is drawn, the last photo's buttons are still there and react to keys.
+function whenDrawn(callback) {
   const state = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState;
   const isDrawn = state === undefined || state === "notRunning";
-  setTimeout(isDrawn ? then : () => onceDrawn(then), DRAWN);
+  setTimeout(isDrawn ? callback : () => whenDrawn(callback), POLL);
 }
 
-function pressed(event) {
+function onKeyDown(event) {
   const key = event.key.toUpperCase();
-  if (again || !keys.includes(key) || isTyping(event)) return;
+  if (isReplaying || !keys.includes(key) || isTyping(event)) return;
   if (event.repeat) return stop(event); // a key held down answers one photo
-  if (since !== null && performance.now() - since < WAITS) {
+  if (sentAt !== null && performance.now() - sentAt < TIMEOUT) {
     stop(event);
     waiting.push({ key: event.key, code: event.code });
   } else {
-    since = performance.now();
+    sentAt = performance.now();
   }
 }
 
-function next() {
-  since = null;
+function replayNext() {
+  sentAt = null;
   const key = waiting.shift();
   if (!key) return;
-  if (!keys.includes(key.key.toUpperCase())) return next(); // it means nothing here
-  since = performance.now();
-  again = true;
-  for (const kind of ["keydown", "keyup"]) {
-    document.body.dispatchEvent(new KeyboardEvent(kind, { ...key, bubbles: true }));
+  if (!keys.includes(key.key.toUpperCase())) return replayNext(); // no button for it here
+  sentAt = performance.now();
+  isReplaying = true;
+  for (const type of ["keydown", "keyup"]) {
+    document.body.dispatchEvent(new KeyboardEvent(type, { ...key, bubbles: true }));
   }
-  again = false;
+  isReplaying = false;
 }
 
 function isTyping(event) {
-  const at = event.composedPath()[0];
-  const field = at.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(at.tagName);
-  return field || event.ctrlKey || event.metaKey || event.altKey;
+  const target = event.composedPath()[0];
+  const isField =
+    target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+  return isField || event.ctrlKey || event.metaKey || event.altKey;
 }
 
 function stop(event) {

@@ -1,7 +1,8 @@
-"""The photos that come next, and keys pressed before they are drawn, which wait for theirs.
+"""Review queue component: thumbnails of the next photos, and a queue of keys pressed early.
 
-A page answers a key with a run on the server; what is pressed meanwhile would fall on the photo
-that was just answered. The browser keeps it back until the next one is there (see review_queue.js).
+The page answers a key with a run of the script on the server. A key pressed meanwhile would hit
+the photo just answered, so the browser holds it back until the next photo is drawn (see
+review_queue.js).
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from tagger.library.records import Photo
 HERE = Path(__file__).resolve().parent
 
 _component = st.components.v2.component(
-    "photos_ahead",
+    "review_queue",
     html=(HERE / "review_queue.html").read_text(encoding="utf-8"),
     css=(HERE / "review_queue.css").read_text(encoding="utf-8"),
     js=(HERE / "review_queue.js").read_text(encoding="utf-8"),
 )
 
 
-def photos_ahead(photos: Sequence[Photo], keys: Sequence[str], turn: int, *, key: str) -> None:
-    """Small pictures of what comes next. Draw it after the buttons that `keys` press.
+def show_queue(photos: Sequence[Photo], keys: Sequence[str], version: int, *, key: str) -> None:
+    """Show the next photos. Call it after the buttons that `keys` press.
 
-    `turn` differs each time the page is drawn, which is how a key is answered.
+    `version` changes each time the page is drawn, which is how the browser knows that a key was
+    answered.
     """
-    tiles = [photo_grid.tile(photo) for photo in photos]
-    _component(key=key, data={"keys": list(keys), "turn": turn, "photos": tiles})
+    tiles = [photo_grid.tile_data(photo) for photo in photos]
+    _component(key=key, data={"keys": list(keys), "version": version, "photos": tiles})

@@ -11,7 +11,7 @@ from typing import cast
 import streamlit as st
 
 from frontend.components import photo_grid
-from frontend.components.html_blocks import bars
+from frontend.components.html_blocks import show_bars
 from frontend.photos import edits, large_photo
 from frontend.ui import url_state
 from frontend.ui.library import open_library
@@ -241,7 +241,7 @@ def _show_answer(prediction: StoredPrediction) -> None:
     st.markdown(f"#### What {escape_markdown(prediction.model)} says")
     if prediction.reason is not None:
         st.markdown(escape_markdown(why_unknown(prediction)))
-    bars((label, score, confidence_percent(score)) for label, score in prediction.scores)
+    show_bars((label, score, confidence_percent(score)) for label, score in prediction.scores)
     when = format_time(prediction.made_at.astimezone())
     run = open_library().operation(prediction.operation_id).title
     st.caption(escape_markdown(f"{when}, by “{run}”; model file {prediction.model_sha256[:12]}"))
@@ -267,7 +267,7 @@ def _show_nearest(photo: Photo, page: str) -> None:
     st.markdown("#### Nearest in your library")
     captions = {other.id: f"{max(0.0, alike):.0%} alike" for other, alike in near}
     found = [other for other, _ in near]
-    opened = photo_grid.photo_grid(
+    opened = photo_grid.show_grid(
         found, key=f"{page}-nearest", captions=captions, selectable=False
     ).opened
     if opened is not None:

@@ -72,7 +72,7 @@ def delete(place: str, ids: Sequence[int]) -> None:
 
 def tag_again(place: str, ids: Sequence[int], model: str) -> None:
     """Let a model tag photos anew, in the background. Raises OptionError where there are none."""
-    run = job_panel.start(RetagRequest(model=model, ids=ids))
+    run = job_panel.start_job(RetagRequest(model=model, ids=ids))
     st.session_state.pop(_done_key(place), None)
     st.session_state[_work_key(place)] = run
 
@@ -86,7 +86,7 @@ def note(place: str, message: str, *runs: int, undoing: bool = False) -> None:
 def show_work(place: str) -> None:
     """How far the work is that was begun last on this page."""
     if (work := st.session_state.get(_work_key(place))) is not None:
-        job_panel.show_run(work, key=f"{place}-work")
+        job_panel.show_job(work, key=f"{place}-work")
 
 
 def show_done(place: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.training import dataset_check, evaluation
+from frontend.components.html_blocks import show_table
+from frontend.training import dataset_check
 from frontend.ui.library import open_library
 from frontend.ui.messages import show_errors
 from frontend.ui.pages import REVIEW
@@ -53,7 +54,7 @@ def choose() -> str | None:
     if left := st.session_state["train-left"]:
         title = f"{count_noun(len(left), 'photo')} left out"
         with st.expander(title):
-            evaluation.table(["photo", "why"], left[:LEFT_SHOWN], title, numbers=False)
+            show_table(["photo", "why"], left[:LEFT_SHOWN], title, numbers=False)
     return str(data)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.training import evaluation, findings
+from frontend.components.html_blocks import show_table
+from frontend.training import findings
 from frontend.ui.library import open_library
 from frontend.ui.messages import show_errors
 from frontend.ui.pages import TRAIN_FOLDER_KEY
@@ -67,7 +68,7 @@ def choose_folder() -> str | None:
 
 def check(data: str) -> None:
     with show_errors():
-        job_panel.start(CheckRequest(data))
+        job_panel.start_job(CheckRequest(data))
 
 
 def checked(data: str) -> Checked | None:
@@ -80,10 +81,12 @@ def checked(data: str) -> Checked | None:
         st.caption("Nothing is trained yet: checking reads every photo and says what is wrong.")
         return None
     if run.active or run.result is None:
-        job_panel.show_run(run.id, key="train-check-run")
+        job_panel.show_job(run.id, key="train-check-run")
         return None
     st.caption(
-        escape_markdown(f"Checked: {job_panel.ending(run)}. Check again if photos changed since.")
+        escape_markdown(
+            f"Checked: {job_panel.describe_end(run)}. Check again if photos changed since."
+        )
     )
     found = run.result
     return Checked(
@@ -118,7 +121,7 @@ def show_check(data: str, checked: Checked, ours: bool) -> None:
             more = count_noun(len(names) - ROWS_SHOWN, "more label")
             rows.append([more, *(f"{count:,}" for count in rest)])
         rows.append(["all", *(f"{sum(column):,}" for column in zip(*counts, strict=True))])
-        evaluation.table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
+        show_table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
     if checked.error:
         st.error(escape_markdown(checked.error), icon=":material/error:")
         st.markdown(
@@ -150,6 +153,6 @@ def _show_unreadable(unreadable: list[tuple[str, str]]) -> None:
         return
     title = f"{count_noun(len(unreadable), 'file')} that cannot be read"
     with st.expander(title):
-        evaluation.table(["file", "why"], unreadable[:UNREADABLE_SHOWN], title, numbers=False)
+        show_table(["file", "why"], unreadable[:UNREADABLE_SHOWN], title, numbers=False)
         if len(unreadable) > UNREADABLE_SHOWN:
             st.caption(f"and {len(unreadable) - UNREADABLE_SHOWN:,} more")

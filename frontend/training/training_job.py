@@ -8,7 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.components import job_panel
+from frontend.components import charts, job_panel
+from frontend.components.html_blocks import show_list, show_tiles
 from frontend.training import evaluation
 from frontend.ui.library import open_library
 from frontend.ui.messages import notify, show_errors
@@ -59,12 +60,12 @@ def _draw_live(run_id: int) -> None:
             open_library().stop(run.id)
             st.rerun(scope="fragment")
         if rows:
-            evaluation.curves(rows, TrainRequest.from_options(run.options).epochs, "train-live")
+            charts.show_curves(rows, TrainRequest.from_options(run.options).epochs, "train-live")
             st.caption(f"Epoch 0 is the quick version. {_how_good(rows[-1])}")
 
 
 def _how_good(row: Mapping[str, float]) -> str:
-    if evaluation.is_of_tags(row):
+    if charts.is_multi_label(row):
         return f"Now the mAP on the photos kept aside is {score(row['val_map'])}."
     right = percent(row["val_accuracy"])
     return f"Now {right} of the photos kept aside get the right label."
@@ -101,7 +102,7 @@ def _later(run: Operation, epochs: int) -> float:
 def show_result(run: Operation, put_away: Callable[[int], None]) -> None:
     """The numbers, the report, and the new model to be used."""
     name = TrainRequest.from_options(run.options).name
-    st.subheader(escape_markdown(f"{run.title}: {job_panel.ending(run)}"), anchor=False)
+    st.subheader(escape_markdown(f"{run.title}: {job_panel.describe_end(run)}"), anchor=False)
     if run.error:
         st.error(escape_markdown(run.error), icon=":material/error:")
     elif run.result is None:
@@ -111,13 +112,13 @@ def show_result(run: Operation, put_away: Callable[[int], None]) -> None:
             st.caption("It was stopped early; the best so far was kept.")
         _show_metrics(run.result["metrics"])
         _offer_use(run, name)
-        evaluation.report(Path(run.result["report"]), name, key=f"train-report-{run.id}")
+        evaluation.show_report(Path(run.result["report"]), name, key=f"train-report-{run.id}")
     st.button("Put this away", key="train-away", on_click=put_away, args=(run.id,))
 
 
 def _show_metrics(metrics: Mapping[str, Any]) -> None:
     judged = metrics.get("test") or metrics["validation"]
-    evaluation.tiles(evaluation.judgement(judged, validation=not metrics.get("test")))
+    show_tiles(evaluation.evaluation_tiles(judged, validation=not metrics.get("test")))
     seconds = sum(metrics["seconds"].values())
     counts = metrics["photos"]["train"]
     learned = count_noun(metrics.get("sizes", {}).get("train") or sum(counts.values()), "photo")
@@ -128,7 +129,7 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     ]
     if warning := too_few_to_check(metrics["photos"].get("val", {})):
         lines.append(f"{warning}.")
-    evaluation.sentences(lines)
+    show_list(lines)
 
 
 def _offer_use(run: Operation, name: str) -> None:
@@ -147,7 +148,7 @@ def _offer_use(run: Operation, name: str) -> None:
     count = library.count()
     retag = st.session_state.get(f"train-retag-{run.id}")
     if retag is not None:
-        job_panel.show_run(retag, key="train-retag-run")
+        job_panel.show_job(retag, key="train-retag-run")
     elif not count:
         st.caption("Your library is empty: what you import will be tagged with it.")
     elif st.button(
@@ -156,6 +157,6 @@ def _offer_use(run: Operation, name: str) -> None:
         icon=":material/refresh:",
     ):
         with show_errors():
-            job_id = job_panel.start(RetagRequest(model=name))
+            job_id = job_panel.start_job(RetagRequest(model=name))
             st.session_state[f"train-retag-{run.id}"] = job_id
             st.rerun()

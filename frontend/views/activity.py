@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from html import escape
 
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.components.html_blocks import bars
+from frontend.components.html_blocks import show_bars, show_columns
 from frontend.ui.library import open_library
 from frontend.ui.messages import notify
 from frontend.ui.pages import IMPORT
@@ -66,7 +65,7 @@ def _show_labels(statistics: Statistics) -> None:
         st.markdown("No photo has a tag yet. Add some by hand in the gallery, or import others.")
         return
     most = statistics.by_label[0][1]
-    bars((name, many / most, f"{many:,}") for name, many in statistics.by_label[:LABELS_SHOWN])
+    show_bars((name, many / most, f"{many:,}") for name, many in statistics.by_label[:LABELS_SHOWN])
     if len(statistics.by_label) > LABELS_SHOWN:
         st.caption(f"and {len(statistics.by_label) - LABELS_SHOWN:,} more tags")
 
@@ -78,7 +77,7 @@ def _show_confidence(statistics: Statistics) -> None:
         (f"{i * step} to {(i + 1) * step}% sure", many)
         for i, many in enumerate(statistics.confidence)
     ]
-    _columns(columns, "0%", "100%")
+    show_columns(columns, "0%", "100%")
     st.caption("Photos by how sure the model was of its answer.")
 
 
@@ -86,7 +85,7 @@ def _show_days(statistics: Statistics) -> None:
     st.subheader("Added", anchor=False)
     periods = timeline(statistics.added)
     first, last = periods[0][0], periods[-1][0]
-    _columns(periods, first, last if last != first else "")
+    show_columns(periods, first, last if last != first else "")
 
 
 def timeline(added: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -103,22 +102,6 @@ def timeline(added: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     return list(counts.items())[-MOST_COLUMNS:]
 
 
-def _columns(counts: Sequence[tuple[str, int]], first: str, last: str) -> None:
-    """A count for each name, as columns; the words are there for who cannot see them."""
-    most = max((many for _, many in counts), default=0) or 1
-    st.html(
-        '<ol class="it-columns">'
-        + "".join(
-            f'<li title="{escape(name)}: {many:,}"><span class="it-heard">{escape(name)}:'
-            f' {many:,}</span><span class="it-column" style="height:{100 * many / most:.1f}%">'
-            "</span></li>"
-            for name, many in counts
-        )
-        + f'</ol><div class="it-axis" aria-hidden="true"><span>{escape(first)}</span>'
-        f"<span>{escape(last)}</span></div>"
-    )
-
-
 def _show_runs() -> None:
     st.subheader("What was done", anchor=False)
     limit = st.session_state.get(LIMIT_KEY, RUNS_SHOWN)
@@ -126,7 +109,7 @@ def _show_runs() -> None:
     if not runs:
         st.markdown("Nothing yet.")
     for run in runs[:limit]:
-        job_panel.show_run(run.id, key="activity")
+        job_panel.show_job(run.id, key="activity")
     if len(runs) > limit:
         st.button("Show more", on_click=_show_more, key="activity-more")
 

@@ -48,10 +48,10 @@ def _show_empty() -> None:
         if st.button("Add the sample photos", key="gallery-samples"):
             with show_errors():
                 samples = ((name, io.BytesIO(d)) for name, d in load_sample_photos().items())
-                job_panel.start(ImportUploadsRequest(samples))
+                job_panel.start_job(ImportUploadsRequest(samples))
                 st.rerun()
     for run in open_library().operations(limit=3, kinds=["import"], active=True):
-        job_panel.show_run(run.id, key=PAGE)
+        job_panel.show_job(run.id, key=PAGE)
 
 
 def _show_photos(total: int) -> None:
@@ -68,7 +68,7 @@ def _show_photos(total: int) -> None:
     first = (url_state.choose_page(-(-many // PAGE_SIZE)) - 1) * PAGE_SIZE
     page = open_library().search(query, sort, first, PAGE_SIZE)
     with place:
-        answer = photo_grid.photo_grid(page.photos, key=GRID)
+        answer = photo_grid.show_grid(page.photos, key=GRID)
     if answer.opened is not None:
         ids = [photo.id for photo in page.photos]
         details.open_photo(answer.opened, first + ids.index(answer.opened))

@@ -66,7 +66,7 @@ def _samples() -> Iterable[tuple[str, bytes]]:
 
 def _begin_uploads(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
     with show_errors(), st.spinner("Taking the photos in …"):
-        job_panel.start(ImportUploadsRequest(uploads))
+        job_panel.start_job(ImportUploadsRequest(uploads))
         st.session_state[TURN_KEY] += 1
         st.rerun()
 
@@ -83,7 +83,7 @@ def _offer_folder() -> None:
         )
         if st.form_submit_button("Import the folder", key="import-folder-start", type="primary"):
             with show_errors():
-                job_panel.start(ImportFolderRequest(folder.strip(), copy))
+                job_panel.start_job(ImportFolderRequest(folder.strip(), copy))
                 st.rerun()
 
 
@@ -95,7 +95,7 @@ def _list_recent() -> None:
         return
     st.page_link(GALLERY, label="See your photos", icon=":material/grid_view:")
     for run in runs:
-        job_panel.show_run(run.id, key="import")
+        job_panel.show_job(run.id, key="import")
 
 
 show()

@@ -9,6 +9,8 @@ from typing import Any
 
 import streamlit as st
 
+from frontend.components import charts
+from frontend.components.html_blocks import show_list, show_table, show_tiles
 from frontend.training import evaluation
 from frontend.training.model_card import (
     Model,
@@ -36,7 +38,6 @@ WEAKEST_SHOWN = 12  # tags
 
 def show() -> None:
     """The whole page."""
-    st.html(evaluation.CSS)
     st.title("Models", anchor=False)
     active = open_library().active_model()
     names = [name for name in list_models() if not name.startswith(".")]
@@ -59,7 +60,7 @@ def _compare(models: list[Model], active: str) -> None:
     head += ["other things taken for known", "made"]
     rows = [_compared(model, active) for model in models if model.error is None]
     if rows:
-        evaluation.table(head, rows, "The models side by side")
+        show_table(head, rows, "The models side by side")
         st.caption(
             "Right, and called unknown: of the photos kept aside to check with. Where a photo may"
             " have several tags, mAP tells how well each ranks the photos; 1 is best. – stands for"
@@ -171,7 +172,7 @@ def _show_one(models: list[Model], active: str) -> None:
         _show_reliability(judged, key=f"models-reliability-{model.name}")
     _show_making(model)
     if run is not None and (run / "report.html").is_file():
-        evaluation.report(run / "report.html", model.name, key=f"models-report-{model.name}")
+        evaluation.show_report(run / "report.html", model.name, key=f"models-report-{model.name}")
 
 
 def _offer_switch(model: Model, active: str) -> None:
@@ -188,10 +189,10 @@ def _show_scores(card: Mapping[str, Any]) -> None:
     found = dig(card, "scores")
     validation, test = dig(found, "validation"), dig(found, "test")
     if isinstance(validation, Mapping):
-        evaluation.tiles(evaluation.judgement(validation))
+        show_tiles(evaluation.evaluation_tiles(validation))
     if isinstance(test, Mapping):
         st.markdown("On test photos, from elsewhere or kept for this alone:")
-        evaluation.tiles(evaluation.judgement(test, validation=False))
+        show_tiles(evaluation.evaluation_tiles(test, validation=False))
     st.markdown(escape_markdown(evaluation.unknown_sentence(dig(found, "unknown"))))
 
 
@@ -206,7 +207,7 @@ def _show_weakness(card: Mapping[str, Any]) -> None:
         counts = {str(name): round(number(checked, name) or 0) for name in checked}
         lines += [f"{few}." for few in [too_few_to_check(counts)] if few]
     if lines:
-        evaluation.sentences(lines)
+        show_list(lines)
     else:
         st.markdown("No label stands out among the photos it was checked with.")
 
@@ -225,7 +226,7 @@ def _show_labels(model: Model) -> None:
         for name in model.labels
     ]
     head = ["label", "F1", "said from", "learned from", "checked on"]
-    evaluation.table(head, rows, "The labels of the model")
+    show_table(head, rows, "The labels of the model")
     st.caption(
         "F1 joins how many of a label's photos it finds and how many it names rightly. A label is"
         " said from the probability shown on. A photo with none is unknown."
@@ -236,16 +237,14 @@ def _show_weakest_tags(judged: Mapping[str, Any]) -> None:
     st.subheader("Which tags it is weakest at", anchor=False)
     told = dig(judged, "ap") or {n: number(judged, "by_label", n, "ap") for n in judged["by_label"]}
     ranked = sorted((ap, name) for name in told if (ap := number(told, name)) is not None)
-    evaluation.sentences(
-        f"{name}: average precision {score(ap)}" for ap, name in ranked[:WEAKEST_SHOWN]
-    )
+    show_list(f"{name}: average precision {score(ap)}" for ap, name in ranked[:WEAKEST_SHOWN])
 
 
 def _show_confusion(judged: Mapping[str, Any]) -> None:
     st.subheader("What it confuses", anchor=False)
     cells = confusion_cells(judged)
     if cells:
-        evaluation.confusion(cells)
+        evaluation.show_confusion(cells)
     else:
         st.markdown("Neither its card nor a training on this machine tells.")
 
@@ -256,7 +255,7 @@ def _show_reliability(judged: Mapping[str, Any], key: str) -> None:
         reliability_bins(judged, f"reliability_{when}") for when in ("before", "after")
     )
     if after:
-        evaluation.reliability(before, after, key)
+        charts.show_reliability(before, after, key)
         st.caption("On the dotted line it is as often right as it says it is sure.")
     gap = number(judged, "ece_after")
     if gap is None:
@@ -286,7 +285,7 @@ def _show_making(model: Model) -> None:
         ]
         if isinstance(versions, Mapping):
             rows += [[str(name), str(version)] for name, version in versions.items()]
-        evaluation.table(["", ""], rows, "How the model was made", numbers=False)
+        show_table(["", ""], rows, "How the model was made", numbers=False)
         if command := text(card, "command"):
             st.caption("The command")
             st.code(command, language=None, wrap_lines=True)

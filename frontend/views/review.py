@@ -67,7 +67,7 @@ def show() -> None:
 def _show_ahead(left: Sequence[Photo], keys: Sequence[str]) -> None:
     """The photos after this one, and keys that were pressed for them already."""
     turn = st.session_state[TURN_KEY] = st.session_state.get(TURN_KEY, 0) + 1
-    review_queue.photos_ahead(left[1 : 1 + AHEAD], keys, turn, key="review-ahead")
+    review_queue.show_queue(left[1 : 1 + AHEAD], keys, turn, key="review-ahead")
 
 
 def _skipped() -> set[int]:

@@ -10,7 +10,7 @@ from typing import cast
 import streamlit as st
 
 from frontend.components import photo_grid
-from frontend.components.photo_grid import GridAnswer
+from frontend.components.photo_grid import GridEvents
 from frontend.photos import details, edits, exports, selection_bar
 from frontend.photos.details import Found
 from frontend.ui import url_state
@@ -112,7 +112,7 @@ def _show_found(query: str, many: int) -> None:
     page = open_library().search(query, sort, first, size)
     with place:
         answer = (
-            photo_grid.photo_grid(page.photos, key=GRID_KEY)
+            photo_grid.show_grid(page.photos, key=GRID_KEY)
             if form == GRID
             else _show_table(page.photos)
         )
@@ -143,7 +143,7 @@ def _offer_other_words(query: str) -> None:
                 )
 
 
-def _show_table(photos: Sequence[Photo]) -> GridAnswer:
+def _show_table(photos: Sequence[Photo]) -> GridEvents:
     """The photos in rows, one of which opens."""
     st.html(_TABLE_STYLE)
     with st.container(key="search-table"):
@@ -171,7 +171,7 @@ def _show_table(photos: Sequence[Photo]) -> GridAnswer:
         )
     st.caption("Tick a row to open its photo.")
     rows = chosen["selection"]["rows"]
-    return GridAnswer(opened=photos[rows[0]].id if rows else None)
+    return GridEvents(opened=photos[rows[0]].id if rows else None)
 
 
 def _offer_exports(query: str, many: int) -> None:
@@ -192,7 +192,7 @@ _TABLE_STYLE = """<style>
 def _tags(photo: Photo) -> str:
     if photo.tags:
         return ", ".join(tag.label for tag in photo.tags)
-    return photo_grid.first_tag(photo)
+    return photo_grid.short_label(photo)
 
 
 show()

@@ -11,7 +11,7 @@ from html import escape
 import streamlit as st
 
 from frontend.components import photo_grid
-from frontend.components.html_blocks import bars
+from frontend.components.html_blocks import show_bars
 from frontend.photos.large_photo import explained
 from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import show_errors
@@ -169,10 +169,10 @@ def _show_answer(prediction: Prediction, tagger: Tagger) -> None:
     st.html(
         f'<div class="it-answer{unknown}" role="status">'
         f'<p class="it-label" dir="auto">{escape(escape_controls(label))}</p>'
-        f'<p class="it-said">{escape(escape_controls(said))}</p></div>'
+        f'<p class="it-reason">{escape(escape_controls(said))}</p></div>'
     )
     st.space("small")
-    bars((s.label, s.score, confidence_percent(s.score)) for s in prediction.scores[:5])
+    show_bars((s.label, s.score, confidence_percent(s.score)) for s in prediction.scores[:5])
 
 
 def answer(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
@@ -216,7 +216,7 @@ def _show_nearest(near: Sequence[tuple[Photo, float]]) -> None:
     st.subheader("Nearest in your library", anchor=False)
     captions = {photo.id: f"{max(0.0, alike):.0%} alike" for photo, alike in near}
     photos = [photo for photo, _ in near]
-    said = photo_grid.photo_grid(photos, key="tag-nearest", captions=captions, selectable=False)
+    said = photo_grid.show_grid(photos, key="tag-nearest", captions=captions, selectable=False)
     if said.opened is not None:
         st.switch_page(GALLERY, query_params={"photo": str(said.opened)})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.training import confirmed_tags, dataset_check, evaluation, training_job
+from frontend.training import confirmed_tags, dataset_check, training_job
 from frontend.ui.library import open_library
 from frontend.ui.messages import show_errors
 from frontend.ui.models import list_models, models_with_backbone
@@ -35,7 +35,6 @@ EARLIER_SHOWN = 20
 
 def show() -> None:
     """The whole page."""
-    st.html(evaluation.CSS)
     st.title("Teach a tagger", anchor=False)
     latest = open_library().operations(limit=EARLIER_SHOWN, kinds=["train"])
     active = next((run for run in latest if run.active), None)
@@ -116,7 +115,7 @@ def _order(data: str, checked: dataset_check.Checked) -> None:
         icon=":material/school:",
     ):
         with show_errors():
-            job_panel.start(request)
+            job_panel.start_job(request)
             st.rerun()
 
 
@@ -218,7 +217,7 @@ def _list_earlier(earlier: list[Operation]) -> None:
                     key=f"train-show-{run.id}",
                     on_click=lambda chosen=run.id: st.session_state.update({"train-shown": chosen}),
                 )
-                st.text(f"{run.title}: {job_panel.ending(run)}")
+                st.text(f"{run.title}: {job_panel.describe_end(run)}")
 
 
 show()

@@ -1,4 +1,4 @@
-"""The grid of photos: what Python tells it and is told, and how it behaves in a browser."""
+"""The photo grid: what Python sends to the browser and reads back, and its JavaScript."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tagger.paths import ROOT
 from tests.conftest import draw, import_folder
 
 COMPONENTS = ROOT / "frontend" / "components"
-QUIETLY = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+BROWSER_OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 HOSTILE = ("<script>alert(1)</script>", "../../x", "=cmd()", "'; DROP TABLE photos;--", ":red[x]")
 
 PAGE = f"""
@@ -32,10 +32,10 @@ from frontend.ui.library import open_library
 if st.button("Clear"):
     photo_grid.clear_selection("g")
 photos = open_library().search(sort="name").photos
-answer = photo_grid.photo_grid(
+events = photo_grid.show_grid(
     photos, key="g", captions={{1: "a caption"}}, selectable=st.toggle("Selectable", True)
 )
-st.text(f"opened {{answer.opened}}, selected {{answer.selected}}")
+st.text(f"opened {{events.opened}}, selected {{events.selected}}")
 """
 
 
@@ -57,26 +57,26 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library
     st.cache_resource.clear()
 
 
-def opened_page() -> AppTest:
+def open_page() -> AppTest:
     app = AppTest.from_string(PAGE, default_timeout=60).run()
     assert not app.exception
     return app
 
 
-def sent(app: AppTest) -> dict[str, Any]:
-    """What the browser is given."""
+def sent_data(app: AppTest) -> dict[str, Any]:
+    """The data that the browser receives."""
     (component,) = app.get("bidi_component")
     data: dict[str, Any] = json.loads(component.proto.json)
     return data
 
 
-def told(app: AppTest, *, selected: object = None, opened: object = None) -> AppTest:
-    """The page after the browser told something."""
+def report(app: AppTest, *, selected: object = None, opened: object = None) -> AppTest:
+    """The page after the browser reported a selection or an opened photo."""
     (component,) = app.get("bidi_component")
     states = app._tree.get_widget_states()
-    kept = WidgetState(id=component.proto.id)
-    kept.json_value = json.dumps({"selected": selected})
-    states.widgets.append(kept)
+    selection = WidgetState(id=component.proto.id)
+    selection.json_value = json.dumps({"selected": selected})
+    states.widgets.append(selection)
     if opened is not None:
         event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.proto.id}__events")
         event.json_trigger_value = json.dumps([{"event": "opened", "value": opened}])
@@ -86,10 +86,10 @@ def told(app: AppTest, *, selected: object = None, opened: object = None) -> App
     return app
 
 
-def test_a_tile_says_what_a_photo_is(library: Library) -> None:
+def test_a_tile_holds_name_tag_and_thumbnail(library: Library) -> None:
     library.edit_tags([1], add=["<b>sun</b>", "sea"])
     library.edit_tags([2], remove=["cat", "dog"])
-    tiles = sent(opened_page())["photos"]
+    tiles = sent_data(open_page())["photos"]
     first, second, third = tiles[:3]
     assert (first["tag"], first["more"], first["confirmed"]) == ("<b>sun</b>", 1, True)
     assert first["caption"] == "a caption"
@@ -98,55 +98,55 @@ def test_a_tile_says_what_a_photo_is(library: Library) -> None:
     assert all(tile["image"].startswith("data:image/jpeg;base64,/9j/") for tile in tiles)
 
 
-def test_what_is_selected_survives_reruns_and_is_cleared(library: Library) -> None:
-    app = told(opened_page(), selected={"turn": 0, "ids": [5, 2]})
+def test_a_selection_survives_reruns_until_it_is_cleared(library: Library) -> None:
+    app = report(open_page(), selected={"version": 0, "ids": [5, 2]})
     assert app.text[0].value == "opened None, selected (2, 5)"
-    before = sent(app)
+    before = sent_data(app)
     app.run()
     assert app.text[0].value == "opened None, selected (2, 5)"
-    assert sent(app) == before, "nothing is sent again"
+    assert sent_data(app) == before, "unchanged data is not sent again"
     app.button[0].click().run()
     assert app.text[0].value == "opened None, selected ()"
-    assert sent(app)["turn"] == 1
+    assert sent_data(app)["version"] == 1
 
 
-def test_a_photo_is_opened_once(library: Library) -> None:
-    app = told(opened_page(), opened=4)
+def test_an_opened_photo_is_reported_once(library: Library) -> None:
+    app = report(open_page(), opened=4)
     assert app.text[0].value.startswith("opened 4")
     app.run()
     assert app.text[0].value.startswith("opened None")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "selection",
     [
-        {"turn": 0, "ids": [99, "2", None]},
-        {"turn": 7, "ids": [2]},
-        {"turn": 0, "ids": "2"},
+        {"version": 0, "ids": [99, "2", None]},
+        {"version": 7, "ids": [2]},
+        {"version": 0, "ids": "2"},
         [2],
         "2",
         None,
     ],
 )
-def test_only_photos_of_the_grid_can_be_selected(library: Library, said: object) -> None:
-    assert told(opened_page(), selected=said).text[0].value == "opened None, selected ()"
+def test_only_photos_of_the_grid_can_be_selected(library: Library, selection: object) -> None:
+    assert report(open_page(), selected=selection).text[0].value == "opened None, selected ()"
 
 
 def test_only_photos_of_the_grid_can_be_opened(library: Library) -> None:
-    for nonsense in (99, "4", {"id": 4}, -1):
-        assert told(opened_page(), opened=nonsense).text[0].value.startswith("opened None")
+    for invalid in (99, "4", {"id": 4}, -1):
+        assert report(open_page(), opened=invalid).text[0].value.startswith("opened None")
 
 
-def test_a_grid_may_not_be_for_selecting(library: Library) -> None:
-    app = opened_page()
+def test_selecting_can_be_turned_off(library: Library) -> None:
+    app = open_page()
     app.toggle[0].set_value(False).run()
-    assert not sent(app)["selectable"]
-    app = told(app, selected={"turn": 0, "ids": [1]})
+    assert not sent_data(app)["selectable"]
+    app = report(app, selected={"version": 0, "ids": [1]})
     assert app.text[0].value == "opened None, selected ()"
 
 
-def test_deleted_photos_are_selected_no_more(library: Library) -> None:
-    app = told(opened_page(), selected={"turn": 0, "ids": [1, 2]})
+def test_deleted_photos_leave_the_selection(library: Library) -> None:
+    app = report(open_page(), selected={"version": 0, "ids": [1, 2]})
     library.delete([1])
     assert app.run().text[0].value == "opened None, selected (2,)"
 
@@ -156,18 +156,18 @@ def test_deleted_photos_are_selected_no_more(library: Library) -> None:
 
 @pytest.fixture(scope="module")
 def blank() -> Iterator[Page]:
-    """A page with nothing on it."""
+    """An empty page."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("needs a browser: chromium or google-chrome on the PATH")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIETLY)
+        browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS)
         yield browser.new_page(viewport={"width": 820, "height": 900})
         browser.close()
 
 
-class Mounted:
-    """A grid in a browser, as Streamlit puts one there; `said` is what it told."""
+class Grid:
+    """A grid grid in a browser as Streamlit does it; `events` are its reports."""
 
     def __init__(self, page: Page, tiles: list[dict[str, Any]], selectable: bool = True) -> None:
         self.page = page
@@ -178,29 +178,29 @@ class Mounted:
         css = (COMPONENTS / "photo_grid.css").read_text(encoding="utf-8")
         code = (COMPONENTS / "photo_grid.js").read_text(encoding="utf-8")
         page.evaluate(_MOUNT, [html, css, code])
-        self.turn = 0
+        self.version = 0
         self.show(tiles, selectable)
 
     def show(self, tiles: list[dict[str, Any]], selectable: bool = True) -> None:
-        data = {"key": "g", "turn": self.turn, "selectable": selectable, "photos": tiles}
+        data = {"key": "g", "version": self.version, "selectable": selectable, "photos": tiles}
         self.page.evaluate("data => window.show(data)", data)
 
     @property
-    def said(self) -> list[list[Any]]:
-        found: list[list[Any]] = self.page.evaluate("window.said")
-        return found
+    def events(self) -> list[list[Any]]:
+        events: list[list[Any]] = self.page.evaluate("window.events")
+        return events
 
     @property
     def selected(self) -> list[int]:
-        """The ids last told."""
-        told = [value["ids"] for name, value in self.said if name == "selected"]
-        return told[-1] if told else []
+        """The ids of the last reported selection."""
+        reports = [value["ids"] for name, value in self.events if name == "selected"]
+        return reports[-1] if reports else []
 
-    def photo(self, place: int) -> Any:
-        return self.page.locator("li button").nth(place)
+    def photo(self, index: int) -> Any:
+        return self.page.locator("li button").nth(index)
 
-    def box(self, place: int) -> Any:
-        return self.page.locator("li input").nth(place)
+    def box(self, index: int) -> Any:
+        return self.page.locator("li input").nth(index)
 
 
 _MOUNT = """async ([html, css, code]) => {
@@ -208,126 +208,126 @@ _MOUNT = """async ([html, css, code]) => {
   root.innerHTML = `<div>${html}<style>${css}</style></div>`;
   const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
   const module = await import(url);
-  window.said = [];
-  const setStateValue = (name, value) => window.said.push([name, value]);
+  window.events = [];
+  const setStateValue = (name, value) => window.events.push([name, value]);
   window.show = (data) =>
     module.default({ parentElement: root, data, setStateValue, setTriggerValue: setStateValue });
 }"""
 
-_DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"  # one pixel
+_PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
-def tile(photo: int, **changed: Any) -> dict[str, Any]:
-    blank = {"tag": "dog", "tagged": True, "more": 0, "confirmed": False, "caption": ""}
-    return {"id": photo, "name": f"{photo}.jpg", "image": _DOT, **blank, **changed}
+def make_tile(photo_id: int, **changes: Any) -> dict[str, Any]:
+    defaults = {"tag": "dog", "tagged": True, "more": 0, "confirmed": False, "caption": ""}
+    return {"id": photo_id, "name": f"{photo_id}.jpg", "image": _PIXEL, **defaults, **changes}
 
 
 @pytest.fixture
-def mounted(blank: Page) -> Mounted:
+def grid(blank: Page) -> Grid:
     """Twelve photos, numbered from 1."""
     blank.set_viewport_size({"width": 820, "height": 900})
-    return Mounted(blank, [tile(photo) for photo in range(1, 13)])
+    return Grid(blank, [make_tile(photo) for photo in range(1, 13)])
 
 
-def test_a_click_opens_and_so_does_enter(mounted: Mounted) -> None:
-    mounted.photo(3).click()
-    mounted.photo(5).focus()
-    mounted.page.keyboard.press("Enter")
-    assert mounted.said == [["opened", 4], ["opened", 6]]
+def test_a_click_or_enter_opens_a_photo(grid: Grid) -> None:
+    grid.photo(3).click()
+    grid.photo(5).focus()
+    grid.page.keyboard.press("Enter")
+    assert grid.events == [["opened", 4], ["opened", 6]]
 
 
-def test_boxes_select_and_shift_selects_a_range(mounted: Mounted) -> None:
-    mounted.box(1).click()
-    mounted.photo(4).click(modifiers=["Shift"])
-    assert mounted.selected == [2, 3, 4, 5]
-    mounted.box(7).click(modifiers=["Shift"])
-    assert mounted.selected == [2, 3, 4, 5, 6, 7, 8]
-    mounted.box(2).click()
-    assert mounted.selected == [2, 4, 5, 6, 7, 8]
-    mounted.photo(11).click(modifiers=["Control"])
-    assert mounted.selected[-1] == 12
-    assert not [name for name, _ in mounted.said if name == "opened"]
+def test_checkboxes_select_and_shift_selects_a_range(grid: Grid) -> None:
+    grid.box(1).click()
+    grid.photo(4).click(modifiers=["Shift"])
+    assert grid.selected == [2, 3, 4, 5]
+    grid.box(7).click(modifiers=["Shift"])
+    assert grid.selected == [2, 3, 4, 5, 6, 7, 8]
+    grid.box(2).click()
+    assert grid.selected == [2, 4, 5, 6, 7, 8]
+    grid.photo(11).click(modifiers=["Control"])
+    assert grid.selected[-1] == 12
+    assert not [name for name, _ in grid.events if name == "opened"]
 
 
-def test_keys_are_enough(mounted: Mounted) -> None:
-    columns = mounted.page.evaluate(
+def test_everything_works_by_keyboard(grid: Grid) -> None:
+    columns = grid.page.evaluate(
         "getComputedStyle(document.querySelector('main').shadowRoot.querySelector('ul'))"
         ".gridTemplateColumns.split(' ').length"
     )
-    keys = mounted.page.keyboard
-    mounted.page.locator(".all input").focus()
-    keys.press("Tab")  # one stop for all photos
+    keys = grid.page.keyboard
+    grid.page.locator(".all input").focus()
+    keys.press("Tab")  # the grid is one tab stop
     for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "Space"):
         keys.press(key)
-    assert mounted.selected == [columns + 1]
+    assert grid.selected == [columns + 1]
     keys.press("Shift+ArrowRight")
-    assert mounted.selected == [columns + 1, columns + 2]
+    assert grid.selected == [columns + 1, columns + 2]
     keys.press("End")
     keys.press("Enter")
-    assert mounted.said[-1] == ["opened", 12]
+    assert grid.events[-1] == ["opened", 12]
     keys.press("Tab")
-    assert mounted.page.evaluate("document.activeElement.id") == "below"
+    assert grid.page.evaluate("document.activeElement.id") == "below"
 
 
-def test_all_of_a_page_are_selected_at_once(mounted: Mounted) -> None:
-    everything = mounted.page.get_by_label("Select all 12 on this page")
-    everything.check()
-    assert mounted.selected == list(range(1, 13))
-    assert mounted.page.get_by_role("status").inner_text() == "12 selected"
-    mounted.box(0).click()
-    assert everything.evaluate("box => box.indeterminate")
-    everything.check()
-    everything.uncheck()
-    assert mounted.selected == []
+def test_all_photos_of_a_page_are_selected_at_once(grid: Grid) -> None:
+    select_all = grid.page.get_by_label("Select all 12 on this page")
+    select_all.check()
+    assert grid.selected == list(range(1, 13))
+    assert grid.page.get_by_role("status").inner_text() == "12 selected"
+    grid.box(0).click()
+    assert select_all.evaluate("box => box.indeterminate")
+    select_all.check()
+    select_all.uncheck()
+    assert grid.selected == []
 
 
-def test_the_selection_outlives_what_is_drawn_again(mounted: Mounted) -> None:
-    mounted.box(1).click()
-    mounted.box(2).click()
-    tiles = [tile(photo, tag="cat") for photo in range(1, 13)]
-    mounted.show(tiles)
-    assert mounted.page.locator("li.on").count() == 2
-    mounted.show([one for one in tiles if one["id"] != 2])  # it was deleted
-    assert mounted.page.locator("li.on").count() == 1
-    mounted.turn = 1
-    mounted.show(tiles)
-    assert mounted.page.locator("li.on").count() == 0
+def test_the_selection_survives_an_update(grid: Grid) -> None:
+    grid.box(1).click()
+    grid.box(2).click()
+    tiles = [make_tile(photo, tag="cat") for photo in range(1, 13)]
+    grid.show(tiles)
+    assert grid.page.locator("li.selected").count() == 2
+    grid.show([tile for tile in tiles if tile["id"] != 2])  # it was deleted
+    assert grid.page.locator("li.selected").count() == 1
+    grid.version = 1
+    grid.show(tiles)
+    assert grid.page.locator("li.selected").count() == 0
 
 
-def test_the_focus_stays_where_it_was(mounted: Mounted) -> None:
-    mounted.photo(6).focus()
-    mounted.show([tile(photo, confirmed=True) for photo in range(3, 15)])
-    assert mounted.page.evaluate(
+def test_the_focus_survives_an_update(grid: Grid) -> None:
+    grid.photo(6).focus()
+    grid.show([make_tile(photo, confirmed=True) for photo in range(3, 15)])
+    assert grid.page.evaluate(
         "document.querySelector('main').shadowRoot.activeElement.closest('li').dataset.id"
     ) == ("7")
 
 
-def test_nothing_is_selected_in_a_grid_that_is_not_for_it(blank: Page) -> None:
-    mounted = Mounted(blank, [tile(photo) for photo in range(1, 4)], selectable=False)
-    assert not mounted.page.locator("input:visible").count()
-    mounted.photo(1).focus()
-    mounted.page.keyboard.press("Space")
-    mounted.photo(1).click(modifiers=["Shift"])
-    assert mounted.said == [["opened", 2]]
+def test_nothing_can_be_selected_when_selecting_is_off(blank: Page) -> None:
+    grid = Grid(blank, [make_tile(photo) for photo in range(1, 4)], selectable=False)
+    assert not grid.page.locator("input:visible").count()
+    grid.photo(1).focus()
+    grid.page.keyboard.press("Space")
+    grid.photo(1).click(modifiers=["Shift"])
+    assert grid.events == [["opened", 2]]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_names_and_tags_stay_text(blank: Page, text: str) -> None:
+def test_names_and_tags_are_shown_as_text(blank: Page, text: str) -> None:
     hostile = f'{text}"><img src=x onerror=alert(1)>'
-    mounted = Mounted(blank, [tile(1, name=hostile, tag=hostile, caption=hostile)])
-    mounted.page.wait_for_timeout(50)
-    assert mounted.page.locator(".tag").inner_text() == hostile
-    assert mounted.page.locator(".caption").inner_text() == hostile
-    assert mounted.page.locator("li img").count() == 1
-    assert mounted.page.get_by_role("img", name=hostile, exact=True).count() == 1
-    assert mounted.page.get_by_role("checkbox", name=f"Select {hostile}").count() == 1
-    assert mounted.alerts == []
+    grid = Grid(blank, [make_tile(1, name=hostile, tag=hostile, caption=hostile)])
+    grid.page.wait_for_timeout(50)
+    assert grid.page.locator(".tag").inner_text() == hostile
+    assert grid.page.locator(".caption").inner_text() == hostile
+    assert grid.page.locator("li img").count() == 1
+    assert grid.page.get_by_role("img", name=hostile, exact=True).count() == 1
+    assert grid.page.get_by_role("checkbox", name=f"Select {hostile}").count() == 1
+    assert grid.alerts == []
 
 
 def test_it_fits_a_phone_in_two_columns(blank: Page) -> None:
     blank.set_viewport_size({"width": 390, "height": 844})
-    mounted = Mounted(blank, [tile(photo, tag="word " * 30) for photo in range(1, 13)])
-    tops = [mounted.page.locator("li").nth(place).bounding_box() for place in range(4)]
+    grid = Grid(blank, [make_tile(photo, tag="word " * 30) for photo in range(1, 13)])
+    tops = [grid.page.locator("li").nth(index).bounding_box() for index in range(4)]
     first, second, third, _ = (box for box in tops if box is not None)
     assert first["y"] == second["y"] < third["y"]
-    assert mounted.page.evaluate("document.documentElement.scrollWidth") == 390
+    assert grid.page.evaluate("document.documentElement.scrollWidth") == 390
