@@ -34,14 +34,13 @@ class _Request:
 
     def to_options(self) -> dict[str, Any]:
         """The stored form, plain JSON values; fields that are None are left out."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {k: v for k, v in values.items() if k not in _NOT_STORED and v is not None}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NOT_STORED}
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Self:
         """The request that was stored. Raises KeyError where a field without default is missing."""
-        required = {field.name for field in fields(cls) if field.default is MISSING}
-        names = [f.name for f in fields(cls) if f.name in options or f.name in required]
+        names = [f.name for f in fields(cls) if f.name in options or f.default is MISSING]
         return cls(**{name: options[name] for name in names})
 
 
@@ -147,19 +146,23 @@ def submit(library: Library, request: JobRequest) -> int:
 
     Raises OptionError where it has nothing to work on, and for a model name that is not allowed.
     """
-    match request:
-        case ImportFolderRequest():
-            return _submit_folder_import(library, request)
-        case ImportUploadsRequest():
-            return _submit_upload_import(library, request)
-        case RetagRequest():
-            return _submit_retag(library, request)
-        case CheckRequest(data):
-            request = replace(request, data=str(Path(data).expanduser()))
-            with library.database.write_transaction() as connection:
+    if isinstance(request, TaggingRequest):
+        request = replace(request, model=request.model or library.active_model())
+    if isinstance(request, ImportUploadsRequest):
+        return _submit_uploads(library, request)
+    if isinstance(request, ImportFolderRequest):
+        request = replace(request, folder=_resolve_folder(request.folder))
+    with library.database.write_transaction() as connection:
+        match request:
+            case ImportFolderRequest(folder):
+                return _queue(connection, request, f"Import {escape_controls(folder)}")
+            case RetagRequest():
+                return _queue_retag(connection, request)
+            case CheckRequest(data):
+                request = replace(request, data=str(Path(data).expanduser()))
                 return _queue(connection, request, f"Check {escape_controls(data)}")
-        case TrainRequest():
-            return _submit_training(library, request)
+            case TrainRequest():
+                return _queue_training(connection, request)
 
 
 def resume(library: Library, job_id: int) -> None:
@@ -186,54 +189,38 @@ def resume(library: Library, job_id: int) -> None:
         )
 
 
-def _submit_folder_import(library: Library, request: ImportFolderRequest) -> int:
-    folder = Path(request.folder.strip()).expanduser()
-    if not request.folder.strip() or not folder.is_absolute():
-        raise OptionError(
-            f"{request.folder or 'nothing'}: give the whole path of a folder, from / on"
-        )
+def _resolve_folder(path: str) -> str:
+    folder = Path(path.strip()).expanduser()
+    if not folder.is_absolute():
+        raise OptionError(f"{path or 'nothing'}: give the whole path of a folder, from / on")
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder on this machine")
-    folder = folder.resolve()
-    model = request.model or library.active_model()
-    with library.database.write_transaction() as connection:
-        return _queue(
-            connection,
-            replace(request, folder=str(folder), model=model),
-            f"Import {escape_controls(str(folder))}",
-        )
+    return str(folder.resolve())
 
 
-def _submit_upload_import(library: Library, request: ImportUploadsRequest) -> int:
-    model = request.model or library.active_model()
+def _submit_uploads(library: Library, request: ImportUploadsRequest) -> int:
     folder, files = library.storage.save_uploads(request.files)
     if not files:
         raise OptionError("no files were given: choose some photos first")
-    request = replace(request, uploads=folder, model=model, files=())
+    request = replace(request, uploads=folder)
     title = f"Import {files[0][1] if len(files) == 1 else count_noun(len(files), 'photo')}"
     with library.database.write_transaction() as connection:
-        job_id = _queue(connection, request, title, len(files))
-        add_files(connection, job_id, ((path, name, None) for path, name in files))
-    return job_id
+        return _queue(connection, request, title, [(path, name, None) for path, name in files])
 
 
-def _submit_retag(library: Library, request: RetagRequest) -> int:
-    request = replace(request, model=request.model or library.active_model())
-    with library.database.write_transaction() as connection:
-        if request.ids is None:
-            ids = planner.find_ids(connection, request.query)
-        else:
-            ids = photos.filter_existing(connection, request.ids)
-        if not ids:
-            raise OptionError("no photos to tag again: nothing in the library matches")
-        title = f"Tag {count_noun(len(ids), 'photo')} again with {Path(request.model or '').stem}"
-        job_id = _queue(connection, request, title, len(ids))
-        names = photos.load_names(connection, ids)
-        add_files(connection, job_id, (("", names[photo_id], photo_id) for photo_id in ids))
-    return job_id
+def _queue_retag(connection: Connection, request: RetagRequest) -> int:
+    if request.ids is None:
+        ids = planner.find_ids(connection, request.query)
+    else:
+        ids = photos.filter_existing(connection, request.ids)
+    if not ids:
+        raise OptionError("no photos to tag again: nothing in the library matches")
+    title = f"Tag {count_noun(len(ids), 'photo')} again with {Path(request.model or '').stem}"
+    names = photos.load_names(connection, ids)
+    return _queue(connection, request, title, [("", names[photo_id], photo_id) for photo_id in ids])
 
 
-def _submit_training(library: Library, request: TrainRequest) -> int:
+def _queue_training(connection: Connection, request: TrainRequest) -> int:
     name = request.name
     allowed = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
     if not allowed or len(name) > MAX_MODEL_NAME:
@@ -242,17 +229,23 @@ def _submit_training(library: Library, request: TrainRequest) -> int:
         )
     if name.casefold() in (*registry.BUNDLED, registry.IMAGENET):  # some file systems know no case
         raise OptionError(f"{name} comes with Image Tagger: give yours another name")
-    request = replace(request, data=str(Path(request.data).expanduser()))
-    with library.database.write_transaction() as connection:
-        for job in operations.list_latest(connection, MAX_ACTIVE, ("train",), active=True):
-            if job.options["name"].casefold() == name.casefold():
-                raise OptionError(f"{name} is being trained already: wait, or give another name")
-        return _queue(connection, request, f"Train {name}")
+    for job in operations.list_latest(connection, MAX_ACTIVE, ("train",), active=True):
+        if job.options["name"].casefold() == name.casefold():
+            raise OptionError(f"{name} is being trained already: wait, or give another name")
+    data = str(Path(request.data).expanduser())
+    return _queue(connection, replace(request, data=data), f"Train {name}")
 
 
-def _queue(connection: Connection, request: JobRequest, title: str, total: int = 0) -> int:
-    options = request.to_options()
+def _queue(
+    connection: Connection,
+    request: JobRequest,
+    title: str,
+    rows: Sequence[tuple[str, str, int | None]] = (),
+) -> int:
+    """Create the operation, with the files that it is to process; see `add_files`."""
+    options, total = request.to_options(), len(rows)
     job_id = operations.create(connection, request.KIND, title, options, queued=True, total=total)
     # A first heartbeat gives the worker process time to start before the job counts as stale.
     operations.set_columns(connection, job_id, heartbeat_at=datetime.now(UTC))
+    add_files(connection, job_id, rows)
     return job_id

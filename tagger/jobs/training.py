@@ -12,16 +12,8 @@ from tagger.errors import DatasetError
 from tagger.jobs.lease import Lease
 from tagger.jobs.requests import CheckRequest, TrainRequest
 from tagger.paths import MODELS
-from tagger.training import run_folder, trainer
+from tagger.training import events, run_folder, trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
-from tagger.training.events import (
-    ConversionStarted,
-    EpochEnded,
-    EpochStarted,
-    FineTuningEnded,
-    ProgressEvent,
-    RunFolderCreated,
-)
 from tagger.training.report import html
 
 _UNCOUNTED = {"done": 0, "total": 0}  # of stages whose length is unknown
@@ -83,18 +75,18 @@ class EventRecorder:
         self._lease = lease
         self._request = replace(request, epoch=None)
 
-    def __call__(self, event: ProgressEvent) -> None:
+    def __call__(self, event: events.ProgressEvent) -> None:
         columns: dict[str, Any] = {"stage": lines[-1]} if (lines := event.lines()) else {}
         match event:
-            case RunFolderCreated(folder):
+            case events.RunFolderCreated(folder):
                 self._request = replace(self._request, folder=str(folder))
                 columns["options"] = self._request.to_options()
-            case EpochStarted(epoch):
+            case events.EpochStarted(epoch):
                 columns["options"] = replace(self._request, epoch=epoch).to_options()
                 columns["done"] = 0
-            case EpochEnded(figures) if figures.epoch:
+            case events.EpochEnded(figures) if figures.epoch:
                 columns["attempts"] = 0  # as for an import that processed a photo
-            case FineTuningEnded() | ConversionStarted():
+            case events.FineTuningEnded() | events.ConversionStarted():
                 self._lease.ignore_stop()
                 columns |= {"options": self._request.to_options(), **_UNCOUNTED}
             case _ if lines:

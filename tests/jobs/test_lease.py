@@ -86,9 +86,7 @@ def test_a_job_whose_process_dies_three_times_has_failed(library: Library, shape
     assert library.operation(job_id).counts == {"added": 120}
 
 
-def test_heartbeats_are_written_while_the_lease_is_kept_alive(
-    library: Library, shapes: Path
-) -> None:
+def test_a_lease_that_is_kept_alive_sends_heartbeats(library: Library, shapes: Path) -> None:
     job_id = submit(library, ImportFolderRequest(str(shapes), model="pets"))
     lease = Lease(library, job_id)
     assert lease.acquire()
@@ -108,9 +106,7 @@ def test_a_heartbeat_in_the_future_counts_as_stale(library: Library, shapes: Pat
     assert Lease(library, job_id).acquire()
 
 
-def test_a_process_whose_job_was_given_up_writes_nothing_more(
-    library: Library, shapes: Path
-) -> None:
+def test_a_job_that_was_given_up_writes_nothing_more(library: Library, shapes: Path) -> None:
     job_id = submit(library, ImportFolderRequest(str(shapes), model="pets"))
     held = [Lease(library, job_id) for _ in range(MAX_ATTEMPTS)]
     for lease in held:
@@ -121,19 +117,15 @@ def test_a_process_whose_job_was_given_up_writes_nothing_more(
         pass
 
 
-def test_a_job_stays_queued_while_the_limit_of_running_jobs_is_reached(
-    library: Library, shapes: Path
-) -> None:
-    def submit_import() -> int:
-        return submit(library, ImportFolderRequest(str(shapes), model="pets"))
-
-    held = [Lease(library, submit_import()) for _ in range(MAX_RUNNING)]
+def test_a_job_stays_queued_while_too_many_run(library: Library, shapes: Path) -> None:
+    request = ImportFolderRequest(str(shapes), model="pets")
+    held = [Lease(library, submit(library, request)) for _ in range(MAX_RUNNING)]
     assert all(lease.acquire() for lease in held)
-    waiting = submit_import()
-    done = threading.Thread(target=worker.run, args=(library, waiting))
-    done.start()
+    queued = submit(library, request)
+    thread = threading.Thread(target=worker.run, args=(library, queued))
+    thread.start()
     time.sleep(2 * POLL_SECONDS)
-    assert library.operation(waiting).status == "queued"
+    assert library.operation(queued).status == "queued"
     held[0].release("stopped")
-    done.join(PATIENCE)
-    assert library.operation(waiting).status == "done"
+    thread.join(PATIENCE)
+    assert library.operation(queued).status == "done"
