@@ -56,9 +56,7 @@ def test_uploads_wait_in_the_library_until_the_import(library: Library) -> None:
         submit(library, ImportUploadsRequest([], "pets"))
 
 
-def test_photos_to_tag_again_are_chosen_by_a_query_or_by_ids(
-    library: Library, tmp_path: Path
-) -> None:
+def test_photos_to_tag_again_are_chosen_by_query_or_ids(library: Library) -> None:
     uploads = [open_upload(1), open_upload(2)]
     worker.run(library, submit(library, ImportUploadsRequest(uploads, "pets")))
     ids = [photo.id for photo in library.photos()]

@@ -56,9 +56,7 @@ def test_a_job_that_died_for_another_reason_fails_no_file(library: Library, tmp_
     assert library.operation(job_id).counts == {"added": 3}
 
 
-def test_the_crash_probe_reads_photos_of_the_library_at_their_paths(
-    library: Library, tmp_path: Path
-) -> None:
+def test_photos_of_the_library_are_probed_too(library: Library, tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", 2, crashing=set())
     import_folder(library, tmp_path / "photos")
     job_id = submit(library, RetagRequest(model="pets"))
