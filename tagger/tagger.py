@@ -1,4 +1,4 @@
-"""`Tagger.load("pets").tag("photo.jpg")`: one photo, or a stream of them, to predictions."""
+"""The library's main class: `Tagger.load("pets").tag("photo.jpg")` gives a `Prediction`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from tagger.labels import LabelSet
 
 CHUNK = 16  # photos decided together
 HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side
-LABELS_TOLD = 20  # of a model's, where none has a name
-SAME_POOLING = 0.05  # of the features' length, which int8 may differ by: 0.016 was seen
-_ANOTHER = "another model, or none, is there now; load it again"
-HEAD_WEIGHTS = "head/head/kernel"  # (D, C), as Keras names it
+MAX_LABELS_LISTED = 20  # in an error message
+POOLING_TOLERANCE = 0.05  # share of the features' length; int8 was off by up to 0.016
+HEAD_WEIGHTS = "head/head/kernel"  # (D, C), the name Keras gives it
+_CHANGED = "another model, or none, is there now; load it again"
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one photo.
+    """A model's prediction for one photo.
 
-    `label` is None when unknown, and `reason` then says why: "unfamiliar" (unlike every training
-    photo) or "uncertain" (between labels). `confidence` in [0, 1] is the probability of the
-    label, or of the best guess. `ood_score` in [0, 1], higher is stranger, is the share of
-    validation photos less strange than this one; None for a model that cannot tell. `tags` are
-    the labels decided, `scores` the likeliest K, both best first.
+    label: the label, the best one of several tags, or None if the photo is unknown.
+    confidence: calibrated probability in [0, 1] of `label`, or of the best guess if unknown.
+    unknown: whether no label passed both tests of the decision rule.
+    reason: why it is unknown: "unfamiliar" (unlike every training photo) or "uncertain" (no
+        label reaches its threshold); None if it is not.
+    ood_score: in [0, 1], the share of validation photos that are closer to the training photos
+        than this one; higher is stranger. None for a model without reference photos.
+    tags: the labels that passed, best first: at most one for a model with one label a photo.
+    scores: the `top` labels with the highest probabilities, best first, passed or not.
     """
 
     label: str | None
@@ -60,12 +64,19 @@ class Prediction:
     scores: tuple[Score, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """The fields as plain JSON values."""
         return asdict(self)
 
 
 class Tagger:
-    """A model ready to tag. Safe to use from several threads at once."""
+    """A loaded model that tags photos; several threads may use it at once.
+
+    A photo is a path, the bytes of an encoded image, or RGB pixels `uint8 (H, W, 3)`.
+
+        tagger = Tagger.load("pets")
+        prediction = tagger.tag("photo.jpg")
+        print(prediction.label, prediction.confidence)
+    """
 
     def __init__(self, model: model_file.ModelFile) -> None:
         self._model = model
@@ -78,11 +89,13 @@ class Tagger:
         model: str | Path | None = None,
         say: Callable[[str], None] = lambda sentence: None,
     ) -> Tagger:
-        """By name ("pets") or file; by default the user's own model, else the bundled one.
+        """Load a model by name ("pets") or by the path of its `.h5` file.
 
-        `imagenet` is made at its first use, which takes a while: `say` then gets a sentence.
-        Raises ModelError for one that is missing, broken or tampered with, and
-        WeightsUnavailableError where `imagenet` cannot be made.
+        The default is the user's own model, `model/image_tagger.h5`, or else the bundled
+        `everyday`. The model `imagenet` is converted at its first use, which takes some seconds;
+        `say` gets a sentence before that. Raises ModelError for a model that is missing, broken
+        or tampered with, WeightsUnavailableError if the weights of `imagenet` are neither cached
+        nor downloadable.
         """
         path = find_model(model)
         if path.resolve() == imagenet_model().resolve():
@@ -93,46 +106,47 @@ class Tagger:
 
     @property
     def labels(self) -> LabelSet:
-        """The labels it knows."""
+        """The labels in the order of the outputs; their `kind` is "single" or "multi"."""
         return self._model.labels
 
     @property
     def name(self) -> str:
-        """The model's name: "pets"."""
+        """The model's name, such as "pets"."""
         return self._model.name
 
     @property
     def card(self) -> model_file.Card:
-        """What it was trained on, how it scores, where it fails."""
+        """The model's card: training data, metrics, known weaknesses, thresholds, versions."""
         return self._model.card
 
     @cached_property
     def sha256(self) -> str:
-        """Of the model file. Raises ModelError where another model is there by now."""
+        """Digest of the model file. Raises ModelChangedError if the file has been replaced."""
         with self._expected_file(), open(self._model.path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self._check_file()
         return digest
 
     def preload(self) -> None:
-        """Read now what would be read at its first use, in case the file changes meanwhile.
+        """Read what is otherwise read from the file at first use, in case the file changes.
 
-        That is `sha256`, and what heatmaps take; Grad-CAM alone reads the file later.
+        That is `sha256` and the weights for heatmaps; Grad-CAM still reads the file later. Raises
+        ModelChangedError.
         """
         _ = self.sha256, self._head
 
     @property
     def image_size(self) -> int:
-        """The side, in pixels, of the square that the network sees."""
+        """The side, in pixels, of the square that the network takes."""
         return self._runtime.image_size
 
     def threshold(self, label: str) -> float:
-        """The probability, in [0, 1], that a label needs. Raises OptionError for no label of it."""
+        """The probability in [0, 1] that a label needs. Raises OptionError for an unknown label."""
         return self._model.rule.thresholds[self._index(label)]
 
     @property
     def judges_familiarity(self) -> bool:
-        """Whether it can say "unfamiliar"; without a reference it can only be uncertain."""
+        """Whether the reason can be "unfamiliar": False for a model without reference photos."""
         return self._model.rule.reference is not None
 
     def tag(
@@ -140,11 +154,12 @@ class Tagger:
     ) -> Prediction:
         """Tag one photo: a path, encoded bytes, or RGB pixels `uint8 (H, W, 3)`.
 
-        `top` is the number of `scores` (None: all); `threshold` in [0, 1] replaces the fitted
-        ones. Raises ImageError for a photo that cannot be read.
+        `top` is the number of `Prediction.scores`, None for all labels. `threshold` in [0, 1]
+        replaces the fitted threshold of every label. Raises ImageError for a photo that cannot be
+        read, OptionError for an option out of range.
         """
-        _check(top, threshold)
-        return self._predictions([self._run(photo)], top, threshold)[0]
+        _check_options(top, threshold)
+        return self._predict([self._run(photo)], top, threshold)[0]
 
     def tag_many(
         self,
@@ -154,44 +169,49 @@ class Tagger:
         threshold: float | None = None,
         workers: int | None = None,
     ) -> Iterator[Prediction | ImageError]:
-        """Tag photos on every core, in order: each a prediction, or the error for that photo.
+        """Tag a stream of photos on `workers` threads, by default one for each core.
 
-        Photos are taken from the iterable as they are needed; memory holds a few at a time.
+        Yields, in the order of `photos`, a prediction for each, or its ImageError if it cannot be
+        read. Photos are taken from the iterable as needed; memory holds a few at a time. Options
+        are those of `tag`; raises OptionError at once for one out of range.
         """
-        _check(top, threshold)
+        _check_options(top, threshold)
         if workers is not None:
             check_workers(workers)
 
-        def work(chunk: list[Source]) -> list[Prediction | ImageError]:
+        def tag_chunk(chunk: list[Source]) -> list[Prediction | ImageError]:
             outputs = [self._run_or_error(photo) for photo in chunk]
-            read = [o for o in outputs if isinstance(o, Outputs)]
-            predictions = iter(self._predictions(read, top, threshold))
+            readable = [output for output in outputs if isinstance(output, Outputs)]
+            predictions = iter(self._predict(readable, top, threshold))
             return [next(predictions) if isinstance(o, Outputs) else o for o in outputs]
 
-        answers = ordered_map(work, chunks(photos, CHUNK), workers)
-        return (answer for chunk in answers for answer in chunk)
+        results = ordered_map(tag_chunk, chunks(photos, CHUNK), workers)
+        return (result for chunk in results for result in chunk)
 
     def tag_with_embeddings(
         self, photos: Sequence[Source], *, top: int | None = 5
     ) -> list[tuple[Prediction, Embedding]]:
-        """A few photos at once, each with a short vector that is like that of similar photos.
+        """Tag a few photos and embed each as a unit vector, float16 `(128,)`.
 
-        See `tagger.embeddings`. Raises ImageError for a photo that cannot be read.
+        The cosine similarity of two vectors of one model tells how alike the photos look; see
+        `tagger.inference.embeddings`. Raises ImageError for a photo that cannot be read.
         """
-        _check(top, None)
+        _check_options(top, None)
         outputs = [self._run(photo) for photo in photos]
         if not outputs:
             return []
         with one_blas_thread():
             features = np.stack([output.features for output in outputs])
             embeddings = embed(features, self._model.rule.reference)
-        return list(zip(self._predictions(outputs, top, None), embeddings, strict=True))
+        return list(zip(self._predict(outputs, top, None), embeddings, strict=True))
 
     def heatmap(self, photo: Source, label: str | None = None) -> Pixels:
-        """The photo with what speaks for a label (by default the likeliest) painted on it.
+        """The photo, overlaid with a heatmap of where a label's score comes from.
 
-        RGB `uint8 (H, W, 3)`. Raises OptionError for a label the model does not have, ImageError
-        for a photo that cannot be read.
+        The default label is the likeliest one. Returns RGB `uint8 (H, W, 3)` with a shorter side
+        of about HEATMAP_SIDE pixels. Raises OptionError for an unknown label, ImageError for a
+        photo that cannot be read, ModelChangedError if the model file has been replaced since it
+        was loaded.
         """
         if label is not None:
             self._index(label)
@@ -200,35 +220,33 @@ class Tagger:
         return transforms.overlay(rgb, self.activation_map(pixels, label))
 
     def activation_map(self, pixels: Pixels, label: str | None = None) -> NDArray[np.float32]:
-        """`(h, w)` in [0, 1] for prepared `pixels (S, S, 3)`: where a label's evidence lies.
+        """Where a label's score comes from: `(h, w)` in [0, 1] for prepared `pixels (S, S, 3)`.
 
-        Of several labels a photo may have, each has its own. Where the features are the mean or
-        the maximum of the feature map, that is the map times the label's weights in the head,
-        negative evidence left out (Zhou et al., "Learning Deep Features for Discriminative
-        Localization", 2016, arXiv:1512.04150), which Grad-CAM equals there: the gradients of
-        either, summed over the map, are those weights. Of other networks it is Grad-CAM (see
-        `tagger.gradcam`).
+        If the features are the mean or maximum of the feature map, this is the map times the
+        label's weights in the head, without negative values (class activation map: Zhou et al.,
+        "Learning Deep Features for Discriminative Localization", 2016, arXiv:1512.04150). For such
+        networks Grad-CAM gives the same; for others it is Grad-CAM. Raises as `heatmap` does.
         """
         outputs = self._runtime.run(pixels, feature_map=True)
         index = int(outputs.logits.argmax()) if label is None else self._index(label)
         feature_map = np.asarray(outputs.feature_map)  # (h, w, D)
         if _is_pooled(outputs.features, feature_map):
-            evidence = np.maximum(feature_map @ self._head[:, index], 0)  # (h, w)
+            activation = np.maximum(feature_map @ self._head[:, index], 0)  # (h, w)
         else:
             from tagger.models import gradcam
 
-            evidence = gradcam.grad_cam(self._network, pixels, index)
-        return np.asarray(evidence / max(float(evidence.max()), 1e-12), np.float32)
+            activation = gradcam.grad_cam(self._network, pixels, index)
+        return np.asarray(activation / max(float(activation.max()), 1e-12), np.float32)
 
     @cached_property
     def _head(self) -> NDArray[np.float32]:
-        """The head's weights (D, C), from the file this model was loaded from."""
+        """The head's weights (D, C), read from the model file."""
         self._check_file()
         return np.asarray(model_file.read_arrays(self._model.path)[HEAD_WEIGHTS], np.float32)
 
     @cached_property
     def _network(self) -> Any:
-        """The Keras network, rebuilt from the file this model was loaded from."""
+        """The Keras network, rebuilt from the model file."""
 
         from tagger.models.weights import rebuild
 
@@ -236,25 +254,26 @@ class Tagger:
         return rebuild(self._model)
 
     def _check_file(self) -> None:
+        """Raise ModelChangedError unless the file still holds the loaded model."""
         with self._expected_file():
-            now = model_file.load(self._model.path).card["digests"]
-        if now != self.card["digests"]:
-            raise ModelChangedError(f"{self._model.path.name}: {_ANOTHER}")
+            digests = model_file.load(self._model.path).card["digests"]
+        if digests != self.card["digests"]:
+            raise ModelChangedError(f"{self._model.path.name}: {_CHANGED}")
 
     @contextmanager
     def _expected_file(self) -> Iterator[None]:
-        """Without the file it was loaded from, a ModelChangedError that tells no folder."""
+        """Turn errors of reading the file into a ModelChangedError that names no folder."""
         try:
             yield
         except (ModelError, OSError) as error:
-            raise ModelChangedError(f"{self._model.path.name}: {_ANOTHER}") from error
+            raise ModelChangedError(f"{self._model.path.name}: {_CHANGED}") from error
 
     def _index(self, label: str) -> int:
         if label not in self.labels.names:
-            told = ", ".join(self.labels.names[:LABELS_TOLD])
-            more = len(self.labels) - LABELS_TOLD
-            more_told = f" and {more:,} more" if more > 0 else ""
-            raise OptionError(f"label {label!r}: the model has {told}{more_told}")
+            names = ", ".join(self.labels.names[:MAX_LABELS_LISTED])
+            more = len(self.labels) - MAX_LABELS_LISTED
+            rest = f" and {more:,} more" if more > 0 else ""
+            raise OptionError(f"label {label!r}: the model has {names}{rest}")
         return self.labels.names.index(label)
 
     def _run(self, photo: Source) -> Outputs:
@@ -266,7 +285,7 @@ class Tagger:
         except ImageError as error:
             return error
 
-    def _predictions(
+    def _predict(
         self, outputs: list[Outputs], top: int | None, threshold: float | None
     ) -> list[Prediction]:
         if not outputs:
@@ -280,12 +299,12 @@ class Tagger:
     def _prediction(self, decision: Decision, top: int | None) -> Prediction:
         probabilities = decision.probabilities
         order = np.argsort(-probabilities, kind="stable")[:top].tolist()
-        decided = decision.tags[0] if decision.tags else None
-        shown = decision.best if decided is None else decided
+        label = decision.tags[0] if decision.tags else None
+        best = decision.best if label is None else label
         return Prediction(
-            label=None if decided is None else self.labels.names[decided],
-            confidence=float(probabilities[shown]),
-            unknown=decided is None,
+            label=None if label is None else self.labels.names[label],
+            confidence=float(probabilities[best]),
+            unknown=label is None,
             reason=decision.reason,
             ood_score=decision.ood_score,
             tags=self._scores(decision.tags, probabilities),
@@ -298,15 +317,15 @@ class Tagger:
 
 def _is_pooled(features: Floats, feature_map: Floats) -> bool:
     """Whether `features (D,)` are the mean or the maximum of `feature_map (h, w, D)`."""
-    pooled = (feature_map.mean(axis=(0, 1)), feature_map.max(axis=(0, 1)))
-    allowed = SAME_POOLING * float(np.linalg.norm(features))
+    poolings = (feature_map.mean(axis=(0, 1)), feature_map.max(axis=(0, 1)))
+    tolerance = POOLING_TOLERANCE * float(np.linalg.norm(features))
     return any(
-        one.shape == features.shape and float(np.linalg.norm(one - features)) <= allowed
-        for one in pooled
+        pooled.shape == features.shape and float(np.linalg.norm(pooled - features)) <= tolerance
+        for pooled in poolings
     )
 
 
-def _check(top: int | None, threshold: float | None) -> None:
+def _check_options(top: int | None, threshold: float | None) -> None:
     if threshold is not None:
         check_threshold(threshold)
     if top is not None and top < 1:

@@ -1,8 +1,8 @@
-"""From a network's outputs to an answer, or to "unknown" and why. NumPy alone.
+"""The decision rule: logits and features → labels, or "unknown" with its reason. NumPy only.
 
-Two tests, and both must pass. *Familiar?* the photo's features must lie near training features
-(`Reference`). *Certain?* the calibrated probability must reach the label's threshold. A softmax
-alone cannot say "unknown": it is as sure of a face as of a dog.
+Two tests must pass. Familiar: the photo's features lie near training features (`Reference`).
+Certain: the calibrated probability reaches the label's threshold. Softmax alone does not detect
+unknown photos: it gives a face the confidence of a dog.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from tagger.labels import Kind
 Floats = NDArray[np.floating[Any]]
 Reason = Literal["unfamiliar", "uncertain"]
 
-DEFAULT_THRESHOLD = 0.70  # of probability, until there are photos enough to fit one
-NEIGHBOURS = 3  # these three were chosen by bench/ood_study.py
-GUIDANCE = 0.01  # of cosine distance for each unit of margin
+DEFAULT_THRESHOLD = 0.70  # probability; used with too few photos to fit thresholds
+# Chosen by bench/ood_study.py:
+NEIGHBOURS = 3
+GUIDANCE = 0.01  # cosine distance per unit of margin
 MAX_MARGIN = 10.0  # of calibrated logits
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What is familiar: training features, and how strange validation photos are beside them.
+    """Training features to compare photos with, and the OOD distances of validation photos.
 
-    `vectors` is (R, D) of unit length and stands for all training features; `scale` (D,) divides
-    features before they are compared; `validation` holds the sorted strangeness of validation
-    photos (V,), `threshold` the strangeness beyond which a photo is unfamiliar.
+    `vectors` (R, D) are cluster centres of the training features, of unit length; `scale` (D,)
+    divides features before the comparison. `validation_distances` (V,) are sorted; a photo with
+    an OOD distance above `threshold` is unfamiliar. Raises OptionError for unusable arrays.
     """
 
     vectors: Floats
@@ -46,11 +47,11 @@ class Reference:
             raise OptionError("a reference needs one scale above 0 for each feature")
 
     def distance(self, features: Floats) -> Floats:
-        """`(N,)` in [0, 2], of `features (N, D)` to the nearest reference vectors."""
+        """Mean cosine distance `(N,)` in [0, 2] from `features (N, D)` to the nearest vectors."""
         return neighbour_distance(unit_vectors(features / self.scale), self.vectors)
 
     def ood_score(self, ood_distance: Floats) -> Floats:
-        """`(N,)` in [0, 1], higher is stranger: the share of validation photos less strange."""
+        """OOD scores `(N,)` in [0, 1]: the share of validation photos with a smaller distance."""
         return np.searchsorted(self.validation_distances, ood_distance) / len(
             self.validation_distances
         )
@@ -58,10 +59,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Decision:
-    """One photo's answer, with labels as indices.
+    """The decision for one photo, with label indices.
 
-    `tags` are the labels decided, best first; `best` the likeliest label whether decided or not;
-    `ood_score` is None for a model without a reference; `probabilities` is (C,).
+    `best` is the likeliest label; `tags` are the labels that pass both tests, best first.
+    `reason` is None unless `tags` is empty. `ood_score` in [0, 1] is None for a model without a
+    reference. `probabilities` is (C,).
     """
 
     best: int
@@ -73,7 +75,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class DecisionRule:
-    """How a model decides: temperature, a threshold for each label `(C,)`, what is familiar."""
+    """Temperature, a threshold for each label `(C,)`, and the reference for familiarity.
+
+    Raises OptionError for a temperature or threshold out of range.
+    """
 
     kind: Kind
     temperature: float
@@ -91,32 +96,33 @@ class DecisionRule:
     def decide(
         self, logits: Floats, features: Floats, threshold: float | None = None
     ) -> list[Decision]:
-        """Decide for each of N photos from `logits (N, C)` and `features (N, D)`.
+        """Decisions for N photos from `logits (N, C)` and `features (N, D)`.
 
-        `threshold` in [0, 1] replaces every label's own; familiarity still applies.
+        `threshold` in [0, 1] replaces every label's own; familiarity still applies. Raises
+        OptionError for a threshold out of range or another number of logits.
         """
         if logits.shape[1] != len(self.thresholds):
             raise OptionError(f"{logits.shape[1]} logits for {len(self.thresholds)} thresholds")
+        thresholds = np.asarray(self.thresholds)
         if threshold is not None:
             check_threshold(threshold)
-        thresholds = (
-            np.full(len(self.thresholds), threshold)
-            if threshold is not None
-            else (np.asarray(self.thresholds))
-        )
+            thresholds = np.full(len(self.thresholds), threshold)
         probabilities = to_probabilities(logits, self.kind, self.temperature)
         if self.reference is None:
             return [_decide(p, thresholds, self.kind, None, True) for p in probabilities]
-        strangeness = self.ood_distance(logits, features)
-        scores = self.reference.ood_score(strangeness)
-        familiar = strangeness <= self.reference.threshold
+        distances = self.ood_distance(logits, features)
+        scores = self.reference.ood_score(distances)
+        familiar = distances <= self.reference.threshold
         return [
-            _decide(p, thresholds, self.kind, float(score), bool(near))
-            for p, score, near in zip(probabilities, scores, familiar, strict=True)
+            _decide(p, thresholds, self.kind, float(score), bool(is_familiar))
+            for p, score, is_familiar in zip(probabilities, scores, familiar, strict=True)
         ]
 
     def ood_distance(self, logits: Floats, features: Floats) -> Floats:
-        """`(N,)`, higher is stranger. Raises OptionError for a rule without a reference."""
+        """Guided distance `(N,)` of photos from the training photos.
+
+        Raises OptionError for a rule without a reference.
+        """
         if self.reference is None:
             raise OptionError("this model has no reference, so it cannot tell what is strange")
         return guided_distance(
@@ -125,15 +131,15 @@ class DecisionRule:
 
 
 def check_threshold(threshold: float) -> None:
-    """OptionError unless in [0, 1]."""
+    """Raise OptionError unless `threshold` is in [0, 1]."""
     if not 0 <= threshold <= 1:
         raise OptionError(f"threshold {threshold}: give a probability from 0 to 1")
 
 
 def to_probabilities(logits: Floats, kind: Kind, temperature: float = 1.0) -> Floats:
-    """`(N, C)` probabilities: softmax for "single", sigmoid for "multi".
+    """Probabilities `(N, C)` of `logits (N, C)`: softmax for "single", sigmoid for "multi".
 
-    The temperature divides the logits first (Guo et al., "On Calibration of Modern Neural
+    The logits are divided by the temperature first (Guo et al., "On Calibration of Modern Neural
     Networks", 2017, arXiv:1706.04599).
     """
     scaled = logits.astype(np.float64) / temperature
@@ -152,9 +158,9 @@ def unit_vectors(features: Floats) -> Floats:
 
 
 def neighbour_distance(points: Floats, vectors: Floats) -> Floats:
-    """Mean cosine distance `(N,)` of unit `points (N, D)` to the nearest of `vectors (R, D)`.
+    """Mean cosine distance `(N,)` from `points (N, D)` to the NEIGHBOURS nearest `vectors (R, D)`.
 
-    The nearest `NEIGHBOURS` (Sun et al., "Out-of-Distribution Detection with Deep Nearest
+    Both are of unit length (Sun et al., "Out-of-Distribution Detection with Deep Nearest
     Neighbors", 2022, arXiv:2204.06507).
     """
     count = min(NEIGHBOURS, len(vectors))
@@ -164,16 +170,16 @@ def neighbour_distance(points: Floats, vectors: Floats) -> Floats:
 
 
 def guided_distance(distance: Floats, logits: Floats, kind: Kind) -> Floats:
-    """The distance `(N,)` less a little where calibrated `logits (N, C)` leave no doubt.
+    """OOD distance `(N,)`: the neighbour distance less a bounded share of the logits' margin.
 
-    The head's confidence guides the neighbours, as in Park et al., "Nearest Neighbor Guidance for
-    Out-of-Distribution Detection", 2023, arXiv:2309.14888; here as a bounded difference. The
-    margin is that between the two likeliest labels, or of the likeliest tag above even odds.
+    Guiding the neighbours by the head's confidence follows Park et al., "Nearest Neighbor Guidance
+    for Out-of-Distribution Detection", 2023, arXiv:2309.14888. The margin of calibrated
+    `logits (N, C)` is between the two likeliest labels, or of the likeliest tag above even odds.
     """
     ranked = np.sort(logits, axis=1)
     margin = np.maximum(ranked[:, -1], 0) if kind == "multi" else ranked[:, -1] - ranked[:, -2]
-    strangeness: Floats = distance - GUIDANCE * np.minimum(margin, MAX_MARGIN)
-    return strangeness
+    ood_distance: Floats = distance - GUIDANCE * np.minimum(margin, MAX_MARGIN)
+    return ood_distance
 
 
 def _decide(

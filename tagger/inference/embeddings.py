@@ -1,9 +1,8 @@
-"""A photo's features as a short vector, close to those of photos that look alike. NumPy alone.
+"""Embeddings: short vectors of photos' features, similar for photos that look alike. NumPy only.
 
-Features are scaled and centred as the model's reference has them, projected at random
-(Johnson and Lindenstrauss, 1984: distances survive it, within about 1/sqrt(DIMENSIONS)) and
-brought to unit length. The projection depends on the number of features alone, so that vectors
-of one model can be compared whenever they were made.
+Features are scaled and centred by the model's reference, projected at random (Johnson and
+Lindenstrauss, 1984: distances are kept within about 1/sqrt(DIMENSIONS)) and scaled to unit length.
+The projection is fixed for a number of features, so all embeddings of one model are comparable.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _SEED = 20_260
 
 
 def embed(features: Floats, reference: Reference | None) -> NDArray[np.float16]:
-    """`(N, DIMENSIONS)` of `features (N, D)`; `reference` is the model's, if it has one."""
+    """Embeddings `(N, DIMENSIONS)` of `features (N, D)`, with the reference of their model."""
     centred = np.asarray(features, np.float32)
     if reference is not None:
         centred = unit_vectors(centred / reference.scale) - reference.vectors.mean(axis=0)
@@ -33,7 +32,7 @@ def embed(features: Floats, reference: Reference | None) -> NDArray[np.float16]:
 def nearest(
     query: Embedding, embeddings: NDArray[np.float16], count: int
 ) -> list[tuple[int, float]]:
-    """The rows of `embeddings (N, DIMENSIONS)` most like `query`, each with its cosine similarity.
+    """(row, cosine similarity) of the `embeddings (N, DIMENSIONS)` most similar to `query`.
 
     At most `count`, the most similar first.
     """

@@ -1,4 +1,4 @@
-"""The fast path: a LiteRT network in one thread, pixels in, logits and features out."""
+"""LiteRT runtime: one photo's pixels → logits and features, in one thread, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OUTPUTS = ("logits", "features", "feature_map")
 
 @dataclass(frozen=True)
 class Outputs:
-    """Of one photo: `logits (C,)`, `features (D,)`, `feature_map (h, w, D)` where asked for."""
+    """Outputs for one photo: `logits (C,)`, `features (D,)`, optionally `feature_map (h, w, D)`."""
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
@@ -26,9 +26,9 @@ class Outputs:
 
 
 class Session:
-    """One interpreter, for one thread at a time. Loads in milliseconds and without TensorFlow.
+    """One interpreter, for one thread at a time; loads in milliseconds.
 
-    Raises ModelError when the bytes are no LiteRT network of ours.
+    Raises ModelError for bytes that are not a LiteRT network with OUTPUTS.
     """
 
     def __init__(self, network: bytes) -> None:
@@ -49,15 +49,15 @@ class Session:
         self.feature_count = int(outputs["features"]["shape"][-1])
 
     def run(self, pixels: Pixels, feature_map: bool = False) -> Outputs:
-        """The network's outputs for one prepared photo, `uint8 (S, S, 3)`."""
+        """The outputs for one prepared photo, `uint8 (S, S, 3)`."""
         self._interpreter.set_tensor(self._input, pixels[None])
         self._interpreter.invoke()
-        wanted = OUTPUTS if feature_map else OUTPUTS[:2]
-        return Outputs(*(self._interpreter.get_tensor(self._indices[name])[0] for name in wanted))
+        names = OUTPUTS if feature_map else OUTPUTS[:2]
+        return Outputs(*(self._interpreter.get_tensor(self._indices[name])[0] for name in names))
 
 
 class Runtime:
-    """A network any thread may use: each gets a session of its own, kept for its lifetime."""
+    """A network for any number of threads; each gets a session, kept for the thread's lifetime."""
 
     def __init__(self, network: bytes) -> None:
         self._network = network
@@ -73,9 +73,9 @@ class Runtime:
         return self._local.session  # type: ignore[no-any-return]
 
     def run(self, pixels: Pixels, feature_map: bool = False) -> Outputs:
-        """As `Session.run`, in this thread's session."""
+        """`Session.run` in this thread's session."""
         return self.session().run(pixels, feature_map)
 
     def run_all(self, photos: Iterable[Pixels], workers: int | None = None) -> Iterator[Outputs]:
-        """Outputs in order, on every core; holds no more than a few photos at a time."""
+        """Outputs in the order of `photos`, on every core; holds a few photos at a time."""
         return ordered_map(self.run, photos, workers)

@@ -1,9 +1,9 @@
-"""The model file: an ordinary Keras `.h5` that also carries what tagging needs.
+"""The model file `NAME.h5`: an ordinary Keras file with an extra group for tagging.
 
-Keras ignores the group `image_tagger`, which holds the LiteRT network, the reference of familiar
-features, and the card: labels, preprocessing, thresholds, metrics, origin, digests. Reading runs
-nothing from the file. Both the file and `NAME.json`, the card for people, appear whole or not
-at all.
+The group `image_tagger`, which Keras ignores, holds the LiteRT network, the reference features
+and the card: a JSON document with labels, preprocessing, thresholds, metrics, origin and digests.
+`NAME.json` is the card for people. Loading runs no code from the file; both files are written
+atomically.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MAX_REFERENCE_BYTES = 2**28
 
 Card = dict[str, Any]
 
-# What reading a file raises whose parts are not what they should be.
-_UNREADABLE = (
+# Raised while reading a damaged or manipulated file.
+_READ_ERRORS = (
     LookupError,
     TypeError,
     ValueError,
@@ -48,9 +48,9 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model as tagging sees it.
+    """A model for tagging, loaded from `path`.
 
-    `network` is the LiteRT flatbuffer; `card` the card as written; `path` where it came from.
+    `network` is the LiteRT flatbuffer, `card` the card as written.
     """
 
     labels: LabelSet
@@ -67,12 +67,12 @@ class ModelFile:
 
 
 def save(path: Path, keras_file: Path, model: ModelFile) -> Card:
-    """Write `path` from a Keras `.h5` and what tagging needs, and its `.json` beside it.
+    """Write a model file from a Keras `.h5` and a model, and `NAME.json` beside it.
 
-    `keras_file` is moved, not kept. Returns the card written: the bundle's own with its
-    decision rule, labels and digests.
+    `keras_file` is moved to `path`. Returns the card as written: the model's card with labels,
+    decision rule and digests.
     """
-    card = _written_card(model, keras_file)
+    card = _complete_card(model, keras_file)
     text = json.dumps(card, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
     with h5py.File(keras_file, "r+") as file:
         group = file.create_group(GROUP)
@@ -81,33 +81,34 @@ def save(path: Path, keras_file: Path, model: ModelFile) -> Card:
         group.create_dataset("card", data=np.frombuffer(text, np.uint8))
         group.create_dataset("network", data=np.frombuffer(model.network, np.uint8))
         if model.rule.reference:
-            group.create_dataset("reference", data=_stored(model.rule.reference))
-    with open(keras_file, "r+b") as done:
-        os.fsync(done.fileno())
+            group.create_dataset("reference", data=_pack_reference(model.rule.reference))
+    with open(keras_file, "r+b") as file:
+        os.fsync(file.fileno())
     os.replace(keras_file, path)
     write_atomically(path.with_suffix(".json"), text + b"\n")
     return card
 
 
 def load(path: str | os.PathLike[str]) -> ModelFile:
-    """The model in `path`, checked against its digests.
+    """Load a model file and check its digests.
 
-    Raises ModelError for a file that is missing, truncated, foreign, newer or tampered with.
+    Raises ModelNotFoundError for a missing file, ModelError for one that is truncated, foreign,
+    newer or tampered with.
     """
     path = Path(path)
     try:
         with h5py.File(path, "r") as file:
-            return _read(path, _own_group(file, path))
+            return _read_model(path, _open_group(file, path))
     except FileNotFoundError:
         raise ModelNotFoundError(f"{path}: no such model file") from None
     except OSError as error:
         raise ModelError(f"{path}: truncated, or not a model file ({error})") from None
-    except _UNREADABLE as error:
+    except _READ_ERRORS as error:
         raise ModelError(f"{path}: not a model file this version can read: {error}") from error
 
 
 def check_outputs(model: ModelFile, label_count: int, feature_count: int) -> None:
-    """ModelError unless the network puts out what the labels and the reference are for."""
+    """Raise ModelError unless the network's outputs fit the labels and the reference."""
     if label_count != len(model.labels):
         raise ModelError(
             f"{model.path}: {len(model.labels)} labels for a network with {label_count} outputs"
@@ -121,7 +122,7 @@ def check_outputs(model: ModelFile, label_count: int, feature_count: int) -> Non
 
 
 def is_model_file(path: Path) -> bool:
-    """Whether `path` is an HDF5 file that says it is one of ours."""
+    """Whether `path` is an HDF5 file with the group of a model file."""
     try:
         with h5py.File(path, "r") as file:
             return GROUP in file
@@ -130,33 +131,33 @@ def is_model_file(path: Path) -> bool:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The Keras arrays of a model file by name, checked against its digest.
+    """The Keras arrays of a model file, checked against their digest.
 
-    Raises ModelError as `load` does.
+    Names are those of Keras's variables: "backbone/Conv1/kernel", "head/head/bias". Raises
+    ModelError as `load` does.
     """
     digests = load(path).card["digests"]
     try:
-        arrays = _keras_arrays(path)
-    except _UNREADABLE as error:
+        arrays = _read_keras_arrays(path)
+    except _READ_ERRORS as error:
         raise ModelError(f"{path}: its Keras arrays cannot be read: {error}") from error
-    _check(path, "Keras arrays", _arrays_digest(arrays), digests["keras_arrays"])
+    _check_digest(path, "Keras arrays", _digest_arrays(arrays), digests["keras_arrays"])
     return arrays
 
 
-def _keras_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Names as Keras gives its variables: "backbone/Conv1/kernel", "head/head/bias"."""
+def _read_keras_arrays(path: Path) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
 
     def add(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset):
-            arrays[name] = _contents(item, name, MAX_NETWORK_BYTES)
+            arrays[name] = _read_array(item, name, MAX_NETWORK_BYTES)
 
     with h5py.File(path, "r") as file:
         file[KERAS_GROUP].visititems(add)
     return arrays
 
 
-def _arrays_digest(arrays: dict[str, NDArray[Any]]) -> str:
+def _digest_arrays(arrays: dict[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
@@ -164,16 +165,16 @@ def _arrays_digest(arrays: dict[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _written_card(bundle: ModelFile, keras_file: Path) -> Card:
-    rule, reference = bundle.rule, bundle.rule.reference
+def _complete_card(model: ModelFile, keras_file: Path) -> Card:
+    rule, reference = model.rule, model.rule.reference
     decision: Card = {
         "temperature": rule.temperature,
-        "thresholds": dict(zip(bundle.labels.names, rule.thresholds, strict=True)),
+        "thresholds": dict(zip(model.labels.names, rule.thresholds, strict=True)),
         "familiarity": None,
     }
     digests = {
-        "network": _sha256(bundle.network),
-        "keras_arrays": _arrays_digest(_keras_arrays(keras_file)),
+        "network": _sha256(model.network),
+        "keras_arrays": _digest_arrays(_read_keras_arrays(keras_file)),
     }
     if reference:
         decision["familiarity"] = {
@@ -181,19 +182,19 @@ def _written_card(bundle: ModelFile, keras_file: Path) -> Card:
             "threshold": reference.threshold,
             "validation_strangeness": [round(float(s), 6) for s in reference.validation_distances],
         }
-        digests["reference"] = _sha256(_stored(reference).tobytes())
+        digests["reference"] = _sha256(_pack_reference(reference).tobytes())
     return {
         "format": FORMAT,
-        "kind": bundle.labels.kind,
-        "labels": list(bundle.labels.names),
-        "image_size": bundle.image_size,
-        **bundle.card,
+        "kind": model.labels.kind,
+        "labels": list(model.labels.names),
+        "image_size": model.image_size,
+        **model.card,
         "decision": decision,
         "digests": digests,
     }
 
 
-def _own_group(file: h5py.File, path: Path) -> h5py.Group:
+def _open_group(file: h5py.File, path: Path) -> h5py.Group:
     group = file.get(GROUP)
     if not isinstance(group, h5py.Group):
         raise ModelError(f"{path}: an HDF5 file, but not one that train.py made")
@@ -205,50 +206,50 @@ def _own_group(file: h5py.File, path: Path) -> h5py.Group:
     return group
 
 
-def _read(path: Path, group: h5py.Group) -> ModelFile:
-    text = _bytes(group, "card", MAX_CARD_BYTES)
-    _check(path, "card", _sha256(text), str(group.attrs["card_sha256"]))
+def _read_model(path: Path, group: h5py.Group) -> ModelFile:
+    text = _read_bytes(group, "card", MAX_CARD_BYTES)
+    _check_digest(path, "card", _sha256(text), str(group.attrs["card_sha256"]))
     card: Card = json.loads(text)
-    network = _bytes(group, "network", MAX_NETWORK_BYTES)
-    _check(path, "network", _sha256(network), card["digests"]["network"])
+    network = _read_bytes(group, "network", MAX_NETWORK_BYTES)
+    _check_digest(path, "network", _sha256(network), card["digests"]["network"])
     labels = LabelSet(tuple(card["labels"]), card["kind"])
     decision = card["decision"]
     rule = DecisionRule(
         kind=labels.kind,
         temperature=float(decision["temperature"]),
         thresholds=tuple(float(decision["thresholds"][name]) for name in labels.names),
-        reference=_reference(path, group, card),
+        reference=_read_reference(path, group, card),
     )
     return ModelFile(labels, int(card["image_size"]), rule, network, card, path)
 
 
-def _reference(path: Path, group: h5py.Group, card: Card) -> Reference | None:
+def _read_reference(path: Path, group: h5py.Group, card: Card) -> Reference | None:
     familiarity = card["decision"]["familiarity"]
     if familiarity is None:
         return None
-    stored = _dataset(group, "reference", MAX_REFERENCE_BYTES)
-    _check(path, "reference", _sha256(stored.tobytes()), card["digests"]["reference"])
+    packed = _read_dataset(group, "reference", MAX_REFERENCE_BYTES)
+    _check_digest(path, "reference", _sha256(packed.tobytes()), card["digests"]["reference"])
     return Reference(
-        scale=stored[0].astype(np.float32),
-        vectors=stored[1:].astype(np.float32),
+        scale=packed[0].astype(np.float32),
+        vectors=packed[1:].astype(np.float32),
         validation_distances=np.asarray(familiarity["validation_strangeness"], np.float32),
         threshold=float(familiarity["threshold"]),
     )
 
 
-def _stored(reference: Reference) -> NDArray[np.float16]:
-    """The scale, then the vectors, as one array of half the bytes: (1 + R, D)."""
+def _pack_reference(reference: Reference) -> NDArray[np.float16]:
+    """The scale, then the vectors, in half precision: (1 + R, D)."""
     return np.vstack([reference.scale, reference.vectors]).astype(np.float16)
 
 
-def _dataset(group: h5py.Group, name: str, limit: int) -> NDArray[Any]:
-    """An array that lies in this file itself, no larger than `limit` bytes."""
+def _read_dataset(group: h5py.Group, name: str, limit: int) -> NDArray[Any]:
+    """An array stored in this file itself, of at most `limit` bytes."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is missing or points outside the file")
-    return _contents(group[name], name, limit)
+    return _read_array(group[name], name, limit)
 
 
-def _contents(item: object, name: str, limit: int) -> NDArray[Any]:
+def _read_array(item: object, name: str, limit: int) -> NDArray[Any]:
     if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
         raise ValueError(f"{name} is not an array in this file")
     if item.nbytes > limit:
@@ -256,13 +257,13 @@ def _contents(item: object, name: str, limit: int) -> NDArray[Any]:
     return np.asarray(item[()])
 
 
-def _bytes(group: h5py.Group, name: str, limit: int) -> bytes:
-    return _dataset(group, name, limit).astype(np.uint8, casting="equiv").tobytes()
+def _read_bytes(group: h5py.Group, name: str, limit: int) -> bytes:
+    return _read_dataset(group, name, limit).astype(np.uint8, casting="equiv").tobytes()
 
 
-def _check(path: Path, what: str, found: str, expected: str) -> None:
-    if found != expected:
-        raise ModelError(f"{path}: changed after it was saved (the digest of its {what} differs)")
+def _check_digest(path: Path, part: str, digest: str, expected: str) -> None:
+    if digest != expected:
+        raise ModelError(f"{path}: changed after it was saved (the digest of its {part} differs)")
 
 
 def _sha256(data: bytes) -> str:
