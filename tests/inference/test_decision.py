@@ -1,4 +1,4 @@
-"""From logits and features to a label, or to "unknown" and why."""
+"""The decision rule: logits and features → labels, or "unknown" with its reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tagger.inference.decision import (
     unit_vectors,
 )
 
-NEAR, FAR = [1.0, 0.0], [0.0, 1.0]  # the second is at distance 1 from the reference
+NEAR, FAR = [1.0, 0.0], [0.0, 1.0]  # at distances 0 and 1 from the reference
 quick = settings(deadline=None, max_examples=60)
 extreme = arrays(np.float32, (3, 4), elements=st.floats(-(2.0**100), 2.0**100, width=32))
 
@@ -40,14 +40,16 @@ def rule(**changed: Any) -> DecisionRule:
     return DecisionRule(**{**settings, **changed})
 
 
-def decide(rule: DecisionRule, probabilities: list[float], at: list[float] = NEAR) -> Decision:
-    """The decision for a photo that comes out with these softmax probabilities."""
+def decide(
+    rule: DecisionRule, probabilities: list[float], features: list[float] = NEAR
+) -> Decision:
+    """The decision for one photo with these softmax probabilities and these features."""
     logits = np.log(np.array([probabilities], np.float64))
-    return rule.decide(logits, np.array([at], np.float32))[0]
+    return rule.decide(logits, np.array([features], np.float32))[0]
 
 
-def away(distance: float) -> list[float]:
-    """Features at that cosine distance from the reference."""
+def features_at(distance: float) -> list[float]:
+    """Features at a cosine distance from the reference."""
     return [1 - distance, np.sqrt(1 - (1 - distance) ** 2)]
 
 
@@ -58,11 +60,11 @@ def away(distance: float) -> list[float]:
 @given(extreme, st.floats(0.01, 100))
 def test_probabilities_of_any_logits_sum_to_one(logits: Any, temperature: float) -> None:
     with np.errstate(all="raise", under="ignore"):
-        found = to_probabilities(logits, "single", temperature)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert (found >= 0).all()
+        probabilities = to_probabilities(logits, "single", temperature)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities >= 0).all()
     rows = np.arange(len(logits))
-    assert (found[rows, logits.argmax(axis=1)] == found.max(axis=1)).all()
+    assert (probabilities[rows, logits.argmax(axis=1)] == probabilities.max(axis=1)).all()
 
 
 @quick
@@ -71,9 +73,10 @@ def test_multi_label_probabilities_stay_between_zero_and_one(
     logits: Any, temperature: float
 ) -> None:
     with np.errstate(all="raise", under="ignore"):
-        found = to_probabilities(logits, "multi", temperature)
-    assert ((found >= 0) & (found <= 1)).all()
-    assert (found[logits > 0] >= 0.5).all() and (found[logits < 0] <= 0.5).all()
+        probabilities = to_probabilities(logits, "multi", temperature)
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    assert (probabilities[logits > 0] >= 0.5).all()
+    assert (probabilities[logits < 0] <= 0.5).all()
 
 
 def test_probabilities_are_softmax_and_sigmoid() -> None:
@@ -84,7 +87,7 @@ def test_probabilities_are_softmax_and_sigmoid() -> None:
 
 @quick
 @given(arrays(np.float64, 4, elements=st.floats(-20, 20)), st.floats(1.1, 10))
-def test_a_higher_temperature_makes_less_sure_but_keeps_the_order(
+def test_a_higher_temperature_lowers_confidence_and_keeps_the_order(
     logits: Any, temperature: float
 ) -> None:
     cold = to_probabilities(logits[None], "single")[0]
@@ -94,17 +97,17 @@ def test_a_higher_temperature_makes_less_sure_but_keeps_the_order(
     assert (np.diff(warm[best_first]) <= 1e-12).all()
 
 
-# --- certain?
+# --- certain
 
 
-def test_a_photo_at_its_labels_threshold_is_decided() -> None:
-    found = decide(rule(), [0.1, 0.75, 0.15])
-    assert (found.best, found.tags, found.reason) == (1, (1,), None)
-    np.testing.assert_allclose(found.probabilities, [0.1, 0.75, 0.15])
-    found = decide(rule(), [0.2, 0.65, 0.15])
-    assert (found.best, found.tags, found.reason) == (1, (), "uncertain")
-    exactly = rule(thresholds=(0.25,) * 4).decide(np.zeros((1, 4)), np.array([NEAR]))[0]
-    assert exactly.tags == (0,)
+def test_a_label_needs_a_probability_at_its_threshold() -> None:
+    decision = decide(rule(), [0.1, 0.75, 0.15])
+    assert (decision.best, decision.tags, decision.reason) == (1, (1,), None)
+    np.testing.assert_allclose(decision.probabilities, [0.1, 0.75, 0.15])
+    decision = decide(rule(), [0.2, 0.65, 0.15])
+    assert (decision.best, decision.tags, decision.reason) == (1, (), "uncertain")
+    at_threshold = rule(thresholds=(0.25,) * 4).decide(np.zeros((1, 4)), np.array([NEAR]))[0]
+    assert at_threshold.tags == (0,)
 
 
 def test_each_label_has_its_own_threshold() -> None:
@@ -113,7 +116,7 @@ def test_each_label_has_its_own_threshold() -> None:
     assert decide(strict_first, [0.1, 0.8, 0.1]).tags == (1,)
 
 
-def test_only_the_likeliest_of_single_labels_is_decided() -> None:
+def test_only_the_likeliest_single_label_can_pass() -> None:
     lenient = rule(thresholds=(0.9, 0.1, 0.1))
     assert decide(lenient, [0.6, 0.3, 0.1]).tags == ()
     assert decide(lenient, [0.25, 0.4, 0.35]).tags == (1,)
@@ -127,28 +130,28 @@ def test_temperature_is_applied_before_the_threshold() -> None:
 
 def test_several_tags_come_best_first() -> None:
     several = rule(kind="multi", thresholds=(0.5, 0.5, 0.95), reference=None)
-    found = several.decide(np.array([[1.0, 2.0, 2.5]]), np.zeros((1, 2)))[0]
-    assert found.tags == (1, 0)
-    assert found.best == 2  # the likeliest, though its own threshold is higher
+    decision = several.decide(np.array([[1.0, 2.0, 2.5]]), np.zeros((1, 2)))[0]
+    assert decision.tags == (1, 0)
+    assert decision.best == 2  # the likeliest, though its own threshold is higher
     nothing = several.decide(np.array([[-3.0, -1.0, -2.0]]), np.zeros((1, 2)))[0]
     assert (nothing.tags, nothing.best, nothing.reason) == ((), 1, "uncertain")
 
 
-# --- familiar?
+# --- familiar
 
 
-def test_unfamiliar_comes_before_uncertain() -> None:
-    assert decide(rule(), [0.4, 0.3, 0.3], at=NEAR).reason == "uncertain"
-    found = decide(rule(), [0.4, 0.3, 0.3], at=FAR)
-    assert (found.tags, found.reason, found.best) == ((), "unfamiliar", 0)
+def test_unfamiliar_takes_precedence_over_uncertain() -> None:
+    assert decide(rule(), [0.4, 0.3, 0.3], features=NEAR).reason == "uncertain"
+    decision = decide(rule(), [0.4, 0.3, 0.3], features=FAR)
+    assert (decision.tags, decision.reason, decision.best) == ((), "unfamiliar", 0)
 
 
-def test_an_unfamiliar_photo_is_unknown_however_sure() -> None:
-    found = decide(rule(), [0.998, 0.001, 0.001], at=FAR)
-    assert (found.tags, found.reason) == ((), "unfamiliar")
+def test_an_unfamiliar_photo_is_unknown_at_any_confidence() -> None:
+    decision = decide(rule(), [0.998, 0.001, 0.001], features=FAR)
+    assert (decision.tags, decision.reason) == ((), "unfamiliar")
 
 
-def test_a_given_threshold_replaces_the_fitted_and_keeps_familiarity() -> None:
+def test_an_explicit_threshold_replaces_the_fitted_ones_and_keeps_familiarity() -> None:
     logits = np.log([[0.4, 0.35, 0.25]] * 2)
     near, far = rule().decide(logits, np.array([NEAR, FAR]), threshold=0.3)
     assert near.tags == (0,)
@@ -159,50 +162,50 @@ def test_a_given_threshold_replaces_the_fitted_and_keeps_familiarity() -> None:
 
 
 def test_without_a_reference_every_photo_is_familiar() -> None:
-    found = decide(rule(reference=None), [0.9, 0.05, 0.05], at=FAR)
-    assert (found.tags, found.reason, found.ood_score) == ((0,), None, None)
+    decision = decide(rule(reference=None), [0.9, 0.05, 0.05], features=FAR)
+    assert (decision.tags, decision.reason, decision.ood_score) == ((0,), None, None)
 
 
 @quick
 @given(arrays(np.float64, (20, 2), elements=st.floats(-10, 10)))
 def test_ood_scores_rise_with_distance_from_zero_to_one(features: Any) -> None:
     logits = np.zeros((len(features), 3))
-    scores = np.array([found.ood_score for found in rule().decide(logits, features)])
+    scores = np.array([decision.ood_score for decision in rule().decide(logits, features)])
     assert ((scores >= 0) & (scores <= 1)).all()
     distances = reference().distance(features)
     assert (np.diff(scores[np.argsort(distances)]) >= 0).all()
 
 
-def test_the_ood_score_is_the_share_of_validation_photos_less_strange() -> None:
+def test_the_ood_score_is_the_share_of_validation_photos_with_smaller_distances() -> None:
     scores = reference().ood_score(np.array([-1.0, 0.0, 0.2, 0.41, 2.0]))
     np.testing.assert_allclose(scores, [0, 0, 0.5, 1, 1])
 
 
-def test_a_doubtful_photo_on_the_edge_is_unfamiliar_and_a_sure_one_is_not() -> None:
+def test_confidence_makes_a_photo_near_the_edge_familiar() -> None:
     sure, doubtful = [0.9, 0.05, 0.05], [0.34, 0.33, 0.33]
-    assert decide(rule(), sure, away(0.51)).reason is None
-    assert decide(rule(), doubtful, away(0.51)).reason == "unfamiliar"
-    assert decide(rule(), doubtful, away(0.49)).reason == "uncertain"
-    assert decide(rule(temperature=9.0), sure, away(0.51)).reason == "unfamiliar"
+    assert decide(rule(), sure, features_at(0.51)).reason is None
+    assert decide(rule(), doubtful, features_at(0.51)).reason == "unfamiliar"
+    assert decide(rule(), doubtful, features_at(0.49)).reason == "uncertain"
+    assert decide(rule(temperature=9.0), sure, features_at(0.51)).reason == "unfamiliar"
 
 
-def test_being_sure_helps_only_so_much() -> None:
+def test_the_effect_of_confidence_is_bounded() -> None:
     surest = np.array([[1e6, 0.0, 0.0]])
-    near, far = (rule().decide(surest, np.array([away(d)]))[0] for d in (0.59, 0.61))
+    near, far = (rule().decide(surest, np.array([features_at(d)]))[0] for d in (0.59, 0.61))
     assert (near.reason, far.reason) == (None, "unfamiliar")
 
 
-def test_a_sure_tag_of_several_makes_familiar_too() -> None:
+def test_a_confident_tag_makes_a_photo_near_the_edge_familiar() -> None:
     several = rule(kind="multi", thresholds=(0.5, 0.5, 0.5))
     logits = np.array([[4.0, 4.0, -9.0], [0.1, 0.1, -9.0], [-4.0, -4.0, -9.0]])
-    found = several.decide(logits, np.array([away(0.51)] * 3))
-    assert [decision.reason for decision in found] == [None, "unfamiliar", "unfamiliar"]
-    strangeness = several.ood_distance(logits, np.array([away(0.51)] * 3))
-    assert strangeness[0] < strangeness[1] < strangeness[2]
-    assert strangeness[2] == pytest.approx(0.51)
+    decisions = several.decide(logits, np.array([features_at(0.51)] * 3))
+    assert [decision.reason for decision in decisions] == [None, "unfamiliar", "unfamiliar"]
+    distances = several.ood_distance(logits, np.array([features_at(0.51)] * 3))
+    assert distances[0] < distances[1] < distances[2]
+    assert distances[2] == pytest.approx(0.51)
 
 
-def test_without_a_reference_nothing_is_strange() -> None:
+def test_without_a_reference_there_is_no_ood_distance() -> None:
     with pytest.raises(OptionError, match="no reference"):
         rule(reference=None).ood_distance(np.zeros((1, 3)), np.array([NEAR]))
 
@@ -212,8 +215,8 @@ def test_distance_is_the_mean_cosine_distance_to_the_nearest_three() -> None:
     points = unit_vectors(np.array([[3, 0, 0], [0, 0, -2.0]]))
     expected = [1 - (1 + np.sqrt(0.5)) / 3, 1]
     np.testing.assert_allclose(neighbour_distance(points, vectors), expected, atol=1e-6)
-    two = neighbour_distance(points, vectors[:2])  # fewer than three vectors: all of them
-    np.testing.assert_allclose(two, [1 - (1 + np.sqrt(0.5)) / 2, 1], atol=1e-6)
+    distances = neighbour_distance(points, vectors[:2])  # fewer than three vectors: all of them
+    np.testing.assert_allclose(distances, [1 - (1 + np.sqrt(0.5)) / 2, 1], atol=1e-6)
 
 
 def test_features_are_divided_by_their_scale() -> None:
@@ -240,7 +243,7 @@ def test_features_are_divided_by_their_scale() -> None:
         {"thresholds": (0.5, float("nan"), 0.5)},
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused(changed: dict[str, Any]) -> None:
+def test_an_invalid_rule_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         rule(**changed)
 
@@ -262,13 +265,11 @@ def test_a_threshold_outside_zero_to_one_is_refused(threshold: float) -> None:
     ],
     ids=["no vectors", "no photos", "one vector", "another width", "no scale"],
 )
-def test_a_reference_that_makes_no_sense_is_refused(
-    vectors: Any, scale: Any, validation: Any
-) -> None:
+def test_an_invalid_reference_is_refused(vectors: Any, scale: Any, validation: Any) -> None:
     with pytest.raises(OptionError):
         Reference(vectors, scale, validation, 0.5)
 
 
-def test_thresholds_for_other_labels_are_refused():
+def test_another_number_of_labels_is_refused() -> None:
     with pytest.raises(OptionError):
         DecisionRule("single", 1.0, (0.7, 0.7, 0.7)).decide(np.zeros((1, 2)), np.zeros((1, 2)))

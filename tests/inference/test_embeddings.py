@@ -1,4 +1,4 @@
-"""Embeddings: short vectors that keep what is near, near."""
+"""Embeddings: similar vectors for photos with similar features."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from tagger.inference.decision import Reference, unit_vectors
 from tagger.inference.embeddings import DIMENSIONS, embed, nearest
 
 
-def test_they_are_short_unit_vectors_and_the_same_every_time() -> None:
+def test_embeddings_are_unit_vectors_and_reproducible() -> None:
     features = np.random.default_rng(1).normal(size=(5, 640)).astype(np.float32)
-    found = embed(features, None)
-    assert found.shape == (5, DIMENSIONS)
-    assert found.dtype == np.float16
-    assert np.linalg.norm(found.astype(np.float32), axis=1) == pytest.approx(1, abs=1e-3)
-    assert np.array_equal(found, embed(features, None))
-    assert np.array_equal(found[2], embed(features[2:3], None)[0])
+    embeddings = embed(features, None)
+    assert embeddings.shape == (5, DIMENSIONS)
+    assert embeddings.dtype == np.float16
+    assert np.linalg.norm(embeddings.astype(np.float32), axis=1) == pytest.approx(1, abs=1e-3)
+    assert np.array_equal(embeddings, embed(features, None))
+    assert np.array_equal(embeddings[2], embed(features[2:3], None)[0])
 
 
-def test_what_is_near_stays_near() -> None:
+def test_neighbours_stay_neighbours() -> None:
     rng = np.random.default_rng(2)
     centres = rng.normal(size=(20, 1280))
     points = np.repeat(centres, 10, axis=0) + rng.normal(scale=0.5, size=(200, 1280))
-    found = embed(points, None)
+    embeddings = embed(points, None)
     for row in range(0, 200, 7):
-        near = [other // 10 for other, _ in nearest(found[row], found, 10)]
-        assert near == [row // 10] * 10
+        clusters = [neighbour // 10 for neighbour, _ in nearest(embeddings[row], embeddings, 10)]
+        assert clusters == [row // 10] * 10
 
 
-def test_what_all_photos_share_does_not_count() -> None:
-    """Features that are far from zero all point the same way; beside their mean they do not."""
+def test_the_mean_of_the_reference_is_subtracted() -> None:
+    """Features far from zero all point the same way; relative to their mean they do not."""
     rng = np.random.default_rng(3)
     points = 5 + rng.normal(size=(100, 512))
     vectors = unit_vectors(points[:50])
@@ -41,8 +41,8 @@ def test_what_all_photos_share_does_not_count() -> None:
     assert (centred @ centred.T).mean() < 0.2
 
 
-def test_no_more_neighbours_than_there_are() -> None:
-    found = embed(np.eye(3, 16), None)
-    assert len(nearest(found[0], found, 10)) == 3
-    assert nearest(found[0], found[:0], 10) == []
-    assert nearest(found[0], found, 1)[0][0] == 0
+def test_fewer_embeddings_than_requested_are_all_returned() -> None:
+    embeddings = embed(np.eye(3, 16), None)
+    assert len(nearest(embeddings[0], embeddings, 10)) == 3
+    assert nearest(embeddings[0], embeddings[:0], 10) == []
+    assert nearest(embeddings[0], embeddings, 1)[0][0] == 0

@@ -1,4 +1,4 @@
-"""The fast path: sessions, threads, and bytes that are no network."""
+"""The LiteRT runtime: output shapes, threads, and bytes that are not a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def network() -> bytes:
     return model_file.load(PETS_MODEL).network
 
 
-def test_outputs_have_the_shapes_they_say(network: bytes) -> None:
+def test_outputs_have_the_declared_shapes(network: bytes) -> None:
     session = Session(network)
     pixels = transforms.fit(draw("disc", 1), session.image_size)
     outputs = session.run(pixels, feature_map=True)
@@ -28,23 +28,23 @@ def test_outputs_have_the_shapes_they_say(network: bytes) -> None:
     assert session.run(pixels).feature_map is None
 
 
-def test_an_answer_stays_when_the_session_goes_on(network: bytes) -> None:
+def test_outputs_are_kept_when_the_session_runs_again(network: bytes) -> None:
     session = Session(network)
     first = session.run(transforms.fit(draw("disc", 1), session.image_size))
-    kept = first.features.copy()
+    features = first.features.copy()
     session.run(transforms.fit(draw("stripes", 1), session.image_size))
-    assert np.array_equal(first.features, kept)
+    assert np.array_equal(first.features, features)
 
 
-def test_threads_and_one_thread_agree(network: bytes) -> None:
+def test_several_threads_give_the_outputs_of_one(network: bytes) -> None:
     runtime = Runtime(network)
     photos = [transforms.fit(draw("square", seed), runtime.image_size) for seed in range(12)]
-    alone = [runtime.run(pixels).logits for pixels in photos]
-    together = [output.logits for output in runtime.run_all(iter(photos), workers=4)]
-    assert np.array_equal(np.stack(alone), np.stack(together))
+    expected = [runtime.run(pixels).logits for pixels in photos]
+    outputs = [output.logits for output in runtime.run_all(iter(photos), workers=4)]
+    assert np.array_equal(np.stack(expected), np.stack(outputs))
 
 
 @pytest.mark.parametrize("data", [b"", b"not a network", bytes(5000)])
-def test_other_bytes_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_network_are_refused(data: bytes) -> None:
     with pytest.raises(ModelError, match="not a LiteRT network"):
         Session(data)

@@ -1,4 +1,4 @@
-"""The model file: opened by plain Keras, verified by us, never half there."""
+"""The model file: readable by plain Keras, checked by digests, written atomically."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.conftest import draw
 
 @pytest.fixture
 def copy(trained: TrainingResult, tmp_path: Path) -> Path:
-    """A model file to spoil."""
+    """A model file to damage."""
     return Path(shutil.copyfile(trained.model, tmp_path / "copy.h5"))
 
 
-def test_plain_keras_opens_it_and_scores_alike(trained: TrainingResult) -> None:
+def test_plain_keras_opens_it_and_gives_the_same_logits(trained: TrainingResult) -> None:
     import keras
 
     network = keras.models.load_model(trained.model, compile=False)
@@ -35,21 +35,21 @@ def test_plain_keras_opens_it_and_scores_alike(trained: TrainingResult) -> None:
         ours = runtime.run(pixels).logits
         theirs = np.asarray(network.predict_on_batch(pixels[None]))[0]
         assert ours.argmax() == theirs.argmax()
-        close = 1e-3 if model.card["precision"]["precision"] == "float32" else 1.5
-        assert np.abs(ours - theirs).max() < close
+        tolerance = 1e-3 if model.card["precision"]["precision"] == "float32" else 1.5
+        assert np.abs(ours - theirs).max() < tolerance
 
 
-def test_the_card_for_people_is_the_card_inside(trained: TrainingResult) -> None:
-    beside = json.loads(trained.model.with_suffix(".json").read_text(encoding="utf-8"))
-    assert beside == model_file.load(trained.model).card
-    assert beside["labels"] == ["disc", "square", "stripes"]
-    assert beside["trained_on"]["photos"]["train"]["disc"] > 20
-    assert beside["scores"]["validation"]["accuracy"] > 0.5
+def test_the_json_file_is_the_card_inside(trained: TrainingResult) -> None:
+    card = json.loads(trained.model.with_suffix(".json").read_text(encoding="utf-8"))
+    assert card == model_file.load(trained.model).card
+    assert card["labels"] == ["disc", "square", "stripes"]
+    assert card["trained_on"]["photos"]["train"]["disc"] > 20
+    assert card["scores"]["validation"]["accuracy"] > 0.5
 
 
-def test_nothing_half_written_is_left_beside_it(trained: TrainingResult) -> None:
-    left = {path.name for path in trained.model.parent.iterdir()} - {"runs"}
-    assert left == {trained.model.name, trained.model.with_suffix(".json").name}
+def test_no_temporary_file_is_left(trained: TrainingResult) -> None:
+    names = {path.name for path in trained.model.parent.iterdir()} - {"runs"}
+    assert names == {trained.model.name, trained.model.with_suffix(".json").name}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["network", "reference", "card"])
-def test_a_changed_part_is_noticed(copy: Path, name: str) -> None:
+def test_a_changed_part_is_refused(copy: Path, name: str) -> None:
     with h5py.File(copy, "r+") as file:
         part = file[model_file.GROUP][name]
         part[-1] = part[-1] + np.ones_like(part[-1])
@@ -83,7 +83,7 @@ def test_a_changed_part_is_noticed(copy: Path, name: str) -> None:
         model_file.load(copy)
 
 
-def test_changed_arrays_are_noticed_before_anything_trains_on_them(copy: Path) -> None:
+def test_changed_keras_arrays_are_refused(copy: Path) -> None:
     assert "head/head/kernel" in model_file.read_arrays(copy)
     with h5py.File(copy, "r+") as file:
         file["model_weights/head/head/bias"][0] += 1
@@ -91,14 +91,14 @@ def test_changed_arrays_are_noticed_before_anything_trains_on_them(copy: Path) -
         model_file.read_arrays(copy)
 
 
-def test_a_newer_format_is_refused_politely(copy: Path) -> None:
+def test_a_newer_format_is_refused(copy: Path) -> None:
     with h5py.File(copy, "r+") as file:
         file[model_file.GROUP].attrs["format"] = model_file.FORMAT + 1
     with pytest.raises(ModelError, match="made by a newer version"):
         model_file.load(copy)
 
 
-def test_a_part_that_lies_in_another_file_is_refused(copy: Path, tmp_path: Path) -> None:
+def test_a_link_to_another_file_is_refused(copy: Path, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["bytes"] = np.zeros(9, np.uint8)
     with h5py.File(copy, "r+") as file:
@@ -108,7 +108,7 @@ def test_a_part_that_lies_in_another_file_is_refused(copy: Path, tmp_path: Path)
         model_file.load(copy)
 
 
-def test_labels_that_do_not_fit_the_network_are_refused(trained: TrainingResult) -> None:
+def test_labels_and_reference_must_fit_the_networks_outputs(trained: TrainingResult) -> None:
     model = model_file.load(trained.model)
     with pytest.raises(ModelError, match="3 labels for a network with 7 outputs"):
         model_file.check_outputs(model, 7, 1280)
