@@ -20,9 +20,7 @@ def tagger(trained: TrainingResult) -> Tagger:
     return Tagger.load(trained.model)
 
 
-def test_a_path_its_bytes_and_its_pixels_get_the_same_prediction(
-    tagger: Tagger, tmp_path: Path
-) -> None:
+def test_path_bytes_and_pixels_get_the_same_prediction(tagger: Tagger, tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(decode.encode(draw("square", 800)))
     prediction = tagger.tag(path)
