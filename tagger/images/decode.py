@@ -1,7 +1,6 @@
-"""Photos in: a path, bytes or an array becomes upright RGB `uint8 (H, W, 3)`, or an ImageError.
+"""Photo decoding: a path, bytes or an array to upright RGB `uint8 (H, W, 3)`, or an ImageError.
 
-Every photo that is trained on, validated on, tagged or exported passes through `prepare`, so a
-network sees the same pixels everywhere. The limits on what is opened are here, named.
+The supported formats and the limits on file and image size are constants of this module.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
 Source = str | os.PathLike[str] | bytes | Pixels
 
 MAX_BYTES = 256 * 2**20  # of a file
-MAX_PIXELS = 120_000_000  # decoded whole: PNG, HEIC, TIFF, ... (a 108-megapixel phone photo fits)
-MAX_JPEG_PIXELS = 178_000_000  # decoded at a fraction of its size; Pillow itself stops near here
-MAX_SIDE = 65_500  # pixels; the most that JPEG itself can say
+MAX_PIXELS = 120_000_000  # formats decoded at full size; a 108-megapixel phone photo fits
+MAX_JPEG_PIXELS = 178_000_000  # JPEG is decoded at a reduced size; Pillow's own limit is near this
+MAX_SIDE = 65_500  # pixels; the limit of the JPEG format
 
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 EXTENSIONS = frozenset(
@@ -63,12 +62,12 @@ _PLUGINS = (
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 
-_REDUCIBLE = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
+_REDUCIBLE_MODES = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
 _ORIENTATION = 0x0112
-_FIRST_LYING = 5  # orientations from here on turn the photo by a quarter
+_FIRST_ROTATED = 5  # orientations from here on swap width and height
 _EXIF_IFD = 0x8769
 _DATES = ((_EXIF_IFD, 0x9003), (_EXIF_IFD, 0x9004), (None, 0x0132))  # taken, digitised, changed
-_UPRIGHT = {
+_TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -78,72 +77,25 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# A scaled decode may come out this much short of the size asked for, and is then enlarged by as
-# little: it lets a 375-pixel side (half is 188) serve a 192-pixel network at half the work.
-_SCALED_DECODE_SLACK = 0.95
+# A reduced decode may be this much smaller than requested, and is then enlarged by as much: a
+# 375-pixel side (half is 188) can serve a 192-pixel network at half the work.
+_REDUCED_DECODE_TOLERANCE = 0.95
 
 
 def read(source: Source, shorter_side: int | None = None) -> Pixels:
-    """Upright RGB `uint8 (H, W, 3)` of a photo: the first frame, on white where transparent.
+    """Upright RGB `uint8 (H, W, 3)` of a photo's first frame; transparent pixels become white.
 
-    `shorter_side` in pixels lets the decoder stop early: the result is then the smallest that
-    the decoder gives cheaply whose shorter side is about that or more. Raises ImageError.
+    With `shorter_side` in pixels the photo may be decoded at a reduced size: the smallest that
+    the decoder offers cheaply with about that shorter side or more. Raises ImageError.
     """
     if isinstance(source, np.ndarray):
-        return _checked_array(source)
-    with _opened(source, whole=shorter_side is None) as image:
-        return _pixels(image, shorter_side)
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What a photo's header tells: its size in pixels, upright, and when it was taken.
-
-    `taken_at` is by the camera's clock, without a time zone; None where the photo does not say.
-    """
-
-    width: int
-    height: int
-    taken_at: datetime | None
-
-
-def read_metadata(source: str | os.PathLike[str] | bytes) -> Metadata:
-    """A photo's size and date, without decoding it. Raises ImageError."""
-    with _opened(source) as image:
-        width, height = image.size
-        if _orientation(image) >= _FIRST_LYING:
-            width, height = height, width
-        return Metadata(width, height, _taken_at(image))
-
-
-def find_photos(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Photos under a folder, by extension, sorted, hidden files and folders left out."""
-    return filter(has_photo_extension, walk_files(folder))
-
-
-def has_photo_extension(path: Path) -> bool:
-    """Whether a file's name ends as a photo's does."""
-    return os.path.splitext(path.name)[1].lower() in EXTENSIONS
-
-
-def encode(rgb: Pixels, format: str = "PNG") -> bytes:
-    """An encoded file ("PNG" or "JPEG") of `rgb (H, W, 3)`."""
-    out = io.BytesIO()
-    Image.fromarray(rgb).save(out, format, quality=85)
-    return out.getvalue()
-
-
-def _checked_array(array: NDArray[np.generic]) -> Pixels:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
-        raise ImageError(
-            f"an array of {array.dtype} {array.shape}",
-            "pass RGB pixels, uint8 (height, width, 3)",
-        )
-    return array.astype(np.uint8, copy=False)
+        return _check_array(source)
+    with _open_photo(source, full_size=shorter_side is None) as image:
+        return _decode(image, shorter_side)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """A file as it is, within the limit of size. Raises ImageError."""
+    """The content of a photo's file, up to MAX_BYTES. Raises ImageError."""
     name = escape_controls(os.fsdecode(path))
     try:
         info = os.stat(path)
@@ -152,39 +104,80 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         if not stat.S_ISREG(info.st_mode):
             raise ImageError(name, "not a regular file")
         if info.st_size > MAX_BYTES:
-            raise ImageTooLargeError(
-                name,
-                f"{info.st_size / 2**20:.0f} MB; photos up to {MAX_BYTES / 2**20:.0f} MB"
-                " are opened",
-            )
+            size, limit = (f"{count / 2**20:.0f} MB" for count in (info.st_size, MAX_BYTES))
+            raise ImageTooLargeError(name, f"{size}; photos up to {limit} are opened")
         with open(path, "rb") as file:
             return file.read(info.st_size + 1)
     except FileNotFoundError:
         raise ImageError(name, "no such file") from None
     except (OSError, ValueError) as error:
-        raise ImageError(name, f"cannot be opened ({_short(error)})") from None
+        raise ImageError(name, f"cannot be opened ({_shorten(error)})") from None
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """A photo's size in pixels, upright, and the camera's local time of capture, if recorded."""
+
+    width: int
+    height: int
+    taken_at: datetime | None
+
+
+def read_metadata(source: str | os.PathLike[str] | bytes) -> Metadata:
+    """A photo's size and date from its header, without decoding it. Raises ImageError."""
+    with _open_photo(source) as image:
+        width, height = image.size
+        if _orientation(image) >= _FIRST_ROTATED:
+            width, height = height, width
+        return Metadata(width, height, _taken_at(image))
+
+
+def find_photos(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Photos under a folder by their extension, sorted, without hidden files and folders."""
+    return filter(has_photo_extension, walk_files(folder))
+
+
+def has_photo_extension(path: Path) -> bool:
+    """Whether a file name ends with one of EXTENSIONS, in either case."""
+    return os.path.splitext(path.name)[1].lower() in EXTENSIONS
+
+
+def encode(rgb: Pixels, format: str = "PNG") -> bytes:
+    """`rgb (H, W, 3)` as the content of a "PNG" or "JPEG" file."""
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, format, quality=85)
+    return out.getvalue()
+
+
+def _check_array(array: NDArray[np.generic]) -> Pixels:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        name = f"an array of {array.dtype} {array.shape}"
+        raise ImageError(name, "pass RGB pixels, uint8 (height, width, 3)")
+    return array.astype(np.uint8, copy=False)
 
 
 @contextmanager
-def _opened(source: str | os.PathLike[str] | bytes, whole: bool = False) -> Iterator[Image.Image]:
-    """A photo within the limits; whatever goes wrong while it is open is an ImageError."""
+def _open_photo(
+    source: str | os.PathLike[str] | bytes, full_size: bool = False
+) -> Iterator[Image.Image]:
+    """A photo within the limits; every error while it is open becomes an ImageError."""
     if isinstance(source, bytes):
         name, data = "photo", source
     else:
         name, data = escape_controls(os.fsdecode(source)), read_bytes(source)
     try:
-        with _open(data, name) as image:
-            _check_size(image, name, whole)
+        with _open_image(data, name) as image:
+            _check_size(image, name, full_size)
             yield image
     except ImageError:
         raise
     except MemoryError:
         raise ImageError(name, "not enough memory to decode it") from None
-    except Exception as error:  # decoders raise every kind on broken files
-        raise ImageError(name, f"cannot be decoded ({_short(error)})") from error
+    except Exception as error:  # decoders raise any type of exception on broken files
+        raise ImageError(name, f"cannot be decoded ({_shorten(error)})") from error
 
 
-def _open(data: bytes, name: str) -> Image.Image:
+def _open_image(data: bytes, name: str) -> Image.Image:
     if not data:
         raise ImageError(name, "an empty file")
     if len(data) > MAX_BYTES:
@@ -205,9 +198,9 @@ def _open(data: bytes, name: str) -> Image.Image:
 
 
 def _is_avif(data: bytes) -> bool:
-    """Whether the file type box names AVIF as its brand, or as one it is compatible with."""
+    """Whether the file type box lists AVIF as its brand or a compatible one."""
     box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
-    return any(box[place : place + 4] in (b"avif", b"avis") for place in range(0, len(box), 4))
+    return any(box[start : start + 4] in (b"avif", b"avis") for start in range(0, len(box), 4))
 
 
 def _register_heif() -> None:
@@ -216,7 +209,7 @@ def _register_heif() -> None:
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def _check_size(image: Image.Image, name: str, whole: bool) -> None:
+def _check_size(image: Image.Image, name: str, full_size: bool) -> None:
     width, height = image.size
     limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
     if width < 1 or height < 1:
@@ -227,25 +220,25 @@ def _check_size(image: Image.Image, name: str, whole: bool) -> None:
             f"{width}x{height} pixels; {image.format} photos up to {limit // 10**6} megapixels"
             f" and {MAX_SIDE} pixels a side are opened",
         )
-    if whole and width * height > MAX_PIXELS:
+    if full_size and width * height > MAX_PIXELS:
         reason = f"over {MAX_PIXELS // 10**6} megapixels, too large to show whole"
         raise ImageTooLargeError(name, reason)
 
 
-def _pixels(image: Image.Image, shorter_side: int | None) -> Pixels:
+def _decode(image: Image.Image, shorter_side: int | None) -> Pixels:
     if shorter_side is not None:
-        least = max(1, int(shorter_side * _SCALED_DECODE_SLACK))
-        image.draft("RGB", (least, least))  # JPEG alone; others ignore it
+        smallest = max(1, int(shorter_side * _REDUCED_DECODE_TOLERANCE))
+        image.draft("RGB", (smallest, smallest))  # only JPEG; other formats ignore it
     image.load()
     orientation = _orientation(image)
-    opaque = "transparency" not in image.info  # one colour, or a palette's: gone once mixed
-    if shorter_side is not None and opaque and image.mode in _REDUCIBLE:
+    opaque = "transparency" not in image.info  # averaging would blend the transparent colour away
+    if shorter_side is not None and opaque and image.mode in _REDUCIBLE_MODES:
         factor = min(image.size) // (2 * shorter_side)
-        if factor > 1:  # shrink before converting: it keeps huge photos within memory
+        if factor > 1:  # reduce before converting: it saves memory on huge photos
             image = image.reduce(factor)
     rgb = _to_rgb(image)
-    if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
+    if orientation in _TO_UPRIGHT:
+        rgb = rgb.transpose(_TO_UPRIGHT[orientation])
     return np.asarray(rgb)
 
 
@@ -259,12 +252,12 @@ def _orientation(image: Image.Image) -> int:
 def _taken_at(image: Image.Image) -> datetime | None:
     try:
         exif = image.getexif()
-        folders = {_EXIF_IFD: exif.get_ifd(_EXIF_IFD), None: exif}
+        fields = {_EXIF_IFD: exif.get_ifd(_EXIF_IFD), None: exif}
     except Exception:  # noqa: BLE001 - a photo with broken EXIF is still a photo
         return None
-    for folder, field in _DATES:
+    for ifd, tag in _DATES:
         try:
-            return datetime.strptime(str(folders[folder][field]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+            return datetime.strptime(str(fields[ifd][tag]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
         except (KeyError, ValueError):
             continue
     return None
@@ -274,7 +267,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image)
+        image = _to_eight_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGB", rgba.size, BACKGROUND)
@@ -283,8 +276,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey by its high byte; 32-bit and float, which have no fixed range, by their own."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """The high byte of 16-bit grey; 32-bit and float values, stretched from their own range."""
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
         grey = (values >> 8).astype(np.uint8)
@@ -296,6 +289,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(scaled.astype(np.uint8))
 
 
-def _short(error: BaseException) -> str:
+def _shorten(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:157] + "..."

@@ -1,4 +1,4 @@
-"""What can be wrong with a photo whatever it shows: too dark, blurred, tiny."""
+"""Image quality: photos that are too dark, blurred or tiny."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 
 from tagger.images.decode import Pixels
 
-MEASURED_SIDE = 128  # pixels: the scale at which blur is judged, whatever the camera
+MEASURED_SIDE = 128  # pixels, of the shorter side: the scale at which sharpness is measured
 # Chosen so that hardly any photo people took on purpose is called bad (bench/doctor.py).
 MIN_SHARPNESS = 0.55
 MIN_BRIGHTNESS = 55  # of 255
-MIN_SHARE = 0.5  # of the network's side: smaller photos are enlarged more than twice
+MIN_SIDE_SHARE = 0.5  # of the network's side: smaller photos are enlarged more than twice
 
 DARK, BLURRED, TINY = "dark", "blurred", "tiny"
-ROUNDING = 20 / 12  # what rounding to whole grey levels adds to the Laplacian's energy
+ROUNDING_ENERGY = 20 / 12  # of the Laplacian, from rounding to whole grey levels
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Of one photo: its shorter side in pixels.
+    """Measurements of a photo.
 
-    `brightness` in [0, 255] is what all but the brightest twentieth of it stays below.
-    `sharpness`, from 0 up, is how fast its edges end: see `measure`.
+    `shorter_side` is in pixels, `brightness` in [0, 255] the 95th percentile of its grey levels,
+    and `sharpness` in [0, inf) the higher the sharper: see `measure`.
     """
 
     shorter_side: int
@@ -32,23 +32,23 @@ class Quality:
     sharpness: float
 
     def faults(self, image_size: int) -> dict[str, str]:
-        """What is wrong with it for a network of `image_size` pixels a side, each in words."""
-        found = {}
+        """A sentence for each fault of DARK, BLURRED and TINY, for networks of `image_size`."""
+        faults = {}
         if self.brightness < MIN_BRIGHTNESS:
-            found[DARK] = f"nearly all of it is darker than {self.brightness:.0f} of 255"
+            faults[DARK] = f"nearly all of it is darker than {self.brightness:.0f} of 255"
         if self.sharpness < MIN_SHARPNESS:
-            found[BLURRED] = f"sharpness {self.sharpness:.2f}, photos have {MIN_SHARPNESS} or more"
-        if self.shorter_side < MIN_SHARE * image_size:
-            found[TINY] = f"{self.shorter_side} pixels where the network sees {image_size}"
-        return found
+            faults[BLURRED] = f"sharpness {self.sharpness:.2f}, photos have {MIN_SHARPNESS} or more"
+        if self.shorter_side < MIN_SIDE_SHARE * image_size:
+            faults[TINY] = f"{self.shorter_side} pixels where the network sees {image_size}"
+        return faults
 
 
 def measure(rgb: Pixels, shorter_side: int | None = None) -> Quality:
-    """The quality of `rgb (H, W, 3)`; the photo's own side in pixels, where it was decoded smaller.
+    """The quality of `rgb (H, W, 3)`; pass the photo's `shorter_side` if it was decoded smaller.
 
     Sharpness is the energy of the Laplacian (Pech-Pacheco et al., "Diatom Autofocusing in
-    Brightfield Microscopy", 2000) over the energy of the gradient, so that it tells how sharp the
-    edges are and not how many there are or how strong.
+    Brightfield Microscopy", 2000) over the energy of the gradient: it measures how sharp the edges
+    are, not how many or how strong.
     """
     height, width = rgb.shape[:2]
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -60,5 +60,5 @@ def measure(rgb: Pixels, shorter_side: int | None = None) -> Quality:
     across, down = (cv2.Sobel(grey, cv2.CV_32F, *axis) / 8 for axis in ((1, 0), (0, 1)))
     gradient = float((across**2 + down**2).mean())
     curvature = float((cv2.Laplacian(grey, cv2.CV_32F) ** 2).mean())
-    sharpness = max(0.0, curvature - ROUNDING) / (gradient + ROUNDING)
+    sharpness = max(0.0, curvature - ROUNDING_ENERGY) / (gradient + ROUNDING_ENERGY)
     return Quality(shorter_side or min(height, width), brightness, sharpness)

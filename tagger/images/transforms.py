@@ -1,4 +1,4 @@
-"""What is made of a photo's pixels: a small copy, a hash of its looks, a heatmap over it."""
+"""The one preprocessing for every network, thumbnails, and heatmaps over photos."""
 
 from __future__ import annotations
 
@@ -8,45 +8,48 @@ from numpy.typing import NDArray
 
 from tagger.images.decode import Pixels, Source, read
 
-# What `prepare` does, as a model's card says it.
 PREPROCESSING = "upright (EXIF), RGB, shorter side to image_size, centre crop, uint8"
 
 
 def prepare(source: Source, size: int) -> Pixels:
-    """The one preprocessing: shorter side to `size`, centre crop, `uint8 (size, size, 3)`."""
+    """A photo as networks take it, `uint8 (size, size, 3)`: see PREPROCESSING.
+
+    Training, validation, tagging and export all use it, so they see the same pixels. Raises
+    ImageError.
+    """
     return fit(read(source, shorter_side=size), size)
 
 
 def fit(rgb: Pixels, size: int) -> Pixels:
     """The centre square of `rgb (H, W, 3)`, resized to `(size, size, 3)`.
 
-    Shrinks by a whole factor averaging every pixel, then by the rest (under 2) bilinearly.
+    Averages blocks of a whole number of pixels, then resizes the rest (by under 2) bilinearly.
     """
     side = min(rgb.shape[:2])
     top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
     factor = max(1, side // size)
-    kept = side - side % factor
-    square: Pixels = rgb[top : top + kept, left : left + kept]
+    cropped = side - side % factor
+    square: Pixels = rgb[top : top + cropped, left : left + cropped]
     if factor > 1:
-        square = _resized(square, kept // factor, cv2.INTER_AREA)
+        square = _resize(square, cropped // factor, cropped // factor, cv2.INTER_AREA)
     if square.shape[0] != size:
-        square = _resized(square, size, cv2.INTER_LINEAR)
+        square = _resize(square, size, size, cv2.INTER_LINEAR)
     return np.ascontiguousarray(square)
 
 
 def thumbnail(rgb: Pixels, longer_side: int) -> Pixels:
-    """The whole photo, `rgb (H, W, 3)`, no side longer than `longer_side` pixels."""
+    """The whole of `rgb (H, W, 3)`, reduced until no side exceeds `longer_side` pixels."""
     share = min(1.0, longer_side / max(rgb.shape[:2]))
     if share == 1:
         return rgb
-    size = (max(1, round(rgb.shape[1] * share)), max(1, round(rgb.shape[0] * share)))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    height, width = (max(1, round(side * share)) for side in rgb.shape[:2])
+    return _resize(rgb, height, width, cv2.INTER_AREA)
 
 
 def overlay(rgb: Pixels, heat: NDArray[np.float32], opacity: float = 0.6) -> Pixels:
-    """`rgb (H, W, 3)` with `heat (h, w)` in [0, 1] over the centre square the network saw.
+    """`rgb (H, W, 3)` with `heat (h, w)` in [0, 1] painted over its centre square.
 
-    Where there is no heat the photo stays as it is; outside the square it is darker.
+    Zero heat leaves the photo unchanged; outside the square, which no network sees, it is darker.
     """
     side = min(rgb.shape[:2])
     top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
@@ -59,7 +62,7 @@ def overlay(rgb: Pixels, heat: NDArray[np.float32], opacity: float = 0.6) -> Pix
     return painted
 
 
-def _resized(square: Pixels, side: int, interpolation: int) -> Pixels:
-    return cv2.resize(square, (side, side), interpolation=interpolation).astype(
+def _resize(rgb: Pixels, height: int, width: int, interpolation: int) -> Pixels:
+    return cv2.resize(rgb, (width, height), interpolation=interpolation).astype(
         np.uint8, copy=False
     )

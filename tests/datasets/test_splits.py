@@ -13,34 +13,10 @@ from hypothesis import strategies as st
 
 from tagger.datasets.sample import Sample, tag_matrix
 from tagger.datasets.splits import remove_copies, remove_leaks, split_validation
-from tagger.images.hashing import NEAR_BITS, group_near_copies
+from tagger.images.hashing import NEAR_BITS
+from tests.images.test_hashing import brute_groups, near_hashes
 
 quick = settings(deadline=None, max_examples=80)
-codes = st.integers(0, 2**64 - 1)
-flips = st.lists(st.integers(0, 63), max_size=6).map(lambda bits: sum(1 << b for b in set(bits)))
-
-
-@st.composite
-def near_hashes(draw: st.DrawFn) -> list[int]:
-    """Hashes of which many lie a few bits from each other."""
-    bases = draw(st.lists(codes, min_size=1, max_size=4))
-    return [draw(st.sampled_from(bases)) ^ draw(flips) for _ in range(draw(st.integers(0, 25)))]
-
-
-def brute_groups(hashes: list[int], bits: int) -> set[frozenset[int]]:
-    """Positions by group, from comparing every pair."""
-    groups = [{index} for index in range(len(hashes))]
-    for i, a in enumerate(hashes):
-        for j, b in enumerate(hashes[:i]):
-            if (a ^ b).bit_count() <= bits and groups[i] is not groups[j]:
-                groups[i] |= groups[j]
-                for member in groups[j]:
-                    groups[member] = groups[i]
-    return {frozenset(group) for group in groups}
-
-
-def partition(groups: list[int]) -> set[frozenset[int]]:
-    return {frozenset(np.flatnonzero(np.array(groups) == group).tolist()) for group in groups}
 
 
 def sample(number: int, label: int = 0, split: str = "train", **more: object) -> Sample:
@@ -56,23 +32,6 @@ def distinct(number: int) -> int:
 def collection(counts: list[int]) -> list[Sample]:
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     return [sample(number, label) for number, label in enumerate(labels)]
-
-
-# --- near copies
-
-
-@quick
-@given(near_hashes(), st.integers(0, 7))
-def test_near_copies_are_those_of_comparing_every_pair(hashes: list[int], bits: int) -> None:
-    groups = group_near_copies(hashes, bits).tolist()
-    assert len(groups) == len(hashes)
-    assert partition(groups) == brute_groups(hashes, bits)
-
-
-def test_a_chain_of_near_copies_is_one_group() -> None:
-    hashes = [0, 0b111, 0b111_111, 0b111_111_111, 2**64 - 1]
-    assert partition(group_near_copies(hashes).tolist()) == {frozenset(range(4)), frozenset([4])}
-    assert partition(group_near_copies([0, 0b1111]).tolist()) == {frozenset([0]), frozenset([1])}
 
 
 # --- exact copies

@@ -1,9 +1,13 @@
-"""What is made of a photo's pixels."""
+"""The one preprocessing, thumbnails, and heatmaps over photos."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tagger.images import decode, hashing, transforms
+from tagger.images import decode, transforms
 from tests.conftest import picture
 
 
@@ -12,22 +16,43 @@ def photo() -> decode.Pixels:
     return (np.arange(60 * 100 * 3) % 199 + 50).reshape(60, 100, 3).astype(np.uint8)
 
 
-def apart(a: decode.Pixels, b: decode.Pixels) -> int:
-    return (hashing.perceptual_hash(a) ^ hashing.perceptual_hash(b)).bit_count()
+@pytest.mark.parametrize("shape", [(1, 1), (7, 500), (500, 7), (100, 100), (191, 193), (640, 480)])
+def test_prepared_photos_are_square(shape: tuple[int, int]) -> None:
+    rgb = transforms.prepare(np.full((*shape, 3), 90, np.uint8), 192)
+    assert rgb.shape == (192, 192, 3) and rgb.dtype == np.uint8
+    assert (rgb == 90).all()
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_copies_hash_close_and_other_pictures_far(seed: int) -> None:
-    original = picture(seed)
-    again = decode.read(decode.encode(original, "JPEG"))
-    assert apart(original, again) <= 3
-    assert apart(original, transforms.fit(original, 120)) <= 3
-    assert apart(original, np.clip(original * 0.8 + 20, 0, 255).astype(np.uint8)) <= 4
-    assert min(apart(original, picture(other)) for other in range(100, 120)) > 10
-    assert 0 <= hashing.perceptual_hash(original) < 2**64
+def test_fit_leaves_a_square_of_that_size_unchanged() -> None:
+    exact = picture(3, 64)
+    np.testing.assert_array_equal(transforms.fit(exact, 64), exact)
+    wide = np.concatenate([picture(4, 64)[:, :11], exact, picture(5, 64)[:, :12]], axis=1)
+    np.testing.assert_array_equal(transforms.fit(wide, 64), exact)
 
 
-def test_overlay_leaves_the_photo_where_there_is_no_heat() -> None:
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 40), st.integers(2, 5), st.integers(0, 9), st.randoms(use_true_random=False))
+def test_fit_averages_every_pixel_of_a_multiple(
+    size: int, factor: int, margin: int, random: object
+) -> None:
+    side = size * factor
+    rng = np.random.default_rng(random.getrandbits(32))  # type: ignore[attr-defined]
+    tall = rng.integers(0, 256, (side + margin, side, 3), dtype=np.uint8)
+    square = tall[margin // 2 : margin // 2 + side].astype(float)
+    means = square.reshape(size, factor, size, factor, 3).mean(axis=(1, 3))
+    assert np.abs(transforms.fit(tall, size) - means).max() <= 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 96))
+def test_fit_adds_no_new_colours(height: int, width: int, size: int) -> None:
+    ramp = np.linspace(40, 200, height * width).reshape(height, width, 1).repeat(3, axis=2)
+    rgb = transforms.fit(ramp.astype(np.uint8), size)
+    assert rgb.shape == (size, size, 3)
+    assert rgb.min() >= 39 and rgb.max() <= 200
+
+
+def test_zero_heat_leaves_the_photo_unchanged() -> None:
     rgb = photo()
     painted = transforms.overlay(rgb, np.zeros((7, 7), np.float32))
     assert painted.shape == rgb.shape and painted.dtype == np.uint8
@@ -35,7 +60,7 @@ def test_overlay_leaves_the_photo_where_there_is_no_heat() -> None:
     assert (painted[:, :20] < rgb[:, :20]).all() and (painted[:, 80:] < rgb[:, 80:]).all()
 
 
-def test_overlay_colours_where_the_heat_is() -> None:
+def test_heat_colours_the_photo_at_its_position() -> None:
     rgb = photo()
     heat = np.zeros((6, 6), np.float32)
     heat[1, 1] = 1  # centre at row 15, column 20 + 15
