@@ -13,7 +13,7 @@ def test_pieces_come_one_after_the_other_and_no_space_is_ever_next() -> None:
     assert (text.take(WORD), text.next) == ("sea", "s")
     assert (text.take(WORD), text.take(MARK), text.take(VALUE)) == ("score", ">=", "0.8")
     assert (text.next, text.take(WORD)) == (")", "")
-    text.go(text.at + 1)
+    text.move_to(text.position + 1)
     assert text.next == ""
 
 
@@ -43,7 +43,7 @@ def test_a_keyword_is_a_word_of_its_own(text: str, keyword: str) -> None:
 )
 def test_a_quotation_is_what_stands_between_the_marks(text: str, inside: str, after: str) -> None:
     read = Lexer(text)
-    assert (read.quoted(), read.next) == (inside, after)
+    assert (read.take_quoted(), read.next) == (inside, after)
 
 
 @pytest.mark.parametrize(

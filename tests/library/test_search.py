@@ -509,7 +509,7 @@ def make_many() -> list[Made]:
             run=int(rng.integers(1, 4)),
         )
 
-    return [one() for _ in range(planner.SPARSE + 1000)]
+    return [one() for _ in range(planner.MAX_SORTED + 1000)]
 
 
 class Many:
@@ -757,7 +757,7 @@ def test_pages_follow_each_other_in_every_order(
 
 
 def test_photos_that_are_all_at_the_far_end_are_found(connection: Connection) -> None:
-    some = planner.SPARSE + 500
+    some = planner.MAX_SORTED + 500
     far = [Made(tags={"dog": 0.9}, added=NOON) for _ in range(some)]
     close = [Made(added=NOON + timedelta(days=1)) for _ in range(some)]
     put_in(connection, [*far, *close])

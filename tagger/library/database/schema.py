@@ -1,11 +1,14 @@
-"""The catalogue's tables.
+"""The tables of the library's database.
 
-Three layers hold what was said, and none overwrites another: that a photo is in the library
-(`presences`), what models said of it (`predictions`), what people said (`verdicts`). A row holds
-from the run that made it, `run_id`, until the run `ended_by`; nothing else of it ever changes. An
-undoing ends rows and lets others hold again, and notes in `undone` what they were: that is what
-makes every run undoable, and every undoing. `tags`, and the columns of `photos` below "derived",
-are what the layers amount to, for searching.
+Some names are older than the words of the code: `runs` are operations, `verdicts` annotations, and
+a `run_id` is the id of an operation.
+
+Three tables are histories, which no operation overwrites: `presences` (a photo is in the library),
+`predictions` (by models) and `verdicts` (annotations by people). A row is valid from the operation
+`run_id` that added it until the operation `ended_by`, and only that column ever changes. An undo
+changes it back, and notes in `undone` what it was: so every operation can be undone, undos
+included (see `tagger.library.undo`). `tags`, and the columns of `photos` below "derived", follow
+from the current rows of the histories; searches read only those.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from sqlalchemy import (
 
 
 class Moment(TypeDecorator[datetime]):
-    """A point in time: stored in UTC without an offset, read back as an aware datetime."""
+    """A point in time: stored in UTC without an offset, loaded as an aware datetime."""
 
     impl = DateTime
     cache_ok = True
@@ -47,7 +50,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 class FilePath(TypeDecorator[str]):
-    """A path as the system gives it. Bytes that are no valid text survive as private-use signs."""
+    """A file path. Bytes that are not valid UTF-8 are stored as private-use characters."""
 
     impl = Text
     cache_ok = True
@@ -60,16 +63,16 @@ class FilePath(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return re.sub("\uf6ff(.)|([\uf780-\uf7ff])", _original, value)
+        return re.sub("\uf6ff(.)|([\uf780-\uf7ff])", _from_private_use, value)
 
 
-# Python spells byte 0x80 of an undecodable name as U+DC80, which no database takes as text: it is
-# kept as U+F780, and what is that by itself with U+F6FF before it.
+# Python decodes an invalid byte 0x80 to the surrogate U+DC80, which databases refuse: it is stored
+# as U+F780. A U+F780 of the path itself is stored with U+F6FF in front.
 _TO_PRIVATE_USE = {0xDC00 + byte: 0xF700 + byte for byte in range(0x80, 0x100)}
 
 
-def _original(found: re.Match[str]) -> str:
-    return found[1] or chr(ord(found[2]) - 0xF700 + 0xDC00)
+def _from_private_use(match: re.Match[str]) -> str:
+    return match[1] or chr(ord(match[2]) - 0xF700 + 0xDC00)
 
 
 metadata = MetaData(
@@ -82,25 +85,25 @@ metadata = MetaData(
 )
 
 
-def _run(name: str, nullable: bool = False) -> Column[int]:
+def _operation_id(name: str, nullable: bool = False) -> Column[int]:
     return Column(name, Integer, ForeignKey("runs.id"), nullable=nullable)
 
 
-# What was done to the library, by whom or what; jobs are runs that a process of their own does.
+# Operations: changes to the library, and jobs, which a process of their own runs.
 runs = Table(
     "runs",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("kind", String(16), nullable=False),  # of history.Kind
+    Column("kind", String(16), nullable=False),  # operations.Kind
     Column("title", Text, nullable=False),
-    Column("status", String(16), nullable=False),  # of history.Status
+    Column("status", String(16), nullable=False),  # operations.Status
     Column("options", JSON, nullable=False),
-    Column("result", JSON),  # what it came to
-    Column("error", Text),  # the sentence, where it failed
-    Column("stage", Text),  # what it is doing now
+    Column("result", JSON),
+    Column("error", Text),  # a sentence, if it failed
+    Column("stage", Text),  # what it does at the moment
     Column("total", Integer, nullable=False, default=0),
     Column("done", Integer, nullable=False, default=0),
-    Column("paced_at", Moment),  # since when, and from how many done, its pace is reckoned
+    Column("paced_at", Moment),  # start of the stage; with `paced_from` gives the pace
     Column("paced_from", Integer, nullable=False, default=0),
     Column("undoes", Integer, ForeignKey("runs.id")),
     Column("undone_by", Integer, ForeignKey("runs.id")),
@@ -108,22 +111,22 @@ runs = Table(
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Column("heartbeat_at", Moment),
-    Column("claim", String(32)),  # of the process at work on it
+    Column("claim", String(32)),  # token of the process that runs it
     Column("stop_asked", Boolean, nullable=False, default=False),
     Column("attempts", Integer, nullable=False, default=0),
     Index("ix_runs_status", "status"),
 )
 
-# Every file an import was given, and what became of it: how it resumes, and what it reports.
+# The files of an import or re-tagging with their outcomes, from which a stopped one resumes.
 files = Table(
     "files",
     metadata,
     Column("id", Integer, primary_key=True),
-    _run("run_id"),
+    _operation_id("run_id"),
     Column("path", FilePath, nullable=False),
     Column("name", Text, nullable=False),
-    Column("outcome", String(16)),  # as `importing` says; null: still to do
-    Column("reason", Text),  # the sentence, where it failed
+    Column("outcome", String(16)),  # importer.Outcome; null: pending
+    Column("reason", Text),  # a sentence, if it failed
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="SET NULL")),
     Index("ix_files_run_outcome", "run_id", "outcome", "id"),
     Index("ix_files_photo", "photo_id"),
@@ -143,27 +146,27 @@ photos = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("sha256", String(64), nullable=False, unique=True),  # of the file's bytes
-    Column("name", Text, nullable=False),  # as it was called when it came
-    Column("name_folded", Text, nullable=False),  # by query.fold, for searching
-    Column("path", FilePath, nullable=False),  # absolute; relative to the library where `stored`
-    Column("stored", Boolean, nullable=False),  # whether the library keeps a copy of its own
+    Column("name", Text, nullable=False),  # of the file when it was added
+    Column("name_folded", Text, nullable=False),  # by grammar.fold, for searching
+    Column("path", FilePath, nullable=False),  # absolute; if `stored`, relative to the library
+    Column("stored", Boolean, nullable=False),  # the file is the library's own copy
     Column("size", Integer, nullable=False),  # bytes
     Column("width", Integer, nullable=False),  # pixels, upright
     Column("height", Integer, nullable=False),
     Column("added_at", Moment, nullable=False),
-    Column("taken_at", DateTime),  # by the camera's clock, which knows no time zone
-    _run("added_by"),
+    Column("taken_at", DateTime),  # the camera's time, without a time zone
+    _operation_id("added_by"),
     # derived
-    _run("deleted_by", nullable=True),
-    Column("unknown", Boolean, nullable=False, default=False),  # to its model, and nobody said more
-    Column("reviewed", Boolean, nullable=False, default=False),  # a person said something
-    Column("confidence", Float),  # of its model's answer, in [0, 1]
-    Column("doubt", Float),  # in [0, 2], higher: sooner to be reviewed
+    _operation_id("deleted_by", nullable=True),
+    Column("unknown", Boolean, nullable=False, default=False),  # no label, not reviewed
+    Column("reviewed", Boolean, nullable=False, default=False),  # has annotations
+    Column("confidence", Float),  # of the prediction, in [0, 1]
+    Column("doubt", Float),  # in [0, 2], the highest is reviewed first
     Column("model_id", Integer, ForeignKey("models.id")),
     Column("tag_count", Integer, nullable=False, default=0),
-    Column("highest", Float),  # score of its tags, in [0, 1]; a tag that a person gave scores 1
+    Column("highest", Float),  # score of its tags, in [0, 1]; tags by a person count as 1
     Column("lowest", Float),
-    Index(  # all that a search may ask for: it goes through this rather than through the table
+    Index(  # covers all columns that searches use, so that they scan it instead of the table
         "ix_photos_added",
         *("deleted_by", "added_at", "id"),
         *("taken_at", "unknown", "reviewed", "tag_count", "model_id", "name_folded"),
@@ -173,7 +176,7 @@ photos = Table(
     Index("ix_photos_name", "deleted_by", "name_folded", "id"),
     Index("ix_photos_confidence", "deleted_by", "confidence", "id"),
     Index("ix_photos_doubt", "deleted_by", "doubt", "id", "reviewed"),
-    sqlite_autoincrement=True,  # an id once seen in an export never means another photo
+    sqlite_autoincrement=True,  # an id in an export never names another photo later
 )
 
 labels = Table(
@@ -181,7 +184,7 @@ labels = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    Column("folded", Text, nullable=False, unique=True),  # by query.fold
+    Column("folded", Text, nullable=False, unique=True),  # by grammar.fold
 )
 
 predictions = Table(
@@ -190,15 +193,15 @@ predictions = Table(
     Column("id", Integer, primary_key=True),
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
     Column("model_id", Integer, ForeignKey("models.id"), nullable=False),
-    _run("run_id"),  # that computed it
+    _operation_id("run_id"),
     Column("made_at", Moment, nullable=False),
     Column("label", Text),  # null: unknown
     Column("confidence", Float, nullable=False),
     Column("reason", String(16)),
     Column("ood_score", Float),
-    Column("tags", JSON, nullable=False),  # [[label, score, threshold], ...] decided
-    Column("scores", JSON, nullable=False),  # [[label, score], ...] the likeliest few
-    _run("ended_by", nullable=True),
+    Column("tags", JSON, nullable=False),  # [[label, score, threshold], ...]
+    Column("scores", JSON, nullable=False),  # [[label, score], ...] highest first
+    _operation_id("ended_by", nullable=True),
     Index("ix_predictions_photo", "photo_id", "id"),
     Index("ix_predictions_run", "run_id", "photo_id"),
     Index("ix_predictions_ended", "ended_by", "photo_id"),
@@ -211,16 +214,17 @@ Index(
     postgresql_where=predictions.c.ended_by.is_(None),
 )
 
+# Annotations: a person's answer whether a tag belongs to a photo.
 verdicts = Table(
     "verdicts",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
     Column("label_id", Integer, ForeignKey("labels.id"), nullable=False),
-    Column("present", Boolean, nullable=False),  # the tag belongs there, or does not
-    _run("run_id"),
+    Column("present", Boolean, nullable=False),  # the tag belongs to the photo, or does not
+    _operation_id("run_id"),
     Column("made_at", Moment, nullable=False),
-    _run("ended_by", nullable=True),
+    _operation_id("ended_by", nullable=True),
     Index("ix_verdicts_photo", "photo_id", "label_id", "id"),
     Index("ix_verdicts_run", "run_id", "photo_id"),
     Index("ix_verdicts_ended", "ended_by", "photo_id"),
@@ -234,35 +238,35 @@ Index(
     postgresql_where=verdicts.c.ended_by.is_(None),
 )
 
-# What a photo's tags are now: its model's, less those a person took away, and a person's own.
+# Derived: the tags of a photo now, from its current prediction and annotations.
 tags = Table(
     "tags",
     metadata,
     Column("photo_id", ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True),
     Column("label_id", ForeignKey("labels.id"), primary_key=True),
-    Column("score", Float),  # in [0, 1]; null where no model decided it
+    Column("score", Float),  # in [0, 1]; null if only a person gave the tag
     Column("threshold", Float),
     Column("by_person", Boolean, nullable=False),
     Column("model_id", ForeignKey("models.id")),
-    _run("run_id"),
+    _operation_id("run_id"),
     Column("made_at", Moment, nullable=False),
     Index("ix_tags_label", "label_id", "photo_id", "by_person", "score"),
 )
 Index(
     "ix_tags_person",
     tags.c.photo_id,
-    sqlite_where=text("by_person = 1"),  # word for word as it is asked for
+    sqlite_where=text("by_person = 1"),  # literally as in the queries, or SQLite would not use it
     postgresql_where=tags.c.by_person,
 )
 
-# That a photo is in the library, and not deleted.
+# A current row: the photo is in the library and not deleted.
 presences = Table(
     "presences",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
-    _run("run_id"),
-    _run("ended_by", nullable=True),
+    _operation_id("run_id"),
+    _operation_id("ended_by", nullable=True),
     Index("ix_presences_photo", "photo_id", "id"),
     Index("ix_presences_run", "run_id", "photo_id"),
     Index("ix_presences_ended", "ended_by", "photo_id"),
@@ -275,22 +279,22 @@ Index(
     postgresql_where=presences.c.ended_by.is_(None),
 )
 
-# What an undoing changed: which row was ended by which run, before and after.
+# What an undo changed: the `ended_by` of a row of a history, before and after.
 undone = Table(
     "undone",
     metadata,
     Column("id", Integer, primary_key=True),
-    _run("run_id"),
-    Column("layer", String(16), nullable=False),
+    _operation_id("run_id"),
+    Column("layer", String(16), nullable=False),  # the name of the history
     Column("row_id", Integer, nullable=False),
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
-    _run("before", nullable=True),
-    _run("after", nullable=True),
+    _operation_id("before", nullable=True),
+    _operation_id("after", nullable=True),
     Index("ix_undone_run", "run_id", "layer", "photo_id"),
     Index("ix_undone_photo", "photo_id"),
 )
 
-# A short vector for each photo and model, for the photos nearest to one.
+# An embedding for each photo and model, for similar photos.
 embeddings = Table(
     "embeddings",
     metadata,
@@ -300,7 +304,7 @@ embeddings = Table(
     Index("ix_embeddings_photo", "photo_id"),
 )
 
-# What the service answered. Photos it was asked about are no part of the library.
+# Predictions of the HTTP service. Its photos are not part of the library.
 served = Table(
     "served",
     metadata,
@@ -312,9 +316,9 @@ served = Table(
     Column("confidence", Float, nullable=False),
     Column("reason", String(16)),
     Column("ood_score", Float),
-    Column("seconds", Float, nullable=False),  # from the last byte of the photo to the answer
-    Column("client", String(64)),  # as it called itself
-    Column("kept", Text),  # where the photo is, relative to the library; null: nowhere
+    Column("seconds", Float, nullable=False),  # from the last byte of the request to the response
+    Column("client", String(64)),  # the name it gave
+    Column("kept", Text),  # path of the kept photo, relative to the library; null: not kept
     Index("ix_served_answered", "answered_at"),
 )
 

@@ -1,4 +1,4 @@
-"""What a term of a search asks of a row of `tags` or of `photos`, as a condition of SQLAlchemy."""
+"""Terms of a query as SQLAlchemy conditions on rows of `photos` or `tags`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tagger.library.search.grammar import And, Condition, Label, Not, Or, Query,
 Where = ColumnElement[bool]
 LabelIds = Mapping[Label, tuple[int, ...]]
 
-MANY = 500  # labels of one name with a star
+MAX_LABEL_IDS = 500  # for a label with wildcards
 
 _COMPARE: dict[str, Callable[[Any, float], Where]] = {
     "<": operator.lt,
@@ -52,30 +52,30 @@ _COMPARE: dict[str, Callable[[Any, float], Where]] = {
 }
 
 
-def label_ids(connection: Connection, asked: Iterable[Label]) -> LabelIds:
-    """The ids of the labels that are called so: a list of few is searched faster than a question.
+def find_label_ids(connection: Connection, terms: Iterable[Label]) -> LabelIds:
+    """The ids of the matching labels: a short list of ids is faster than a subquery.
 
-    Left out is what more than `MANY` are called.
+    Terms with more than `MAX_LABEL_IDS` matches are left out.
     """
-    found: dict[Label, tuple[int, ...]] = {}
-    for label in set(asked):
-        wanted = select(labels.c.id).where(_alike(label)).limit(MANY + 1)
-        ids = tuple(connection.scalars(wanted))
-        if len(ids) <= MANY:
-            found[label] = ids
-    return found
+    label_ids: dict[Label, tuple[int, ...]] = {}
+    for label in set(terms):
+        query = select(labels.c.id).where(_matches(label)).limit(MAX_LABEL_IDS + 1)
+        ids = tuple(connection.scalars(query))
+        if len(ids) <= MAX_LABEL_IDS:
+            label_ids[label] = ids
+    return label_ids
 
 
-def called(label: Label, known: LabelIds) -> Where:
-    """The condition on `tags` that its label is called so."""
-    if label not in known:
-        return tags.c.label_id.in_(select(labels.c.id).where(_alike(label)))
-    ids = known[label]
+def label_condition(label: Label, label_ids: LabelIds) -> Where:
+    """The condition on `tags` that the label matches."""
+    if label not in label_ids:
+        return tags.c.label_id.in_(select(labels.c.id).where(_matches(label)))
+    ids = label_ids[label]
     return tags.c.label_id == ids[0] if len(ids) == 1 else tags.c.label_id.in_(ids)
 
 
-def of_any_tag(tree: Query) -> Where | None:
-    """The condition on `photos` that a tag scores so, or None where only `tags` can tell."""
+def any_tag_condition(tree: Query) -> Where | None:
+    """The condition on `photos` that any tag has such a score; None if that needs `tags`."""
     match tree:
         case Condition("score", ">" | ">=" as comparison, value):
             return _COMPARE[comparison](func.coalesce(photos.c.highest, -1.0), float(value))
@@ -85,131 +85,135 @@ def of_any_tag(tree: Query) -> Where | None:
             return None
 
 
-def counts(tree: Query) -> Where:
-    """The condition on `tags` of a tree that says which tags count; never null, even for NOT."""
+def tag_condition(tree: Query) -> Where:
+    """The condition on `tags` of a tree of `score` and `by`. Never null, so that NOT works."""
     match tree:
         case Condition("by", _, who):
             return tags.c.by_person if who == "person" else not_(tags.c.by_person)
         case Condition(_, comparison, value):
-            given = or_(tags.c.by_person, tags.c.score.is_(None))
-            score = case((given, literal(1.0)), else_=tags.c.score)
+            is_certain = or_(tags.c.by_person, tags.c.score.is_(None))
+            score = case((is_certain, literal(1.0)), else_=tags.c.score)
             return _COMPARE[comparison](score, float(value))
         case Not(term):
-            return not_(counts(term))
+            return not_(tag_condition(term))
         case And(terms):
-            return and_(*map(counts, terms))
+            return and_(*map(tag_condition, terms))
         case Or(terms):
-            return or_(*map(counts, terms))
+            return or_(*map(tag_condition, terms))
         case _:
             raise TypeError(f"{tree} is not about tags")
 
 
-def holds(condition: Condition) -> Where:
-    """The condition on `photos` of any other field."""
+def photo_condition(condition: Condition) -> Where:
+    """The condition on `photos` of a field other than `score` and `by`."""
     match condition.field:
         case "added" | "taken":
-            return _when(condition)
+            return _date_condition(condition)
         case "id":
             return photos.c.id == int(condition.value)
         case "run":
-            return photos.c.id.in_(_touched_by(int(condition.value)))
+            return photos.c.id.in_(_photos_of_operation(int(condition.value)))
         case "model":
-            alike = func.lower(models.c.name) == func.lower(condition.value)
-            called = select(models.c.id).where(alike)
-            return and_(photos.c.model_id.is_not(None), photos.c.model_id.in_(called))
+            same_name = func.lower(models.c.name) == func.lower(condition.value)
+            ids = select(models.c.id).where(same_name)
+            return and_(photos.c.model_id.is_not(None), photos.c.model_id.in_(ids))
         case "folder":
-            return _LikeInAnyCase(photos.c.path, literal(_folder(condition)))
+            return _CaseInsensitiveLike(photos.c.path, literal(_folder_pattern(condition)))
         case _:
             text = fold(condition.value)
-            pattern = _pattern(text) if condition.wildcard else f"%{_literally(text)}%"
-            return photos.c.name_folded.like(pattern, escape=_ESCAPE)
+            pattern = _pattern(text) if condition.wildcard else f"%{_escape(text)}%"
+            return photos.c.name_folded.like(pattern, escape=_ESCAPE_CHARACTER)
 
 
-def by_index(condition: Condition) -> Where | None:
-    """The same, said so that an index is entered where the range begins; None for no range."""
+def index_condition(condition: Condition) -> Where | None:
+    """The same for a date, so that an index is scanned from where the range begins; else None."""
     if condition.field not in ("added", "taken"):
         return None
     column = photos.c.added_at if condition.field == "added" else photos.c.taken_at
-    return _within(condition, column, column)
+    return _compare_dates(condition, column, column)
 
 
-def _folder(condition: Condition) -> str:
-    """The pattern of paths in a folder. A slash follows, so that a file's own name is no folder."""
+def _folder_pattern(condition: Condition) -> str:
+    """The pattern of paths in a folder; a slash must follow, to leave out the files' own names."""
     value = condition.value
     if condition.wildcard:
-        above = value.removesuffix("*") if value.endswith("/*") else value
-        return _pattern(f"{above.removesuffix('/')}/*")
-    inside = _literally(value) if value.endswith("/") else f"{_literally(value)}%/"
-    return f"%{inside}%"
+        folder = value.removesuffix("*") if value.endswith("/*") else value
+        return _pattern(f"{folder.removesuffix('/')}/*")
+    part = _escape(value) if value.endswith("/") else f"{_escape(value)}%/"
+    return f"%{part}%"
 
 
-def _when(condition: Condition) -> Where:
-    """Never null. COALESCE also keeps SQLite from sorting all that a range holds for one page."""
-    added = condition.field == "added"
-    column = photos.c.added_at if added else photos.c.taken_at
+def _date_condition(condition: Condition) -> Where:
+    """Never null. COALESCE also keeps SQLite from sorting the whole range for a single page."""
+    is_added = condition.field == "added"
+    column = photos.c.added_at if is_added else photos.c.taken_at
     first, last = (
-        moment.replace(tzinfo=UTC) if added else moment for moment in (datetime.min, datetime.max)
+        moment.replace(tzinfo=UTC) if is_added else moment
+        for moment in (datetime.min, datetime.max)
     )
-    return _within(condition, func.coalesce(column, last), func.coalesce(column, first))
+    return _compare_dates(condition, func.coalesce(column, last), func.coalesce(column, first))
 
 
-def _within(condition: Condition, before: ColumnElement[Any], after: ColumnElement[Any]) -> Where:
+def _compare_dates(
+    condition: Condition, before: ColumnElement[Any], after: ColumnElement[Any]
+) -> Where:
+    """`before` is the column for < and <=, `after` for > and >=; they differ in what null is."""
     begin, end = (
         moment.replace(tzinfo=UTC) if condition.field == "added" else moment
         for moment in date_range(condition.value)
     )
-    within: dict[str, Where] = {
+    comparisons: dict[str, Where] = {
         "<": before < begin,
         "<=": before < end,
         "=": and_(after >= begin, after < end),
         ">=": after >= begin,
         ">": after >= end,
     }
-    return within[condition.comparison]
+    return comparisons[condition.comparison]
 
 
-def _touched_by(run: int) -> CompoundSelect[tuple[int]]:
-    """Photos that a run added, deleted, brought back, or said or took back something of."""
-    layers = [
-        select(layer.c.photo_id).where(mark == run)
-        for layer in (presences, predictions, verdicts)
-        for mark in (layer.c.run_id, layer.c.ended_by)
+def _photos_of_operation(operation_id: int) -> CompoundSelect[tuple[int]]:
+    """Photos for which an operation added, ended or restored rows of a history."""
+    queries = [
+        select(table.c.photo_id).where(column == operation_id)
+        for table in (presences, predictions, verdicts)
+        for column in (table.c.run_id, table.c.ended_by)
     ]
-    return union_all(*layers, select(undone.c.photo_id).where(undone.c.run_id == run))
+    return union_all(*queries, select(undone.c.photo_id).where(undone.c.run_id == operation_id))
 
 
-def _alike(label: Label) -> Where:
+def _matches(label: Label) -> Where:
     folded = fold(label.name)
     if label.wildcard:
-        return labels.c.folded.like(_pattern(folded), escape=_ESCAPE)
+        return labels.c.folded.like(_pattern(folded), escape=_ESCAPE_CHARACTER)
     return labels.c.folded == folded
 
 
 def _pattern(text: str) -> str:
-    """Text for a LIKE pattern in which each `*` stands for any text."""
-    return "%".join(map(_literally, text.split("*")))
+    """A LIKE pattern in which each `*` of the text matches any text."""
+    return "%".join(map(_escape, text.split("*")))
 
 
-def _literally(text: str) -> str:
-    """Text for a LIKE pattern in which nothing stands for anything else."""
+def _escape(text: str) -> str:
+    """A LIKE pattern that matches the text literally."""
     return re.sub(r"([%_\\])", r"\\\1", text)
 
 
-_ESCAPE = "\\"
+_ESCAPE_CHARACTER = "\\"
 
 
-class _LikeInAnyCase(FunctionElement[bool]):
-    """A text and a pattern. As `ilike`, which on SQLite lowers both, though its LIKE needs none."""
+class _CaseInsensitiveLike(FunctionElement[bool]):
+    """`text LIKE pattern`, like `ilike`, which lowers both on SQLite, where LIKE ignores case."""
 
     type = Boolean()
     inherit_cache = True
 
 
-@compiles(_LikeInAnyCase)
-def _like(element: _LikeInAnyCase, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_CaseInsensitiveLike)
+def _compile_like(element: _CaseInsensitiveLike, compiler: SQLCompiler, **options: Any) -> str:
     text, pattern = element.clauses
-    alike = "ILIKE" if compiler.dialect.name == "postgresql" else "LIKE"
+    like = "ILIKE" if compiler.dialect.name == "postgresql" else "LIKE"
     return (
-        f"({compiler.process(text, **options)} {alike} {compiler.process(pattern, **options)}"
-        f" ESCAPE '{_ESCAPE}')"
+        f"({compiler.process(text, **options)} {like} {compiler.process(pattern, **options)}"
+        f" ESCAPE '{_ESCAPE_CHARACTER}')"
     )

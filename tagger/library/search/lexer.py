@@ -1,4 +1,4 @@
-"""A search's text, read from left to right: words, values, marks, keywords and quotations."""
+"""Lexer for the search grammar: words, values, comparison marks, keywords and quoted text."""
 
 from __future__ import annotations
 
@@ -7,66 +7,66 @@ import unicodedata
 
 from tagger.errors import QueryError
 
-MAX_LENGTH = 1000  # characters of a search
+MAX_LENGTH = 1000  # characters of a query
 
 WORD = re.compile(r'[^\s()"“”„<>=:≤≥]+')
 VALUE = re.compile(r'[^\s()"“”„]+')
 MARK = re.compile(r"[<>=:≤≥]+")
 KEYWORD = re.compile(r'(AND|OR|NOT)(?![^\s()"“”„])|-', re.IGNORECASE)
 _SPACES = re.compile(r"\s*")
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"|[“”„]([^“”]*)[“”]')  # a " within is written twice
-# What comes along when text is copied from a page, and nobody can see.
-_UNSEEN = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"|[“”„]([^“”]*)[“”]')  # "" is a quotation mark in the text
+_INVISIBLE = dict.fromkeys((0x200B, 0x2060, 0xFEFF))  # often copied along from web pages
 
 
 class Lexer:
-    """Where in a text one is; `at` is never on a space."""
+    """A position in the text of a query. `position` is never at a space."""
 
     def __init__(self, text: str) -> None:
-        self.text = text = text.translate(_UNSEEN)
+        self.text = text = text.translate(_INVISIBLE)
         if len(text) > MAX_LENGTH:
-            told = f"a search has at most {MAX_LENGTH:,} characters; this has {len(text):,}"
-            raise self.error(told, MAX_LENGTH)
-        for place, character in enumerate(text):
+            message = f"a search has at most {MAX_LENGTH:,} characters; this has {len(text):,}"
+            raise self.error(message, MAX_LENGTH)
+        for position, character in enumerate(text):
             if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
-                raise self.error(f"{character!r} is no character to search for", place)
-        self.go(0)
+                raise self.error(f"{character!r} is no character to search for", position)
+        self.move_to(0)
 
-    def error(self, message: str, place: int) -> QueryError:
-        return QueryError(message, self.text, place)
+    def error(self, message: str, position: int) -> QueryError:
+        """An error that points at a position."""
+        return QueryError(message, self.text, position)
 
-    def go(self, place: int) -> None:
-        """On to a place, or past the spaces there."""
-        spaces = _SPACES.match(self.text, place)
-        self.at = spaces.end() if spaces else place
+    def move_to(self, position: int) -> None:
+        """Move to a position, or behind the spaces there."""
+        spaces = _SPACES.match(self.text, position)
+        self.position = spaces.end() if spaces else position
 
     def take(self, pattern: re.Pattern[str]) -> str:
-        """What comes next, if it looks so, and on to what is behind it."""
-        found = pattern.match(self.text, self.at)
-        if found:
-            self.go(found.end())
-        return found.group() if found else ""
+        """The match of a pattern at the position, and move behind it; "" if there is none."""
+        match = pattern.match(self.text, self.position)
+        if match:
+            self.move_to(match.end())
+        return match.group() if match else ""
 
     @property
     def next(self) -> str:
-        """The next character; none at the end."""
-        return self.text[self.at : self.at + 1]
+        """The next character; "" at the end."""
+        return self.text[self.position : self.position + 1]
 
     @property
     def keyword(self) -> str:
-        """AND, OR, NOT or - where it is next."""
-        found = KEYWORD.match(self.text, self.at)
-        return found.group().upper() if found else ""
+        """The keyword at the position: AND, OR, NOT or -; "" if there is none."""
+        match = KEYWORD.match(self.text, self.position)
+        return match.group().upper() if match else ""
 
-    def quoted(self) -> str:
-        """The text of the quotation marks that are next, if any are."""
+    def take_quoted(self) -> str:
+        """The text in the quotation marks at the position, and move behind them; "" if none."""
         if self.next not in ('"', "“", "”", "„"):
             return ""
-        place, found = self.at, _QUOTED.match(self.text, self.at)
-        if not found:
-            raise self.error("this quotation mark is never closed", place)
-        self.go(found.end())
-        text = found[2] or (found[1] or "").replace('""', '"')
+        start, match = self.position, _QUOTED.match(self.text, self.position)
+        if not match:
+            raise self.error("this quotation mark is never closed", start)
+        self.move_to(match.end())
+        text = match[2] or (match[1] or "").replace('""', '"')
         if not text.strip():
-            raise self.error("there is nothing between these quotation marks", place)
+            raise self.error("there is nothing between these quotation marks", start)
         return text

@@ -1,4 +1,4 @@
-"""What was probably meant, where a search asks for a tag that no photo has."""
+"""Suggestions for misspelled tags in a query: similar tags that photos have."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlalchemy import Connection, exists, select
 from tagger.library.database.schema import labels, tags
 from tagger.library.search.grammar import And, Label, Not, Or, Query, fold, format_query, parse
 
-MOST = 3  # for each tag asked for
+MAX_SUGGESTIONS = 3  # for each missing tag
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A tag that was `asked` for and no photo has, one that may be `meant`, the `query` with it."""
+    """A tag of a query that no photo has, a similar tag, and the query with that one instead."""
 
     missing_tag: str
     similar_tag: str
@@ -24,44 +24,44 @@ class Suggestion:
 
 
 def suggest(connection: Connection, query: str) -> list[Suggestion]:
-    """The likeliest first, for each tag asked for in turn. Raises QueryError."""
+    """Suggestions for each missing tag of a query, most similar first. Raises QueryError."""
     tree = parse(query)
-    asked = {fold(name): name for name in _names(tree)}
-    if not asked:
+    names = {fold(name): name for name in _label_names(tree)}
+    if not names:
         return []
-    borne = exists().where(tags.c.label_id == labels.c.id)
-    rows = connection.execute(select(labels.c.folded, labels.c.name).where(borne))
-    known = {row.folded: row.name for row in rows}
+    is_used = exists().where(tags.c.label_id == labels.c.id)
+    rows = connection.execute(select(labels.c.folded, labels.c.name).where(is_used))
+    existing = {row.folded: row.name for row in rows}
     return [
-        Suggestion(name, known[close], format_query(_with(tree, folded, known[close])))
-        for folded, name in asked.items()
-        if folded not in known
-        for close in difflib.get_close_matches(folded, known, MOST)
+        Suggestion(name, existing[close], format_query(_replace(tree, folded, existing[close])))
+        for folded, name in names.items()
+        if folded not in existing
+        for close in difflib.get_close_matches(folded, existing, MAX_SUGGESTIONS)
     ]
 
 
-def _names(tree: Query) -> Iterator[str]:
-    """The tags asked for by their whole names, from left to right."""
+def _label_names(tree: Query) -> Iterator[str]:
+    """The labels without wildcards, from left to right."""
     match tree:
         case Label(name, wildcard=False):
             yield name
         case Not(term):
-            yield from _names(term)
+            yield from _label_names(term)
         case And(terms) | Or(terms):
             for term in terms:
-                yield from _names(term)
+                yield from _label_names(term)
 
 
-def _with(tree: Query, folded: str, meant: str) -> Query:
-    """A tree that asks for another tag instead of one."""
+def _replace(tree: Query, folded: str, name: str) -> Query:
+    """The tree with another label instead of the one that folds to `folded`."""
     match tree:
-        case Label(name, wildcard=False) if fold(name) == folded:
-            return Label(meant)
+        case Label(old, wildcard=False) if fold(old) == folded:
+            return Label(name)
         case Not(term):
-            return Not(_with(term, folded, meant))
+            return Not(_replace(term, folded, name))
         case And(terms):
-            return And(tuple(_with(term, folded, meant) for term in terms))
+            return And(tuple(_replace(term, folded, name) for term in terms))
         case Or(terms):
-            return Or(tuple(_with(term, folded, meant) for term in terms))
+            return Or(tuple(_replace(term, folded, name) for term in terms))
         case _:
             return tree

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `tagger.catalogue` hands over."""
+"""Alembic's environment: runs the migrations on the connection of `database._migrate`."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Photos know the highest and the lowest score of their tags, which searches then need not ask."""
+"""`photos.highest` and `photos.lowest`: the range of tag scores, so that searches read no tags."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,7 +6,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-# What a tag scores: 1 where a person gave it.
+# The score of a tag: 1 if a person gave it.
 SCORE = "CASE WHEN by_person OR score IS NULL THEN 1.0 ELSE score END"
 SCORES = f"""
     UPDATE photos SET (highest, lowest) = (
@@ -16,7 +16,7 @@ SCORES = f"""
 
 
 def upgrade() -> None:
-    op.drop_index("ix_photos_added", "photos")  # or else each change below would change it, too
+    op.drop_index("ix_photos_added", "photos")  # or each change below would rebuild it
     op.add_column("photos", sa.Column("highest", sa.Float(), nullable=True))
     op.add_column("photos", sa.Column("lowest", sa.Float(), nullable=True))
     op.execute(SCORES)

@@ -1,4 +1,4 @@
-"""What the service answered."""
+"""`served`: the predictions of the HTTP service."""
 
 import sqlalchemy as sa
 from alembic import op
