@@ -1,11 +1,12 @@
-"""Training and serving as Amazon SageMaker runs a container: its folders, options and endings.
+"""Amazon SageMaker's contract for training and serving containers, and its script mode.
 
-    python -m tagger.sagemaker train [OPTIONS OF train.py]
-    python -m tagger.sagemaker serve [OPTIONS OF tagger.api]
+    python -m tagger.cli.sagemaker train [OPTIONS OF train.py]
+    python -m tagger.cli.sagemaker serve [OPTIONS OF tagger.api]
 
-A training finds its photos and hyperparameters in files below /opt/ml, and leaves a model there or
-a file that says why there is none; an endpoint finds the model there. Where SageMaker's training
-toolkit starts `train.py` itself, variables say the same: `places` reads them.
+In a container, a training reads its photos and hyperparameters below /opt/ml and writes a model
+there, or a file with the reason of its failure; an endpoint reads the model there. In script mode
+SageMaker's training toolkit starts `train.py` itself, which takes its paths from SM_* variables by
+`default_paths` and `output_path`, and its options by `normalize_options`.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
@@ -29,159 +30,188 @@ from tagger.files import write_atomically
 from tagger.inference.registry import OWN_MODEL
 from tagger.paths import ROOT
 
-BASE = "/opt/ml"  # SAGEMAKER_BASE_DIR, which SageMaker's toolkit reads too, names another
+BASE = "/opt/ml"  # unless SAGEMAKER_BASE_DIR, which SageMaker's toolkit reads too, is set
 PORT = 8080
-WITHOUT_VALUE = ("--resume", "--tensorboard", "--check", "--json")  # train.py's
-TRAINING = ("TRAINING", "TRAIN")  # what the channel of labelled photos may be called
-MODEL_FOLDER, CHANNEL = "SM_MODEL_DIR", "SM_CHANNEL_"
-REASON_CHARACTERS = 1024  # of a failure, that SageMaker shows
-INCOMPLETE = 1  # train.py's exit status where some photos could not be read
-KILLED = 128  # and the signal's number: what a shell calls a program that a signal ended
+FLAGS = ("--resume", "--tensorboard", "--check", "--json")  # options of train.py without a value
+TRAINING_CHANNELS = ("TRAINING", "TRAIN")  # names for the channel of labelled photos
+MODEL_DIR, CHANNEL_PREFIX = "SM_MODEL_DIR", "SM_CHANNEL_"
+REASON_CHARACTERS = 1024  # of the failure file, which SageMaker shows
+INCOMPLETE = 1  # train.py's exit status if some photos could not be read
+SIGNALLED = 128  # plus the signal's number: a shell's exit status for a killed program
 _LINES_KEPT = 40
 
 
-def places() -> dict[str, Path]:
-    """What SageMaker's variables say of `options.Options`; nothing where there are none.
+def default_paths() -> dict[str, Path]:
+    """Paths of a `TrainingConfig` from SageMaker's variables; empty outside of SageMaker.
 
-    `data` is the channel `training` or `train`. With a channel `validation` beside it, it is the
-    folder of both, which are then the collection's splits. `test` is the channel `test`, `output`
-    is in SM_MODEL_DIR, and `runs` are what the job keeps. Raises OptionError.
+    `data` is the channel `training` or `train`; with a channel `validation` beside it, `data` is
+    their folder, so that both are splits of one collection. `test` is the channel `test`, `output`
+    lies in SM_MODEL_DIR, `runs` is SM_OUTPUT_DATA_DIR. Raises OptionError.
     """
-    found: dict[str, Path] = {}
-    training = next((path for name in TRAINING if (path := _channel(name))), None)
+    paths: dict[str, Path] = {}
+    training = next((path for name in TRAINING_CHANNELS if (path := _channel(name))), None)
     validation, test = _channel("VALIDATION"), _channel("TEST")
     if training:
-        found["data"] = training
+        paths["data"] = training
     if validation:
         if not training or training.parent != validation.parent:
             raise OptionError(
                 f"the channel validation is {validation}: it needs a channel training beside it"
             )
-        found["data"] = training.parent
+        paths["data"] = training.parent
     elif test:
-        found["test"] = test
-    if os.environ.get(MODEL_FOLDER):
-        found["output"] = model_file(OWN_MODEL.name)
-    if kept := os.environ.get("SM_OUTPUT_DATA_DIR"):
-        found["runs"] = Path(kept)
-    return found
+        paths["test"] = test
+    if os.environ.get(MODEL_DIR):
+        paths["output"] = output_path(OWN_MODEL.name)
+    if runs := os.environ.get("SM_OUTPUT_DATA_DIR"):
+        paths["runs"] = Path(runs)
+    return paths
 
 
-def model_file(given: str) -> Path:
-    """The model file that somebody names: in SM_MODEL_DIR where it comes without a folder."""
-    path, folder = Path(given), os.environ.get(MODEL_FOLDER)
+def output_path(name: str) -> Path:
+    """The path of --output: in SM_MODEL_DIR, if that is set and `name` has no folder."""
+    path, folder = Path(name), os.environ.get(MODEL_DIR)
     return Path(folder) / path if folder and path.parent == Path() else path
 
 
-def _channel(name: str) -> Path | None:
-    folder = os.environ.get(f"{CHANNEL}{name}")
-    return Path(folder) if folder else None
+def normalize_options(argv: Sequence[str]) -> list[str]:
+    """Options as `train.py` spells them: --fine_tune becomes --fine-tune.
+
+    In script mode SageMaker passes the names of hyperparameters unchanged, and True or False after
+    those of FLAGS.
+    """
+    options: list[str] = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        if word.startswith("--"):
+            options.append(f"{name.replace('_', '-')}{equals}{value}")
+        elif word not in ("True", "False") or not options or options[-1] not in FLAGS:
+            options.append(word)
+        elif word == "False":
+            options.pop()
+    return options
 
 
-def variables(base: Path) -> dict[str, str]:
-    """What the toolkit would say of the folders below `base`."""
-    found = {MODEL_FOLDER: str(base / "model"), "SM_OUTPUT_DATA_DIR": str(base / "output/data")}
+def toolkit_variables(base: Path) -> dict[str, str]:
+    """The variables that SageMaker's toolkit would set for the folders below `base`."""
+    variables = {MODEL_DIR: str(base / "model"), "SM_OUTPUT_DATA_DIR": str(base / "output/data")}
     channels = base / "input" / "data"
     for channel in channels.iterdir() if channels.is_dir() else ():
         if channel.is_dir():
-            found[f"{CHANNEL}{channel.name.upper()}"] = str(channel)
-    return found
+            variables[f"{CHANNEL_PREFIX}{channel.name.upper()}"] = str(channel)
+    return variables
 
 
-def spelled(given: Sequence[str]) -> list[str]:
-    """A command's options, as `train.py` spells them: --fine_tune as --fine-tune.
-
-    In script mode SageMaker writes the names of hyperparameters as they are, and True or False
-    behind those of `WITHOUT_VALUE`.
-    """
-    found: list[str] = []
-    for word in given:
-        name, equals, value = word.partition("=")
-        if word.startswith("--"):
-            found.append(f"{name.replace('_', '-')}{equals}{value}")
-        elif word not in ("True", "False") or not found or found[-1] not in WITHOUT_VALUE:
-            found.append(word)
-        elif word == "False":
-            found.pop()
-    return found
-
-
-def arguments(file: Path) -> list[str]:
+def load_hyperparameters(file: Path) -> list[str]:
     """Hyperparameters as options: {"fine_tune": "4"} as `--fine-tune=4`.
 
-    Each value is a string, often of JSON: "true" gives an option without a value, a list one with
-    several, "false" and "null" none. Those for SageMaker itself (sagemaker_..., _...) are passed
-    over. Raises OptionError.
+    Each value is a string, often of JSON: "true" gives a flag, a list an option with several
+    values, "false" and "null" none. SageMaker's own (sagemaker_..., _...) are ignored. Raises
+    OptionError.
     """
     if not file.is_file():
         return []
     try:
-        given = json.loads(file.read_text(encoding="utf-8"))
+        hyperparameters = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise OptionError(f"{file}: not JSON ({error})") from None
-    if not isinstance(given, dict):
+    if not isinstance(hyperparameters, dict):
         raise OptionError(f"{file}: holds no hyperparameters by name")
-    found: list[str] = []
-    for key, value in given.items():
+    options: list[str] = []
+    for key, value in hyperparameters.items():
         if not key.startswith(("sagemaker_", "_")):
-            found += _option(f"--{key.replace('_', '-')}", value)
-    return found
+            options += _format_option(f"--{key.replace('_', '-')}", value)
+    return options
 
 
-def _option(name: str, value: Any) -> list[str]:
-    meant = value
-    if isinstance(value, str):
-        try:
-            meant = json.loads(value)
-        except ValueError:
-            meant = {"True": True, "False": False}.get(value, value)
-    if meant is None or meant is False:
-        return []
-    if meant is True:
-        return [name]
-    if isinstance(meant, list):
-        return [name, *map(str, meant)]
-    # A number as it was written, and a value that begins with "-" as a value.
-    return [f"{name}={meant if isinstance(meant, str) else value}"]
+def train(argv: Sequence[str], base: Path) -> int:
+    """Run `train.py` on the input below `base`; its exit status, or 0 whenever there is a model.
 
-
-def train(given: Sequence[str], base: Path) -> int:
-    """Run `train.py` on what lies below `base`; its exit status, 0 wherever there is a model.
-
-    Where SageMaker has left nothing there, that is all. SIGTERM ends a training as Ctrl-C does,
-    with the best model so far.
+    Without an input folder, just become `train.py`. SIGTERM ends a training as Ctrl-C does, with
+    the best model so far.
     """
     program = [sys.executable, str(ROOT / "train.py")]
     if not (base / "input").is_dir():
-        os.execv(sys.executable, [*program, *given])
-    told = variables(base)
+        os.execv(sys.executable, [*program, *argv])
+    variables = toolkit_variables(base)
     try:
-        asked = [*arguments(base / "input/config/hyperparameters.json"), *given]
-        _check_channels(told, asked)
+        options = [*load_hyperparameters(base / "input/config/hyperparameters.json"), *argv]
+        _check_channels(variables, options)
     except TaggerError as error:
-        return _failed(base, str(error), console.refuse(error))
-    status, said = _run([*program, *asked], os.environ | told)
+        return _write_failure(base, str(error), console.refuse(error))
+    status, output = _run_program([*program, *options], os.environ | variables)
     if status == INCOMPLETE and any((base / "model").glob("*.h5")):
-        return 0  # SageMaker knows done and failed alone; the log says what was left out
+        return 0  # to SageMaker a job succeeds or fails; the log names the skipped photos
     if status < 0:
         name = signal.Signals(-status).name
-        said = f"{said}train.py was ended by {name}; with too little memory, that is SIGKILL"
-        status = KILLED - status
-    return _failed(base, said, status) if status else 0
+        output = f"{output}train.py was ended by {name}; with too little memory, that is SIGKILL"
+        status = SIGNALLED - status
+    return _write_failure(base, output, status) if status else 0
 
 
-def _check_channels(told: dict[str, str], asked: Sequence[str]) -> None:
-    """Raise OptionError where photos lie in channels of which none says that it is to train on."""
-    names = [name.removeprefix(CHANNEL) for name in told if name.startswith(CHANNEL)]
-    named = any(option.split("=")[0] == "--data" for option in asked)
-    if names and not named and not set(names) & set(TRAINING):
-        there = ", ".join(sorted(names)).lower()
-        raise OptionError(f"no channel is called training or train; there is {there}")
+def serve(argv: Sequence[str], base: Path) -> int:
+    """Become the service, on SageMaker's port, with the model below `base`, if there is one.
+
+    Raises OptionError if there are several and TAGGER_MODEL is not set.
+    """
+    environment = {"TAGGER_OPEN_INVOCATIONS": "1", **os.environ}
+    models = sorted(p for p in (base / "model").glob("*.h5") if not p.name.startswith("."))
+    if not environment.get("TAGGER_MODEL") and models:
+        if len(models) > 1:
+            names = ", ".join(path.name for path in models)
+            raise OptionError(f"{base / 'model'}: holds {names}; name one with TAGGER_MODEL")
+        environment["TAGGER_MODEL"] = str(models[0])
+    service = ["-m", "tagger.api", "--host", "0.0.0.0", "--port", str(PORT)]
+    os.execve(sys.executable, [sys.executable, *service, *argv], environment)
 
 
-def _run(command: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
-    """A program's exit status, negative if a signal ended it, and the last it said of errors."""
-    # In a session of its own: a Ctrl-C at a terminal then reaches it once, from here.
+def main(argv: Sequence[str]) -> int:
+    """Exit status: the program's own; 2 if it could not start."""
+    base = Path(os.environ.get("SAGEMAKER_BASE_DIR") or BASE)
+    commands = {"train": train, "serve": serve}
+    try:
+        if not argv or argv[0] not in commands:
+            raise OptionError("say train or serve, and then options for it")
+        return commands[argv[0]](argv[1:], base)
+    except TaggerError as error:
+        return console.refuse(error)
+
+
+def _channel(name: str) -> Path | None:
+    folder = os.environ.get(f"{CHANNEL_PREFIX}{name}")
+    return Path(folder) if folder else None
+
+
+def _format_option(name: str, value: Any) -> list[str]:
+    parsed = value
+    if isinstance(value, str):
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = {"True": True, "False": False}.get(value, value)
+    if parsed is None or parsed is False:
+        return []
+    if parsed is True:
+        return [name]
+    if isinstance(parsed, list):
+        return [name, *map(str, parsed)]
+    # Numbers keep their spelling; "=" since a value may begin with "-".
+    return [f"{name}={parsed if isinstance(parsed, str) else value}"]
+
+
+def _check_channels(variables: dict[str, str], options: Sequence[str]) -> None:
+    """OptionError if there are channels but none is for training, and no --data."""
+    prefix = len(CHANNEL_PREFIX)
+    channels = {name[prefix:] for name in variables if name.startswith(CHANNEL_PREFIX)}
+    has_data = any(option.split("=")[0] == "--data" for option in options)
+    if channels and not has_data and not channels & set(TRAINING_CHANNELS):
+        names = ", ".join(sorted(channels)).lower()
+        raise OptionError(f"no channel is called training or train; there is {names}")
+
+
+def _run_program(command: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
+    """A program's exit status, negative if a signal ended it, and its last lines of errors."""
+    # In a session of its own, so that Ctrl-C at a terminal reaches it only from here.
     with subprocess.Popen(
         command,
         env=environment | {"PYTHONUNBUFFERED": "1"},
@@ -193,16 +223,16 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> tuple[int, str]
     ) as process:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: process.send_signal(signal.SIGINT))
-        last: deque[str] = deque(maxlen=_LINES_KEPT)
+        lines: deque[str] = deque(maxlen=_LINES_KEPT)
         for line in process.stderr or ():
             sys.stderr.write(line)
-            last.append(line)
+            lines.append(line)
         status = process.wait()
-    return status, "".join(last)
+    return status, "".join(lines)
 
 
-def _failed(base: Path, reason: str, status: int) -> int:
-    """Write the reason, its end if it is long, where SageMaker looks for it; the exit status."""
+def _write_failure(base: Path, reason: str, status: int) -> int:
+    """Write the failure file, with the end of a long reason; return the exit status."""
     if len(reason) > REASON_CHARACTERS:
         reason = reason[-REASON_CHARACTERS:]
         reason = reason.partition("\n")[2] or reason
@@ -210,34 +240,6 @@ def _failed(base: Path, reason: str, status: int) -> int:
     output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / "failure", reason or f"train.py ended with status {status}")
     return status
-
-
-def serve(given: Sequence[str], base: Path) -> int:
-    """Become the service, on SageMaker's port, with the model it put below `base`, if any.
-
-    Raises OptionError where there are several and TAGGER_MODEL does not say which.
-    """
-    environment = {"TAGGER_OPEN_INVOCATIONS": "1", **os.environ}
-    found = sorted(p for p in (base / "model").glob("*.h5") if not p.name.startswith("."))
-    if not environment.get("TAGGER_MODEL") and found:
-        if len(found) > 1:
-            names = ", ".join(path.name for path in found)
-            raise OptionError(f"{base / 'model'}: holds {names}; name one with TAGGER_MODEL")
-        environment["TAGGER_MODEL"] = str(found[0])
-    service = ["-m", "tagger.api", "--host", "0.0.0.0", "--port", str(PORT)]
-    os.execve(sys.executable, [sys.executable, *service, *given], environment)
-
-
-def main(given: Sequence[str]) -> int:
-    """Exit status: the program's own; 2 where it could not start."""
-    base = Path(os.environ.get("SAGEMAKER_BASE_DIR") or BASE)
-    commands = {"train": train, "serve": serve}
-    try:
-        if not given or given[0] not in commands:
-            raise OptionError("say train or serve, and then options for it")
-        return commands[given[0]](given[1:], base)
-    except TaggerError as error:
-        return console.refuse(error)
 
 
 if __name__ == "__main__":

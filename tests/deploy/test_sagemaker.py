@@ -1,4 +1,4 @@
-"""Training and serving as SageMaker's container contract has it, in a folder laid as its own."""
+"""SageMaker: container training and serving in a folder like its /opt/ml; script mode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.cli import sagemaker
+from tagger.cli import sagemaker, train
 from tagger.errors import OptionError
 from tagger.inference import model_file
 from tagger.paths import ROOT
@@ -25,8 +25,8 @@ SMALL = {"weights": '"pets"', "image-size": "96"}
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a shell and signals")
 
 
-def laid(base: Path, hyperparameters: object) -> Path:
-    """A folder as SageMaker lays /opt/ml for a training."""
+def make_base(base: Path, hyperparameters: object) -> Path:
+    """A folder with the layout of /opt/ml for a training."""
     config = base / "input" / "config"
     config.mkdir(parents=True)
     (config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
@@ -36,7 +36,7 @@ def laid(base: Path, hyperparameters: object) -> Path:
 
 
 def start(base: Path, *command: str) -> subprocess.Popen[str]:
-    """The image's entry, by the words that follow the image's name."""
+    """The image's entry with a command."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         [str(ENTRY), *command],
@@ -53,31 +53,30 @@ def run(base: Path, *command: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def training_of(process: subprocess.Popen[str]) -> int:
-    """The process of `train.py` that it has started; the shell before it starts others."""
+def training_process(process: subprocess.Popen[str]) -> int:
+    """The id of the child that runs `train.py`; the shell may start others before it."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.is_file():
         process.kill()
         process.communicate()
         pytest.skip("needs /proc to find the training's process")
 
-    def found() -> list[int]:
-        there = [int(child) for child in children.read_text().split()]
-        return [child for child in there if b"train.py" in commands_of(child)]
+    def trainings() -> list[str]:
+        return [pid for pid in children.read_text().split() if b"train.py" in command_line(pid)]
 
-    wait_until(lambda: bool(found()))
-    return found()[0]
+    wait_until(lambda: bool(trainings()))
+    return int(trainings()[0])
 
 
-def commands_of(process: int) -> bytes:
+def command_line(pid: str) -> bytes:
     try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:  # it is gone
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
         return b""
 
 
-def test_a_training_takes_its_photos_and_options_and_leaves_a_model(tmp_path: Path) -> None:
-    asked = {
+def test_a_training_reads_channels_and_hyperparameters_and_writes_a_model(tmp_path: Path) -> None:
+    hyperparameters = {
         **SMALL,
         "fine_tune": "0",
         "tensorboard": "false",
@@ -86,7 +85,7 @@ def test_a_training_takes_its_photos_and_options_and_leaves_a_model(tmp_path: Pa
         "sagemaker_program": '"train.py"',
         "_tuning_objective_metric": "accuracy",
     }
-    base = laid(tmp_path, asked)
+    base = make_base(tmp_path, hyperparameters)
     channels = base / "input" / "data"
     draw_collection(channels / "training", 30)
     (channels / "training" / "disc" / "broken.jpg").write_bytes(b"no photo")
@@ -98,15 +97,15 @@ def test_a_training_takes_its_photos_and_options_and_leaves_a_model(tmp_path: Pa
     card = model_file.load(base / "model" / "image_tagger.h5").card
     assert card["labels"] == ["disc", "square", "stripes"]
     assert card["about"] == "drawn"
-    (kept,) = (base / "output" / "data").iterdir()
-    assert (kept / "report.html").is_file()
-    metrics = json.loads((kept / "metrics.json").read_text())
+    (run_folder,) = (base / "output" / "data").iterdir()
+    assert (run_folder / "report.html").is_file()
+    metrics = json.loads((run_folder / "metrics.json").read_text())
     counts = {split: sum(photos.values()) for split, photos in metrics["photos"].items()}
     assert counts == {"train": 90, "val": 30, "test": 15}
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("hyperparameters", "reason"),
     [
         ({}, "found 0 photos in 0 folders"),
         ({"fine_tuen": "4"}, "unrecognized arguments: --fine-tuen=4"),
@@ -114,44 +113,44 @@ def test_a_training_takes_its_photos_and_options_and_leaves_a_model(tmp_path: Pa
         (["4"], "hyperparameters.json: holds no hyperparameters by name"),
     ],
 )
-def test_a_failure_is_where_sagemaker_looks_for_it(
-    asked: object, told: str, tmp_path: Path
+def test_the_failure_file_holds_the_reason(
+    hyperparameters: object, reason: str, tmp_path: Path
 ) -> None:
-    base = laid(tmp_path, asked)
+    base = make_base(tmp_path, hyperparameters)
     (base / "input" / "data" / "train").mkdir()
     status, _, err = run(base, "train")
-    reason = (base / "output" / "failure").read_text()
+    failure = (base / "output" / "failure").read_text()
     assert status == 2
-    assert told in reason and told in err
-    assert len(reason) <= sagemaker.REASON_CHARACTERS
+    assert reason in failure and reason in err
+    assert len(failure) <= sagemaker.REASON_CHARACTERS
     assert not list((base / "model").iterdir())
 
 
-def test_channels_of_other_names_are_told_of(tmp_path: Path) -> None:
-    base = laid(tmp_path, {})
+def test_channels_of_other_names_are_a_failure(tmp_path: Path) -> None:
+    base = make_base(tmp_path, {})
     draw_collection(base / "input" / "data" / "images", 5)
     assert run(base, "train")[0] == 2
-    told = "no channel is called training or train; there is images"
-    assert (base / "output" / "failure").read_text() == told
+    failure = (base / "output" / "failure").read_text()
+    assert failure == "no channel is called training or train; there is images"
 
 
-def test_a_training_that_is_killed_says_so(tmp_path: Path) -> None:
-    base = laid(tmp_path, SMALL)
+def test_the_failure_file_names_the_signal_that_killed_a_training(tmp_path: Path) -> None:
+    base = make_base(tmp_path, SMALL)
     draw_collection(base / "input" / "data" / "training", 5)
     process = start(base, "train")
-    os.kill(training_of(process), signal.SIGKILL)
+    os.kill(training_process(process), signal.SIGKILL)
     process.communicate(timeout=600)
     assert process.returncode == 137
     assert "ended by SIGKILL" in (base / "output" / "failure").read_text()
 
 
-def test_a_job_that_is_stopped_keeps_the_best_model_so_far(shapes: Path, tmp_path: Path) -> None:
-    base = laid(tmp_path, SMALL | {"fine-tune": "50", "patience": "50"})
+def test_a_stopped_job_keeps_the_best_model_so_far(shapes: Path, tmp_path: Path) -> None:
+    base = make_base(tmp_path, SMALL | {"fine-tune": "50", "patience": "50"})
     (base / "input" / "data" / "training").symlink_to(shapes)
     process = start(base, "train")
-    until = time.monotonic() + 600
+    deadline = time.monotonic() + 600
     while not list((base / "output" / "data").glob("*/state.json")):
-        assert time.monotonic() < until and process.poll() is None
+        assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=600)
@@ -160,7 +159,7 @@ def test_a_job_that_is_stopped_keeps_the_best_model_so_far(shapes: Path, tmp_pat
     assert not (base / "output" / "failure").exists()
 
 
-def test_an_endpoint_with_several_models_has_to_be_told_which(tmp_path: Path) -> None:
+def test_an_endpoint_with_several_models_needs_tagger_model(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     for name in ("a.h5", "b.h5"):
         (tmp_path / "model" / name).touch()
@@ -170,7 +169,7 @@ def test_an_endpoint_with_several_models_has_to_be_told_which(tmp_path: Path) ->
 
 def test_hyperparameters_become_options(tmp_path: Path) -> None:
     file = tmp_path / "hyperparameters.json"
-    assert sagemaker.arguments(file) == []
+    assert sagemaker.load_hyperparameters(file) == []
     file.write_text(
         json.dumps(
             {
@@ -185,7 +184,7 @@ def test_hyperparameters_become_options(tmp_path: Path) -> None:
             }
         )
     )
-    assert sagemaker.arguments(file) == [
+    assert sagemaker.load_hyperparameters(file) == [
         "--learning-rate=1e-4",
         "--weight-decay=0.02",
         "--weights=imagenet",
@@ -196,32 +195,32 @@ def test_hyperparameters_become_options(tmp_path: Path) -> None:
     ]
     file.write_text("{")
     with pytest.raises(OptionError, match="not JSON"):
-        sagemaker.arguments(file)
+        sagemaker.load_hyperparameters(file)
 
 
-def test_variables_say_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sagemaker.places() == {}
-    assert sagemaker.model_file("shop.h5") == Path("shop.h5")
+def test_paths_come_from_sagemakers_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sagemaker.default_paths() == {}
+    assert sagemaker.output_path("shop.h5") == Path("shop.h5")
     for name, folder in (("TRAIN", "/in/train"), ("TEST", "/in/test")):
         monkeypatch.setenv(f"SM_CHANNEL_{name}", folder)
     monkeypatch.setenv("SM_MODEL_DIR", "/out")
-    assert sagemaker.places() == {
+    assert sagemaker.default_paths() == {
         "data": Path("/in/train"),
         "test": Path("/in/test"),
         "output": Path("/out/image_tagger.h5"),
     }
-    assert sagemaker.model_file("shop.h5") == Path("/out/shop.h5")
-    assert sagemaker.model_file("/else/shop.h5") == Path("/else/shop.h5")
+    assert sagemaker.output_path("shop.h5") == Path("/out/shop.h5")
+    assert sagemaker.output_path("/else/shop.h5") == Path("/else/shop.h5")
     monkeypatch.setenv("SM_CHANNEL_VALIDATION", "/in/validation")
-    assert sagemaker.places()["data"] == Path("/in")
-    assert "test" not in sagemaker.places()
+    assert sagemaker.default_paths()["data"] == Path("/in")
+    assert "test" not in sagemaker.default_paths()
     monkeypatch.setenv("SM_CHANNEL_VALIDATION", "/elsewhere/validation")
     with pytest.raises(OptionError, match="needs a channel training beside it"):
-        sagemaker.places()
+        sagemaker.default_paths()
 
 
 @pytest.mark.parametrize(
-    ("given", "spelled"),
+    ("words", "options"),
     [
         (["--fine_tune", "4", "--batch_size=8"], ["--fine-tune", "4", "--batch-size=8"]),
         (["--about", "my_photos", "--data=a_b/c"], ["--about", "my_photos", "--data=a_b/c"]),
@@ -230,19 +229,21 @@ def test_variables_say_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None
         (["--about", "False", "--output", "True"], ["--about", "False", "--output", "True"]),
     ],
 )
-def test_in_script_mode_hyperparameters_come_as_they_are_called(
-    given: list[str], spelled: list[str]
+def test_script_mode_options_are_normalized(words: list[str], options: list[str]) -> None:
+    assert sagemaker.normalize_options(words) == options
+
+
+def test_flags_are_the_options_of_train_py_without_a_value(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert sagemaker.spelled(given) == spelled
+    with pytest.raises(SystemExit):
+        train.parse(["--help"])
+    usage = capsys.readouterr().out.partition("\n\n")[0]
+    assert set(re.findall(r"\[(--[a-z-]+)\]", usage)) == set(sagemaker.FLAGS)
 
 
-def test_options_without_a_value_are_known() -> None:
-    command = [sys.executable, str(ROOT / "train.py"), "--help"]
-    usage = subprocess.run(command, capture_output=True, text=True).stdout.partition("\n\n")[0]
-    assert set(re.findall(r"\[(--[a-z-]+)\]", usage)) == set(sagemaker.WITHOUT_VALUE)
-
-
-def test_train_py_takes_them_so() -> None:
-    command = [sys.executable, str(ROOT / "train.py"), "--fine_tune", "x"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and "--fine-tune: invalid int value: 'x'" in done.stderr
+def test_train_py_takes_script_mode_options(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        train.main(["--fine_tune", "x"])
+    assert exited.value.code == 2
+    assert "--fine-tune: invalid int value: 'x'" in capfd.readouterr().err
