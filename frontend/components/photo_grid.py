@@ -69,6 +69,13 @@ def show_grid(
     )
 
 
+def show_similar_grid(similar: Sequence[tuple[Photo, float]], *, key: str) -> GridEvents:
+    """Show photos with their similarity, at most 1, as captions."""
+    captions = {photo.id: f"{max(0.0, value):.0%} alike" for photo, value in similar}
+    photos = [photo for photo, _ in similar]
+    return show_grid(photos, key=key, captions=captions, selectable=False)
+
+
 def clear_selection(key: str) -> None:
     """Clear a grid's selection; call it before the grid is shown again."""
     st.session_state[_version_key(key)] = st.session_state.get(_version_key(key), 0) + 1

@@ -1,6 +1,6 @@
-"""One photo, large: what it is, where it lives, its tags and where each comes from, all editable.
+"""Details of one photo: large view, tags and their origin, prediction, file, similar photos.
 
-A page shows it in its own place while `?photo=ID` is in the address, so that it can be bookmarked.
+A page shows them instead of its grid while `?photo=ID` is in the URL.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import streamlit as st
 
 from frontend.components import photo_grid
 from frontend.components.html_blocks import show_bars
-from frontend.photos import edits, large_photo
+from frontend.photos import edits
+from frontend.photos.large_photo import show_large_photo
 from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action, show_errors
@@ -21,11 +22,11 @@ from tagger.errors import OptionError, QueryError
 from tagger.library.records import Annotation, Photo, Sort, StoredPrediction, Tag
 from tagger.text import confidence_percent, escape_controls
 
-PHOTO, PLACE = "photo", "at"  # of the address: which photo, and which of those found it was
-NEAREST = 6
-AROUND = 24  # places before and after in which a photo is looked for that moved
+PHOTO, POSITION = "photo", "at"  # query parameters: photo id; position in the results, from 0
+SIMILAR_PHOTOS = 6
+SEARCH_RADIUS = 24  # positions before and after in which a photo that moved is searched for
 
-SORTS = {  # of tagger.records.Sort, in words
+SORTS = {  # titles of tagger.library.records.Sort
     "newest": "Newest first",
     "oldest": "Oldest first",
     "taken": "Last taken first",
@@ -34,102 +35,105 @@ SORTS = {  # of tagger.records.Sort, in words
     "doubtful": "Most doubtful first",
 }
 
+Neighbour = tuple[int, int]  # photo id and position in the results
+
 
 @dataclass(frozen=True)
-class Found:
-    """The search that a photo was opened from, for what comes before and after it."""
+class Results:
+    """The search results that a photo was opened from; Previous and Next move through them."""
 
     query: str
     sort: str
     page_size: int
 
 
-def asked() -> int | None:
-    """The photo that the address names, None where it names none."""
-    return url_state.number(PHOTO)
+def photo_in_url() -> int | None:
+    """The id of the photo to show, None where the URL names none."""
+    return url_state.get_number(PHOTO)
 
 
-def open_photo(photo_id: int, place: int | None = None) -> None:
-    """Show a photo large, the one at `place` (from 0) of those found."""
-    url_state.say(photo=photo_id, at=place)
+def open_photo(photo_id: int, position: int | None = None) -> None:
+    """Show a photo's details; `position` is its index in the results, from 0."""
+    url_state.update(photo=photo_id, at=position)
 
 
-def close_photo(found: Found) -> None:
-    """Back to the page that the photo is on."""
-    at = url_state.number(PLACE)
-    turned = url_state.said(url_state.NUMBER) if at is None else str(at // found.page_size + 1)
-    url_state.say(photo=None, at=None, page=None if turned == "1" else turned)
+def close_photo(results: Results) -> None:
+    """Return to the page of results that the photo is on."""
+    at = url_state.get_number(POSITION)
+    page = url_state.get(url_state.PAGE) if at is None else str(at // results.page_size + 1)
+    url_state.update(photo=None, at=None, page=None if page == "1" else page)
 
 
-def show_photo(photo_id: int, page: str, found: Found) -> None:
-    """The whole view, with the way back. `page` tells apart what several pages keep."""
-    at = url_state.number(PLACE)
-    before, after = (None, None) if at is None else _beside(photo_id, at, found)
+def show_details(photo_id: int, page: str, results: Results) -> None:
+    """The whole view, with Back, Previous and Next. `page` names the page in widget keys."""
+    at = url_state.get_number(POSITION)
+    previous, following = (None, None) if at is None else _find_neighbours(photo_id, at, results)
     with st.container(horizontal=True, key=f"{page}-ways"):
         st.button(
             "Back",
             key=f"{page}-back",
             icon=":material/arrow_back:",
             on_click=close_photo,
-            args=(found,),
+            args=(results,),
         )
         if at is not None:
-            _offer(before, "Previous", "chevron_left", "Left", page)
-            _offer(after, "Next", "chevron_right", "Right", page)
-    edits.show_work(page)
-    edits.show_done(page)
+            _offer_neighbour(previous, "Previous", "chevron_left", "Left", page)
+            _offer_neighbour(following, "Next", "chevron_right", "Right", page)
+    edits.show_retag_job(page)
+    edits.show_last_edit(page)
     with show_errors():
         photo = open_library().photo(photo_id)
         prediction = open_library().prediction(photo_id)
         st.subheader(escape_markdown(photo.name), anchor=False)
         left, right = st.columns([5, 4], gap="medium")
         with left:
-            large_photo.show_picture(photo, prediction, key=f"{page}-heatmap")
+            show_large_photo(photo, prediction, heatmap_key=f"{page}-heatmap")
         with right:
             _show_tags(photo, page)
-            _offer_tag(photo, page)
+            _offer_new_tag(photo, page)
             if prediction is not None:
-                _show_answer(prediction)
-        _show_facts(photo)
-        _offer_deleting(photo, page, after or before, found)
-        _show_nearest(photo, page)
+                _show_prediction(prediction)
+        _show_file(photo)
+        _offer_deleting(photo, page, following or previous, results)
+        _show_similar(photo, page)
 
 
-Step = tuple[int, int]  # a photo, and its place among those found
-
-
-def _beside(photo_id: int, at: int, found: Found) -> tuple[Step | None, Step | None]:
-    """The photos before and after one that was found at a place, or that is gone from there."""
-    first = max(0, at - AROUND)
-    sort = cast(Sort, found.sort) if found.sort in SORTS else "newest"
+def _find_neighbours(
+    photo_id: int, at: int, results: Results
+) -> tuple[Neighbour | None, Neighbour | None]:
+    """The photos before and after a photo near position `at`, or after one that left it."""
+    first = max(0, at - SEARCH_RADIUS)
+    sort = cast(Sort, results.sort) if results.sort in SORTS else "newest"
     try:
-        here = open_library().search(found.query, sort, first, 2 * AROUND + 1).photos
+        photos = open_library().search(results.query, sort, first, 2 * SEARCH_RADIUS + 1).photos
     except QueryError:
         return None, None
-    ids = [photo.id for photo in here]
-    there = photo_id in ids
-    index = ids.index(photo_id) if there else min(at - first, len(ids))
-    previous, following = index - 1, index + 1 if there else index
+    ids = [photo.id for photo in photos]
+    is_found = photo_id in ids
+    index = ids.index(photo_id) if is_found else min(at - first, len(ids))
+    previous, following = index - 1, index + 1 if is_found else index
     return (
         (ids[previous], first + previous) if previous >= 0 else None,
         (ids[following], first + following) if following < len(ids) else None,
     )
 
 
-def _offer(step: Step | None, title: str, icon: str, key: str, page: str) -> None:
+def _offer_neighbour(
+    neighbour: Neighbour | None, title: str, icon: str, key: str, page: str
+) -> None:
     st.button(
         title,
         key=f"{page}-{title.lower()}",
         icon=f":material/{icon}:",
         icon_position="right" if key == "Right" else "left",
         shortcut=key,
-        disabled=step is None,
+        disabled=neighbour is None,
         on_click=open_photo,
-        args=step,
+        args=neighbour,
     )
 
 
-def _show_facts(photo: Photo) -> None:
+def _show_file(photo: Photo) -> None:
     facts = [f"{photo.width:,} × {photo.height:,} pixels", format_size(photo.size)]
     if photo.taken_at is not None:
         facts.append(f"taken {format_time(photo.taken_at)}")
@@ -139,27 +143,28 @@ def _show_facts(photo: Photo) -> None:
     st.code(escape_controls(str(photo.path)), language=None, wrap_lines=True)
 
 
-def _offer_deleting(photo: Photo, page: str, instead: Step | None, found: Found) -> None:
+def _offer_deleting(photo: Photo, page: str, neighbour: Neighbour | None, results: Results) -> None:
+    """A delete button, which moves on to the neighbour."""
     if st.button("Delete", key=f"{page}-delete-{photo.id}", icon=":material/delete:"):
-        edits.delete(page, [photo.id])
-        if instead is None:
-            close_photo(found)
+        edits.delete_photos(page, [photo.id])
+        if neighbour is None:
+            close_photo(results)
         else:
-            open_photo(*instead)
+            open_photo(*neighbour)
         st.rerun()
 
 
 def _show_tags(photo: Photo, page: str) -> None:
     st.markdown("#### Tags")
-    verdicts = open_library().annotations(photo.id)
+    annotations = open_library().annotations(photo.id)
     if not photo.tags:
-        nothing = "Unknown to its model" if photo.unknown else "None yet"
-        st.markdown(f"{nothing}. Add the tags that belong to it below.")
+        state = "Unknown to its model" if photo.unknown else "None yet"
+        st.markdown(f"{state}. Add the tags that belong to it below.")
     for tag in photo.tags:
         _show_tag(photo, tag, page)
-    for verdict in verdicts:
-        if not verdict.present:
-            _show_refusal(photo, verdict, page)
+    for annotation in annotations:
+        if not annotation.present:
+            _show_removed_tag(photo, annotation, page)
 
 
 def _show_tag(photo: Photo, tag: Tag, page: str) -> None:
@@ -168,23 +173,23 @@ def _show_tag(photo: Photo, tag: Tag, page: str) -> None:
         st.markdown(f"{mark}**{escape_markdown(tag.label)}**")
         key = f"{photo.id}-{tag.label}"
         if tag.by_person:
-            _act("Take back", "undo", f"{page}-withdraw-{key}", page, photo, tag.label)
+            _offer_action("Take back", "undo", f"{page}-withdraw-{key}", page, photo, tag.label)
         else:
-            _act("Confirm", "check", f"{page}-confirm-{key}", page, photo, tag.label)
-        _act("Remove", "close", f"{page}-remove-{key}", page, photo, tag.label)
-    st.caption(escape_markdown(origin(tag)))
+            _offer_action("Confirm", "check", f"{page}-confirm-{key}", page, photo, tag.label)
+        _offer_action("Remove", "close", f"{page}-remove-{key}", page, photo, tag.label)
+    st.caption(escape_markdown(describe_origin(tag)))
 
 
-def _show_refusal(photo: Photo, verdict: Annotation, page: str) -> None:
+def _show_removed_tag(photo: Photo, annotation: Annotation, page: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"Not {escape_markdown(verdict.label)}")
-        key = f"{page}-withdraw-{photo.id}-{verdict.label}"
-        _act("Take back", "undo", key, page, photo, verdict.label)
-    st.caption(f"You said so, {format_time(verdict.made_at.astimezone())}")
+        st.markdown(f"Not {escape_markdown(annotation.label)}")
+        key = f"{page}-withdraw-{photo.id}-{annotation.label}"
+        _offer_action("Take back", "undo", key, page, photo, annotation.label)
+    st.caption(f"You said so, {format_time(annotation.made_at.astimezone())}")
 
 
-def _act(title: str, icon: str, key: str, page: str, photo: Photo, label: str) -> None:
-    """A button that does something to one tag of a photo."""
+def _offer_action(title: str, icon: str, key: str, page: str, photo: Photo, label: str) -> None:
+    """A button for one of `_ACTIONS` on one tag."""
     st.button(
         title,
         key=key,
@@ -198,32 +203,30 @@ def _act(title: str, icon: str, key: str, page: str, photo: Photo, label: str) -
 _ACTIONS = {
     "Confirm": lambda page, photo, label: edits.change_tags(page, [photo.id], add=[label]),
     "Remove": lambda page, photo, label: edits.change_tags(page, [photo.id], remove=[label]),
-    "Take back": edits.take_back,
+    "Take back": edits.withdraw_annotation,
 }
 
 
-def origin(tag: Tag) -> str:
-    """Where a tag comes from: a model, when and in which run, or a person."""
-    when = format_time(tag.made_at.astimezone())
-    said = "" if tag.score is None else f"{tag.model} was {confidence_percent(tag.score)} sure"
+def describe_origin(tag: Tag) -> str:
+    """Where a tag comes from: a person and when, or a model, its score, and the operation."""
+    time = format_time(tag.made_at.astimezone())
+    score = "" if tag.score is None else f"{tag.model} was {confidence_percent(tag.score)} sure"
     if tag.by_person:
-        return f"You said so, {when}" + (f"; {said}" if said else "")
-    run = open_library().operation(tag.operation_id).title
+        return f"You said so, {time}" + (f"; {score}" if score else "")
+    title = open_library().operation(tag.operation_id).title
     needed = "" if tag.threshold is None else f", and it needs {confidence_percent(tag.threshold)}"
-    return f"{said}{needed}. {when}, by “{run}”"
+    return f"{score}{needed}. {time}, by “{title}”"
 
 
-def _offer_tag(photo: Photo, page: str) -> None:
-    """A tag to add, of those there are or a new one."""
-    here = {tag.label for tag in photo.tags}
-    others = [label for label in open_library().labels() if label not in here]
+def _offer_new_tag(photo: Photo, page: str) -> None:
+    labels = {tag.label for tag in photo.tags}
     with (
         st.form(f"{page}-form-{photo.id}", border=False, clear_on_submit=True),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         label = st.selectbox(
             "Add a tag",
-            others,
+            [label for label in open_library().labels() if label not in labels],
             index=None,
             placeholder="Choose one, or type one and press Enter",
             accept_new_options=True,
@@ -231,45 +234,40 @@ def _offer_tag(photo: Photo, page: str) -> None:
         )
         if st.form_submit_button("Add", key=f"{page}-add-{photo.id}"):
             with show_errors():
-                if not label:  # what was typed is gone once the field is left
+                if not label:  # typed text is lost when the field loses focus
                     raise OptionError("no tag was chosen: after typing one, press Enter, then Add")
                 edits.change_tags(page, [photo.id], add=[label])
                 st.rerun()
 
 
-def _show_answer(prediction: StoredPrediction) -> None:
+def _show_prediction(prediction: StoredPrediction) -> None:
     st.markdown(f"#### What {escape_markdown(prediction.model)} says")
     if prediction.reason is not None:
-        st.markdown(escape_markdown(why_unknown(prediction)))
+        st.markdown(escape_markdown(explain_unknown(prediction)))
     show_bars((label, score, confidence_percent(score)) for label, score in prediction.scores)
-    when = format_time(prediction.made_at.astimezone())
-    run = open_library().operation(prediction.operation_id).title
-    st.caption(escape_markdown(f"{when}, by “{run}”; model file {prediction.model_sha256[:12]}"))
+    time = format_time(prediction.made_at.astimezone())
+    title = open_library().operation(prediction.operation_id).title
+    st.caption(escape_markdown(f"{time}, by “{title}”; model file {prediction.model_sha256[:12]}"))
 
 
-def why_unknown(prediction: StoredPrediction) -> str:
-    """Why a model knew no label, in a sentence."""
-    best, score = prediction.scores[0]
+def explain_unknown(prediction: StoredPrediction) -> str:
+    """Why a prediction is "unknown", in a sentence."""
+    label, score = prediction.scores[0]
     if prediction.reason == "unfamiliar":
         return (
             f"Unknown: unlike every photo that {prediction.model} was taught with. Its best guess"
-            f" would be {best}, {confidence_percent(score)}."
+            f" would be {label}, {confidence_percent(score)}."
         )
-    return (
-        f"Unknown: not sure enough of any label; {best} comes nearest, {confidence_percent(score)}."
-    )
+    confidence = confidence_percent(score)
+    return f"Unknown: not sure enough of any label; {label} comes nearest, {confidence}."
 
 
-def _show_nearest(photo: Photo, page: str) -> None:
-    near = open_library().find_similar_to(photo, NEAREST)
-    if not near:
+def _show_similar(photo: Photo, page: str) -> None:
+    similar = open_library().find_similar_to(photo, SIMILAR_PHOTOS)
+    if not similar:
         return
     st.markdown("#### Nearest in your library")
-    captions = {other.id: f"{max(0.0, alike):.0%} alike" for other, alike in near}
-    found = [other for other, _ in near]
-    opened = photo_grid.show_grid(
-        found, key=f"{page}-nearest", captions=captions, selectable=False
-    ).opened
+    opened = photo_grid.show_similar_grid(similar, key=f"{page}-nearest").opened
     if opened is not None:
         open_photo(opened)
         st.rerun()

@@ -1,6 +1,6 @@
-"""What pages change in the library. Each change is told in a sentence, with an Undo beside it.
+"""Edits of photos and tags. The page shows a message for the last one, with an Undo.
 
-`place` names the page that asks, and keeps what is told there.
+`page` names the page in session state.
 """
 
 from __future__ import annotations
@@ -21,113 +21,115 @@ from tagger.text import count_noun
 
 
 @dataclass(frozen=True)
-class Done:
-    """What was done last, and the runs that did it. `undoing` where that was an undo itself."""
+class LastEdit:
+    """The last edit on a page and its operations; `is_undo` if it was an undo itself."""
 
     message: str
-    runs: tuple[int, ...]
-    undoing: bool = False
+    operation_ids: tuple[int, ...]
+    is_undo: bool = False
 
 
 def change_tags(
-    place: str, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
+    page: str, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
 ) -> None:
-    """Say that tags belong to photos, or do not. Raises OptionError for what cannot be a tag."""
-    run = open_library().edit_tags(ids, add, remove)
-    many = count_noun(len(ids), "photo")
-    told = [f"Added {join_names(add)} to {many}."] if add else []
-    told += [f"Removed {join_names(remove)} from {many}."] if remove else []
-    note(place, " ".join(told), run)
+    """Annotate photos: the tags to `add` are right, those to `remove` wrong. Raises OptionError."""
+    operation_id = open_library().edit_tags(ids, add, remove)
+    photos = count_noun(len(ids), "photo")
+    parts = [f"Added {join_names(add)} to {photos}."] if add else []
+    parts += [f"Removed {join_names(remove)} from {photos}."] if remove else []
+    _record(page, " ".join(parts), operation_id)
 
 
-def confirm(place: str, photos: Iterable[Photo]) -> None:
-    """Say that the tags which photos have belong to them."""
-    by_label: dict[str, list[int]] = defaultdict(list)
+def confirm_tags(page: str, photos: Iterable[Photo]) -> None:
+    """Annotate all tags of the photos as right."""
+    ids_by_label: dict[str, list[int]] = defaultdict(list)
     for photo in photos:
         for tag in photo.tags:
             if not tag.by_person:
-                by_label[tag.label].append(photo.id)
+                ids_by_label[tag.label].append(photo.id)
     library = open_library()
-    runs = [library.edit_tags(ids, add=[label]) for label, ids in by_label.items()]
-    confirmed = {photo for ids in by_label.values() for photo in ids}
-    if runs:
-        many = count_noun(len(confirmed), "photo")
-        note(place, f"Confirmed {join_names(list(by_label))} on {many}.", *runs)
+    operation_ids = [library.edit_tags(ids, add=[label]) for label, ids in ids_by_label.items()]
+    confirmed = {photo_id for ids in ids_by_label.values() for photo_id in ids}
+    if operation_ids:
+        count = count_noun(len(confirmed), "photo")
+        message = f"Confirmed {join_names(list(ids_by_label))} on {count}."
+        _record(page, message, *operation_ids)
     else:
-        note(place, "There was no tag to confirm.")
+        _record(page, "There was no tag to confirm.")
 
 
-def take_back(place: str, photo: Photo, label: str) -> None:
-    """Take back what a person said of a tag."""
-    run = open_library().withdraw_annotations([photo.id], [label])
-    note(place, f"Took back what was said of {label}.", run)
+def withdraw_annotation(page: str, photo: Photo, label: str) -> None:
+    """Remove the annotation of one tag."""
+    operation_id = open_library().withdraw_annotations([photo.id], [label])
+    _record(page, f"Took back what was said of {label}.", operation_id)
 
 
-def delete(place: str, ids: Sequence[int]) -> None:
+def delete_photos(page: str, ids: Sequence[int]) -> None:
     """Delete photos from the library, not from the disk."""
-    run = open_library().delete(ids)
-    many = count_noun(len(ids), "photo")
-    note(place, f"Deleted {many} from the library. Undo brings back what was deleted.", run)
+    operation_id = open_library().delete(ids)
+    photos = count_noun(len(ids), "photo")
+    message = f"Deleted {photos} from the library. Undo brings back what was deleted."
+    _record(page, message, operation_id)
 
 
-def tag_again(place: str, ids: Sequence[int], model: str) -> None:
-    """Let a model tag photos anew, in the background. Raises OptionError where there are none."""
-    run = job_panel.start_job(RetagRequest(model=model, ids=ids))
-    st.session_state.pop(_done_key(place), None)
-    st.session_state[_work_key(place)] = run
+def retag_photos(page: str, ids: Sequence[int], model: str) -> None:
+    """Start a job that tags photos again. Raises OptionError where there are none."""
+    job_id = job_panel.start_job(RetagRequest(model=model, ids=ids))
+    st.session_state.pop(_edit_key(page), None)
+    st.session_state[_job_key(page)] = job_id
 
 
-def note(place: str, message: str, *runs: int, undoing: bool = False) -> None:
-    """Tell on the page from now on what was done last; `message` is plain text."""
-    st.session_state.pop(_work_key(place), None)
-    st.session_state[_done_key(place)] = Done(message, runs, undoing)
+def show_retag_job(page: str) -> None:
+    """The panel of the job started last on this page."""
+    if (job_id := st.session_state.get(_job_key(page))) is not None:
+        job_panel.show_job(job_id, key=f"{page}-work")
 
 
-def show_work(place: str) -> None:
-    """How far the work is that was begun last on this page."""
-    if (work := st.session_state.get(_work_key(place))) is not None:
-        job_panel.show_job(work, key=f"{place}-work")
-
-
-def show_done(place: str) -> None:
-    """What was done last on this page, with a button that takes it back."""
-    done: Done | None = st.session_state.get(_done_key(place))
-    if done is None:
+def show_last_edit(page: str) -> None:
+    """The message of the last edit on this page, with Undo and Dismiss."""
+    edit: LastEdit | None = st.session_state.get(_edit_key(page))
+    if edit is None:
         return
     with st.container(
-        horizontal=True, vertical_alignment="center", gap="medium", key=f"{place}-done-line"
+        horizontal=True, vertical_alignment="center", gap="medium", key=f"{page}-done-line"
     ):
-        st.markdown(f":material/check: {escape_markdown(done.message)}", width="content")
-        if any(open_library().operation(run).undoable for run in done.runs):
+        st.markdown(f":material/check: {escape_markdown(edit.message)}", width="content")
+        if any(open_library().operation(id).undoable for id in edit.operation_ids):
             st.button(
-                "Redo" if done.undoing else "Undo",
-                key=f"{place}-undo",
-                icon=":material/redo:" if done.undoing else ":material/undo:",
+                "Redo" if edit.is_undo else "Undo",
+                key=f"{page}-undo",
+                icon=":material/redo:" if edit.is_undo else ":material/undo:",
                 on_click=run_action,
-                args=(undo, place, done),
+                args=(_undo, page, edit),
             )
         st.button(
-            "Dismiss", key=f"{place}-dismiss", type="tertiary", on_click=_forget, args=(place,)
+            "Dismiss", key=f"{page}-dismiss", type="tertiary", on_click=_dismiss, args=(page,)
         )
 
 
-def undo(place: str, done: Done) -> None:
-    """Take back what was done, the last of it first."""
-    undone = [open_library().undo(run) for run in reversed(done.runs)]
-    left = max((one.left_alone for one in undone), default=0)
-    kept = f" {count_noun(left, 'photo')} changed since and left alone." if left else ""
-    message = done.message.removeprefix("Undone: ") if done.undoing else f"Undone: {done.message}"
-    runs = (one.operation_id for one in undone)
-    note(place, f"{message}{kept}", *runs, undoing=not done.undoing)
+def _undo(page: str, edit: LastEdit) -> None:
+    """Undo an edit's operations in reverse order."""
+    results = [open_library().undo(id) for id in reversed(edit.operation_ids)]
+    left_alone = max((result.left_alone for result in results), default=0)
+    message = edit.message.removeprefix("Undone: ") if edit.is_undo else f"Undone: {edit.message}"
+    if left_alone:
+        message += f" {count_noun(left_alone, 'photo')} changed since and left alone."
+    operation_ids = (result.operation_id for result in results)
+    _record(page, message, *operation_ids, is_undo=not edit.is_undo)
 
 
-def _forget(place: str) -> None:
-    st.session_state.pop(_done_key(place), None)
+def _record(page: str, message: str, *operation_ids: int, is_undo: bool = False) -> None:
+    st.session_state.pop(_job_key(page), None)
+    st.session_state[_edit_key(page)] = LastEdit(message, operation_ids, is_undo)
 
 
-def _done_key(place: str) -> str:
-    return f"{place}-done"
+def _dismiss(page: str) -> None:
+    st.session_state.pop(_edit_key(page), None)
 
 
-def _work_key(place: str) -> str:
-    return f"{place}-work"
+def _edit_key(page: str) -> str:
+    return f"{page}-done"
+
+
+def _job_key(page: str) -> str:
+    return f"{page}-work"

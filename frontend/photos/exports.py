@@ -1,4 +1,4 @@
-"""What leaves the library by way of a page: tables, a ZIP, a collection to train on."""
+"""Exports of search results: tables, a ZIP, a dataset to train on."""
 
 from __future__ import annotations
 
@@ -24,27 +24,34 @@ from tagger.library.library import Library
 from tagger.library.records import Photo
 from tagger.text import count_noun, escape_controls
 
-LARGEST_DOWNLOAD = 500_000_000  # bytes of a ZIP; Streamlit holds what it sends in memory
-LEFT_SHOWN = 200  # photos left out, by name
-STEP = 25  # photos between two looks at how far it is
+MAX_DOWNLOAD = 500_000_000  # bytes of a ZIP; Streamlit holds downloads in memory
+MAX_SKIPPED = 200  # skipped photos listed by name
+PROGRESS_STEP = 25  # photos between two updates of the progress bar
+ZIP_KEY = "leaving-zip-written"  # session state
+
+WriteTable = Callable[[Iterable[Photo], TextIO], None]
+_TABLES: tuple[tuple[str, WriteTable, str, str], ...] = (
+    ("CSV", export.write_csv, "photos.csv", "text/csv"),
+    ("JSON Lines", export.write_json_lines, "photos.jsonl", "application/jsonl"),
+)
 
 
 @dataclass(frozen=True)
-class Written:
-    """What a search's photos were written to, and those that were left out."""
+class Export:
+    """A finished export of the photos that a query finds."""
 
     query: str
-    place: Path
-    left: ExportSummary
+    path: Path
+    summary: ExportSummary
 
 
 def offer_tables(query: str) -> None:
-    """Downloads of what a search finds as a spreadsheet and as JSON Lines, made when clicked."""
+    """Download buttons for CSV and JSON Lines."""
     library = open_library()
     for title, write, file_name, mime in _TABLES:
         st.download_button(
             title,
-            table(library, query, write),
+            table_download(library, query, write),
             file_name,
             mime,
             key=f"leaving-{file_name}",
@@ -53,129 +60,120 @@ def offer_tables(query: str) -> None:
         )
 
 
-_TABLES: tuple[tuple[str, Callable[[Iterable[Photo], TextIO], None], str, str], ...] = (
-    ("CSV", export.write_csv, "photos.csv", "text/csv"),
-    ("JSON Lines", export.write_json_lines, "photos.jsonl", "application/jsonl"),
-)
+def table_download(library: Library, query: str, write: WriteTable) -> Callable[[], bytes]:
+    """A function for `st.download_button` that writes a table when the button is clicked.
 
-
-def table(
-    library: Library, query: str, write: Callable[[Iterable[Photo], TextIO], None]
-) -> Callable[[], bytes]:
-    """A function that makes a table's bytes.
-
-    Streamlit calls it when the button is clicked, on a thread that knows nothing of the page.
+    Streamlit calls it on a thread without the script's context.
     """
 
-    def made() -> bytes:
+    def write_table() -> bytes:
         text = io.StringIO(newline="")
         write(library.photos(query), text)
         return text.getvalue().encode("utf-8", "backslashreplace")
 
-    return made
+    return write_table
 
 
-def offer_zip(query: str, many: int) -> None:
-    """A ZIP of what a search finds, written to a file first, since it may be large."""
-    written: Written | None = st.session_state.get(_ZIP)
+def offer_zip(query: str, count: int) -> None:
+    """A ZIP of the photos that a query finds; written to a file first, since it may be large."""
+    zip_export: Export | None = st.session_state.get(ZIP_KEY)
     with st.container(horizontal=True, vertical_alignment="center", key="leaving-zip-line"):
         if st.button(
             "Prepare a ZIP of the photos", key="leaving-zip", icon=":material/folder_zip:"
         ):
             with show_errors():
-                written = st.session_state[_ZIP] = _write_zip(query, many)
-        if written is None or written.query != query or not written.place.is_file():
+                zip_export = st.session_state[ZIP_KEY] = _write_zip(query, count)
+        if zip_export is None or zip_export.query != query or not zip_export.path.is_file():
             return
-        size = written.place.stat().st_size
-        if size <= LARGEST_DOWNLOAD:
+        size = zip_export.path.stat().st_size
+        if size <= MAX_DOWNLOAD:
             st.download_button(
                 f"Download the ZIP ({format_size(size)})",
-                partial(open_library().storage.read_archive, written.place),
+                partial(open_library().storage.read_archive, zip_export.path),
                 "photos.zip",
                 "application/zip",
                 key="leaving-photos.zip",
                 type="primary",
                 on_click="ignore",
             )
-    told = f"{count_noun(written.left.written, 'photo')} in the ZIP, in folders by first tag."
-    if size > LARGEST_DOWNLOAD:
-        told += f" It is too large to download ({format_size(size)}); until tomorrow it lies at:"
-    st.markdown(escape_markdown(told))
-    if size > LARGEST_DOWNLOAD:
-        st.code(escape_controls(str(written.place)), language=None, wrap_lines=True)
-    show_left(written.left)
+    photos = count_noun(zip_export.summary.written, "photo")
+    message = f"{photos} in the ZIP, in folders by first tag."
+    if size > MAX_DOWNLOAD:
+        message += f" It is too large to download ({format_size(size)}); until tomorrow it lies at:"
+    st.markdown(escape_markdown(message))
+    if size > MAX_DOWNLOAD:
+        st.code(escape_controls(str(zip_export.path)), language=None, wrap_lines=True)
+    _show_skipped(zip_export.summary)
 
 
-_ZIP = "leaving-zip-written"
-
-
-def _write_zip(query: str, many: int) -> Written:
+def _write_zip(query: str, count: int) -> Export:
     library = open_library()
     library.storage.delete_stale_files()
-    place = library.storage.new_archive_path()
+    path = library.storage.new_archive_path()
     try:
-        with open(place, "wb") as file:
-            left = export.write_zip(_counted(query, many), library.read_original, file)
-    except BaseException:  # also where somebody goes to another page meanwhile
-        place.unlink(missing_ok=True)
+        with open(path, "wb") as file:
+            photos = _iterate_photos(query, count)
+            summary = export.write_zip(photos, library.read_original, file)
+    except BaseException:  # also when the user leaves the page meanwhile
+        path.unlink(missing_ok=True)
         raise
-    return Written(query, place, left)
+    return Export(query, path, summary)
 
 
-def offer_collection(query: str, many: int, key: str) -> None:
-    """A folder to write what a search finds to, and then the way to training on it."""
-    usual = open_library().home / "exports" / f"photos-{datetime.now():%Y-%m-%d-%H%M}"
+def offer_dataset(query: str, count: int, key: str) -> None:
+    """A form that writes the photos of a query to a dataset folder, and a link to train on it."""
+    default = open_library().home / "exports" / f"photos-{datetime.now():%Y-%m-%d-%H%M}"
     with st.form(f"{key}-form", border=False):
         folder = st.text_input(
             "A new folder on this machine",
-            placeholder=str(usual),
+            placeholder=str(default),
             key=f"{key}-folder",
             help="Photos are copied into a folder for each first tag. Left empty: the one shown.",
         )
         if st.form_submit_button("Write the photos", key=f"{key}-write"):
             with show_errors():
-                made = _write(query, folder.strip(), usual, many)
-                st.session_state[f"{key}-written"] = made
-                st.session_state[TRAIN_FOLDER_KEY] = str(made.place)  # for the Train page
-    written: Written | None = st.session_state.get(f"{key}-written")
-    if written is None:
+                new_export = _write_dataset(query, folder.strip(), default, count)
+                st.session_state[f"{key}-written"] = new_export
+                st.session_state[TRAIN_FOLDER_KEY] = str(new_export.path)
+    dataset: Export | None = st.session_state.get(f"{key}-written")
+    if dataset is None:
         return
-    st.markdown(f":material/check: {count_noun(written.left.written, 'photo')} written to")
-    st.code(escape_controls(str(written.place)), language=None, wrap_lines=True)
-    show_left(written.left)
+    st.markdown(f":material/check: {count_noun(dataset.summary.written, 'photo')} written to")
+    st.code(escape_controls(str(dataset.path)), language=None, wrap_lines=True)
+    _show_skipped(dataset.summary)
     st.page_link(TRAIN, label="Teach a tagger with them", icon=":material/school:")
 
 
-def _write(query: str, folder: str, usual: Path, many: int) -> Written:
-    place = Path(folder).expanduser() if folder else usual
-    if not place.is_absolute():
+def _write_dataset(query: str, folder: str, default: Path, count: int) -> Export:
+    path = Path(folder).expanduser() if folder else default
+    if not path.is_absolute():
         raise OptionError(f"{folder}: give the whole path of a folder, from / on")
-    photos = _counted(query, many)
-    left = export.write_collection(photos, open_library().read_original, place)
-    return Written(query, place, left)
+    photos = _iterate_photos(query, count)
+    summary = export.write_collection(photos, open_library().read_original, path)
+    return Export(query, path, summary)
 
 
-def _counted(query: str, many: int) -> Iterator[Photo]:
-    """The photos a search finds, with a bar for how far it is."""
+def _iterate_photos(query: str, count: int) -> Iterator[Photo]:
+    """The photos that a query finds, with a progress bar."""
     bar = st.progress(0.0)
     for number, photo in enumerate(open_library().photos(query)):
-        if number % STEP == 0:
-            bar.progress(min(1.0, number / many), text=f"{number:,} of {many:,}")
+        if number % PROGRESS_STEP == 0:
+            bar.progress(min(1.0, number / count), text=f"{number:,} of {count:,}")
         yield photo
     bar.empty()
 
 
-def show_left(left: ExportSummary) -> None:
-    """The photos that did not come along, and why."""
-    if not left.skipped:
+def _show_skipped(summary: ExportSummary) -> None:
+    """The skipped photos with their reasons."""
+    skipped = summary.skipped
+    if not skipped:
         return
-    reasons = Counter(reason for _, reason in left.skipped)
-    none = reasons[export.UNTAGGED]
-    unreadable = len(left.skipped) - none
-    told = [f"{none:,} without a tag"] if none else []
-    told += [f"{unreadable:,} that cannot be read"] if unreadable else []
-    with st.expander(f"{count_noun(len(left.skipped), 'photo')} left out: {', '.join(told)}"):
-        for name, reason in left.skipped[:LEFT_SHOWN]:
+    untagged = Counter(reason for _, reason in skipped)[export.UNTAGGED]
+    unreadable = len(skipped) - untagged
+    parts = [f"{untagged:,} without a tag"] if untagged else []
+    parts += [f"{unreadable:,} that cannot be read"] if unreadable else []
+    with st.expander(f"{count_noun(len(skipped), 'photo')} left out: {', '.join(parts)}"):
+        for name, reason in skipped[:MAX_SKIPPED]:
             st.text(escape_controls(f"{name}: {reason}"))
-        if len(left.skipped) > LEFT_SHOWN:
-            st.caption(f"and {len(left.skipped) - LEFT_SHOWN:,} more")
+        if len(skipped) > MAX_SKIPPED:
+            st.caption(f"and {len(skipped) - MAX_SKIPPED:,} more")

@@ -1,10 +1,11 @@
-"""A photo of the library, large: from its file, upright, with what speaks for an answer."""
+"""A large photo, upright, with an optional heatmap."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from frontend.ui.library import open_library
 from frontend.ui.messages import describe_error
@@ -17,65 +18,73 @@ from tagger.library.records import Photo, StoredPrediction
 from tagger.tagger import Tagger
 from tagger.text import escape_controls
 
-LARGE_SIDE = 1600  # pixels, of a shown photo's longer side
-KEPT = 12  # in memory
+LONGER_SIDE = 1600  # pixels
+MAX_CACHED = 12  # photos in memory
 
 
-def show_picture(
-    photo: Photo, prediction: StoredPrediction | None = None, *, key: str | None = None
+def show_large_photo(
+    photo: Photo, prediction: StoredPrediction | None = None, *, heatmap_key: str = ""
 ) -> None:
-    """The photo, or its thumbnail with the reason; with a `key`, its heatmap on a switch."""
+    """Show a photo, or its thumbnail and the reason.
+
+    With a `prediction` a switch, whose widget key is `heatmap_key`, shows the heatmap.
+    """
     name = escape_controls(photo.name)
-    place = st.empty()
+    slot = st.empty()
     try:
-        place.image(large_photo(photo), width="stretch", alt=name)
+        slot.image(_read_photo(photo), width="stretch", alt=name)
     except ImageError as error:
-        place.image(open_library().read_thumbnail(photo), alt=name)
+        slot.image(open_library().read_thumbnail(photo), alt=name)
         reason = escape_markdown(describe_error(error))
         st.warning(f"Only its thumbnail is left. {reason}", icon=":material/broken_image:")
         return
-    tagger = None if prediction is None or key is None else tagger_of(prediction)
+    tagger = None if prediction is None else load_tagger_of(prediction)
     if prediction is None or tagger is None:
         return
-    label = explained([name for name, _ in prediction.scores], tagger, key)
+    label = choose_heatmap_label([label for label, _ in prediction.scores], tagger, heatmap_key)
     if label is not None:
-        heat = decode.encode(tagger.heatmap(open_library().read_original(photo), label), "JPEG")
-        place.image(heat, width="stretch", alt=f"{name}: what speaks for {label}")
-        st.caption("The brighter, the more it counted. The dark edges were not looked at.")
+        show_heatmap(slot, tagger, open_library().read_original(photo), label, name)
 
 
-def explained(labels: Sequence[str], tagger: Tagger, key: str) -> str | None:
-    """The label to show a heatmap of, if any; of a photo that may have several, one to choose.
+def choose_heatmap_label(labels: Sequence[str], tagger: Tagger, key: str) -> str | None:
+    """A switch for the heatmap; the label to explain, None while it is off.
 
-    `labels` are the likeliest, best first.
+    `labels` are sorted best first. For a multi-label model the user chooses one.
     """
     if tagger.labels.kind == "single":
-        told = escape_markdown(f"Show what speaks for “{labels[0]}”")
-        return labels[0] if st.toggle(told, key=key) else None
+        title = escape_markdown(f"Show what speaks for “{labels[0]}”")
+        return labels[0] if st.toggle(title, key=key) else None
     if not st.toggle("Show what speaks for a label", key=key):
         return None
     return st.selectbox("Which label?", labels, key=f"{key}-label")
 
 
-def large_photo(photo: Photo) -> bytes:
-    """A JPEG for the page. Raises ImageError where the file is gone or has changed."""
+def show_heatmap(slot: DeltaGenerator, tagger: Tagger, image: bytes, label: str, name: str) -> None:
+    """Show the photo with the heatmap of a label in `slot`. Raises ModelError, ImageError."""
+    heatmap = decode.encode(tagger.heatmap(image, label), "JPEG")
+    slot.image(heatmap, width="stretch", alt=f"{name}: what speaks for {label}")
+    st.caption("The brighter, the more it counted. The dark edges were not looked at.")
+
+
+def _read_photo(photo: Photo) -> bytes:
+    """A photo as JPEG. Raises ImageError if the file is missing or has changed."""
     try:
-        info = photo.path.stat()
+        stat = photo.path.stat()
     except (OSError, ValueError):
         raise ImageError(str(photo.path), "no such file") from None
-    return _large(photo.sha256, info.st_mtime_ns, info.st_size, photo, open_library())
+    return _decode(photo.sha256, stat.st_mtime_ns, stat.st_size, photo, open_library())
 
 
-@st.cache_resource(show_spinner=False, max_entries=KEPT)
-def _large(sha256: str, changed: int, size: int, _photo: Photo, _library: Library) -> bytes:
+@st.cache_resource(show_spinner=False, max_entries=MAX_CACHED)
+def _decode(sha256: str, modified: int, size: int, _photo: Photo, _library: Library) -> bytes:
     shorter, longer = sorted((_photo.width, _photo.height))
-    side = max(1, round(LARGE_SIDE * shorter / longer))
+    side = max(1, round(LONGER_SIDE * shorter / longer))
     rgb = decode.read(_library.read_original(_photo), shorter_side=side)
-    return decode.encode(transforms.thumbnail(rgb, LARGE_SIDE), "JPEG")
+    return decode.encode(transforms.thumbnail(rgb, LONGER_SIDE), "JPEG")
 
 
-def tagger_of(prediction: StoredPrediction) -> Tagger | None:
-    """The very model that said it, if it is still there."""
+def load_tagger_of(prediction: StoredPrediction) -> Tagger | None:
+    """The model that made a prediction, None if its file is gone or has changed."""
     for model in (prediction.model, open_library().active_model()):
         try:
             tagger = load_tagger(model)

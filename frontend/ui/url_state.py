@@ -1,6 +1,6 @@
-"""What the address of a page says of what it shows: a page can be bookmarked, and gone back to.
+"""Page state in the URL's query parameters, so that pages can be bookmarked and gone back to.
 
-The address alone decides: whatever a person chooses is said there, and read from there.
+The URL alone holds the state: widgets write to it and read from it.
 """
 
 from __future__ import annotations
@@ -9,105 +9,105 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-DIGITS = 9  # of a number: no library holds a thousand million photos
-NUMBER = "page"  # of a list shown in pages, from 1
-_MADE = "address-pagination"  # how many were made
+MAX_DIGITS = 9  # of a number: a library holds fewer than a thousand million photos
+PAGE = "page"  # of a paged list, from 1
+_VERSION = "address-pagination"  # session state: counts the pagination widgets
 
 
-def said(name: str) -> str | None:
-    """What the address says under a name."""
-    found: str | None = st.query_params.get(name)
-    return found
+def get(name: str) -> str | None:
+    """A query parameter."""
+    value: str | None = st.query_params.get(name)
+    return value
 
 
-def number(name: str) -> int | None:
-    """A whole number of the address; 0 where there is something else."""
-    text = said(name)
+def get_number(name: str) -> int | None:
+    """A query parameter as a whole number; 0 if it is not one."""
+    text = get(name)
     if text is None:
         return None
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else 0
 
 
-def say(**changed: str | int | None) -> None:
-    """Change the address, leaving out what is None: one step for the browser's back button."""
-    now = st.query_params.to_dict()
-    new = {**now, **{name: str(value) for name, value in changed.items() if value is not None}}
-    new = {name: value for name, value in new.items() if changed.get(name, "") is not None}
-    if new != now:
+def update(**params: str | int | None) -> None:
+    """Set query parameters, and remove those that are None: one entry in the browser's history."""
+    old = st.query_params.to_dict()
+    new = {**old, **{name: str(value) for name, value in params.items() if value is not None}}
+    new = {name: value for name, value in new.items() if params.get(name, "") is not None}
+    if new != old:
         st.query_params.from_dict(new)
 
 
-def choose(title: str, name: str, options: Mapping[str, str], width: int) -> str:
-    """One of several things by its words, the first unless the address says another."""
-    first = next(iter(options))
-    asked = said(name)
-    chosen = first if asked is None or asked not in options else asked
-    st.session_state[_key(name)] = chosen  # also where its words have changed
+def on_click(**params: str) -> Callable[[], None]:
+    """A button callback that sets query parameters and returns to the first page."""
+    return lambda: update(**params, **{PAGE: None})
+
+
+def selectbox(title: str, name: str, options: Mapping[str, str], width: int) -> str:
+    """A select box of values and their labels; the first value is the default."""
+    default = next(iter(options))
+    value = get(name)
+    selected = default if value is None or value not in options else value
+    st.session_state[_key(name)] = selected  # also when the labels have changed
     st.selectbox(
         title,
         list(options),
         format_func=lambda option: options.get(option, option),
         key=_key(name),
-        on_change=_choose,
-        args=(name, first),
+        on_change=_store,
+        args=(name, default),
         width=width,
     )
-    return chosen
+    return selected
 
 
-def choose_form(title: str, name: str, options: list[str]) -> str:
-    """As `choose`, for a few things side by side."""
-    asked = said(name)
-    chosen = options[0] if asked is None or asked not in options else asked
-    st.session_state[_key(name)] = chosen
+def segmented_control(title: str, name: str, options: list[str]) -> str:
+    """A segmented control; the first option is the default."""
+    value = get(name)
+    selected = options[0] if value is None or value not in options else value
+    st.session_state[_key(name)] = selected
     st.segmented_control(
-        title, options, required=True, key=_key(name), on_change=_choose, args=(name, options[0])
+        title, options, required=True, key=_key(name), on_change=_store, args=(name, options[0])
     )
-    return chosen
+    return selected
 
 
-def choose_page(pages: int) -> int:
-    """Which page of a list, from 1."""
-    chosen = min(max(number(NUMBER) or 1, 1), pages)
+def pagination(pages: int) -> int:
+    """A pagination of a list, if it has several pages; the selected page, from 1."""
+    selected = min(max(get_number(PAGE) or 1, 1), pages)
     if pages == 1:
         return 1
-    made = st.session_state.setdefault(_MADE, 0)
-    if st.session_state.get(f"{_MADE}-{made}", chosen) != chosen:
-        made = st.session_state[_MADE] = made + 1  # the old one would stay on its page
-    key = f"{_MADE}-{made}"
-    st.pagination(pages, default=chosen, key=key, on_change=_turn, args=(key,))
-    return chosen
+    version = st.session_state.setdefault(_VERSION, 0)
+    if st.session_state.get(f"{_VERSION}-{version}", selected) != selected:
+        version = st.session_state[_VERSION] = version + 1  # the old widget would keep its page
+    key = f"{_VERSION}-{version}"
+    st.pagination(pages, default=selected, key=key, on_change=_store_page, args=(key,))
+    return selected
 
 
-def write(title: str, name: str, placeholder: str) -> str:
-    """A line of text."""
-    asked = said(name) or ""
-    if st.session_state.get(_key(name)) != asked:  # or half a word just typed would be lost
-        st.session_state[_key(name)] = asked
+def text_input(title: str, name: str, placeholder: str) -> str:
+    """A search field."""
+    value = get(name) or ""
+    if st.session_state.get(_key(name)) != value:  # otherwise half-typed text would be lost
+        st.session_state[_key(name)] = value
     text: str = st.text_input(
         title,
         key=_key(name),
         type="search",
         placeholder=placeholder,
-        on_change=_choose,
+        on_change=_store,
         args=(name, ""),
     )
     return text
 
 
-def link(**said: str) -> Callable[[], None]:
-    """For a button: say this from the first page on."""
-    return lambda: say(**said, **{NUMBER: None})
+def _store(name: str, default: str) -> None:
+    value = st.session_state[_key(name)]
+    update(**{name: None if value == default else value, PAGE: None})
 
 
-def _choose(name: str, first: str) -> None:
-    chosen = st.session_state[_key(name)]
-    say(**{name: None if chosen == first else chosen, NUMBER: None})
-
-
-def _turn(key: str) -> None:
-    chosen = st.session_state[key]
-    say(**{NUMBER: None if chosen == 1 else chosen})
+def _store_page(key: str) -> None:
+    page = st.session_state[key]
+    update(**{PAGE: None if page == 1 else page})
 
 
 def _key(name: str) -> str:

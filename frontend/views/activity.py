@@ -1,4 +1,4 @@
-"""Activity: what is in the library, how sure the models are of it, and what was done to it."""
+"""Activity: statistics of the library, and its operations."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from frontend.ui.text import escape_markdown
 from tagger.library.statistics import Statistics
 from tagger.text import count_noun
 
-LABELS_SHOWN = 15
-MOST_DAYS = 60  # shown one by one; months otherwise
-MOST_COLUMNS = 60
-RUNS_SHOWN, MORE_RUNS = 10, 20
+MAX_LABELS = 15
+MAX_DAYS = 60  # columns of days; months beyond
+MAX_COLUMNS = 60
+OPERATIONS, MORE_OPERATIONS = 10, 20
 LIMIT_KEY = "activity-runs"
 
 
 def show() -> None:
-    """The whole page."""
+    """The page."""
     st.title("Activity", anchor=False)
     statistics = open_library().statistics()
     if statistics.photos or statistics.deleted:
@@ -39,7 +39,7 @@ def show() -> None:
         with right:
             _show_confidence(statistics)
             _show_days(statistics)
-    _show_runs()
+    _show_operations()
     if statistics.deleted:
         _show_deleted(statistics.deleted)
 
@@ -54,9 +54,11 @@ def _show_counts(statistics: Statistics) -> None:
     with st.container(horizontal=True, gap="medium", key="activity-counts"):
         for title, count in counts.items():
             st.metric(title, f"{count:,}", width="content")
-    told = [f"{statistics.bytes / 1e6:,.0f} MB of photos"]
-    told += [f"{count_noun(many, 'photo')} tagged by {name}" for name, many in statistics.by_model]
-    st.caption(escape_markdown(" · ".join(told)))
+    parts = [f"{statistics.bytes / 1e6:,.0f} MB of photos"]
+    parts += [
+        f"{count_noun(count, 'photo')} tagged by {name}" for name, count in statistics.by_model
+    ]
+    st.caption(escape_markdown(" · ".join(parts)))
 
 
 def _show_labels(statistics: Statistics) -> None:
@@ -64,18 +66,20 @@ def _show_labels(statistics: Statistics) -> None:
     if not statistics.by_label:
         st.markdown("No photo has a tag yet. Add some by hand in the gallery, or import others.")
         return
-    most = statistics.by_label[0][1]
-    show_bars((name, many / most, f"{many:,}") for name, many in statistics.by_label[:LABELS_SHOWN])
-    if len(statistics.by_label) > LABELS_SHOWN:
-        st.caption(f"and {len(statistics.by_label) - LABELS_SHOWN:,} more tags")
+    highest = statistics.by_label[0][1]
+    show_bars(
+        (name, count / highest, f"{count:,}") for name, count in statistics.by_label[:MAX_LABELS]
+    )
+    if len(statistics.by_label) > MAX_LABELS:
+        st.caption(f"and {len(statistics.by_label) - MAX_LABELS:,} more tags")
 
 
 def _show_confidence(statistics: Statistics) -> None:
     st.subheader("How sure", anchor=False)
     step = 100 // len(statistics.confidence)
     columns = [
-        (f"{i * step} to {(i + 1) * step}% sure", many)
-        for i, many in enumerate(statistics.confidence)
+        (f"{i * step} to {(i + 1) * step}% sure", count)
+        for i, count in enumerate(statistics.confidence)
     ]
     show_columns(columns, "0%", "100%")
     st.caption("Photos by how sure the model was of its answer.")
@@ -83,39 +87,39 @@ def _show_confidence(statistics: Statistics) -> None:
 
 def _show_days(statistics: Statistics) -> None:
     st.subheader("Added", anchor=False)
-    periods = timeline(statistics.added)
+    periods = count_periods(statistics.added)
     first, last = periods[0][0], periods[-1][0]
     show_columns(periods, first, last if last != first else "")
 
 
-def timeline(added: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Counts for every day from the first to the last, or every month where that is too many.
+def count_periods(added: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Photos added by day, "2026-11-21", or by month if there are too many days.
 
-    `added` is by day, "2026-11-21", in order, and leaves out days without any.
+    `added` holds the days with photos, in order.
     """
-    first, last = (date.fromisoformat(added[end][0]) for end in (0, -1))
+    first, last = (date.fromisoformat(added[index][0]) for index in (0, -1))
     days = [str(first + timedelta(n)) for n in range((last - first).days + 1)]
-    length = len("2026-11-21") if len(days) <= MOST_DAYS else len("2026-11")
+    length = len("2026-11-21") if len(days) <= MAX_DAYS else len("2026-11")
     counts = dict.fromkeys((day[:length] for day in days), 0)
-    for day, many in added:
-        counts[day[:length]] += many
-    return list(counts.items())[-MOST_COLUMNS:]
+    for day, count in added:
+        counts[day[:length]] += count
+    return list(counts.items())[-MAX_COLUMNS:]
 
 
-def _show_runs() -> None:
+def _show_operations() -> None:
     st.subheader("What was done", anchor=False)
-    limit = st.session_state.get(LIMIT_KEY, RUNS_SHOWN)
-    runs = open_library().operations(limit + 1)
-    if not runs:
+    limit = st.session_state.get(LIMIT_KEY, OPERATIONS)
+    operations = open_library().operations(limit + 1)
+    if not operations:
         st.markdown("Nothing yet.")
-    for run in runs[:limit]:
-        job_panel.show_job(run.id, key="activity")
-    if len(runs) > limit:
+    for operation in operations[:limit]:
+        job_panel.show_job(operation.id, key="activity")
+    if len(operations) > limit:
         st.button("Show more", on_click=_show_more, key="activity-more")
 
 
 def _show_more() -> None:
-    st.session_state[LIMIT_KEY] = st.session_state.get(LIMIT_KEY, RUNS_SHOWN) + MORE_RUNS
+    st.session_state[LIMIT_KEY] = st.session_state.get(LIMIT_KEY, OPERATIONS) + MORE_OPERATIONS
 
 
 def _show_deleted(count: int) -> None:
@@ -129,8 +133,8 @@ def _show_deleted(count: int) -> None:
             "They leave the library with their tags and the copies it kept. This cannot be undone."
         )
         if st.button("Remove for good", key="activity-purge", type="primary"):
-            gone = open_library().purge()
-            notify(f"{count_noun(gone, 'photo')} removed for good.")
+            count = open_library().purge()
+            notify(f"{count_noun(count, 'photo')} removed for good.")
             st.rerun()
 
 

@@ -1,4 +1,4 @@
-"""Gallery: every photo of the library, to look at, open, and edit many at once."""
+"""Gallery: all photos in a grid, filtered by tag, to open and edit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 from frontend.components import job_panel, photo_grid
 from frontend.photos import details, edits, selection_bar
-from frontend.photos.details import Found
+from frontend.photos.details import Results
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, load_sample_photos, open_library
 from frontend.ui.messages import show_errors
@@ -21,19 +21,19 @@ from tagger.text import escape_controls
 
 PAGE_SIZE = 48  # fills rows of two, three, four and six
 PAGE = "gallery"
-GRID = "gallery-grid"
-SHOW, SORT = "show", "sort"  # of the address: a search that says which photos, and their order
+GRID_KEY = "gallery-grid"
+FILTER, SORT = "show", "sort"  # query parameters: a search query, and the order
 STATES = ("unknown", "untagged")
 
 
 def show() -> None:
-    """The whole page: one photo where the address names one, otherwise the grid."""
-    if (photo := details.asked()) is not None:
-        found = Found(url_state.said(SHOW) or "", url_state.said(SORT) or "", PAGE_SIZE)
-        details.show_photo(photo, PAGE, found)
+    """The page: the details of the photo that the URL names, or the grid."""
+    if (photo_id := details.photo_in_url()) is not None:
+        results = Results(url_state.get(FILTER) or "", url_state.get(SORT) or "", PAGE_SIZE)
+        details.show_details(photo_id, PAGE, results)
         return
     st.title("Gallery", anchor=False)
-    edits.show_work(PAGE)
+    edits.show_retag_job(PAGE)
     total = open_library().count()
     if total:
         _show_photos(total)
@@ -47,43 +47,43 @@ def _show_empty() -> None:
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         if st.button("Add the sample photos", key="gallery-samples"):
             with show_errors():
-                samples = ((name, io.BytesIO(d)) for name, d in load_sample_photos().items())
+                samples = ((name, io.BytesIO(data)) for name, data in load_sample_photos().items())
                 job_panel.start_job(ImportUploadsRequest(samples))
                 st.rerun()
-    for run in open_library().operations(limit=3, kinds=["import"], active=True):
-        job_panel.show_job(run.id, key=PAGE)
+    for operation in open_library().operations(limit=3, kinds=["import"], active=True):
+        job_panel.show_job(operation.id, key=PAGE)
 
 
 def _show_photos(total: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="gallery-choose"):
-        query = url_state.choose("Show", SHOW, _choices(total), width=300)
-        sort = cast(Sort, url_state.choose("Order", SORT, details.SORTS, width=220))
-    many = open_library().count(query)
-    if not many:
+        query = url_state.selectbox("Show", FILTER, _filters(total), width=300)
+        sort = cast(Sort, url_state.selectbox("Order", SORT, details.SORTS, width=220))
+    count = open_library().count(query)
+    if not count:
         st.markdown("No photo is like that.")
-        st.button("Show all photos", key="gallery-all", on_click=url_state.link(**{SHOW: ""}))
-        edits.show_done(PAGE)
+        st.button("Show all photos", key="gallery-all", on_click=url_state.on_click(**{FILTER: ""}))
+        edits.show_last_edit(PAGE)
         return
-    place = st.container()
-    first = (url_state.choose_page(-(-many // PAGE_SIZE)) - 1) * PAGE_SIZE
-    page = open_library().search(query, sort, first, PAGE_SIZE)
-    with place:
-        answer = photo_grid.show_grid(page.photos, key=GRID)
-    if answer.opened is not None:
-        ids = [photo.id for photo in page.photos]
-        details.open_photo(answer.opened, first + ids.index(answer.opened))
+    slot = st.container()  # above the pagination
+    first = (url_state.pagination(-(-count // PAGE_SIZE)) - 1) * PAGE_SIZE
+    results = open_library().search(query, sort, first, PAGE_SIZE)
+    with slot:
+        events = photo_grid.show_grid(results.photos, key=GRID_KEY)
+    if events.opened is not None:
+        ids = [photo.id for photo in results.photos]
+        details.open_photo(events.opened, first + ids.index(events.opened))
         st.rerun()
-    selection_bar.offer_edits(PAGE, GRID, page, answer.selected, query)
+    selection_bar.show_selection_bar(PAGE, GRID_KEY, results, events.selected, query)
 
 
-def _choices(total: int) -> dict[str, str]:
-    """Which photos can be shown, as a search and in words: all, those without, those of a tag."""
+def _filters(total: int) -> dict[str, str]:
+    """Titles by query: all photos, unknown, untagged, and each tag."""
     library = open_library()
-    choices = {"": f"All photos · {total:,}"}
-    choices |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
-    for label, many in count_tags():
-        choices[format_query(Label(label))] = f"{escape_controls(label)} · {many:,}"
-    return choices
+    filters = {"": f"All photos · {total:,}"}
+    filters |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
+    for label, count in count_tags():
+        filters[format_query(Label(label))] = f"{escape_controls(label)} · {count:,}"
+    return filters
 
 
 show()

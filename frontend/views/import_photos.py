@@ -1,4 +1,4 @@
-"""Import: many photos at once, dropped or from a folder of this machine, in the background."""
+"""Import: many photos at once, uploaded or from a folder of this machine, as a background job."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tagger.jobs.requests import ImportFolderRequest, ImportUploadsRequest
 from tagger.text import count_noun
 
 FILES, FOLDER = "Files", "A folder on this machine"
-RECENT = 8  # imports listed below
-TURN_KEY = "import-turn"  # counts the imports begun: a new uploader for each, so it is empty
+RECENT_IMPORTS = 8  # listed below
+VERSION_KEY = "import-version"  # session state: counts imports; each gets a new, empty uploader
 
 
 def show() -> None:
-    """The whole page."""
+    """The page."""
     st.title("Import photos", anchor=False)
     st.markdown(
         "They are tagged and kept in your library in the background: you may close this page and"
@@ -39,35 +39,31 @@ def show() -> None:
 
 
 def _offer_files() -> None:
-    turn = st.session_state.setdefault(TURN_KEY, 0)
+    version = st.session_state.setdefault(VERSION_KEY, 0)
     files = st.file_uploader(
         "Drop photos here",
         type=sorted(decode.EXTENSIONS),
         accept_multiple_files=True,
-        key=f"import-files-{turn}",
+        key=f"import-files-{version}",
     )
     st.caption("For thousands of photos, give their folder instead: nothing needs to be sent.")
-    many = len(files)
-    label = f"Import {count_noun(many, 'photo')}" if many else "Import"
+    count = len(files)
+    label = f"Import {count_noun(count, 'photo')}" if count else "Import"
     with st.container(horizontal=True):
-        if st.button(label, key="import-start", type="primary", disabled=not many):
-            _begin_uploads((file.name, file) for file in files)
+        if st.button(label, key="import-start", type="primary", disabled=not count):
+            _start_import((file.name, file) for file in files)
         if st.button(
             "Add the sample photos",
             key="import-samples",
             help="A cat, an astronaut, a cup of coffee and a rocket, for a first try",
         ):
-            _begin_uploads((name, io.BytesIO(data)) for name, data in _samples())
+            _start_import((name, io.BytesIO(data)) for name, data in load_sample_photos().items())
 
 
-def _samples() -> Iterable[tuple[str, bytes]]:
-    return load_sample_photos().items()
-
-
-def _begin_uploads(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
+def _start_import(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
     with show_errors(), st.spinner("Taking the photos in …"):
         job_panel.start_job(ImportUploadsRequest(uploads))
-        st.session_state[TURN_KEY] += 1
+        st.session_state[VERSION_KEY] += 1
         st.rerun()
 
 
@@ -88,14 +84,14 @@ def _offer_folder() -> None:
 
 
 def _list_recent() -> None:
-    runs = open_library().operations(RECENT, kinds=["import"])
+    operations = open_library().operations(RECENT_IMPORTS, kinds=["import"])
     st.subheader("Imports so far", anchor=False)
-    if not runs:
+    if not operations:
         st.markdown("None yet. Drop some photos above, or begin with the samples.")
         return
     st.page_link(GALLERY, label="See your photos", icon=":material/grid_view:")
-    for run in runs:
-        job_panel.show_job(run.id, key="import")
+    for operation in operations:
+        job_panel.show_job(operation.id, key="import")
 
 
 show()

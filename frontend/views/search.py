@@ -1,4 +1,4 @@
-"""Search & export: photos by what is in them, when they were taken, who said what of them."""
+"""Search & export: a query, its results as grid or table, exports of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import streamlit as st
 from frontend.components import photo_grid
 from frontend.components.photo_grid import GridEvents
 from frontend.photos import details, edits, exports, selection_bar
-from frontend.photos.details import Found
+from frontend.photos.details import Results
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, open_library
 from frontend.ui.pages import IMPORT
@@ -24,66 +24,66 @@ from tagger.library.search.suggestions import Suggestion
 from tagger.text import count_noun, escape_controls
 
 PAGE = "search"
-QUERY, FORM, SORT = "q", "as", "sort"  # of the address
+QUERY, FORM, SORT = "q", "as", "sort"  # query parameters
 GRID, TABLE = "Grid", "Table"
 GRID_KEY = "search-grid"
 PAGE_SIZES = {GRID: 48, TABLE: 200}
 
 
 def show() -> None:
-    """The whole page: one photo where the address names one, otherwise the search."""
-    if (photo := details.asked()) is not None:
-        size = PAGE_SIZES.get(url_state.said(FORM) or GRID, PAGE_SIZES[GRID])
-        found = Found(url_state.said(QUERY) or "", url_state.said(SORT) or "", size)
-        details.show_photo(photo, PAGE, found)
+    """The page: the details of the photo that the URL names, or the search."""
+    if (photo_id := details.photo_in_url()) is not None:
+        size = PAGE_SIZES.get(url_state.get(FORM) or GRID, PAGE_SIZES[GRID])
+        results = Results(url_state.get(QUERY) or "", url_state.get(SORT) or "", size)
+        details.show_details(photo_id, PAGE, results)
         return
     st.title("Search & export", anchor=False)
-    edits.show_work(PAGE)
+    edits.show_retag_job(PAGE)
     library = open_library()
     if not library.count():
         st.markdown("There is nothing to find yet: your library is empty.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
-        edits.show_done(PAGE)
+        edits.show_last_edit(PAGE)
         return
-    query = url_state.write("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
+    query = url_state.text_input("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
     _offer_examples()
     try:
-        many = library.count(query)
+        count = library.count(query)
     except QueryError as error:
         st.error(escape_markdown(f"That cannot be understood: {error}."), icon=":material/error:")
         st.code(error.with_caret(), language=None)
         return
-    _show_found(query, many)
+    _show_results(query, count)
 
 
 def _offer_examples() -> None:
     with st.container(horizontal=True, gap="small", key="search-examples"):
-        for example in examples(count_tags()):
+        for example in example_queries(count_tags()):
             st.button(
                 escape_markdown(example),
                 key=f"search-example-{example}",
                 type="tertiary",
-                on_click=url_state.link(**{QUERY: example}),
+                on_click=url_state.on_click(**{QUERY: example}),
             )
     with st.expander("What can be asked"):
-        st.markdown(_HOW)
+        st.markdown(_SYNTAX)
 
 
-def examples(known: Sequence[tuple[str, int]]) -> list[str]:
-    """Searches to try, of the library's own tags and of this year."""
-    labels = [Label(name) for name, _ in known[:2]]
-    found: list[Query] = list(labels[:1])
+def example_queries(tags: Sequence[tuple[str, int]]) -> list[str]:
+    """Queries to try, with the library's most frequent `tags` and this year."""
+    labels = [Label(name) for name, _ in tags[:2]]
+    queries: list[Query] = list(labels[:1])
     if len(labels) == 2:
-        found += [And((labels[0], Not(labels[1]))), And((Or(tuple(labels)), _SURE))]
+        queries += [And((labels[0], Not(labels[1]))), And((Or(tuple(labels)), _SURE))]
     elif labels:
-        found.append(And((labels[0], _SURE)))
-    found += [Flag("unknown"), Flag("untagged"), Condition("by", "=", "person")]
-    return [*map(format_query, found), f"added>={datetime.now():%Y-%m}"]
+        queries.append(And((labels[0], _SURE)))
+    queries += [Flag("unknown"), Flag("untagged"), Condition("by", "=", "person")]
+    return [*map(format_query, queries), f"added>={datetime.now():%Y-%m}"]
 
 
 _SURE = Condition("score", ">=", "0.9")
 
-_HOW = """
+_SYNTAX = """
 - `dog cat` finds photos with both tags, `dog OR cat` those with either, `-cat` or `NOT cat` those
   without. `( )` hold together what belongs together.
 - `"golden retriever"` in quotes is one tag of two words; `gold*` is every tag that begins so.
@@ -96,61 +96,64 @@ _HOW = """
 """
 
 
-def _show_found(query: str, many: int) -> None:
+def _show_results(query: str, count: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
-        st.markdown(f"**{count_noun(many, 'photo')}** found", width="stretch")
-        form = url_state.choose_form("Shown as", FORM, [GRID, TABLE])
-        sort = cast(Sort, url_state.choose("Order", SORT, details.SORTS, width=220))
-    _offer_other_words(query)
-    if not many:
+        st.markdown(f"**{count_noun(count, 'photo')}** found", width="stretch")
+        form = url_state.segmented_control("Shown as", FORM, [GRID, TABLE])
+        sort = cast(Sort, url_state.selectbox("Order", SORT, details.SORTS, width=220))
+    _offer_suggestions(query)
+    if not count:
         st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
-        edits.show_done(PAGE)
+        edits.show_last_edit(PAGE)
         return
-    place = st.container()
+    slot = st.container()  # above the pagination
     size = PAGE_SIZES[form]
-    first = (url_state.choose_page(-(-many // size)) - 1) * size
-    page = open_library().search(query, sort, first, size)
-    with place:
-        answer = (
-            photo_grid.show_grid(page.photos, key=GRID_KEY)
+    first = (url_state.pagination(-(-count // size)) - 1) * size
+    results = open_library().search(query, sort, first, size)
+    with slot:
+        events = (
+            photo_grid.show_grid(results.photos, key=GRID_KEY)
             if form == GRID
-            else _show_table(page.photos)
+            else _show_table(results.photos)
         )
-    if answer.opened is not None:
-        ids = [photo.id for photo in page.photos]
-        details.open_photo(answer.opened, first + ids.index(answer.opened))
+    if events.opened is not None:
+        ids = [photo.id for photo in results.photos]
+        details.open_photo(events.opened, first + ids.index(events.opened))
         st.rerun()
-    _offer_exports(query, many)
-    selection_bar.offer_edits(PAGE, GRID_KEY, page, answer.selected, query)
+    _offer_exports(query, count)
+    selection_bar.show_selection_bar(PAGE, GRID_KEY, results, events.selected, query)
 
 
-def _offer_other_words(query: str) -> None:
-    """For tags asked for that no photo has, a click away, those that were probably meant."""
-    by_asked: dict[str, list[Suggestion]] = defaultdict(list)
+def _offer_suggestions(query: str) -> None:
+    """Buttons with similar tags for tags in the query that no photo has."""
+    by_tag: dict[str, list[Suggestion]] = defaultdict(list)
     for suggestion in open_library().suggest_tags(query):
-        by_asked[suggestion.missing_tag].append(suggestion)
-    for asked, suggested in by_asked.items():
+        by_tag[suggestion.missing_tag].append(suggestion)
+    for missing_tag, suggestions in by_tag.items():
         with st.container(
-            horizontal=True, vertical_alignment="center", gap="small", key=f"search-meant-{asked}"
+            horizontal=True,
+            vertical_alignment="center",
+            gap="small",
+            key=f"search-meant-{missing_tag}",
         ):
-            told = f"No photo has the tag “{asked}”. Did you mean"
-            st.markdown(escape_markdown(told), width="content")
-            for one in suggested:
+            message = f"No photo has the tag “{missing_tag}”. Did you mean"
+            st.markdown(escape_markdown(message), width="content")
+            for suggestion in suggestions:
                 st.button(
-                    escape_markdown(one.similar_tag),
-                    key=f"search-meant-{asked}-{one.similar_tag}",
-                    on_click=url_state.link(**{QUERY: one.query}),
+                    escape_markdown(suggestion.similar_tag),
+                    key=f"search-meant-{missing_tag}-{suggestion.similar_tag}",
+                    on_click=url_state.on_click(**{QUERY: suggestion.query}),
                 )
 
 
 def _show_table(photos: Sequence[Photo]) -> GridEvents:
-    """The photos in rows, one of which opens."""
+    """The results as a table; selecting a row opens the photo."""
     st.html(_TABLE_STYLE)
     with st.container(key="search-table"):
-        chosen = st.dataframe(
+        table = st.dataframe(
             {
                 "Photo": [escape_controls(photo.name) for photo in photos],
-                "Tags": [escape_controls(_tags(photo)) for photo in photos],
+                "Tags": [escape_controls(_describe_tags(photo)) for photo in photos],
                 "Sure": [photo.confidence for photo in photos],
                 "Model": [photo.model for photo in photos],
                 "Taken": [photo.taken_at for photo in photos],
@@ -170,26 +173,26 @@ def _show_table(photos: Sequence[Photo]) -> GridEvents:
             alt="The photos found",
         )
     st.caption("Tick a row to open its photo.")
-    rows = chosen["selection"]["rows"]
+    rows = table["selection"]["rows"]
     return GridEvents(opened=photos[rows[0]].id if rows else None)
 
 
-def _offer_exports(query: str, many: int) -> None:
+def _offer_exports(query: str, count: int) -> None:
     st.subheader("Take them with you", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", key="search-exports"):
         exports.offer_tables(query)
-    exports.offer_zip(query, many)
+    exports.offer_zip(query, count)
     with st.expander("Write them as a collection to train on"):
-        exports.offer_collection(query, many, key="search-collection")
+        exports.offer_dataset(query, count, key="search-collection")
 
 
-# The table's own menu would write a CSV file whose cells a spreadsheet may run; the export is safe.
+# Streamlit's own CSV download does not escape formulas; our export does.
 _TABLE_STYLE = """<style>
 .st-key-search-table [data-testid="stElementToolbar"] { display: none; }
 </style>"""
 
 
-def _tags(photo: Photo) -> str:
+def _describe_tags(photo: Photo) -> str:
     if photo.tags:
         return ", ".join(tag.label for tag in photo.tags)
     return photo_grid.short_label(photo)

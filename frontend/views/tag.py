@@ -1,4 +1,4 @@
-"""Tag: drop a photo or take one, see what it is, and keep it if it is worth keeping."""
+"""Tag a photo: upload it or take it, see its tags, add it to the library."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 
 import streamlit as st
 
 from frontend.components import photo_grid
-from frontend.components.html_blocks import show_bars
-from frontend.photos.large_photo import explained
+from frontend.components.html_blocks import escape_text, show_bars
+from frontend.photos.large_photo import choose_heatmap_label, show_heatmap
 from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import show_errors
 from frontend.ui.models import load_tagger
@@ -24,10 +23,10 @@ from tagger.inference.embeddings import Embedding
 from tagger.library.records import Photo
 from tagger.text import confidence_percent, escape_controls
 
-SHOWN_SIDE = 900  # pixels, about, of a shown photo's shorter side
+SHORTER_SIDE = 900  # pixels, roughly, of the displayed photo
 CAMERA_WIDTH = 560  # pixels
-NEAREST = 6
-KEPT = 8  # photos that are kept in memory with their answers
+SIMILAR_PHOTOS = 6
+MAX_CACHED = 8  # photos in memory, with their predictions
 
 FILE, CAMERA = "A file", "The camera"
 SOURCE_KEY, UPLOAD_KEY, CAMERA_KEY = "tag-source", "tag-file", "tag-camera"
@@ -35,8 +34,8 @@ SAMPLE_KEY, ADDED_KEY = "tag-sample", "tag-added"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The photo in hand."""
+class InputPhoto:
+    """The photo to tag, as an encoded file."""
 
     name: str
     data: bytes
@@ -44,48 +43,50 @@ class Chosen:
 
 
 def show() -> None:
-    """The whole page."""
+    """The page."""
     st.title("What is in this photo?", anchor=False)
     tagger = load_tagger()
-    photo = _chosen(tagger)
+    photo = _choose_photo(tagger)
     if photo is None:
         _offer_samples("No photo at hand? Try one of these.")
         return
     try:
-        shown = _shown(photo.sha256, photo.data)
-        prediction, embedding = _judged(photo.sha256, tagger.sha256, photo.data, tagger)
+        jpeg = _encode_jpeg(photo.sha256, photo.data)
+        prediction, embedding = _tag_photo(photo.sha256, tagger.sha256, photo.data, tagger)
     except ImageError as error:
         message = f"{photo.name} cannot be opened: {error.reason}"
         st.error(escape_markdown(message), icon=":material/error:")
         return
-    there = open_library().find_by_digest(photo.sha256)
-    near = open_library().find_similar(
-        embedding, tagger.sha256, NEAREST, without=None if there is None else there.id
+    stored = open_library().find_by_digest(photo.sha256)
+    similar = open_library().find_similar(
+        embedding, tagger.sha256, SIMILAR_PHOTOS, exclude=None if stored is None else stored.id
     )
     left, right = st.columns([5, 4], gap="medium")
     with left:
-        _show_photo(photo, shown, prediction, tagger)
+        _show_photo(photo, jpeg, prediction, tagger)
     with right:
-        _show_answer(prediction, tagger)
-        _offer_adding(photo, tagger, there)
-    _show_nearest(near)
+        _show_prediction(prediction, tagger)
+        _offer_adding(photo, tagger, stored)
+    _show_similar(similar)
     if SAMPLE_KEY in st.session_state:
         _offer_samples("Try another one.")
 
 
-def _chosen(tagger: Tagger) -> Chosen | None:
-    """What was dropped, taken or tried; None where nothing was."""
+def _choose_photo(tagger: Tagger) -> InputPhoto | None:
+    """The uploaded photo, the one from the camera, or the sample; None if there is none yet."""
     source = st.segmented_control(
         "Where is the photo?", [FILE, CAMERA], default=FILE, required=True, key=SOURCE_KEY
     )
-    # The browser asks for the camera as soon as it is drawn, so not before it is wanted.
+    # Drawing the camera input makes the browser ask for permission.
     if source == CAMERA:
         file = st.camera_input(
             "Take a photo", key=CAMERA_KEY, on_change=_forget_sample, width=CAMERA_WIDTH
         )
     else:
         file = st.file_uploader(
-            escape_markdown(f"Drop a photo here: {tagger.name} will say {_knowledge(tagger)}."),
+            escape_markdown(
+                f"Drop a photo here: {tagger.name} will say {_describe_labels(tagger)}."
+            ),
             type=sorted(decode.EXTENSIONS),
             key=UPLOAD_KEY,
             on_change=_forget_sample,
@@ -98,8 +99,8 @@ def _chosen(tagger: Tagger) -> Chosen | None:
     return None
 
 
-def _with_digest(name: str, data: bytes) -> Chosen:
-    return Chosen(name, data, hashlib.sha256(data).hexdigest())
+def _with_digest(name: str, data: bytes) -> InputPhoto:
+    return InputPhoto(name, data, hashlib.sha256(data).hexdigest())
 
 
 def _forget_sample() -> None:
@@ -110,14 +111,14 @@ def _take_sample(name: str) -> None:
     st.session_state[SAMPLE_KEY] = name
 
 
-def _knowledge(tagger: Tagger) -> str:
-    """What a model can say: "whether it is cat or dog, or unknown"."""
+def _describe_labels(tagger: Tagger) -> str:
+    """What a model can tell: "whether it is cat or dog, or unknown"."""
     names = tagger.labels.names
     if len(names) > 6:
         return f"which of {len(names)} labels fit, or that none does"
     *most, last = names
-    known = f"{', '.join(most)} or {last}" if most else last
-    return f"whether it is {known}, or unknown"
+    labels = f"{', '.join(most)} or {last}" if most else last
+    return f"whether it is {labels}, or unknown"
 
 
 def _offer_samples(invitation: str) -> None:
@@ -125,78 +126,76 @@ def _offer_samples(invitation: str) -> None:
     with st.container(horizontal=True, key="tag-samples", gap="small"):
         for name, data in load_sample_photos().items():
             with st.container(width=132):
-                st.image(_small(name, data), width=132, alt="")
+                st.image(_encode_thumbnail(name, data), width=132, alt="")
                 title = name.rsplit(".", 1)[0].capitalize()
                 key = f"tag-try-{name}"
                 st.button(title, key=key, width="stretch", on_click=_take_sample, args=(name,))
 
 
 @st.cache_resource(show_spinner=False)
-def _small(name: str, _data: bytes) -> bytes:
+def _encode_thumbnail(name: str, _data: bytes) -> bytes:
     return decode.encode(transforms.fit(decode.read(_data, shorter_side=264), 264), "JPEG")
 
 
-@st.cache_resource(show_spinner=False, max_entries=KEPT)
-def _shown(sha256: str, _data: bytes) -> bytes:
-    """A JPEG for the page, upright, of any format the library reads and the browser may not."""
-    return decode.encode(decode.read(_data, shorter_side=SHOWN_SIDE), "JPEG")
+@st.cache_resource(show_spinner=False, max_entries=MAX_CACHED)
+def _encode_jpeg(sha256: str, _data: bytes) -> bytes:
+    """An upright JPEG, also of formats that browsers cannot show."""
+    return decode.encode(decode.read(_data, shorter_side=SHORTER_SIDE), "JPEG")
 
 
-@st.cache_resource(show_spinner=False, max_entries=KEPT)
-def _judged(
+@st.cache_resource(show_spinner=False, max_entries=MAX_CACHED)
+def _tag_photo(
     sha256: str, model_sha256: str, _data: bytes, _tagger: Tagger
 ) -> tuple[Prediction, Embedding]:
     return _tagger.tag_with_embeddings([_data])[0]
 
 
-def _show_photo(photo: Chosen, shown: bytes, prediction: Prediction, tagger: Tagger) -> None:
+def _show_photo(photo: InputPhoto, jpeg: bytes, prediction: Prediction, tagger: Tagger) -> None:
     with st.container(key="tag-photo"):
-        place = st.empty()
+        slot = st.empty()
         name = escape_controls(photo.name)
-        label = explained([s.label for s in prediction.scores], tagger, "tag-heatmap")
+        label = choose_heatmap_label([s.label for s in prediction.scores], tagger, "tag-heatmap")
         if label is not None:
             with show_errors():
-                heatmap = decode.encode(tagger.heatmap(photo.data, label), "JPEG")
-                place.image(heatmap, width="stretch", alt=f"{name}: what speaks for {label}")
-                st.caption("The brighter, the more it counted. The dark edges were not looked at.")
+                show_heatmap(slot, tagger, photo.data, label, name)
                 return
-        place.image(shown, width="stretch", alt=name)
+        slot.image(jpeg, width="stretch", alt=name)
 
 
-def _show_answer(prediction: Prediction, tagger: Tagger) -> None:
-    label, said = answer(prediction, tagger)
+def _show_prediction(prediction: Prediction, tagger: Tagger) -> None:
+    label, sentence = describe_prediction(prediction, tagger)
     unknown = " it-unknown" if prediction.unknown else ""
     st.html(
         f'<div class="it-answer{unknown}" role="status">'
-        f'<p class="it-label" dir="auto">{escape(escape_controls(label))}</p>'
-        f'<p class="it-reason">{escape(escape_controls(said))}</p></div>'
+        f'<p class="it-label" dir="auto">{escape_text(label)}</p>'
+        f'<p class="it-reason">{escape_text(sentence)}</p></div>'
     )
     st.space("small")
     show_bars((s.label, s.score, confidence_percent(s.score)) for s in prediction.scores[:5])
 
 
-def answer(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
-    """A prediction as a large word or two, and a sentence below."""
+def describe_prediction(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
+    """The heading and the sentence for a prediction."""
     if not prediction.unknown:
         names = ", ".join(tag.label for tag in prediction.tags)
         if len(prediction.tags) == 1:
             return names, f"{confidence_percent(prediction.confidence)} sure"
-        each = [f"{tag.label} {confidence_percent(tag.score)}" for tag in prediction.tags]
-        return names, f"How sure: {', '.join(each)}"
+        parts = [f"{tag.label} {confidence_percent(tag.score)}" for tag in prediction.tags]
+        return names, f"How sure: {', '.join(parts)}"
     likeliest = [f"{s.label} ({confidence_percent(s.score)})" for s in prediction.scores[:2]]
     if prediction.reason == "unfamiliar":
-        known = f"Unlike every photo that {tagger.name} was taught with."
-        return "Unknown", f"{known} Its best guess would be {likeliest[0]}."
+        reason = f"Unlike every photo that {tagger.name} was taught with."
+        return "Unknown", f"{reason} Its best guess would be {likeliest[0]}."
     if tagger.labels.kind == "multi":
         return "Unknown", f"No label is likely enough; {likeliest[0]} comes nearest."
     return "Unknown", f"Between {' and '.join(likeliest)}: not sure enough of either."
 
 
-def _offer_adding(photo: Chosen, tagger: Tagger, there: Photo | None) -> None:
-    """Add the photo to the library, or say that it is there, with the way to it."""
-    just_added = st.session_state.get(ADDED_KEY) == photo.sha256
+def _offer_adding(photo: InputPhoto, tagger: Tagger, stored: Photo | None) -> None:
+    """A button that adds the photo to the library, or a link to the photo there."""
+    is_new = st.session_state.get(ADDED_KEY) == photo.sha256
     st.space("small")
-    if there is None:
+    if stored is None:
         if st.button(
             "Add to the library", key="tag-add", type="primary", icon=":material/library_add:"
         ):
@@ -205,20 +204,18 @@ def _offer_adding(photo: Chosen, tagger: Tagger, there: Photo | None) -> None:
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center", key="tag-there"):
-        words = "Added to your library." if just_added else "It is in your library."
-        st.markdown(f":material/check: {words}")
-        link_photo(there.id)
+        message = "Added to your library." if is_new else "It is in your library."
+        st.markdown(f":material/check: {message}")
+        link_photo(stored.id)
 
 
-def _show_nearest(near: Sequence[tuple[Photo, float]]) -> None:
-    if not near:
+def _show_similar(similar: Sequence[tuple[Photo, float]]) -> None:
+    if not similar:
         return
     st.subheader("Nearest in your library", anchor=False)
-    captions = {photo.id: f"{max(0.0, alike):.0%} alike" for photo, alike in near}
-    photos = [photo for photo, _ in near]
-    said = photo_grid.show_grid(photos, key="tag-nearest", captions=captions, selectable=False)
-    if said.opened is not None:
-        st.switch_page(GALLERY, query_params={"photo": str(said.opened)})
+    opened = photo_grid.show_similar_grid(similar, key="tag-nearest").opened
+    if opened is not None:
+        st.switch_page(GALLERY, query_params={"photo": str(opened)})
 
 
 show()

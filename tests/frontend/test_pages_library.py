@@ -710,11 +710,11 @@ def test_tables_are_made_when_they_are_asked_for(six: Library) -> None:
     assert {"CSV", "JSON Lines"} <= set(buttons)
     assert all(button.proto.deferred_file_id for button in buttons.values())
     six.edit_tags([1], add=["=cmd()"])
-    rows = exports.table(six, "dog", export.write_csv)().decode().splitlines()
+    rows = exports.table_download(six, "dog", export.write_csv)().decode().splitlines()
     assert rows[0].startswith("ID,Name,Timestamp,Label 1,")
     assert [row.split(",")[0] for row in rows[1:]] == ["2", "1"]
     assert "'=cmd()" in rows[2]
-    lines = exports.table(six, "dog", export.write_json_lines)().decode().splitlines()
+    lines = exports.table_download(six, "dog", export.write_json_lines)().decode().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [2, 1]
 
 
