@@ -160,9 +160,9 @@ def in_grid(
     """Select photos in a grid, or open one, as the browser tells it."""
     (found,) = (one for one in app.get("bidi_component") if one.key == key)
     states = app._tree.get_widget_states()
-    turn = json.loads(found.proto.json)["turn"]
+    version = json.loads(found.proto.json)["version"]
     kept = WidgetState(id=found.proto.id)
-    kept.json_value = json.dumps({"selected": {"turn": turn, "ids": list(select)}})
+    kept.json_value = json.dumps({"selected": {"version": version, "ids": list(select)}})
     states.widgets.append(kept)
     if open is not None:
         event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{found.proto.id}__events")
