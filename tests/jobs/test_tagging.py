@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,20 +10,15 @@ from tagger.jobs import tagging, worker
 from tagger.jobs.requests import ImportFolderRequest, RetagRequest, submit
 from tagger.library import operations
 from tagger.library.library import Library
-from tagger.paths import ROOT
 from tests.conftest import forget_heartbeat, import_folder
 from tests.jobs.test_crash_probe import bad_decoder, write_photos  # noqa: F401 - the fixture
+from tests.jobs.test_worker import start_process
 
 
 def run_in_process(library: Library, job_id: int) -> int:
     """Run the job in a new process, as after the death of the one before; its exit status."""
     forget_heartbeat(library, job_id)
-    environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
-    return subprocess.run(
-        [sys.executable, "-m", "tagger.jobs.worker", str(job_id)],
-        cwd=ROOT,
-        env=os.environ | environment,
-    ).returncode
+    return start_process(library, job_id).wait()
 
 
 @pytest.mark.usefixtures("bad_decoder")
