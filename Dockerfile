@@ -3,17 +3,17 @@
 #     docker build -t image-tagger .
 #     docker run --init -p 127.0.0.1:8501:8501 -v library:/library image-tagger app
 #
-# Amazon SageMaker runs what it hosts as root: for it, the same with --target sagemaker.
+# Amazon SageMaker runs containers as root: for it, build with --target sagemaker.
 
 FROM python:3.12-slim-bookworm AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 COPY pyproject.toml requirements.txt ./
-# TensorFlow as it is built for processors alone: 0.6 GB less, unpacked. On ARM it is only built so,
-# and by its usual name. For a GPU: --build-arg TENSORFLOW='tensorflow[and-cuda]'
+# TensorFlow for CPUs alone takes 0.6 GB less. On ARM the package `tensorflow` is that one.
+# For a GPU: --build-arg TENSORFLOW='tensorflow[and-cuda]'
 ARG TENSORFLOW=
-# The project itself is found where it lies, in /app, so here an empty one will do. TensorFlow's
-# C++ headers are for whoever compiles against it.
+# An empty package is enough here, since the project is installed as editable, from /app.
+# TensorFlow's C++ headers are only needed to compile against it.
 RUN python -m venv /venv \
  && mkdir tagger && touch README.md tagger/__init__.py \
  && case "$(uname -m)" in x86_64) cpu=tensorflow-cpu ;; *) cpu=tensorflow ;; esac \
@@ -40,7 +40,7 @@ COPY model/cifar10.h5 model/cifar10.json model/everyday.h5 model/everyday.json \
      model/pets.h5 model/pets.json model/
 COPY frontend frontend
 COPY tagger tagger
-# What is written goes to volumes, which take these folders' owner when they are made.
+# These folders are mount points; a new volume takes the owner of its mount point.
 RUN python -m compileall -q tagger frontend \
  && groupadd --gid 10001 tagger \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin tagger \

@@ -1,4 +1,4 @@
-"""Whether what a container runs is alive: exit status 0, or 1 if it is not or nothing listens.
+"""Health check of a container: exit status 0 if its program is healthy, else 1.
 
 python deploy/health.py [URL...]
 """
@@ -9,8 +9,8 @@ import sys
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
-# Of the programs of deploy/entry only one runs: the service, SageMaker's endpoint, or the app.
-PLACES = (
+# A container runs one of these: the service, SageMaker's endpoint, or the app.
+URLS = (
     "http://127.0.0.1:8000/health",
     "http://127.0.0.1:8080/health",
     "http://127.0.0.1:8501/_stcore/health",
@@ -18,12 +18,12 @@ PLACES = (
 SECONDS = 4
 
 
-def alive(url: str) -> bool | None:
-    """None where nothing listens."""
+def is_healthy(url: str) -> bool | None:
+    """None if nothing listens there."""
     try:
-        # Without a proxy, which the environment may name: this asks the machine itself.
-        with build_opener(ProxyHandler({})).open(url, timeout=SECONDS) as answer:
-            return bool(answer.status == 200)
+        # Without the environment's proxy: the URL is on this machine.
+        with build_opener(ProxyHandler({})).open(url, timeout=SECONDS) as response:
+            return bool(response.status == 200)
     except HTTPError:
         return False
     except URLError as error:
@@ -33,8 +33,8 @@ def alive(url: str) -> bool | None:
 
 
 def main(urls: list[str]) -> int:
-    found = (alive(url) for url in urls or PLACES)
-    return 0 if next((answer for answer in found if answer is not None), False) else 1
+    results = (is_healthy(url) for url in urls or URLS)
+    return 0 if next((result for result in results if result is not None), False) else 1
 
 
 if __name__ == "__main__":
