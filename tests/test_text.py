@@ -1,12 +1,14 @@
-"""Cells that no spreadsheet runs, and that are read back as they were meant."""
+"""Text for people: percentages, and cells that no spreadsheet runs as a formula."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.text import escape_formula, unescape_formula
+from tagger.text import escape_formula, percent, unescape_formula
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
@@ -32,3 +34,20 @@ def test_every_text_comes_back_as_it_was(text: str) -> None:
 def test_a_quote_before_a_formula_is_part_of_the_text() -> None:
     assert escape_formula("'=x") == "''=x"
     assert unescape_formula("''=x") == "'=x"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0.0%"),
+        (0.0012, "0.12%"),
+        (0.5, "50.0%"),
+        (0.9876, "98.8%"),
+        (0.9951, "99.51%"),
+        (1.0, "100.0%"),
+        (None, "–"),
+        (math.nan, "–"),
+    ],
+)
+def test_percentages_are_finer_near_the_ends(share: float | None, text: str) -> None:
+    assert percent(share) == text

@@ -19,7 +19,6 @@ from tagger.jobs.requests import RetagRequest, TrainRequest
 from tagger.library.operations import Operation
 from tagger.text import count_noun, percent, score
 from tagger.training import run_folder
-from tagger.training.report import html
 
 # Measured on two cores at 192 pixels.
 START_SECONDS, PHOTO_SECONDS, EPOCH_SECONDS = 20, 0.01, 0.0175  # in all; a photo; and an epoch
@@ -74,7 +73,7 @@ def _how_good(row: Mapping[str, float]) -> str:
 def _history(run: Operation) -> list[dict[str, float]]:
     """The rows of the epochs so far."""
     folder = TrainRequest.from_options(run.options).folder
-    return html.read_history(Path(folder) / run_folder.HISTORY) if folder else []
+    return run_folder.read_history(Path(folder) / run_folder.HISTORY) if folder else []
 
 
 def _position(run: Operation, rows: list[dict[str, float]]) -> tuple[float, str]:

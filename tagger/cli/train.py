@@ -45,7 +45,7 @@ def train(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(RESUME_HINT) from None
     console.write("\n".join([*summary.lines(trained), f"Report: {report}"]))
-    return 0 if trained.complete else 1
+    return 0 if trained.evaluation.complete else 1
 
 
 def write_event(event: ProgressEvent) -> None:

@@ -116,13 +116,13 @@ def export_beside(
     photos: Photos,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda sentence: None,
-) -> list[dict[str, Any]]:
-    """Export the model file at `path` into its own folder; what was found, as plain JSON values."""
+) -> list[Export]:
+    """Export the model file at `path` into its own folder."""
     model = load(path)
     say(f"Exporting to {', '.join(formats)}.")
     exports = export(model, formats, photos, path.parent, progress)
     say(format_results(exports, model))
-    return [export.to_dict() for export in exports]
+    return exports
 
 
 def export_paths(beside: Path, formats: Sequence[str]) -> dict[str, Path]:

@@ -64,7 +64,8 @@ def train_model(lease: Lease, request: TrainRequest) -> dict[str, Any]:
     with lease.interruptible():
         result = trainer.train(config, lease.track_progress, EventRecorder(lease, request))
     report = html.write(result.run_folder)
-    metrics = {key: result.metrics[key] for key in _METRICS}
+    values = result.evaluation.to_dict()
+    metrics = {key: values[key] for key in _METRICS}
     return {"model": str(result.model), "report": str(report), "metrics": metrics}
 
 

@@ -1,4 +1,4 @@
-"""Random variants of a prepared photo, for training: the same seed gives the same pixels."""
+"""Augmentation of training photos; the same random generator gives the same pixels."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tagger.errors import OptionError
 
 MOSAIC_TILES = 4
 MIDDLE_GREY = 128
-_INSET = (0.35, 0.7)  # side of a photo laid into another, as a share
-_MIDDLE = (0.35, 0.65)  # where four tiles meet
+_INSET = (0.35, 0.7)  # side of the second of two photos, as a share of the first's
+_CORNER = (0.35, 0.65)  # where four tiles meet, as a share of the side
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a variant may be from its photo.
+    """Random flip, crop, rotation, colour and cutout of a photo.
 
     `flip`, `grey` and `cutout` are probabilities; `crop` is the range of the area kept (above 1
-    zooms out); `stretch` the most one side may gain on the other; `rotation` is in degrees;
-    `brightness` is a share of full scale; `contrast` and `saturation` are factors around 1.
-    `cutout_side` is the range of the patch's sides as shares of the photo's
-    (DeVries & Taylor, arXiv:1708.04552).
+    zooms out); `stretch` the largest change of the aspect ratio; `rotation` the largest angle in
+    degrees; `brightness` a share of full scale; `contrast` and `saturation` ranges of factors;
+    `cutout_side` the range of the patch's sides as shares of the photo's
+    (DeVries & Taylor, arXiv:1708.04552). Raises OptionError for ranges that make no sense.
     """
 
     flip: float = 0.5
@@ -46,44 +46,46 @@ class Augmentation:
             raise OptionError(f"crop {self.crop}: give a rising range of areas above 0")
         if self.stretch < 1 or self.rotation < 0:
             raise OptionError("stretch must be 1 or more, rotation 0 degrees or more")
-        for chance in (self.flip, self.grey, self.cutout, *self.cutout_side):
-            if not 0 <= chance <= 1:
-                raise OptionError(f"{chance}: probabilities and shares lie in [0, 1]")
+        for share in (self.flip, self.grey, self.cutout, *self.cutout_side):
+            if not 0 <= share <= 1:
+                raise OptionError(f"{share}: probabilities and shares lie in [0, 1]")
         for low, high in (self.contrast, self.saturation, self.cutout_side):
             if not 0 <= low <= high:
                 raise OptionError(f"({low}, {high}): give a rising range from 0 on")
 
     def __call__(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A variant of square `pixels (S, S, 3)`, same shape; the input is left alone."""
-        moved = cv2.warpAffine(
+        """A random variant of square `pixels (S, S, 3)`, which are not changed."""
+        warped = cv2.warpAffine(
             pixels,
-            self._placement(pixels.shape[0], rng),
+            self._affine_map(pixels.shape[0], rng),
             pixels.shape[1::-1],
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT_101,
         )
-        coloured = cv2.transform(moved, self._colour(rng)).astype(np.uint8, copy=False)
+        coloured = cv2.transform(warped, self._colour_map(rng)).astype(np.uint8, copy=False)
         if rng.random() < self.cutout:
             self._cut_out(coloured, rng)
         return coloured
 
-    def _placement(self, side: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Flip, crop, zoom, stretch and rotation as one `(2, 3)` map from variant to photo."""
+    def _affine_map(self, side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Flip, crop, stretch and rotation as one affine map `(2, 3)` from variant to photo."""
         mirror = -1.0 if rng.random() < self.flip else 1.0
         angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation))
         area = rng.uniform(*self.crop)
         aspect = np.exp(rng.uniform(-np.log(self.stretch), np.log(self.stretch)))
-        wide, high = np.sqrt(area * aspect), np.sqrt(area / aspect)
-        room = np.abs(1 - np.array([wide, high])) / 2 * side
-        middle = (side - 1) / 2  # pixel centres lie on whole numbers
+        width, height = np.sqrt(area * aspect), np.sqrt(area / aspect)
+        room = np.abs(1 - np.array([width, height])) / 2 * side
+        middle = (side - 1) / 2  # pixel centres are at integers
         centre = middle + rng.uniform(-room, room)
         cos, sin = np.cos(angle), np.sin(angle)
-        linear = np.array([[cos * wide * mirror, -sin * high], [sin * wide * mirror, cos * high]])
+        linear = np.array(
+            [[cos * width * mirror, -sin * height], [sin * width * mirror, cos * height]]
+        )
         shift = centre - linear @ np.full(2, middle)
         return np.column_stack([linear, shift]).astype(np.float32)
 
-    def _colour(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Saturation, contrast and brightness as one `(3, 4)` map over RGB."""
+    def _colour_map(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Saturation, contrast and brightness as one affine map `(3, 4)` of RGB."""
         offset = rng.uniform(-self.brightness, self.brightness) * 255
         contrast = rng.uniform(*self.contrast)
         saturation = 0.0 if rng.random() < self.grey else rng.uniform(*self.saturation)
@@ -92,62 +94,62 @@ class Augmentation:
 
     def _cut_out(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> None:
         side = pixels.shape[0]
-        high, wide = (max(1, int(side * rng.uniform(*self.cutout_side))) for _ in range(2))
-        top, left = rng.integers(0, side - high + 1), rng.integers(0, side - wide + 1)
-        pixels[top : top + high, left : left + wide] = rng.integers(0, 256, 3)
+        height, width = (max(1, int(side * rng.uniform(*self.cutout_side))) for _ in range(2))
+        top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
+        pixels[top : top + height, left : left + width] = rng.integers(0, 256, 3)
 
 
 def mosaic(photos: Sequence[NDArray[np.uint8]], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Several square photos `(S, S, 3)` as one: two, the second laid into the first; or four tiles.
+    """One photo `(S, S, 3)` of two, the second inset in the first, or of four tiles.
 
-    Things come smaller, and beside things of other collections, so that a network can go less by
-    a collection's style (the mosaic of Bochkovskiy et al., "YOLOv4", 2020, arXiv:2004.10934).
+    Objects appear smaller and beside those of other collections, so that the network relies less
+    on a collection's style (Bochkovskiy et al., "YOLOv4", 2020, arXiv:2004.10934).
     """
     side = photos[0].shape[0]
-    made = photos[0].copy()
+    combined = photos[0].copy()
     if len(photos) == 2:
         inset = int(side * rng.uniform(*_INSET))
         top, left = rng.integers(0, side - inset + 1, 2)
-        made[top : top + inset, left : left + inset] = _shrunk(photos[1], inset, inset)
-        return made
-    y, x = (int(side * rng.uniform(*_MIDDLE)) for _ in range(2))
-    places = ((0, y, 0, x), (0, y, x, side), (y, side, 0, x), (y, side, x, side))
-    for photo, (top, bottom, left, right) in zip(photos, places, strict=True):
-        made[top:bottom, left:right] = _shrunk(photo, bottom - top, right - left)
-    return made
+        combined[top : top + inset, left : left + inset] = _fit_tile(photos[1], inset, inset)
+        return combined
+    y, x = (int(side * rng.uniform(*_CORNER)) for _ in range(2))
+    tiles = ((0, y, 0, x), (0, y, x, side), (y, side, 0, x), (y, side, x, side))
+    for photo, (top, bottom, left, right) in zip(photos, tiles, strict=True):
+        combined[top:bottom, left:right] = _fit_tile(photo, bottom - top, right - left)
+    return combined
 
 
-def _shrunk(pixels: NDArray[np.uint8], high: int, wide: int) -> NDArray[np.uint8]:
-    """The middle of a square photo at that size."""
-    side = max(high, wide)
-    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
-    top, left = (side - high) // 2, (side - wide) // 2
-    return small[top : top + high, left : left + wide].astype(np.uint8, copy=False)
+def _fit_tile(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize a square photo to cover a tile, and crop its centre."""
+    side = max(height, width)
+    resized = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+    top, left = (side - height) // 2, (side - width) // 2
+    return resized[top : top + height, left : left + width].astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True)
-class Nudge:
-    """A mild variant for small photos: moved by whole pixels, so that none is blurred.
+class ShiftAugmentation:
+    """Shift by whole pixels, which blurs no small photo, and a grey cutout.
 
-    `most` is how far, as a share of the side. Whoever trains mirrors each photo every other
-    epoch, so that two epochs show both ways (Jordan 2024, arXiv:2404.00498). A square of
-    `cutout` of the side turns grey (DeVries & Taylor 2017, arXiv:1708.04552), somewhere in it.
+    `max_shift` and `cutout`, the side of the square, are shares of the photo's side (DeVries &
+    Taylor 2017, arXiv:1708.04552). The caller mirrors every other epoch, so that two epochs show
+    both ways (Jordan 2024, arXiv:2404.00498).
     """
 
-    most: float = 1 / 16
+    max_shift: float = 1 / 16
     cutout: float = 0.3
 
     def __call__(
         self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: bool
     ) -> NDArray[np.uint8]:
-        """A variant of square `pixels (S, S, 3)`, same shape; the input is left alone."""
+        """A random variant of square `pixels (S, S, 3)`, which are not changed."""
         side = pixels.shape[0]
-        room = round(self.most * side)
-        wide = np.pad(pixels, ((room, room), (room, room), (0, 0)), mode="reflect")
+        room = round(self.max_shift * side)
+        padded = np.pad(pixels, ((room, room), (room, room), (0, 0)), mode="reflect")
         top, left = rng.integers(0, 2 * room + 1, 2)
-        moved = wide[top : top + side, left : left + side]
-        made = np.array(moved[:, ::-1] if mirrored else moved, order="C")
+        shifted = padded[top : top + side, left : left + side]
+        variant = np.array(shifted[:, ::-1] if mirrored else shifted, order="C")
         cut = round(self.cutout * side)
         top, left = rng.integers(0, side - cut + 1, 2)
-        made[top : top + cut, left : left + cut] = MIDDLE_GREY
-        return made
+        variant[top : top + cut, left : left + cut] = MIDDLE_GREY
+        return variant

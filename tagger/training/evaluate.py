@@ -1,16 +1,16 @@
-"""A network judged: what it puts out for labelled photos, and how good that is."""
+"""Evaluation of a trained network on validation, test and out-of-distribution photos."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tagger.concurrency import Progress
 from tagger.datasets import evaluation_set
-from tagger.datasets.dataset import Dataset
+from tagger.datasets.dataset import Dataset, Problems
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
@@ -18,103 +18,131 @@ from tagger.evaluation import multi_label, ood, single_label
 from tagger.evaluation.calibration import Calibration
 from tagger.evaluation.outputs import LabelledOutputs, label_array, run_network
 from tagger.evaluation.results import OodScores, Scores, to_json
+from tagger.export.verify import Export
 from tagger.inference.decision import Decision
 from tagger.inference.litert import Runtime
-from tagger.labels import LabelSet
+from tagger.labels import Kind, LabelSet
+from tagger.models.convert import PrecisionCheck
 from tagger.models.heads import Head
+from tagger.training.checkpoints import FineTuning
 from tagger.training.config import TrainingConfig
 from tagger.training.events import Emit, EvaluationPhotosSkipped
 
-Seen = tuple[Sequence[Sample], LabelledOutputs]  # photos, and what the network puts out for them
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that metrics.json records of a training.
+
+    `photos` counts by split and label, `sizes` by split. `unknown` is None where it could not be
+    measured, `conversion` where a random forest was trained. `seconds` are by stage.
+    """
+
+    model: str
+    kind: Kind
+    labels: Sequence[str]
+    photos: Mapping[str, Mapping[str, int]]
+    sizes: Mapping[str, int]
+    problems: Problems
+    validation: Scores
+    test: Scores | None
+    unknown: OodScores | None
+    conversion: PrecisionCheck | None
+    fine_tuning: FineTuning
+    started_from: str
+    exports: Sequence[Export] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_memory_mb: float | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every photo could be read and every export was kept."""
+        refused = any(export.refusal for export in self.exports)
+        return not refused and not self.problems.unreadable
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, as in metrics.json."""
+        return {**to_json(self), "exports": [export.to_dict() for export in self.exports]}
 
 
 @dataclass
-class Judge:
-    """Looks at the photos of one training; a `forest` speaks in the place of the network's head."""
+class Evaluator:
+    """Runs a network on photos of the pixel store and scores it.
 
-    options: TrainingConfig
+    `forest`, where there is one, takes the place of the network's head.
+    """
+
+    config: TrainingConfig
     labels: LabelSet
     store: PixelStore
     progress: Progress
     forest: Head | None = None
 
-    def look(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> LabelledOutputs:
-        """What the network puts out for them, and what is known of them."""
+    def run(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> LabelledOutputs:
+        """Outputs for samples, with their labels; `what` names the loop for `progress`."""
         logits = np.empty((len(samples), runtime.label_count), np.float32)
         features = np.empty((len(samples), runtime.feature_count), np.float32)
-        found = run_network(runtime, self.store, samples, self.options.workers, self.progress, what)
-        for row, output in enumerate(found):
+        workers = self.config.workers
+        outputs = run_network(runtime, self.store, samples, workers, self.progress, what)
+        for row, output in enumerate(outputs):
             logits[row], features[row] = output.logits, output.features
         if self.forest:
             logits = self.forest.logits(features)
         return LabelledOutputs(logits, features, label_array(samples, self.labels))
 
-    def judge(
-        self,
-        runtime: Runtime,
-        trained: LabelledOutputs,
-        validation: Seen,
-        tested: Sequence[Sample],
-        calibration: Calibration,
-    ) -> dict[str, Any]:
-        """Scores on validation photos, on test photos if any, and on unknown photos."""
-        test = None
-        if tested:
-            outputs = self.look(runtime, tested, "Testing")
-            decisions = calibration.rule.decide(outputs.logits, outputs.features)
-            test = self._score(tested, outputs, decisions, calibration.rule.temperature)
-        samples, held_out = validation
-        temperature = calibration.rule.temperature
-        return {
-            "validation": to_json(
-                self._score(samples, held_out, calibration.decisions, temperature)
-            ),
-            "test": to_json(test),
-            "unknown": to_json(self._judge_unknown(runtime, trained, held_out, calibration)),
-        }
+    def load_test_samples(self, collection: Dataset, emit: Emit) -> list[Sample]:
+        """The samples of the configured test folder, or the collection's own test split.
 
-    def _score(
+        Raises DatasetError where all photos of the folder are in the collection.
+        """
+        folder = self.config.test
+        if not folder:
+            return collection.split("test")
+        samples, unreadable = evaluation_set.load(
+            folder, self.labels, self.store, self.config.workers, self.progress
+        )
+        in_collection = {sample.digest for sample in collection.samples}
+        new = [sample for sample in samples if sample.digest not in in_collection]
+        emit(EvaluationPhotosSkipped(len(unreadable), len(samples) - len(new)))
+        if not new:
+            raise DatasetError(f"{folder}: every photo in it is in the collection too")
+        return new
+
+    def score_test(
+        self, runtime: Runtime, samples: Sequence[Sample], calibration: Calibration
+    ) -> Scores | None:
+        """Scores on test photos, None without any."""
+        if not samples:
+            return None
+        outputs = self.run(runtime, samples, "Testing")
+        decisions = calibration.rule.decide(outputs.logits, outputs.features)
+        return self.score(samples, outputs, decisions, calibration.rule.temperature)
+
+    def score(
         self,
         samples: Sequence[Sample],
         outputs: LabelledOutputs,
         decisions: Sequence[Decision],
         temperature: float,
     ) -> Scores:
+        """Scores of decisions about labelled photos."""
         paths = [sample.path for sample in samples]
         if self.labels.kind == "multi":
             return multi_label.evaluate(self.labels, paths, outputs, decisions, temperature)
         return single_label.evaluate(self.labels, paths, outputs, decisions, temperature)
 
-    def _judge_unknown(
+    def score_unknown(
         self,
         runtime: Runtime,
-        trained: LabelledOutputs,
-        held_out: LabelledOutputs,
+        train: LabelledOutputs,
+        validation: LabelledOutputs,
         calibration: Calibration,
     ) -> OodScores | None:
-        rule, config = calibration.rule, self.options
+        """Scores of "unknown" on the configured unrelated photos, else on labels left out."""
+        rule, config = calibration.rule, self.config
         if not config.unrelated:
             seed = config.hyperparameters.seed
-            return ood.evaluate_left_out(self.labels, trained, held_out, rule.temperature, seed)
+            return ood.evaluate_left_out(self.labels, train, validation, rule.temperature, seed)
         unrelated = ood.run_on_folder(runtime, config.unrelated, config.workers, self.progress)
         if self.forest:
             unrelated = replace(unrelated, logits=self.forest.logits(unrelated.features))
-        return ood.evaluate_unrelated(rule, held_out, unrelated)
-
-    def photos_to_test(self, collection: Dataset, emit: Emit) -> list[Sample]:
-        """Those from elsewhere that were asked for, or the collection's own.
-
-        Raises DatasetError where all of them were trained on.
-        """
-        elsewhere, workers = self.options.test, self.options.workers
-        if not elsewhere:
-            return collection.split("test")
-        samples, unreadable = evaluation_set.load(
-            elsewhere, self.labels, self.store, workers, self.progress
-        )
-        trained_on = {sample.digest for sample in collection.samples}
-        fresh = [sample for sample in samples if sample.digest not in trained_on]
-        emit(EvaluationPhotosSkipped(len(unreadable), len(samples) - len(fresh)))
-        if not fresh:
-            raise DatasetError(f"{elsewhere}: every photo in it is in the collection too")
-        return fresh
+        return ood.evaluate_unrelated(rule, validation, unrelated)

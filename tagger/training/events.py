@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagger.audit.findings import Findings
 from tagger.datasets.dataset import Dataset
-from tagger.training.epochs import Epoch
+from tagger.training.run_folder import Epoch
 
 MAX_LABELS_LISTED = 6  # of a split
 _STOP_REASONS = {"no better": "no better for a while", "interrupted": "interrupted"}

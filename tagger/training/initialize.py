@@ -1,4 +1,4 @@
-"""Where a network starts: from ImageNet's weights, from another model, or from nothing."""
+"""Initial weights of a network: ImageNet's, another model's, or none."""
 
 from __future__ import annotations
 
@@ -24,50 +24,51 @@ from tagger.training.events import BundledWeightsUsed, Emit
 if TYPE_CHECKING:
     import keras
 
-START_PHOTOS = 5_000  # training photos that a network from nothing takes its first values from
+INITIALIZATION_PHOTOS = 5_000  # training photos from which a network from scratch is initialized
 
 
-def check_weights(options: TrainingConfig) -> None:
-    """Raise where the weights to start from are missing, or are another backbone's."""
-    backbone, weights = options.backbone, options.weights
-    if weights == IMAGENET and not _bundled_would_do(options):
-        imagenet_weights(backbone)
-    elif weights not in (IMAGENET, NO_WEIGHTS):
-        check_backbone(backbone, find_model(weights))
+def check_weights(config: TrainingConfig) -> None:
+    """Raise TaggerError where the initial weights are missing or of another backbone."""
+    if config.weights == IMAGENET and not _bundled_model_fits(config):
+        imagenet_weights(config.backbone)
+    elif config.weights not in (IMAGENET, NO_WEIGHTS):
+        check_backbone(config.backbone, find_model(config.weights))
 
 
 def build_network(
-    options: TrainingConfig, collection: Dataset, store: PixelStore, emit: Emit
+    config: TrainingConfig, collection: Dataset, store: PixelStore, emit: Emit
 ) -> tuple[keras.Model, str]:
-    """A network with a head for the collection's labels, and the name of what it starts from.
+    """A network with a head for the collection's labels, and the name of its initial weights.
 
-    Where ImageNet's weights cannot be had, that is the bundled model. Raises TaggerError.
+    The bundled model's where ImageNet's are unavailable. Raises TaggerError.
     """
-    made = networks.build(
-        options.backbone,
-        options.image_size,
+    network = networks.build(
+        config.backbone,
+        config.image_size,
         len(collection.labels),
-        train_normalisation=options.weights == NO_WEIGHTS,
+        train_normalisation=config.weights == NO_WEIGHTS,
     )
-    if options.weights == IMAGENET:
+    if config.weights == IMAGENET:
         try:
-            load_imagenet(made, options.backbone)
+            load_imagenet(network, config.backbone)
         except WeightsUnavailableError as error:
-            if not _bundled_would_do(options):
+            if not _bundled_model_fits(config):
                 raise
             emit(BundledWeightsUsed(str(error), BUNDLED_MODEL))
-            load_backbone(made, options.backbone, BUNDLED_MODEL)
-            return made, BUNDLED_MODEL.stem
-    elif options.weights != NO_WEIGHTS:
-        load_backbone(made, options.backbone, find_model(options.weights))
-    elif options.hyperparameters.from_scratch:
-        first = subsample(collection.split("train"), START_PHOTOS, options.hyperparameters.seed)
-        networks.initialize(made, options.backbone, store.rows(sample.row for sample in first))
-    return made, options.weights
+            load_backbone(network, config.backbone, BUNDLED_MODEL)
+            return network, BUNDLED_MODEL.stem
+    elif config.weights != NO_WEIGHTS:
+        load_backbone(network, config.backbone, find_model(config.weights))
+    elif config.hyperparameters.from_scratch:
+        seed = config.hyperparameters.seed
+        samples = subsample(collection.split("train"), INITIALIZATION_PHOTOS, seed)
+        pixels = store.rows(sample.row for sample in samples)
+        networks.initialize(network, config.backbone, pixels)
+    return network, config.weights
 
 
-def _bundled_would_do(options: TrainingConfig) -> bool:
-    """Whether, without ImageNet weights, the bundled model's backbone can be started from."""
+def _bundled_model_fits(config: TrainingConfig) -> bool:
+    """Whether the bundled model can replace ImageNet's weights."""
     if not BUNDLED_MODEL.is_file():
         return False
-    return bool(model_file.load(BUNDLED_MODEL).card["backbone"] == options.backbone)
+    return bool(model_file.load(BUNDLED_MODEL).card["backbone"] == config.backbone)

@@ -1,4 +1,4 @@
-"""Ctrl-C while a network learns: between two steps, since it cannot be used after half of one."""
+"""Ctrl-C during training: raised between two steps, since half a step makes TensorFlow unusable."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ T = TypeVar("T")
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C, at a moment when nothing was half done."""
+    """Ctrl-C between two steps of training."""
 
 
 @contextmanager
 def interrupt_between_steps(progress: Progress) -> Iterator[Progress]:
-    """`progress` for loops that raise StepInterrupt before the item after the first Ctrl-C.
+    """`progress`, whose loops raise TrainingInterrupted before the step after the first Ctrl-C.
 
-    The second raises KeyboardInterrupt at once. TensorFlow cut short in the middle of tracing a
-    function stays in that function's graph, and refuses to compute anything afterwards. Where
-    Ctrl-C does not reach this thread, or is ignored, nothing changes.
+    The second Ctrl-C raises KeyboardInterrupt at once. TensorFlow, interrupted while it traces a
+    function, stays in that function's graph and computes nothing afterwards. Outside the main
+    thread, and where SIGINT is ignored, nothing changes.
     """
-    before = signal.getsignal(signal.SIGINT)
-    asked = threading.Event()
+    previous = signal.getsignal(signal.SIGINT)
+    interrupted = threading.Event()
 
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        signal.signal(number, before)
+    def handle(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.signal(number, previous)
 
     def interruptible(items: Iterable[T], total: int, what: str) -> Iterable[T]:
         for item in progress(items, total, what):
-            if asked.is_set():
+            if interrupted.is_set():
                 raise TrainingInterrupted
             yield item
 
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
+    if not callable(previous) or threading.current_thread() is not threading.main_thread():
         yield progress
         return
-    signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, handle)
     try:
         yield interruptible
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)

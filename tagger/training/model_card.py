@@ -1,4 +1,4 @@
-"""The card: what a model was trained on, how it scores, where it fails, how to make it again."""
+"""Model card: what a model was trained on, its scores, its weaknesses, the command to repeat it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,39 @@ from tagger import provenance
 from tagger.datasets.dataset import Dataset
 from tagger.evaluation.calibration import CERTAIN_SHARE, IN_DISTRIBUTION_SHARE, Calibration
 from tagger.evaluation.metrics import MIN_POSITIVES
+from tagger.evaluation.results import (
+    AcceptedShare,
+    MultiLabelScores,
+    OodScores,
+    Scores,
+    SingleLabelScores,
+    to_json,
+)
 from tagger.images.transforms import PREPROCESSING
 from tagger.inference.model_file import Card
-from tagger.labels import Kind
 from tagger.paths import public_path
+from tagger.training.evaluate import Evaluation
 
-WORST_SHOWN = 3
-_PLAIN = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # to a shell
-_OPTIONS = {"epochs": "fine_tune"}  # settings that train.py calls otherwise
-_OF_TAGS = ("map", "map_least_photos", "accuracy_of_silence", "micro_f1", "macro_f1")
+MAX_WEAKNESSES = 3  # of each kind
+_UNQUOTED = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # safe in a shell
+_OPTION_NAMES = {"epochs": "fine_tune"}  # settings with another name on the command line
 _PATHS = ("data", "output", "unrelated", "test", "weights", "leave_out")
 
 
-def write(
-    name: str,
+def build_card(
     settings: dict[str, Any],
     collection: Dataset,
-    metrics: dict[str, Any],
+    evaluation: Evaluation,
     calibration: Calibration,
 ) -> Card:
-    """Everything but the decision rule and the digests, which the model file adds."""
+    """The card without the decision rule and the digests, which the model file adds."""
+    thresholds = (
+        {"certain_share_kept": CERTAIN_SHARE}
+        if evaluation.kind == "single"
+        else {"thresholds": "best F1"}
+    )
     return {
-        "name": name,
+        "name": evaluation.model,
         "about": settings["about"],
         "backbone": settings["backbone"],
         "preprocessing": PREPROCESSING,
@@ -42,98 +53,92 @@ def write(
             "sizes": collection.sizes(),
             "fingerprint": collection.fingerprint,
         },
-        "precision": metrics["conversion"],
-        "started_from": public_path(metrics["started_from"]),
-        "fine_tuning": metrics["fine_tuning"],
+        "precision": to_json(evaluation.conversion),
+        "started_from": public_path(evaluation.started_from),
+        "fine_tuning": to_json(evaluation.fine_tuning),
         "scores": {
-            "validation": summary(metrics["validation"]),
-            "test": metrics["test"] and summary(metrics["test"]),
-            "unknown": metrics["unknown"],
+            "validation": _summarize(evaluation.validation),
+            "test": _summarize(evaluation.test) if evaluation.test else None,
+            "unknown": to_json(evaluation.unknown),
         },
         "rule_fitted_on": {
-            "validation_photos": metrics["validation"]["photos"],
+            "validation_photos": evaluation.validation.photos,
             "out_of_fold_training_photos": calibration.out_of_fold,
             "familiar_share_kept": IN_DISTRIBUTION_SHARE,
-            **_certain(collection.labels.kind),
+            **thresholds,
         },
-        "weakest": weakest(metrics["validation"], metrics["unknown"], metrics["test"]),
-        "settings": {k: public_path(v) if k in _PATHS and v else v for k, v in settings.items()},
+        "weakest": _weaknesses(evaluation.validation, evaluation.unknown, evaluation.test),
+        "settings": {
+            key: public_path(value) if key in _PATHS and value else value
+            for key, value in settings.items()
+        },
         "versions": provenance.versions(),
         "command": _command(settings),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
-def _certain(kind: Kind) -> dict[str, Any]:
-    """What the thresholds on certainty were fitted for."""
-    return {"certain_share_kept": CERTAIN_SHARE} if kind == "single" else {"thresholds": "best F1"}
-
-
 def _command(settings: dict[str, Any]) -> str:
-    """What makes it again, whether `train.py` made it or the app did."""
+    """The command that repeats the training, also of one that the app started."""
     words = ["python train.py"]
     for key, value in settings.items():
         if value not in (None, ""):
-            told = str(public_path(value) if key in _PATHS else value)
-            option = _OPTIONS.get(key, key).replace("_", "-")
-            words.append(f"--{option} {told if _PLAIN.fullmatch(told) else shlex.quote(told)}")
+            text = str(public_path(value) if key in _PATHS else value)
+            option = _OPTION_NAMES.get(key, key).replace("_", "-")
+            words.append(f"--{option} {text if _UNQUOTED.fullmatch(text) else shlex.quote(text)}")
     return " ".join(words)
 
 
-def summary(judgement: dict[str, Any]) -> dict[str, Any]:
-    """The part of a judgement that a card keeps."""
-    calibration = judgement["calibration"]
-    own: dict[str, Any]
-    if "map" in judgement:
-        own = {key: judgement[key] for key in _OF_TAGS}
-        own["ap"] = {name: row["ap"] for name, row in judgement["by_label"].items()}
+def _summarize(scores: Scores) -> dict[str, Any]:
+    """The scores that a card keeps, with calibration and decision shares on one level."""
+    values = to_json(scores)
+    by_label = values.pop("by_label")
+    calibration = {k: v for k, v in values.pop("calibration").items() if k != "temperature"}
+    decision = values.pop("decision")
+    del values["mistakes"]
+    if isinstance(scores, SingleLabelScores):
+        values["confusion"] = _sparse_confusion(scores)
     else:
-        own = {"top_3": judgement["top_3"], "confusion": _confusion(judgement)}
-    return {
-        "photos": judgement["photos"],
-        "accuracy": judgement["accuracy"],
-        **own,
-        "f1": {name: row["f1"] for name, row in judgement["by_label"].items()},
-        "ece_before": calibration["ece_before"],
-        "ece_after": calibration["ece_after"],
-        "reliability_before": calibration["reliability_before"],
-        "reliability_after": calibration["reliability_after"],
-        **judgement["decision"],
-    }
+        values["ap"] = {name: row["ap"] for name, row in by_label.items()}
+    f1 = {name: row["f1"] for name, row in by_label.items()}
+    return {**values, "f1": f1, **calibration, **decision}
 
 
-def _confusion(judgement: dict[str, Any]) -> dict[str, dict[str, int]]:
+def _sparse_confusion(scores: SingleLabelScores) -> dict[str, dict[str, int]]:
     """Photos by true and predicted label, without the zeros that most of a large table are."""
-    names = list(judgement["by_label"])
+    names = list(scores.by_label)
     return {
         name: {names[column]: count for column, count in enumerate(row) if count}
-        for name, row in zip(names, judgement["confusion"], strict=True)
+        for name, row in zip(names, scores.confusion, strict=True)
     }
 
 
-def weakest(
-    judgement: dict[str, Any],
-    unknown: dict[str, Any] | None,
-    test: dict[str, Any] | None = None,
-) -> list[str]:
-    """Where a model fails, in sentences: its worst labels, and what it takes for known."""
-    rows = sorted(judgement["by_label"].items(), key=lambda row: row[1]["recall"])
+def _weaknesses(validation: Scores, unknown: OodScores | None, test: Scores | None) -> list[str]:
+    """Sentences about the labels with the worst recall and AP, and the kinds most accepted."""
+    labels = sorted(validation.by_label.items(), key=lambda item: item[1].recall)
     lines = [
-        f"finds {row['recall']:.1%} of {name} ({row['photos']} validation photos)"
-        for name, row in [row for row in rows if row[1]["photos"]][:WORST_SHOWN]
-        if row["recall"] < 1
+        f"finds {row.recall:.1%} of {name} ({row.photos} validation photos)"
+        for name, row in [item for item in labels if item[1].photos][:MAX_WEAKNESSES]
+        if row.recall < 1
     ]
-    if test and "map" in test:
-        told = [(row["ap"], n, row["photos"]) for n, row in test["by_label"].items()]
-        ranked = sorted(row for row in told if row[0] is not None and row[2] >= MIN_POSITIVES)
+    if isinstance(test, MultiLabelScores):
+        ranked = sorted(
+            (row.ap, name, row.photos)
+            for name, row in test.by_label.items()
+            if row.ap is not None and row.photos >= MIN_POSITIVES
+        )
         lines += [
             f"ranks {name} with an average precision of {ap:.2f} on test photos ({photos} have it)"
-            for ap, name, photos in ranked[:WORST_SHOWN]
+            for ap, name, photos in ranked[:MAX_WEAKNESSES]
         ]
-    kinds = (unknown or {}).get("by_kind", {})
-    accepted = sorted(kinds.items(), key=lambda row: -row[1].get("accepted", 0))
+    kinds = [
+        (name, row)
+        for name, row in (unknown.by_kind if unknown else {}).items()
+        if isinstance(row, AcceptedShare)
+    ]
+    kinds.sort(key=lambda item: -item[1].accepted)
     return lines + [
-        f"calls {row['accepted']:.1%} of unrelated {kind} known ({row['photos']} photos)"
-        for kind, row in accepted[:WORST_SHOWN]
-        if row.get("accepted")
+        f"calls {row.accepted:.1%} of unrelated {kind} known ({row.photos} photos)"
+        for kind, row in kinds[:MAX_WEAKNESSES]
+        if row.accepted
     ]

@@ -1,4 +1,4 @@
-"""The folder a training run keeps: its settings, how far it is, its numbers."""
+"""Run folder of a training: config.json, history.csv, findings.json, metrics.json, checkpoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,16 @@ from tagger.provenance import command, versions
 
 CONFIG, METRICS, HISTORY = "config.json", "metrics.json", "history.csv"
 COLLECTION, FINDINGS = "collection.sha256", "findings.json"
-_JUDGING_ONLY = ("about", "test", "unrelated")  # settings that may change on the way
+_MAY_CHANGE = ("about", "test", "unrelated")  # settings that do not affect the weights
 
 
 def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -> Path:
-    """A new folder `<time>-<name>` with the settings in it; with `resume`, the unfinished one.
+    """Create the folder `<time>-<name>` with its config.json, or `resume` the unfinished one.
 
-    Raises OptionError when there is nothing to resume, or when it was begun otherwise.
+    Raises OptionError where there is nothing to resume, or only with other settings.
     """
     if resume:
-        return _unfinished(runs, name, settings)
+        return _find_unfinished(runs, name, settings)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for attempt in range(100):
         folder = runs / (f"{stamp}.{attempt}-{name}" if attempt else f"{stamp}-{name}")
@@ -41,12 +43,37 @@ def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -
     raise OptionError(f"{runs}: could not make a new run folder")
 
 
+def _find_unfinished(runs: Path, name: str, settings: Mapping[str, Any]) -> Path:
+    unfinished = [
+        folder
+        for folder in sorted(runs.glob("*-*-*"))
+        if folder.name.split("-", 2)[2] == name
+        and (folder / CONFIG).is_file()
+        and not (folder / METRICS).is_file()
+    ]
+    if not unfinished:
+        raise OptionError(f"nothing to resume: {runs} has no unfinished run for {name}")
+    latest = unfinished[-1]
+    before = json.loads((latest / CONFIG).read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(dict(settings)))
+    changes = [
+        f"{key} was {before.get(key)!r}, is {value!r}"
+        for key, value in now.items()
+        if value != before.get(key) and key not in _MAY_CHANGE
+    ]
+    if changes:
+        raise OptionError(
+            f"{latest} was begun with other settings ({', '.join(changes)}); use the same"
+        )
+    return latest
+
+
 def check_collection(run: Path, fingerprint: str) -> None:
-    """Note what the run trains on; OptionError where it was begun on other photos or labels."""
-    note = run / COLLECTION
-    if not note.is_file():
-        write_atomically(note, fingerprint)
-    elif note.read_text(encoding="utf-8") != fingerprint:
+    """Record the collection's fingerprint; OptionError if the run was begun on another one."""
+    path = run / COLLECTION
+    if not path.is_file():
+        write_atomically(path, fingerprint)
+    elif path.read_text(encoding="utf-8") != fingerprint:
         raise OptionError(
             f"{run} was begun on other photos or labels than are there now; start anew without"
             " --resume"
@@ -54,7 +81,7 @@ def check_collection(run: Path, fingerprint: str) -> None:
 
 
 def read_findings(run: Path) -> Any:
-    """What was found wrong with the photos, as `Findings.to_dict` tells it; None if unknown."""
+    """The JSON of `audit.Findings`, None where there is none. Raises OptionError."""
     path = run / FINDINGS
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -63,27 +90,78 @@ def read_findings(run: Path) -> Any:
 
 
 def discard_unused(run: Path) -> None:
-    """Remove the folder of a run that ended before there was anything in it to go on from."""
+    """Remove the run folder if nothing was trained in it yet."""
     if {path.name for path in run.iterdir()} <= {CONFIG, COLLECTION, FINDINGS}:
         shutil.rmtree(run)
 
 
-def write_history(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One line an epoch."""
-    if not rows:
+@dataclass(frozen=True)
+class Epoch:
+    """One row of history.csv; epoch 0 is the network before fine-tuning, without a `loss`.
+
+    `val_map` is the mean average precision on validation photos, of tags only.
+    """
+
+    epoch: int
+    loss: float | None = None
+    val_loss: float = 0.0
+    val_accuracy: float = 0.0
+    learning_rate: float = 0.0
+    seconds: float = 0.0
+    val_map: float | None = None
+
+
+def write_history(run: Path, history: Sequence[Epoch]) -> None:
+    """Write history.csv, one row an epoch; nothing without epochs."""
+    if not history:
         return
     out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+    names = [field.name for field in fields(Epoch)]
+    writer = csv.DictWriter(out, fieldnames=names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(asdict(row) for row in history)
     write_atomically(run / HISTORY, out.getvalue())
 
 
-def peak_memory_mb() -> float | None:
-    """The most this process has held so far, in MB of 10^6 bytes.
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Rows of a history.csv, NaN for an empty cell; no rows where there is no file."""
+    if not path.exists():
+        return []
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return [
+                {name: float(cell or "nan") for name, cell in row.items()}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, TypeError, ValueError) as error:
+        raise OptionError(f"{path}: cannot be read as a training history ({error})") from None
 
-    None where the system does not tell (Windows).
-    """
+
+@contextmanager
+def tensorboard_logger(run: Path, enabled: bool) -> Iterator[Callable[[Epoch], None]]:
+    """A function that logs an epoch for TensorBoard in the run folder; one that does nothing."""
+    if not enabled:
+        yield lambda row: None
+        return
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(run / "tensorboard"))
+
+    def log(row: Epoch) -> None:
+        with writer.as_default(step=row.epoch):
+            for name, value in asdict(row).items():
+                if name != "epoch" and value is not None:
+                    tf.summary.scalar(name, value)
+        writer.flush()
+
+    try:
+        yield log
+    finally:
+        writer.close()
+
+
+def peak_memory_mb() -> float | None:
+    """Peak memory of this process in MB of 10^6 bytes; None on Windows."""
     try:  # Linux: getrusage would count what the process that started this one held
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
@@ -95,22 +173,3 @@ def peak_memory_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
-
-
-def _unfinished(runs: Path, name: str, settings: Mapping[str, Any]) -> Path:
-    begun = [
-        folder
-        for folder in sorted(runs.glob("*-*-*"))
-        if folder.name.split("-", 2)[2] == name
-        and (folder / CONFIG).is_file()
-        and not (folder / METRICS).is_file()
-    ]
-    if not begun:
-        raise OptionError(f"nothing to resume: {runs} has no unfinished run for {name}")
-    before = json.loads((begun[-1] / CONFIG).read_text(encoding="utf-8"))
-    now = json.loads(json.dumps(dict(settings)))
-    changed = [k for k in now if now[k] != before.get(k) and k not in _JUDGING_ONLY]
-    if changed:
-        told = ", ".join(f"{key} was {before.get(key)!r}, is {now[key]!r}" for key in changed)
-        raise OptionError(f"{begun[-1]} was begun with other settings ({told}); use the same")
-    return begun[-1]

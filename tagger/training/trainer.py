@@ -1,4 +1,4 @@
-"""The recipe: photos → features → head → fine-tuned network → decision rule → model file."""
+"""Training: photos → features → head → fine-tuned network → decision rule → model file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, cal
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import label_array
 from tagger.export.photos import select_photos
-from tagger.export.verify import export_beside, export_paths
+from tagger.export.verify import Export, export_beside, export_paths
 from tagger.files import write_atomically
 from tagger.images import decode
 from tagger.inference import model_file
@@ -33,10 +33,11 @@ from tagger.inference.litert import Runtime
 from tagger.models import convert, heads, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
 from tagger.models.weights import NO_WEIGHTS, save_h5
-from tagger.training import initialize, model_card, run_folder
+from tagger.training import checkpoints, initialize, model_card, run_folder
+from tagger.training.batches import TrainingPhotos
+from tagger.training.checkpoints import FineTuningState
 from tagger.training.config import TrainingConfig
-from tagger.training.epochs import Epoch, epoch_log
-from tagger.training.evaluate import Judge
+from tagger.training.evaluate import Evaluation, Evaluator
 from tagger.training.events import (
     CollectionAudited,
     CollectionLoaded,
@@ -48,7 +49,8 @@ from tagger.training.events import (
     RunFolderCreated,
     ignore,
 )
-from tagger.training.fine_tune import Photos, State, fine_tune
+from tagger.training.fine_tune import fine_tune
+from tagger.training.run_folder import Epoch
 
 if TYPE_CHECKING:
     import keras
@@ -58,35 +60,27 @@ INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the model and its run are, and the numbers of `metrics.json`."""
+    """The model file, its run folder, what metrics.json records, and a row an epoch."""
 
     model: Path
     run_folder: Path
-    metrics: dict[str, Any]
+    evaluation: Evaluation
     history: list[Epoch]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every photo could be read and every export was kept."""
-        refused = any(export["refused"] for export in self.metrics["exports"])
-        return not refused and not self.metrics["problems"]["unreadable"]
 
 
 def train(
-    options: TrainingConfig,
-    progress: Progress = silent,
-    emit: Emit = ignore,
+    config: TrainingConfig, progress: Progress = silent, emit: Emit = ignore
 ) -> TrainingResult:
-    """Train, judge and save a model. Raises TaggerError for what the caller can mend.
+    """Train, evaluate and save a model. Raises TaggerError for what the caller can fix.
 
     `emit` gets an event at each stage, `progress` wraps every long loop. Ctrl-C during fine-tuning
     ends that stage with the best weights so far.
     """
-    run = run_folder.open_run(options.runs, options.output.stem, options.settings(), options.resume)
+    run = run_folder.open_run(config.runs, config.output.stem, config.settings(), config.resume)
     emit(RunFolderCreated(run))
-    store = PixelStore(run / "pixels.u8", options.image_size)
+    store = PixelStore(run / "pixels.u8", config.image_size)
     try:
-        return _Trainer(options, run, store, progress, emit).train()
+        return _Trainer(config, run, store, progress, emit).train()
     finally:
         store.close()
         run_folder.discard_unused(run)
@@ -94,158 +88,169 @@ def train(
 
 @dataclass
 class _Trainer:
-    """One run: what every stage needs."""
+    """One training, stage by stage."""
 
-    options: TrainingConfig
+    config: TrainingConfig
     run: Path
     store: PixelStore
     progress: Progress
     emit: Emit
     seconds: dict[str, float] = field(default_factory=dict)
-    started_from: str = ""
 
     def train(self) -> TrainingResult:
-        collection = self._read()
-        judge = Judge(self.options, collection.labels, self.store, self.progress)
-        tested = judge.photos_to_test(collection, self.emit)
+        collection = self._load_collection()
+        evaluator = Evaluator(self.config, collection.labels, self.store, self.progress)
+        test = evaluator.load_test_samples(collection, self.emit)
         networks.set_seed(self._seed)
-        network, self.started_from = initialize.build_network(
-            self.options, collection, self.store, self.emit
+        network, started_from = initialize.build_network(
+            self.config, collection, self.store, self.emit
         )
-        state = self._fit(network, collection, judge)
+        state = self._fit(network, collection, evaluator)
         if collection.labels.kind == "multi":
-            self._unweight_head(network, collection)
-        conversion = None if judge.forest else self._convert(network, collection)
+            self._correct_prior(network, collection)
+        conversion = None if evaluator.forest else self._convert(network, collection)
         runtime = Runtime(conversion.network if conversion else convert.to_litert(network))
-        held_out = self._held_out(collection)
         with self._timed("calibrating"):
-            some = subsample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
-            trained = judge.look(runtime, some, "Learning what is familiar")
-            validation = judge.look(runtime, held_out, "Validating")
-            calibration = calibrate(trained, validation, self._seed)
+            sample = subsample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
+            trained_on = evaluator.run(runtime, sample, "Learning what is familiar")
+            validation = self._validation_samples(collection)
+            held_out = evaluator.run(runtime, validation, "Validating")
+            calibration = calibrate(trained_on, held_out, self._seed)
         with self._timed("judging"):
-            seen = held_out, validation
-            found = self._told(collection)
-            found |= judge.judge(runtime, trained, seen, tested, calibration)
-        found |= {"conversion": asdict(conversion.check) if conversion else None}
-        found |= {"fine_tuning": state.summary(), "started_from": self.started_from}
+            temperature, decisions = calibration.rule.temperature, calibration.decisions
+            evaluation = Evaluation(
+                model=self.config.output.stem,
+                kind=collection.labels.kind,
+                labels=collection.labels.names,
+                photos=collection.counts(),
+                sizes=collection.sizes(),
+                problems=collection.problems,
+                test=evaluator.score_test(runtime, test, calibration),
+                validation=evaluator.score(validation, held_out, decisions, temperature),
+                unknown=evaluator.score_unknown(runtime, trained_on, held_out, calibration),
+                conversion=conversion.check if conversion else None,
+                fine_tuning=state.summary(),
+                started_from=started_from,
+            )
         if conversion:
-            self._save(network, conversion, collection, found, calibration)
-        found |= {"exports": self._export(collection)}
-        found |= {"seconds": self.seconds, "peak_memory_mb": run_folder.peak_memory_mb()}
-        self._finish(found, state)
-        return TrainingResult(self.options.output, self.run, found, state.history)
+            self._save(network, conversion.network, collection, evaluation, calibration)
+        evaluation = replace(
+            evaluation,
+            exports=self._export(collection),
+            seconds=self.seconds,
+            peak_memory_mb=run_folder.peak_memory_mb(),
+        )
+        self._finish(evaluation, state.history)
+        return TrainingResult(self.config.output, self.run, evaluation, state.history)
 
     @property
     def _seed(self) -> int:
-        return self.options.hyperparameters.seed
+        return self.config.hyperparameters.seed
 
-    def _held_out(self, collection: Dataset) -> list[Sample]:
-        """The validation photos, or as many of them as memory should hold features of."""
+    def _validation_samples(self, collection: Dataset) -> list[Sample]:
+        """The validation samples, or a sample whose features fit into memory."""
         return subsample(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
 
-    def _read(self) -> Dataset:
-        """Every photo, and whatever could otherwise go wrong after hours of training."""
-        initialize.check_weights(self.options)
-        self.options.output.parent.mkdir(parents=True, exist_ok=True)
-        export_paths(self.options.output, self.options.export)
-        if self.options.unrelated and not next(decode.find_photos(self.options.unrelated), None):
-            raise DatasetError(f"{self.options.unrelated}: no photos in it")
-        given = self.options.leave_out
-        unwanted = findings.read_list(given) if given else frozenset()
+    def _load_collection(self) -> Dataset:
+        """Read every photo; first check everything that could fail after hours of training."""
+        config = self.config
+        initialize.check_weights(config)
+        config.output.parent.mkdir(parents=True, exist_ok=True)
+        export_paths(config.output, config.export)
+        if config.unrelated and not next(decode.find_photos(config.unrelated), None):
+            raise DatasetError(f"{config.unrelated}: no photos in it")
+        leave_out = findings.read_list(config.leave_out) if config.leave_out else frozenset()
         with self._timed("reading photos"):
             collection = dataset.load(
-                self.options.data,
+                config.data,
                 self.store,
                 self._seed,
-                self.options.workers,
+                config.workers,
                 self.progress,
-                self.options.validation_share,
-                unwanted,
+                config.validation_share,
+                leave_out,
             )
         self.emit(CollectionLoaded(collection))
         run_folder.check_collection(self.run, collection.fingerprint)
         return collection
 
-    def _told(self, collection: Dataset) -> dict[str, Any]:
-        """What there was to learn from."""
-        return {
-            "model": self.options.output.stem,
-            "kind": collection.labels.kind,
-            "labels": list(collection.labels.names),
-            "photos": collection.counts(),
-            "sizes": collection.sizes(),
-            "problems": collection.problems.to_dict(),
-        }
-
-    def _fit(self, network: keras.Model, collection: Dataset, judge: Judge) -> State:
-        if not (self.run / "state.json").is_file():
-            if self.options.hyperparameters.from_scratch:
-                self._examine(collection, None)  # its features say nothing yet
+    def _fit(
+        self, network: keras.Model, collection: Dataset, evaluator: Evaluator
+    ) -> FineTuningState:
+        """Fit the head, then fine-tune every layer."""
+        if not (self.run / checkpoints.STATE).is_file():
+            if self.config.hyperparameters.from_scratch:
+                self._audit(collection, None)  # untrained features cannot judge labels
             else:
-                self._fit_head(network, collection, judge)
-        if not self.options.epochs:
-            return State()
-        photos = Photos(
-            self.store,
-            collection.split("train"),
-            collection.split("val"),
-            len(collection.labels),
-            collection.labels.kind,
+                self._fit_head(network, collection, evaluator)
+        if not self.config.epochs:
+            return FineTuningState()
+        photos = TrainingPhotos(
+            self.store, collection.split("train"), collection.split("val"), collection.labels
         )
-        with self._timed("fine-tuning"), epoch_log(self.run, self.options.tensorboard) as log:
+        with (
+            self._timed("fine-tuning"),
+            run_folder.tensorboard_logger(self.run, self.config.tensorboard) as log,
+            networks.freeze_arrays(self.config.backbone, network),
+        ):
 
-            def on_epoch(rows: Sequence[Epoch]) -> None:
-                run_folder.write_history(self.run, [asdict(row) for row in rows])
-                log(rows[-1])
-                self.emit(EpochEnded(rows[-1]))
+            def on_epoch(history: Sequence[Epoch]) -> None:
+                run_folder.write_history(self.run, history)
+                log(history[-1])
+                self.emit(EpochEnded(history[-1]))
 
-            with networks.freeze_arrays(self.options.backbone, network):
-                state = fine_tune(
-                    network,
-                    photos,
-                    self.options.hyperparameters,
-                    self.run,
-                    self.progress,
-                    on_epoch,
-                    self.emit,
-                )
+            state = fine_tune(
+                network,
+                photos,
+                self.config.hyperparameters,
+                self.run,
+                self.progress,
+                on_epoch,
+                self.emit,
+            )
         self.emit(FineTuningEnded(state.stopped, state.kept_epoch, state.blend))
         return state
 
-    def _fit_head(self, network: keras.Model, collection: Dataset, judge: Judge) -> None:
+    def _fit_head(self, network: keras.Model, collection: Dataset, evaluator: Evaluator) -> None:
+        """Fit a head on the backbone's features, and audit the labels by those."""
         labels = collection.labels
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
-            sample = subsample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
-            train = judge.look(runtime, sample, "Computing features")
-            kept = [] if labels.kind == "multi" else self._held_out(collection)
-            held_out = judge.look(runtime, kept, "Validation features")
+            samples = subsample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
+            train = evaluator.run(runtime, samples, "Computing features")
+            validation = [] if labels.kind == "multi" else self._validation_samples(collection)
+            held_out = evaluator.run(runtime, validation, "Validation features")
         with self._timed("head"):
-            seen, unseen = ((some.features, some.labels) for some in (train, held_out))
-            head = heads.fit_head(self.options.head, seen, unseen, len(labels), self._seed)
+            head = heads.fit_head(
+                self.config.head,
+                (train.features, train.labels),
+                (held_out.features, held_out.labels),
+                len(labels),
+                self._seed,
+            )
         if isinstance(head, LinearHead):
             _set_head(network, head)
         else:
-            judge.forest = head
+            evaluator.forest = head
         with self._timed("checking photos"):
-            looked_at = [*sample, *kept], np.concatenate([train.features, held_out.features])
-            self._examine(collection, looked_at)
+            features = np.concatenate([train.features, held_out.features])
+            self._audit(collection, ([*samples, *validation], features))
 
-    def _examine(
+    def _audit(
         self, collection: Dataset, features: tuple[list[Sample], NDArray[np.float32]] | None
     ) -> None:
-        """Say and note what is wrong with the photos; labels, by features that mean something."""
-        judged = None if self.options.weights == NO_WEIGHTS else features
-        found = findings.collect_findings(collection, self.options.image_size, judged, self._seed)
-        write_atomically(self.run / run_folder.FINDINGS, json.dumps(found.to_dict()))
-        self.emit(CollectionAudited(found))
+        """Record and report problems of the photos; of labels only with pretrained features."""
+        if self.config.weights == NO_WEIGHTS:
+            features = None
+        audit = findings.collect_findings(collection, self.config.image_size, features, self._seed)
+        write_atomically(self.run / run_folder.FINDINGS, json.dumps(audit.to_dict()))
+        self.emit(CollectionAudited(audit))
 
-    def _unweight_head(self, network: keras.Model, collection: Dataset) -> None:
-        """Let probabilities be those of tags as rare as they are; see `heads.prior_correction`."""
+    def _correct_prior(self, network: keras.Model, collection: Dataset) -> None:
+        """Undo the balancing of tags, so that probabilities fit their true frequency."""
         weights, bias = network.get_layer(networks.HEAD).get_weights()
-        shift = prior_correction(tag_matrix(collection.split("train"), len(collection.labels)))
-        _set_head(network, LinearHead(weights, bias + shift))
+        correction = prior_correction(tag_matrix(collection.split("train"), len(collection.labels)))
+        _set_head(network, LinearHead(weights, bias + correction))
 
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")
@@ -263,47 +268,47 @@ class _Trainer:
     def _save(
         self,
         network: keras.Model,
-        conversion: convert.Conversion,
+        litert: bytes,
         collection: Dataset,
-        found: dict[str, Any],
+        evaluation: Evaluation,
         calibration: Calibration,
     ) -> None:
-        output, settings = self.options.output, self.options.settings()
-        card = model_card.write(output.stem, settings, collection, found, calibration)
+        output = self.config.output
+        card = model_card.build_card(self.config.settings(), collection, evaluation, calibration)
         model = model_file.ModelFile(
-            collection.labels, self.options.image_size, calibration.rule, conversion.network, card
+            collection.labels, self.config.image_size, calibration.rule, litert, card
         )
         temporary = output.with_name(f".{output.stem}.unfinished.h5")
         with self._timed("saving"):
             save_h5(network, temporary)
             model_file.save(output, temporary, model)
 
-    def _export(self, collection: Dataset) -> list[dict[str, Any]]:
-        if not self.options.export:
+    def _export(self, collection: Dataset) -> list[Export]:
+        if not self.config.export:
             return []
-        checked, ranges = collection.split("val"), collection.split("train")
-        photos = select_photos(self.store, collection.labels, checked, ranges)
+        validation, ranges = collection.split("val"), collection.split("train")
+        photos = select_photos(self.store, collection.labels, validation, ranges)
         with self._timed("exporting"):
             return export_beside(
-                self.options.output,
-                self.options.export,
+                self.config.output,
+                self.config.export,
                 photos,
                 self.progress,
                 lambda message: self.emit(ExportReported(message)),
             )
 
-    def _finish(self, found: dict[str, Any], state: State) -> None:
-        """Numbers last: a run that has them is done, so its checkpoints can go."""
-        run_folder.write_history(self.run, [asdict(row) for row in state.history])
-        write_atomically(self.run / run_folder.METRICS, json.dumps(found, indent=2) + "\n")
-        for checkpoint in [*self.run.glob("*.npz"), self.run / "state.json"]:
-            checkpoint.unlink(missing_ok=True)
+    def _finish(self, evaluation: Evaluation, history: Sequence[Epoch]) -> None:
+        """Write metrics.json, which marks the run as finished, and delete its checkpoints."""
+        run_folder.write_history(self.run, history)
+        metrics = json.dumps(evaluation.to_dict(), indent=2)
+        write_atomically(self.run / run_folder.METRICS, metrics + "\n")
+        checkpoints.delete_checkpoints(self.run)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
-        began = time.monotonic()
+        start = time.monotonic()
         yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - start
 
 
 def _set_head(network: keras.Model, head: LinearHead) -> None:

@@ -438,11 +438,12 @@ def test_confusion_and_reliability_are_shown(
     library.set_active_model("shapes")
     app = open_page("models")
     (matrix,) = (table for table in tables(app) if "it-matrix" in table)
-    for row in trained.metrics["validation"]["confusion"]:
+    scores = trained.evaluation.to_dict()["validation"]
+    for row in scores["confusion"]:
         for count in row:
             assert f">{count}</td>" in matrix
     (chart,) = app.main.get("vega_lite_chart")
-    bins = trained.metrics["validation"]["calibration"]["reliability_after"]
+    bins = scores["calibration"]["reliability_after"]
     assert str(bins[0]["accuracy"])[:6] in chart.proto.spec
     assert app.main.get("download_button")  # the report of the run
 

@@ -12,8 +12,8 @@ from tagger.jobs import training, worker
 from tagger.jobs.lease import Lease
 from tagger.jobs.requests import CheckRequest, TrainRequest, submit
 from tagger.library.library import Library
-from tagger.training.epochs import Epoch
 from tagger.training.events import EpochEnded, EpochStarted, FineTuningEnded, RunFolderCreated
+from tagger.training.run_folder import Epoch
 from tests.conftest import draw_collection, scene
 
 

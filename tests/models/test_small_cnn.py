@@ -87,9 +87,9 @@ def test_the_whitening_kernel_is_not_trained() -> None:
 
 
 def test_it_learns_from_scratch(trained_small: TrainingResult) -> None:
-    assert trained_small.metrics["validation"]["accuracy"] >= 0.9
-    assert trained_small.metrics["started_from"] == "none"
-    assert trained_small.metrics["fine_tuning"]["blend"] == 1
+    assert trained_small.evaluation.validation.accuracy >= 0.9
+    assert trained_small.evaluation.started_from == "none"
+    assert trained_small.evaluation.fine_tuning.blend == 1
     first, last = trained_small.history[1].loss, trained_small.history[-1].loss
     assert first is not None and last is not None and last < first
     card = model_file.load(trained_small.model).card
@@ -136,11 +136,11 @@ def test_few_photos_are_enough_and_ctrl_c_keeps_the_best_epoch(
     data = draw_collection(tmp_path / "data", 8, shapes=("disc", "stripes"))
     options = scratch_config(data, tmp_path, epochs=6, image_size=45)
     trained = trainer.train(options, emit=press_ctrl_c)
-    assert trained.metrics["photos"]["train"] == {"disc": 7, "stripes": 7}
+    assert trained.evaluation.photos["train"] == {"disc": 7, "stripes": 7}
     assert model_file.load(trained.model).image_size == 45
     assert all(np.isfinite(row.val_loss) for row in trained.history)
-    assert trained.metrics["fine_tuning"]["stopped"] == "interrupted"
-    assert trained.metrics["fine_tuning"]["kept_epoch"] in (1, 2)
+    assert trained.evaluation.fine_tuning.stopped == "interrupted"
+    assert trained.evaluation.fine_tuning.kept_epoch in (1, 2)
 
 
 def test_training_in_bfloat16_gives_a_float32_network(shapes: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_training_in_bfloat16_gives_a_float32_network(shapes: Path, tmp_path: Pa
         options, hyperparameters=replace(options.hyperparameters, precision="bfloat16")
     )
     trained = trainer.train(options)
-    assert trained.metrics["validation"]["accuracy"] >= 0.6
+    assert trained.evaluation.validation.accuracy >= 0.6
     network = keras.models.load_model(trained.model, compile=False)
     policies = {layer.dtype_policy.name for layer in network.get_layer("backbone").layers}
     assert policies == {"float32"}
@@ -193,7 +193,7 @@ def test_a_trained_small_network_can_be_fine_tuned(
     trained = trainer.train(
         replace(options, hyperparameters=replace(config.hyperparameters, epochs=1))
     )
-    assert trained.metrics["validation"]["accuracy"] >= 0.75
+    assert trained.evaluation.validation.accuracy >= 0.75
     assert trained.history[0].val_accuracy >= 0.75  # the head alone
 
 

@@ -1,4 +1,4 @@
-"""Variants of a photo for training: seeded, never in place, no further away than told."""
+"""Augmentation: seeded, never in place, within its configured limits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from tagger.errors import OptionError
 from tagger.images.decode import Pixels
-from tagger.training.augmentation import MIDDLE_GREY, Augmentation, Nudge, mosaic
+from tagger.training.augmentation import MIDDLE_GREY, Augmentation, ShiftAugmentation, mosaic
 
-STILL: dict[str, Any] = {
+NO_CHANGE: dict[str, Any] = {
     "flip": 0.0,
     "crop": (1.0, 1.0),
     "stretch": 1.0,
@@ -33,22 +33,22 @@ def photo(side: int = 64) -> Pixels:
 
 
 def variant(seed: int = 0, **changed: Any) -> Pixels:
-    return Augmentation(**{**STILL, **changed})(photo(), np.random.default_rng(seed))
+    return Augmentation(**{**NO_CHANGE, **changed})(photo(), np.random.default_rng(seed))
 
 
-def change(found: Pixels) -> float:
-    return float(np.abs(found.astype(int) - photo()).mean())
+def mean_change(pixels: Pixels) -> float:
+    return float(np.abs(pixels.astype(int) - photo()).mean())
 
 
 def test_the_same_seed_gives_the_same_pixels() -> None:
-    vary = Augmentation()
-    first, again, other = (vary(photo(), np.random.default_rng(seed)) for seed in (7, 7, 8))
+    augment = Augmentation()
+    first, again, other = (augment(photo(), np.random.default_rng(seed)) for seed in (7, 7, 8))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert first.shape == (64, 64, 3) and first.dtype == np.uint8
 
 
-def test_the_photo_itself_is_left_alone() -> None:
+def test_the_photo_itself_is_not_changed() -> None:
     original = photo()
     original.setflags(write=False)
     for seed in range(20):
@@ -61,10 +61,10 @@ def test_with_everything_off_nothing_changes() -> None:
 
 
 def test_flip_mirrors_left_and_right() -> None:
-    found = variant(flip=1.0).astype(int)
-    assert (found[:, 4, 2] > found[:, 4, 0]).all()
-    assert (found[:, -4, 0] > found[:, -4, 2]).all()
-    np.testing.assert_array_equal(found[:, 8, 1], photo()[:, 8, 1])  # not upside down
+    flipped = variant(flip=1.0).astype(int)
+    assert (flipped[:, 4, 2] > flipped[:, 4, 0]).all()
+    assert (flipped[:, -4, 0] > flipped[:, -4, 2]).all()
+    np.testing.assert_array_equal(flipped[:, 8, 1], photo()[:, 8, 1])  # not upside down
 
 
 @pytest.mark.parametrize(
@@ -82,23 +82,22 @@ def test_flip_mirrors_left_and_right() -> None:
     ],
     ids=str,
 )
-def test_each_change_alone_changes_the_photo(changed: dict[str, Any]) -> None:
-    assert np.mean([change(variant(seed, **changed)) for seed in range(8)]) > 1
+def test_each_option_alone_changes_the_photo(changed: dict[str, Any]) -> None:
+    assert np.mean([mean_change(variant(seed, **changed)) for seed in range(8)]) > 1
 
 
-def test_grey_has_no_colour_left() -> None:
-    found = variant(grey=1.0).astype(int)
-    assert np.ptp(found, axis=2).max() <= 1
+def test_grey_removes_all_colour() -> None:
+    assert np.ptp(variant(grey=1.0).astype(int), axis=2).max() <= 1
 
 
-def test_brightness_moves_no_further_than_its_share_of_full_scale() -> None:
-    moves = [variant(seed, brightness=0.1).astype(int) - photo() for seed in range(40)]
-    assert max(np.abs(move).max() for move in moves) <= 26
-    means = [move.mean() for move in moves]
+def test_brightness_changes_by_no_more_than_its_share_of_full_scale() -> None:
+    changes = [variant(seed, brightness=0.1).astype(int) - photo() for seed in range(40)]
+    assert max(np.abs(change).max() for change in changes) <= 26
+    means = [change.mean() for change in changes]
     assert min(means) < -10 and max(means) > 10
 
 
-def test_a_crop_is_a_part_of_the_photo() -> None:
+def test_a_crop_of_a_quarter_shows_half_of_the_ramp() -> None:
     ranges = [np.ptp(variant(seed, crop=(0.25, 0.25))[:, 10, 1].astype(int)) for seed in range(20)]
     assert all(45 <= size <= 56 for size in ranges)  # half of the ramp's 100
 
@@ -116,12 +115,12 @@ def test_cutout_hides_one_patch_of_one_colour() -> None:
 @pytest.mark.parametrize(
     "changed", [{"crop": (0.0, 1.0)}, {"crop": (1.0, 0.5)}, {"stretch": 0.9}], ids=str
 )
-def test_options_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None:
+def test_invalid_options_are_refused_by_name(changed: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(changed))):
         Augmentation(**changed)
 
 
-def test_a_flip_is_the_mirror_image():
+def test_a_flip_is_the_mirror_image() -> None:
     np.testing.assert_array_equal(variant(flip=1.0), photo()[:, ::-1])
 
 
@@ -130,7 +129,7 @@ def test_a_flip_is_the_mirror_image():
     [{"flip": 1.5}, {"cutout_side": (0.1, 1.5)}, {"contrast": (1.3, 0.7)}, {"rotation": -5.0}],
     ids=str,
 )
-def test_more_options_that_make_no_sense_are_refused(changed):
+def test_invalid_options_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         Augmentation(**changed)
 
@@ -142,22 +141,23 @@ def plain(value: int) -> Pixels:
     return np.full((64, 64, 3), value, np.uint8)
 
 
-def test_two_photos_are_one_within_the_other() -> None:
-    found = mosaic([plain(10), plain(200)], np.random.default_rng(0))
-    inset = (found == 200).all(axis=2)
-    high, wide = (int(inset.any(axis=axis).sum()) for axis in (1, 0))
-    assert high == wide == int(np.sqrt(inset.sum())) and 0.35 * 64 <= high + 1 <= 0.7 * 64 + 1
-    assert set(np.unique(found)) == {10, 200}
+def test_a_mosaic_of_two_has_the_second_within_the_first() -> None:
+    pixels = mosaic([plain(10), plain(200)], np.random.default_rng(0))
+    inset = (pixels == 200).all(axis=2)
+    height, width = (int(inset.any(axis=axis).sum()) for axis in (1, 0))
+    assert height == width == int(np.sqrt(inset.sum()))
+    assert 0.35 * 64 <= height + 1 <= 0.7 * 64 + 1
+    assert set(np.unique(pixels)) == {10, 200}
 
 
-def test_four_photos_share_a_corner() -> None:
-    found = mosaic([plain(value) for value in (10, 60, 120, 200)], np.random.default_rng(0))
-    corners = [found[y, x, 0] for y in (0, -1) for x in (0, -1)]
-    assert corners == [10, 60, 120, 200] and set(np.unique(found)) == {10, 60, 120, 200}
-    assert all((found == value).all(axis=2).mean() > 0.1 for value in (10, 60, 120, 200))
+def test_a_mosaic_of_four_has_one_in_each_corner() -> None:
+    pixels = mosaic([plain(value) for value in (10, 60, 120, 200)], np.random.default_rng(0))
+    corners = [pixels[y, x, 0] for y in (0, -1) for x in (0, -1)]
+    assert corners == [10, 60, 120, 200] and set(np.unique(pixels)) == {10, 60, 120, 200}
+    assert all((pixels == value).all(axis=2).mean() > 0.1 for value in (10, 60, 120, 200))
 
 
-def test_a_seed_is_a_mosaic_and_photos_stay_as_they_are() -> None:
+def test_mosaics_are_seeded_and_photos_are_not_changed() -> None:
     photos = [photo(), plain(9)]
     first, again, other = (mosaic(photos, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
@@ -165,36 +165,37 @@ def test_a_seed_is_a_mosaic_and_photos_stay_as_they_are() -> None:
     np.testing.assert_array_equal(photos[0], photo())
 
 
-def test_a_small_photo_is_moved_by_whole_pixels_and_mirrored_when_told() -> None:
+def test_a_small_photo_is_shifted_by_whole_pixels_and_mirrored() -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (32, 32, 3)).astype(np.uint8)
-    kept, seen = pixels.copy(), set()
+    before, shifts = pixels.copy(), set()
     for seed in range(200):
-        moved = Nudge(cutout=0)(pixels, np.random.default_rng(seed), mirrored=False)
-        turned = Nudge(cutout=0)(pixels, np.random.default_rng(seed), mirrored=True)
-        assert moved.shape == pixels.shape and np.array_equal(turned, moved[:, ::-1])
-        middle = moved[2:30, 2:30]  # what moving by two pixels cannot push out of the photo
-        places = [
+        shifted = ShiftAugmentation(cutout=0)(pixels, np.random.default_rng(seed), mirrored=False)
+        mirrored = ShiftAugmentation(cutout=0)(pixels, np.random.default_rng(seed), mirrored=True)
+        assert shifted.shape == pixels.shape
+        assert np.array_equal(mirrored, shifted[:, ::-1])
+        middle = shifted[2:30, 2:30]  # still in the photo after a shift by two pixels
+        matches = [
             (down, right)
             for down in range(5)
             for right in range(5)
             if np.array_equal(middle, pixels[down : down + 28, right : right + 28])
         ]
-        assert len(places) == 1
-        seen |= set(places)
-    assert len(seen) == 25 and np.array_equal(pixels, kept)
-    still = Nudge(0.0, 0.0)
-    assert np.array_equal(still(pixels, np.random.default_rng(0), mirrored=False), pixels)
+        assert len(matches) == 1
+        shifts |= set(matches)
+    assert len(shifts) == 25 and np.array_equal(pixels, before)
+    no_change = ShiftAugmentation(0.0, 0.0)
+    assert np.array_equal(no_change(pixels, np.random.default_rng(0), mirrored=False), pixels)
 
 
-def test_a_grey_square_is_cut_out_of_a_small_photo_somewhere_in_it() -> None:
+def test_a_grey_square_covers_any_part_of_a_small_photo() -> None:
     pixels = np.random.default_rng(3).integers(0, 100, (32, 32, 3)).astype(np.uint8)
-    still, covered = Nudge(most=0), np.zeros((32, 32), int)
+    cut_out, covered = ShiftAugmentation(max_shift=0), np.zeros((32, 32), int)
     for seed in range(400):
-        made = still(pixels, np.random.default_rng(seed), mirrored=False)
-        cut = (made == MIDDLE_GREY).all(axis=2)
+        variant = cut_out(pixels, np.random.default_rng(seed), mirrored=False)
+        cut = (variant == MIDDLE_GREY).all(axis=2)
         rows, columns = np.flatnonzero(cut.any(axis=1)), np.flatnonzero(cut.any(axis=0))
         assert cut.sum() == 100 and len(rows) == len(columns) == 10  # 0.3 of 32 pixels
-        assert np.array_equal(made[~cut], pixels[~cut])
+        assert np.array_equal(variant[~cut], pixels[~cut])
         covered += cut
     edges = (covered[0], covered[-1], covered[:, 0], covered[:, -1])
     assert all(edge.any() for edge in edges)

@@ -1,4 +1,4 @@
-"""What moves the weights: schedules, and who moves faster than whom."""
+"""Learning rate schedules, and the learning rates of single layers."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ import numpy as np
 import pytest
 
 from tagger.models import networks
-from tagger.training import optimizers
 from tagger.training.config import FROM_SCRATCH, Hyperparameters
+from tagger.training.optimizers import build_optimizer
 
 
-def rates(recipe: Hyperparameters, photos: int) -> np.ndarray:
+def learning_rates(hyperparameters: Hyperparameters, photos: int) -> np.ndarray:
     """The learning rate at each step."""
-    schedule = optimizers.optimizer(recipe, photos)._learning_rate
-    steps = np.arange(recipe.steps_per_epoch(photos) * recipe.epochs)
-    return np.array([float(schedule(int(step))) for step in steps])
+    schedule = build_optimizer(hyperparameters, photos)._learning_rate
+    steps = hyperparameters.steps_per_epoch(photos) * hyperparameters.epochs
+    return np.array([float(schedule(step)) for step in range(steps)])
 
 
 @pytest.mark.parametrize(
-    ("recipe", "warm_up"), [(Hyperparameters(epochs=2), 0.1), (FROM_SCRATCH, 0.23)]
+    ("hyperparameters", "warm_up"), [(Hyperparameters(epochs=2), 0.1), (FROM_SCRATCH, 0.23)]
 )
-def test_the_rate_rises_and_comes_to_rest(recipe: Hyperparameters, warm_up: float) -> None:
-    found = rates(recipe, 3_200)
-    assert found.max() == pytest.approx(recipe.peak_learning_rate(3_200), rel=0.01)
-    assert found.argmax() / len(found) == pytest.approx(warm_up, abs=0.02)
-    assert found[-1] < 0.05 * found.max()
-    assert np.all(np.diff(found[: found.argmax()]) > 0)
-    assert np.all(np.diff(found[found.argmax() :]) < 0)
+def test_the_learning_rate_rises_and_then_falls_to_near_zero(
+    hyperparameters: Hyperparameters, warm_up: float
+) -> None:
+    rates = learning_rates(hyperparameters, 3_200)
+    assert rates.max() == pytest.approx(hyperparameters.peak_learning_rate(3_200), rel=0.01)
+    assert rates.argmax() / len(rates) == pytest.approx(warm_up, abs=0.02)
+    assert rates[-1] < 0.05 * rates.max()
+    assert np.all(np.diff(rates[: rates.argmax()]) > 0)
+    assert np.all(np.diff(rates[rates.argmax() :]) < 0)
 
 
-def test_from_nothing_normalisation_is_fast_and_the_head_is_slow() -> None:
-    """By how far equal gradients move them in one step."""
+def test_from_scratch_normalisation_learns_fast_and_the_head_slowly() -> None:
+    """Measured by how far equal gradients move the variables in one step."""
     network = networks.build("small_cnn", 16, 3, train_normalisation=True)
-    optimizer = optimizers.optimizer(FROM_SCRATCH, 1_000)
+    optimizer = build_optimizer(FROM_SCRATCH, 1_000)
     optimizer.weight_decay = None
     variables = network.trainable_variables
     before = [variable.numpy() for variable in variables]

@@ -1,7 +1,7 @@
-"""The report's pictures: confusion, reliability, what is taken for known, training curves.
+"""Charts of the report: confusion, reliability, accepted unknown photos, training curves.
 
-Drawn on figures of their own, without pyplot and its global state; matplotlib is imported when
-the first is drawn.
+Figures are created without pyplot and its global state; matplotlib is imported when the first is
+drawn.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_ANNOTATED = 20  # labels, before a confusion matrix is too fine to print counts in
-MAX_BARS = 40  # kinds of unknown photos in the picture; the table has them all
-NAME_LENGTH = 24  # letters of a label in a picture
+MAX_ANNOTATED = 20  # labels of a confusion matrix with room to print the counts
+MAX_BARS = 40  # in a bar chart
+NAME_LENGTH = 24  # letters of a label
 DOTS_PER_INCH, CSS_PIXELS_PER_INCH = 150, 90  # sharp on dense screens too
 BLUE, GREY, ORANGE = "#2f6fb2", "#9aa3ad", "#d07a28"
 
-# Tried for letters that matplotlib's own font lacks; those not installed are passed over.
+# Fallbacks, where installed, for letters that matplotlib's own font lacks.
 _FONTS = (
     "Noto Sans CJK SC",
     "PingFang SC",
@@ -39,17 +40,26 @@ _FONTS = (
     "Noto Emoji",
 )
 
-Json = dict[str, Any]
+Json = dict[str, Any]  # parts of metrics.json, perhaps of an older version
 
 
-def save(figure: Figure, path: Path) -> Json:
+@dataclass(frozen=True)
+class Picture:
+    """A chart for the page: a data URI, and its width in CSS pixels."""
+
+    uri: str
+    width: int
+
+
+def save(figure: Figure, path: Path) -> Picture:
+    """Write the figure to `path` as PNG."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():  # a letter that no font here has is drawn as a box
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
         figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     write_atomically(path, buffer.getvalue())
     width = round(figure.get_figwidth() * CSS_PIXELS_PER_INCH)
-    return {"uri": data_uri(buffer.getvalue(), "image/png"), "width": width}
+    return Picture(data_uri(buffer.getvalue(), "image/png"), width)
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -58,7 +68,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _quiet(axes: Axes) -> None:
+def _style(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e4e7ea", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -71,7 +81,7 @@ def _percent_axis(axes: Axes, which: str) -> None:
 
 
 def _name_style(size: float) -> Json:
-    """How names are drawn: a `$` in one is a dollar, not mathematics."""
+    """Text style of label names, without mathtext: a `$` is a dollar."""
     from matplotlib.font_manager import fontManager
 
     installed = set(fontManager.get_font_names())
@@ -79,12 +89,13 @@ def _name_style(size: float) -> Json:
     return {"parse_math": False, "fontfamily": families, "fontsize": size}
 
 
-def _short(name: str) -> str:
+def _shorten(name: str) -> str:
     printable = "".join(letter if letter.isprintable() else "?" for letter in name)
     return printable if len(printable) <= NAME_LENGTH else printable[: NAME_LENGTH - 1] + "…"
 
 
 def draw_confusion(labels: list[str], confusion: list[list[int]]) -> Figure:
+    """Confusion matrix, true label by predicted label, coloured by share of the true label."""
     from matplotlib.colors import PowerNorm
 
     counts = np.array(confusion)  # (C, C), true label by predicted label
@@ -93,18 +104,18 @@ def draw_confusion(labels: list[str], confusion: list[list[int]]) -> Figure:
     side = max(4.2, 2.2 + (0.42 if few else 0.15) * len(labels))
     figure = _figure(side + 0.9, side)
     axes = figure.add_subplot()
-    norm = PowerNorm(0.5, 0, 1)  # so that a label's few mistakes are seen beside its many hits
-    picture = axes.imshow(shares, cmap="Blues", norm=norm)
+    norm = PowerNorm(0.5, 0, 1)  # makes few mistakes visible beside many hits
+    image = axes.imshow(shares, cmap="Blues", norm=norm)
     style = _name_style(9 if few else 7)
-    names, places = [_short(label) for label in labels], range(len(labels))
+    names, ticks = [_shorten(label) for label in labels], range(len(labels))
     tilt = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if few else {"rotation": 90}
-    axes.set_xticks(places, names, **style, **tilt)
-    axes.set_yticks(places, names, **style)
+    axes.set_xticks(ticks, names, **style, **tilt)
+    axes.set_yticks(ticks, names, **style)
     axes.set(xlabel="predicted", ylabel="true label")
     axes.spines[:].set_visible(False)
     if few:
         _print_counts(axes, counts, norm(shares))
-    bar = figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the true label's photos")
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true label's photos")
     bar.outline.set_visible(False)
     _percent_axis(bar.ax, "y")
     return figure
@@ -118,6 +129,7 @@ def _print_counts(axes: Axes, counts: Any, darkness: Any) -> None:
 
 
 def draw_reliability(calibration: Json) -> Figure:
+    """Reliability diagram before and after calibration, and photos by confidence."""
     figure = _figure(5, 4.8)
     upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
     upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as sure as right")
@@ -131,50 +143,55 @@ def draw_reliability(calibration: Json) -> Figure:
     upper.set(ylabel="share that is right", ylim=(-0.02, 1.04))
     upper.legend(frameon=False, loc="upper left")
     for axes in (upper, lower):
-        _quiet(axes)
+        _style(axes)
     _percent_axis(upper, "y")
     _percent_axis(lower, "x")
     return figure
 
 
 def draw_unknown(unknown: Json) -> Figure:
-    """What is taken for known, by kind, the most first; below them, over all photos."""
+    """Share of unknown photos accepted, by kind in falling order, then over all photos."""
     measure = "fpr95" if unknown["accepted"] is None else "accepted"
     kinds = sorted(unknown["by_kind"].items(), key=lambda item: -item[1][measure])[:MAX_BARS]
-    names = [_short(name) for name, _ in kinds] + ["all together"]
+    names = [name for name, _ in kinds] + ["all together"]
     shares = [row[measure] for _, row in kinds] + [unknown[measure]]
-    figure = _figure(5.4, 1.2 + 0.28 * len(names))
-    axes = figure.add_subplot()
-    bars = axes.barh(range(len(names)), shares, color=[BLUE] * len(kinds) + [GREY])
-    axes.bar_label(bars, [percent(share) for share in shares], padding=4, size=9)
-    axes.set_yticks(range(len(names)), names, **_name_style(9))
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    colours = [BLUE] * len(kinds) + [GREY]
+    figure, axes = _draw_bars(names, shares, [percent(share) for share in shares], colours, 0.28)
     axes.set_xlim(0, min(1.12, max(0.05, 1.2 * max(shares))))
     axes.set_xlabel("taken for known" + (" (FPR95)" if measure == "fpr95" else ""))
-    _quiet(axes)
-    axes.grid(visible=False, axis="y")
     _percent_axis(axes, "x")
     return figure
 
 
 def draw_precision(by_label: Json) -> Figure:
-    """The average precision of each tag that has one, the lowest first."""
-    rows = [(row["ap"], name) for name, row in by_label.items() if row["ap"] is not None]
-    rows = sorted(rows)[:MAX_BARS]
-    figure = _figure(5.4, 1.2 + 0.24 * max(1, len(rows)))
-    axes = figure.add_subplot()
-    bars = axes.barh(range(len(rows)), [ap for ap, _ in rows], color=BLUE)
-    axes.bar_label(bars, [f"{ap:.2f}" for ap, _ in rows], padding=4, size=9)
-    axes.set_yticks(range(len(rows)), [_short(name) for _, name in rows], **_name_style(9))
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    """Average precision by tag, the lowest first."""
+    ranked = [(row["ap"], name) for name, row in by_label.items() if row["ap"] is not None]
+    ranked = sorted(ranked)[:MAX_BARS]
+    precisions, names = [ap for ap, _ in ranked], [name for _, name in ranked]
+    colours = [BLUE] * len(names)
+    figure, axes = _draw_bars(names, precisions, [f"{ap:.2f}" for ap in precisions], colours, 0.24)
     axes.set_xlim(0, 1.12)
     axes.set_xlabel("average precision")
-    _quiet(axes)
-    axes.grid(visible=False, axis="y")
     return figure
 
 
+def _draw_bars(
+    names: list[str], values: list[float], texts: list[str], colours: list[str], height: float
+) -> tuple[Figure, Axes]:
+    """Horizontal bars, each with its text, `height` inches apart."""
+    figure = _figure(5.4, 1.2 + height * max(1, len(names)))
+    axes = figure.add_subplot()
+    bars = axes.barh(range(len(names)), values, color=colours)
+    axes.bar_label(bars, texts, padding=4, size=9)
+    axes.set_yticks(range(len(names)), [_shorten(name) for name in names], **_name_style(9))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    _style(axes)
+    axes.grid(visible=False, axis="y")
+    return figure, axes
+
+
 def draw_curves(history: list[dict[str, float]]) -> Figure:
+    """Loss, and accuracy or mAP, by epoch."""
     from matplotlib.ticker import MaxNLocator
 
     figure = _figure(5, 5.4)
@@ -184,13 +201,12 @@ def draw_curves(history: list[dict[str, float]]) -> Figure:
         upper.plot(epochs, [row[name] for row in history], "o-", ms=4, color=colour, label=label)
     upper.legend(frameon=False)
     tags = not math.isnan(history[0].get("val_map", math.nan))
-    right = "val_map" if tags else "val_accuracy"
-    lower.plot(epochs, [row[right] for row in history], "o-", ms=4, color=BLUE)
+    column, quality = ("val_map", "mAP") if tags else ("val_accuracy", "accuracy")
+    lower.plot(epochs, [row[column] for row in history], "o-", ms=4, color=BLUE)
     upper.set(ylabel="loss")
-    told = "mAP" if tags else "accuracy"
-    lower.set(xlabel="epoch (0: the head alone)", ylabel=f"{told} on validation")
+    lower.set(xlabel="epoch (0: the head alone)", ylabel=f"{quality} on validation")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axes in (upper, lower):
-        _quiet(axes)
+        _style(axes)
     _percent_axis(lower, "y")
     return figure

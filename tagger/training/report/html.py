@@ -1,8 +1,7 @@
-"""What a training run measured, as pictures and one HTML page that needs nothing but itself."""
+"""HTML report of a training run: one self-contained page, and its pictures as PNG files."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import sys
@@ -17,38 +16,38 @@ from tagger.errors import ImageError, OptionError
 from tagger.files import write_atomically
 from tagger.images import decode, transforms
 from tagger.training.report import charts
-from tagger.training.run_folder import CONFIG, HISTORY, METRICS, read_findings
+from tagger.training.run_folder import CONFIG, HISTORY, METRICS, read_findings, read_history
 
 THUMBNAIL_SIDE = 200  # pixels
 MAX_CONFUSED = 10
-_NEEDED = ("model", "labels", "photos", "validation")
+_REQUIRED = ("model", "labels", "photos", "validation")
 
-Json = dict[str, Any]
+Json = dict[str, Any]  # of files, perhaps of an older version
 
 
 def write(run: Path, root: Path | None = None) -> Path:
-    """Draw the run's pictures beside its `metrics.json`, and write `report.html`; its path.
+    """Write `report.html` and its pictures into the run folder; the page's path.
 
-    Photos of mistakes that are given by a relative path are looked for from `root`, by default
-    the current directory. Raises OptionError where the folder holds no readable run.
+    Relative paths of photos are resolved against `root`, by default the current directory. Raises
+    OptionError where the folder holds no finished run.
     """
     metrics, settings = _read_json(run / METRICS), _read_json(run / CONFIG)
-    missing = [key for key in _NEEDED if not metrics.get(key)]
+    missing = [key for key in _REQUIRED if not metrics.get(key)]
     if missing:
         raise OptionError(f"{run / METRICS}: has no {', '.join(missing)}; train again")
-    judged = metrics.get("test") or metrics["validation"]
-    page = _environment().get_template("report.html.j2")
-    html = page.render(
+    scores = metrics.get("test") or metrics["validation"]
+    template = _environment().get_template("report.html.j2")
+    html = template.render(
         run=run.resolve().name,
         metrics=metrics,
-        judged=judged,
+        scores=scores,
         settings=settings,
-        pictures=_pictures(run, metrics, judged),
-        confused=_confused(metrics["labels"], judged.get("confusion", [])),
+        pictures=_draw_pictures(run, metrics, scores),
+        confused=_most_confused(metrics["labels"], scores.get("confusion", [])),
         photos_learned=metrics.get("sizes", {}).get("train")
         or sum(metrics["photos"]["train"].values()),
-        **_findings(read_findings(run)),
-        mistakes=[_shown(mistake, root or Path()) for mistake in judged["mistakes"]],
+        **_describe_findings(read_findings(run)),
+        mistakes=[_add_thumbnail(mistake, root or Path()) for mistake in scores["mistakes"]],
     )
     # A file name that is no valid text would otherwise stop the page from being written.
     write_atomically(run / "report.html", html.encode("utf-8", "replace").decode())
@@ -57,28 +56,14 @@ def write(run: Path, root: Path | None = None) -> Path:
 
 def _read_json(path: Path) -> Json:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise OptionError(f"{path}: no such file; give a run folder that training wrote") from None
     except (OSError, ValueError) as error:
         raise OptionError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise OptionError(f"{path}: holds a {type(found).__name__}, not a JSON object")
-    return found
-
-
-def read_history(path: Path) -> list[dict[str, float]]:
-    """A row an epoch, NaN where a cell is empty; no rows where there was no fine-tuning."""
-    if not path.exists():
-        return []
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            return [
-                {name: float(cell or "nan") for name, cell in row.items()}
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, TypeError, ValueError) as error:
-        raise OptionError(f"{path}: cannot be read as a training history ({error})") from None
+    if not isinstance(content, dict):
+        raise OptionError(f"{path}: holds a {type(content).__name__}, not a JSON object")
+    return content
 
 
 def _environment() -> jinja2.Environment:
@@ -90,18 +75,18 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "percent": text.percent,
-        "number": _number,
+        "number": _format_number,
         "duration": text.duration,
         "plural": text.plural,
     }
     return environment
 
 
-def _number(value: float | None, digits: int = 0) -> str:
+def _format_number(value: float | None, digits: int = 0) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
 
 
-def _confused(labels: list[str], table: list[list[int]]) -> list[Json]:
+def _most_confused(labels: list[str], table: list[list[int]]) -> list[Json]:
     """The pairs of labels most often confused, the most frequent first."""
     pairs: list[Json] = [
         {"label": labels[row], "predicted": labels[column], "photos": count, "of": sum(counts)}
@@ -112,42 +97,42 @@ def _confused(labels: list[str], table: list[list[int]]) -> list[Json]:
     return sorted(pairs, key=lambda pair: -pair["photos"])[:MAX_CONFUSED]
 
 
-def _shown(mistake: Json, root: Path) -> Json:
-    """The mistake with a `thumbnail`, or with the `reason` why there is none."""
+def _add_thumbnail(entry: Json, root: Path) -> Json:
+    """The entry with a `thumbnail` of its `path`, or with the `reason` why there is none."""
     try:
-        rgb = decode.read(root / mistake["path"], shorter_side=THUMBNAIL_SIDE)
+        rgb = decode.read(root / entry["path"], shorter_side=THUMBNAIL_SIDE)
     except ImageError as error:
-        return {**mistake, "reason": str(error)}
+        return {**entry, "reason": str(error)}
     thumbnail = decode.encode(transforms.fit(rgb, THUMBNAIL_SIDE), "JPEG")
-    return {**mistake, "thumbnail": text.data_uri(thumbnail, "image/jpeg")}
+    return {**entry, "thumbnail": text.data_uri(thumbnail, "image/jpeg")}
 
 
-def _findings(told: Json | None) -> Json:
-    """What is wrong with the photos, kind by kind, the first of each as pictures; None unknown."""
-    if told is None:
-        return {"doubts": None}
-    found = Findings.from_dict(told)
-    doubts = [
+def _describe_findings(saved: Json | None) -> Json:
+    """The audit's findings for the template, the first photos of each kind as pictures."""
+    if saved is None:
+        return {"findings": None}
+    audit = Findings.from_dict(saved)
+    kinds = [
         {
             "line": line,
-            "shown": [
-                _shown({"path": finding.photo, "told": finding.details}, found.root)
-                for finding in found.of_kind(kind)[:MAX_PICTURES]
+            "photos": [
+                _add_thumbnail({"path": finding.photo, "details": finding.details}, audit.root)
+                for finding in audit.of_kind(kind)[:MAX_PICTURES]
             ],
-            "more": len(found.of_kind(kind)) - MAX_PICTURES,
+            "more": len(audit.of_kind(kind)) - MAX_PICTURES,
         }
-        for kind, line in found.summaries().items()
+        for kind, line in audit.summaries().items()
     ]
-    return {"doubts": doubts, "notes": found.notes()}
+    return {"findings": kinds, "notes": audit.notes()}
 
 
-def _pictures(run: Path, metrics: Json, judged: Json) -> dict[str, Json]:
-    """By name, the data URI and the width in CSS pixels of each picture; also saved in `run`."""
-    figures = {"reliability": charts.draw_reliability(judged["calibration"])}
-    if "map" in judged:
-        figures["precision"] = charts.draw_precision(judged["by_label"])
+def _draw_pictures(run: Path, metrics: Json, scores: Json) -> dict[str, charts.Picture]:
+    """Draw the charts and save each in the run folder."""
+    figures = {"reliability": charts.draw_reliability(scores["calibration"])}
+    if "map" in scores:
+        figures["precision"] = charts.draw_precision(scores["by_label"])
     else:
-        figures["confusion"] = charts.draw_confusion(metrics["labels"], judged["confusion"])
+        figures["confusion"] = charts.draw_confusion(metrics["labels"], scores["confusion"])
     if metrics.get("unknown"):
         figures["unknown"] = charts.draw_unknown(metrics["unknown"])
     history = read_history(run / HISTORY)
@@ -158,5 +143,7 @@ def _pictures(run: Path, metrics: Json, judged: Json) -> dict[str, Json]:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m tagger.report RUN_FOLDER (writes its report.html again)")
+        sys.exit(
+            "usage: python -m tagger.training.report.html RUN_FOLDER (writes its report.html again)"
+        )
     print(write(Path(sys.argv[1])))

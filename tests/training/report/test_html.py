@@ -1,4 +1,4 @@
-"""The report of a training run: what a reader of it sees."""
+"""The HTML report of a training: sections, pictures, escaping, missing values."""
 
 import csv
 import json
@@ -33,9 +33,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        given = dict(attrs)
         if tag == "section":
-            self.sections.append(given["id"] or "")
+            self.sections.append(dict(attrs)["id"] or "")
         self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
 
     def handle_data(self, data: str) -> None:
@@ -53,7 +52,7 @@ def bins(gap: float) -> list[dict[str, float]]:
     ]
 
 
-def judgement(labels: list[str], mistakes: list[dict[str, Any]]) -> dict[str, Any]:
+def scores(labels: list[str], mistakes: list[dict[str, Any]]) -> dict[str, Any]:
     rng = np.random.default_rng(7)
     confusion = rng.poisson(0.3, (len(labels), len(labels))) + 60 * np.eye(len(labels), dtype=int)
     row = {"precision": 0.974, "recall": 0.96, "f1": 0.967, "photos": 300}
@@ -101,7 +100,7 @@ def unrelated(kinds: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def measured(labels: list[str], mistakes: list[dict[str, Any]]) -> dict[str, Any]:
+def make_metrics(labels: list[str], mistakes: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "model": "pets",
         "labels": labels,
@@ -117,7 +116,7 @@ def measured(labels: list[str], mistakes: list[dict[str, Any]]) -> dict[str, Any
             "float_accuracy": 0.99,
             "int8_accuracy": 0.9876,
         },
-        "validation": judgement(labels, mistakes),
+        "validation": scores(labels, mistakes),
         "test": None,
         "unknown": unrelated({"faces": 0.0, "rooms": 0.0125}),
         "problems": {
@@ -156,9 +155,9 @@ def read(path: Path) -> tuple[str, Page]:
     return html, Page(html)
 
 
-def test_a_page_with_every_section_and_its_pictures(tmp_path: Path) -> None:
-    found = measured(["cat", "dog"], [mistake(photo(tmp_path / "tom.jpg"))])
-    run = save(tmp_path / "run", found, epochs=5)
+def test_the_page_has_every_section_and_picture(tmp_path: Path) -> None:
+    metrics = make_metrics(["cat", "dog"], [mistake(photo(tmp_path / "tom.jpg"))])
+    run = save(tmp_path / "run", metrics, epochs=5)
     path = report.write(run)
     assert path == run / "report.html"
     _, page = read(path)
@@ -172,59 +171,59 @@ def test_a_page_with_every_section_and_its_pictures(tmp_path: Path) -> None:
     for name in saved:
         height, width, _ = decode.read(run / name).shape
         assert 300 < height < 2500 and 600 < width < 2500
-    assert not list(run.glob(".*"))  # nothing half-written is left
+    assert not list(run.glob(".*"))  # no temporary file is left
 
 
-def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    found = measured(["cat", "dog"], [mistake(photo(tmp_path / "tom.jpg"))])
-    html, page = read(report.write(save(tmp_path / "run", found, epochs=2)))
+def test_the_page_loads_no_other_file(tmp_path: Path) -> None:
+    metrics = make_metrics(["cat", "dog"], [mistake(photo(tmp_path / "tom.jpg"))])
+    html, page = read(report.write(save(tmp_path / "run", metrics, epochs=2)))
     assert "http://" not in html and "https://" not in html
     assert all(source.startswith("data:image/") for source in page.sources)
     assert not {"script", "link", "iframe"} & set(page.tags)
     assert not re.search(r"url\(|@import", html)
 
 
-def test_hostile_names_stay_text(tmp_path: Path) -> None:
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     labels = [HOSTILE, "$\\frac{", "猫\udcff\n"]
     path = f"{HOSTILE}/\udcff.jpg"
-    found = measured(labels, [mistake(path, HOSTILE, labels[1])])
-    found |= {"model": HOSTILE, "unknown": unrelated({HOSTILE: 0.1, "$x_{": 0.2})}
-    found["seconds"][HOSTILE] = 1.0
-    found["problems"] = {
+    metrics = make_metrics(labels, [mistake(path, HOSTILE, labels[1])])
+    metrics |= {"model": HOSTILE, "unknown": unrelated({HOSTILE: 0.1, "$x_{": 0.2})}
+    metrics["seconds"][HOSTILE] = 1.0
+    metrics["problems"] = {
         "unreadable": [[path, HOSTILE]],
         "conflicting": [[path, HOSTILE]],
         "copies": [[path, path]],
         "leaked": [[path, path]],
         "unknown_labels": [path],
     }
-    run = save(tmp_path / "<b>run", found, about=HOSTILE, versions={HOSTILE: HOSTILE})
+    run = save(tmp_path / "<b>run", metrics, about=HOSTILE, versions={HOSTILE: HOSTILE})
     html, page = read(report.write(run))
     assert "<script" not in html and "<b>run" not in html
     assert "script" not in page.tags and page.tags.count("img") == 3  # the pictures
     assert page.text.count('<script>alert("hi")</script>') > 15
 
 
-def test_a_photo_that_is_gone_is_shown_by_its_path(tmp_path: Path) -> None:
+def test_a_photo_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no photo")
     mistakes = [mistake(tmp_path / "gone.jpg"), mistake(broken), mistake("a\0b.jpg")]
-    _, page = read(report.write(save(tmp_path / "run", measured(["cat", "dog"], mistakes))))
+    _, page = read(report.write(save(tmp_path / "run", make_metrics(["cat", "dog"], mistakes))))
     assert "gone.jpg: no such file" in page.text
     assert "broken.jpg: not a JPEG" in page.text
     assert page.tags.count("figure") == 3
 
 
-def test_relative_photos_are_found_from_the_root(tmp_path: Path) -> None:
+def test_relative_paths_are_resolved_against_the_root(tmp_path: Path) -> None:
     photo(tmp_path / "tom.jpg", 40, 900)
-    run = save(tmp_path / "run", measured(["cat", "dog"], [mistake("tom.jpg")]))
+    run = save(tmp_path / "run", make_metrics(["cat", "dog"], [mistake("tom.jpg")]))
     _, page = read(report.write(run, root=tmp_path))
     assert sum(source.startswith("data:image/jpeg") for source in page.sources) == 1
     _, page = read(report.write(run))
     assert "tom.jpg: no such file" in page.text
 
 
-def test_no_curves_without_fine_tuning(tmp_path: Path) -> None:
-    run = save(tmp_path / "run", measured(["cat", "dog"], []))
+def test_without_fine_tuning_there_are_no_curves(tmp_path: Path) -> None:
+    run = save(tmp_path / "run", make_metrics(["cat", "dog"], []))
     _, page = read(report.write(run))
     assert page.sections == [name for name in SECTIONS if name != "curves"]
     assert not (run / "curves.png").exists()
@@ -234,7 +233,7 @@ def test_no_curves_without_fine_tuning(tmp_path: Path) -> None:
 
 
 def test_unknown_that_was_not_measured(tmp_path: Path) -> None:
-    run = save(tmp_path / "run", measured(["cat", "dog"], []) | {"unknown": None})
+    run = save(tmp_path / "run", make_metrics(["cat", "dog"], []) | {"unknown": None})
     _, page = read(report.write(run))
     assert "Not measured" in page.text and "train with --unrelated" in page.text
     assert not (run / "unknown.png").exists()
@@ -250,7 +249,7 @@ def test_unknown_measured_on_labels_left_out(tmp_path: Path) -> None:
         "accepted": None,
         "by_kind": {name: {"photos": 200, "auroc": 0.94, "fpr95": 0.2} for name in labels},
     }
-    run = save(tmp_path / "run", measured(labels, []) | {"unknown": left_out})
+    run = save(tmp_path / "run", make_metrics(labels, []) | {"unknown": left_out})
     _, page = read(report.write(run))
     assert "leaving out each label in turn" in page.text
     assert "train with --unrelated" in page.text
@@ -259,41 +258,41 @@ def test_unknown_measured_on_labels_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 20, 60, 100])
-def test_any_number_of_labels(tmp_path: Path, count: int) -> None:
+def test_any_number_of_labels_has_a_confusion_matrix(tmp_path: Path, count: int) -> None:
     labels = [f"label number {index}" for index in range(count)]
-    run = save(tmp_path / "run", measured(labels, []))
+    run = save(tmp_path / "run", make_metrics(labels, []))
     _, page = read(report.write(run))
     assert f"label number {count - 1}" in page.text
     height, width, _ = decode.read(run / "confusion.png").shape
     assert 500 < height < 2600 and height < width < 2800
 
 
-def test_the_test_photos_come_first_where_there_are_any(tmp_path: Path) -> None:
-    found = measured(["cat", "dog"], [])
-    found["test"] = judgement(["cat", "dog"], []) | {"accuracy": 0.912, "photos": 1234}
-    _, page = read(report.write(save(tmp_path / "run", found)))
+def test_scores_on_test_photos_come_first(tmp_path: Path) -> None:
+    metrics = make_metrics(["cat", "dog"], [])
+    metrics["test"] = scores(["cat", "dog"], []) | {"accuracy": 0.912, "photos": 1234}
+    _, page = read(report.write(save(tmp_path / "run", metrics)))
     assert "1,234 test photos" in page.text
     assert "91.2%" in page.text and "98.8%" in page.text
 
 
-def test_numbers_that_could_not_be_measured(tmp_path: Path) -> None:
-    found = measured(["cat", "dog"], [])
+def test_missing_numbers_are_dashes(tmp_path: Path) -> None:
+    metrics = make_metrics(["cat", "dog"], [])
     decision = {"known": 0.0, "unfamiliar": 1.0, "uncertain": 0.0, "accuracy_of_known": None}
-    found["validation"] |= {"decision": decision, "confusion": [[5, 0], [0, 0]]}
-    found["validation"]["calibration"]["ece_before"] = float("nan")
-    _, page = read(report.write(save(tmp_path / "run", found)))
+    metrics["validation"] |= {"decision": decision, "confusion": [[5, 0], [0, 0]]}
+    metrics["validation"]["calibration"]["ece_before"] = float("nan")
+    _, page = read(report.write(save(tmp_path / "run", metrics)))
     assert "–" in page.text and "nan" not in page.text.lower()
 
 
-def test_what_was_left_out_is_listed_with_the_reason(tmp_path: Path) -> None:
-    found = measured(["cat", "dog"], [])
-    _, page = read(report.write(save(tmp_path / "run", found)))
+def test_skipped_photos_are_listed_with_the_reason(tmp_path: Path) -> None:
+    metrics = make_metrics(["cat", "dog"], [])
+    _, page = read(report.write(save(tmp_path / "run", metrics)))
     assert "every photo was used" in page.text
-    found["problems"] |= {
+    metrics["problems"] |= {
         "unreadable": [["cat/a.jpg", "an empty file"]],
         "conflicting": [["cat/x.jpg", "dog/y.jpg"]],
     }
-    _, page = read(report.write(save(tmp_path / "run", found)))
+    _, page = read(report.write(save(tmp_path / "run", metrics)))
     assert "cat/a.jpg: an empty file" in page.text
     assert "cat/x.jpg = dog/y.jpg" in page.text
     assert "1 photo could not be read" in page.text
@@ -302,21 +301,21 @@ def test_what_was_left_out_is_listed_with_the_reason(tmp_path: Path) -> None:
     assert "every photo was used" not in page.text
 
 
-def test_a_remark_is_listed_with_its_own_outcome(tmp_path: Path) -> None:
-    found = measured(["cat", "dog"], [])
+def test_a_remark_is_listed_with_its_outcome(tmp_path: Path) -> None:
+    metrics = make_metrics(["cat", "dog"], [])
     remarks = [
         Remark("row", "repeats another", "repeat others", ("t.csv:2",), "counted once"),
         Remark("entry", "lacks an id", "lack an id", ("images[3]", "images[4]")),
     ]
-    found["problems"]["remarks"] = [remark.to_dict() for remark in remarks]
-    _, page = read(report.write(save(tmp_path / "run", found)))
+    metrics["problems"]["remarks"] = [remark.to_dict() for remark in remarks]
+    _, page = read(report.write(save(tmp_path / "run", metrics)))
     text = page.text
     assert "1 row repeats another: counted once" in text
     assert "2 entries lack an id: left out" in text and "t.csv:2" in text
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "\udcff", '{"model": "pets"}'])
-def test_metrics_that_are_no_run(tmp_path: Path, text: str) -> None:
+def test_invalid_metrics_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "metrics.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(OptionError, match=r"metrics\.json"):
@@ -324,17 +323,17 @@ def test_metrics_that_are_no_run(tmp_path: Path, text: str) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
-def test_no_metrics_or_an_unreadable_history(tmp_path: Path) -> None:
+def test_missing_metrics_and_an_unreadable_history_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"metrics\.json: no such file"):
         report.write(tmp_path)
-    run = save(tmp_path / "run", measured(["cat", "dog"], []))
+    run = save(tmp_path / "run", make_metrics(["cat", "dog"], []))
     (run / "history.csv").write_text("epoch,loss\nfirst,low\n")
     with pytest.raises(OptionError, match=r"history\.csv"):
         report.write(run)
 
 
-def test_what_may_be_wrong_with_the_photos_is_shown(tmp_path: Path) -> None:
-    found = measured(["cat", "dog"], [])
+def test_findings_of_the_audit_are_shown(tmp_path: Path) -> None:
+    metrics = make_metrics(["cat", "dog"], [])
     (tmp_path / "photos" / "cat").mkdir(parents=True)
     photo = tmp_path / "photos" / "cat" / "a.png"
     photo.write_bytes(decode.encode(np.full((300, 300, 3), 90, np.uint8)))
@@ -343,10 +342,10 @@ def test_what_may_be_wrong_with_the_photos_is_shown(tmp_path: Path) -> None:
         {"kind": "dark", "photo": "cat/gone.png", "told": "too dark", "score": None},
         {"kind": "unreadable", "photo": "cat/b.png", "told": "", "score": None},
     ]
-    told = {"root": str(tmp_path / "photos"), "photos": 9, "judged": 7, "found": rows}
-    told |= {"ranked": [], "rare": [[HOSTILE, 3]]}
-    run = save(tmp_path / "run", found)
-    (run / "findings.json").write_text(json.dumps(told))
+    audit = {"root": str(tmp_path / "photos"), "photos": 9, "judged": 7, "found": rows}
+    audit |= {"ranked": [], "rare": [[HOSTILE, 3]]}
+    run = save(tmp_path / "run", metrics)
+    (run / "findings.json").write_text(json.dumps(audit))
     _, page = read(report.write(run))
     assert page.sections.count("doubts") == 1 and "script" not in page.tags
     assert "1 label is probably wrong" in page.text and "1 photo is very dark" in page.text
@@ -354,7 +353,7 @@ def test_what_may_be_wrong_with_the_photos_is_shown(tmp_path: Path) -> None:
     assert f"Only 3 of {HOSTILE} to learn from." in page.text
     assert "Labels of 7 of 9 photos were judged." in page.text
     assert len([source for source in page.sources if source.startswith("data:image/jpeg")]) == 1
-    nothing = told | {"found": [], "rare": [], "judged": 0}
+    nothing = audit | {"found": [], "rare": [], "judged": 0}
     (run / "findings.json").write_text(json.dumps(nothing))
     _, page = read(report.write(run))
     assert "Whether labels are right was not judged." in page.text
