@@ -1,10 +1,10 @@
-"""Teaching cats and dogs: time, memory and error, in turn A B A B, the backbone left as it is.
+"""Training on cats and dogs with a frozen backbone: time, memory and error, beside the baseline.
 
 python bench/training.py --repeats 3
-python bench/training.py --default      # train.py's default, fine-tuning, once beside it
+python bench/training.py --default      # also train.py's default, fine-tuning, once
 
-Error is the share of photos whose likeliest label is wrong, "unknown" or not: on pets/val, and on
-photos from another collection.
+Both are trained in turn. Error is the share of photos whose likeliest label is wrong, "unknown"
+or not, on pets/val and on another collection.
 """
 
 from __future__ import annotations
@@ -32,21 +32,22 @@ from measuring import (
 
 TESTS = {"pets/val": "error on pets/val, %", "pets_other_source": "error on another collection, %"}
 
-BARS = {"seconds": 2.0, **dict.fromkeys(TESTS.values(), 0.5)}  # ours over the baseline's, at most
+# The largest ratios of ours to the baseline.
+BARS = {"seconds": 2.0, **dict.fromkeys(TESTS.values(), 0.5)}
 
-ErrorOf = Callable[[Path, Path], float]  # of a model on labelled photos, in %
+ErrorOf = Callable[[Path, Path], float]  # of a model file on labelled photos, in %
 
 
 @dataclass(frozen=True)
-class Taught:
-    """Every run of one way to train, and its models' median error in % on each of TESTS."""
+class TrainingRuns:
+    """The runs of one way to train, and its models' median error in % on each of TESTS."""
 
     runs: list[Run]
     errors: list[float]
 
     def numbers(self) -> list[float]:
-        middle = medians(self.runs)
-        return [middle.seconds, middle.peak_mb, *self.errors]
+        median_run = medians(self.runs)
+        return [median_run.seconds, median_run.peak_mb, *self.errors]
 
 
 def main() -> None:
@@ -54,26 +55,26 @@ def main() -> None:
     data = data_folder()
     with workplace() as folder:
         ours, baseline, default = train_all(data, folder, options)
-        taught = {
-            "ours": Taught(ours, errors(folder, "ours", our_error, data)),
-            "baseline": Taught(baseline, errors(folder, "baseline", baseline_error, data)),
+        results = {
+            "ours": TrainingRuns(ours, errors(folder, "ours", our_error, data)),
+            "baseline": TrainingRuns(baseline, errors(folder, "baseline", baseline_error, data)),
         }
         if default:
-            taught["default"] = Taught(default, errors(folder, "default", our_error, data))
-    report(taught, options)
+            results["default"] = TrainingRuns(default, errors(folder, "default", our_error, data))
+    report(results, options)
 
 
 def parse() -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument("--repeats", type=int, default=3)
-    made.add_argument("--default", action="store_true", help="time fine-tuning too, once")
-    return made.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--default", action="store_true", help="time fine-tuning too, once")
+    return arguments.parse_args()
 
 
 def train_all(
     data: Path, folder: Path, options: argparse.Namespace
 ) -> tuple[list[Run], list[Run], list[Run]]:
-    """Ours and the baseline in turn, then the default if asked for; models stay in the folder."""
+    """Train ours and the baseline in turn, then the default once; models stay in `folder`."""
     ours, baseline = [], []
     pets = data / "pets"
     for turn in range(options.repeats):
@@ -85,7 +86,7 @@ def train_all(
 
 
 def errors(folder: Path, name: str, error: ErrorOf, data: Path) -> list[float]:
-    """The median over the models of that name, for each of TESTS."""
+    """Median error of the models `name-*.h5` on each of TESTS."""
     models = sorted(folder.glob(f"{name}-*.h5"))
     return [median(error(model, data / test) for model in models) for test in TESTS]
 
@@ -95,40 +96,40 @@ def our_error(model: Path, labelled: Path) -> float:
     from tagger.images.decode import find_photos
 
     paths = list(find_photos(labelled))
-    found = Tagger.load(model).tag_many(paths, top=1)
-    right = sum(
-        isinstance(answer, Prediction) and answer.scores[0].label == path.parent.name
-        for path, answer in zip(paths, found, strict=True)
+    predictions = Tagger.load(model).tag_many(paths, top=1)
+    correct = sum(
+        isinstance(prediction, Prediction) and prediction.scores[0].label == path.parent.name
+        for path, prediction in zip(paths, predictions, strict=True)
     )
-    return 100 * (1 - right / len(paths))
+    return 100 * (1 - correct / len(paths))
 
 
 def baseline_error(model: Path, labelled: Path) -> float:
     return 100 * (1 - float(run(*BASELINE, "score", model, labelled).output))
 
 
-def report(taught: dict[str, Taught], options: argparse.Namespace) -> None:
-    default = taught.get("default")
+def report(results: dict[str, TrainingRuns], options: argparse.Namespace) -> None:
+    default = results.get("default")
     title = f"Training on pets, the backbone left as it is: median of {options.repeats}"
     publish(
         title + (", and fine-tuned by default, once" if default else ""),
-        rows(taught["ours"], taught["baseline"], default),
-        {name: each.runs for name, each in taught.items()},
+        rows(results["ours"], results["baseline"], default),
+        {name: result.runs for name, result in results.items()},
         options.json,
     )
 
 
-def rows(ours: Taught, baseline: Taught, default: Taught | None) -> list[Row]:
-    found: list[Row] = []
+def rows(ours: TrainingRuns, baseline: TrainingRuns, default: TrainingRuns | None) -> list[Row]:
+    table: list[Row] = []
     names = ["seconds", "peak memory, MB", *TESTS.values()]
     for what, a, b in zip(names, ours.numbers(), baseline.numbers(), strict=True):
         share = ratio(a, b)
         bar = at_most(share, BARS[what]) if what in BARS and share is not None else ""
-        found.append({"what": what, "ours": a, "baseline": b, "ratio": share, "bar": bar})
+        table.append({"what": what, "ours": a, "baseline": b, "ratio": share, "bar": bar})
     if default:
-        for row, number in zip(found, default.numbers(), strict=True):
+        for row, number in zip(table, default.numbers(), strict=True):
             row["ours, default"] = number
-    return found
+    return table
 
 
 if __name__ == "__main__":

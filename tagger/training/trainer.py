@@ -33,22 +33,12 @@ from tagger.inference.litert import Runtime
 from tagger.models import convert, heads, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
 from tagger.models.weights import NO_WEIGHTS, save_h5
-from tagger.training import checkpoints, initialize, model_card, run_folder
+from tagger.training import checkpoints, events, initialize, model_card, run_folder
 from tagger.training.batches import TrainingPhotos
 from tagger.training.checkpoints import FineTuningState
 from tagger.training.config import TrainingConfig
 from tagger.training.evaluate import Evaluation, Evaluator
-from tagger.training.events import (
-    CollectionAudited,
-    CollectionLoaded,
-    ConversionStarted,
-    Emit,
-    EpochEnded,
-    ExportReported,
-    FineTuningEnded,
-    RunFolderCreated,
-    ignore,
-)
+from tagger.training.events import Emit, ignore
 from tagger.training.fine_tune import fine_tune
 from tagger.training.run_folder import Epoch
 
@@ -77,7 +67,7 @@ def train(
     ends that stage with the best weights so far.
     """
     run = run_folder.open_run(config.runs, config.output.stem, config.settings(), config.resume)
-    emit(RunFolderCreated(run))
+    emit(events.RunFolderCreated(run))
     store = PixelStore(run / "pixels.u8", config.image_size)
     try:
         return _Trainer(config, run, store, progress, emit).train()
@@ -170,7 +160,7 @@ class _Trainer:
                 config.validation_share,
                 leave_out,
             )
-        self.emit(CollectionLoaded(collection))
+        self.emit(events.CollectionLoaded(collection))
         run_folder.check_collection(self.run, collection.fingerprint)
         return collection
 
@@ -197,7 +187,7 @@ class _Trainer:
             def on_epoch(history: Sequence[Epoch]) -> None:
                 run_folder.write_history(self.run, history)
                 log(history[-1])
-                self.emit(EpochEnded(history[-1]))
+                self.emit(events.EpochEnded(history[-1]))
 
             state = fine_tune(
                 network,
@@ -208,7 +198,7 @@ class _Trainer:
                 on_epoch,
                 self.emit,
             )
-        self.emit(FineTuningEnded(state.stopped, state.kept_epoch, state.blend))
+        self.emit(events.FineTuningEnded(state.stopped, state.kept_epoch, state.blend))
         return state
 
     def _fit_head(self, network: keras.Model, collection: Dataset, evaluator: Evaluator) -> None:
@@ -244,7 +234,7 @@ class _Trainer:
             features = None
         audit = findings.collect_findings(collection, self.config.image_size, features, self._seed)
         write_atomically(self.run / run_folder.FINDINGS, json.dumps(audit.to_dict()))
-        self.emit(CollectionAudited(audit))
+        self.emit(events.CollectionAudited(audit))
 
     def _correct_prior(self, network: keras.Model, collection: Dataset) -> None:
         """Undo the balancing of tags, so that probabilities fit their true frequency."""
@@ -255,7 +245,7 @@ class _Trainer:
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")
         ranges = subsample(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
-        self.emit(ConversionStarted())
+        self.emit(events.ConversionStarted())
         with self._timed("converting"):
             return convert.choose_precision(
                 network,
@@ -294,7 +284,7 @@ class _Trainer:
                 self.config.export,
                 photos,
                 self.progress,
-                lambda message: self.emit(ExportReported(message)),
+                lambda message: self.emit(events.ExportReported(message)),
             )
 
     def _finish(self, evaluation: Evaluation, history: Sequence[Epoch]) -> None:

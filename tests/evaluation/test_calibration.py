@@ -155,8 +155,8 @@ def test_the_same_seed_gives_the_same_rule() -> None:
     references = [fitted.rule.reference for fitted in (first, again)]
     assert references[0] and references[1]
     np.testing.assert_array_equal(*(reference.validation_distances for reference in references))
-    for one, other in zip(first.decisions, again.decisions, strict=True):
-        np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    for left, right in zip(first.decisions, again.decisions, strict=True):
+        np.testing.assert_array_equal(left.probabilities, right.probabilities)
 
 
 # --- temperature
