@@ -81,6 +81,11 @@ def draw(shape: str, seed: int, side: int = 120) -> decode.Pixels:
     return canvas
 
 
+def draw_png(seed: int, side: int = 120) -> bytes:
+    """A drawn photo of a disc as PNG."""
+    return decode.encode(draw("disc", seed, side), "PNG")
+
+
 def scene(seed: int, side: int) -> decode.Pixels:
     """A drawn photo of many sharp things, the same at every size."""
     rng = np.random.default_rng(seed)

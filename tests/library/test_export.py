@@ -1,4 +1,4 @@
-"""Exports: the table as promised, nothing a spreadsheet runs, and a ZIP that teaches again."""
+"""Exports: CSV without formulas, JSON lines, and collections that a training can read."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def table(*photos: Photo) -> str:
     return out.getvalue()
 
 
-def picture(one: Photo) -> bytes:
-    """A drawn photo, another for each id."""
-    shape = "disc" if one.tags[0].label == "cat" else "square"
-    return decode.encode(draw(shape, one.id), "JPEG")
+def draw_photo(photo: Photo) -> bytes:
+    """A drawn photo, different for each id."""
+    shape = "disc" if photo.tags[0].label == "cat" else "square"
+    return decode.encode(draw(shape, photo.id), "JPEG")
 
 
-def test_the_table_is_as_promised() -> None:
+def test_the_csv_has_one_row_a_photo_with_scores_in_percent() -> None:
     lines = table(
         photo(1, tag("mine"), tag("cat", 0.959149), tag("sea", 0.8)), photo(2)
     ).splitlines()
@@ -79,14 +79,14 @@ def test_the_table_is_as_promised() -> None:
     ]
 
 
-def test_the_time_is_utc_wherever_it_came_from() -> None:
+def test_times_are_in_utc() -> None:
     elsewhere = replace(photo(1), added_at=MOMENT.astimezone(timezone(timedelta(hours=9))))
     assert "2026-11-21 11:20:05" in table(elsewhere)
 
 
-def test_more_than_five_tags_are_cut() -> None:
-    many = [tag(f"t{n}", 0.9) for n in range(8)]
-    (row,) = csv.DictReader(io.StringIO(table(photo(1, *many))))
+def test_the_csv_has_the_first_five_tags() -> None:
+    tags = [tag(f"t{n}", 0.9) for n in range(8)]
+    (row,) = csv.DictReader(io.StringIO(table(photo(1, *tags))))
     assert [row[f"Label {n}"] for n in range(1, 6)] == ["t0", "t1", "t2", "t3", "t4"]
     assert [row[f"Score {n}"] for n in range(1, 6)] == ["90.00"] * 5
 
@@ -94,20 +94,20 @@ def test_more_than_five_tags_are_cut() -> None:
 @pytest.mark.parametrize(
     "text", ["=cmd()|' /C calc'!A0", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"]
 )
-def test_nothing_is_a_formula(text: str) -> None:
+def test_formulas_are_escaped(text: str) -> None:
     out = table(photo(1, tag(text, 0.9), name=text))
     (row,) = csv.DictReader(io.StringIO(out, newline=""))
     assert row["Name"] == f"'{text}"
     assert row["Label 1"] == f"'{text}"
 
 
-def test_cells_survive_what_csv_is_made_of() -> None:
+def test_commas_quotes_and_line_breaks_are_quoted() -> None:
     text = 'a,"b"\nc;d'
     (row,) = csv.DictReader(io.StringIO(table(photo(1, tag(text, 0.5), name=text)), newline=""))
     assert (row["Name"], row["Label 1"], row["Score 1"]) == (text, text, "50.00")
 
 
-def test_json_lines_have_everything() -> None:
+def test_json_lines_have_every_field() -> None:
     out = io.StringIO()
     export.write_json_lines([photo(1, tag("mine"), tag("Straße", 0.9)), photo(2)], out)
     first, second = (json.loads(line) for line in out.getvalue().splitlines())
@@ -128,7 +128,7 @@ def test_json_lines_have_everything() -> None:
 
 
 @pytest.mark.parametrize("name", ["Bildschirmfoto um 5.00\u202fPM.png", "a\nb.jpg", "\udcff.jpg"])
-def test_json_lines_lead_to_the_file_whatever_it_is_called(name: str) -> None:
+def test_json_lines_keep_any_file_name(name: str) -> None:
     out = io.StringIO()
     export.write_json_lines([replace(photo(1), path=Path("/photos") / name)], out)
     (line,) = out.getvalue().splitlines()
@@ -139,33 +139,33 @@ def collection() -> list[Photo]:
     return [photo(n, tag("cat" if n % 2 else "dog")) for n in range(1, 25)]
 
 
-def test_the_zip_teaches_again(tmp_path: Path) -> None:
+def test_the_zip_can_be_trained_on(tmp_path: Path) -> None:
     target = tmp_path / "photos.zip"
     with open(target, "wb") as file:
-        left = export.write_zip([*collection(), photo(99)], picture, file)
-    assert (left.written, left.skipped) == (24, [("photo.jpg", "has no tag")])
+        summary = export.write_zip([*collection(), photo(99)], draw_photo, file)
+    assert (summary.written, summary.skipped) == (24, [("photo.jpg", "has no tag")])
     with zipfile.ZipFile(target) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path / "unpacked")
-    check_teaches(tmp_path / "unpacked", tmp_path)
+    check_trainable(tmp_path / "unpacked", tmp_path)
 
 
-def test_the_collection_teaches_again(tmp_path: Path) -> None:
-    left = export.write_collection(collection(), picture, tmp_path / "a" / "collection")
-    assert left.written == 24
-    check_teaches(tmp_path / "a" / "collection", tmp_path)
+def test_the_collection_can_be_trained_on(tmp_path: Path) -> None:
+    summary = export.write_collection(collection(), draw_photo, tmp_path / "a" / "collection")
+    assert summary.written == 24
+    check_trainable(tmp_path / "a" / "collection", tmp_path)
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["collection"]
 
 
-def check_teaches(folder: Path, scratch: Path) -> None:
+def check_trainable(folder: Path, scratch: Path) -> None:
     store = PixelStore(scratch / "pixels", 32)
     try:
-        found = dataset.load(folder, store)
+        loaded = dataset.load(folder, store)
     finally:
         store.close()
-    assert found.labels.names == ("cat", "dog")
-    assert len(found.samples) == 24
-    assert found.problems.lines() == []
+    assert loaded.labels.names == ("cat", "dog")
+    assert len(loaded.samples) == 24
+    assert loaded.problems.lines() == []
     with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["image"] for row in rows} == {
@@ -173,15 +173,15 @@ def check_teaches(folder: Path, scratch: Path) -> None:
     }
 
 
-def test_photos_that_are_gone_are_counted(tmp_path: Path) -> None:
-    def read(one: Photo) -> bytes:
-        if one.id == 2:
+def test_missing_photos_are_skipped_with_the_reason(tmp_path: Path) -> None:
+    def read(photo: Photo) -> bytes:
+        if photo.id == 2:
             raise ImageError("/photos/2.jpg", "no such file")
-        return picture(one)
+        return draw_photo(photo)
 
-    left = export.write_zip(collection()[:3], read, io.BytesIO())
-    assert left.written == 2
-    assert left.skipped == [("photo.jpg", "/photos/2.jpg: no such file")]
+    summary = export.write_zip(collection()[:3], read, io.BytesIO())
+    assert summary.written == 2
+    assert summary.skipped == [("photo.jpg", "/photos/2.jpg: no such file")]
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,10 @@ def test_photos_that_are_gone_are_counted(tmp_path: Path) -> None:
         "-rf",
     ],
 )
-def test_names_stay_inside(tmp_path: Path, hostile: str) -> None:
+def test_hostile_names_stay_inside_the_folder(tmp_path: Path, hostile: str) -> None:
     photos = [photo(1, tag(hostile, 0.9), name=hostile), photo(2, tag(hostile, 0.9), name=hostile)]
     folder = tmp_path / "deep" / "collection"
-    export.write_collection(photos, lambda one: b"x", folder)
+    export.write_collection(photos, lambda photo: b"x", folder)
     inside = [path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file()]
     assert sorted(len(parts) for parts in inside) == [1, 2, 2]
     assert all(len(part.encode()) <= 150 for parts in inside for part in parts)
@@ -223,44 +223,44 @@ def test_names_stay_inside(tmp_path: Path, hostile: str) -> None:
     with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["image"] for row in rows} == {"/".join(p) for p in inside if len(p) == 2}
-    assert len(set(decode.find_photos(folder))) == 2  # as train.py lists them
+    assert len(set(decode.find_photos(folder))) == 2  # the photos that train.py lists
 
 
-def test_labels_that_clean_to_one_name_stay_apart(tmp_path: Path) -> None:
+def test_labels_with_the_same_safe_name_get_folders_of_their_own(tmp_path: Path) -> None:
     labels = ["a/b", "a:b", "A?b", "a_b", "caf\u00e9", "cafe\u0301", "=1", "_=1"]
     photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(labels)]
-    export.write_collection(photos, lambda one: b"x", tmp_path / "c")
+    export.write_collection(photos, lambda photo: b"x", tmp_path / "c")
     folders = [path.name for path in (tmp_path / "c").iterdir() if path.is_dir()]
     assert len({fold(name) for name in folders}) == len(labels)
     with open(tmp_path / "c" / "labels.csv", newline="", encoding="utf-8") as file:
-        told = {row["image"].split("/")[0]: row["label"] for row in csv.DictReader(file)}
-    assert told == dict(zip(told, [escape_formula(label) for label in labels], strict=True))
-    assert set(told) == set(folders)
+        rows = {row["image"].split("/")[0]: row["label"] for row in csv.DictReader(file)}
+    assert list(rows.values()) == [escape_formula(label) for label in labels]
+    assert set(rows) == set(folders)
 
 
-def test_labels_come_back_as_they_were(tmp_path: Path) -> None:
+def test_labels_are_read_back_unchanged(tmp_path: Path) -> None:
     labels = ["a/b", "a:b", "A?b", "a_b", "caf\u00e9", "cafe\u0301", "=1", "_=1", 'x, "y"']
     photos = [photo(n, tag(label, 0.9)) for n, label in enumerate(labels)]
-    export.write_collection(photos, lambda one: b"x", tmp_path / "c")
-    found = detect.read(tmp_path / "c", 2)
-    read = {path.path.name.split("-")[0]: found.names[path.label] for path in found.samples}
-    assert read == {str(n): label for n, label in enumerate(labels)}
-    assert found.kind == "single"
+    export.write_collection(photos, lambda photo: b"x", tmp_path / "c")
+    collection = detect.read(tmp_path / "c", 2)
+    label_by_id = {s.path.name.split("-")[0]: collection.names[s.label] for s in collection.samples}
+    assert label_by_id == {str(n): label for n, label in enumerate(labels)}
+    assert collection.kind == "single"
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "mine.txt").write_text("mine")
     with pytest.raises(OptionError, match="holds something"):
-        export.write_collection(collection(), picture, tmp_path / "c")
+        export.write_collection(collection(), draw_photo, tmp_path / "c")
     assert [p.name for p in (tmp_path / "c").iterdir()] == ["mine.txt"]
 
 
-def test_a_collection_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
-    def read(one: Photo) -> bytes:
-        if one.id == 5:
+def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
+    def read(photo: Photo) -> bytes:
+        if photo.id == 5:
             raise RuntimeError
-        return picture(one)
+        return draw_photo(photo)
 
     with pytest.raises(RuntimeError):
         export.write_collection(collection(), read, tmp_path / "c")

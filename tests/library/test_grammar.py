@@ -1,4 +1,4 @@
-"""The search grammar: what binds to what, what is refused, and where the error points."""
+"""The search grammar: precedence, tags, fields, and errors with their position."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ A, B, C, D = map(Label, "abcd")
         ("NOT(a)OR(b)", Or((Not(A), B))),
     ],
 )
-def test_what_binds_to_what(text: str, tree: Query) -> None:
+def test_precedence(text: str, tree: Query) -> None:
     assert parse(text) == tree
 
 
@@ -89,12 +89,12 @@ def test_what_binds_to_what(text: str, tree: Query) -> None:
         ("';DROP", Label("';DROP")),
     ],
 )
-def test_a_word_or_anything_in_quotes_is_a_tag(text: str, label: Label) -> None:
+def test_words_and_quoted_texts_are_tags(text: str, label: Label) -> None:
     assert parse(text) == label
 
 
 @pytest.mark.parametrize("name", ["unknown", "untagged", "tagged", "reviewed"])
-def test_states_are_words_in_any_case(name: grammar.State) -> None:
+def test_states_are_recognised_in_any_case(name: grammar.State) -> None:
     assert parse(name) == parse(name.upper()) == Flag(name)
 
 
@@ -123,7 +123,9 @@ def test_states_are_words_in_any_case(name: grammar.State) -> None:
         ("id=5", "id", "=", "5"),
     ],
 )
-def test_a_field_with_its_value(text: str, field: str, comparison: str, value: str) -> None:
+def test_a_condition_has_a_field_a_comparison_and_a_value(
+    text: str, field: str, comparison: str, value: str
+) -> None:
     assert parse(text) == Condition(field, comparison, value)  # type: ignore[arg-type]
     assert parse(f"-{text}") == Not(parse(text))
 
@@ -138,7 +140,7 @@ def test_a_field_with_its_value(text: str, field: str, comparison: str, value: s
         ("model:every*", "model", "every*", False),
     ],
 )
-def test_an_asterisk_of_a_name_or_folder_is_any_text(
+def test_names_and_folders_take_wildcards(
     text: str, field: str, value: str, wildcard: bool
 ) -> None:
     assert parse(text) == Condition(field, "=", value, wildcard)
@@ -146,7 +148,7 @@ def test_an_asterisk_of_a_name_or_folder_is_any_text(
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "says"),
+    ("text", "position", "message"),
     [
         ("AND", 0, "missing before AND; a tag of that name goes in quotes"),
         ("or dog", 0, "missing before OR"),
@@ -212,24 +214,24 @@ def test_an_asterisk_of_a_name_or_folder_is_any_text(
         ("(NOT " * 100, 50, "at most 20 parentheses or NOTs"),
     ],
 )
-def test_an_error_says_what_and_where(text: str, position: int, says: str) -> None:
+def test_an_error_has_a_message_and_a_position(text: str, position: int, message: str) -> None:
     with pytest.raises(QueryError) as caught:
         parse(text)
     assert caught.value.position == position
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, TaggerError)
 
 
-def test_limits_are_kept_but_not_undercut() -> None:
+def test_queries_up_to_the_limits_are_accepted() -> None:
     assert parse("x" * 1000) == Label("x" * 1000)
     assert parse("a " * 100) == And((A,) * 100)
     assert parse("(" * 20 + "a" + ")" * 20) == A
-    assert parse("(a) " * 100) == And((A,) * 100)  # beside each other is not within
+    assert parse("(a) " * 100) == And((A,) * 100)  # side by side, not nested
     assert parse("NOT a " * 100) == And((Not(A),) * 100)
 
 
-def test_a_caret_stands_under_the_place() -> None:
+def test_the_caret_is_below_the_position() -> None:
     def pointed(text: str) -> list[str]:
         with pytest.raises(QueryError) as caught:
             parse(text)
@@ -239,9 +241,9 @@ def test_a_caret_stands_under_the_place() -> None:
     assert pointed("dog\n\tAND") == ["dog  AND", "     ^"]
     assert pointed("犬 AND") == ["犬 AND", "   ^"]  # a wide character takes two columns
     assert pointed("e\u0301 AND")[1] == "  ^"  # and a combining one none
-    shown, caret = pointed("x " * 40 + ") " + "y " * 40)
-    assert shown[caret.index("^")] == ")" and len(shown) < 100
-    assert shown.startswith("…") and shown.endswith("…")
+    line, caret = pointed("x " * 40 + ") " + "y " * 40)
+    assert line[caret.index("^")] == ")" and len(line) < 100
+    assert line.startswith("…") and line.endswith("…")
 
 
 @pytest.mark.parametrize(
@@ -254,13 +256,13 @@ def test_a_caret_stands_under_the_place() -> None:
         ("2025-12-31", (2025, 12, 31), (2026, 1, 1)),
     ],
 )
-def test_a_date_is_a_whole_period(
+def test_a_date_is_a_whole_year_month_or_day(
     period: str, begin: tuple[int, int, int], end: tuple[int, int, int]
 ) -> None:
     assert grammar.date_range(period) == (datetime(*begin), datetime(*end))
 
 
-def test_folding_ignores_case_and_how_accents_are_written() -> None:
+def test_folding_ignores_case_and_unicode_form() -> None:
     assert grammar.fold("STRASSE") == grammar.fold("Straße")
     assert grammar.fold("CAF\u00c9") == grammar.fold("cafe\u0301")
     assert grammar.fold("cafe") != grammar.fold("café")
@@ -301,16 +303,16 @@ LEAVES = st.one_of(
 )
 
 
-def _several(terms: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
-    some = st.lists(terms, min_size=2, max_size=3).map(tuple)
-    return st.builds(And, some) | st.builds(Or, some) | st.builds(Not, terms)
+def _combine(terms: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
+    groups = st.lists(terms, min_size=2, max_size=3).map(tuple)
+    return st.builds(And, groups) | st.builds(Or, groups) | st.builds(Not, terms)
 
 
-TREES = st.recursive(LEAVES, _several, max_leaves=8)
+TREES = st.recursive(LEAVES, _combine, max_leaves=8)
 
 
 @given(TREES)
-def test_what_is_spelled_parses_to_the_same_tree(tree: Query) -> None:
+def test_a_formatted_tree_parses_to_itself(tree: Query) -> None:
     assume(len(format_query(tree)) <= MAX_LENGTH)
     assert parse(format_query(tree)) == tree
 
@@ -327,20 +329,18 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=400)
 @given(st.lists(PIECES | st.text(max_size=5), max_size=25).map("".join))
-def test_any_text_is_a_tree_or_a_query_error(text: str) -> None:
+def test_any_text_is_a_query_or_a_query_error(text: str) -> None:
     try:
         tree = parse(text)
     except QueryError as error:
         assert 0 <= error.position <= len(text)
         assert str(error).isprintable()
-        shown, caret = error.with_caret().split("\n")
-        assert caret.strip() == "^" and shown == "".join(
-            c if c.isprintable() else " " for c in shown
-        )
+        line, caret = error.with_caret().split("\n")
+        assert caret.strip() == "^" and line == "".join(c if c.isprintable() else " " for c in line)
     else:
         assume(len(format_query(tree)) <= MAX_LENGTH)
         assert parse(format_query(tree)) == tree
 
 
-def test_what_nobody_can_see_is_not_looked_for() -> None:
+def test_invisible_characters_do_not_count() -> None:
     assert parse("dog\u200b score>\u2060=0.9") == parse("dog score>=0.9")

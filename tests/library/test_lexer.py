@@ -1,4 +1,4 @@
-"""A search's text read piece by piece: spaces passed over, quotations taken out of their marks."""
+"""Lexer of queries: words, spaces, keywords and quoted text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tagger.errors import QueryError
 from tagger.library.search.lexer import MARK, MAX_LENGTH, VALUE, WORD, Lexer
 
 
-def test_pieces_come_one_after_the_other_and_no_space_is_ever_next() -> None:
+def test_spaces_between_tokens_are_skipped() -> None:
     text = Lexer("  sea   score >= 0.8 )")
     assert (text.take(WORD), text.next) == ("sea", "s")
     assert (text.take(WORD), text.take(MARK), text.take(VALUE)) == ("score", ">=", "0.8")
@@ -28,12 +28,12 @@ def test_pieces_come_one_after_the_other_and_no_space_is_ever_next() -> None:
         ('or"', "OR"),
     ],
 )
-def test_a_keyword_is_a_word_of_its_own(text: str, keyword: str) -> None:
+def test_a_keyword_is_a_whole_word(text: str, keyword: str) -> None:
     assert Lexer(text).keyword == keyword
 
 
 @pytest.mark.parametrize(
-    ("text", "inside", "after"),
+    ("text", "quoted", "rest"),
     [
         ('"a b" c', "a b", "c"),
         ("“a b”c", "a b", "c"),
@@ -41,19 +41,19 @@ def test_a_keyword_is_a_word_of_its_own(text: str, keyword: str) -> None:
         ("plain", "", "p"),
     ],
 )
-def test_a_quotation_is_what_stands_between_the_marks(text: str, inside: str, after: str) -> None:
-    read = Lexer(text)
-    assert (read.take_quoted(), read.next) == (inside, after)
+def test_quoted_text_is_without_its_quotation_marks(text: str, quoted: str, rest: str) -> None:
+    lexer = Lexer(text)
+    assert (lexer.take_quoted(), lexer.next) == (quoted, rest)
 
 
 @pytest.mark.parametrize(
-    ("text", "place"), [("a" * (MAX_LENGTH + 1), MAX_LENGTH), ("dog \x07", 4), ('"\udc80', 1)]
+    ("text", "position"), [("a" * (MAX_LENGTH + 1), MAX_LENGTH), ("dog \x07", 4), ('"\udc80', 1)]
 )
-def test_what_cannot_be_searched_for_is_pointed_at(text: str, place: int) -> None:
+def test_an_error_points_at_an_invalid_character(text: str, position: int) -> None:
     with pytest.raises(QueryError) as caught:
         Lexer(text)
-    assert caught.value.position == place
+    assert caught.value.position == position
 
 
-def test_what_nobody_can_see_is_as_if_it_were_not_there() -> None:
+def test_invisible_characters_are_ignored() -> None:
     assert Lexer("d\u200bo\u2060g").take(WORD) == "dog"

@@ -1,4 +1,4 @@
-"""The library in PostgreSQL: a private server, and all that a person does with a library."""
+"""The library on PostgreSQL, with a private server for the tests."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ HOSTILE = "'; DROP TABLE photos;--"
 
 
 def programs() -> Path:
-    """The folder of the newest server's programs."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    """The folder with the programs of the newest installed server."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
-    if not found and on_path is None:
+    if not installed and on_path is None:
         pytest.skip("needs a PostgreSQL server: apt-get install postgresql")
-    return (found[-1] if found else Path(str(on_path))).parent
+    return (installed[-1] if installed else Path(str(on_path))).parent
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A server of our own that listens at a socket in its folder, and nowhere else."""
+    """A private server that listens only on a socket in its folder."""
     pytest.importorskip("psycopg", reason="needs psycopg: pip install 'psycopg[binary]'")
     bin_folder, folder = programs(), Path(tempfile.mkdtemp(prefix="tagger-pg-"))
     as_user: list[str] = []
@@ -68,7 +68,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def library(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    """A library as `TAGGER_DATABASE` names it, used by the tests one after the other."""
+    """A library with the server as `TAGGER_DATABASE`, shared by the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TAGGER_DATABASE", url)
         opened = Library.open(tmp_path_factory.mktemp("pg") / "library")
@@ -78,7 +78,7 @@ def library(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Libr
 
 @pytest.fixture(scope="module")
 def folder(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six photos, imported; one file of the folder is broken, one is another's copy."""
+    """An imported folder of six photos, a copy of one of them and a broken file."""
     folder = draw_collection(tmp_path_factory.mktemp("photos") / "p", 2)
     (folder / "broken.jpg").write_bytes(b"no photo")
     shutil.copyfile(folder / "disc" / "000.jpg", folder / "disc" / "copy.jpg")
@@ -88,7 +88,7 @@ def folder(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_writer_does_not_wait_for_another_for_ever(
+def test_a_writer_waits_for_another_for_a_limited_time(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 1)
@@ -102,16 +102,16 @@ def test_a_writer_does_not_wait_for_another_for_ever(
     library.database.check_writable()
 
 
-def test_what_a_url_says_of_connecting_counts(url: str) -> None:
+def test_connection_options_of_the_url_override_the_defaults(url: str) -> None:
     opened = Database.open(f"{url}&connect_timeout=7&application_name=ours")
     with opened.read_transaction() as connection:
-        told = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+        parameters = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
     opened.close()
-    assert (told["connect_timeout"], told["application_name"]) == ("7", "ours")
-    assert told["tcp_user_timeout"] == "30000"
+    assert (parameters["connect_timeout"], parameters["application_name"]) == ("7", "ours")
+    assert parameters["tcp_user_timeout"] == "30000"
 
 
-def test_photos_are_imported_each_once(library: Library, folder: Path) -> None:
+def test_photos_are_imported_once(library: Library, folder: Path) -> None:
     assert library.url.startswith("postgresql")
     assert import_folder(library, folder).counts == {"duplicate": 7, "failed": 1}
     assert library.count() == library.count("folder:/p/ name:*.jpg") == 6
@@ -122,9 +122,7 @@ def test_photos_are_imported_each_once(library: Library, folder: Path) -> None:
     assert len(library.find_similar_to(photo, 3)) == 3
 
 
-def test_a_job_in_a_process_of_its_own_finds_the_same_database(
-    library: Library, folder: Path
-) -> None:
+def test_a_job_uses_the_same_database(library: Library, folder: Path) -> None:
     run_id = submit(library, ImportFolderRequest(str(folder), model="pets"))
     environment = {"TAGGER_HOME": str(library.home), "TAGGER_DATABASE": library.url}
     command = [sys.executable, "-m", "tagger.jobs.worker", str(run_id)]
@@ -132,7 +130,7 @@ def test_a_job_in_a_process_of_its_own_finds_the_same_database(
     assert library.operation(run_id).counts == {"duplicate": 7, "failed": 1}
 
 
-def test_edits_are_searched_counted_undone_and_done_again(library: Library, folder: Path) -> None:
+def test_edits_can_be_searched_undone_and_redone(library: Library, folder: Path) -> None:
     ids = [photo.id for photo in library.photos(sort="oldest")]
     edit = library.edit_tags(ids[:4], add=["Holiday", HOSTILE])
     remove = library.edit_tags(ids[:1], remove=["holiday"])
@@ -141,7 +139,7 @@ def test_edits_are_searched_counted_undone_and_done_again(library: Library, fold
     assert library.count("holi* by:person -unknown") == 3
     assert library.count(f'"{HOSTILE}" NOT holiday') == 1
     assert library.count(f"run:{remove}") == 1
-    assert [one.similar_tag for one in library.suggest_tags("holidya")] == ["Holiday"]
+    assert [s.similar_tag for s in library.suggest_tags("holidya")] == ["Holiday"]
     deleted = library.delete(ids[2:])
     assert library.count("holiday") == 1
     back = library.undo(deleted)
@@ -155,7 +153,7 @@ def test_edits_are_searched_counted_undone_and_done_again(library: Library, fold
         library.undo(10**12)
 
 
-def test_exports_say_what_the_library_knows(library: Library, folder: Path, tmp_path: Path) -> None:
+def test_exports_have_every_photo(library: Library, folder: Path, tmp_path: Path) -> None:
     library.edit_tags([photo.id for photo in library.photos()], add=["=shape"])
     out = io.StringIO(newline="")
     export.write_csv(library.photos('"=shape"', "name"), out)
@@ -165,11 +163,11 @@ def test_exports_say_what_the_library_knows(library: Library, folder: Path, tmp_
     lines = io.StringIO()
     export.write_json_lines(library.photos(), lines)
     assert len(lines.getvalue().splitlines()) == 6
-    left = export.write_collection(library.photos(), library.read_original, tmp_path / "c")
-    assert (left.written, left.skipped) == (6, [])
+    summary = export.write_collection(library.photos(), library.read_original, tmp_path / "c")
+    assert (summary.written, summary.skipped) == (6, [])
 
 
-def test_odd_names_come_back_as_they_were(library: Library, pets: Tagger) -> None:
+def test_undecodable_names_can_be_stored(library: Library, pets: Tagger) -> None:
     data = decode.encode(draw("stripes", 77), "PNG")
     added = library.add_photo("nul\0 \udcff '; DROP.png", data, pets).photo
     assert library.photo(added.id).name == "nul \\udcff '; DROP.png"
@@ -179,14 +177,14 @@ def test_odd_names_come_back_as_they_were(library: Library, pets: Tagger) -> Non
     assert library.find_by_digest(added.sha256) is None
 
 
-def test_writers_take_turns(library: Library, folder: Path) -> None:
+def test_writers_wait_for_each_other(library: Library, folder: Path) -> None:
     ids = [photo.id for photo in library.photos()]
     failed: list[Exception] = []
 
     def edit(number: int) -> None:
         try:
             library.edit_tags(ids, add=[f"writer {number}"])
-        except Exception as error:  # noqa: BLE001 - told below, on the thread that can fail
+        except Exception as error:  # noqa: BLE001 - checked below, on the main thread
             failed.append(error)
 
     threads = [threading.Thread(target=edit, args=(number,)) for number in range(8)]
@@ -199,26 +197,26 @@ def test_writers_take_turns(library: Library, folder: Path) -> None:
     assert dict(library.label_counts())["writer 3"] == len(ids)
 
 
-def test_what_the_service_answered_is_written_down_and_adds_up(
-    library: Library, pets: Tagger
-) -> None:
-    journal = PredictionLog(library.database)
-    known, unknown = (
+def test_the_prediction_log_counts_its_entries(library: Library, pets: Tagger) -> None:
+    log = PredictionLog(library.database)
+    labelled, unknown = (
         Prediction(label, 0.5, label is None, None, 0.1, (), ()) for label in ("cat", None)
     )
     old = datetime.now(UTC) - DAY - timedelta(hours=1)
-    entries = [Entry(said, pets, "ab" * 32, 0.02) for said in (known, known, unknown)]
-    entries.append(Entry(known, pets, "ab" * 32, 0.02, answered_at=old))
-    assert journal.write(entries).result(60) == 4
-    tally = journal.stats()
-    assert (tally.answers, tally.unknown, tally.labels) == (4, 1, {"cat": 3})
-    assert sum(hour.answers for hour in tally.hours) == 3
-    assert {hour.hour for hour in tally.hours} <= {
+    entries = [
+        Entry(prediction, pets, "ab" * 32, 0.02) for prediction in (labelled, labelled, unknown)
+    ]
+    entries.append(Entry(labelled, pets, "ab" * 32, 0.02, answered_at=old))
+    assert log.write(entries).result(60) == 4
+    stats = log.stats()
+    assert (stats.answers, stats.unknown, stats.labels) == (4, 1, {"cat": 3})
+    assert sum(hour.answers for hour in stats.hours) == 3
+    assert {hour.hour for hour in stats.hours} <= {
         f"{entry.answered_at:%Y-%m-%dT%H}:00Z" for entry in entries
     }
-    journal.close()
+    log.close()
 
 
-def test_a_server_that_is_not_there_is_a_sentence(url: str, tmp_path: Path) -> None:
+def test_a_missing_server_is_an_error(url: str, tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="cannot be opened as a library"):
         Library.open(tmp_path / "library", url.replace("/tagger-pg-", "/no-such-"))

@@ -1,4 +1,4 @@
-"""Tags probably meant: only those that photos have, only where none has what was asked for."""
+"""Suggestions: tags that photos have, for tags that no photo has."""
 
 from __future__ import annotations
 
@@ -16,43 +16,44 @@ LABELS = ("dog", "golden retriever", "Straße", "sea (north)", "and", "lighthous
 
 @pytest.fixture
 def tagged(library: Library, pets: Tagger) -> Library:
-    """One photo with all of the tags; what it is not, nobody has."""
+    """A library with one photo that has all of the tags, and not "doge"."""
     photo = library.add_photo("one.png", decode.encode(draw("disc", 1), "PNG"), pets).photo
     library.edit_tags([photo.id], add=LABELS, remove=["doge"])
     return library
 
 
-def meant(library: Library, query: str) -> list[tuple[str, str, str]]:
-    return [(one.missing_tag, one.similar_tag, one.query) for one in library.suggest_tags(query)]
+def suggest(library: Library, query: str) -> list[tuple[str, str, str]]:
+    suggestions = library.suggest_tags(query)
+    return [(s.missing_tag, s.similar_tag, s.query) for s in suggestions]
 
 
-def test_a_misspelled_tag_is_named_with_the_search_that_has_it(tagged: Library) -> None:
-    assert meant(tagged, "dgo") == [("dgo", "dog", "dog")]
-    assert meant(tagged, "Lighthose AND NOT (name:x OR retriever)") == [
+def test_a_misspelled_tag_gets_similar_tags_and_the_corrected_query(tagged: Library) -> None:
+    assert suggest(tagged, "dgo") == [("dgo", "dog", "dog")]
+    assert suggest(tagged, "Lighthose AND NOT (name:x OR retriever)") == [
         ("Lighthose", "lighthouse", "lighthouse AND NOT (name:x OR retriever)"),
         ("retriever", "golden retriever", 'Lighthose AND NOT (name:x OR "golden retriever")'),
     ]
-    assert meant(tagged, "doge")[0] == ("doge", "dog", "dog")
+    assert suggest(tagged, "doge")[0] == ("doge", "dog", "dog")
 
 
-def test_a_suggested_search_is_one_that_finds(tagged: Library) -> None:
-    for asked in ("DOGS", "strase", "sea north", '"annd"', "-nand", "golden retriver"):
-        for _, _, query in meant(tagged, asked):
-            parse(query)
-    assert tagged.count(meant(tagged, "strase")[0][2]) == 1
-    assert tagged.count(meant(tagged, '"sea nort"')[0][2]) == 1
-    assert tagged.count(meant(tagged, '"annd"')[0][2]) == 1
+def test_a_suggested_query_finds_photos(tagged: Library) -> None:
+    for query in ("DOGS", "strase", "sea north", '"annd"', "-nand", "golden retriver"):
+        for _, _, suggested in suggest(tagged, query):
+            parse(suggested)
+    assert tagged.count(suggest(tagged, "strase")[0][2]) == 1
+    assert tagged.count(suggest(tagged, '"sea nort"')[0][2]) == 1
+    assert tagged.count(suggest(tagged, '"annd"')[0][2]) == 1
 
 
 @pytest.mark.parametrize("query", ["", "DOG", "do*", "unknown", "name:dgo", "zzzzzz", "strasse"])
-def test_where_nothing_is_amiss_or_alike_nothing_is_said(tagged: Library, query: str) -> None:
-    assert meant(tagged, query) == []
+def test_existing_tags_and_unlike_words_get_no_suggestion(tagged: Library, query: str) -> None:
+    assert suggest(tagged, query) == []
 
 
-def test_an_empty_library_has_nothing_to_suggest(library: Library) -> None:
+def test_an_empty_library_suggests_nothing(library: Library) -> None:
     assert library.suggest_tags("dog OR cat") == []
 
 
-def test_a_bad_search_stays_one(tagged: Library) -> None:
+def test_an_invalid_query_is_an_error(tagged: Library) -> None:
     with pytest.raises(QueryError):
         tagged.suggest_tags("(dgo")

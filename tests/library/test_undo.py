@@ -1,26 +1,30 @@
-"""Undoing: what a run did and nothing else, told, and itself undone."""
+"""Undo: what it restores, what it leaves alone, and undoing an undo."""
 
 from __future__ import annotations
 
 import io
+import random
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select, text
 
 from tagger.errors import OptionError
-from tagger.images import decode
-from tagger.jobs.requests import ImportUploadsRequest, submit
+from tagger.jobs import worker
+from tagger.jobs.requests import ImportUploadsRequest, RetagRequest, submit
+from tagger.library import tags
+from tagger.library.database.schema import photos as photos_table
+from tagger.library.database.schema import predictions, presences, verdicts
+from tagger.library.database.schema import tags as tags_table
 from tagger.library.library import Library
 from tagger.tagger import Tagger
-from tests.conftest import draw
+from tagger.training.trainer import TrainingResult
+from tests.conftest import draw_collection, draw_png, import_folder
 
 
-def photo(seed: int) -> bytes:
-    return decode.encode(draw("disc", seed), "PNG")
-
-
-def test_undoings_are_named_after_what_they_undo(library: Library, pets: Tagger) -> None:
-    one = library.add_photo("one.png", photo(1), pets).photo.id
-    edit = library.edit_tags([one], add=["sea"])
+def test_an_undo_is_titled_after_its_operation(library: Library, pets: Tagger) -> None:
+    first_id = library.add_photo("one.png", draw_png(1), pets).photo.id
+    edit = library.edit_tags([first_id], add=["sea"])
     undone = library.undo(edit)
     assert library.operation(undone.operation_id).title == "Undid: Add sea (1 photo)"
     assert (library.operation(edit).undone_by, library.operation(edit).undoable) == (
@@ -36,13 +40,11 @@ def test_undoings_are_named_after_what_they_undo(library: Library, pets: Tagger)
     assert library.operation(edit).undone_by is not None
 
 
-def test_an_import_that_brought_a_photo_back_takes_it_away_again(
-    library: Library, pets: Tagger
-) -> None:
-    first = library.add_photo("one.png", photo(1), pets)
+def test_undoing_an_import_deletes_the_photo_it_restored(library: Library, pets: Tagger) -> None:
+    first = library.add_photo("one.png", draw_png(1), pets)
     library.edit_tags([first.photo.id], add=["sea"])
     library.delete([first.photo.id])
-    again = library.add_photo("one.png", photo(1), pets)
+    again = library.add_photo("one.png", draw_png(1), pets)
     assert library.count("sea") == 1
     library.undo(again.operation_id or 0)
     assert library.count() == 0
@@ -50,40 +52,154 @@ def test_an_import_that_brought_a_photo_back_takes_it_away_again(
     assert library.count("sea") == 1
 
 
-def test_undo_leaves_alone_what_was_changed_since(library: Library, pets: Tagger) -> None:
-    one = library.add_photo("one.png", photo(1), pets).photo.id
-    two = library.add_photo("two.png", photo(2), pets).photo.id
-    first = library.edit_tags([one, two], add=["sea"])
-    library.edit_tags([one], remove=["sea"])
+def test_an_undo_leaves_later_changes_alone(library: Library, pets: Tagger) -> None:
+    first_id = library.add_photo("one.png", draw_png(1), pets).photo.id
+    second_id = library.add_photo("two.png", draw_png(2), pets).photo.id
+    first = library.edit_tags([first_id, second_id], add=["sea"])
+    library.edit_tags([first_id], remove=["sea"])
     undone = library.undo(first)
     assert (undone.changed, undone.left_alone) == (1, 1)
     library.undo(undone.operation_id)
-    assert [tag.label for tag in library.photo(two).tags] == ["sea"]
+    assert [tag.label for tag in library.photo(second_id).tags] == ["sea"]
     library.undo(first)
-    assert [tag.label for tag in library.photo(two).tags] == []
-    assert [verdict.present for verdict in library.annotations(one)] == [False]
+    assert [tag.label for tag in library.photo(second_id).tags] == []
+    assert [annotation.present for annotation in library.annotations(first_id)] == [False]
 
 
-def test_an_undoing_that_would_change_nothing_is_refused(library: Library, pets: Tagger) -> None:
-    one = library.add_photo("one.png", photo(1), pets).photo.id
-    first = library.edit_tags([one], add=["sea"])
-    second = library.edit_tags([one], remove=["sea"])
+def test_an_undo_that_would_change_nothing_is_refused(library: Library, pets: Tagger) -> None:
+    first_id = library.add_photo("one.png", draw_png(1), pets).photo.id
+    first = library.edit_tags([first_id], add=["sea"])
+    second = library.edit_tags([first_id], remove=["sea"])
     with pytest.raises(OptionError, match="nothing is left to undo"):
         library.undo(first)
     assert library.operation(first).undone_by is None
     assert library.operations()[0].id == second
     library.undo(second)
     library.undo(first)
-    assert library.annotations(one) == []
+    assert library.annotations(first_id) == []
 
 
-def test_what_cannot_be_undone_is_a_sentence(library: Library, pets: Tagger) -> None:
-    added = library.add_photo("one.png", photo(1), pets)
+def test_an_operation_that_cannot_be_undone_is_an_error(library: Library, pets: Tagger) -> None:
+    added = library.add_photo("one.png", draw_png(1), pets)
     library.undo(added.operation_id or 0)
     with pytest.raises(OptionError, match="is undone already"):
         library.undo(added.operation_id or 0)
     with pytest.raises(OptionError, match="none of that number"):
         library.undo(4711)
-    waiting = submit(library, ImportUploadsRequest([("a.png", io.BytesIO(photo(2)))], "pets"))
+    waiting = submit(library, ImportUploadsRequest([("a.png", io.BytesIO(draw_png(2)))], "pets"))
     with pytest.raises(OptionError, match="stop it first"):
         library.undo(waiting)
+
+
+def test_every_operation_can_be_undone_and_redone(
+    library: Library, tmp_path: Path, pets: Tagger
+) -> None:
+    imported = import_folder(library, draw_collection(tmp_path / "photos", 2)).id
+    ids = [p.id for p in library.photos(sort="name")]
+
+    def load_state() -> list[object]:
+        rows = [(p.id, p.unknown, p.reviewed, p.tags) for p in library.photos(sort="name")]
+        return [[(i, u, r, [t.label for t in tags]) for i, u, r, tags in rows]]
+
+    steps = [load_state()]
+    edited = library.edit_tags(ids[:3], add=["holiday", "sea"])
+    steps.append(load_state())
+    removed = library.edit_tags(ids[:2], remove=["sea"])
+    steps.append(load_state())
+    deleted = library.delete(ids[1:4])
+    steps.append(load_state())
+    assert library.count() == 3
+    undo = library.undo(deleted)
+    assert load_state() == steps[2]
+    library.undo(undo.operation_id)
+    assert load_state() == steps[3]
+    assert library.operation(deleted).undone_by is None
+    library.undo(deleted)
+    library.undo(removed)
+    assert load_state() == steps[1]
+    library.undo(edited)
+    assert load_state() == steps[0]
+    library.undo(imported)
+    assert library.count() == 0
+    library.undo(library.operation(imported).undone_by or 0)
+    assert load_state() == steps[0]
+
+
+def check_histories(library: Library) -> None:
+    """Each key has at most one current row, and the derived tables are up to date."""
+    with library.database.write_transaction() as connection:
+        for table, key in (
+            (presences, "photo_id"),
+            (predictions, "photo_id"),
+            (verdicts, "photo_id, label_id"),
+        ):
+            repeats = f"""SELECT count(*) FROM (SELECT 1 FROM {table} WHERE ended_by IS NULL
+                GROUP BY {key} HAVING count(*) > 1)"""
+            assert connection.scalar(text(repeats)) == 0
+
+        def load_derived() -> list[object]:
+            return [
+                sorted(map(tuple, connection.execute(select(table.c[*columns]))))
+                for table, columns in (
+                    (tags_table, ("photo_id", "label_id", "by_person", "run_id")),
+                    (photos_table, ("id", "unknown", "reviewed", "tag_count")),
+                )
+            ]
+
+        before = load_derived()
+        tags.refresh_tags(connection, connection.scalars(select(photos_table.c.id)).all())
+        assert load_derived() == before
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_undoing_newest_first_restores_every_earlier_state(
+    library: Library, pets: Tagger, trained: TrainingResult, seed: int
+) -> None:
+    rng = random.Random(seed)
+    taggers = {"pets": pets, str(trained.model): Tagger.load(trained.model)}
+
+    def load_state() -> list[object]:
+        return [
+            (p.id, p.model, p.unknown, p.reviewed, [(t.label, t.by_person) for t in p.tags])
+            for p in library.photos(sort="name")
+        ]
+
+    def apply_random_edit() -> int | None:
+        existing = [p.id for p in library.photos()]
+        chosen = rng.sample(existing, min(len(existing), 2))
+        label = rng.choice(["a", "b", "disc"])
+        kind = rng.choice(["import", "import", "add", "remove", "withdraw", "delete", "retag"])
+        if kind == "import":
+            number = rng.randrange(4)
+            tagger = rng.choice(list(taggers.values()))
+            return library.add_photo(f"{number}.png", draw_png(number), tagger).operation_id
+        if not chosen:
+            return None
+        if kind == "retag":
+            operation = submit(library, RetagRequest(model=rng.choice(list(taggers)), ids=chosen))
+            worker.run(library, operation)
+            return operation if "tagged" in library.operation(operation).counts else None
+        if kind == "withdraw":
+            labels = [v.label for v in library.annotations(chosen[0])]
+            return library.withdraw_annotations(chosen[:1], labels[:1]) if labels else None
+        if kind == "delete":
+            return library.delete(chosen)
+        change = {"add": [label]} if kind == "add" else {"remove": [label]}
+        return library.edit_tags(chosen, **change)
+
+    states, done = [load_state()], []
+    while len(done) < 9:
+        if (operation := apply_random_edit()) is not None:
+            done.append(operation)
+            states.append(load_state())
+    undos = []
+    for operation, before in zip(reversed(done), reversed(states[:-1]), strict=True):
+        undos.append(library.undo(operation).operation_id)
+        assert load_state() == before
+        check_histories(library)
+    for operation, after in zip(reversed(undos), states[1:], strict=True):
+        library.undo(operation)
+        assert load_state() == after
+        check_histories(library)
+    library.undo(done[-1])
+    assert load_state() == states[-2]
