@@ -1,4 +1,4 @@
-"""The library's confirmed tags as a collection to train on: written out, and kept where changed."""
+"""The library's confirmed tags, exported as a dataset to train on."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tagger.files import walk_files, write_atomically
 from tagger.library import export
 from tagger.text import count_noun
 
-CONFIRMED = "by:person"  # a search for photos with a tag that a person added or confirmed
-COLLECTIONS = "collections"  # in the library's folder
-WRITTEN = ".written"  # in a collection: what it was when it was written
-LEFT_SHOWN = 200
+CONFIRMED = "by:person"  # query: photos with a tag that a person added or confirmed
+DATASETS = "collections"  # in the library's folder
+FINGERPRINT = ".written"  # in a dataset: its fingerprint when it was written
+MAX_SKIPPED = 200  # photos listed
 
 
-def choose() -> str | None:
-    """The photos whose tags a person gave, written out as a collection; None until they are."""
+def choose_confirmed_photos() -> str | None:
+    """A button that exports and checks the confirmed photos; the dataset's folder, None before."""
     count = open_library().count(CONFIRMED)
     if not count:
         st.info("You have not confirmed or added a tag yet. Do that first, photo by photo.")
@@ -38,69 +38,72 @@ def choose() -> str | None:
     )
     if st.button(dataset_check.CHECK, key="train-check-confirmed", icon=dataset_check.CHECK_ICON):
         with show_errors(), st.spinner("Copying the photos …"):
-            folder, st.session_state["train-left"], kept = _write()
+            folder, st.session_state["train-left"], changed = _write_dataset()
             st.session_state["train-confirmed"] = str(folder)
-            st.session_state["train-kept"] = [str(path) for path in kept]
-            dataset_check.check(str(folder))
+            st.session_state["train-kept"] = [str(path) for path in changed]
+            dataset_check.start_check(str(folder))
     data = st.session_state.get("train-confirmed")
     if data is None or not Path(data).is_dir():  # another tab has written a newer one
         return None
-    if kept := st.session_state.get("train-kept"):
-        named = ", ".join(map(escape_markdown, kept))
+    if changed_folders := st.session_state.get("train-kept"):
+        names = ", ".join(map(escape_markdown, changed_folders))
         st.info(
-            f"Changed since it was written, so it was not removed: {named}. To train on it as it"
+            f"Changed since it was written, so it was not removed: {names}. To train on it as it"
             " is, give it as a folder of photos."
         )
-    if left := st.session_state["train-left"]:
-        title = f"{count_noun(len(left), 'photo')} left out"
+    if skipped := st.session_state["train-left"]:
+        title = f"{count_noun(len(skipped), 'photo')} left out"
         with st.expander(title):
-            show_table(["photo", "why"], left[:LEFT_SHOWN], title, numbers=False)
+            show_table(["photo", "why"], skipped[:MAX_SKIPPED], title, numbers=False)
     return str(data)
 
 
-def is_one(data: str) -> bool:
-    """Whether a folder is one that `choose` wrote."""
-    return Path(data).parent == open_library().home / COLLECTIONS
+def is_confirmed_dataset(data: str) -> bool:
+    """Whether a folder is an export of confirmed photos."""
+    return Path(data).parent == open_library().home / DATASETS
 
 
-def _write() -> tuple[Path, list[tuple[str, str]], list[Path]]:
-    """The folder, named for what is in it, the photos left out, and earlier folders.
+def _write_dataset() -> tuple[Path, list[tuple[str, str]], list[Path]]:
+    """Export the confirmed photos to a new folder, named by a digest of photos and tags.
 
-    Those are the ones that somebody has changed since they were written; others are removed.
+    The folder, the skipped photos, and older folders that were changed by hand. Unchanged older
+    folders are removed.
     """
     library = open_library()
     photos = list(library.photos(CONFIRMED))
-    told = "\n".join(sorted(f"{photo.sha256} {photo.tags[0].label}" for photo in photos))
-    digest = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-    folders = library.home / COLLECTIONS
-    earlier = {path: is_changed(path) for path in sorted(folders.glob("confirmed-*"))}
-    for path in earlier:
-        if not earlier[path]:
+    lines = "\n".join(sorted(f"{photo.sha256} {photo.tags[0].label}" for photo in photos))
+    digest = hashlib.sha256(lines.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+    parent = library.home / DATASETS
+    changed = []
+    for path in sorted(parent.glob("confirmed-*")):
+        if _is_changed(path):
+            changed.append(path)
+        else:
             shutil.rmtree(path)
-    folder = next(path for path in _named(folders, digest) if not path.exists())
-    left = export.write_collection(photos, library.read_original, folder).skipped
-    write_atomically(folder / WRITTEN, _state(folder))
-    return folder, left, [path for path in earlier if earlier[path]]
+    folder = next(path for path in _candidate_paths(parent, digest) if not path.exists())
+    skipped = export.write_collection(photos, library.read_original, folder).skipped
+    write_atomically(folder / FINGERPRINT, _fingerprint(folder))
+    return folder, skipped, changed
 
 
-def is_changed(folder: Path) -> bool:
-    """Whether a collection holds anything else than when it was written."""
+def _is_changed(folder: Path) -> bool:
+    """Whether a dataset's files have changed since it was written."""
     try:
-        return (folder / WRITTEN).read_text(encoding="utf-8") != _state(folder)
+        return (folder / FINGERPRINT).read_text(encoding="utf-8") != _fingerprint(folder)
     except (OSError, UnicodeDecodeError):
-        return True  # nobody knows
+        return True  # unknown: keep it
 
 
-def _named(folders: Path, digest: str) -> Iterator[Path]:
-    yield folders / f"confirmed-{digest}"
-    yield from (folders / f"confirmed-{digest}-{number}" for number in range(2, 1_000_000))
+def _candidate_paths(parent: Path, digest: str) -> Iterator[Path]:
+    yield parent / f"confirmed-{digest}"
+    yield from (parent / f"confirmed-{digest}-{number}" for number in range(2, 1_000_000))
 
 
-def _state(folder: Path) -> str:
-    """A digest of every file's place, size and time of change; hidden files are a desktop's."""
-    found = hashlib.sha256()
+def _fingerprint(folder: Path) -> str:
+    """SHA-256 of path, size and modification time of all files but hidden ones."""
+    digest = hashlib.sha256()
     for path in walk_files(folder):
-        info = path.stat()
-        told = f"{path.relative_to(folder)}\0{info.st_size}\0{info.st_mtime_ns}\n"
-        found.update(told.encode("utf-8", "surrogateescape"))
-    return found.hexdigest()
+        stat = path.stat()
+        line = f"{path.relative_to(folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -1,16 +1,17 @@
-"""A folder to train on: chosen, checked, and what is wrong with it."""
+"""Check of a dataset before training: choosing its folder, the check job, its result."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import streamlit as st
 
 from frontend.components import job_panel
 from frontend.components.html_blocks import show_table
-from frontend.training import findings
+from frontend.training.findings import FindingGroup, show_findings
 from frontend.ui.library import open_library
 from frontend.ui.messages import show_errors
 from frontend.ui.pages import TRAIN_FOLDER_KEY
@@ -20,139 +21,144 @@ from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
 from tagger.jobs.requests import CheckRequest
 from tagger.text import count_noun
 
-CHECKS_LOOKED_AT = 50
-UNREADABLE_SHOWN = 200
-ROWS_SHOWN = 60  # labels in the table of photos
+RECENT_CHECKS = 50  # searched for the newest check of a folder
+MAX_UNREADABLE = 200  # files listed
+MAX_ROWS = 60  # labels in the table of photos
 
 CHECK, CHECK_ICON = "Check the photos", ":material/fact_check:"
 _SPLITS = {"train": "to learn from", "val": "to check with", "test": "to test on"}
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What a check found in a folder."""
+class CheckResult:
+    """The result of a check job. `photos` are counts by split and label."""
 
-    photos: dict[str, dict[str, int]]
-    problems: list[str]
-    unreadable: list[tuple[str, str]]
-    doubts: list[dict[str, Any]]
+    photos: Mapping[str, Mapping[str, int]]
+    problems: Sequence[str]
+    unreadable: Sequence[tuple[str, str]]  # path and reason
+    findings: Sequence[FindingGroup]
     error: str | None
-    told: str = ""  # how the labels were read
-    written_as: str = ""  # how they are written down: "folders", "CSV"
-    notes: tuple[str, ...] = ()
+    label_description: str
+    label_format: str  # "folders", "CSV", ...
+    notes: Sequence[str]
+
+    @classmethod
+    def from_json(cls, result: Mapping[str, Any]) -> Self:
+        """The result that the job stored; older ones lack some of the keys."""
+        groups = [
+            FindingGroup(group["line"], [(photo, details) for photo, details in group["photos"]])
+            for group in result.get("doubts", [])
+        ]
+        return cls(
+            result["labels"],
+            result["problems"],
+            [(path, reason) for path, reason in result["unreadable"]],
+            groups,
+            result["error"],
+            result.get("told", ""),
+            result.get("written_as", ""),
+            result.get("notes", ()),
+        )
 
     @property
     def count(self) -> int:
-        """Photos to learn from and to check with."""
+        """The number of photos to train and validate on."""
         return sum(sum(self.photos.get(split, {}).values()) for split in ("train", "val"))
 
 
 def choose_folder() -> str | None:
-    """A folder on this machine, and a button that has it checked; None while none is given."""
+    """A field for a folder of this machine and a button that checks it; None while it is empty."""
     st.session_state.setdefault(TRAIN_FOLDER_KEY, str(paths.DATASET))
-    typed = st.text_input(
+    folder = st.text_input(
         "Folder on this machine",
         key=TRAIN_FOLDER_KEY,
         help="With a folder in it for each label: cat/, dog/; or with labels.csv, COCO, Pascal VOC"
         " or YOLO labels. The photos are only read.",
         persist_state="session",
-    )
-    if not typed.strip():
+    ).strip()
+    if not folder:
         st.info("Give the folder that holds your labelled photos.")
         return None
-    data = str(Path(typed.strip()).expanduser().absolute())
+    data = str(Path(folder).expanduser().absolute())
     if st.button(CHECK, key="train-check", icon=CHECK_ICON):
-        check(data)
+        start_check(data)
     return data
 
 
-def check(data: str) -> None:
+def start_check(data: str) -> None:
+    """Start a job that checks a dataset."""
     with show_errors():
         job_panel.start_job(CheckRequest(data))
 
 
-def checked(data: str) -> Checked | None:
-    """What the newest check of a folder found; None, having said why, where there is none."""
-    looked_at = open_library().operations(limit=CHECKS_LOOKED_AT, kinds=["check"])
-    run = next(
-        (run for run in looked_at if CheckRequest.from_options(run.options).data == data), None
-    )
-    if run is None:
+def load_check(data: str) -> CheckResult | None:
+    """The newest check of a dataset; None with a message if there is none or it is in progress."""
+    checks = open_library().operations(limit=RECENT_CHECKS, kinds=["check"])
+    check = next((c for c in checks if CheckRequest.from_options(c.options).data == data), None)
+    if check is None:
         st.caption("Nothing is trained yet: checking reads every photo and says what is wrong.")
         return None
-    if run.active or run.result is None:
-        job_panel.show_job(run.id, key="train-check-run")
+    if check.active or check.result is None:
+        job_panel.show_job(check.id, key="train-check-run")
         return None
-    st.caption(
-        escape_markdown(
-            f"Checked: {job_panel.describe_end(run)}. Check again if photos changed since."
-        )
-    )
-    found = run.result
-    return Checked(
-        found["labels"],
-        found["problems"],
-        [(path, reason) for path, reason in found["unreadable"]],
-        found.get("doubts", []),
-        found["error"],
-        found.get("told", ""),
-        found.get("written_as", ""),
-        tuple(found.get("notes", ())),
-    )
+    end = job_panel.describe_end(check)
+    st.caption(escape_markdown(f"Checked: {end}. Check again if photos changed since."))
+    return CheckResult.from_json(check.result)
 
 
-def show_check(data: str, checked: Checked, ours: bool) -> None:
-    """The photos of a folder by label, what is wrong with them, and what to do.
-
-    `ours` says that the library wrote the folder.
-    """
-    names = list(checked.photos.get("train", {}))
-    if checked.told:
-        st.caption(escape_markdown(f"Labels: {checked.told}."))
-    if names:
-        splits = [split for split in _SPLITS if split in checked.photos]
-        counts = [[checked.photos[split].get(name, 0) for split in splits] for name in names]
-        rows = [
-            [name, *(f"{count:,}" for count in row)]
-            for name, row in zip(names[:ROWS_SHOWN], counts, strict=False)
-        ]
-        if len(names) > ROWS_SHOWN:
-            rest = [sum(column) for column in zip(*counts[ROWS_SHOWN:], strict=True)]
-            more = count_noun(len(names) - ROWS_SHOWN, "more label")
-            rows.append([more, *(f"{count:,}" for count in rest)])
-        rows.append(["all", *(f"{sum(column):,}" for column in zip(*counts, strict=True))])
-        show_table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
-    if checked.error:
-        st.error(escape_markdown(checked.error), icon=":material/error:")
+def show_check(data: str, check: CheckResult, is_export: bool) -> None:
+    """Photos by label, problems and findings; `is_export` if the library wrote the dataset."""
+    if check.label_description:
+        st.caption(escape_markdown(f"Labels: {check.label_description}."))
+    if labels := list(check.photos.get("train", {})):
+        _show_counts(labels, check.photos)
+    if check.error:
+        st.error(escape_markdown(check.error), icon=":material/error:")
         st.markdown(
             f"Each label needs at least {MIN_PHOTOS} different photos, in a folder of its own or"
             " named by a file of labels; a hundred or more make a tagger to rely on. Mend that,"
             " then check again."
         )
-    if told := _doubts(checked):
-        st.warning("\n\n".join(map(escape_markdown, told)), icon=":material/warning:")
-    elif not checked.error:
+    if warnings := _list_warnings(check):
+        st.warning("\n\n".join(map(escape_markdown, warnings)), icon=":material/warning:")
+    elif not check.error:
         st.markdown(":material/check: Every photo can be used.")
-    _show_unreadable(checked.unreadable)
-    for note in checked.notes:
+    _show_unreadable(check.unreadable)
+    for note in check.notes:
         st.caption(escape_markdown(f"{note[:1].upper()}{note[1:]}."))
-    findings.show(Path(data), checked.doubts, checked.written_as, ours)
+    show_findings(Path(data), check.findings, check.label_format, is_export)
 
 
-def _doubts(checked: Checked) -> list[str]:
-    """What is wrong with the photos, though one can learn from them, in sentences."""
-    told = [f"{problem}." for problem in checked.problems]
-    few = too_few_to_check(checked.photos.get("val", {}))
-    if few and not checked.error:
-        told.append(f"{few}. It will learn, but give it more photos before you rely on it.")
-    return told
+def _show_counts(labels: Sequence[str], photos: Mapping[str, Mapping[str, int]]) -> None:
+    """A table of photos by label and split."""
+    splits = [split for split in _SPLITS if split in photos]
+    counts = [[photos[split].get(label, 0) for split in splits] for label in labels]
+    rows = [
+        [label, *(f"{count:,}" for count in row)]
+        for label, row in zip(labels[:MAX_ROWS], counts, strict=False)
+    ]
+    if len(labels) > MAX_ROWS:
+        rest = [sum(column) for column in zip(*counts[MAX_ROWS:], strict=True)]
+        title = count_noun(len(labels) - MAX_ROWS, "more label")
+        rows.append([title, *(f"{count:,}" for count in rest)])
+    rows.append(["all", *(f"{sum(column):,}" for column in zip(*counts, strict=True))])
+    show_table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
 
 
-def _show_unreadable(unreadable: list[tuple[str, str]]) -> None:
+def _list_warnings(check: CheckResult) -> list[str]:
+    """Problems that do not prevent training, in sentences."""
+    warnings = [f"{problem}." for problem in check.problems]
+    too_few = too_few_to_check(check.photos.get("val", {}))
+    if too_few and not check.error:
+        warnings.append(f"{too_few}. It will learn, but give it more photos before you rely on it.")
+    return warnings
+
+
+def _show_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:
     if not unreadable:
         return
     title = f"{count_noun(len(unreadable), 'file')} that cannot be read"
     with st.expander(title):
-        show_table(["file", "why"], unreadable[:UNREADABLE_SHOWN], title, numbers=False)
-        if len(unreadable) > UNREADABLE_SHOWN:
-            st.caption(f"and {len(unreadable) - UNREADABLE_SHOWN:,} more")
+        show_table(["file", "why"], unreadable[:MAX_UNREADABLE], title, numbers=False)
+        if len(unreadable) > MAX_UNREADABLE:
+            st.caption(f"and {len(unreadable) - MAX_UNREADABLE:,} more")

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from frontend.components.html_blocks import show_confusion_matrix, show_list
-from frontend.training.model_card import number
+from frontend.training.model_card import get_number
 from frontend.ui.messages import show_errors
 from tagger.text import percent, score
 
@@ -24,24 +24,24 @@ Json = Mapping[str, Any]
 def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[str, str]]:
     """The figures of an evaluation from a card or from metrics.json, for `show_tiles`."""
     decided = evaluation.get("decision") or evaluation  # a card keeps both on one level
-    photos = number(evaluation, "photos")
+    photos = get_number(evaluation, "photos")
     kind = "photos kept aside to check with" if validation else "test photos"
     of = f"of {photos:,.0f} {kind}" if photos is not None else f"of the {kind}"
-    answered, right = number(decided, "known"), number(decided, "accuracy_of_known")
+    answered, right = get_number(decided, "known"), get_number(decided, "accuracy_of_known")
     if "map" in evaluation:
         tiles = [
             (
-                score(number(evaluation, "map")),
+                score(get_number(evaluation, "map")),
                 f"is how well tags are ranked on {of[3:]} (mAP; 1 is best)",
             ),
             (
-                score(number(evaluation, "micro_f1")),
+                score(get_number(evaluation, "micro_f1")),
                 "is F1, over all tags said and all there are",
             ),
         ]
         words = "of the photos that have a tag get one", "of the tags said are right"
     else:
-        tiles = [(percent(number(evaluation, "accuracy")), f"{of} get the right label")]
+        tiles = [(percent(get_number(evaluation, "accuracy")), f"{of} get the right label")]
         words = (
             "of them get an answer; the others are called unknown",
             "of the answers are right",
@@ -52,8 +52,8 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
 
 def unknown_sentence(unknown: Any) -> str:
     """How well "unknown" works, from the `unknown` part of a card or of metrics.json."""
-    accepted, fpr95 = number(unknown, "accepted"), number(unknown, "fpr95")
-    photos = number(unknown, "photos")
+    accepted, fpr95 = get_number(unknown, "accepted"), get_number(unknown, "fpr95")
+    photos = get_number(unknown, "photos")
     if accepted is not None:
         of = "" if photos is None else f"{photos:,.0f} "
         return (

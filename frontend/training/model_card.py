@@ -1,4 +1,7 @@
-"""Model files as pages show them: what a card tells, whatever it holds, and its training here."""
+"""Model cards of the model files, and the run folders that they come from.
+
+Values are read tolerantly: a card may be older, or of another program.
+"""
 
 from __future__ import annotations
 
@@ -18,117 +21,122 @@ from tagger.training import run_folder
 
 @dataclass(frozen=True)
 class Model:
-    """A model file: its card, or the sentence that says why it has none to show."""
+    """A model file with its card, or with the error that prevents reading it."""
 
-    id: str  # as `list_models` gives it: a name, or the path of a file elsewhere
+    id: str  # its name, or the path of a file outside `model/`; see `list_models`
     path: Path
-    size: int = 0
+    size: int = 0  # bytes
     card: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     error: str | None = None
 
     @property
     def name(self) -> str:
-        """The file's name without its ending."""
+        """The file name without its extension."""
         return self.path.stem
 
 
-def read(model: str) -> Model:
+def read_model(model_id: str) -> Model:
     """A model by its id."""
-    named = (
-        registry.find_model(model) if model == registry.IMAGENET else paths.MODELS / f"{model}.h5"
-    )
-    path = Path(model) if model.endswith(".h5") else named
+    if model_id.endswith(".h5"):
+        path = Path(model_id)
+    elif model_id == registry.IMAGENET:
+        path = registry.find_model(model_id)
+    else:
+        path = paths.MODELS / f"{model_id}.h5"
     try:
-        info = path.stat()
-        card, labels = _card(str(path), info.st_mtime_ns, info.st_size)
-        return Model(model, path, info.st_size, card, labels)
+        stat = path.stat()
+        card, labels = _read_card(str(path), stat.st_mtime_ns, stat.st_size)
+        return Model(model_id, path, stat.st_size, card, labels)
     except (TaggerError, OSError) as error:
-        return Model(model, path, error=describe_error(error))
+        return Model(model_id, path, error=describe_error(error))
 
 
 @st.cache_resource(show_spinner=False)
-def _card(path: str, changed: int, size: int) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+def _read_card(path: str, modified: int, size: int) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     model = model_file.load(path)
     return model.card, model.labels.names
 
 
-def number(found: Any, *keys: str) -> float | None:
-    """A number by its keys in a card or in metrics; None where there is none."""
-    value = dig(found, *keys)
+def get_value(data: Any, *keys: str) -> Any:
+    """A value by its path of keys, None where one is missing."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
+
+
+def get_number(data: Any, *keys: str) -> float | None:
+    """A number by its path of keys; None where there is none."""
+    value = get_value(data, *keys)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number else None
 
 
-def dig(found: Any, *keys: str) -> Any:
-    """A value by its keys, None on the way where one is missing: a card may be of any kind."""
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
-def text(found: Any, *keys: str) -> str | None:
-    """Words by their keys; None where there are none."""
-    value = dig(found, *keys)
+def get_text(data: Any, *keys: str) -> str | None:
+    """A text by its path of keys; None where there is none or it is empty."""
+    value = get_value(data, *keys)
     return value.strip() if isinstance(value, str) and value.strip() else None
 
 
-def confusion_cells(judged: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Photos by true and predicted label, of a card (by name) or of metrics (a list of rows)."""
-    found, names = dig(judged, "confusion"), list(dig(judged, "by_label") or ())
-    if isinstance(found, list):
-        found = {
+def confusion_counts(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Photos by true and predicted label, from a card (by name) or metrics.json (rows)."""
+    matrix, names = (
+        get_value(evaluation, "confusion"),
+        list(get_value(evaluation, "by_label") or ()),
+    )
+    if isinstance(matrix, list):
+        matrix = {
             name: dict(zip(names, row, strict=False))
-            for name, row in zip(names, found, strict=False)
+            for name, row in zip(names, matrix, strict=False)
             if isinstance(row, list)
         }
-    if not isinstance(found, Mapping) or not all(isinstance(r, Mapping) for r in found.values()):
+    if not isinstance(matrix, Mapping) or not all(isinstance(r, Mapping) for r in matrix.values()):
         return {}
     return {
-        str(name): {str(other): number(row, other) or 0 for other in row}
-        for name, row in found.items()
+        str(name): {str(other): get_number(row, other) or 0 for other in row}
+        for name, row in matrix.items()
     }
 
 
-def reliability_bins(judged: Mapping[str, Any], name: str) -> list[dict[str, float]]:
-    """The bins of a reliability diagram, of a card or of metrics."""
-    found = dig(judged, name) or dig(judged, "calibration", name)
-    rows = found if isinstance(found, list) else []
-    read = [{key: number(row, key) for key in ("confidence", "accuracy", "photos")} for row in rows]
-    return [
-        {key: value for key, value in row.items() if value is not None}
-        for row in read
-        if None not in row.values()
+def reliability_bins(evaluation: Mapping[str, Any], name: str) -> list[dict[str, float]]:
+    """The complete bins of a reliability diagram, from a card or metrics.json."""
+    rows = get_value(evaluation, name) or get_value(evaluation, "calibration", name)
+    keys = ("confidence", "accuracy", "photos")
+    bins = [
+        {key: value for key in keys if (value := get_number(row, key)) is not None}
+        for row in (rows if isinstance(rows, list) else [])
     ]
+    return [bin for bin in bins if len(bin) == len(keys)]
 
 
-def training_of(model: Model) -> Path | None:
-    """The newest run on this machine that made this very model."""
+def find_run_folder(model: Model) -> Path | None:
+    """The newest run folder on this machine that this very model comes from."""
     for folder in sorted(paths.RUNS.glob("*-*-*"), reverse=True):
         if folder.name.split("-", 2)[2] != model.name:
             continue
-        measured = _metrics(folder)
-        accuracy = number(measured, "validation", "accuracy")
-        if accuracy is None or accuracy != number(model.card, "scores", "validation", "accuracy"):
+        accuracy = get_number(_read_metrics(folder), "validation", "accuracy")
+        if accuracy is None or accuracy != get_number(
+            model.card, "scores", "validation", "accuracy"
+        ):
             continue
         note = folder / run_folder.COLLECTION
-        fingerprint = text(model.card, "trained_on", "fingerprint")
+        fingerprint = get_text(model.card, "trained_on", "fingerprint")
         if note.is_file() and note.read_text(encoding="utf-8") == fingerprint:
             return folder
     return None
 
 
-def _metrics(run: Path) -> Any:
+def _read_metrics(folder: Path) -> Any:
     try:
-        return json.loads((run / run_folder.METRICS).read_text(encoding="utf-8"))
+        return json.loads((folder / run_folder.METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def validation_of(model: Model, run: Path | None) -> Mapping[str, Any]:
-    """What its card tells of the photos kept aside, or, where it is older than that, its run."""
-    told = dig(model.card, "scores", "validation")
-    old = not isinstance(told, Mapping) or not {"confusion", "map"} & told.keys()
-    if old and run is not None:
-        told = dig(_metrics(run), "validation")
-    return told if isinstance(told, Mapping) else {}
+def read_validation(model: Model, folder: Path | None) -> Mapping[str, Any]:
+    """The evaluation on validation photos: from the card, or from the run folder of an old card."""
+    validation = get_value(model.card, "scores", "validation")
+    is_old = not isinstance(validation, Mapping) or not {"confusion", "map"} & validation.keys()
+    if is_old and folder is not None:
+        validation = get_value(_read_metrics(folder), "validation")
+    return validation if isinstance(validation, Mapping) else {}

@@ -1,4 +1,4 @@
-"""A training, watched while it goes on, and what came of it."""
+"""A training job: live progress and curves, then its result and the new model."""
 
 from __future__ import annotations
 
@@ -21,108 +21,116 @@ from tagger.text import count_noun, percent, score
 from tagger.training import run_folder
 
 # Measured on two cores at 192 pixels.
-START_SECONDS, PHOTO_SECONDS, EPOCH_SECONDS = 20, 0.01, 0.0175  # in all; a photo; and an epoch
+START_SECONDS = 20
+SECONDS_A_PHOTO = 0.01
+SECONDS_A_PHOTO_AND_EPOCH = 0.0175
+
+History = list[dict[str, float]]
 
 
-def estimate(photos: int, epochs: int, image_size: int) -> float:
-    """Seconds that a training takes, roughly."""
+def estimate_seconds(photos: int, epochs: int, image_size: int) -> float:
+    """A rough estimate of a training's duration."""
     scale = (image_size / 192) ** 2
-    return START_SECONDS + photos * scale * (PHOTO_SECONDS + epochs * EPOCH_SECONDS)
+    return START_SECONDS + photos * scale * (SECONDS_A_PHOTO + epochs * SECONDS_A_PHOTO_AND_EPOCH)
 
 
-def watch(run: Operation) -> None:
-    """How far it is, its curves, and a stop; the page is drawn again when it ends."""
+def watch_training(job: Operation) -> None:
+    """Progress, curves and a stop; the whole page is drawn again when the job ends."""
     with st.container(border=True, key="train-live"):
-        st.fragment(_draw_live, run_every=job_panel.REFRESH_SECONDS)(run.id)
+        st.fragment(_draw_progress, run_every=job_panel.REFRESH_SECONDS)(job.id)
     st.caption(
         "It goes on when you leave or close this page; come back to watch. When it has finished,"
         " you can teach another one."
     )
 
 
-def _draw_live(run_id: int) -> None:
+def _draw_progress(job_id: int) -> None:
     with show_errors():
-        run = open_library().operation(run_id)
-        if not run.active:
+        job = open_library().operation(job_id)
+        if not job.active:
             st.rerun()
-        st.markdown(f"**{escape_markdown(run.title)}**")
-        rows = _history(run)
-        share, told = _position(run, rows)
-        st.progress(share, text=escape_markdown(told))
-        if run.stop_asked:
+        st.markdown(f"**{escape_markdown(job.title)}**")
+        history = _read_history(job)
+        share, words = _describe_progress(job, history)
+        st.progress(share, text=escape_markdown(words))
+        if job.stop_asked:
             st.caption("Stopping: what it has learned so far is being kept …")
         elif st.button(
-            "Stop and keep the best so far" if rows else "Stop",
-            key=f"train-stop-{run.id}",
+            "Stop and keep the best so far" if history else "Stop",
+            key=f"train-stop-{job.id}",
             icon=":material/stop_circle:",
         ):
-            open_library().stop(run.id)
+            open_library().stop(job.id)
             st.rerun(scope="fragment")
-        if rows:
-            charts.show_curves(rows, TrainRequest.from_options(run.options).epochs, "train-live")
-            st.caption(f"Epoch 0 is the quick version. {_how_good(rows[-1])}")
+        if history:
+            epochs = TrainRequest.from_options(job.options).epochs
+            charts.show_curves(history, epochs, "train-live")
+            st.caption(f"Epoch 0 is the quick version. {_describe_accuracy(history[-1])}")
 
 
-def _how_good(row: Mapping[str, float]) -> str:
+def _describe_accuracy(row: Mapping[str, float]) -> str:
     if charts.is_multi_label(row):
         return f"Now the mAP on the photos kept aside is {score(row['val_map'])}."
-    right = percent(row["val_accuracy"])
-    return f"Now {right} of the photos kept aside get the right label."
+    accuracy = percent(row["val_accuracy"])
+    return f"Now {accuracy} of the photos kept aside get the right label."
 
 
-def _history(run: Operation) -> list[dict[str, float]]:
-    """The rows of the epochs so far."""
-    folder = TrainRequest.from_options(run.options).folder
+def _read_history(job: Operation) -> History:
+    """The figures of the epochs so far."""
+    folder = TrainRequest.from_options(job.options).folder
     return run_folder.read_history(Path(folder) / run_folder.HISTORY) if folder else []
 
 
-def _position(run: Operation, rows: list[dict[str, float]]) -> tuple[float, str]:
-    """How far it is, in [0, 1], and in words; of fine-tuning the whole, else of the stage."""
-    request = TrainRequest.from_options(run.options)
-    if not rows or request.epoch is None:
-        return run.progress or 0.0, run.stage or "Waiting for its turn"
+def _describe_progress(job: Operation, history: History) -> tuple[float, str]:
+    """Progress in [0, 1] and in words: of the whole fine-tuning, or of the stage before it."""
+    request = TrainRequest.from_options(job.options)
+    if not history or request.epoch is None:
+        return job.progress or 0.0, job.stage or "Waiting for its turn"
     epochs = request.epochs
-    done = request.epoch - 1 + (run.progress or 0.0)
-    timed = [row["seconds"] for row in rows if row["epoch"] > 0]
-    if later := timed[1:] or timed:  # the first one also warms up
+    done = request.epoch - 1 + (job.progress or 0.0)
+    durations = [row["seconds"] for row in history if row["epoch"] > 0]
+    if later := durations[1:] or durations:  # the first one includes the warm-up
         seconds: float | None = sum(later) / len(later) * (epochs - done)
     else:
-        seconds = None if run.seconds_left is None else run.seconds_left + _later(run, epochs)
+        seconds = _extrapolate(job, epochs)
     left = "" if seconds is None else f" · {time_left(seconds)}"
     return done / epochs, f"Epoch {min(epochs, int(done) + 1)} of {epochs}{left}"
 
 
-def _later(run: Operation, epochs: int) -> float:
-    """Seconds for the epochs after the first, told from the pace of the first."""
-    left = 1 - (run.progress or 0.0)
-    return (run.seconds_left or 0.0) / left * (epochs - 1) if left else 0.0
+def _extrapolate(job: Operation, epochs: int) -> float | None:
+    """Seconds left for all epochs, from the pace of the first; None while there is no pace."""
+    if job.seconds_left is None:
+        return None
+    left = 1 - (job.progress or 0.0)
+    return job.seconds_left + (job.seconds_left / left * (epochs - 1) if left else 0.0)
 
 
-def show_result(run: Operation, put_away: Callable[[int], None]) -> None:
-    """The numbers, the report, and the new model to be used."""
-    name = TrainRequest.from_options(run.options).name
-    st.subheader(escape_markdown(f"{run.title}: {job_panel.describe_end(run)}"), anchor=False)
-    if run.error:
-        st.error(escape_markdown(run.error), icon=":material/error:")
-    elif run.result is None:
+def show_result(job: Operation, dismiss: Callable[[int], None]) -> None:
+    """The evaluation, the report, and a button that uses the new model."""
+    name = TrainRequest.from_options(job.options).name
+    st.subheader(escape_markdown(f"{job.title}: {job_panel.describe_end(job)}"), anchor=False)
+    if job.error:
+        st.error(escape_markdown(job.error), icon=":material/error:")
+    elif job.result is None:
         st.info("It was stopped before there was anything to keep. No model was changed.")
     else:
-        if run.stop_asked:
+        if job.stop_asked:
             st.caption("It was stopped early; the best so far was kept.")
-        _show_metrics(run.result["metrics"])
-        _offer_use(run, name)
-        evaluation.show_report(Path(run.result["report"]), name, key=f"train-report-{run.id}")
-    st.button("Put this away", key="train-away", on_click=put_away, args=(run.id,))
+        _show_metrics(job.result["metrics"])
+        _offer_use(job, name)
+        report = Path(job.result["report"])
+        evaluation.show_report(report, name, key=f"train-report-{job.id}")
+    st.button("Put this away", key="train-away", on_click=dismiss, args=(job.id,))
 
 
 def _show_metrics(metrics: Mapping[str, Any]) -> None:
-    judged = metrics.get("test") or metrics["validation"]
-    show_tiles(evaluation.evaluation_tiles(judged, validation=not metrics.get("test")))
+    test = metrics.get("test")
+    show_tiles(evaluation.evaluation_tiles(test or metrics["validation"], validation=not test))
     seconds = sum(metrics["seconds"].values())
     counts = metrics["photos"]["train"]
-    learned = count_noun(metrics.get("sizes", {}).get("train") or sum(counts.values()), "photo")
+    photos = count_noun(metrics.get("sizes", {}).get("train") or sum(counts.values()), "photo")
     lines = [
-        f"It learned {count_noun(len(counts), 'label')} from {learned} in"
+        f"It learned {count_noun(len(counts), 'label')} from {photos} in"
         f" {rough_duration(seconds).removeprefix('about ')}.",
         evaluation.unknown_sentence(metrics.get("unknown")),
     ]
@@ -131,8 +139,8 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     show_list(lines)
 
 
-def _offer_use(run: Operation, name: str) -> None:
-    """Let the new model tag from now on, and tag again what is in the library."""
+def _offer_use(job: Operation, name: str) -> None:
+    """A button that activates the new model; then one that tags the library again with it."""
     library = open_library()
     if library.active_model() != name:
         if st.button(
@@ -145,9 +153,9 @@ def _offer_use(run: Operation, name: str) -> None:
         return
     st.markdown(f":material/check: {escape_markdown(name)} is the model that tags your photos now.")
     count = library.count()
-    retag = st.session_state.get(f"train-retag-{run.id}")
-    if retag is not None:
-        job_panel.show_job(retag, key="train-retag-run")
+    retag_id = st.session_state.get(f"train-retag-{job.id}")
+    if retag_id is not None:
+        job_panel.show_job(retag_id, key="train-retag-run")
     elif not count:
         st.caption("Your library is empty: what you import will be tagged with it.")
     elif st.button(
@@ -156,6 +164,6 @@ def _offer_use(run: Operation, name: str) -> None:
         icon=":material/refresh:",
     ):
         with show_errors():
-            job_id = job_panel.start_job(RetagRequest(model=name))
-            st.session_state[f"train-retag-{run.id}"] = job_id
+            retag_id = job_panel.start_job(RetagRequest(model=name))
+            st.session_state[f"train-retag-{job.id}"] = retag_id
             st.rerun()

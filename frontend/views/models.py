@@ -1,4 +1,4 @@
-"""Models: what there is, how good each is and at what it is weak, and which one tags."""
+"""Models: all models side by side, one in detail, and which one is active."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from frontend.components.html_blocks import show_list, show_table, show_tiles
 from frontend.training import evaluation
 from frontend.training.model_card import (
     Model,
-    confusion_cells,
-    dig,
-    number,
-    read,
+    confusion_counts,
+    find_run_folder,
+    get_number,
+    get_text,
+    get_value,
+    read_model,
+    read_validation,
     reliability_bins,
-    text,
-    training_of,
-    validation_of,
 )
 from frontend.ui.library import open_library
 from frontend.ui.messages import notify, show_errors
@@ -32,33 +32,33 @@ from tagger.datasets.dataset import too_few_to_check
 from tagger.inference.registry import IMAGENET
 from tagger.text import percent, score
 
-LABELS_SHOWN = 40  # in a list of names
-WEAKEST_SHOWN = 12  # tags
+MAX_LABELS = 40  # in a list of names
+MAX_WEAKEST = 12  # tags
 
 
 def show() -> None:
-    """The whole page."""
+    """The page."""
     st.title("Models", anchor=False)
     active = open_library().active_model()
     names = [name for name in list_models() if not name.startswith(".")]
-    models = [read(name) for name in names if not needs_building(name)]
+    models = [read_model(name) for name in names if not needs_building(name)]
     st.markdown("What each model was taught, and how it did on photos kept aside.")
-    _compare(models, active)
+    _show_comparison(models, active)
     if any(map(needs_building, names)):
         _offer_imagenet()
     st.page_link(TRAIN, label="Teach one of your own", icon=":material/school:")
     if readable := [model for model in models if model.error is None]:
         st.divider()
-        _show_one(readable, active)
+        _show_model(readable, active)
 
 
 # Side by side
 
 
-def _compare(models: list[Model], active: str) -> None:
+def _show_comparison(models: list[Model], active: str) -> None:
     head = ["model", "labels", "photos", "right", "right of test photos", "called unknown"]
     head += ["other things taken for known", "made"]
-    rows = [_compared(model, active) for model in models if model.error is None]
+    rows = [_comparison_row(model, active) for model in models if model.error is None]
     if rows:
         show_table(head, rows, "The models side by side")
         st.caption(
@@ -87,95 +87,97 @@ def _offer_imagenet() -> None:
             st.rerun()
 
 
-def _compared(model: Model, active: str) -> list[str | None]:
-    found = dig(model.card, "scores")
+def _comparison_row(model: Model, active: str) -> list[str | None]:
+    scores = get_value(model.card, "scores")
     return [
         f"{model.name} (tags now)" if model.id == active else model.name,
         f"{len(model.labels):,}",
-        _whole(_photos(model.card, "train")),
-        _right(dig(found, "validation")),
-        _right(dig(found, "test")),
-        _unknown(dig(found, "validation")),
-        _share(found, "unknown", "accepted"),
-        _made(model.card),
+        _count(_photo_count(model.card, "train")),
+        _accuracy(get_value(scores, "validation")),
+        _accuracy(get_value(scores, "test")),
+        _unknown_share(get_value(scores, "validation")),
+        _share(scores, "unknown", "accepted"),
+        _creation_date(model.card),
     ]
 
 
-def _right(judged: Any) -> str:
-    mean = number(judged, "map")
-    return percent(number(judged, "accuracy")) if mean is None else f"mAP {score(mean)}"
+def _accuracy(evaluation: Any) -> str:
+    mean_ap = get_number(evaluation, "map")
+    if mean_ap is not None:
+        return f"mAP {score(mean_ap)}"
+    return percent(get_number(evaluation, "accuracy"))
 
 
-def _photos(card: Mapping[str, Any], split: str) -> float | None:
-    size = number(card, "trained_on", "sizes", split)
+def _photo_count(card: Mapping[str, Any], split: str) -> float | None:
+    size = get_number(card, "trained_on", "sizes", split)
     if size is not None:
         return size
-    counts = dig(card, "trained_on", "photos", split)
+    counts = get_value(card, "trained_on", "photos", split)
     if not isinstance(counts, Mapping):
         return None
-    return sum(number(counts, name) or 0 for name in counts)
+    return sum(get_number(counts, name) or 0 for name in counts)
 
 
-def _whole(value: float | None) -> str | None:
+def _count(value: float | None) -> str | None:
     return None if value is None else f"{value:,.0f}"
 
 
-def _share(found: Any, *keys: str) -> str:
-    return percent(number(found, *keys))
+def _share(data: Any, *keys: str) -> str:
+    return percent(get_number(data, *keys))
 
 
-def _unknown(judged: Any) -> str:
-    parts = [number(judged, reason) for reason in ("unfamiliar", "uncertain")]
+def _unknown_share(evaluation: Any) -> str:
+    parts = [get_number(evaluation, reason) for reason in ("unfamiliar", "uncertain")]
     return percent(None if None in parts else sum(part or 0 for part in parts))
 
 
-def _made(card: Mapping[str, Any]) -> str | None:
+def _creation_date(card: Mapping[str, Any]) -> str | None:
     try:
         return f"{datetime.fromisoformat(str(card.get('created'))).astimezone():%-d %b %Y}"
     except ValueError:
         return None
 
 
-# One of them
+# One model
 
 
-def _show_one(models: list[Model], active: str) -> None:
+def _show_model(models: list[Model], active: str) -> None:
     ids = [model.id for model in models]
-    chosen = st.selectbox(
+    selected = st.selectbox(
         "Look closer at",
         ids,
         index=ids.index(active) if active in ids else 0,
         format_func=lambda model: Path(model).stem if model.endswith(".h5") else model,
         key="models-shown",
     )
-    model = models[ids.index(chosen)]
+    model = models[ids.index(selected)]
     st.header(escape_markdown(model.name), anchor=False)
-    _offer_switch(model, active)
+    _offer_activation(model, active)
     card = model.card
-    if about := text(card, "about"):
+    if about := get_text(card, "about"):
         st.text(about)
-    told = ", ".join(model.labels[:LABELS_SHOWN])
-    more = len(model.labels) - LABELS_SHOWN
-    st.text(f"Labels: {told}{f' and {more:,} more' if more > 0 else ''}")
-    run = training_of(model)
-    judged = validation_of(model, run)
+    labels = ", ".join(model.labels[:MAX_LABELS])
+    more = len(model.labels) - MAX_LABELS
+    st.text(f"Labels: {labels}{f' and {more:,} more' if more > 0 else ''}")
+    run = find_run_folder(model)
+    validation = read_validation(model, run)
     _show_scores(card)
-    _show_weakness(card)
+    _show_weaknesses(card)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _show_labels(model)
-        if "map" in judged:
-            _show_weakest_tags(judged)
+        if "map" in validation:
+            _show_weakest_tags(validation)
         else:
-            _show_confusion(judged)
+            _show_confusion(validation)
     with right:
-        _show_reliability(judged, key=f"models-reliability-{model.name}")
-    _show_making(model)
+        _show_reliability(validation, key=f"models-reliability-{model.name}")
+    _show_training(model)
     if run is not None and (run / "report.html").is_file():
         evaluation.show_report(run / "report.html", model.name, key=f"models-report-{model.name}")
 
 
-def _offer_switch(model: Model, active: str) -> None:
+def _offer_activation(model: Model, active: str) -> None:
     if model.id == active:
         st.markdown(":material/check: It tags your photos now.")
     elif st.button("Let it tag from now on", key=f"models-use-{model.name}", type="primary"):
@@ -186,26 +188,31 @@ def _offer_switch(model: Model, active: str) -> None:
 
 
 def _show_scores(card: Mapping[str, Any]) -> None:
-    found = dig(card, "scores")
-    validation, test = dig(found, "validation"), dig(found, "test")
+    scores = get_value(card, "scores")
+    validation, test = get_value(scores, "validation"), get_value(scores, "test")
     if isinstance(validation, Mapping):
         show_tiles(evaluation.evaluation_tiles(validation))
     if isinstance(test, Mapping):
         st.markdown("On test photos, from elsewhere or kept for this alone:")
         show_tiles(evaluation.evaluation_tiles(test, validation=False))
-    st.markdown(escape_markdown(evaluation.unknown_sentence(dig(found, "unknown"))))
+    st.markdown(escape_markdown(evaluation.unknown_sentence(get_value(scores, "unknown"))))
 
 
-def _show_weakness(card: Mapping[str, Any]) -> None:
+def _show_weaknesses(card: Mapping[str, Any]) -> None:
     st.subheader("Where it is weak", anchor=False)
-    weak = card.get("weakest")
+    weakest = card.get("weakest")
     lines = (
-        [f"It {line}." for line in weak if isinstance(line, str)] if isinstance(weak, list) else []
+        [f"It {line}." for line in weakest if isinstance(line, str)]
+        if isinstance(weakest, list)
+        else []
     )
-    checked = dig(card, "trained_on", "photos", "val")
-    if isinstance(checked, Mapping):
-        counts = {str(name): round(number(checked, name) or 0) for name in checked}
-        lines += [f"{few}." for few in [too_few_to_check(counts)] if few]
+    validation_counts = get_value(card, "trained_on", "photos", "val")
+    if isinstance(validation_counts, Mapping):
+        counts = {
+            str(name): round(get_number(validation_counts, name) or 0) for name in validation_counts
+        }
+        if too_few := too_few_to_check(counts):
+            lines.append(f"{too_few}.")
     if lines:
         show_list(lines)
     else:
@@ -213,15 +220,15 @@ def _show_weakness(card: Mapping[str, Any]) -> None:
 
 
 def _show_labels(model: Model) -> None:
-    """By label: how well, from which probability on it counts, from how many photos."""
+    """A table of F1, threshold and photos by label."""
     st.subheader("Labels", anchor=False)
     rows = [
         [
             name,
             _share(model.card, "scores", "validation", "f1", name),
             _share(model.card, "decision", "thresholds", name),
-            _whole(number(model.card, "trained_on", "photos", "train", name)),
-            _whole(number(model.card, "trained_on", "photos", "val", name)),
+            _count(get_number(model.card, "trained_on", "photos", "train", name)),
+            _count(get_number(model.card, "trained_on", "photos", "val", name)),
         ]
         for name in model.labels
     ]
@@ -233,33 +240,37 @@ def _show_labels(model: Model) -> None:
     )
 
 
-def _show_weakest_tags(judged: Mapping[str, Any]) -> None:
+def _show_weakest_tags(validation: Mapping[str, Any]) -> None:
     st.subheader("Which tags it is weakest at", anchor=False)
-    told = dig(judged, "ap") or {n: number(judged, "by_label", n, "ap") for n in judged["by_label"]}
-    ranked = sorted((ap, name) for name in told if (ap := number(told, name)) is not None)
-    show_list(f"{name}: average precision {score(ap)}" for ap, name in ranked[:WEAKEST_SHOWN])
+    by_label = get_value(validation, "ap") or {
+        name: get_number(validation, "by_label", name, "ap") for name in validation["by_label"]
+    }
+    ranked = sorted(
+        (ap, name) for name in by_label if (ap := get_number(by_label, name)) is not None
+    )
+    show_list(f"{name}: average precision {score(ap)}" for ap, name in ranked[:MAX_WEAKEST])
 
 
-def _show_confusion(judged: Mapping[str, Any]) -> None:
+def _show_confusion(validation: Mapping[str, Any]) -> None:
     st.subheader("What it confuses", anchor=False)
-    cells = confusion_cells(judged)
-    if cells:
-        evaluation.show_confusion(cells)
+    counts = confusion_counts(validation)
+    if counts:
+        evaluation.show_confusion(counts)
     else:
         st.markdown("Neither its card nor a training on this machine tells.")
 
 
-def _show_reliability(judged: Mapping[str, Any], key: str) -> None:
+def _show_reliability(validation: Mapping[str, Any], key: str) -> None:
     st.subheader("Is its confidence to be believed?", anchor=False)
     before, after = (
-        reliability_bins(judged, f"reliability_{when}") for when in ("before", "after")
+        reliability_bins(validation, f"reliability_{when}") for when in ("before", "after")
     )
     if after:
         charts.show_reliability(before, after, key)
         st.caption("On the dotted line it is as often right as it says it is sure.")
-    gap = number(judged, "ece_after")
+    gap = get_number(validation, "ece_after")
     if gap is None:
-        gap = number(judged, "calibration", "ece_after")
+        gap = get_number(validation, "calibration", "ece_after")
     if gap is not None:
         st.markdown(
             f"On average, its confidence is off by {percent(gap)} from how often it is right."
@@ -268,25 +279,28 @@ def _show_reliability(judged: Mapping[str, Any], key: str) -> None:
         st.markdown("Neither its card nor a training on this machine tells.")
 
 
-def _show_making(model: Model) -> None:
-    card, versions = model.card, dig(model.card, "versions")
+def _show_training(model: Model) -> None:
+    card, versions = model.card, get_value(model.card, "versions")
     with st.expander("How it was made"):
         rows: list[list[str | None]] = [
-            ["made", _made(card)],
-            ["taught with", text(card, "trained_on", "collection")],
-            ["photos learned from", _whole(_photos(card, "train"))],
-            ["photos checked on", _whole(_photos(card, "val"))],
-            ["network", text(card, "backbone")],
+            ["made", _creation_date(card)],
+            ["taught with", get_text(card, "trained_on", "collection")],
+            ["photos learned from", _count(_photo_count(card, "train"))],
+            ["photos checked on", _count(_photo_count(card, "val"))],
+            ["network", get_text(card, "backbone")],
             ["sees photos at", f"{card.get('image_size')} pixels a side"],
-            ["started from", text(card, "started_from") or text(card, "settings", "weights")],
-            ["epochs of fine-tuning", _whole(number(card, "fine_tuning", "epochs"))],
-            ["precision", text(card, "precision", "precision")],
+            [
+                "started from",
+                get_text(card, "started_from") or get_text(card, "settings", "weights"),
+            ],
+            ["epochs of fine-tuning", _count(get_number(card, "fine_tuning", "epochs"))],
+            ["precision", get_text(card, "precision", "precision")],
             ["file", f"{model.path.name}, {model.size / 1e6:.1f} MB"],
         ]
         if isinstance(versions, Mapping):
             rows += [[str(name), str(version)] for name, version in versions.items()]
         show_table(["", ""], rows, "How the model was made", numbers=False)
-        if command := text(card, "command"):
+        if command := get_text(card, "command"):
             st.caption("The command")
             st.code(command, language=None, wrap_lines=True)
 

@@ -1,4 +1,4 @@
-"""Train: choose photos, see what is wrong with them, and watch a tagger learn from them."""
+"""Train: choose a dataset, check it, train a model on it."""
 
 from __future__ import annotations
 
@@ -27,32 +27,33 @@ FULL, QUICK = "Thorough", "Quick"
 IMAGE_SIZES = (96, 128, 160, 192, 224, 256)
 IMAGE_SIZE = TrainRequest("", "").image_size
 MAX_EPOCHS = 100
-STARTS = {"imagenet": "ImageNet: a million photos of everything", "none": "Nothing at all"}
+WEIGHTS = {"imagenet": "ImageNet: a million photos of everything", "none": "Nothing at all"}
 
-FRESH = timedelta(days=1)  # for so long a training that ended is shown without being asked for
-EARLIER_SHOWN = 20
+RECENT = timedelta(days=1)  # a training that ended since is shown by itself
+MAX_EARLIER = 20  # trainings
+SELECTED_KEY, DISMISSED_KEY = "train-shown", "train-put-away"  # session state
 
 
 def show() -> None:
-    """The whole page."""
+    """The page."""
     st.title("Teach a tagger", anchor=False)
-    latest = open_library().operations(limit=EARLIER_SHOWN, kinds=["train"])
-    active = next((run for run in latest if run.active), None)
+    trainings = open_library().operations(limit=MAX_EARLIER, kinds=["train"])
+    active = next((training for training in trainings if training.active), None)
     if active is not None:
-        training_job.watch(active)
+        training_job.watch_training(active)
         return
-    shown = _run_to_show(latest)
-    if shown is not None:
-        training_job.show_result(shown, _put_away)
+    current = _current_training(trainings)
+    if current is not None:
+        training_job.show_result(current, _dismiss)
         st.divider()
-    _prepare()
-    _list_earlier([run for run in latest if shown is None or run.id != shown.id])
+    _show_dataset_step()
+    _list_earlier([training for training in trainings if training is not current])
 
 
-# What to train on
+# The dataset
 
 
-def _prepare() -> None:
+def _show_dataset_step() -> None:
     st.markdown(
         "Show it photos, one folder for each label or with a file of labels, and it learns to tell"
         " them apart: on this machine, in minutes. Start with the photos."
@@ -66,32 +67,36 @@ def _prepare() -> None:
         key="train-source",
         persist_state="session",
     )
-    data = dataset_check.choose_folder() if source == FOLDER else confirmed_tags.choose()
+    data = (
+        dataset_check.choose_folder()
+        if source == FOLDER
+        else confirmed_tags.choose_confirmed_photos()
+    )
     if data is None:
         return
-    checked = dataset_check.checked(data)
-    if checked is None:
+    check = dataset_check.load_check(data)
+    if check is None:
         return
-    dataset_check.show_check(data, checked, ours=source == LIBRARY)
-    if checked.error is None:
-        _order(data, checked)
+    dataset_check.show_check(data, check, is_export=source == LIBRARY)
+    if check.error is None:
+        _show_model_step(data, check)
 
 
-# How to train
+# The model
 
 
-def _order(data: str, checked: dataset_check.Checked) -> None:
-    """Name the model, say how thoroughly, begin."""
+def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
+    """The model's name, the options, and the button that starts the training."""
     st.subheader("2. The model", anchor=False)
     name = st.text_input(
-        "Name of the model", value=_suggested(data), key=f"train-name-{data}", max_chars=60
+        "Name of the model", value=_suggest_name(data), key=f"train-name-{data}", max_chars=60
     ).strip()
-    replaces = _warn_of_replacing(name)
+    is_replacing = _warn_about_name(name)
     thorough, quick = (
-        rough_duration(training_job.estimate(checked.count, epochs, IMAGE_SIZE))
+        rough_duration(training_job.estimate_seconds(check.count, epochs, IMAGE_SIZE))
         for epochs in (Hyperparameters().epochs, 0)
     )
-    how = st.radio(
+    method = st.radio(
         "How thoroughly?",
         [FULL, QUICK],
         captions=[
@@ -101,15 +106,15 @@ def _order(data: str, checked: dataset_check.Checked) -> None:
         key="train-how",
         persist_state="session",
     )
-    request = _advanced(data, name, how == FULL)
-    seconds = training_job.estimate(checked.count, request.epochs, request.image_size)
-    learned = count_noun(checked.count, "photo")
+    request = _choose_options(data, name, is_thorough=method == FULL)
+    seconds = training_job.estimate_seconds(check.count, request.epochs, request.image_size)
+    photos = count_noun(check.count, "photo")
     st.caption(
-        f"{learned}: it will take {rough_duration(seconds)}, more or less as this machine is"
+        f"{photos}: it will take {rough_duration(seconds)}, more or less as this machine is"
         " fast and has other work. You may close the page meanwhile."
     )
     if st.button(
-        "Train it, and replace the old one" if replaces else "Start training",
+        "Train it, and replace the old one" if is_replacing else "Start training",
         key="train-start",
         type="primary",
         icon=":material/school:",
@@ -119,23 +124,23 @@ def _order(data: str, checked: dataset_check.Checked) -> None:
             st.rerun()
 
 
-def _suggested(data: str) -> str:
-    """A name for the model: the folder's, or the one that `train.py` gives."""
-    if Path(data) == DATASET or confirmed_tags.is_one(data):
+def _suggest_name(data: str) -> str:
+    """The folder's name, or the default of `train.py`."""
+    if Path(data) == DATASET or confirmed_tags.is_confirmed_dataset(data):
         return OWN_MODEL.stem
     return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).name).strip("-")[:60] or OWN_MODEL.stem
 
 
-def _warn_of_replacing(name: str) -> bool:
-    """Whether a model of that name is there already."""
-    same = {known.casefold() for known in list_models()}  # as some file systems compare them
+def _warn_about_name(name: str) -> bool:
+    """Warn about a name that is in use; whether the training will replace that model."""
+    names = {model.casefold() for model in list_models()}  # some file systems ignore case
     if name.casefold() in (*BUNDLED, IMAGENET):
         st.error(
             escape_markdown(f"{name} comes with Image Tagger and stays: give yours another name."),
             icon=":material/error:",
         )
         return False
-    if name.casefold() in same:
+    if name.casefold() in names:
         st.warning(
             escape_markdown(f"There is a model called {name}. Training will replace it."),
             icon=":material/warning:",
@@ -144,8 +149,8 @@ def _warn_of_replacing(name: str) -> bool:
     return False
 
 
-def _advanced(data: str, name: str, thorough: bool) -> TrainRequest:
-    starts = list(dict.fromkeys([*STARTS, *models_with_backbone(DEFAULT_BACKBONE)]))
+def _choose_options(data: str, name: str, is_thorough: bool) -> TrainRequest:
+    weights_options = list(dict.fromkeys([*WEIGHTS, *models_with_backbone(DEFAULT_BACKBONE)]))
     with st.expander("More choices"):
         size = st.selectbox(
             "Size of the photos it sees, in pixels",
@@ -160,7 +165,7 @@ def _advanced(data: str, name: str, thorough: bool) -> TrainRequest:
             min_value=1,
             max_value=MAX_EPOCHS,
             value=Hyperparameters().epochs,
-            disabled=not thorough,
+            disabled=not is_thorough,
             key="train-epochs",
             help="It stops by itself when it gets no better, and keeps the best.",
             persist_state="session",
@@ -175,34 +180,46 @@ def _advanced(data: str, name: str, thorough: bool) -> TrainRequest:
         )
         weights = st.selectbox(
             "What it knows at the start",
-            starts,
-            format_func=lambda start: STARTS.get(start, f"The model {start}"),
+            weights_options,
+            format_func=lambda option: WEIGHTS.get(option, f"The model {option}"),
             key="train-weights",
             persist_state="session",
         )
-        told = st.text_input(
+        about = st.text_input(
             "A sentence for the model's card: what the photos are", key="train-about", max_chars=500
         )
-    return TrainRequest(data, name, int(epochs) if thorough else 0, size, weights, int(seed), told)
+    return TrainRequest(
+        data,
+        name,
+        epochs=int(epochs) if is_thorough else 0,
+        image_size=size,
+        weights=weights,
+        seed=int(seed),
+        about=about,
+    )
 
 
-# What came of it
+# Results
 
 
-def _run_to_show(latest: list[Operation]) -> Operation | None:
-    """The training asked for, or the newest if it ended lately and was not put away."""
-    chosen = st.session_state.get("train-shown")
-    if chosen is not None:
-        return next((run for run in latest if run.id == chosen), None)
-    if not latest or latest[0].id in st.session_state.get("train-put-away", ()):
+def _current_training(trainings: list[Operation]) -> Operation | None:
+    """The training to show: the selected one, or the newest if it is recent and not dismissed."""
+    selected_id = st.session_state.get(SELECTED_KEY)
+    if selected_id is not None:
+        return next((training for training in trainings if training.id == selected_id), None)
+    if not trainings or trainings[0].id in st.session_state.get(DISMISSED_KEY, ()):
         return None
-    ended = latest[0].finished_at
-    return latest[0] if ended is not None and datetime.now(UTC) - ended < FRESH else None
+    ended = trainings[0].finished_at
+    return trainings[0] if ended is not None and datetime.now(UTC) - ended < RECENT else None
 
 
-def _put_away(run_id: int) -> None:
-    st.session_state.pop("train-shown", None)
-    st.session_state["train-put-away"] = {*st.session_state.get("train-put-away", ()), run_id}
+def _dismiss(training_id: int) -> None:
+    st.session_state.pop(SELECTED_KEY, None)
+    st.session_state[DISMISSED_KEY] = {*st.session_state.get(DISMISSED_KEY, ()), training_id}
+
+
+def _select(training_id: int) -> None:
+    st.session_state[SELECTED_KEY] = training_id
 
 
 def _list_earlier(earlier: list[Operation]) -> None:
@@ -210,14 +227,11 @@ def _list_earlier(earlier: list[Operation]) -> None:
         return
     st.space("medium")
     with st.expander(f"Earlier trainings: {len(earlier)}"):
-        for run in earlier:
+        for training in earlier:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.button(
-                    "Show",
-                    key=f"train-show-{run.id}",
-                    on_click=lambda chosen=run.id: st.session_state.update({"train-shown": chosen}),
-                )
-                st.text(f"{run.title}: {job_panel.describe_end(run)}")
+                key = f"train-show-{training.id}"
+                st.button("Show", key=key, on_click=_select, args=(training.id,))
+                st.text(f"{training.title}: {job_panel.describe_end(training)}")
 
 
 show()
