@@ -1,4 +1,4 @@
-"""The documentation: every command in it runs, prints what it says, and every link leads somewhere."""
+"""The documentation: its commands run, print what the pages show, and links lead somewhere."""
 
 from __future__ import annotations
 
