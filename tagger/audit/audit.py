@@ -111,7 +111,7 @@ def run_audit(
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels.u8", side)
         try:
-            collection = dataset.load_unchecked(
+            collection = dataset.load(
                 config.data,
                 store,
                 config.seed,
@@ -119,6 +119,7 @@ def run_audit(
                 progress,
                 config.validation_share,
                 unwanted,
+                require_enough=False,
             )
             seen = _features(runtime, store, collection, config, progress) if runtime else None
         finally:

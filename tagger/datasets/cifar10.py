@@ -1,4 +1,4 @@
-"""CIFAR-10 as folders that `train.py` reads: 50,000 photos to train on, 10,000 to test with.
+"""CIFAR-10 as label folders: 50,000 training and 10,000 test photos.
 
 Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009).
 """
@@ -24,16 +24,16 @@ Photos = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # pixels (N, 32, 32, 3), l
 
 
 def write(folder: Path, splits: dict[str, Photos], progress: Progress = silent) -> int:
-    """Write each photo as `folder/SPLIT/LABEL/NUMBER.png`, without loss; how many there are.
+    """Write each photo as `folder/SPLIT/LABEL/NUMBER.png`; the number of photos.
 
-    Those already there stay as they are, so that an interrupted command can go on.
+    Existing files are kept, so that an interrupted call can be repeated.
     """
     count = 0
     for split, (pixels, labels) in splits.items():
         for label in LABELS:
             (folder / split / label).mkdir(parents=True, exist_ok=True)
-        numbered: Iterable[int] = range(len(pixels))
-        for number in progress(numbered, len(pixels), f"Writing {split}"):
+        numbers: Iterable[int] = range(len(pixels))
+        for number in progress(numbers, len(pixels), f"Writing {split}"):
             path = folder / split / LABELS[int(labels[number, 0])] / f"{number:05}.png"
             if not path.exists():
                 write_atomically(path, decode.encode(pixels[number]), durable=False)

@@ -1,111 +1,97 @@
-"""A labelled collection on disk: found, checked, split.
-
-Labels are read by `tagger.formats`. Photos that are the same or nearly the same end up on one
-side of every split.
-"""
+"""A labelled dataset on disk: its photos decoded, checked and split."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection as Container
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tagger.concurrency import Progress, silent
-from tagger.datasets.loading import decode_samples, relative_paths
+from tagger.datasets.loading import decode_samples, relative_path
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.readers import detect
 from tagger.datasets.readers.listing import LAYOUT, Listing, Remark
 from tagger.datasets.sample import Sample
-from tagger.datasets.splits import SPLITS, Pair, remove_copies, remove_leaks, split_validation
+from tagger.datasets.splits import SPLITS, Copy, remove_copies, remove_leaks, split_validation
 from tagger.errors import DatasetError
-from tagger.images import decode
+from tagger.images.decode import find_photos
 from tagger.labels import Kind, LabelSet
 from tagger.text import count_noun, list_first
 
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2
-MIN_PHOTOS = 5  # of each label, to train on and to check with
-MIN_TO_CHECK = 2  # validation photos, where they may have several tags
-FEW_TO_CHECK = 20  # validation photos of a label, below which its figures prove little
+MIN_PHOTOS = 5  # of each label, for training and validation together
+MIN_VALIDATION_PHOTOS = 2  # where photos may have several tags
+FEW_VALIDATION_PHOTOS = 20  # of a label: with fewer, its figures prove little
 
 
 @dataclass(frozen=True)
 class Problems:
-    """What was left out of training, and why; paths are relative to the collection.
+    """Photos and labels left out of training; paths are relative to the dataset."""
 
-    `copies` come with the photo that stays, and `leaked`, training photos whose near copy is in a
-    given `val/` or `test/`, with that; `ignored` are photos that nothing labels; `unwanted` are
-    those that the user's list leaves out, `not_there` what else it names, which is not there;
-    `remarks` are what reading the labels passed over.
-    """
-
-    unreadable: tuple[tuple[str, str], ...] = ()
-    conflicting: tuple[tuple[str, ...], ...] = ()
-    copies: tuple[tuple[str, ...], ...] = ()
-    leaked: tuple[tuple[str, ...], ...] = ()
-    unknown_labels: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    unwanted: tuple[str, ...] = ()
-    not_there: tuple[str, ...] = ()
-    lost_labels: tuple[str, ...] = ()
-    remarks: tuple[Remark, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()  # photo and reason
+    conflicting: tuple[tuple[str, ...], ...] = ()  # exact copies whose labels contradict each other
+    copies: tuple[tuple[str, ...], ...] = ()  # exact copy, and the photo that is kept
+    leaked: tuple[tuple[str, ...], ...] = ()  # training photo, and its near copy in val/ or test/
+    unknown_labels: tuple[str, ...] = ()  # photos of a label without training photos
+    ignored: tuple[str, ...] = ()  # photos without labels
+    unwanted: tuple[str, ...] = ()  # photos on the user's list of what to leave out
+    not_there: tuple[str, ...] = ()  # entries of that list that are not in the dataset
+    lost_labels: tuple[str, ...] = ()  # labels with too few training photos
+    remarks: tuple[Remark, ...] = ()  # what the reader of the labels left out
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values, as `metrics.json` and the check before training hold them."""
+        """JSON values, as in `metrics.json` and the result of the check before training."""
         return {**asdict(self), "remarks": [remark.to_dict() for remark in self.remarks]}
 
     def lines(self) -> list[str]:
-        """One sentence for each kind that occurred."""
-        several = "are exact copies under different labels"
-        found = [
-            (len(self.unreadable), "could not be read", "could not be read"),
-            (sum(map(len, self.conflicting)), several, several),
-            (
-                len(self.copies),
-                "is an exact copy of another photo",
-                "are exact copies of another photo",
-            ),
-            (
-                len(self.leaked),
-                "in train/ is a near copy of a photo in val/ or test/",
-                "in train/ are near copies of a photo in val/ or test/",
-            ),
-            (
-                len(self.unknown_labels),
-                "has a label that train/ lacks",
-                "have a label that train/ lacks",
-            ),
-            (len(self.ignored), "has no label", "have no label"),
-            (len(self.unwanted), "is on your list", "are on your list"),
-        ]
+        """A sentence for each kind of problem that occurred."""
+        same = "are exact copies under different labels"  # there are always several
         lines = [
-            f"{count_noun(count, 'photo')} {one if count == 1 else many}: left out"
-            for count, one, many in found
+            f"{count_noun(count, 'photo')} {singular if count == 1 else plural}: left out"
+            for count, singular, plural in (
+                (len(self.unreadable), "could not be read", "could not be read"),
+                (sum(map(len, self.conflicting)), same, same),
+                (
+                    len(self.copies),
+                    "is an exact copy of another photo",
+                    "are exact copies of another photo",
+                ),
+                (
+                    len(self.leaked),
+                    "in train/ is a near copy of a photo in val/ or test/",
+                    "in train/ are near copies of a photo in val/ or test/",
+                ),
+                (
+                    len(self.unknown_labels),
+                    "has a label that train/ lacks",
+                    "have a label that train/ lacks",
+                ),
+                (len(self.ignored), "has no label", "have no label"),
+                (len(self.unwanted), "is on your list", "are on your list"),
+            )
             if count
         ]
-        if lacking := len(self.not_there):
-            are = "is" if lacking == 1 else "are"
-            lines.append(f"{count_noun(lacking, 'photo')} on your list {are} not in the collection")
+        if missing := len(self.not_there):
+            verb = "is" if missing == 1 else "are"
+            photos = count_noun(missing, "photo")
+            lines.append(f"{photos} on your list {verb} not in the collection")
         lines += [remark.sentence() for remark in self.remarks]
         if len(self.lost_labels) == 1:
             lines.append(f"too few photos of {self.lost_labels[0]} to train on: not a label")
         elif self.lost_labels:
-            told = f"{count_noun(len(self.lost_labels), 'label')} ({list_first(self.lost_labels)})"
-            lines.append(f"too few photos of {told} to train on: not labels")
+            names = f"{count_noun(len(self.lost_labels), 'label')} ({list_first(self.lost_labels)})"
+            lines.append(f"too few photos of {names} to train on: not labels")
         return lines
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Readable, labelled photos, split. `fingerprint` names the photos and labels it holds.
-
-    `written_as` is how its labels are written down, as "CSV".
-    """
+    """Readable, labelled photos, split. `label_format` names the format of the labels: "CSV"."""
 
     root: Path
     labels: LabelSet
@@ -114,7 +100,7 @@ class Dataset:
     label_format: str = ""
 
     def describe_labels(self) -> str:
-        """How the labels were read, and how many there are: "CSV, 58 tags"."""
+        """The format and the number of the labels: "CSV, 58 tags"."""
         noun = "label" if self.labels.kind == "single" else "tag"
         return f"{self.label_format}, {count_noun(len(self.labels), noun)}"
 
@@ -123,31 +109,30 @@ class Dataset:
         return [sample for sample in self.samples if sample.split == name]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Photos by split and label; one with several labels counts for each."""
-        found = Counter(
+        """Photos by split and label; a photo with several labels counts for each."""
+        counts = Counter(
             (sample.split, label) for sample in self.samples for label in sample.present
         )
         return {
-            split: {name: found[split, index] for index, name in enumerate(self.labels.names)}
+            split: {name: counts[split, index] for index, name in enumerate(self.labels.names)}
             for split in self.sizes()
         }
 
     def sizes(self) -> dict[str, int]:
         """Photos by split."""
-        found = Counter(sample.split for sample in self.samples)
-        return {split: found[split] for split in SPLITS if found[split]}
+        counts = Counter(sample.split for sample in self.samples)
+        return {split: counts[split] for split in SPLITS if counts[split]}
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over every photo's digest, labels and split."""
-        lines = sorted(self._told(sample) for sample in self.samples)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-    def _told(self, sample: Sample) -> str:
+        """SHA-256 over the digest, labels and split of every photo."""
         names = self.labels.names
-        known = "|".join(names[label] for label in sample.present)
-        unseen = "".join(f"?{names[label]}" for label in sample.unseen)
-        return f"{sample.digest} {known}{unseen} {sample.split}"
+        lines = []
+        for sample in self.samples:
+            present = "|".join(names[label] for label in sample.present)
+            unseen = "".join(f"?{names[label]}" for label in sample.unseen)
+            lines.append(f"{sample.digest} {present}{unseen} {sample.split}")
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def load(
@@ -157,129 +142,114 @@ def load(
     workers: int | None = None,
     progress: Progress = silent,
     validation_share: float = VALIDATION_SHARE,
-    leave_out: Container[str] = (),
+    leave_out: Collection[str] = (),
+    require_enough: bool = True,
 ) -> Dataset:
-    """Read a collection: every photo decoded once, its prepared pixels kept in `store`.
+    """Read a dataset: each photo is decoded once, its prepared pixels are kept in `store`.
 
-    `leave_out` are photos, relative to `root`, that are passed over. Raises DatasetError, saying
-    what was found, where there is nothing to learn from.
+    `leave_out` are paths of photos, relative to `root`, to leave out. Raises DatasetError where
+    there are no labels to learn, and with `require_enough` also where `check_enough` does.
     """
-    found = load_unchecked(root, store, seed, workers, progress, validation_share, leave_out)
-    check_enough(found)
-    return found
-
-
-def load_unchecked(
-    root: str | os.PathLike[str],
-    store: PixelStore,
-    seed: int = 42,
-    workers: int | None = None,
-    progress: Progress = silent,
-    validation_share: float = VALIDATION_SHARE,
-    leave_out: Container[str] = (),
-) -> Dataset:
-    """As `load`, whether or not the photos are enough to learn from: see `check_enough`."""
     root = Path(root)
+
+    def relative(paths: Iterable[Path]) -> tuple[str, ...]:
+        return tuple(relative_path(root, path) for path in paths)
+
     listing = detect.read(root, MIN_LABELS)
-    listed, there = {sample.path for sample in listing.samples}, set(decode.find_photos(root))
-    ignored = sorted(there - listed - listing.remarked)
-    unwanted = {path for path in listed if relative_paths(root, [path])[0] in leave_out}
-    not_there = set(leave_out).difference(relative_paths(root, there | listed | listing.remarked))
-    wanted = [sample for sample in listing.samples if sample.path not in unwanted]
-    samples, unreadable = decode_samples(root, wanted, store, workers, progress)
+    listed, on_disk = {sample.path for sample in listing.samples}, set(find_photos(root))
+    unwanted = {path for path in listed if relative_path(root, path) in leave_out}
+    remaining = [sample for sample in listing.samples if sample.path not in unwanted]
+    samples, unreadable = decode_samples(root, remaining, store, workers, progress)
     samples, conflicting, copies = remove_copies(samples)
-    leaked: list[Pair] = []
-    given = {sample.split for sample in samples}
-    if given & {"val", "test"}:
+    leaked: list[Copy] = []
+    splits = {sample.split for sample in samples}
+    if splits & {"val", "test"}:
         samples, leaked = remove_leaks(samples)
-    if "val" not in given:
+    if "val" not in splits:
         samples = split_validation(samples, validation_share, seed)
-    kept = _taught(listing, samples)
+    labels = _trainable_labels(listing, samples)
     strays: list[Path] = []
     if listing.kind == "single":
-        strays = [sample.path for sample in samples if sample.label not in kept]
-        samples = [sample for sample in samples if sample.label in kept]
+        strays = [sample.path for sample in samples if sample.label not in labels]
+        samples = [sample for sample in samples if sample.label in labels]
     problems = Problems(
         unreadable=unreadable,
-        conflicting=tuple(relative_paths(root, same) for same in conflicting),
-        copies=tuple(relative_paths(root, pair) for pair in copies),
-        leaked=tuple(relative_paths(root, pair) for pair in leaked),
-        unknown_labels=relative_paths(root, strays),
-        ignored=relative_paths(root, ignored),
-        unwanted=relative_paths(root, sorted(unwanted)),
-        not_there=tuple(sorted(not_there)),
-        lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in kept),
+        conflicting=tuple(relative(paths) for paths in conflicting),
+        copies=tuple(relative(pair) for pair in copies),
+        leaked=tuple(relative(pair) for pair in leaked),
+        unknown_labels=relative(strays),
+        ignored=relative(sorted(on_disk - listed - listing.left_out)),
+        unwanted=relative(sorted(unwanted)),
+        not_there=tuple(
+            sorted(set(leave_out).difference(relative(on_disk | listed | listing.left_out)))
+        ),
+        lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in labels),
         remarks=listing.remarks,
     )
-    if not kept:
+    if not labels:
         raise DatasetError(_too_few_labels(root, 0, problems))
-    labels = LabelSet(tuple(listing.names[index] for index in kept), listing.kind)
-    renumbered = tuple(_renumbered(sample, kept) for sample in samples)
-    return Dataset(root, labels, renumbered, problems, listing.label_format)
+    label_set = LabelSet(tuple(listing.names[index] for index in labels), listing.kind)
+    renumbered = tuple(_renumber(sample, labels) for sample in samples)
+    dataset = Dataset(root, label_set, renumbered, problems, listing.label_format)
+    if require_enough:
+        check_enough(dataset)
+    return dataset
 
 
-def _taught(listing: Listing, samples: Sequence[Sample]) -> list[int]:
-    """The labels, by number, that there are training photos of: of a tag, enough of them."""
-    found = _by_label(sample for sample in samples if sample.split == "train")
-    least = 1 if listing.kind == "single" else MIN_PHOTOS - 1
-    return [index for index in range(len(listing.names)) if found[index] >= least]
+def _trainable_labels(listing: Listing, samples: Sequence[Sample]) -> list[int]:
+    """The numbers of the labels with training photos; of tags, with enough of them."""
+    counts = _count_by_label(sample for sample in samples if sample.split == "train")
+    minimum = 1 if listing.kind == "single" else MIN_PHOTOS - 1
+    return [index for index in range(len(listing.names)) if counts[index] >= minimum]
 
 
-def _renumbered(sample: Sample, kept: Sequence[int]) -> Sample:
-    """With only the labels kept, by their place among those."""
-    places = {old: new for new, old in enumerate(kept)}
+def _renumber(sample: Sample, labels: Sequence[int]) -> Sample:
+    """The sample with only these labels, each numbered by its position among them."""
+    numbers = {old: new for new, old in enumerate(labels)}
     return replace(
         sample,
-        present=tuple(places[label] for label in sample.present if label in places),
-        unseen=tuple(places[label] for label in sample.unseen if label in places),
+        present=tuple(numbers[label] for label in sample.present if label in numbers),
+        unseen=tuple(numbers[label] for label in sample.unseen if label in numbers),
     )
 
 
-def check_enough(collection: Dataset) -> None:
-    """DatasetError unless there are photos enough of labels enough."""
-    root, names, problems = collection.root, collection.labels.names, collection.problems
-    if len(names) < min_labels(collection.labels.kind):
+def check_enough(dataset: Dataset) -> None:
+    """Raise DatasetError unless there are enough labels with enough photos to train on."""
+    root, names, problems = dataset.root, dataset.labels.names, dataset.problems
+    if len(names) < min_labels(dataset.labels.kind):
         raise DatasetError(_too_few_labels(root, len(names), problems))
-    trained, checked = (_by_label(collection.split(split)) for split in ("train", "val"))
-    if collection.labels.kind == "multi":
-        if not checked or len(collection.split("val")) < MIN_TO_CHECK:
+    training, validation = (_count_by_label(dataset.split(split)) for split in ("train", "val"))
+    if dataset.labels.kind == "multi":
+        if not validation or len(dataset.split("val")) < MIN_VALIDATION_PHOTOS:
             raise DatasetError(
-                f"{root}: too few photos to check with{_told(problems)}; training needs at least"
-                f" {MIN_TO_CHECK}, one of them with a tag"
+                f"{root}: too few photos to check with{_in_brackets(problems)}; training needs at"
+                f" least {MIN_VALIDATION_PHOTOS}, one of them with a tag"
             )
         return
     few = [
         name
         for label, name in enumerate(names)
-        if trained[label] < MIN_PHOTOS - 1 or label not in checked
+        if training[label] < MIN_PHOTOS - 1 or label not in validation
     ]
     if few:
         raise DatasetError(
-            f"{root}: too few readable photos of {', '.join(few)}{_told(problems)}; training needs"
-            f" at least {MIN_PHOTOS} different ones of each label, some to check with"
+            f"{root}: too few readable photos of {', '.join(few)}{_in_brackets(problems)}; training"
+            f" needs at least {MIN_PHOTOS} different ones of each label, some to check with"
         )
 
 
 def min_labels(kind: Kind) -> int:
-    """How many labels there must be to tell apart: a tag may stand alone."""
+    """The smallest number of labels that a model can learn: a single tag is enough."""
     return MIN_LABELS if kind == "single" else 1
 
 
-def _too_few_labels(root: Path, count: int, problems: Problems) -> str:
-    return (
-        f"{root}: {count_noun(count, 'label')} with readable photos{_told(problems)};"
-        f" training needs at least {MIN_LABELS}: {LAYOUT}"
-    )
-
-
-def _told(problems: Problems) -> str:
-    told = "; ".join(problems.lines())
-    return f" ({told})" if told else ""
-
-
-def too_few_to_check(checked: Mapping[str, int]) -> str | None:
-    """A sentence where some labels have few validation photos; `checked` counts them by label."""
-    few = [f"{count:,} of {name}" for name, count in checked.items() if count < FEW_TO_CHECK]
+def too_few_to_check(validation_counts: Mapping[str, int]) -> str | None:
+    """A warning if some labels have few validation photos; `validation_counts` are by label."""
+    few = [
+        f"{count:,} of {name}"
+        for name, count in validation_counts.items()
+        if count < FEW_VALIDATION_PHOTOS
+    ]
     if not few:
         return None
     return (
@@ -288,5 +258,17 @@ def too_few_to_check(checked: Mapping[str, int]) -> str | None:
     )
 
 
-def _by_label(samples: Iterable[Sample]) -> Counter[int]:
+def _too_few_labels(root: Path, count: int, problems: Problems) -> str:
+    return (
+        f"{root}: {count_noun(count, 'label')} with readable photos{_in_brackets(problems)};"
+        f" training needs at least {MIN_LABELS}: {LAYOUT}"
+    )
+
+
+def _in_brackets(problems: Problems) -> str:
+    lines = "; ".join(problems.lines())
+    return f" ({lines})" if lines else ""
+
+
+def _count_by_label(samples: Iterable[Sample]) -> Counter[int]:
     return Counter(label for sample in samples for label in sample.present)

@@ -1,4 +1,4 @@
-"""Labelled photos from elsewhere, to test a model on."""
+"""Labelled photos to evaluate a trained model on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagger.concurrency import Progress, silent
-from tagger.datasets.loading import Readable, decode_samples
+from tagger.datasets.loading import DecodedSamples, decode_samples
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.readers import detect
 from tagger.datasets.readers.listing import Listing
@@ -24,13 +24,11 @@ def load(
     workers: int | None = None,
     progress: Progress = silent,
     limit: int | None = None,
-) -> Readable:
-    """Readable photos in `root` that have one of the labels, all as "test".
+) -> DecodedSamples:
+    """Photos in `root` with labels of a model, all as split "test", numbered as in `labels`.
 
-    For a model of tags, those that `root` does not tell of are unseen in its photos. `most`
-    looks at no more than so many, drawn at random, of "val" and "test" where there are any.
-
-    And those that could not be read, each with its reason. Raises DatasetError where none could.
+    Tags of the model that `root` has no labels for are unseen. At most `limit` photos are drawn at
+    random, from "val" and "test" if it has these. Raises DatasetError where no photo is usable.
     """
     listing = detect.read(root, 1)
     if limit is not None:
@@ -38,30 +36,30 @@ def load(
         listing = replace(listing, samples=draw(held_out or listing.samples, limit))
     if listing.kind == "multi" and labels.kind == "single":
         raise DatasetError(f"{root}: its photos have several tags; the model tells one label")
-    known = [name for name in labels.names if name in listing.names]
-    if not known:
+    if not set(labels.names) & set(listing.names):
         raise DatasetError(f"{root}: no label in it is one of {list_first(labels.names)}")
-    samples, unreadable = decode_samples(
-        root, _as_labelled(listing, labels), store, workers, progress
-    )
-    if not samples:
+    renumbered = _renumber_samples(listing, labels)
+    decoded = decode_samples(root, renumbered, store, workers, progress)
+    if not decoded.samples:
         raise DatasetError(f"{root}: none of its {len(listing.samples)} photos could be read")
-    return samples, unreadable
+    return decoded
 
 
-def _as_labelled(listing: Listing, labels: LabelSet) -> list[Sample]:
-    """The photos of a listing for a model of other labels: what it does not tell is unseen."""
-    places = {
-        old: labels.names.index(n) for old, n in enumerate(listing.names) if n in labels.names
+def _renumber_samples(listing: Listing, labels: LabelSet) -> list[Sample]:
+    """Samples with the numbers of `labels`; photos without any state of these are left out."""
+    numbers = {
+        old: labels.names.index(name)
+        for old, name in enumerate(listing.names)
+        if name in labels.names
     }
-    told = set(places.values()) if listing.kind == "multi" else set()
-    found = []
+    looked_for = set(numbers.values()) if listing.kind == "multi" else set()
+    samples = []
     for sample in listing.samples:
-        present = tuple(places[label] for label in sample.present if label in places)
-        untold = set(range(len(labels))) - told - set(present)
-        untold |= {places[label] for label in sample.unseen if label in places}
-        if labels.kind == "multi" and len(untold) < len(labels):
-            found.append(replace(sample, present=present, unseen=tuple(untold), split="test"))
+        present = tuple(numbers[label] for label in sample.present if label in numbers)
+        unseen = set(range(len(labels))) - looked_for - set(present)
+        unseen |= {numbers[label] for label in sample.unseen if label in numbers}
+        if labels.kind == "multi" and len(unseen) < len(labels):
+            samples.append(replace(sample, present=present, unseen=tuple(unseen), split="test"))
         elif labels.kind == "single" and present:
-            found.append(replace(sample, present=present, split="test"))
-    return found
+            samples.append(replace(sample, present=present, split="test"))
+    return samples

@@ -1,20 +1,25 @@
-"""Listed photos, each decoded once: its prepared pixels kept, and what else is told from them."""
+"""Decoding of listed photos: pixels into the pixel store, hashes and quality into the samples."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from tagger.concurrency import Progress, ordered_map
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample
 from tagger.errors import ImageError
-from tagger.images import decode as images
-from tagger.images import hashing, quality, transforms
+from tagger.images import decode, hashing, quality, transforms
 
-Readable = tuple[list[Sample], tuple[tuple[str, str], ...]]  # and the unreadable, with reasons
+
+class DecodedSamples(NamedTuple):
+    """Samples whose pixels are in the store, and the unreadable photos, each with the reason."""
+
+    samples: list[Sample]
+    unreadable: tuple[tuple[str, str], ...]
 
 
 def decode_samples(
@@ -23,39 +28,36 @@ def decode_samples(
     store: PixelStore,
     workers: int | None,
     progress: Progress,
-) -> Readable:
-    """The photos that can be read, in order, their pixels in `store`.
+) -> DecodedSamples:
+    """Decode each photo once, in order; unreadable ones are listed by their path in `root`."""
 
-    And those that cannot, relative to `root`, each with its reason.
-    """
-
-    def decode(sample: Sample) -> tuple[Sample, images.Pixels | None, str]:
+    def decode_sample(sample: Sample) -> tuple[Sample, decode.Pixels | ImageError]:
         try:
-            data = images.read_bytes(sample.path)
-            rgb = images.read(data, shorter_side=store.image_size)
-            metadata = images.read_metadata(data)  # again: a fortieth of what decoding takes
+            data = decode.read_bytes(sample.path)
+            rgb = decode.read(data, shorter_side=store.image_size)
+            metadata = decode.read_metadata(data)  # takes a fortieth of the time of decoding
         except ImageError as error:
-            return sample, None, error.reason
+            return sample, error
         pixels = transforms.fit(rgb, store.image_size)
-        seen = replace(
+        sample = replace(
             sample,
             digest=hashlib.sha256(data).hexdigest(),
             perceptual_hash=hashing.perceptual_hash(pixels),
             quality=quality.measure(rgb, min(metadata.width, metadata.height)),
         )
-        return seen, pixels, ""
+        return sample, pixels
 
     samples: list[Sample] = []
     unreadable: list[tuple[str, str]] = []
-    decoded = ordered_map(decode, listed, workers)
-    for sample, pixels, error in progress(decoded, len(listed), "Reading photos"):
-        if pixels is None:
-            unreadable.append((relative_paths(root, [sample.path])[0], error))
+    decoded = ordered_map(decode_sample, listed, workers)
+    for sample, pixels in progress(decoded, len(listed), "Reading photos"):
+        if isinstance(pixels, ImageError):
+            unreadable.append((relative_path(root, sample.path), pixels.reason))
         else:
             samples.append(replace(sample, row=store.append(pixels)))
-    return samples, tuple(unreadable)
+    return DecodedSamples(samples, tuple(unreadable))
 
 
-def relative_paths(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
-    """Paths as a person knows them, from the collection on."""
-    return tuple(path.relative_to(root).as_posix() for path in paths)
+def relative_path(root: Path, path: Path) -> str:
+    """A photo's path in a dataset, with "/", as messages and lists show it."""
+    return path.relative_to(root).as_posix()

@@ -1,4 +1,4 @@
-"""Prepared photos on disk, so that training decodes each once and memory holds none of them."""
+"""Prepared photos on disk: training decodes each photo once and holds none of them in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tagger.images.decode import Pixels
 
 
 class PixelStore:
-    """A file of `uint8 (S, S, 3)` rows, appended in turn and read back by number."""
+    """A file of rows `uint8 (S, S, 3)`, appended one by one and read by number. Thread-safe."""
 
     def __init__(self, path: Path, image_size: int) -> None:
         self.image_size = image_size
@@ -24,7 +24,7 @@ class PixelStore:
         self._file: BinaryIO = open(path, "w+b")  # noqa: SIM115 - closed by close()
 
     def append(self, pixels: Pixels) -> int:
-        """Keep one photo; its row number. Raises ValueError for one of another size."""
+        """Add a photo; its row number. Raises ValueError for another shape or type."""
         if pixels.shape != (self.image_size, self.image_size, 3) or pixels.dtype != np.uint8:
             raise ValueError(f"{pixels.dtype} {pixels.shape} in rows of {self.image_size} pixels")
         with self._lock:
@@ -45,10 +45,10 @@ class PixelStore:
         return np.frombuffer(data, np.uint8).reshape(self.image_size, self.image_size, 3)
 
     def rows(self, numbers: Iterable[int]) -> Iterator[Pixels]:
-        """The photos of those rows, in turn."""
+        """The photos in these rows, read one at a time."""
         return (self[number] for number in numbers)
 
     def close(self) -> None:
-        """Delete the file: it is remade from the photos in one pass."""
+        """Close and delete the file: it can be made again from the photos."""
         self._file.close()
         self.path.unlink(missing_ok=True)

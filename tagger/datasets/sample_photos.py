@@ -1,6 +1,6 @@
-"""Photos for a first try: a cat, an astronaut, a cup of coffee and a rocket.
+"""Sample photos for a first try: a cat, an astronaut, a cup of coffee and a rocket.
 
-They come with scikit-image, so nothing is downloaded.
+They are part of scikit-image, so nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tagger.errors import OptionError
 
-# The file in scikit-image's own data folder, and what to call it.
+# The file name in scikit-image's data folder, and the name of the copy.
 PHOTOS = {
     "chelsea.png": "cat.png",
     "astronaut.png": "astronaut.png",
@@ -21,10 +21,15 @@ PHOTOS = {
 
 
 def write_samples(folder: Path) -> list[Path]:
-    """Copy the sample photos into `folder`, made if it is not there; their paths."""
+    """Copy the sample photos into `folder`, which is created if missing; their paths.
+
+    Raises OptionError without scikit-image.
+    """
     spec = find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         raise OptionError("the sample photos come with scikit-image: pip install scikit-image")
     source = Path(spec.submodule_search_locations[0]) / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    return [Path(shutil.copyfile(source / of, folder / name)) for of, name in PHOTOS.items()]
+    return [
+        Path(shutil.copyfile(source / original, folder / name)) for original, name in PHOTOS.items()
+    ]

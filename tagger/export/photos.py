@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tagger.concurrency import Progress, ordered_map, silent
 from tagger.datasets import evaluation_set
-from tagger.datasets.loading import Readable
+from tagger.datasets.loading import DecodedSamples
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample, tag_matrix
 from tagger.datasets.splits import draw
@@ -98,7 +98,7 @@ def select_photos(
     )
 
 
-def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) -> Readable:
+def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) -> DecodedSamples:
     def decode(path: Path) -> tuple[Path, Pixels | ImageError]:
         try:
             return path, transforms.prepare(path, store.image_size)
@@ -118,4 +118,4 @@ def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) ->
         raise DatasetError(
             f"{root}: none of {count_noun(len(paths), 'photo')} could be read; looked for {looked}"
         )
-    return samples, tuple(unreadable)
+    return DecodedSamples(samples, tuple(unreadable))

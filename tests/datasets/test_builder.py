@@ -1,4 +1,4 @@
-"""The ledger: what several files say of the same photos, settled into one listing."""
+"""The listing builder: what several label files say of the same photos, in one listing."""
 
 from __future__ import annotations
 
@@ -6,26 +6,31 @@ from pathlib import Path
 
 import pytest
 
-from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_name, split_of
+from tagger.datasets.readers.builder import (
+    ListingBuilder,
+    PhotoTags,
+    is_label_name,
+    split_of_folder,
+)
 from tagger.datasets.readers.listing import Remark
 from tagger.datasets.readers.photo_index import PhotoIndex
-from tests.datasets.written import content, put, sentences
+from tests.datasets.label_files import contents, sentences, touch
 
 
-def ledger(root: Path, *places: str) -> ListingBuilder:
-    put(root, *places)
+def builder_of(root: Path, *photos: str) -> ListingBuilder:
+    touch(root, *photos)
     return ListingBuilder(PhotoIndex(root))
 
 
-def test_what_nobody_was_asked_is_unseen(tmp_path: Path) -> None:
-    found = ledger(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
-    found.entries["a.jpg"] = PhotoTags({"sea"})
-    found.entries["b.jpg"] = PhotoTags({"sun"}, asked=frozenset(("sun", "sky")))
-    found.entries["c.jpg"] = PhotoTags({"sea"}, unseen=("sun",))
-    found.entries["d.jpg"] = PhotoTags({"sea"}, unseen=("sea",))
-    listing = found.listing("CSV", "multi", ["sky"])
+def test_tags_that_were_not_looked_for_are_unseen(tmp_path: Path) -> None:
+    builder = builder_of(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    builder.tags["a.jpg"] = PhotoTags({"sea"})
+    builder.tags["b.jpg"] = PhotoTags({"sun"}, looked_for=frozenset(("sun", "sky")))
+    builder.tags["c.jpg"] = PhotoTags({"sea"}, unseen=("sun",))
+    builder.tags["d.jpg"] = PhotoTags({"sea"}, unseen=("sea",))
+    listing = builder.build("CSV", "multi", ["sky"])
     assert listing.names == ("sea", "sky", "sun")
-    assert content(listing, tmp_path) == {
+    assert contents(listing, tmp_path) == {
         "a.jpg": ({"sea"}, set(), "train"),
         "b.jpg": ({"sun"}, {"sea"}, "train"),
         "c.jpg": ({"sea"}, {"sun"}, "train"),
@@ -33,69 +38,71 @@ def test_what_nobody_was_asked_is_unseen(tmp_path: Path) -> None:
     }
 
 
-def test_an_object_that_may_be_anything_leaves_every_other_tag_open(tmp_path: Path) -> None:
-    found = ledger(tmp_path, "a.jpg")
-    entry = found.entries["a.jpg"] = PhotoTags(set())
+def test_an_object_without_a_name_makes_all_other_tags_unseen(tmp_path: Path) -> None:
+    builder = builder_of(tmp_path, "a.jpg")
+    tags = builder.tags["a.jpg"] = PhotoTags(set())
     for name in ("sea", None):
-        entry.add(name)
-    listing = found.listing("COCO", "multi", ["sky", "sun"])
-    assert content(listing, tmp_path) == {"a.jpg": ({"sea"}, {"sky", "sun"}, "train")}
+        tags.add_object(name)
+    listing = builder.build("COCO", "multi", ["sky", "sun"])
+    assert contents(listing, tmp_path) == {"a.jpg": ({"sea"}, {"sky", "sun"}, "train")}
 
 
 @pytest.mark.parametrize(
     ("splits", "settled"),
     [("train", "train"), ("val", "val"), ("train val", "val"), ("val test train", "test")],
 )
-def test_a_photo_in_several_splits_is_kept_to_check_with(
+def test_a_photo_in_several_splits_is_kept_out_of_training(
     tmp_path: Path, splits: str, settled: str
 ) -> None:
-    found = ledger(tmp_path, "a.jpg", "b.jpg")
-    for place in ("a.jpg", "b.jpg"):
-        found.entries[place] = PhotoTags({"x"})
+    builder = builder_of(tmp_path, "a.jpg", "b.jpg")
+    for photo in ("a.jpg", "b.jpg"):
+        builder.tags[photo] = PhotoTags({"x"})
     for split in splits.split():
-        found.put_in(split, "a.jpg")
-    listing = found.listing("CSV", "multi")
+        builder.add_split("a.jpg", split)
+    listing = builder.build("CSV", "multi")
     assert [sample.split for sample in listing.samples] == [settled, "train"]
     several = ["1 photo is listed in several splits: kept out of train"]
     assert sentences(listing) == (several if " " in splits else [])
 
 
-def test_splits_that_leave_nothing_to_learn_from_are_drawn_anew(tmp_path: Path) -> None:
-    found = ledger(tmp_path, "a.jpg", "b.jpg")
-    for place in ("a.jpg", "b.jpg"):
-        found.entries[place] = PhotoTags({"x"})
-        found.put_in("train", place)
-        found.put_in("val", place)
-    listing = found.listing("CSV", "multi")
+def test_photos_are_split_anew_if_no_training_photo_is_left(tmp_path: Path) -> None:
+    builder = builder_of(tmp_path, "a.jpg", "b.jpg")
+    for photo in ("a.jpg", "b.jpg"):
+        builder.tags[photo] = PhotoTags({"x"})
+        builder.add_split(photo, "train")
+        builder.add_split(photo, "val")
+    listing = builder.build("CSV", "multi")
     assert {sample.split for sample in listing.samples} == {"train"}
     assert sentences(listing) == ["2 photos are listed in several splits: split anew"]
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("gone.jpg", "1 row names a photo that is not there: left out"),
         ("../b.jpg", "1 row names a photo outside the collection: left out"),
         ("twin.jpg", "1 row names more than one photo: left out"),
     ],
 )
-def test_a_name_that_leads_to_no_photo_is_told(tmp_path: Path, name: str, told: str) -> None:
-    found = ledger(tmp_path, "a.jpg", "x/twin.jpg", "y/twin.jpg")
-    assert found.find("a.jpg", [""], "row", "t.csv:2") == "a.jpg"
-    assert found.find(name, [""], "row", "t.csv:3") is None
-    listing = found.listing("CSV", "multi")
-    assert sentences(listing) == [told] and listing.remarks[0].names == (f"t.csv:3: {name}",)
+def test_a_name_without_a_photo_is_counted_in_a_remark(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    builder = builder_of(tmp_path, "a.jpg", "x/twin.jpg", "y/twin.jpg")
+    assert builder.find_photo("a.jpg", [""], "row", "t.csv:2") == "a.jpg"
+    assert builder.find_photo(name, [""], "row", "t.csv:3") is None
+    listing = builder.build("CSV", "multi")
+    assert sentences(listing) == [message] and listing.remarks[0].names == (f"t.csv:3: {name}",)
 
 
-def test_a_photo_left_out_is_told_of_once(tmp_path: Path) -> None:
-    found = ledger(tmp_path, "a.jpg")
-    found.leave_out("a.jpg", Remark("photo", "is odd", "are odd"), "a.jpg:\x1b[2J")
-    listing = found.listing("CSV", "multi")
-    assert listing.remarked == {tmp_path / "a.jpg"} and not listing.samples
+def test_a_photo_left_out_is_counted_in_a_remark(tmp_path: Path) -> None:
+    builder = builder_of(tmp_path, "a.jpg")
+    builder.leave_out("a.jpg", Remark("photo", "is odd", "are odd"), "a.jpg:\x1b[2J")
+    listing = builder.build("CSV", "multi")
+    assert listing.left_out == {tmp_path / "a.jpg"} and not listing.samples
     assert "\x1b" not in listing.remarks[0].names[0]
 
 
-def test_splits_of_folders_and_names_of_labels() -> None:
-    assert split_of("a/Valid/b") == "val" and split_of("train2017") == "train"
-    assert split_of("") == split_of("photos") == "train"
-    assert is_name("猫") and not any(map(is_name, ("", " ", None, 7, "\udcff")))
+def test_splits_of_folders_and_valid_label_names() -> None:
+    assert split_of_folder("a/Valid/b") == "val" and split_of_folder("train2017") == "train"
+    assert split_of_folder("") == split_of_folder("photos") == "train"
+    assert is_label_name("猫") and not any(map(is_label_name, ("", " ", None, 7, "\udcff")))

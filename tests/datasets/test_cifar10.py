@@ -1,4 +1,4 @@
-"""CIFAR-10: its photos as folders."""
+"""CIFAR-10 as label folders."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.images import decode
 
 
-def a_few(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def make_photos(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (count, 32, 32, 3)).astype(np.uint8)
     return pixels, (np.arange(count) % 10).astype(np.uint8)[:, None]
 
 
-def test_its_photos_become_folders_that_can_be_learned_from(tmp_path: Path) -> None:
-    splits = {"train": a_few(60, 1), "test": a_few(20, 2)}
+def test_the_photos_are_written_as_label_folders(tmp_path: Path) -> None:
+    splits = {"train": make_photos(60, 1), "test": make_photos(20, 2)}
     folder = tmp_path / "cifar10"
     assert cifar10.write(folder, splits) == 80
     assert np.array_equal(decode.read(folder / "train/cat/00003.png"), splits["train"][0][3])
     store = PixelStore(tmp_path / "pixels.u8", 32)
-    found = dataset.load(folder, store)
+    loaded = dataset.load(folder, store)
     store.close()
-    assert found.labels.names == cifar10.LABELS
-    assert found.counts()["test"] == dict.fromkeys(cifar10.LABELS, 2)
-    assert sum(found.sizes().values()) == 80
+    assert loaded.labels.names == cifar10.LABELS
+    assert loaded.counts()["test"] == dict.fromkeys(cifar10.LABELS, 2)
+    assert sum(loaded.sizes().values()) == 80
 
 
-def test_writing_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
-    splits = {"test": a_few(20, 2)}
+def test_writing_again_adds_only_missing_files(tmp_path: Path) -> None:
+    splits = {"test": make_photos(20, 2)}
     cifar10.write(tmp_path, splits)
     kept, lost = tmp_path / "test/dog/00005.png", tmp_path / "test/frog/00006.png"
     before = kept.stat().st_mtime_ns
@@ -42,8 +42,8 @@ def test_writing_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert lost.is_file() and kept.stat().st_mtime_ns == before
 
 
-def test_without_a_network_it_says_so_in_one_line(tmp_path: Path) -> None:
-    nowhere = "http://127.0.0.1:9"  # a proxy that nobody runs
+def test_without_a_network_the_error_is_one_line(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"  # a proxy that is not running
     done = subprocess.run(
         [sys.executable, "-m", "tagger.cifar10", str(tmp_path / "cifar10")],
         capture_output=True,

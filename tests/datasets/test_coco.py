@@ -1,4 +1,4 @@
-"""COCO's instances: where the photos lie, which split, and what is said of broken ones."""
+"""COCO reader: where the photos are, which split, and remarks on broken files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import pytest
 
 from tagger.datasets.readers import detect
 from tagger.errors import DatasetError
-from tests.datasets import written
-from tests.datasets.written import content, present, put, save, sentences
+from tests.datasets import label_files
+from tests.datasets.label_files import (
+    contents,
+    sentences,
+    tags_of,
+    touch,
+    write_file,
+)
 
 PHOTOS = {"a.jpg": {"cat", "dog"}, "b.jpg": set(), "c.jpg": {"dog"}}
 NAMES = ["cat", "dog", "emu"]
@@ -30,37 +36,37 @@ NAMES = ["cat", "dog", "emu"]
         ("my labels.json", "photos"),
     ],
 )
-def test_photos_lie_where_people_put_them(tmp_path: Path, file: str, folder: str) -> None:
-    places = {f"{folder}/{name}".lstrip("/"): tags for name, tags in PHOTOS.items()}
-    put(tmp_path, *places)
-    written.write_coco(tmp_path / file, PHOTOS, NAMES)
-    found = detect.read(tmp_path, 2)
+def test_photos_are_found_in_the_usual_folders(tmp_path: Path, file: str, folder: str) -> None:
+    paths = {f"{folder}/{name}".lstrip("/"): tags for name, tags in PHOTOS.items()}
+    touch(tmp_path, *paths)
+    label_files.write_coco(tmp_path / file, PHOTOS, NAMES)
+    listing = detect.read(tmp_path, 2)
     split = "val" if "val" in file or "val" in folder else "train"
-    assert content(found, tmp_path) == {p: (tags, set(), split) for p, tags in places.items()}
-    assert found.names == ("cat", "dog", "emu") and found.remarks == ()
+    assert contents(listing, tmp_path) == {p: (tags, set(), split) for p, tags in paths.items()}
+    assert listing.names == ("cat", "dog", "emu") and listing.remarks == ()
 
 
-def test_each_file_is_a_split_and_knows_its_own_categories(tmp_path: Path) -> None:
-    put(tmp_path, "train2017/a.jpg", "val2017/a.jpg", "train2017/b.jpg")
+def test_each_file_has_its_split_and_categories(tmp_path: Path) -> None:
+    touch(tmp_path, "train2017/a.jpg", "val2017/a.jpg", "train2017/b.jpg")
     folder = tmp_path / "annotations"
-    written.write_coco(folder / "instances_train2017.json", {"a.jpg": {"cat"}}, ["cat", "dog"])
-    written.write_coco(folder / "instances_val2017.json", {"a.jpg": {"emu"}}, ["cat", "emu"])
-    written.write_coco(
+    label_files.write_coco(folder / "instances_train2017.json", {"a.jpg": {"cat"}}, ["cat", "dog"])
+    label_files.write_coco(folder / "instances_val2017.json", {"a.jpg": {"emu"}}, ["cat", "emu"])
+    label_files.write_coco(
         folder / "person_keypoints_train2017.json", {"b.jpg": {"person"}}, ["person"]
     )
-    save(folder / "captions_val2017.json", '{"images": [], "annotations": []}')
-    assert content(detect.read(tmp_path, 2), tmp_path) == {
+    write_file(folder / "captions_val2017.json", '{"images": [], "annotations": []}')
+    assert contents(detect.read(tmp_path, 2), tmp_path) == {
         "train2017/a.jpg": ({"cat"}, {"emu"}, "train"),
         "val2017/a.jpg": ({"emu"}, {"dog"}, "val"),
     }
 
 
-def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
+def test_unusable_files_are_counted_in_remarks(tmp_path: Path) -> None:
     root = tmp_path / "photos"
-    put(root, *PHOTOS, "d.jpg")
-    put(tmp_path, "outside.jpg")
+    touch(root, *PHOTOS, "d.jpg")
+    touch(tmp_path, "outside.jpg")
     (root / "link.jpg").symlink_to(tmp_path / "outside.jpg")
-    lists: dict[str, list[Any]] = dict(written.coco(PHOTOS, NAMES))
+    lists: dict[str, list[Any]] = dict(label_files.coco(PHOTOS, NAMES))
     first = lists["images"][0]
     lists["images"] += [
         {"id": 1, "file_name": "gone.jpg"},
@@ -83,10 +89,10 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         {"image_id": [], "category_id": {}},
         7,
     ]
-    save(root / "instances.json", json.dumps(lists))
-    found = detect.read(root, 2)
-    assert present(found, root) == {**PHOTOS, "a.jpg": {"cat", "dog", "emu"}}
-    assert sorted(sentences(found)) == [
+    write_file(root / "instances.json", json.dumps(lists))
+    listing = detect.read(root, 2)
+    assert tags_of(listing, root) == {**PHOTOS, "a.jpg": {"cat", "dog", "emu"}}
+    assert sorted(sentences(listing)) == [
         "1 annotation names a category that is not listed: left out",
         "1 image has the id of an earlier one: left out",
         "1 image is listed twice: their tags put together",
@@ -95,25 +101,25 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         "3 images name photos outside the collection: left out",
         "7 entries lack an id or a name: left out",
     ]
-    gone = next(remark for remark in found.remarks if "not there" in remark.plural)
+    gone = next(remark for remark in listing.remarks if "not there" in remark.plural)
     assert gone.names == ("instances.json: images[3]: gone.jpg",)
 
 
-def test_a_photo_in_two_splits_is_kept_to_check_with(tmp_path: Path) -> None:
-    put(tmp_path, *PHOTOS)
-    written.write_coco(tmp_path / "instances_train.json", PHOTOS, NAMES)
-    written.write_coco(tmp_path / "instances_val.json", {"a.jpg": {"emu"}}, NAMES)
-    found = detect.read(tmp_path, 2)
-    assert content(found, tmp_path)["a.jpg"] == ({"cat", "dog", "emu"}, set(), "val")
-    assert sentences(found) == ["1 photo is listed in several splits: kept out of train"]
-    written.write_coco(tmp_path / "instances_val.json", PHOTOS, NAMES)
-    found = detect.read(tmp_path, 2)
-    assert {sample.split for sample in found.samples} == {"train"}
-    assert sentences(found) == ["3 photos are listed in several splits: split anew"]
+def test_a_photo_in_two_splits_is_kept_out_of_training(tmp_path: Path) -> None:
+    touch(tmp_path, *PHOTOS)
+    label_files.write_coco(tmp_path / "instances_train.json", PHOTOS, NAMES)
+    label_files.write_coco(tmp_path / "instances_val.json", {"a.jpg": {"emu"}}, NAMES)
+    listing = detect.read(tmp_path, 2)
+    assert contents(listing, tmp_path)["a.jpg"] == ({"cat", "dog", "emu"}, set(), "val")
+    assert sentences(listing) == ["1 photo is listed in several splits: kept out of train"]
+    label_files.write_coco(tmp_path / "instances_val.json", PHOTOS, NAMES)
+    listing = detect.read(tmp_path, 2)
+    assert {sample.split for sample in listing.samples} == {"train"}
+    assert sentences(listing) == ["3 photos are listed in several splits: split anew"]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (b"", "instances.json, line 1: not JSON (Expecting value); export it again as COCO"),
         (b'{"images": [\n{"id": 1,}]}', "instances.json, line 2: not JSON"),
@@ -128,32 +134,34 @@ def test_a_photo_in_two_splits_is_kept_to_check_with(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_coco_is_refused_with_its_line(tmp_path: Path, text: bytes, told: str) -> None:
-    put(tmp_path, "a.jpg")
-    save(tmp_path / "instances.json", text)
+def test_a_file_that_is_not_coco_is_an_error_with_its_line(
+    tmp_path: Path, text: bytes, message: str
+) -> None:
+    touch(tmp_path, "a.jpg")
+    write_file(tmp_path / "instances.json", text)
     with pytest.raises(DatasetError) as caught:
         detect.read(tmp_path, 2)
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
-    put(tmp_path, "a.jpg")
+def test_a_huge_file_is_an_error_without_reading_it(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
     with open(tmp_path / "instances.json", "wb") as file:
         file.truncate(2**30 + 1)  # takes no room on the disk
     with pytest.raises(DatasetError, match=r"larger than 1,024 MB; divide it"):
         detect.read(tmp_path, 2)
 
 
-def test_objects_of_unknown_categories_teach_nothing_false(tmp_path: Path) -> None:
-    put(tmp_path, *PHOTOS)
-    lists: dict[str, list[Any]] = dict(written.coco({**PHOTOS, "b.jpg": {"x"}}, [*NAMES, "x"]))
+def test_an_object_of_an_unknown_category_makes_other_tags_unseen(tmp_path: Path) -> None:
+    touch(tmp_path, *PHOTOS)
+    lists: dict[str, list[Any]] = dict(label_files.coco({**PHOTOS, "b.jpg": {"x"}}, [*NAMES, "x"]))
     lists["categories"].pop()
     lists["annotations"].append({"image_id": lists["images"][2]["id"], "category_id": "dog"})
-    save(tmp_path / "instances.json", json.dumps(lists))
-    found = detect.read(tmp_path, 2)
-    assert content(found, tmp_path) == {
+    write_file(tmp_path / "instances.json", json.dumps(lists))
+    listing = detect.read(tmp_path, 2)
+    assert contents(listing, tmp_path) == {
         "a.jpg": ({"cat", "dog"}, set(), "train"),
         "b.jpg": (set(), {"cat", "dog", "emu"}, "train"),
         "c.jpg": ({"dog"}, {"cat", "emu"}, "train"),
     }
-    assert sentences(found) == ["3 annotations name categories that are not listed: left out"]
+    assert sentences(listing) == ["3 annotations name categories that are not listed: left out"]

@@ -1,4 +1,4 @@
-"""A labelled collection on disk: what is found, left out, split and refused."""
+"""A dataset on disk: what is loaded, left out, split, and the errors."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SIDE = 24
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[PixelStore]:
-    kept = PixelStore(tmp_path / "pixels.u8", SIDE)
-    yield kept
-    kept.close()
+    pixels = PixelStore(tmp_path / "pixels.u8", SIDE)
+    yield pixels
+    pixels.close()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def near_copy(path: Path, seed: int) -> None:
     path.write_bytes(decode.encode(picture(seed), "JPEG"))
 
 
-def refused(root: Path, store: PixelStore) -> str:
+def load_error(root: Path, store: PixelStore) -> str:
     with pytest.raises(DatasetError) as caught:
         dataset.load(root, store)
     message = str(caught.value)
@@ -65,8 +65,8 @@ def names(root: Path, samples: list[Sample]) -> list[str]:
     return sorted(sample.path.relative_to(root).as_posix() for sample in samples)
 
 
-def splits(collection: Dataset) -> dict[str, str]:
-    return {s.path.relative_to(collection.root).as_posix(): s.split for s in collection.samples}
+def splits(loaded: Dataset) -> dict[str, str]:
+    return {s.path.relative_to(loaded.root).as_posix(): s.split for s in loaded.samples}
 
 
 # --- layouts
@@ -75,13 +75,13 @@ def splits(collection: Dataset) -> dict[str, str]:
 def test_a_folder_is_a_label(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(10))
     put(root / "dog", *range(100, 120))
-    found = dataset.load(root, store)
-    assert found.labels == LabelSet(("cat", "dog"))
-    assert found.counts() == {"train": {"cat": 8, "dog": 16}, "val": {"cat": 2, "dog": 4}}
-    assert len(found.split("train")) == 24 and not found.split("test")
-    assert found.problems.lines() == []
-    for sample in found.samples:
-        assert found.labels.names[sample.label] == sample.path.parent.name
+    loaded = dataset.load(root, store)
+    assert loaded.labels == LabelSet(("cat", "dog"))
+    assert loaded.counts() == {"train": {"cat": 8, "dog": 16}, "val": {"cat": 2, "dog": 4}}
+    assert len(loaded.split("train")) == 24 and not loaded.split("test")
+    assert loaded.problems.lines() == []
+    for sample in loaded.samples:
+        assert loaded.labels.names[sample.label] == sample.path.parent.name
         expected = transforms.prepare(sample.path, SIDE)
         np.testing.assert_array_equal(store[sample.row], expected)
 
@@ -99,21 +99,23 @@ def test_folders_within_a_label_belong_to_it(root: Path, store: PixelStore) -> N
     ("train", "val", "test"),
     [("train", "val", "test"), ("Training", "VALIDATION", "Testing"), ("train", "valid", "test")],
 )
-def test_given_splits_are_kept(
+def test_split_folders_are_kept(
     root: Path, store: PixelStore, train: str, val: str, test: str
 ) -> None:
     for number, label in enumerate(("cat", "dog")):
         put(root / train / label, *range(number * 100, number * 100 + 6))
         put(root / val / label, *range(number * 100 + 20, number * 100 + 22))
         put(root / test / label, *range(number * 100 + 30, number * 100 + 33))
-    found = dataset.load(root, store)
+    loaded = dataset.load(root, store)
     for split, count in (("train", 6), ("val", 2), ("test", 3)):
-        assert found.counts()[split] == {"cat": count, "dog": count}
-    assert splits(found)[f"{val}/dog/120.png"] == "val"
-    assert splits(found)[f"{test}/dog/130.png"] == "test"
+        assert loaded.counts()[split] == {"cat": count, "dog": count}
+    assert splits(loaded)[f"{val}/dog/120.png"] == "val"
+    assert splits(loaded)[f"{test}/dog/130.png"] == "test"
 
 
-def test_without_val_some_of_train_checks_and_test_stays(root: Path, store: PixelStore) -> None:
+def test_without_val_some_training_photos_become_validation_photos(
+    root: Path, store: PixelStore
+) -> None:
     for number, label in enumerate(("cat", "dog")):
         put(root / "train" / label, *range(number * 100, number * 100 + 10))
         put(root / "test" / label, *range(number * 100 + 20, number * 100 + 24))
@@ -122,7 +124,7 @@ def test_without_val_some_of_train_checks_and_test_stays(root: Path, store: Pixe
 
 
 @pytest.mark.parametrize("outer", ["archive", "archive/photos", "archive/train"])
-def test_an_archives_outer_folder_is_looked_through(
+def test_the_outer_folder_of_an_archive_is_skipped(
     root: Path, store: PixelStore, outer: str
 ) -> None:
     put(root / outer / "cat", *range(6))
@@ -131,7 +133,7 @@ def test_an_archives_outer_folder_is_looked_through(
     assert dataset.load(root, store).labels.names == ("cat", "dog")
 
 
-def test_names_of_labels_may_be_in_any_script(root: Path, store: PixelStore) -> None:
+def test_label_names_may_be_in_any_script(root: Path, store: PixelStore) -> None:
     put(root / "猫 & friends", *range(6))
     put(root / "chien d'été", *range(100, 106))
     assert dataset.load(str(root), store).labels.names == ("chien d'été", "猫 & friends")
@@ -140,7 +142,7 @@ def test_names_of_labels_may_be_in_any_script(root: Path, store: PixelStore) -> 
 # --- what is left out
 
 
-def test_near_copies_lie_on_one_side(root: Path, store: PixelStore) -> None:
+def test_near_copies_are_in_the_same_split(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(20))
     put(root / "dog", *range(100, 120))
     for seed in (*range(10), *range(100, 110)):
@@ -157,37 +159,39 @@ def test_an_exact_copy_counts_once(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(10))
     put(root / "dog", *range(100, 110))
     put(root / "cat" / "again", 3, 4)
-    found = dataset.load(root, store)
-    assert found.problems.copies == (
+    loaded = dataset.load(root, store)
+    assert loaded.problems.copies == (
         ("cat/again/003.png", "cat/003.png"),
         ("cat/again/004.png", "cat/004.png"),
     )
-    assert found.problems.lines() == ["2 photos are exact copies of another photo: left out"]
-    assert len(found.samples) == 20
+    assert loaded.problems.lines() == ["2 photos are exact copies of another photo: left out"]
+    assert len(loaded.samples) == 20
 
 
 def test_a_photo_under_two_labels_is_used_for_neither(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(10))
     put(root / "dog", *range(100, 110), 3)
-    found = dataset.load(root, store)
-    assert found.problems.conflicting == (("cat/003.png", "dog/003.png"),)
-    assert "2 photos are exact copies under different labels: left out" in found.problems.lines()
-    assert not {"cat/003.png", "dog/003.png"} & set(splits(found))
+    loaded = dataset.load(root, store)
+    assert loaded.problems.conflicting == (("cat/003.png", "dog/003.png"),)
+    assert "2 photos are exact copies under different labels: left out" in loaded.problems.lines()
+    assert not {"cat/003.png", "dog/003.png"} & set(splits(loaded))
 
 
-def test_training_photos_near_a_given_val_photo_are_left_out(root: Path, store: PixelStore) -> None:
+def test_training_photos_near_a_validation_photo_are_left_out(
+    root: Path, store: PixelStore
+) -> None:
     put(root / "train" / "cat", *range(8))
     put(root / "train" / "dog", *range(100, 108))
     put(root / "val" / "cat", 50, 51)
     put(root / "val" / "dog", 150, 151)
     near_copy(root / "train" / "cat" / "leak.jpg", 50)
     put(root / "train" / "dog", 150)  # the very same file
-    found = dataset.load(root, store)
-    assert found.problems.leaked == (("train/cat/leak.jpg", "val/cat/050.png"),)
-    assert found.problems.copies == (("train/dog/150.png", "val/dog/150.png"),)
-    assert "1 photo in train/ is a near copy of" in found.problems.lines()[1]
-    assert found.counts()["train"] == {"cat": 8, "dog": 8}
-    assert found.counts()["val"] == {"cat": 2, "dog": 2}
+    loaded = dataset.load(root, store)
+    assert loaded.problems.leaked == (("train/cat/leak.jpg", "val/cat/050.png"),)
+    assert loaded.problems.copies == (("train/dog/150.png", "val/dog/150.png"),)
+    assert "1 photo in train/ is a near copy of" in loaded.problems.lines()[1]
+    assert loaded.counts()["train"] == {"cat": 8, "dog": 8}
+    assert loaded.counts()["val"] == {"cat": 2, "dog": 2}
 
 
 def test_unreadable_photos_are_listed_with_the_reason(root: Path, store: PixelStore) -> None:
@@ -195,13 +199,13 @@ def test_unreadable_photos_are_listed_with_the_reason(root: Path, store: PixelSt
     put(root / "dog", *range(100, 106))
     (root / "dog" / "empty.jpg").touch()
     (root / "cat" / "diary.png").write_text("Dear diary")
-    found = dataset.load(root, store)
-    listed = dict(found.problems.unreadable)
+    loaded = dataset.load(root, store)
+    listed = dict(loaded.problems.unreadable)
     assert set(listed) == {"dog/empty.jpg", "cat/diary.png"}
     assert listed["dog/empty.jpg"] == "an empty file"  # and no path, nor "photo:"
     assert listed["cat/diary.png"].startswith("not a JPEG")
-    assert found.problems.lines() == ["2 photos could not be read: left out"]
-    assert len(found.samples) == 12
+    assert loaded.problems.lines() == ["2 photos could not be read: left out"]
+    assert len(loaded.samples) == 12
 
 
 def test_labels_that_training_lacks_are_left_out(root: Path, store: PixelStore) -> None:
@@ -211,46 +215,46 @@ def test_labels_that_training_lacks_are_left_out(root: Path, store: PixelStore) 
     put(root / "val" / "ape", 300, 301)
     (root / "train" / "bee").mkdir()
     (root / "train" / "bee" / "broken.jpg").touch()
-    found = dataset.load(root, store)
-    assert found.labels.names == ("cat", "dog")
-    assert found.problems.unknown_labels == ("val/ape/300.png", "val/ape/301.png")
-    assert {s.path.parent.name: s.label for s in found.samples} == {"cat": 0, "dog": 1}
+    loaded = dataset.load(root, store)
+    assert loaded.labels.names == ("cat", "dog")
+    assert loaded.problems.unknown_labels == ("val/ape/300.png", "val/ape/301.png")
+    assert {s.path.parent.name: s.label for s in loaded.samples} == {"cat": 0, "dog": 1}
 
 
-# --- refusals
+# --- errors
 
 
-def test_a_folder_that_is_not_there(root: Path, store: PixelStore) -> None:
-    assert "no such folder; make one folder for each label" in refused(root / "nowhere", store)
+def test_a_missing_folder_is_an_error(root: Path, store: PixelStore) -> None:
+    assert "no such folder; make one folder for each label" in load_error(root / "nowhere", store)
     (root / "file").touch()
-    assert "not a folder" in refused(root / "file", store)
+    assert "not a folder" in load_error(root / "file", store)
 
 
-def test_an_empty_folder_says_what_was_looked_for(root: Path, store: PixelStore) -> None:
-    message = refused(root, store)
+def test_an_empty_folder_is_an_error_with_the_extensions(root: Path, store: PixelStore) -> None:
+    message = load_error(root, store)
     assert "found 0 photos in 0 folders, 0 labels" in message
     assert "at least 2 labels" in message
     assert ".heic .heif .jfif .jpe .jpeg .jpg" in message
 
 
-def test_one_label_is_too_few(root: Path, store: PixelStore) -> None:
+def test_a_single_label_is_too_few(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(7))
     (root / "dog").mkdir()
     (root / "dog" / "notes.txt").touch()
-    assert "found 7 photos in 2 folders, 1 label;" in refused(root, store)
+    assert "found 7 photos in 2 folders, 1 label;" in load_error(root, store)
 
 
 def test_too_few_photos_of_a_label(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(10))
     put(root / "dog", *range(100, 104))
     (root / "dog" / "broken.jpg").touch()
-    message = refused(root, store)
+    message = load_error(root, store)
     assert "too few readable photos of dog" in message and "cat" not in message
     assert "1 photo could not be read" in message
     assert "at least 5 different ones of each label" in message
 
 
-def test_the_fewest_photos_are_enough(root: Path, store: PixelStore) -> None:
+def test_the_minimum_of_photos_is_enough(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(5))
     put(root / "dog", *range(100, 105))
     expected = {"train": {"cat": 4, "dog": 4}, "val": {"cat": 1, "dog": 1}}
@@ -262,43 +266,43 @@ def test_many_copies_of_one_photo_are_too_few(root: Path, store: PixelStore) -> 
     put(root / "dog", 100)
     for number in range(20):
         near_copy(root / "dog" / f"{number}.jpg", 100)
-    message = refused(root, store)
+    message = load_error(root, store)
     assert "too few readable photos of dog" in message
     assert "19 photos are exact copies of another photo" in message
 
 
-def test_nothing_readable_at_all(root: Path, store: PixelStore) -> None:
+def test_no_readable_photo_is_an_error(root: Path, store: PixelStore) -> None:
     for label in ("cat", "dog"):
         (root / label).mkdir()
         (root / label / "broken.jpg").touch()
-    message = refused(root, store)
+    message = load_error(root, store)
     assert "0 labels with readable photos (2 photos could not be read: left out;" in message
 
 
-def test_a_label_with_nothing_to_check_with(root: Path, store: PixelStore) -> None:
+def test_a_label_without_validation_photos_is_an_error(root: Path, store: PixelStore) -> None:
     put(root / "train" / "cat", *range(8))
     put(root / "train" / "dog", *range(100, 108))
     put(root / "val" / "cat", 50)
-    assert "too few readable photos of dog" in refused(root, store)
+    assert "too few readable photos of dog" in load_error(root, store)
 
 
-def test_a_survey_tells_what_is_there_before_it_is_enough(root: Path, store: PixelStore) -> None:
+def test_a_dataset_can_be_loaded_without_enough_photos(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(10))
     put(root / "dog", *range(100, 103))
     (root / "dog" / "broken.jpg").touch()
-    found = dataset.load_unchecked(root, store)
-    assert found.counts()["train"] == {"cat": 8, "dog": 2}
-    assert found.problems.unreadable == (("dog/broken.jpg", "an empty file"),)
+    loaded = dataset.load(root, store, require_enough=False)
+    assert loaded.counts()["train"] == {"cat": 8, "dog": 2}
+    assert loaded.problems.unreadable == (("dog/broken.jpg", "an empty file"),)
     with pytest.raises(DatasetError, match="too few readable photos of dog"):
-        dataset.check_enough(found)
+        dataset.check_enough(loaded)
     for path in (root / "dog").glob("*.png"):
         path.unlink()
     with pytest.raises(DatasetError, match="1 label with readable photos"):
-        dataset.check_enough(dataset.load_unchecked(root, store))
+        dataset.check_enough(dataset.load(root, store, require_enough=False))
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read every file")
-def test_a_file_nobody_may_open_has_a_reason_without_its_path(
+def test_the_reason_for_an_unreadable_file_is_without_its_path(
     root: Path, store: PixelStore
 ) -> None:
     put(root / "cat", *range(6))
@@ -308,48 +312,48 @@ def test_a_file_nobody_may_open_has_a_reason_without_its_path(
     assert listed[0] == "cat/000.png" and listed[1].startswith("cannot be opened")
 
 
-def test_one_and_many_are_told_apart() -> None:
-    one = Problems(
+def test_sentences_have_singular_and_plural() -> None:
+    single = Problems(
         unreadable=(("a.jpg", "broken"),),
         copies=(("b.jpg", "a.jpg"),),
         leaked=(("c.jpg", "a.jpg"),),
         unknown_labels=("d.jpg",),
         ignored=("e.jpg",),
     )
-    assert all(line.startswith("1 photo ") for line in one.lines())
-    assert not [line for line in one.lines() if " are " in line or " have " in line]
-    many = Problems(copies=(("b.jpg", "a.jpg"),) * 1_200)
-    assert many.lines() == ["1,200 photos are exact copies of another photo: left out"]
+    assert all(line.startswith("1 photo ") for line in single.lines())
+    assert not [line for line in single.lines() if " are " in line or " have " in line]
+    several = Problems(copies=(("b.jpg", "a.jpg"),) * 1_200)
+    assert several.lines() == ["1,200 photos are exact copies of another photo: left out"]
 
 
-def test_a_list_may_name_photos_that_are_not_there(root: Path, store: PixelStore) -> None:
+def test_a_list_to_leave_out_may_name_missing_photos(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(6))
     put(root / "dog", *range(100, 106))
-    put(root, 200)  # without a label, but there
+    put(root, 200)  # on disk, but without a label
     listed = {"cat/000.png", "200.png", "cat/gone.png", "elsewhere/cat/001.png"}
-    found = dataset.load(root, store, leave_out=listed).problems
-    assert found.unwanted == ("cat/000.png",)
-    assert found.not_there == ("cat/gone.png", "elsewhere/cat/001.png")
-    assert "2 photos on your list are not in the collection" in found.lines()
-    one = dataset.load(root, store, leave_out={"cat/gone.png"}).problems.lines()
-    assert "1 photo on your list is not in the collection" in one
+    problems = dataset.load(root, store, leave_out=listed).problems
+    assert problems.unwanted == ("cat/000.png",)
+    assert problems.not_there == ("cat/gone.png", "elsewhere/cat/001.png")
+    assert "2 photos on your list are not in the collection" in problems.lines()
+    problems = dataset.load(root, store, leave_out={"cat/gone.png"}).problems
+    assert "1 photo on your list is not in the collection" in problems.lines()
 
 
-def test_many_lost_labels_are_told_of_in_one_line() -> None:
-    one = Problems(lost_labels=("emu",))
-    assert one.lines() == ["too few photos of emu to train on: not a label"]
-    many = Problems(lost_labels=tuple(f"l{number}" for number in range(700)))
-    (line,) = many.lines()
+def test_many_lost_labels_are_listed_in_one_line() -> None:
+    single = Problems(lost_labels=("emu",))
+    assert single.lines() == ["too few photos of emu to train on: not a label"]
+    several = Problems(lost_labels=tuple(f"l{number}" for number in range(700)))
+    (line,) = several.lines()
     assert (
         line == "too few photos of 700 labels (l0, l1, l2, l3, l4, l5, ...) to train on: not labels"
     )
 
 
-def test_few_validation_photos_are_warned_of() -> None:
+def test_few_validation_photos_give_a_warning() -> None:
     assert dataset.too_few_to_check({"cat": 20, "dog": 300}) is None
-    told = dataset.too_few_to_check({"cat": 4, "dog": 300, "hen": 19})
-    assert told is not None and "only 4 of cat, 19 of hen;" in told
-    assert "the figures prove little" in told
+    message = dataset.too_few_to_check({"cat": 4, "dog": 300, "hen": 19})
+    assert message is not None and "only 4 of cat, 19 of hen;" in message
+    assert "the figures prove little" in message
     many = dataset.too_few_to_check({f"label {index}": 1 for index in range(30)})
     assert many is not None and "label 5, ...;" in many and "label 6" not in many
 
@@ -357,18 +361,16 @@ def test_few_validation_photos_are_warned_of() -> None:
 # --- seeds and fingerprints
 
 
-def test_a_seed_is_a_split(root: Path, store: PixelStore) -> None:
+def test_the_split_depends_on_the_seed_alone(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(15))
     put(root / "dog", *range(100, 115))
-    first, again, other = (dataset.load(root, store, seed) for seed in (1, 1, 2))
-    assert splits(first) == splits(again) != splits(other)
-    assert first.fingerprint == again.fingerprint != other.fingerprint
+    first, again, with_other_seed = (dataset.load(root, store, seed) for seed in (1, 1, 2))
+    assert splits(first) == splits(again) != splits(with_other_seed)
+    assert first.fingerprint == again.fingerprint != with_other_seed.fingerprint
     assert splits(dataset.load(root, store, 1, workers=1)) == splits(first)
 
 
-def test_the_fingerprint_is_of_photos_and_labels_not_of_file_names(
-    root: Path, store: PixelStore
-) -> None:
+def test_the_fingerprint_does_not_depend_on_file_names(root: Path, store: PixelStore) -> None:
     put(root / "cat", *range(10))
     put(root / "dog", *range(100, 110))
     before = dataset.load(root, store).fingerprint
@@ -382,24 +384,24 @@ def test_the_fingerprint_is_of_photos_and_labels_not_of_file_names(
     assert dataset.load(root, store).fingerprint != before
 
 
-def test_a_label_may_be_called_train(root, store):
+def test_a_label_may_be_called_train(root: Path, store: PixelStore) -> None:
     for number, label in enumerate(("bus", "car", "train")):
         put(root / label, *range(number * 100, number * 100 + 6))
     assert dataset.load(root, store).labels.names == ("bus", "car", "train")
 
 
-def test_folders_beside_train_are_told_of(root, store):
+def test_folders_beside_train_are_listed(root: Path, store: PixelStore) -> None:
     for number, label in enumerate(("cat", "dog")):
         put(root / "train" / label, *range(number * 100, number * 100 + 6))
     put(root / "hen", *range(300, 320))
-    found = dataset.load(root, store)
+    loaded = dataset.load(root, store)
     assert (
-        len(found.problems.ignored) == 20
-        and "20 photos have no label: left out" in found.problems.lines()
+        len(loaded.problems.ignored) == 20
+        and "20 photos have no label: left out" in loaded.problems.lines()
     )
 
 
-def test_bursts_larger_than_the_share_still_split(root, store):
+def test_bursts_larger_than_the_share_still_split(root: Path, store: PixelStore) -> None:
     for label in range(2):
         (root / str(label)).mkdir()
         for scene_number in range(4):

@@ -1,4 +1,4 @@
-"""Labels are recognised by looking, and the same ones come back however they are written."""
+"""Detection of label formats: the same labels are read in every format."""
 
 from __future__ import annotations
 
@@ -19,37 +19,43 @@ from tagger.datasets.readers.listing import Listing
 from tagger.errors import DatasetError
 from tagger.images import decode
 from tagger.library import export
-from tests.datasets import written
-from tests.datasets.written import content, present, put, save, sentences
+from tests.datasets import label_files
+from tests.datasets.label_files import (
+    contents,
+    sentences,
+    tags_of,
+    touch,
+    write_file,
+)
 
-WAYS = ("CSV", "COCO", "VOC", "YOLO")
+FORMATS = ("CSV", "COCO", "VOC", "YOLO")
 QUICK = settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
-def write(way: str, root: Path, photos: written.Photos, names: list[str]) -> None:
-    """The same photos' labels in one of the ways."""
-    for place in root.rglob("*"):
-        if place.is_file() and place.suffix != ".jpg":
-            place.unlink()
-    put(root, *photos)
-    if way == "CSV":
+def write(label_format: str, root: Path, photos: label_files.Photos, names: list[str]) -> None:
+    """Labels of the same photos in a format, instead of earlier ones."""
+    for path in root.rglob("*"):
+        if path.is_file() and path.suffix != ".jpg":
+            path.unlink()
+    touch(root, *photos)
+    if label_format == "CSV":
         with open(root / "labels.csv", "w", newline="", encoding="utf-8") as file:
             rows = ([p, *(int(name in tags) for name in names)] for p, tags in photos.items())
             csv.writer(file).writerows([["image", *names], *rows])
-    elif way == "COCO":
-        written.write_coco(root / "annotations" / "instances_all.json", photos, names)
-    elif way == "VOC":
-        written.write_voc(root, photos)
+    elif label_format == "COCO":
+        label_files.write_coco(root / "annotations" / "instances_all.json", photos, names)
+    elif label_format == "VOC":
+        label_files.write_voc(root, photos)
     else:
-        written.write_yolo(root, photos, names)
-        said = {"path": "somewhere/else", "train": "../images", "names": names}
-        save(root / "data.yaml", json.dumps(said, ensure_ascii=False))  # is YAML
+        label_files.write_yolo(root, photos, names)
+        content = {"path": "somewhere/else", "train": "../images", "names": names}
+        write_file(root / "data.yaml", json.dumps(content, ensure_ascii=False))  # is YAML
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_same_labels_come_back(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("label_format", FORMATS)
+def test_labels_can_be_read_back_in_every_format(tmp_path: Path, label_format: str) -> None:
     photos = {
         "images/a.jpg": {"sea", "sun & 'sand', \"hot\""},
         "images/b.jpg": {"sea"},
@@ -57,11 +63,15 @@ def test_the_same_labels_come_back(tmp_path: Path, way: str) -> None:
         "images/猫 d.jpg": {"猫"},
     }
     names = sorted({name for tags in photos.values() for name in tags})
-    write(way, tmp_path, photos, names)
-    found = detect.read(tmp_path, 2)
-    assert (found.label_format, found.kind, list(found.names)) == (way, "multi", names)
-    assert content(found, tmp_path) == {p: (tags, set(), "train") for p, tags in photos.items()}
-    assert found.remarks == ()
+    write(label_format, tmp_path, photos, names)
+    listing = detect.read(tmp_path, 2)
+    assert (listing.label_format, listing.kind, list(listing.names)) == (
+        label_format,
+        "multi",
+        names,
+    )
+    assert contents(listing, tmp_path) == {p: (tags, set(), "train") for p, tags in photos.items()}
+    assert listing.remarks == ()
 
 
 TAGS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=8).map(
@@ -71,7 +81,7 @@ TAGS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_siz
 
 @QUICK
 @given(names=st.lists(TAGS, min_size=2, max_size=5, unique=True), bits=st.integers(1, 2**15))
-def test_any_name_and_any_tags_come_back(tmp_path: Path, names: list[str], bits: int) -> None:
+def test_any_names_and_tags_can_be_read_back(tmp_path: Path, names: list[str], bits: int) -> None:
     photos = {
         f"images/{photo}.jpg": {
             name for n, name in enumerate(names) if bits >> (photo * len(names) + n) & 1
@@ -79,138 +89,140 @@ def test_any_name_and_any_tags_come_back(tmp_path: Path, names: list[str], bits:
         for photo in range(3)
     }
     photos["images/all.jpg"] = set(names)
-    for way in WAYS:
-        write(way, tmp_path, photos, names)
-        found = detect.read(tmp_path, 1)
-        assert found.label_format == way and found.remarks == ()
-        assert present(found, tmp_path) == photos
+    for label_format in FORMATS:
+        write(label_format, tmp_path, photos, names)
+        listing = detect.read(tmp_path, 1)
+        assert listing.label_format == label_format and listing.remarks == ()
+        assert tags_of(listing, tmp_path) == photos
 
 
-def test_folders_are_read_where_nothing_else_is_found(tmp_path: Path) -> None:
-    put(tmp_path, "cat/a.jpg", "dog/b.jpg", "dog/c.jpg")
+def test_folders_are_read_without_label_files(tmp_path: Path) -> None:
+    touch(tmp_path, "cat/a.jpg", "dog/b.jpg", "dog/c.jpg")
     for name in ("notes.txt", "package.json", "prices.csv", "feed.xml"):
-        save(tmp_path / name, "{}")
-    save(tmp_path / "stock.csv", "id,path,price\n1,https://example.org,3\n2,,4\n")
-    save(tmp_path / "classes.txt", "cat\ndog\n")
-    save(tmp_path / "config.yaml", "names: [cat, dog]\n")
-    found = detect.read(tmp_path, 2)
-    assert (found.label_format, found.kind, found.remarks) == ("folders", "single", ())
-    assert present(found, tmp_path) == {"cat/a.jpg": {"cat"}, "dog/b.jpg": {"dog"}} | {
+        write_file(tmp_path / name, "{}")
+    write_file(tmp_path / "stock.csv", "id,path,price\n1,https://example.org,3\n2,,4\n")
+    write_file(tmp_path / "classes.txt", "cat\ndog\n")
+    write_file(tmp_path / "config.yaml", "names: [cat, dog]\n")
+    listing = detect.read(tmp_path, 2)
+    assert (listing.label_format, listing.kind, listing.remarks) == ("folders", "single", ())
+    assert tags_of(listing, tmp_path) == {"cat/a.jpg": {"cat"}, "dog/b.jpg": {"dog"}} | {
         "dog/c.jpg": {"dog"}
     }
 
 
-def test_of_several_ways_the_first_is_read_and_the_others_told_of(tmp_path: Path) -> None:
+def test_the_first_format_is_read_and_the_others_are_listed(tmp_path: Path) -> None:
     photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
-    put(tmp_path, *photos)
-    save(tmp_path / "list.csv", "image,label\na.jpg,csv\nb.jpg,other\n")
+    touch(tmp_path, *photos)
+    write_file(tmp_path / "list.csv", "image,label\na.jpg,csv\nb.jpg,other\n")
     assert detect.read(tmp_path, 2).remarks == ()
-    written.write_yolo(tmp_path, photos, ["x", "y"])
-    save(tmp_path / "data.yaml", "names: [x, y]")
-    found = detect.read(tmp_path, 2)
-    assert found.label_format == "YOLO"
-    assert sentences(found) == ["1 other label format lies beside the one read: not read"]
-    assert found.remarks[0].names == ("CSV",)
-    written.write_voc(tmp_path, photos)
+    label_files.write_yolo(tmp_path, photos, ["x", "y"])
+    write_file(tmp_path / "data.yaml", "names: [x, y]")
+    listing = detect.read(tmp_path, 2)
+    assert listing.label_format == "YOLO"
+    assert sentences(listing) == ["1 other label format lies beside the one read: not read"]
+    assert listing.remarks[0].names == ("CSV",)
+    label_files.write_voc(tmp_path, photos)
     assert detect.read(tmp_path, 2).label_format == "VOC"
-    written.write_coco(tmp_path / "instances_x.json", photos, ["x", "y"])
+    label_files.write_coco(tmp_path / "instances_x.json", photos, ["x", "y"])
     assert detect.read(tmp_path, 2).label_format == "COCO"
     (tmp_path / "list.csv").rename(tmp_path / "labels.csv")
-    put(tmp_path, "cat/1.jpg", "dog/1.jpg")
-    found = detect.read(tmp_path, 2)
-    assert found.label_format == "CSV" and present(found, tmp_path)["images/a.jpg"] == {"csv"}
-    assert found.remarks[-1].names == ("COCO", "VOC", "YOLO", "folders")
-    assert sentences(found)[-1] == "4 other label formats lie beside the one read: not read"
+    touch(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    listing = detect.read(tmp_path, 2)
+    assert listing.label_format == "CSV" and tags_of(listing, tmp_path)["images/a.jpg"] == {"csv"}
+    assert listing.remarks[-1].names == ("COCO", "VOC", "YOLO", "folders")
+    assert sentences(listing)[-1] == "4 other label formats lie beside the one read: not read"
 
 
-def test_an_archives_outer_folder_is_looked_through(tmp_path: Path) -> None:
+def test_the_outer_folder_of_an_archive_is_skipped(tmp_path: Path) -> None:
     photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
-    for way in WAYS:
-        root = tmp_path / way
-        write(way, root / "archive", photos, ["x", "y"])
-        found = detect.read(root, 2)
-        assert found.label_format == way and present(found, root / "archive") == photos
+    for label_format in FORMATS:
+        root = tmp_path / label_format
+        write(label_format, root / "archive", photos, ["x", "y"])
+        listing = detect.read(root, 2)
+        assert listing.label_format == label_format and tags_of(listing, root / "archive") == photos
 
 
-def test_links_that_lead_out_are_not_read(tmp_path: Path) -> None:
-    save(tmp_path / "elsewhere.csv", "image,label\na.jpg,x\nb.jpg,y\n")
+def test_links_that_lead_outside_are_not_read(tmp_path: Path) -> None:
+    write_file(tmp_path / "elsewhere.csv", "image,label\na.jpg,x\nb.jpg,y\n")
     root = tmp_path / "photos"
-    put(root, "cat/a.jpg", "dog/b.jpg")
+    touch(root, "cat/a.jpg", "dog/b.jpg")
     (root / "labels.csv").symlink_to(tmp_path / "elsewhere.csv")
-    found = detect.read(root, 2)
-    assert found.label_format == "folders"
-    assert sentences(found) == ["1 link leads out of the collection: left out"]
+    listing = detect.read(root, 2)
+    assert listing.label_format == "folders"
+    assert sentences(listing) == ["1 link leads out of the collection: left out"]
 
 
 @pytest.fixture(scope="module")
 def coco128(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Listing]:
     """The names of 128 real photos of COCO, in a folder to write labels into, and their labels."""
     root = tmp_path_factory.mktemp("coco128")
-    found = detect.read(data / "coco128", 2)
-    put(root, *(f"images/{sample.path.name}" for sample in found.samples))
-    return root, found
+    listing = detect.read(data / "coco128", 2)
+    touch(root, *(f"images/{sample.path.name}" for sample in listing.samples))
+    return root, listing
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_coco128_comes_back_from_every_way(coco128: tuple[Path, Listing], way: str) -> None:
+@pytest.mark.parametrize("label_format", FORMATS)
+def test_coco128_can_be_read_back_in_every_format(
+    coco128: tuple[Path, Listing], label_format: str
+) -> None:
     root, expected = coco128
     photos = {
         f"images/{s.path.name}": {expected.names[label] for label in s.present}
         for s in expected.samples
     }
-    write(way, root, photos, list(expected.names))
-    found = detect.read(root, 2)
-    assert found.label_format == way and found.remarks == ()
-    assert len(found.samples) == 128 and present(found, root) == photos
+    write(label_format, root, photos, list(expected.names))
+    listing = detect.read(root, 2)
+    assert listing.label_format == label_format and listing.remarks == ()
+    assert len(listing.samples) == 128 and tags_of(listing, root) == photos
     held = {name for tags in photos.values() for name in tags}
-    # Pascal VOC has no list of classes: those without an object are not known
-    assert set(found.names) == (held if way == "VOC" else set(expected.names))
+    # Pascal VOC has no list of classes: classes without an object are unknown
+    assert set(listing.names) == (held if label_format == "VOC" else set(expected.names))
     assert len(expected.names) == 80 and sum(map(len, photos.values())) == 362
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_photos_of_every_way_are_surveyed(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("label_format", FORMATS)
+def test_a_dataset_in_every_format_can_be_loaded(tmp_path: Path, label_format: str) -> None:
     rng = np.random.default_rng(5)
     photos = {
         f"images/{number:02}.jpg": {name for name in "xyz" if rng.random() < 0.5}
         for number in range(40)
     }
     root = tmp_path / "photos"
-    write(way, root, photos, ["x", "y", "z"])
-    for place in (*photos, "images/stray.jpg"):
+    write(label_format, root, photos, ["x", "y", "z"])
+    for path in (*photos, "images/stray.jpg"):
         coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         pixels = cv2.resize(coarse, (48, 48), interpolation=cv2.INTER_CUBIC)
-        (root / place).write_bytes(decode.encode(pixels))
-    if way == "YOLO":
-        save(root / "list.txt", "\n".join(photos))
-        save(root / "data.yaml", "train: list.txt\nnames: [x, y, z]\n")
+        (root / path).write_bytes(decode.encode(pixels))
+    if label_format == "YOLO":
+        write_file(root / "list.txt", "\n".join(photos))
+        write_file(root / "data.yaml", "train: list.txt\nnames: [x, y, z]\n")
     store = PixelStore(tmp_path / "pixels.u8", 24)
     try:
-        found = dataset.load(root, store)
+        loaded = dataset.load(root, store)
     finally:
         store.close()
-    assert found.labels.names == ("x", "y", "z") and len(found.samples) == 40
-    assert found.problems.ignored == ("images/stray.jpg",)
-    assert found.problems.lines() == ["1 photo has no label: left out"]
-    assert set(found.sizes()) == {"train", "val"}
+    assert loaded.labels.names == ("x", "y", "z") and len(loaded.samples) == 40
+    assert loaded.problems.ignored == ("images/stray.jpg",)
+    assert loaded.problems.lines() == ["1 photo has no label: left out"]
+    assert set(loaded.sizes()) == {"train", "val"}
 
 
-def test_nothing_at_all_says_what_would_work(tmp_path: Path) -> None:
+def test_an_empty_folder_says_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"make one folder for each label.*labels\.csv or COCO"):
         detect.read(tmp_path, 2)
 
 
-# --- files that are not of labels
+# --- other files
 
 
 def folder_collection(root: Path) -> dict[str, set[str]]:
     photos = {f"{label}/{n}.jpg": {label} for label in ("cat", "dog") for n in range(3)}
-    put(root, *photos)
+    touch(root, *photos)
     return photos
 
 
 @pytest.mark.parametrize(
-    ("strays", "useless"),
+    ("strays", "unusable"),
     [
         ({"classes.txt": "cat\ndog\n", "LICENSE.txt": "0 1 1 1 1"}, ""),
         ({"environment.yml": "{% x %}\n\t-", "notes.txt": "x"}, ""),
@@ -225,67 +237,67 @@ def folder_collection(root: Path) -> dict[str, set[str]]:
         ({"instances.json": "{", "manifest.csv": "id,x,y\ncat/1,17,3\n"}, "COCO, CSV"),
     ],
 )  # fmt: skip
-def test_a_stray_file_leaves_good_folders_as_they_are(
-    tmp_path: Path, strays: dict[str, str], useless: str
+def test_other_files_do_not_hide_label_folders(
+    tmp_path: Path, strays: dict[str, str], unusable: str
 ) -> None:
     photos = folder_collection(tmp_path)
     for name, text in strays.items():
-        save(tmp_path / name, text)
-    found = detect.read(tmp_path, 2)
-    assert (found.label_format, found.kind) == ("folders", "single")
-    assert present(found, tmp_path) == photos
-    told = {
-        1: f"1 label format leads to no labelled photos: {useless} not read",
-        2: f"2 label formats lead to no labelled photos: {useless} not read",
+        write_file(tmp_path / name, text)
+    listing = detect.read(tmp_path, 2)
+    assert (listing.label_format, listing.kind) == ("folders", "single")
+    assert tags_of(listing, tmp_path) == photos
+    messages = {
+        1: f"1 label format leads to no labelled photos: {unusable} not read",
+        2: f"2 label formats lead to no labelled photos: {unusable} not read",
     }
-    ways = useless.split(", ") if useless else []
-    assert sentences(found) == ([told[len(ways)]] if ways else [])
-    named = [name.split(": ")[0] for remark in found.remarks for name in remark.names]
-    assert named == ways
+    formats = unusable.split(", ") if unusable else []
+    assert sentences(listing) == ([messages[len(formats)]] if formats else [])
+    named = [name.split(": ")[0] for remark in listing.remarks for name in remark.names]
+    assert named == formats
 
 
-def test_labels_that_come_to_nothing_leave_the_next_way(tmp_path: Path) -> None:
+def test_the_next_format_is_read_after_unusable_labels(tmp_path: Path) -> None:
     photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
-    put(tmp_path, *photos)
-    written.write_yolo(tmp_path, photos, ["x", "y"])
-    save(tmp_path / "data.yaml", "names: [x, y]")
-    save(tmp_path / "instances.json", "{")
-    found = detect.read(tmp_path, 2)
-    assert found.label_format == "YOLO" and present(found, tmp_path) == photos
-    assert sentences(found) == ["1 label format leads to no labelled photos: COCO not read"]
-    assert "instances.json, line 1: not JSON" in found.remarks[0].names[0]
+    touch(tmp_path, *photos)
+    label_files.write_yolo(tmp_path, photos, ["x", "y"])
+    write_file(tmp_path / "data.yaml", "names: [x, y]")
+    write_file(tmp_path / "instances.json", "{")
+    listing = detect.read(tmp_path, 2)
+    assert listing.label_format == "YOLO" and tags_of(listing, tmp_path) == photos
+    assert sentences(listing) == ["1 label format leads to no labelled photos: COCO not read"]
+    assert "instances.json, line 1: not JSON" in listing.remarks[0].names[0]
 
 
-def test_folders_named_for_what_they_hold_are_no_way_out(tmp_path: Path) -> None:
-    put(tmp_path, "train2017/a.jpg", "val2017/b.jpg", "images/c.jpg", "cat/d.jpg")
-    save(tmp_path / "instances_train2017.json", "{")
+def test_folders_with_other_names_than_labels_are_not_read_instead(tmp_path: Path) -> None:
+    touch(tmp_path, "train2017/a.jpg", "val2017/b.jpg", "images/c.jpg", "cat/d.jpg")
+    write_file(tmp_path / "instances_train2017.json", "{")
     with pytest.raises(DatasetError, match=r"instances_train2017\.json, line 1: not JSON"):
         detect.read(tmp_path, 2)
 
 
-def test_a_table_called_labels_is_meant(tmp_path: Path) -> None:
+def test_a_table_called_labels_is_always_read(tmp_path: Path) -> None:
     folder_collection(tmp_path)
-    save(tmp_path / "labels.csv", "image,label\ngone.jpg,cat\n")
+    write_file(tmp_path / "labels.csv", "image,label\ngone.jpg,cat\n")
     with pytest.raises(DatasetError, match=r"found 0 photos by CSV.*1 row names a photo"):
         detect.read(tmp_path, 2)
 
 
-def test_a_table_of_the_app_is_not_taken_for_labels(tmp_path: Path) -> None:
-    put(tmp_path, "cat/1.jpg", "dog/2.jpg")
+def test_a_table_of_the_app_is_not_read_as_labels(tmp_path: Path) -> None:
+    touch(tmp_path, "cat/1.jpg", "dog/2.jpg")
     with open(tmp_path / "photos.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([export.HEADER, [1, "beach.jpg"], [2, "room.jpg"]])
-    found = detect.read(tmp_path, 2)
-    assert (found.names, found.remarks) == (("cat", "dog"), ())
+    listing = detect.read(tmp_path, 2)
+    assert (listing.names, listing.remarks) == (("cat", "dog"), ())
 
 
-def test_folders_beside_are_told_of_though_every_photo_is_listed(tmp_path: Path) -> None:
+def test_folders_that_differ_from_the_labels_are_listed(tmp_path: Path) -> None:
     photos = folder_collection(tmp_path)
-    rows = "".join(f"{place},{'in' if '0' in place else 'out'}\n" for place in photos)
-    save(tmp_path / "labels.csv", f"image,label\n{rows}")
-    found = detect.read(tmp_path, 2)
-    assert found.names == ("in", "out") and found.remarks[0].names == ("folders",)
-    rows = "".join(f"{place},{label}\n" for place, (label,) in photos.items())
-    save(tmp_path / "labels.csv", f"image,label\n{rows}")
-    assert detect.read(tmp_path, 2).remarks == ()  # they say the same
-    put(tmp_path, "new/1.jpg", "newer/1.jpg")  # two among eight
+    rows = "".join(f"{path},{'in' if '0' in path else 'out'}\n" for path in photos)
+    write_file(tmp_path / "labels.csv", f"image,label\n{rows}")
+    listing = detect.read(tmp_path, 2)
+    assert listing.names == ("in", "out") and listing.remarks[0].names == ("folders",)
+    rows = "".join(f"{path},{label}\n" for path, (label,) in photos.items())
+    write_file(tmp_path / "labels.csv", f"image,label\n{rows}")
+    assert detect.read(tmp_path, 2).remarks == ()  # the labels are the same
+    touch(tmp_path, "new/1.jpg", "newer/1.jpg")  # two among eight
     assert detect.read(tmp_path, 2).remarks == ()

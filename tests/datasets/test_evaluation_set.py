@@ -1,4 +1,4 @@
-"""Labelled photos from elsewhere: those with a label of the model's, to test it on."""
+"""Evaluation sets: photos with labels of a model."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SIDE = 24
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[PixelStore]:
-    kept = PixelStore(tmp_path / "pixels.u8", SIDE)
-    yield kept
-    kept.close()
+    pixels = PixelStore(tmp_path / "pixels.u8", SIDE)
+    yield pixels
+    pixels.close()
 
 
 @pytest.fixture
@@ -45,39 +45,37 @@ def put(folder: Path, *seeds: int) -> None:
         (folder / f"{seed:03}.png").write_bytes(decode.encode(picture(seed)))
 
 
-def test_a_test_collection_keeps_known_labels_alone(root: Path, store: PixelStore) -> None:
+def test_only_photos_with_labels_of_the_model_are_loaded(root: Path, store: PixelStore) -> None:
     put(root / "ape", 1, 2)
     put(root / "dog", 3, 4)
     put(root / "cat" / "deep", 5)
     (root / "cat" / "broken.jpg").touch()
-    found, unreadable = evaluation_set.load(root, LabelSet(("cat", "cow", "dog")), store)
+    samples, unreadable = evaluation_set.load(root, LabelSet(("cat", "cow", "dog")), store)
     assert [path for path, _ in unreadable] == ["cat/broken.jpg"]
-    assert sorted(s.path.relative_to(root).as_posix() for s in found) == [
+    assert sorted(s.path.relative_to(root).as_posix() for s in samples) == [
         "cat/deep/005.png",
         "dog/003.png",
         "dog/004.png",
     ]
-    assert {(s.path.parts[len(root.parts)], s.label) for s in found} == {("cat", 0), ("dog", 2)}
-    assert {s.split for s in found} == {"test"}
-    np.testing.assert_array_equal(store[found[0].row], transforms.prepare(found[0].path, SIDE))
+    assert {(s.path.parts[len(root.parts)], s.label) for s in samples} == {("cat", 0), ("dog", 2)}
+    assert {s.split for s in samples} == {"test"}
+    np.testing.assert_array_equal(store[samples[0].row], transforms.prepare(samples[0].path, SIDE))
 
 
-def test_a_test_collection_of_other_things_is_refused(root: Path, store: PixelStore) -> None:
+def test_photos_with_other_labels_are_an_error(root: Path, store: PixelStore) -> None:
     put(root / "ape", 1)
     put(root / "bee", 2)
     with pytest.raises(DatasetError, match=r"no label in it is one of cat, dog"):
         evaluation_set.load(root, LabelSet(("cat", "dog")), store)
 
 
-def test_a_test_collection_may_hold_one_label(root: Path, store: PixelStore) -> None:
+def test_a_single_label_is_enough(root: Path, store: PixelStore) -> None:
     put(root / "dog", 1, 2, 3)
     samples, unreadable = evaluation_set.load(root, LabelSet(("cat", "dog")), store)
     assert [sample.label for sample in samples] == [1, 1, 1] and not unreadable
 
 
-def test_a_test_collection_without_a_readable_photo_is_refused(
-    root: Path, store: PixelStore
-) -> None:
+def test_no_readable_photo_is_an_error(root: Path, store: PixelStore) -> None:
     for label in ("cat", "dog"):
         (root / label).mkdir()
         (root / label / "broken.jpg").touch()

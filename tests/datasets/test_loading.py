@@ -1,4 +1,4 @@
-"""Listed photos decoded: pixels kept, the rest told, whatever the network's size."""
+"""Decoding of listed photos, for networks of every size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tagger.concurrency import silent
-from tagger.datasets.loading import decode_samples, relative_paths
+from tagger.datasets.loading import decode_samples, relative_path
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample
 from tagger.images import decode
@@ -16,8 +16,8 @@ from tests.conftest import scene
 
 
 @pytest.mark.parametrize("side", [32, 96, 192])
-def test_a_photos_size_is_its_own_whatever_is_decoded(tmp_path: Path, side: int) -> None:
-    """A small network has large photos decoded small; a lying one is upright in its header too."""
+def test_quality_uses_the_size_of_the_photo_not_of_its_decode(tmp_path: Path, side: int) -> None:
+    """Small networks get large photos decoded at a reduced size."""
     large, small = tmp_path / "large.jpg", tmp_path / "small.png"
     large.write_bytes(decode.encode(np.hstack([scene(1, 600)] * 2), "JPEG"))
     small.write_bytes(decode.encode(scene(2, 80)))
@@ -32,7 +32,7 @@ def test_a_photos_size_is_its_own_whatever_is_decoded(tmp_path: Path, side: int)
     assert tiny == [False, True]
 
 
-def test_what_cannot_be_read_comes_with_a_reason(tmp_path: Path) -> None:
+def test_unreadable_photos_come_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     broken = tmp_path / "a" / "broken.jpg"
     broken.write_bytes(b"no photo")
@@ -43,4 +43,4 @@ def test_what_cannot_be_read_comes_with_a_reason(tmp_path: Path) -> None:
     store.close()
     assert samples == [] and [path for path, _ in unreadable] == ["a/broken.jpg"]
     assert unreadable[0][1].startswith("not a JPEG")
-    assert relative_paths(tmp_path, [broken]) == ("a/broken.jpg",)
+    assert relative_path(tmp_path, broken) == "a/broken.jpg"

@@ -1,4 +1,4 @@
-"""The sample photos: copied where asked, and readable."""
+"""The sample photos: copied to a folder, and readable."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tagger.datasets.sample_photos import PHOTOS, write_samples
 from tagger.images import decode
 
 
-def test_the_samples_are_photos(tmp_path: Path) -> None:
+def test_the_samples_are_readable_photos(tmp_path: Path) -> None:
     paths = write_samples(tmp_path / "new" / "folder")
     assert {path.name for path in paths} == {"cat.png", "astronaut.png", "coffee.png", "rocket.jpg"}
     for path in paths:
         assert path.parent == tmp_path / "new" / "folder"
         assert min(decode.read(path).shape[:2]) >= 200
-    assert write_samples(tmp_path / "new" / "folder") == paths  # again is fine
+    assert write_samples(tmp_path / "new" / "folder") == paths  # may be repeated
 
 
-def test_as_a_program_it_prints_the_paths(tmp_path: Path) -> None:
+def test_the_program_prints_the_paths(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tagger.samples", str(tmp_path / "samples")],
         capture_output=True,

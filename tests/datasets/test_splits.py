@@ -1,4 +1,4 @@
-"""Who trains and who checks: copies together, leaks out, seeds kept."""
+"""Train/validation/test split: copies stay together, leaks are removed, seeds reproduce it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def distinct(number: int) -> int:
     return int(np.random.default_rng(number).integers(0, 2**64, dtype=np.uint64))
 
 
-def collection(counts: list[int]) -> list[Sample]:
+def samples_by_label(counts: list[int]) -> list[Sample]:
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     return [sample(number, label) for number, label in enumerate(labels)]
 
@@ -37,21 +37,21 @@ def collection(counts: list[int]) -> list[Sample]:
 # --- exact copies
 
 
-def test_one_of_each_exact_copy_stays() -> None:
-    first, again, other = sample(1), sample(2, digest="digest 1"), sample(3)
-    kept, conflicting, copies = remove_copies([first, again, other])
-    assert kept == [first, other]
-    assert (conflicting, copies) == ([], [(again.path, first.path)])
+def test_exact_copies_are_kept_once() -> None:
+    first, copy, different = sample(1), sample(2, digest="digest 1"), sample(3)
+    kept, conflicting, copies = remove_copies([first, copy, different])
+    assert kept == [first, different]
+    assert (conflicting, copies) == ([], [(copy.path, first.path)])
 
 
 @pytest.mark.parametrize("held_out", ["val", "test"])
-def test_of_copies_in_two_splits_the_held_out_one_stays(held_out: str) -> None:
+def test_copies_in_two_splits_are_kept_in_the_held_out_one(held_out: str) -> None:
     trained, checked = sample(1), sample(2, split=held_out, digest="digest 1")
     assert remove_copies([trained, checked]) == ([checked], [], [(trained.path, checked.path)])
     assert remove_copies([checked, trained]) == ([checked], [], [(trained.path, checked.path)])
 
 
-def test_a_file_under_two_labels_is_left_out_altogether() -> None:
+def test_a_file_under_two_labels_is_left_out() -> None:
     same = [sample(1, 0), sample(2, 1, digest="digest 1"), sample(3, 0, digest="digest 1")]
     kept, conflicting, copies = remove_copies([*same, sample(4)])
     assert kept == [sample(4)]
@@ -70,7 +70,7 @@ def test_a_training_photo_near_a_held_out_one_is_left_out(held_out: str) -> None
     assert remove_leaks([checked, leak, fine]) == ([checked, fine], [(leak.path, checked.path)])
 
 
-def test_near_copies_within_a_split_are_no_leak() -> None:
+def test_near_copies_within_a_split_are_kept() -> None:
     samples = [sample(1), sample(2, perceptual_hash=distinct(1)), sample(3, split="test")]
     samples.append(sample(4, split="test", perceptual_hash=distinct(3) ^ 1))
     assert remove_leaks(samples) == (samples, [])
@@ -85,28 +85,30 @@ def test_near_copies_within_a_split_are_no_leak() -> None:
     st.floats(0.05, 0.5),
     st.integers(0, 2**31),
 )
-def test_each_label_gives_about_its_share(counts: list[int], share: float, seed: int) -> None:
-    samples = collection(counts)
-    found = split_validation(samples, share, seed)
-    assert [replace(s, split="train") for s in found] == samples
-    moved = Counter(s.label for s in found if s.split == "val")
+def test_each_label_has_its_share_of_validation_photos(
+    counts: list[int], share: float, seed: int
+) -> None:
+    samples = samples_by_label(counts)
+    split = split_validation(samples, share, seed)
+    assert [replace(s, split="train") for s in split] == samples
+    moved = Counter(s.label for s in split if s.split == "val")
     assert moved == {label: max(1, round(count * share)) for label, count in enumerate(counts)}
 
 
 @quick
 @given(near_hashes(), st.integers(0, 2**31), st.randoms(use_true_random=False))
-def test_near_copies_stay_on_one_side(hashes: list[int], seed: int, random: object) -> None:
+def test_near_copies_are_split_together(hashes: list[int], seed: int, random: object) -> None:
     labels = [random.randrange(2) for _ in hashes]  # type: ignore[attr-defined]
     samples = [
         sample(number, label, perceptual_hash=code)
         for number, (label, code) in enumerate(zip(labels, hashes, strict=True))
     ]
-    found = split_validation(samples, 0.3, seed)
+    split = split_validation(samples, 0.3, seed)
     for group in brute_groups(hashes, NEAR_BITS):
-        assert len({found[index].split for index in group}) == 1
-    moved = Counter(s.label for s in found if s.split == "val")
+        assert len({split[index].split for index in group}) == 1
+    moved = Counter(s.label for s in split if s.split == "val")
     largest = max(map(len, brute_groups(hashes, NEAR_BITS)), default=0)
-    # its share, and at most one group for the sake of a label that would have had none
+    # its share, and at most one group for a label that would have none
     assert all(
         moved[label] <= max(1, round(0.3 * labels.count(label))) + largest for label in moved
     )
@@ -122,23 +124,23 @@ def test_a_label_that_came_with_another_gets_no_second_group() -> None:
     assert [s.split for s in split_validation(samples, 0.1, 1)] == ["val"] * 3 + ["train"] * 6
 
 
-def test_a_seed_is_a_split() -> None:
-    samples = collection([30, 30])
+def test_the_split_depends_on_the_seed_alone() -> None:
+    samples = samples_by_label([30, 30])
     assert split_validation(samples, 0.2, 1) == split_validation(samples, 0.2, 1)
     assert split_validation(samples, 0.2, 1) != split_validation(samples, 0.2, 2)
 
 
-def test_the_order_of_the_files_does_not_matter() -> None:
-    samples = collection([30, 30])
-    turned = split_validation(samples[::-1], 0.2, 1)[::-1]
-    assert turned == split_validation(samples, 0.2, 1)
+def test_the_split_does_not_depend_on_the_order_of_files() -> None:
+    samples = samples_by_label([30, 30])
+    reversed_split = split_validation(samples[::-1], 0.2, 1)[::-1]
+    assert reversed_split == split_validation(samples, 0.2, 1)
 
 
-def test_given_test_photos_stay_and_count_for_nothing() -> None:
+def test_test_photos_do_not_change_the_validation_share() -> None:
     tests = [sample(100 + number, split="test") for number in range(50)]
-    found = split_validation(collection([10]) + tests, 0.2, 1)
-    assert found[10:] == tests
-    assert sum(s.split == "val" for s in found) == 2
+    split = split_validation(samples_by_label([10]) + tests, 0.2, 1)
+    assert split[10:] == tests
+    assert sum(s.split == "val" for s in split) == 2
 
 
 # --- several labels a photo
@@ -148,25 +150,25 @@ def tagged(number: int, present: tuple[int, ...], unseen: tuple[int, ...] = ()) 
     return replace(sample(number), present=present, unseen=unseen)
 
 
-def test_cells_tell_present_absent_and_unseen() -> None:
-    table = tag_matrix([tagged(1, (0, 2)), tagged(2, (), (1,))], 3)
-    assert table.dtype == np.int8 and table.tolist() == [[1, 0, 1], [0, -1, 0]]
+def test_a_tag_matrix_has_present_absent_and_unseen() -> None:
+    matrix = tag_matrix([tagged(1, (0, 2)), tagged(2, (), (1,))], 3)
+    assert matrix.dtype == np.int8 and matrix.tolist() == [[1, 0, 1], [0, -1, 0]]
 
 
-def test_copies_know_together_what_each_knew() -> None:
-    one, other = tagged(1, (0,), (1, 2)), tagged(2, (0, 1), (2, 3))
-    kept, conflicting, copies = remove_copies([one, replace(other, digest=one.digest)])
+def test_the_tags_of_copies_are_merged() -> None:
+    first, second = tagged(1, (0,), (1, 2)), tagged(2, (0, 1), (2, 3))
+    kept, conflicting, copies = remove_copies([first, replace(second, digest=first.digest)])
     assert [(s.present, s.unseen) for s in kept] == [((0, 1), (2,))]
-    assert not conflicting and copies == [(other.path, one.path)]
+    assert not conflicting and copies == [(second.path, first.path)]
 
 
 def test_copies_that_contradict_each_other_are_left_out() -> None:
-    one, other = tagged(1, (0,)), tagged(2, (0, 1))
-    kept, conflicting, _ = remove_copies([one, replace(other, digest=one.digest)])
-    assert not kept and conflicting == [[one.path, other.path]]
+    first, second = tagged(1, (0,)), tagged(2, (0, 1))
+    kept, conflicting, _ = remove_copies([first, replace(second, digest=first.digest)])
+    assert not kept and conflicting == [[first.path, second.path]]
 
 
-def test_rare_tags_are_checked_too() -> None:
+def test_rare_tags_have_validation_photos() -> None:
     """Twenty photos of two tags, forty of one of them, five of a third with both."""
     samples = [tagged(n, (0, 1)) for n in range(20)] + [tagged(n, (0,)) for n in range(20, 60)]
     samples += [tagged(n, (0, 1, 2)) for n in range(60, 65)] + [

@@ -1,4 +1,4 @@
-"""Tables in text files, as programs and people save them."""
+"""CSV and TSV files as programs and people save them."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import pytest
 from tagger.datasets.readers import table_file
 from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.errors import DatasetError
-from tests.datasets.written import put, save
+from tests.datasets.label_files import touch, write_file
 
 
 def read(root: Path, text: str | bytes) -> table_file.Table:
-    save(root / "t.csv", text)
+    write_file(root / "t.csv", text)
     return table_file.read(PhotoIndex(root), "t.csv")
 
 
-@pytest.mark.parametrize("divider", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
-def test_rows_come_with_their_lines(tmp_path: Path, divider: str, end: str, start: str) -> None:
-    lines = [f"file{divider}label", "", f'a.jpg{divider}"x{divider}y"', f"b.jpg{divider}z"]
-    sheet = read(tmp_path, start + end.join(lines) + end)
-    assert (sheet.header, sheet.image) == (("file", "label"), 0)
-    assert sheet.rows == [["a.jpg", f"x{divider}y"], ["b.jpg", "z"]]
-    assert [sheet.at(row) for row in (0, 1)] == ["t.csv:3", "t.csv:4"]
+def test_rows_come_with_their_lines(tmp_path: Path, delimiter: str, end: str, start: str) -> None:
+    lines = [f"file{delimiter}label", "", f'a.jpg{delimiter}"x{delimiter}y"', f"b.jpg{delimiter}z"]
+    table = read(tmp_path, start + end.join(lines) + end)
+    assert (table.header, table.image) == (("file", "label"), 0)
+    assert table.rows == [["a.jpg", f"x{delimiter}y"], ["b.jpg", "z"]]
+    assert [table.position(row) for row in (0, 1)] == ["t.csv:3", "t.csv:4"]
 
 
 def test_a_cell_of_several_lines_counts_them(tmp_path: Path) -> None:
-    sheet = read(tmp_path, 'image,label\na.jpg,"x\ny"\nb.jpg,z\n')
-    assert sheet.rows[0] == ["a.jpg", "x\ny"] and sheet.lines == [2, 4]
+    table = read(tmp_path, 'image,label\na.jpg,"x\ny"\nb.jpg,z\n')
+    assert table.rows[0] == ["a.jpg", "x\ny"] and table.lines == [2, 4]
 
 
-def test_rows_of_another_length_are_told(tmp_path: Path) -> None:
-    sheet = read(tmp_path, "image,label,\na.jpg,x,\nb.jpg\nc.jpg,z,,,\nd.jpg,x,y\n")
-    assert sheet.header == ("image", "label", "")  # one row has something there
-    assert [row[0] for row in sheet.rows] == ["a.jpg", "c.jpg", "d.jpg"] and sheet.uneven == [3]
+def test_rows_of_another_length_are_listed(tmp_path: Path) -> None:
+    table = read(tmp_path, "image,label,\na.jpg,x,\nb.jpg\nc.jpg,z,,,\nd.jpg,x,y\n")
+    assert table.header == ("image", "label", "")  # one row has something there
+    assert [row[0] for row in table.rows] == ["a.jpg", "c.jpg", "d.jpg"] and table.uneven == [3]
     assert read(tmp_path, "image,label,\na.jpg,x,\n").header == ("image", "label")
 
 
@@ -44,18 +44,18 @@ def test_rows_of_another_length_are_told(tmp_path: Path) -> None:
     ("header", "column"),
     [
         (["label", "File Name"], 1),
-        (["ID", "image_path"], 1),  # a column called image is surer than an id
+        (["ID", "image_path"], 1),  # a column called image comes before an id
         (["id", "label"], 0),
         (["label", "price"], None),
         ([], None),
     ],
 )
 def test_the_column_of_photos_is_found_by_its_name(header: list[str], column: int | None) -> None:
-    assert table_file.image_column(header) == column
+    assert table_file.find_image_column(header) == column
 
 
 @pytest.mark.parametrize(
-    ("text", "holds", "leads"),
+    ("text", "has_column", "has_photos"),
     [
         ("image,label\na.jpg,x\n", True, True),
         ("a.jpg,x\n", True, True),
@@ -66,18 +66,18 @@ def test_the_column_of_photos_is_found_by_its_name(header: list[str], column: in
         ("", False, False),
     ],
 )
-def test_a_look_tells_whether_a_table_is_of_photos(
-    tmp_path: Path, text: str, holds: bool, leads: bool
+def test_a_preview_shows_whether_a_table_is_about_photos(
+    tmp_path: Path, text: str, has_column: bool, has_photos: bool
 ) -> None:
-    put(tmp_path, "a.jpg")
-    save(tmp_path / "t.csv", text)
-    tree = PhotoIndex(tmp_path)
-    assert table_file.holds_photos(tree, "t.csv") == holds
-    assert table_file.leads_to_photos(tree, "t.csv") == leads
+    touch(tmp_path, "a.jpg")
+    write_file(tmp_path / "t.csv", text)
+    index = PhotoIndex(tmp_path)
+    assert table_file.has_photo_column(index, "t.csv") == has_column
+    assert table_file.names_photos(index, "t.csv") == has_photos
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "t.csv: empty; it needs a line such as image,label"),
         ("\n\n", "t.csv: empty"),
@@ -89,7 +89,9 @@ def test_a_look_tells_whether_a_table_is_of_photos(
         ("image,label\na.jpg," + "x" * 200_000, "line 2: not a row of a table (field larger"),
     ],
 )
-def test_what_is_no_table_is_refused_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+def test_a_malformed_table_is_an_error_with_its_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
     with pytest.raises(DatasetError) as caught:
         read(tmp_path, text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""YOLO: where classes, photos and labels lie, and lines that say nothing."""
+"""YOLO reader: where classes, photos and labels are, and remarks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import pytest
 
 from tagger.datasets.readers import detect
 from tagger.errors import DatasetError
-from tests.datasets import written
-from tests.datasets.written import content, present, put, save, sentences
+from tests.datasets import label_files
+from tests.datasets.label_files import (
+    contents,
+    sentences,
+    tags_of,
+    touch,
+    write_file,
+)
 
 PHOTOS = {"images/a.jpg": {"cat", "dog"}, "images/b.jpg": set(), "images/c.jpg": {"dog"}}
 NAMES = ["cat", "dog", "emu"]
@@ -38,82 +44,80 @@ LISTED = "names: [cat, dog, emu]\n"
         "train: list.txt",
     ],
 )
-def test_a_description_names_classes_and_photos(tmp_path: Path, names: str, where: str) -> None:
-    put(tmp_path, *PHOTOS, "other/d.jpg")
-    written.write_yolo(tmp_path, PHOTOS, NAMES)
-    save(tmp_path / "list.txt", "images/a.jpg\n./images/b.jpg\n\nimages/c.jpg\n")
-    save(tmp_path / "mine.yaml", f"{where.format(root=tmp_path)}\n{names}\nnc: 3\n")
-    found = detect.read(tmp_path, 2)
-    assert content(found, tmp_path) == {p: (tags, set(), "train") for p, tags in PHOTOS.items()}
-    assert found.names == ("cat", "dog", "emu") and found.remarks == ()
+def test_a_yaml_file_names_classes_and_photos(tmp_path: Path, names: str, where: str) -> None:
+    touch(tmp_path, *PHOTOS, "other/d.jpg")
+    label_files.write_yolo(tmp_path, PHOTOS, NAMES)
+    write_file(tmp_path / "list.txt", "images/a.jpg\n./images/b.jpg\n\nimages/c.jpg\n")
+    write_file(tmp_path / "mine.yaml", f"{where.format(root=tmp_path)}\n{names}\nnc: 3\n")
+    listing = detect.read(tmp_path, 2)
+    assert contents(listing, tmp_path) == {p: (tags, set(), "train") for p, tags in PHOTOS.items()}
+    assert listing.names == ("cat", "dog", "emu") and listing.remarks == ()
 
 
-def test_classes_keep_their_spelling(tmp_path: Path) -> None:
-    put(tmp_path, "images/a.jpg")
-    written.write_yolo(tmp_path, {"images/a.jpg": {"no", "1"}}, ["no", "1"])
-    save(tmp_path / "data.yaml", "names: [no, 1, 1.0, ~, 2024-01-01]")
-    assert present(detect.read(tmp_path, 1), tmp_path) == {"images/a.jpg": {"no", "1"}}
+def test_class_names_stay_text(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.jpg")
+    label_files.write_yolo(tmp_path, {"images/a.jpg": {"no", "1"}}, ["no", "1"])
+    write_file(tmp_path / "data.yaml", "names: [no, 1, 1.0, ~, 2024-01-01]")
+    assert tags_of(detect.read(tmp_path, 1), tmp_path) == {"images/a.jpg": {"no", "1"}}
     assert detect.read(tmp_path, 1).names == ("1", "1.0", "2024-01-01", "no", "~")
 
 
-def test_splits_by_description(tmp_path: Path) -> None:
+def test_a_yaml_file_gives_the_splits(tmp_path: Path) -> None:
     photos = {
         "train/images/a.jpg": {"cat"},
         "valid/images/b.jpg": {"dog"},
         "test/images/c.jpg": set(),
     }
-    put(tmp_path, *photos, "extra/images/d.jpg")
-    written.write_yolo(tmp_path, {**photos, "extra/images/d.jpg": {"cat"}}, NAMES)
+    touch(tmp_path, *photos, "extra/images/d.jpg")
+    label_files.write_yolo(tmp_path, {**photos, "extra/images/d.jpg": {"cat"}}, NAMES)
     where = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
-    save(tmp_path / "data.yaml", where + LISTED)
-    found = detect.read(tmp_path, 2)
-    assert {place[-5:]: split for place, (_, _, split) in content(found, tmp_path).items()} == {
+    write_file(tmp_path / "data.yaml", where + LISTED)
+    listing = detect.read(tmp_path, 2)
+    assert {path[-5:]: split for path, (_, _, split) in contents(listing, tmp_path).items()} == {
         "a.jpg": "train",
         "b.jpg": "val",
         "c.jpg": "test",
     }
-    assert present(found, tmp_path) == photos
+    assert tags_of(listing, tmp_path) == photos
 
 
 def test_the_same_photos_under_train_and_val_are_split_anew(tmp_path: Path) -> None:
-    put(tmp_path, *PHOTOS)
-    written.write_yolo(tmp_path, PHOTOS, NAMES)
-    save(tmp_path / "coco8.yaml", "train: images\nval: images\n" + LISTED)
-    found = detect.read(tmp_path, 2)
-    assert {sample.split for sample in found.samples} == {"train"}
-    assert sentences(found) == ["3 photos are listed in several splits: split anew"]
+    touch(tmp_path, *PHOTOS)
+    label_files.write_yolo(tmp_path, PHOTOS, NAMES)
+    write_file(tmp_path / "coco8.yaml", "train: images\nval: images\n" + LISTED)
+    listing = detect.read(tmp_path, 2)
+    assert {sample.split for sample in listing.samples} == {"train"}
+    assert sentences(listing) == ["3 photos are listed in several splits: split anew"]
 
 
 @pytest.mark.parametrize("names", ["classes.txt", "labels/classes.txt", "obj.names"])
-def test_without_a_description_files_of_labels_tell_which_photos(
-    tmp_path: Path, names: str
-) -> None:
-    put(tmp_path, *PHOTOS, "images/val/d.jpg")
-    written.write_yolo(tmp_path, {**PHOTOS, "images/val/d.jpg": {"emu"}}, NAMES)
-    save(tmp_path / names, "cat\r\ndog\nemu\n")
-    save(tmp_path / "labels" / "b.txt", "")
+def test_without_a_yaml_file_label_files_give_the_photos(tmp_path: Path, names: str) -> None:
+    touch(tmp_path, *PHOTOS, "images/val/d.jpg")
+    label_files.write_yolo(tmp_path, {**PHOTOS, "images/val/d.jpg": {"emu"}}, NAMES)
+    write_file(tmp_path / names, "cat\r\ndog\nemu\n")
+    write_file(tmp_path / "labels" / "b.txt", "")
     (tmp_path / "labels" / "c.txt").unlink()
-    assert content(detect.read(tmp_path, 2), tmp_path) == {
+    assert contents(detect.read(tmp_path, 2), tmp_path) == {
         "images/a.jpg": ({"cat", "dog"}, set(), "train"),
         "images/b.jpg": (set(), set(), "train"),
         "images/val/d.jpg": ({"emu"}, set(), "val"),
     }
 
 
-def test_labels_may_lie_beside_their_photos(tmp_path: Path) -> None:
-    put(tmp_path, "a.jpg", "b.jpg")
-    save(tmp_path / "a.txt", "0 .5 .5 .1 .1\n")
-    save(tmp_path / "b.txt", "1 .5 .5 .1 .1 .2 .2\n")
-    save(tmp_path / "classes.txt", "cat\ndog\n")
-    assert present(detect.read(tmp_path, 2), tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
+def test_label_files_may_be_beside_their_photos(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    write_file(tmp_path / "a.txt", "0 .5 .5 .1 .1\n")
+    write_file(tmp_path / "b.txt", "1 .5 .5 .1 .1 .2 .2\n")
+    write_file(tmp_path / "classes.txt", "cat\ndog\n")
+    assert tags_of(detect.read(tmp_path, 2), tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
 
 
-def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
+def test_unusable_files_are_counted_in_remarks(tmp_path: Path) -> None:
     root = tmp_path / "photos"
-    put(root, *PHOTOS)
-    put(tmp_path, "outside/x.jpg")
+    touch(root, *PHOTOS)
+    touch(tmp_path, "outside/x.jpg")
     (root / "linked").symlink_to(tmp_path / "outside")
-    written.write_yolo(root, PHOTOS, NAMES)
+    label_files.write_yolo(root, PHOTOS, NAMES)
     lines = [
         "0 .5 .5 .1 .1",
         "3 .5 .5 .1 .1",
@@ -122,19 +126,19 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         "1 .5",
         "0.5 1 1 1 1",
     ]
-    save(root / "labels" / "c.txt", "\n".join([*lines, "", "inf 1 1 1 1"]))
-    save(root / "labels" / "b.txt", b"\xff\xfe\xff")
-    save(root / "labels" / "gone.txt", "0 .5 .5 .1 .1\n")
-    save(root / "list.txt", "images/gone.jpg\n../outside/x.jpg\nlinked/x.jpg\nimages/a.jpg\n")
+    write_file(root / "labels" / "c.txt", "\n".join([*lines, "", "inf 1 1 1 1"]))
+    write_file(root / "labels" / "b.txt", b"\xff\xfe\xff")
+    write_file(root / "labels" / "gone.txt", "0 .5 .5 .1 .1\n")
+    write_file(root / "list.txt", "images/gone.jpg\n../outside/x.jpg\nlinked/x.jpg\nimages/a.jpg\n")
     where = "train: [images, list.txt]\nval: [../../outside, linked]\ntest: /etc\n"
-    save(root / "data.yaml", where + LISTED)
-    found = detect.read(root, 2)
-    assert content(found, root) == {
+    write_file(root / "data.yaml", where + LISTED)
+    listing = detect.read(root, 2)
+    assert contents(listing, root) == {
         "images/a.jpg": ({"cat", "dog"}, set(), "train"),
-        "images/c.jpg": ({"cat"}, {"dog", "emu"}, "train"),  # what the others are, nobody knows
+        "images/c.jpg": ({"cat"}, {"dog", "emu"}, "train"),  # the other objects may be any
     }
-    assert found.remarked == {root / "images" / "b.jpg"}
-    assert sorted(sentences(found)) == [
+    assert listing.left_out == {root / "images" / "b.jpg"}
+    assert sorted(sentences(listing)) == [
         "1 file of labels has no photo: left out",
         "1 line names a photo that is not there: left out",
         "1 photo has a file of labels that is not text: left out",
@@ -143,12 +147,12 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         "3 paths lead to no photo: left out",
         "4 lines are not a class and numbers: left out",
     ]
-    strays = next(remark for remark in found.remarks if "without" in remark.singular)
+    strays = next(remark for remark in listing.remarks if "without" in remark.singular)
     assert strays.names == ("labels/c.txt:2: 3", "labels/c.txt:3: -1")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (b"names: [cat\ntrain: x", "data.yaml, line 2: not YAML"),
         (b"names: [[cat], dog]", "names is neither a list nor numbers with names"),
@@ -167,65 +171,65 @@ def test_what_cannot_be_taken_as_it_stands_is_counted(tmp_path: Path) -> None:
         (b"names: [cat]\ntrain: gone", "found 0 photos by YOLO, 1 label (1 path leads to no photo"),
     ],
 )
-def test_what_is_no_description_is_refused(tmp_path: Path, text: bytes, told: str) -> None:
-    put(tmp_path, "images/a.jpg")
-    save(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
-    save(tmp_path / "data.yaml", text)
+def test_a_broken_yaml_file_is_an_error(tmp_path: Path, text: bytes, message: str) -> None:
+    touch(tmp_path, "images/a.jpg")
+    write_file(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
+    write_file(tmp_path / "data.yaml", text)
     with pytest.raises(DatasetError) as caught:
         detect.read(tmp_path, 2)
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_description_is_text_and_never_run(tmp_path: Path) -> None:
-    put(tmp_path, "images/a.jpg")
-    save(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
+def test_a_yaml_file_never_runs_code(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.jpg")
+    write_file(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
     command = f"touch {tmp_path}/run"
-    save(tmp_path / "data.yaml", f"names: !!python/object/apply:os.system ['{command}']")
+    write_file(tmp_path / "data.yaml", f"names: !!python/object/apply:os.system ['{command}']")
     assert detect.read(tmp_path, 1).names == (command,)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_bomb_of_references_stays_small(tmp_path: Path) -> None:
-    put(tmp_path, "images/a.jpg")
-    save(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
+def test_a_yaml_bomb_stays_small(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.jpg")
+    write_file(tmp_path / "labels" / "a.txt", "0 .5 .5 .1 .1\n")
     bomb = [
         "a0: &a0 [x]",
         *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)),
     ]
-    save(tmp_path / "data.yaml", "\n".join([*bomb, "names: *a29"]))
+    write_file(tmp_path / "data.yaml", "\n".join([*bomb, "names: *a29"]))
     with pytest.raises(DatasetError, match="names is neither a list nor numbers"):
         detect.read(tmp_path, 2)
 
 
-def test_objects_of_unknown_classes_teach_nothing_false(tmp_path: Path) -> None:
-    put(tmp_path, *PHOTOS)
-    written.write_yolo(tmp_path, {"images/a.jpg": {"cat"}}, NAMES)
-    save(tmp_path / "labels" / "b.txt", "7 .5 .5 .1 .1\n")
-    save(tmp_path / "data.yaml", "train: images\n" + LISTED)
-    assert content(detect.read(tmp_path, 2), tmp_path) == {
+def test_an_object_of_an_unknown_class_makes_other_tags_unseen(tmp_path: Path) -> None:
+    touch(tmp_path, *PHOTOS)
+    label_files.write_yolo(tmp_path, {"images/a.jpg": {"cat"}}, NAMES)
+    write_file(tmp_path / "labels" / "b.txt", "7 .5 .5 .1 .1\n")
+    write_file(tmp_path / "data.yaml", "train: images\n" + LISTED)
+    assert contents(detect.read(tmp_path, 2), tmp_path) == {
         "images/a.jpg": ({"cat"}, set(), "train"),
         "images/b.jpg": (set(), {"cat", "dog", "emu"}, "train"),
         "images/c.jpg": (set(), set(), "train"),
     }
 
 
-def test_a_labelled_photo_in_no_split_is_told_as_that(tmp_path: Path) -> None:
+def test_a_labelled_photo_in_no_split_is_counted(tmp_path: Path) -> None:
     photos = {"images/train/a.jpg": {"cat"}, "images/extra/b.jpg": {"dog"}}
-    put(tmp_path, *photos)
-    written.write_yolo(tmp_path, photos, NAMES)
-    save(tmp_path / "data.yaml", "train: images/train\n" + LISTED)
-    found = detect.read(tmp_path, 2)
-    assert list(present(found, tmp_path)) == ["images/train/a.jpg"]
-    assert sentences(found) == ["1 photo is in no split that the YAML file lists: left out"]
-    assert found.remarked == {tmp_path / "images" / "extra" / "b.jpg"}
+    touch(tmp_path, *photos)
+    label_files.write_yolo(tmp_path, photos, NAMES)
+    write_file(tmp_path / "data.yaml", "train: images/train\n" + LISTED)
+    listing = detect.read(tmp_path, 2)
+    assert list(tags_of(listing, tmp_path)) == ["images/train/a.jpg"]
+    assert sentences(listing) == ["1 photo is in no split that the YAML file lists: left out"]
+    assert listing.left_out == {tmp_path / "images" / "extra" / "b.jpg"}
 
 
-def test_a_yaml_of_something_else_does_not_hide_the_classes(tmp_path: Path) -> None:
-    put(tmp_path, *PHOTOS)
-    written.write_yolo(tmp_path, PHOTOS, NAMES)
-    save(tmp_path / "environment.yml", "{% if x %}\n\t- no: yaml")
-    save(tmp_path / "classes.txt", "cat\ndog\nemu\n")
-    assert present(detect.read(tmp_path, 2), tmp_path)["images/a.jpg"] == {"cat", "dog"}
+def test_a_yaml_file_about_something_else_is_ignored(tmp_path: Path) -> None:
+    touch(tmp_path, *PHOTOS)
+    label_files.write_yolo(tmp_path, PHOTOS, NAMES)
+    write_file(tmp_path / "environment.yml", "{% if x %}\n\t- no: yaml")
+    write_file(tmp_path / "classes.txt", "cat\ndog\nemu\n")
+    assert tags_of(detect.read(tmp_path, 2), tmp_path)["images/a.jpg"] == {"cat", "dog"}
     (tmp_path / "classes.txt").unlink()
     with pytest.raises(DatasetError, match=r"environment\.yml, line \d: not YAML"):
         detect.read(tmp_path, 2)

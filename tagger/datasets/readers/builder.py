@@ -1,4 +1,4 @@
-"""What a reader of labels writes into, photo by photo, until it is a listing."""
+"""The builder that the readers of label files fill, photo by photo, to make a listing."""
 
 from __future__ import annotations
 
@@ -14,123 +14,126 @@ from tagger.labels import Kind
 from tagger.text import escape_controls
 
 _IN_SEVERAL = Remark("photo", "is listed in several splits", "are listed in several splits")
-_FIRST = ("test", "val", "train")
+_BY_PREFERENCE = ("test", "val", "train")
 
 
 @dataclass(slots=True)
 class PhotoTags:
-    """The tags in a photo, and those that nobody looked for.
+    """The tags of a photo.
 
-    `asked` are the tags that whoever wrote of it had in mind; None: all there are. A photo is
-    `doubtful` where an object in it has no name that could be read: it may be any, so that the tags
-    not known to be present are not known to be absent.
+    `looked_for` are the tags that its annotator looked for, None for all; the others are unseen,
+    as are those in `unseen`. An object without a readable name may have any tag: the photo is
+    `ambiguous`, and its tags that are not present are unseen.
     """
 
     present: set[str]
     unseen: Iterable[str] = ()
-    asked: frozenset[str] | None = None
-    doubtful: bool = False
+    looked_for: frozenset[str] | None = None
+    ambiguous: bool = False
 
-    def add(self, name: str | None) -> None:
-        """An object of that name, or of one that could not be read."""
+    def add_object(self, name: str | None) -> None:
+        """Add an object in the photo; None if its name cannot be read."""
         if name is None:
-            self.doubtful = True
+            self.ambiguous = True
         else:
             self.present.add(name)
 
 
 class ListingBuilder:
-    """Photos by their place with what is said of them, and what could not be taken as it stands."""
+    """Collects photos with their tags and splits, and remarks; `tags` are by path in the index."""
 
-    def __init__(self, tree: PhotoIndex) -> None:
-        self.tree = tree
-        self.entries: dict[str, PhotoTags] = {}
+    def __init__(self, index: PhotoIndex) -> None:
+        self.index = index
+        self.tags: dict[str, PhotoTags] = {}
         self._splits: dict[str, set[str]] = {}
-        self._remarks: dict[Remark, list[str]] = {}
-        self._told: set[str] = set()
+        self._cases: dict[Remark, list[str]] = {}
+        self._left_out: set[str] = set()
 
-    def note(self, remark: Remark, name: str) -> None:
-        """One more that a remark is to count."""
-        self._remarks.setdefault(remark, []).append(escape_controls(name))
+    def add_case(self, remark: Remark, name: str) -> None:
+        """Count one more case of a remark."""
+        self._cases.setdefault(remark, []).append(escape_controls(name))
 
-    def put_in(self, split: str, place: str) -> None:
-        """Somebody says that a photo is in a split."""
-        self._splits.setdefault(place, set()).add(split)
+    def add_split(self, photo: str, split: str) -> None:
+        """Add a split that a photo is listed in."""
+        self._splits.setdefault(photo, set()).add(split)
 
-    def find(self, name: str, folders: Sequence[str], noun: str, at: str) -> str | None:
-        """The photo a name means; None, having noted that the thing `at` names none."""
-        found = self.tree.find(name, folders)
-        if isinstance(found, str):
-            return found
-        self.note(missed(noun, found), f"{at}: {name}")
+    def find_photo(self, name: str, folders: Sequence[str], noun: str, position: str) -> str | None:
+        """The photo that the `noun` at `position` names; without one, None and a remark's case."""
+        photo = self.index.find(name, folders)
+        if isinstance(photo, str):
+            return photo
+        self.add_case(_no_photo(noun, photo), f"{position}: {name}")
         return None
 
-    def leave_out(self, place: str, remark: Remark, name: str | None = None) -> None:
-        """A photo that only a remark is to tell of, by its own name or another."""
-        self._told.add(place)
-        self.note(remark, name or place)
+    def leave_out(self, photo: str, remark: Remark, name: str | None = None) -> None:
+        """Leave out a photo, counted by a remark under `name` or its own path."""
+        self._left_out.add(photo)
+        self.add_case(remark, name or photo)
 
-    def listing(self, written_as: str, kind: Kind, names: Iterable[str] = ()) -> Listing:
-        """All of it, the labels by number: `names`, and those in photos."""
-        ordered = tuple(sorted({*names, *(n for e in self.entries.values() for n in e.present)}))
+    def build(self, label_format: str, kind: Kind, names: Iterable[str] = ()) -> Listing:
+        """The listing; its labels are `names` and all that are present in photos."""
+        present_names = {name for tags in self.tags.values() for name in tags.present}
+        ordered = tuple(sorted({*names, *present_names}))
         numbers = {name: number for number, name in enumerate(ordered)}
-        unasked: dict[frozenset[str], set[str]] = {}
-        splits = self._settled_splits()
+        not_looked_for: dict[frozenset[str], set[str]] = {}
+        splits = self._settle_splits()
         samples = []
-        for place, entry in sorted(self.entries.items()):
-            unseen = set(ordered if entry.doubtful else entry.unseen)
-            if entry.asked is not None:
-                if entry.asked not in unasked:
-                    unasked[entry.asked] = set(ordered) - entry.asked
-                unseen |= unasked[entry.asked]
-            present = tuple(sorted(numbers[name] for name in entry.present))
-            missing = tuple(sorted(numbers[name] for name in unseen - entry.present))
-            samples.append(
-                Sample(self.tree.absolute(place), present, splits[place], unseen=missing)
+        for photo, tags in sorted(self.tags.items()):
+            unseen = set(ordered if tags.ambiguous else tags.unseen)
+            if tags.looked_for is not None:
+                if tags.looked_for not in not_looked_for:
+                    not_looked_for[tags.looked_for] = set(ordered) - tags.looked_for
+                unseen |= not_looked_for[tags.looked_for]
+            sample = Sample(
+                self.index.absolute(photo),
+                tuple(sorted(numbers[name] for name in tags.present)),
+                splits[photo],
+                unseen=tuple(sorted(numbers[name] for name in unseen - tags.present)),
             )
-        remarks = [replace(remark, names=tuple(found)) for remark, found in self._remarks.items()]
-        told = frozenset(self.tree.absolute(place) for place in self._told)
-        return Listing(written_as, ordered, kind, tuple(samples), tuple(remarks), told)
+            samples.append(sample)
+        remarks = [replace(remark, names=tuple(names)) for remark, names in self._cases.items()]
+        left_out = frozenset(map(self.index.absolute, self._left_out))
+        return Listing(label_format, ordered, kind, tuple(samples), tuple(remarks), left_out)
 
-    def _settled_splits(self) -> dict[str, str]:
-        """One split for each photo, its folder's where none is given.
+    def _settle_splits(self) -> dict[str, str]:
+        """The split of each photo; without a listed one, the split its folder is named for.
 
-        A photo in several is kept to check with, not to learn from; unless that left nothing to
-        learn from, as where a list names the same photos under both.
+        A photo in several splits is kept out of training, unless no photo would be left to train
+        on, as where a list names the same photos for both: then it is split anew.
         """
-        given = {
-            place: self._splits.get(place) or {split_of(place.rpartition("/")[0])}
-            for place in self.entries
+        splits = {
+            photo: self._splits.get(photo) or {split_of_folder(photo.rpartition("/")[0])}
+            for photo in self.tags
         }
-        several = [place for place, splits in given.items() if len(splits) > 1]
-        learned = any(splits == {"train"} for splits in given.values())
-        remark = replace(_IN_SEVERAL, outcome="kept out of train" if learned else "split anew")
-        for place in several:
-            self.note(remark, place)
-        if not learned and several:
-            return {place: "train" if len(s) > 1 else min(s) for place, s in given.items()}
-        return {place: next(n for n in _FIRST if n in s) for place, s in given.items()}
+        in_several = [photo for photo, names in splits.items() if len(names) > 1]
+        can_train = any(names == {"train"} for names in splits.values())
+        remark = replace(_IN_SEVERAL, outcome="kept out of train" if can_train else "split anew")
+        for photo in in_several:
+            self.add_case(remark, photo)
+        if in_several and not can_train:
+            return {p: "train" if len(names) > 1 else min(names) for p, names in splits.items()}
+        return {p: next(n for n in _BY_PREFERENCE if n in names) for p, names in splits.items()}
 
 
-def missed(noun: str, why: Miss) -> Remark:
-    """A remark on things that name a photo which is not to be had."""
-    if why is Miss.OUTSIDE:
-        what = "a photo outside the collection", "photos outside the collection"
-    elif why is Miss.MISSING:
-        what = "a photo that is not there", "photos that are not there"
-    else:
-        what = "more than one photo", "more than one photo each"
-    return Remark(noun, f"names {what[0]}", f"name {what[1]}")
+def _no_photo(noun: str, miss: Miss) -> Remark:
+    """A remark on things that name a photo which cannot be used."""
+    if miss is Miss.OUTSIDE:
+        return Remark(
+            noun, "names a photo outside the collection", "name photos outside the collection"
+        )
+    if miss is Miss.MISSING:
+        return Remark(noun, "names a photo that is not there", "name photos that are not there")
+    return Remark(noun, "names more than one photo", "name more than one photo each")
 
 
 @cache
-def split_of(folder: str) -> str:
-    """The split that a folder, or one around it, is named for, else "train"."""
+def split_of_folder(folder: str) -> str:
+    """The split that a folder, or one that contains it, is named for; else "train"."""
     return next((split for name in folder.split("/") if (split := split_named(name))), "train")
 
 
-def is_name(text: object) -> bool:
-    """Whether a label may be called so."""
+def is_label_name(text: object) -> bool:
+    """Whether a value can be the name of a label: valid text that is not blank."""
     if not isinstance(text, str) or not text.strip():
         return False
     try:

@@ -1,6 +1,6 @@
-"""Labels as COCO writes them: JSON files of images, categories and annotations.
+"""COCO reader: JSON files with lists of images, categories and annotations.
 
-A photo's tags are the categories of its objects, crowds included; the other categories of its file
+A photo's tags are the categories of its objects, crowds included; the other categories of the file
 are absent. Lin et al., "Microsoft COCO: Common Objects in Context", 2014 (arXiv:1405.0312).
 """
 
@@ -12,17 +12,17 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_name
+from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_label_name
 from tagger.datasets.readers.listing import Listing, Remark
 from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.datasets.splits import split_in_filename, split_named
 from tagger.errors import DatasetError
 
-WRITTEN_AS = "COCO"
+FORMAT = "COCO"
 FOLDER = "annotations"
 
 _LISTS = ("images", "categories", "annotations")
-_KEPT = {*_LISTS, "id", "file_name", "name", "image_id", "category_id"}
+_FIELDS = {*_LISTS, "id", "file_name", "name", "image_id", "category_id"}
 _Id = int | str
 
 MALFORMED = Remark("entry", "lacks an id or a name", "lack an id or a name")
@@ -32,149 +32,147 @@ NO_IMAGE = Remark(
 NO_CATEGORY = Remark(
     "annotation", "names a category that is not listed", "name categories that are not listed"
 )
-ID_TWICE = Remark(
-    *("image", "has the id of an earlier one", "have the ids of earlier ones"),
-)
-LISTED_TWICE = Remark(
+REPEATED_ID = Remark("image", "has the id of an earlier one", "have the ids of earlier ones")
+REPEATED_IMAGE = Remark(
     *("image", "is listed twice", "are listed twice"), outcome="their tags put together"
 )
 
 
-def find(tree: PhotoIndex) -> list[tuple[str, str | None]]:
-    """The files of instances, at the top, in `annotations/` or in splits' folders.
+def find(index: PhotoIndex) -> list[tuple[str, str | None]]:
+    """The files called `instances...`, at the top, in `annotations/` or in split folders.
 
-    With the split each is named for. Where none is called so, any JSON with COCO's three lists.
+    Each comes with the split it is named for. Without such files, every JSON file there with
+    COCO's three lists.
     """
-    found = tree.files(".json")
-    for place in tree.label_files:
-        folder, name = posixpath.split(place)
-        stem, ending = posixpath.splitext(name)
-        if folder.lower() == FOLDER and ending.lower() == ".json":
-            found.append((place, split_in_filename(stem)))
-    named = [file for file in found if _is_named(file[0])]
-    return named or [file for file in found if _has_lists(tree, file[0])]
+    files = index.find_split_files(".json")
+    for path in index.label_files:
+        folder, name = posixpath.split(path)
+        stem, extension = posixpath.splitext(name)
+        if folder.lower() == FOLDER and extension.lower() == ".json":
+            files.append((path, split_in_filename(stem)))
+    named = [file for file in files if _is_instances_file(file[0])]
+    return named or [file for file in files if _mentions_lists(index, file[0])]
 
 
-def read(tree: PhotoIndex, files: list[tuple[str, str | None]]) -> Listing:
-    """The images that the files list, with their tags. Raises DatasetError for what is no COCO."""
-    ledger = ListingBuilder(tree)
+def read(index: PhotoIndex, files: list[tuple[str, str | None]]) -> Listing:
+    """The images in the files, with their tags. Raises DatasetError for a file that is not COCO."""
+    builder = ListingBuilder(index)
     names: set[str] = set()
-    for place, split in files:
-        names |= _read_file(place, split, ledger)
-    return ledger.listing(WRITTEN_AS, "multi", names)
+    for path, split in files:
+        names |= _read_file(path, split, builder)
+    return builder.build(FORMAT, "multi", names)
 
 
-def _is_named(place: str) -> bool:
-    name = posixpath.basename(place).lower()
+def _is_instances_file(path: str) -> bool:
+    name = posixpath.basename(path).lower()
     return name.startswith("instances") or name == "_annotations.coco.json"
 
 
-def _has_lists(tree: PhotoIndex, place: str) -> bool:
-    """Whether a file mentions all three lists; it is looked through, not understood."""
-    path = tree.absolute(place)
-    if not path.stat().st_size:
+def _mentions_lists(index: PhotoIndex, path: str) -> bool:
+    """Whether a file contains the names of all three lists; it is searched, not parsed."""
+    absolute = index.absolute(path)
+    if not absolute.stat().st_size:
         return False
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with open(absolute, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return all(data.find(f'"{name}"'.encode()) >= 0 for name in _LISTS)
 
 
-def _read_file(place: str, split: str | None, ledger: ListingBuilder) -> set[str]:
-    """The categories of a file, having put its images into the ledger."""
-    lists = _lists(ledger.tree, place)
+def _read_file(path: str, split: str | None, builder: ListingBuilder) -> set[str]:
+    """Add the images of a file to the builder; the names of its categories."""
+    lists = _load_lists(builder.index, path)
     categories: dict[_Id, str] = {}
-    for entry, at in _entries(lists, "categories", place, ledger):
-        if is_name(entry.get("name")):
+    for entry, position in _entries(lists, "categories", path, builder):
+        if is_label_name(entry.get("name")):
             categories[entry["id"]] = entry["name"].strip()
         else:
-            ledger.note(MALFORMED, at)
+            builder.add_case(MALFORMED, position)
     names = frozenset(categories.values())
-    photos = _images(lists, place, split, names, ledger)
+    photos = _read_images(lists, path, split, names, builder)
     for number, entry in enumerate(lists["annotations"]):
-        at = f"{place}: annotations[{number}]"
+        position = f"{path}: annotations[{number}]"
         if not isinstance(entry, dict):
-            ledger.note(MALFORMED, at)
+            builder.add_case(MALFORMED, position)
             continue
         image, category = entry.get("image_id"), entry.get("category_id")
         if not isinstance(image, _Id) or image not in photos:
-            ledger.note(NO_IMAGE, at)
+            builder.add_case(NO_IMAGE, position)
             continue
         name = categories.get(category) if isinstance(category, _Id) else None
         if name is None:
-            ledger.note(NO_CATEGORY, at)
+            builder.add_case(NO_CATEGORY, position)
         if (photo := photos[image]) is not None:
-            ledger.entries[photo].add(name)
+            builder.tags[photo].add_object(name)
     return set(names)
 
 
-def _images(
+def _read_images(
     lists: dict[str, list[Any]],
-    place: str,
+    path: str,
     split: str | None,
     names: frozenset[str],
-    ledger: ListingBuilder,
+    builder: ListingBuilder,
 ) -> dict[_Id, str | None]:
-    """The photo of each image's id, None where it is not to be had."""
-    folders = _folders(place, split, ledger.tree)
+    """The photo of each image by its id; None if the photo cannot be used."""
+    folders = _photo_folders(path, split, builder.index)
     photos: dict[_Id, str | None] = {}
-    seen: set[str] = set()
-    for entry, at in _entries(lists, "images", place, ledger):
+    listed: set[str] = set()
+    for entry, position in _entries(lists, "images", path, builder):
         if not isinstance(entry.get("file_name"), str):
-            ledger.note(MALFORMED, at)
+            builder.add_case(MALFORMED, position)
             continue
         if entry["id"] in photos:
-            ledger.note(ID_TWICE, at)
+            builder.add_case(REPEATED_ID, position)
             continue
-        photo = photos[entry["id"]] = ledger.find(entry["file_name"], folders, "image", at)
+        photo = builder.find_photo(entry["file_name"], folders, "image", position)
+        photos[entry["id"]] = photo
         if photo is None:
             continue
-        if photo in seen:
-            ledger.note(LISTED_TWICE, at)
-        seen.add(photo)
+        if photo in listed:
+            builder.add_case(REPEATED_IMAGE, position)
+        listed.add(photo)
         if split:
-            ledger.put_in(split, photo)
-        known = ledger.entries.setdefault(photo, PhotoTags(set(), asked=names))
-        known.asked = (known.asked or names) | names
+            builder.add_split(photo, split)
+        tags = builder.tags.setdefault(photo, PhotoTags(set(), looked_for=names))
+        tags.looked_for = (tags.looked_for or names) | names
     return photos
 
 
-def _folders(place: str, split: str | None, tree: PhotoIndex) -> list[str]:
-    """Where a file's images may lie: beside it, then in the folders of its split, then around."""
-    own = posixpath.dirname(place)
-    word = posixpath.splitext(posixpath.basename(place))[0].rpartition("_")[2]
-    around = {folder for folder in tree.folders if split and _named_for(folder, split)}
-    exact = [folder for folder in sorted(around) if posixpath.basename(folder) == word]
-    places = [own, *exact, *sorted(around), "images", ""]
-    return [f"{folder}/" if folder else "" for folder in places]
-
-
-def _named_for(folder: str, split: str) -> bool:
-    return split_named(posixpath.basename(folder)) == split
+def _photo_folders(path: str, split: str | None, index: PhotoIndex) -> list[str]:
+    """Folders of a file's photos: its own, then those named for its split, `images/`, the top."""
+    own = posixpath.dirname(path)
+    last_word = posixpath.splitext(posixpath.basename(path))[0].rpartition("_")[2]
+    of_split = sorted(
+        {f for f in index.folders if split and split_named(posixpath.basename(f)) == split}
+    )
+    exact = [folder for folder in of_split if posixpath.basename(folder) == last_word]
+    return [posixpath.join(folder, "") for folder in (own, *exact, *of_split, "images", "")]
 
 
 def _entries(
-    lists: dict[str, list[Any]], name: str, place: str, ledger: ListingBuilder
+    lists: dict[str, list[Any]], name: str, path: str, builder: ListingBuilder
 ) -> Iterator[tuple[dict[str, Any], str]]:
-    """The entries of a list that have an id, and where each stands."""
+    """The entries of a list that have an id, each with its position."""
     for number, entry in enumerate(lists[name]):
-        at = f"{place}: {name}[{number}]"
+        position = f"{path}: {name}[{number}]"
         if isinstance(entry, dict) and isinstance(entry.get("id"), _Id):
-            yield entry, at
+            yield entry, position
         else:
-            ledger.note(MALFORMED, at)
+            builder.add_case(MALFORMED, position)
 
 
-def _lists(tree: PhotoIndex, place: str) -> dict[str, list[Any]]:
-    """The three lists of a file. Outlines, most of its bytes, are dropped as they are read."""
-    shown = tree.shown(place)
+def _load_lists(index: PhotoIndex, path: str) -> dict[str, list[Any]]:
+    """The three lists of a file. Outlines, most of its bytes, are dropped while parsing."""
+    display_path = index.display_path(path)
     try:
-        content = json.loads(tree.read_text(place), object_pairs_hook=_kept)
+        content = json.loads(index.read_text(path), object_pairs_hook=_keep_fields)
     except json.JSONDecodeError as error:
         raise DatasetError(
-            f"{shown}, line {error.lineno:,}: not JSON ({error.msg}); export it again as COCO"
+            f"{display_path}, line {error.lineno:,}: not JSON ({error.msg}); export it again as"
+            " COCO"
         ) from None
-    except (ValueError, RecursionError):  # a number, or a nesting, without end
+    except (ValueError, RecursionError):  # an endless number or nesting
         raise DatasetError(
-            f"{shown}: not JSON that anyone wrote; export it again as COCO"
+            f"{display_path}: not JSON that anyone wrote; export it again as COCO"
         ) from None
     missing = [
         name
@@ -183,11 +181,11 @@ def _lists(tree: PhotoIndex, place: str) -> dict[str, list[Any]]:
     ]
     if missing:
         raise DatasetError(
-            f"{shown}: no list of {' or '.join(missing)}; COCO labels have images, categories and"
-            " annotations"
+            f"{display_path}: no list of {' or '.join(missing)}; COCO labels have images,"
+            " categories and annotations"
         )
     return {name: content[name] for name in _LISTS}
 
 
-def _kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in pairs if key in _KEPT}
+def _keep_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if key in _FIELDS}

@@ -1,8 +1,8 @@
-"""How a collection's labels are written down, found by looking.
+"""Detection of a dataset's label format.
 
-Where there are several ways side by side, the first of these is read, and the others are told of:
-`labels.csv`, COCO, Pascal VOC, YOLO, a table of any other name, folders. What cannot be read, or
-leads to no labelled photos, may be some other file: the next way is read, unless a table is called
+The first format in this order is read, the others are listed in a remark: `labels.csv`, COCO,
+Pascal VOC, YOLO, a table of any other name, label folders. A file that cannot be read, or leads to
+no labelled photos, may not hold labels at all: then the next format is read, except after a
 `labels.csv`.
 """
 
@@ -24,32 +24,32 @@ from tagger.text import count_noun
 
 
 class Reader(Protocol):
-    """A module that reads one way of writing labels down."""
+    """A module that reads a label format."""
 
-    WRITTEN_AS: str
+    FORMAT: str
 
-    def find(self, tree: PhotoIndex) -> list[Any]:
-        """The files of labels; none where labels are not written this way."""
+    def find(self, index: PhotoIndex) -> list[Any]:
+        """The label files; none where labels are not in this format."""
 
-    def read(self, tree: PhotoIndex, files: list[Any]) -> Listing:
-        """The photos they name. Raises DatasetError, naming file and line, for what is broken."""
+    def read(self, index: PhotoIndex, files: list[Any]) -> Listing:
+        """The photos in label files. Raises DatasetError, naming file and line, for broken ones."""
 
 
-Way = tuple[Reader, list[Any] | DatasetError]  # files, or why they cannot be understood
+Candidate = tuple[Reader, list[Any] | DatasetError]  # label files, or why they are broken
 
-READERS: tuple[Reader, ...] = (coco, pascal_voc, yolo)  # of annotations, in order of preference
-HOLDERS = {"images", "photos", "pictures", "jpegimages", "annotations", "labels", "data"}
+READERS: tuple[Reader, ...] = (coco, pascal_voc, yolo)  # in order of preference
+NOT_LABELS = {"images", "photos", "pictures", "jpegimages", "annotations", "labels", "data"}
 
-BESIDE = Remark(
+NOT_READ = Remark(
     *("other label format", "lies beside the one read", "lie beside the one read"),
     outcome="not read",
 )
-USELESS = Remark("label format", "leads to no labelled photos", "lead to no labelled photos")
-LEAVING = Remark("link", "leads out of the collection", "lead out of the collection")
+UNUSABLE = Remark("label format", "leads to no labelled photos", "lead to no labelled photos")
+OUTSIDE = Remark("link", "leads out of the collection", "lead out of the collection")
 
 
-def read(root: Path, least: int) -> Listing:
-    """The photos in `root` with their labels, at least so many of those where each photo has one.
+def read(root: Path, min_labels: int) -> Listing:
+    """The photos in `root` with their labels; at least `min_labels`, or one tag.
 
     Raises DatasetError, saying what was found, where there are fewer.
     """
@@ -57,112 +57,113 @@ def read(root: Path, least: int) -> Listing:
         raise DatasetError(f"{root}: no such folder; {LAYOUT}")
     if not root.is_dir():
         raise DatasetError(f"{root}: not a folder; {LAYOUT}")
-    tree, ways = _look(root)
-    useless: dict[str, DatasetError] = {}
-    for number, way in enumerate(ways):
+    index, candidates = _find_candidates(root)
+    errors: dict[str, DatasetError] = {}
+    for number, candidate in enumerate(candidates):
         try:
-            found = _enough(root, _remarked(_read(way, tree), LEAVING, tree.outside_links), least)
+            listing = _add_remark(_read_candidate(candidate, index), OUTSIDE, index.outside_links)
+            _check_enough(root, listing, min_labels)
         except DatasetError as error:
-            if _is_meant(way):
+            if _is_certain(candidate):
                 raise
-            useless[way[0].WRITTEN_AS] = error
+            errors[candidate[0].FORMAT] = error
             continue
-        beside = [reader.WRITTEN_AS for reader, _ in ways[number + 1 :]]
-        if _folders_differ(tree, found):
-            beside.append(folders.WRITTEN_AS)
-        return _without(useless, _remarked(found, BESIDE, beside))
-    found = _remarked(folders.read(root), LEAVING, tree.outside_links)
-    if useless and len(_as_labels(found.names)) < least:
-        raise next(iter(useless.values()))
-    return _without(useless, _enough(root, found, least))
+        not_read = [reader.FORMAT for reader, _ in candidates[number + 1 :]]
+        if _folders_differ(index, listing):
+            not_read.append(folders.FORMAT)
+        return _add_errors(errors, _add_remark(listing, NOT_READ, not_read))
+    listing = _add_remark(folders.read(root), OUTSIDE, index.outside_links)
+    if errors and len(_label_names(listing.names)) < min_labels:
+        raise next(iter(errors.values()))
+    _check_enough(root, listing, min_labels)
+    return _add_errors(errors, listing)
 
 
-def _look(root: Path) -> tuple[PhotoIndex, list[Way]]:
-    """The ways labels are written in a folder, in order; if none, in the only folder it holds."""
-    tree = PhotoIndex(root)
-    ways: list[Way] = [(reader, files) for reader in READERS if (files := _found(reader, tree))]
-    if sheets := table.find(tree):
-        first = table.is_named(sheets)
-        others = ways or len(_label_folders(tree.photos)) > 1
-        doubtful = table.is_doubtful(sheets) or table.is_stray(tree, sheets)
-        if first or not (others and doubtful):
-            ways.insert(0 if first else len(ways), (table, sheets))
-    inner = [place for place in tree.folders if "/" not in place]
-    if not ways and len(inner) == 1 and not any("/" not in place for place in tree.photos):
-        below, found = _look(root / inner[0])
-        return (below, found) if found else (tree, [])
-    return tree, ways
+def _find_candidates(root: Path) -> tuple[PhotoIndex, list[Candidate]]:
+    """The label formats in a folder, in order; if none, those in its only subfolder."""
+    index = PhotoIndex(root)
+    candidates: list[Candidate] = [
+        (reader, files) for reader in READERS if (files := _find_files(reader, index))
+    ]
+    if tables := table.find(index):
+        first = table.is_certain(tables)
+        tops = _label_names({path.split("/")[0] for path in index.photos if "/" in path})
+        has_alternative = bool(candidates) or len(tops) > 1
+        doubtful = table.is_ambiguous(tables) or table.names_no_photos(index, tables)
+        if first or not (has_alternative and doubtful):
+            candidates.insert(0 if first else len(candidates), (table, tables))
+    subfolders = [path for path in index.folders if "/" not in path]
+    photos_at_top = any("/" not in path for path in index.photos)
+    if not candidates and len(subfolders) == 1 and not photos_at_top:
+        subindex, candidates = _find_candidates(root / subfolders[0])
+        return (subindex if candidates else index), candidates
+    return index, candidates
 
 
-def _found(reader: Reader, tree: PhotoIndex) -> list[Any] | DatasetError:
+def _find_files(reader: Reader, index: PhotoIndex) -> list[Any] | DatasetError:
     try:
-        return reader.find(tree)
+        return reader.find(index)
     except DatasetError as error:
         return error
 
 
-def _read(way: Way, tree: PhotoIndex) -> Listing:
-    reader, files = way
+def _read_candidate(candidate: Candidate, index: PhotoIndex) -> Listing:
+    reader, files = candidate
     if isinstance(files, DatasetError):
         raise files
-    return reader.read(tree, files)
+    return reader.read(index, files)
 
 
-def _is_meant(way: Way) -> bool:
-    """Whether nobody can doubt that these are the labels, however little comes of them."""
-    reader, files = way
-    return reader is table and not isinstance(files, DatasetError) and table.is_named(files)
+def _is_certain(candidate: Candidate) -> bool:
+    """Whether these are the labels beyond doubt, even if they cannot be used."""
+    reader, files = candidate
+    return reader is table and not isinstance(files, DatasetError) and table.is_certain(files)
 
 
-def _enough(root: Path, found: Listing, least: int) -> Listing:
-    """A listing to learn from. Raises DatasetError where it is none."""
-    least = least if found.kind == "single" else 1
-    if len({label for sample in found.samples for label in sample.present}) < least:
-        raise DatasetError(_too_little(root, found, least))
-    return found
+def _check_enough(root: Path, listing: Listing, min_labels: int) -> None:
+    minimum = min_labels if listing.kind == "single" else 1
+    if len({label for sample in listing.samples for label in sample.present}) < minimum:
+        raise DatasetError(_too_few_labels(root, listing, minimum))
 
 
-def _without(useless: Mapping[str, DatasetError], found: Listing) -> Listing:
-    """A listing that tells of ways which came to nothing."""
-    remark = replace(USELESS, outcome=f"{', '.join(useless)} not read")
-    return _remarked(found, remark, [f"{way}: {error}" for way, error in useless.items()])
+def _add_errors(errors: Mapping[str, DatasetError], listing: Listing) -> Listing:
+    """The listing with a remark on the formats that could not be used."""
+    remark = replace(UNUSABLE, outcome=f"{', '.join(errors)} not read")
+    return _add_remark(listing, remark, [f"{name}: {error}" for name, error in errors.items()])
 
 
-def _folders_differ(tree: PhotoIndex, found: Listing) -> bool:
-    """Whether folders seem to be labels of half the photos or more, other than those they have."""
-    tags = {s.path: {found.names[label] for label in s.present} for s in found.samples}
-    tops = Counter(
-        place.split("/")[0]
-        for place in tree.photos
-        if "/" in place and place.split("/")[0] not in tags.get(tree.absolute(place), ())
-    )
-    labels = _as_labels(tops)
-    return len(labels) > 1 and 2 * sum(tops[label] for label in labels) >= len(tree.photos)
-
-
-def _label_folders(places: Iterable[str]) -> set[str]:
-    """Folders at the top with photos that may be labels."""
-    return _as_labels({place.split("/")[0] for place in places if "/" in place})
-
-
-def _as_labels(names: Iterable[str]) -> set[str]:
-    """Those of the folders that are named for neither a split nor for what they hold."""
-    return {n for n in names if n.lower() not in HOLDERS and split_named(n) is None}
-
-
-def _remarked(found: Listing, remark: Remark, names: list[str]) -> Listing:
+def _add_remark(listing: Listing, remark: Remark, names: list[str]) -> Listing:
     if not names:
-        return found
-    return replace(found, remarks=(*found.remarks, replace(remark, names=tuple(names))))
+        return listing
+    return replace(listing, remarks=(*listing.remarks, replace(remark, names=tuple(names))))
 
 
-def _too_little(root: Path, found: Listing, least: int) -> str:
-    read = "" if found.label_format == folders.WRITTEN_AS else f" by {found.label_format}"
-    inside = "" if read else f" in {count_noun(folders.count_label_folders(root), 'folder')},"
-    told = "; ".join(remark.sentence() for remark in found.remarks)
+def _folders_differ(index: PhotoIndex, listing: Listing) -> bool:
+    """Whether at least half of the photos lie in folders named for other labels than theirs."""
+    tags = {s.path: {listing.names[label] for label in s.present} for s in listing.samples}
+    tops = Counter(
+        path.split("/")[0]
+        for path in index.photos
+        if "/" in path and path.split("/")[0] not in tags.get(index.absolute(path), ())
+    )
+    labels = _label_names(tops)
+    return len(labels) > 1 and 2 * sum(tops[label] for label in labels) >= len(index.photos)
+
+
+def _label_names(folder_names: Iterable[str]) -> set[str]:
+    """The folder names that may be labels: neither splits nor names such as "images"."""
+    return {n for n in folder_names if n.lower() not in NOT_LABELS and split_named(n) is None}
+
+
+def _too_few_labels(root: Path, listing: Listing, minimum: int) -> str:
+    if listing.label_format == folders.FORMAT:
+        source = f" in {count_noun(folders.count_label_folders(root), 'folder')},"
+    else:
+        source = f" by {listing.label_format},"
+    remarks = "; ".join(remark.sentence() for remark in listing.remarks)
     return (
-        f"{root}/: found {count_noun(len(found.samples), 'photo')}{read or inside}"
-        f"{',' if read else ''} {count_noun(len(found.names), 'label')}"
-        f"{f' ({told})' if told else ''}; needs at least {count_noun(least, 'label')}:"
-        f" {LAYOUT}; looked for {' '.join(sorted(EXTENSIONS))}"
+        f"{root}/: found {count_noun(len(listing.samples), 'photo')}{source}"
+        f" {count_noun(len(listing.names), 'label')}{f' ({remarks})' if remarks else ''};"
+        f" needs at least {count_noun(minimum, 'label')}: {LAYOUT};"
+        f" looked for {' '.join(sorted(EXTENSIONS))}"
     )

@@ -1,4 +1,4 @@
-"""Labels as folders: one each, nested as deep as you like, under `train/`, `val/`, `test/`."""
+"""Label folders: one for each label, nested to any depth, also below `train/`, `val/`, `test/`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 from tagger.datasets.readers.listing import Listing
 from tagger.datasets.sample import Sample
 from tagger.datasets.splits import SPLIT_NAMES
-from tagger.images import decode
+from tagger.images.decode import find_photos
 
-WRITTEN_AS = "folders"
+FORMAT = "folders"
 
 
 def read(root: Path) -> Listing:
-    """Every photo in a label's folder; no labels where there is no such folder."""
+    """Every photo in a label folder; without such folders, a listing without labels."""
     by_label: dict[str, list[tuple[str, Path]]] = {}
-    for top, split in _split_folders(root):
-        for folder in label_folders(top):
-            photos = [(split, path) for path in decode.find_photos(folder)]
+    for parent, split in _split_folders(root):
+        for folder in subfolders(parent):
+            photos = [(split, path) for path in find_photos(folder)]
             if photos:
                 by_label.setdefault(folder.name, []).extend(photos)
     names = tuple(sorted(by_label))
@@ -26,25 +26,25 @@ def read(root: Path) -> Listing:
         for index, name in enumerate(names)
         for split, path in by_label[name]
     )
-    return Listing(WRITTEN_AS, names, "single", samples)
+    return Listing(FORMAT, names, "single", samples)
 
 
 def count_label_folders(root: Path) -> int:
-    """How many folders could be a label's, with photos or without."""
-    return sum(len(label_folders(top)) for top, _ in _split_folders(root))
+    """The number of label folders, with or without photos."""
+    return sum(len(subfolders(parent)) for parent, _ in _split_folders(root))
 
 
-def label_folders(folder: Path) -> list[Path]:
-    """The folders in it, sorted, hidden ones left out."""
+def subfolders(folder: Path) -> list[Path]:
+    """The folders directly in a folder, sorted, without hidden ones."""
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _split_folders(root: Path) -> list[tuple[Path, str]]:
-    """Folders that hold label folders, with their split."""
-    folders = label_folders(root)
+    """The folders that contain label folders, each with its split."""
+    folders = subfolders(root)
     splits = [(f, SPLIT_NAMES[f.name.lower()]) for f in folders if f.name.lower() in SPLIT_NAMES]
-    if any(split == "train" and label_folders(folder) for folder, split in splits):
+    if any(split == "train" and subfolders(folder) for folder, split in splits):
         return splits
-    if len(folders) == 1 and label_folders(folders[0]):  # an archive's single outer folder
+    if len(folders) == 1 and subfolders(folders[0]):  # an archive's single outer folder
         return _split_folders(folders[0])
     return [(root, "train")]

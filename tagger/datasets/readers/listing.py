@@ -1,7 +1,4 @@
-"""What a collection's labels say before any photo is opened: photos, their labels, their split.
-
-However labels are written down, reading them gives a `Listing`; `tagger.formats` finds the reader.
-"""
+"""A listing: the photos, labels and splits that label files name, before any photo is opened."""
 
 from __future__ import annotations
 
@@ -21,10 +18,10 @@ LAYOUT = (
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that was not taken as it stands, and what of it: `one` and `many` say it.
+    """Rows, files or photos that could not be used as they are, and what was done about them.
 
-    "names a photo outside the collection" and "name photos outside the collection", of rows;
-    `outcome` is what was done about it.
+    `names` are the cases. `singular` and `plural` say what is wrong with `noun`: "names a photo
+    outside the collection", "name photos outside the collection".
     """
 
     noun: str
@@ -39,19 +36,19 @@ class Remark:
         return {**forms, "names": self.names, "outcome": self.outcome}
 
     def sentence(self) -> str:
-        """How many, and what of them."""
+        """How many cases there are, and what was done: "2 rows repeat others: counted once"."""
         count = len(self.names)
-        told = f"{count_noun(count, self.noun)} {self.singular if count == 1 else self.plural}"
-        return f"{told}: {self.outcome}"
+        predicate = self.singular if count == 1 else self.plural
+        return f"{count_noun(count, self.noun)} {predicate}: {self.outcome}"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Photos by their place, with labels by number, none of them opened yet.
+    """Photos with labels by number, none of them opened yet.
 
-    `written_as` names the way the labels are written down ("folders", "CSV"). `names` are the
-    labels in alphabetical order; OptionError for a name no model file could hold. `remarks` tell
-    of whatever was not taken as it stands, `told` are the photos left out that they tell of.
+    `label_format` names the format of the labels ("folders", "CSV"), `names` are the labels in
+    alphabetical order, `left_out` the photos that `remarks` count as left out. Raises OptionError
+    for a label name that no model file can hold.
     """
 
     label_format: str
@@ -59,7 +56,7 @@ class Listing:
     kind: Kind
     samples: tuple[Sample, ...]
     remarks: tuple[Remark, ...] = ()
-    remarked: frozenset[Path] = frozenset()
+    left_out: frozenset[Path] = frozenset()
 
     def __post_init__(self) -> None:
         if self.names:

@@ -1,8 +1,8 @@
-"""Labels as Pascal VOC writes them: an XML file for each photo, and lists of who is in which split.
+"""Pascal VOC reader: one XML file a photo, split lists in ImageSets/Main.
 
-A photo's tags are the names of its objects. One of which all objects are marked difficult is
-neither present nor absent, as in the benchmark: Everingham et al., "The Pascal Visual Object
-Classes (VOC) Challenge", 2010.
+A photo's tags are the names of its objects. A tag whose objects are all marked difficult is
+unseen: neither present nor absent, as in the benchmark (Everingham et al., "The Pascal Visual
+Object Classes (VOC) Challenge", 2010).
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import posixpath
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_name
+from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_label_name
 from tagger.datasets.readers.listing import Listing, Remark
 from tagger.datasets.readers.photo_index import Miss, PhotoIndex
 
-WRITTEN_AS = "VOC"
-MAX_BYTES = 16 * 2**20  # of one photo's file; thousands of objects fit
-SETS = "imagesets/main"
-SET_FILES = {"train": "train", "trainval": "train", "val": "val", "test": "test"}
+FORMAT = "VOC"
+MAX_BYTES = 16 * 2**20  # of a photo's file; thousands of objects fit
+SPLIT_LISTS = "imagesets/main"
+SPLIT_FILES = {"train": "train", "trainval": "train", "val": "val", "test": "test"}
 
-_LOOKED_AT = 10  # XML files, to tell whether they are of this kind
-_OUTER = "annotation"
+_PREVIEWED_FILES = 10  # XML files that are searched for the root element
+_PREVIEW_BYTES = 4096
+_ROOT = "annotation"
 
 BROKEN = Remark("file", "cannot be understood", "cannot be understood")
 FOREIGN = Remark("file", "is XML of another kind", "are XML of another kind", outcome="not read")
@@ -35,162 +36,162 @@ IN_NO_SET = Remark("photo", "is in no list of ImageSets/Main", "are in no list o
 
 
 @dataclass
-class _Annotation:
-    """What one file says: the photo's name, and for each object whether it is difficult.
-
-    And how many objects have no name.
-    """
+class Annotation:
+    """The content of a file: the photo's name, and the name and difficulty of each object."""
 
     filename: str = ""
     objects: list[tuple[str, bool]] = field(default_factory=list)
-    nameless: int = 0
+    nameless: int = 0  # objects without a name
 
 
 class _ForeignError(Exception):
-    """XML that is no annotation."""
+    """XML of another kind."""
 
 
-def find(tree: PhotoIndex) -> list[str]:
-    """The XML files in folders called Annotations; without such a folder, all of this kind."""
-    files = [place for place in tree.label_files if place.lower().endswith(".xml")]
-    filed = [p for p in files if "annotations" in posixpath.dirname(p).lower().split("/")]
-    files = filed or files
-    heads = (_head(tree, place) for place in files[:_LOOKED_AT])
-    return files if any(f"<{_OUTER}".encode() in head for head in heads) else []
+def find(index: PhotoIndex) -> list[str]:
+    """The XML files in folders called Annotations; without such a folder, all annotations."""
+    files = [path for path in index.label_files if path.lower().endswith(".xml")]
+    in_folder = [p for p in files if "annotations" in posixpath.dirname(p).lower().split("/")]
+    files = in_folder or files
+    starts = (_read_start(index, path) for path in files[:_PREVIEWED_FILES])
+    return files if any(f"<{_ROOT}".encode() in start for start in starts) else []
 
 
-def read(tree: PhotoIndex, files: list[str]) -> Listing:
-    """The photos that the files are of, with their tags."""
-    ledger = ListingBuilder(tree)
-    sets = _sets(tree)
+def read(index: PhotoIndex, files: list[str]) -> Listing:
+    """The photos of the files, with their tags."""
+    builder = ListingBuilder(index)
+    splits = _read_splits(index)
     names: set[str] = set()
     stems: set[str] = set()
-    for place in files:
-        said = _parsed(place, ledger)
-        if said is None:
+    for path in files:
+        annotation = _load_annotation(path, builder)
+        if annotation is None:
             continue
-        photo = _photo(place, said, ledger)
+        photo = _find_photo(path, annotation, builder)
         if photo is None:
             continue
-        stem = posixpath.splitext(posixpath.basename(place))[0]
+        stem = posixpath.splitext(posixpath.basename(path))[0]
         stems.add(stem)
-        if sets and stem not in sets:
-            ledger.leave_out(photo, IN_NO_SET)
+        if splits and stem not in splits:
+            builder.leave_out(photo, IN_NO_SET)
             continue
-        for split in sets.get(stem, ()):
-            ledger.put_in(split, photo)
-        names.update(name for name, _ in said.objects)
-        if photo in ledger.entries:
-            ledger.note(REPEATED, place)
-        ledger.entries[photo] = _entry(said, ledger.entries.get(photo, PhotoTags(set())))
-    for stem in sorted(set(sets) - stems):
-        ledger.note(NOT_LABELLED, stem)
-    return ledger.listing(WRITTEN_AS, "multi", names)
+        for split in splits.get(stem, ()):
+            builder.add_split(photo, split)
+        names.update(name for name, _ in annotation.objects)
+        if photo in builder.tags:
+            builder.add_case(REPEATED, path)
+        earlier = builder.tags.get(photo, PhotoTags(set()))
+        builder.tags[photo] = _merge(earlier, annotation)
+    for stem in sorted(set(splits) - stems):
+        builder.add_case(NOT_LABELLED, stem)
+    return builder.build(FORMAT, "multi", names)
 
 
-def _entry(said: _Annotation, known: PhotoTags) -> PhotoTags:
-    """What is known of a photo by a file, and by those before it."""
-    present = known.present | {name for name, difficult in said.objects if not difficult}
-    unseen = {*known.unseen, *(name for name, _ in said.objects)} - present
-    doubtful = known.doubtful or said.nameless > 0
-    return PhotoTags(present, tuple(unseen), doubtful=doubtful)
+def _merge(tags: PhotoTags, annotation: Annotation) -> PhotoTags:
+    """The tags of a photo by earlier files, and by this one."""
+    present = tags.present | {name for name, difficult in annotation.objects if not difficult}
+    unseen = {*tags.unseen, *(name for name, _ in annotation.objects)} - present
+    ambiguous = tags.ambiguous or annotation.nameless > 0
+    return PhotoTags(present, tuple(unseen), ambiguous=ambiguous)
 
 
-def _photo(place: str, said: _Annotation, ledger: ListingBuilder) -> str | None:
-    """The photo that a file names, or else the one called as the file is."""
-    own = posixpath.dirname(place)
-    above = posixpath.dirname(own)
-    folders = [f"{own}/" if own else ""]
-    for name in ("JPEGImages", "images"):
-        folders.append(posixpath.join(above, name, ""))
-    stem = posixpath.splitext(posixpath.basename(place))[0]
-    found = ledger.tree.find(said.filename, folders) if said.filename else Miss.MISSING
-    if found in (Miss.MISSING, Miss.AMBIGUOUS):
-        by_stem = ledger.tree.find(stem, folders)
+def _find_photo(path: str, annotation: Annotation, builder: ListingBuilder) -> str | None:
+    """The photo that a file names, or else the photo with the file's own name."""
+    own = posixpath.dirname(path)
+    parent = posixpath.dirname(own)
+    folders = [posixpath.join(own, "")]
+    folders += [posixpath.join(parent, name, "") for name in ("JPEGImages", "images")]
+    stem = posixpath.splitext(posixpath.basename(path))[0]
+    name = annotation.filename
+    photo = builder.index.find(name, folders) if name else Miss.MISSING
+    if photo in (Miss.MISSING, Miss.AMBIGUOUS):
+        by_stem = builder.index.find(stem, folders)
         if isinstance(by_stem, str):
             return by_stem
-    if isinstance(found, str):
-        return found
-    return ledger.find(said.filename or stem, folders, "file", place)
+    if isinstance(photo, str):
+        return photo
+    return builder.find_photo(name or stem, folders, "file", path)
 
 
-def _sets(tree: PhotoIndex) -> dict[str, set[str]]:
-    """The splits of each stem, by the lists in ImageSets/Main; those of single classes aside."""
-    found: dict[str, set[str]] = {}
-    for place in tree.label_files:
-        folder, name = posixpath.split(place.lower())
-        stem, ending = posixpath.splitext(name)
-        if ending != ".txt" or stem not in SET_FILES or not f"/{folder}".endswith(f"/{SETS}"):
+def _read_splits(index: PhotoIndex) -> dict[str, set[str]]:
+    """The splits of each stem by the lists in ImageSets/Main, without those of single classes."""
+    splits: dict[str, set[str]] = {}
+    for path in index.label_files:
+        folder, name = posixpath.split(path.lower())
+        stem, extension = posixpath.splitext(name)
+        in_lists = f"/{folder}".endswith(f"/{SPLIT_LISTS}")
+        if extension != ".txt" or stem not in SPLIT_FILES or not in_lists:
             continue
-        for line in tree.read_text(place).splitlines():
+        for line in index.read_text(path).splitlines():
             if line.strip():
-                found.setdefault(line.split()[0], set()).add(SET_FILES[stem])
-    # trainval holds what val does: whoever is in val as well is there to check with
-    return {stem: splits - {"train"} or splits for stem, splits in found.items()}
+                splits.setdefault(line.split()[0], set()).add(SPLIT_FILES[stem])
+    # trainval contains val: photos listed in both are validation photos
+    return {stem: names - {"train"} or names for stem, names in splits.items()}
 
 
-def _head(tree: PhotoIndex, place: str) -> bytes:
-    with open(tree.absolute(place), "rb") as file:
-        return file.read(4096)
+def _read_start(index: PhotoIndex, path: str) -> bytes:
+    with open(index.absolute(path), "rb") as file:
+        return file.read(_PREVIEW_BYTES)
 
 
-def _parsed(place: str, ledger: ListingBuilder) -> _Annotation | None:
-    """What a file says; None, having said why, where it is broken or of another kind."""
-    path = ledger.tree.absolute(place)
+def _load_annotation(path: str, builder: ListingBuilder) -> Annotation | None:
+    """The content of a file; None, with a remark's case, if it is broken or of another kind."""
+    absolute = builder.index.absolute(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            ledger.note(BROKEN, f"{place}: larger than {MAX_BYTES >> 20} MB")
+        if absolute.stat().st_size > MAX_BYTES:
+            builder.add_case(BROKEN, f"{path}: larger than {MAX_BYTES >> 20} MB")
             return None
-        said = _parse(path.read_bytes())
+        annotation = _parse(absolute.read_bytes())
     except _ForeignError:
-        ledger.note(FOREIGN, place)
+        builder.add_case(FOREIGN, path)
         return None
     except OSError as error:
-        ledger.note(BROKEN, f"{place}: {error.strerror}")
+        builder.add_case(BROKEN, f"{path}: {error.strerror}")
         return None
-    except (expat.ExpatError, ValueError, LookupError) as error:  # an encoding nobody knows
-        ledger.note(BROKEN, f"{place}: {error}")
+    except (expat.ExpatError, ValueError, LookupError) as error:  # LookupError: unknown encoding
+        builder.add_case(BROKEN, f"{path}: {error}")
         return None
-    for _ in range(said.nameless):
-        ledger.note(NAMELESS, place)
-    return said
+    for _ in range(annotation.nameless):
+        builder.add_case(NAMELESS, path)
+    return annotation
 
 
-def _parse(data: bytes) -> _Annotation:
-    """What a file says.
+def _parse(data: bytes) -> Annotation:
+    """The content of a file.
 
-    Raises ValueError for a document type: nothing in it is needed, and it could name other files
-    or grow without bound.
+    Raises ValueError for a document type: annotations do not need one, and it could name other
+    files or grow without bound.
     """
     parser = expat.ParserCreate()
     parser.buffer_text = True
     path: list[str] = []
     text: list[str] = []
-    said = _Annotation()
+    annotation = Annotation()
     current: dict[str, str] = {}
 
     def refuse(*declared: object) -> None:
         raise ValueError("has a document type, which labels need not")
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if not path and name != _OUTER:
+        if not path and name != _ROOT:
             raise _ForeignError
         path.append(name)
         text.clear()
-        if path == [_OUTER, "object"]:
+        if path == [_ROOT, "object"]:
             current.clear()
 
     def end(name: str) -> None:
-        if path == [_OUTER, "filename"]:
-            said.filename = "".join(text).strip()
-        elif len(path) == 3 and path[1] == "object":  # names of parts lie deeper
+        if path == [_ROOT, "filename"]:
+            annotation.filename = "".join(text).strip()
+        elif len(path) == 3 and path[1] == "object":  # names of parts are deeper
             current[name] = "".join(text).strip()
-        elif path == [_OUTER, "object"]:
-            called = current.get("name", "")
-            if is_name(called):
-                said.objects.append((called, current.get("difficult", "0") not in ("", "0")))
+        elif path == [_ROOT, "object"]:
+            label = current.get("name", "")
+            if is_label_name(label):
+                difficult = current.get("difficult", "0") not in ("", "0")
+                annotation.objects.append((label, difficult))
             else:
-                said.nameless += 1
+                annotation.nameless += 1
         path.pop()
         text.clear()
 
@@ -199,4 +200,4 @@ def _parse(data: bytes) -> _Annotation:
     parser.EndElementHandler = end
     parser.CharacterDataHandler = text.append
     parser.Parse(data, True)
-    return said
+    return annotation

@@ -1,4 +1,4 @@
-"""What lies in a collection's folder: photos by the names labels call them, and files of labels."""
+"""Index of a dataset's folder: its photos, found by the names that labels use, and label files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tagger.errors import DatasetError
 from tagger.images.decode import EXTENSIONS
 from tagger.text import escape_controls
 
-MAX_LABEL_BYTES = 2**30  # of one file of labels; COCO's largest has 0.45 GB
-TEXTS = (".csv", ".tsv", ".json", ".xml", ".txt", ".yaml", ".yml", ".names")
+MAX_LABEL_BYTES = 2**30  # of a label file; COCO's largest has 0.45 GB
+LABEL_EXTENSIONS = (".csv", ".tsv", ".json", ".xml", ".txt", ".yaml", ".yml", ".names")
 
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
@@ -31,179 +31,181 @@ class Miss(Enum):
 
 
 class PhotoIndex:
-    """Everything in a folder, by its place: relative to `root`, with "/", hidden ones left out.
+    """Everything in a folder but hidden files, by its path relative to `root`, with "/".
 
-    Looked at once, without asking the file system about each file. Links to folders are not
-    walked, and links that lead out of the collection are as good as not there.
+    The folder is walked once. Links to folders are not followed, and links that lead out of the
+    dataset count as missing.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.photos: dict[str, None] = {}  # in alphabetical order
-        self.label_files: list[str] = []  # files that may hold labels
+        self.label_files: list[str] = []  # by extension: files that may hold labels
         self.folders: list[str] = []
-        self.outside_links: list[str] = []  # links to files of labels outside
-        self._links: dict[str, str | None] = {}  # where a link leads; None: out
-        self._paths: dict[str, Path] = {}
-        self._real = os.path.realpath(root)
+        self.outside_links: list[str] = []  # links to label files outside
+        self._links: dict[str, str | None] = {}  # the target of a link; None: outside
+        self._folder_paths: dict[str, Path] = {}
+        self._real_root = os.path.realpath(root)
         photos: list[str] = []
-        for place in self._walk():
-            ending = posixpath.splitext(place)[1].lower()
-            if ending in EXTENSIONS:
-                photos.append(place)
-            elif ending in TEXTS:
-                self.label_files.append(place)
+        for path in self._walk():
+            extension = posixpath.splitext(path)[1].lower()
+            if extension in EXTENSIONS:
+                photos.append(path)
+            elif extension in LABEL_EXTENSIONS:
+                self.label_files.append(path)
         self.photos = dict.fromkeys(sorted(photos))
         self.label_files.sort()
 
-    def absolute(self, place: str) -> Path:
-        """Where something lies, as one opens it."""
-        folder, _, name = place.rpartition("/")
-        if folder not in self._paths:  # a path is put together more quickly than taken apart
-            self._paths[folder] = Path(self.root, folder)
-        return self._paths[folder] / name
+    def absolute(self, path: str) -> Path:
+        """A path of the index, joined to `root`."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._folder_paths:  # joining one name is faster than parsing a path
+            self._folder_paths[folder] = Path(self.root, folder)
+        return self._folder_paths[folder] / name
 
-    def read(self, place: str) -> bytes:
-        """A file of labels. Raises DatasetError where it is too large or cannot be opened."""
-        path = self.absolute(place)
+    def read_bytes(self, path: str) -> bytes:
+        """The content of a label file. Raises DatasetError if it is too large or unreadable."""
+        absolute = self.absolute(path)
         try:
-            if path.stat().st_size > MAX_LABEL_BYTES:
+            if absolute.stat().st_size > MAX_LABEL_BYTES:
                 raise DatasetError(
-                    f"{self.shown(place)}: larger than {MAX_LABEL_BYTES >> 20:,} MB; divide it, as"
-                    " into train and val"
+                    f"{self.display_path(path)}: larger than {MAX_LABEL_BYTES >> 20:,} MB;"
+                    " divide it, as into train and val"
                 )
-            return path.read_bytes()
+            return absolute.read_bytes()
         except OSError as error:
-            raise DatasetError(f"{self.shown(place)}: cannot be read ({error.strerror})") from None
+            message = f"{self.display_path(path)}: cannot be read ({error.strerror})"
+            raise DatasetError(message) from None
 
-    def read_text(self, place: str) -> str:
-        """As `read`, decoded. Raises DatasetError where it is neither UTF-8 nor marked UTF-16."""
-        data = self.read(place)
+    def read_text(self, path: str) -> str:
+        """The text of a label file: UTF-8, or UTF-16 with a byte order mark.
+
+        Raises DatasetError, with the line, for another encoding, and as `read_bytes` does.
+        """
+        data = self.read_bytes(path)
         encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         try:
             return data.decode(encoding)
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             raise DatasetError(
-                f"{self.shown(place)}, line {line:,}: not UTF-8 text; save the file as UTF-8"
+                f"{self.display_path(path)}, line {line:,}: not UTF-8 text; save the file as UTF-8"
             ) from None
 
-    def shown(self, place: str) -> str:
-        """A file's path as a message names it."""
-        return escape_controls(str(self.absolute(place)))
+    def display_path(self, path: str) -> str:
+        """A file's full path for messages."""
+        return escape_controls(str(self.absolute(path)))
 
-    def files(self, ending: str) -> list[tuple[str, str | None]]:
-        """Files of labels at the top or in a split's folder, and the split each is named for."""
-        found: list[tuple[str, str | None]] = []
-        for place in self.label_files:
-            *folders, name = place.split("/")
-            if not name.lower().endswith(ending) or len(folders) > 1:
+    def find_split_files(self, extension: str) -> list[tuple[str, str | None]]:
+        """Label files at the top, and those in split folders; with the split each is named for."""
+        files: list[tuple[str, str | None]] = []
+        for path in self.label_files:
+            *folders, name = path.split("/")
+            if not name.lower().endswith(extension) or len(folders) > 1:
                 continue
             if not folders:
-                found.append((place, split_in_filename(posixpath.splitext(name)[0])))
+                files.append((path, split_in_filename(posixpath.splitext(name)[0])))
             elif split := split_named(folders[0]):
-                found.append((place, split))
-        return found
+                files.append((path, split))
+        return files
 
     def find(self, name: str, folders: Sequence[str] = ("",)) -> str | Miss:
-        """The photo that a name means, seen from the first of `folders`, or else from the others.
+        """The photo that a name in a label file means.
 
-        Failing that, the only one that the name is the end of, with its ending or without.
+        The name is a path from the first of `folders`, or else from a later one (each ends with
+        "/"); or else the end of the path of exactly one photo, with its extension or without.
         """
         for folder in folders:
-            if (place := folder + name) in self.photos:
-                return place
-        return self._find_spelled(name.replace("\\", "/"), folders)
+            if (path := folder + name) in self.photos:
+                return path
+        return self._find_normalized(name.replace("\\", "/"), folders)
 
     def relative(self, path: str) -> str | None:
-        """A path inside the collection as a place, "" for its top; None for one outside."""
+        """A path in a label file as a path of the index, "" for the root; None if outside."""
         path = path.replace("\\", "/")
         if path.startswith("/"):
             path = next(
-                (f"./{path[len(t) :]}" for t in self._tops if f"{path}/".startswith(f"{t}/")), ".."
+                (f"./{path[len(r) :]}" for r in self._roots if f"{path}/".startswith(f"{r}/")), ".."
             )
-        place = self._followed(posixpath.normpath(path))
-        if place is None or place == ".." or place.startswith("../"):
+        target = self._follow_links(posixpath.normpath(path))
+        if target is None or target == ".." or target.startswith("../"):
             return None
-        return "" if place == "." else place
+        return "" if target == "." else target
 
     def photos_in(self, folder: str) -> list[str]:
         """The photos under a folder, "" for all."""
-        start = f"{folder}/" if folder else ""
-        return [place for place in self.photos if place.startswith(start)]
+        prefix = f"{folder}/" if folder else ""
+        return [path for path in self.photos if path.startswith(prefix)]
 
-    def _find_spelled(self, name: str, folders: Sequence[str]) -> str | Miss:
+    def _find_normalized(self, name: str, folders: Sequence[str]) -> str | Miss:
         if name.startswith("/") or _DRIVE.match(name):
-            own = next((f"{top}/" for top in self._tops if name.startswith(f"{top}/")), None)
-            if own is None:
+            prefix = next((f"{root}/" for root in self._roots if name.startswith(f"{root}/")), None)
+            if prefix is None:
                 return Miss.OUTSIDE
-            name, folders = name.removeprefix(own), ("",)
+            name, folders = name.removeprefix(prefix), ("",)
         name = normalize("NFC", name)
-        seen = [posixpath.normpath(folder + name) for folder in folders]
-        if seen[0] == ".." or seen[0].startswith("../"):
+        candidates = [posixpath.normpath(folder + name) for folder in folders]
+        if candidates[0] == ".." or candidates[0].startswith("../"):
             return Miss.OUTSIDE
         climbs = ".." in name.split("/")
-        seen = seen[:1] if climbs else [*seen, *self._without_own_name(seen[0])]
-        for place in seen:
-            followed = self._followed(place)
-            if followed is None:
+        if climbs:
+            del candidates[1:]
+        elif candidates[0].startswith(f"{self.root.name}/"):  # written from one folder above
+            candidates.append(candidates[0].removeprefix(f"{self.root.name}/"))
+        for candidate in candidates:
+            target = self._follow_links(candidate)
+            if target is None:
                 return Miss.OUTSIDE
-            if found := self._normal.get(followed):
-                return found
+            if photo := self._by_normal_form.get(target):
+                return photo
         return Miss.MISSING if climbs else self._find_by_end(posixpath.normpath(name))
 
     def _find_by_end(self, name: str) -> str | Miss:
-        for known in (self._by_name, self._by_stem):
-            ends = [
-                place
-                for normal, place in known.get(posixpath.basename(name), ())
+        for photos in (self._by_name, self._by_stem):
+            matches = [
+                photo
+                for normal, photo in photos.get(posixpath.basename(name), ())
                 if f"/{normal}".endswith(f"/{name}")
             ]
-            if ends:
-                return ends[0] if len(ends) == 1 else Miss.AMBIGUOUS
+            if matches:
+                return matches[0] if len(matches) == 1 else Miss.AMBIGUOUS
         return Miss.MISSING
 
-    def _without_own_name(self, place: str) -> Iterator[str]:
-        """As written by whoever stood one folder above."""
-        own = f"{self.root.name}/"
-        if place.startswith(own):
-            yield place.removeprefix(own)
-
-    def _followed(self, place: str) -> str | None:
-        """With links on the way followed; None where one leads out."""
+    def _follow_links(self, path: str) -> str | None:
+        """A path with links in it resolved; None if one leads outside."""
         if not self._links:
-            return place
-        parts = place.split("/")
+            return path
+        parts = path.split("/")
         for end in range(1, len(parts) + 1):
             start = "/".join(parts[:end])
             if start in self._links:
                 target = self._links[start]
                 return None if target is None else "/".join([target, *parts[end:]])
-        return place
+        return path
 
     @cached_property
-    def _tops(self) -> tuple[str, ...]:
-        return (os.path.abspath(self.root), self._real)
+    def _roots(self) -> tuple[str, ...]:
+        return (os.path.abspath(self.root), self._real_root)
 
     @cached_property
-    def _normal(self) -> dict[str, str]:
-        """Places by their spelling in composed letters: some systems write é as two."""
-        return {normalize("NFC", place): place for place in self.photos}
+    def _by_normal_form(self) -> dict[str, str]:
+        """Photos by their path in NFC: some systems write é as two characters."""
+        return {normalize("NFC", path): path for path in self.photos}
 
     @cached_property
     def _by_name(self) -> dict[str, list[tuple[str, str]]]:
-        found: dict[str, list[tuple[str, str]]] = {}
-        for normal, place in self._normal.items():
-            found.setdefault(posixpath.basename(normal), []).append((normal, place))
-        return found
+        by_name: dict[str, list[tuple[str, str]]] = {}
+        for normal, path in self._by_normal_form.items():
+            by_name.setdefault(posixpath.basename(normal), []).append((normal, path))
+        return by_name
 
     @cached_property
     def _by_stem(self) -> dict[str, list[tuple[str, str]]]:
-        found: dict[str, list[tuple[str, str]]] = {}
-        for normal, place in self._normal.items():
+        by_stem: dict[str, list[tuple[str, str]]] = {}
+        for normal, path in self._by_normal_form.items():
             stem = posixpath.splitext(normal)[0]
-            found.setdefault(posixpath.basename(stem), []).append((stem, place))
-        return found
+            by_stem.setdefault(posixpath.basename(stem), []).append((stem, path))
+        return by_stem
 
     def _walk(self) -> Iterator[str]:
         pending = [""]
@@ -214,25 +216,25 @@ class PhotoIndex:
             except OSError:
                 continue
             for entry in entries:
-                place = folder + entry.name
+                path = folder + entry.name
                 if entry.name.startswith("."):
                     continue
                 if entry.is_symlink():
-                    if self._stays(entry, place):
-                        yield place
+                    if self._is_inside(entry, path):
+                        yield path
                 elif entry.is_dir(follow_symlinks=False):
-                    self.folders.append(place)
-                    pending.append(f"{place}/")
+                    self.folders.append(path)
+                    pending.append(f"{path}/")
                 elif entry.is_file(follow_symlinks=False):
-                    yield place
+                    yield path
 
-    def _stays(self, link: os.DirEntry[str], place: str) -> bool:
-        """Whether a link is a file of the collection; where others lead is kept."""
-        real = os.path.realpath(link.path)
-        inside = real.startswith(f"{self._real}{os.sep}")
-        if inside and os.path.isfile(link.path):  # and no loop of links
+    def _is_inside(self, link: os.DirEntry[str], path: str) -> bool:
+        """Whether a link leads to a file of the dataset; the targets of others are kept."""
+        target = os.path.realpath(link.path)
+        inside = target.startswith(f"{self._real_root}{os.sep}")
+        if inside and os.path.isfile(link.path):  # False for a loop of links
             return True
-        self._links[place] = os.path.relpath(real, self._real) if inside else None
-        if not inside and place.lower().endswith(TEXTS):
-            self.outside_links.append(place)
+        self._links[path] = os.path.relpath(target, self._real_root) if inside else None
+        if not inside and path.lower().endswith(LABEL_EXTENSIONS):
+            self.outside_links.append(path)
         return False

@@ -1,7 +1,7 @@
-"""Labels as tables: a CSV with a row for each photo, and its labels in one column or in many.
+"""CSV reader: a row for each photo or object, labels in one column or a column for each tag.
 
-A column called label holds one of them (or several, with | between), one called tags several; or
-each tag has a column of its own, of 1, 0 and blank. A column called split may say who trains.
+A column called "label" holds one label of a photo (or several, with | between), one called "tags"
+several; a tag's own column holds 1, 0 or blank. A column called "split" may name the split.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
 from tagger.text import unescape_formula
 
-WRITTEN_AS = "CSV"
+FORMAT = "CSV"
 LABELS_FILE = "labels.csv"
 SEPARATOR = "|"  # between tags
-SLIPS = 0.05  # of photos: so few with rows of different labels are slips, more are meant
+MAX_SLIPS = 0.05  # of photos: if fewer have rows of different labels, these are taken for mistakes
 
-Files = list[tuple[str, str | None]]
-Said = dict[str, list[tuple[str, ...]]]  # the labels of each row of a photo, no two alike
-Row = tuple[str, list[str], str]  # a photo's place, its cells, where they stand
+Files = list[tuple[str, str | None]]  # paths, with the split each file is named for
+LabelRows = dict[str, list[tuple[str, ...]]]  # the distinct rows of labels of each photo
+Row = tuple[str, list[str], str]  # a photo, its cells, file and line
 
 UNEVEN = Remark("row", "is not as long as the header", "are not as long as the header")
-STRAY_SPLIT = Remark(
+UNKNOWN_SPLIT = Remark(
     "row", "has a split other than train, val and test", "have splits other than train, val, test"
 )
-STRAY_COLUMN = Remark(
+UNREAD_COLUMN = Remark(
     *(
         "column",
         "holds neither photos, labels nor splits",
@@ -42,210 +42,214 @@ STRAY_COLUMN = Remark(
     ),
     outcome="not read",
 )
-STRAY_CELL = Remark(
+UNKNOWN_CELL = Remark(
     *("cell", "is neither 1, 0 nor blank", "are neither 1, 0 nor blank"),
     outcome="taken as if nobody looked",
 )
 REPEATED = Remark("row", "repeats another", "repeat others", outcome="counted once")
 NO_LABEL = Remark("photo", "has a row without a label", "have a row without a label")
 CONTRADICTED = Remark("photo", "has rows of different labels", "have rows of different labels")
-UNCLEAR = Remark(
+CONTRADICTED_TAG = Remark(
     *("tag", "is given by one row, not by another", "are given by one row, not by another"),
     outcome="taken as if nobody looked",
 )
 
 
 def join_tags(tags: Sequence[str]) -> str:
-    """Tags in one cell; `split_apart` gives them back."""
+    """Tags in one cell; `split_tags` undoes it."""
     return SEPARATOR.join(re.sub(r"([\\|])", r"\\\1", tag) for tag in tags)
 
 
 def split_tags(cell: str) -> list[str]:
-    """Tags that `join` put into a cell."""
+    """The tags that `join_tags` put into a cell."""
     parts = re.findall(r"((?:\\.|[^|])*)(?:\||$)", cell, re.DOTALL)
     return [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts if part.strip()]
 
 
-def find(tree: PhotoIndex) -> Files:
-    """`labels.csv`; else the tables named for splits; else any with a column of photos.
+def find(index: PhotoIndex) -> Files:
+    """`labels.csv`; else the tables named for splits; else those with a column of photos.
 
-    Those that say what a model said are labels only if somebody called them `labels.csv`.
+    Tables of predictions are labels only if they are called `labels.csv`.
     """
-    found = tree.files(".csv") + tree.files(".tsv")
-    if named := [place for place, _ in found if place.lower() == LABELS_FILE]:
-        return [(named[0], None)]
-    found = [file for file in found if table_file.holds_photos(tree, file[0])]
-    found = [file for file in found if table_file.leads_to_photos(tree, file[0])] or found
-    by_split = [file for file in found if file[1]]
-    return by_split if len(by_split) > 1 else [(place, None) for place, _ in found]
+    files = index.find_split_files(".csv") + index.find_split_files(".tsv")
+    if certain := [path for path, _ in files if path.lower() == LABELS_FILE]:
+        return [(certain[0], None)]
+    files = [file for file in files if table_file.has_photo_column(index, file[0])]
+    files = [file for file in files if table_file.names_photos(index, file[0])] or files
+    by_split = [file for file in files if file[1]]
+    return by_split if len(by_split) > 1 else [(path, None) for path, _ in files]
 
 
-def is_named(files: Files) -> bool:
-    """Whether the table is called so that nobody can doubt it."""
+def is_certain(files: Files) -> bool:
+    """Whether the table is called `labels.csv`."""
     return posixpath.basename(files[0][0]).lower() == LABELS_FILE
 
 
-def is_stray(tree: PhotoIndex, files: Files) -> bool:
-    """Whether the tables may be of something else: no row in sight names a photo."""
-    return not any(table_file.leads_to_photos(tree, place) for place, _ in files)
-
-
-def is_doubtful(files: Files) -> bool:
-    """Whether any of several tables may be the one."""
+def is_ambiguous(files: Files) -> bool:
+    """Whether each of several tables may be the one that holds the labels."""
     return len(files) > 1 and not all(split for _, split in files)
 
 
-def read(tree: PhotoIndex, files: Files) -> Listing:
-    """The photos that tables name, with their labels. Raises DatasetError, with the line."""
-    if is_doubtful(files):
-        told = ", ".join(place for place, _ in files[:6])
+def names_no_photos(index: PhotoIndex, files: Files) -> bool:
+    """Whether the first rows of the tables name no photos, so that they may be something else."""
+    return not any(table_file.names_photos(index, path) for path, _ in files)
+
+
+def read(index: PhotoIndex, files: Files) -> Listing:
+    """The photos in tables, with their labels. Raises DatasetError, with the line."""
+    if is_ambiguous(files):
+        names = ", ".join(path for path, _ in files[:6])
         raise DatasetError(
-            f"{tree.root}: which table holds the labels: {told}? Call it {LABELS_FILE}"
+            f"{index.root}: which table holds the labels: {names}? Call it {LABELS_FILE}"
         )
-    ledger = ListingBuilder(tree)
-    said: Said = {}
-    names: set[str] = set()
-    several = False
-    for place, split in files:
-        sheet = table_file.read(tree, place)
-        layout = table_columns.read_columns(sheet, tree.shown(place))
-        for line in sheet.uneven:
-            ledger.note(UNEVEN, f"{place}:{line}")
-        for name in layout.strays:
-            ledger.note(STRAY_COLUMN, f"{place}: {name}")
-        rows = _placed(sheet, layout, split, ledger)
-        if layout.tags:
-            names.update(sheet.header[n] for n in layout.tags)
-            _read_wide(sheet, layout, rows, ledger)
+    builder = ListingBuilder(index)
+    label_rows: LabelRows = {}
+    tag_names: set[str] = set()
+    has_several = False
+    for path, split in files:
+        table = table_file.read(index, path)
+        columns = table_columns.read_columns(table, index.display_path(path))
+        for line in table.uneven:
+            builder.add_case(UNEVEN, f"{path}:{line}")
+        for name in columns.unread:
+            builder.add_case(UNREAD_COLUMN, f"{path}: {name}")
+        rows = _find_photos(table, columns, split, builder)
+        if columns.tags:
+            tag_names.update(table.header[n] for n in columns.tags)
+            _read_tag_columns(table, columns, rows, builder)
         else:
-            several |= _read_listed(layout, rows, said, ledger)
-    if names or several or _differing(said) > SLIPS * len(said):
-        _join(said, ledger)
-        return ledger.listing(WRITTEN_AS, "multi", names)
-    _settle(said, ledger)
-    return ledger.listing(WRITTEN_AS, "single")
+            has_several |= _read_label_column(columns, rows, label_rows, builder)
+    contradicted = sum(len([row for row in rows if row]) > 1 for rows in label_rows.values())
+    if tag_names or has_several or contradicted > MAX_SLIPS * len(label_rows):
+        _add_tags(label_rows, builder)
+        return builder.build(FORMAT, "multi", tag_names)
+    _add_single_labels(label_rows, builder)
+    return builder.build(FORMAT, "single")
 
 
-def _placed(
-    sheet: Table, layout: Columns, split: str | None, ledger: ListingBuilder
+def _find_photos(
+    table: Table, columns: Columns, table_split: str | None, builder: ListingBuilder
 ) -> Iterator[Row]:
-    """Rows whose photo and split are there; the split is written down."""
-    folders = table_file.around(posixpath.dirname(sheet.place))
-    for number, cells in enumerate(sheet.rows):
-        at = sheet.at(number)
-        name = cells[sheet.image].strip()
-        place = ledger.find(unescape_formula(name) if layout.exported else name, folders, "row", at)
-        if place is None:
+    """The rows with a photo in the index and a valid split, which is added to the builder."""
+    folders = table_file.photo_folders(table.path)
+    for number, cells in enumerate(table.rows):
+        position = table.position(number)
+        name = cells[table.image].strip()
+        if columns.is_export:
+            name = unescape_formula(name)
+        photo = builder.find_photo(name, folders, "row", position)
+        if photo is None:
             continue
-        told = split
-        if layout.split is not None and cells[layout.split].strip():
-            told = split_named(cells[layout.split])
-            if told is None:
-                ledger.leave_out(place, STRAY_SPLIT, f"{at}: {cells[layout.split]}")
+        split = table_split
+        if columns.split is not None and cells[columns.split].strip():
+            split = split_named(cells[columns.split])
+            if split is None:
+                builder.leave_out(photo, UNKNOWN_SPLIT, f"{position}: {cells[columns.split]}")
                 continue
-        if told:
-            ledger.put_in(told, place)
-        yield place, cells, at
+        if split:
+            builder.add_split(photo, split)
+        yield photo, cells, position
 
 
-def _read_wide(sheet: Table, layout: Columns, rows: Iterator[Row], ledger: ListingBuilder) -> None:
-    """A tag for each column. Rows of the very same cells are understood once."""
-    names = [sheet.header[n] for n in layout.tags]
-    asked = frozenset(names)
-    known: dict[tuple[str, ...], tuple[list[str], tuple[str, ...], list[str]]] = {}
-    for place, cells, at in rows:
-        told = tuple([cells[n] for n in layout.tags])
-        if told not in known:
-            known[told] = _tags(names, told, layout)
-        present, unseen, strays = known[told]
-        for stray in strays:
-            ledger.note(STRAY_CELL, f"{at}: {stray}")
-        entry = PhotoTags(set(present), unseen, asked)
-        if place not in ledger.entries:
-            ledger.entries[place] = entry
-        elif ledger.entries[place] == entry:
-            ledger.note(REPEATED, at)
+def _read_tag_columns(
+    table: Table, columns: Columns, rows: Iterator[Row], builder: ListingBuilder
+) -> None:
+    """Rows with a column for each tag. Rows with the same cells are parsed once."""
+    names = [table.header[n] for n in columns.tags]
+    looked_for = frozenset(names)
+    parsed: dict[tuple[str, ...], tuple[list[str], tuple[str, ...], list[str]]] = {}
+    for photo, row, position in rows:
+        cells = tuple([row[n] for n in columns.tags])
+        if cells not in parsed:
+            parsed[cells] = _parse_cells(names, cells, columns)
+        present, unseen, unknown = parsed[cells]
+        for cell in unknown:
+            builder.add_case(UNKNOWN_CELL, f"{position}: {cell}")
+        tags = PhotoTags(set(present), unseen, looked_for)
+        if photo not in builder.tags:
+            builder.tags[photo] = tags
+        elif builder.tags[photo] == tags:
+            builder.add_case(REPEATED, position)
         else:
-            ledger.entries[place], unclear = _merged(ledger.entries[place], entry)
-            for name in sorted(unclear):
-                ledger.note(UNCLEAR, f"{at}: {name}")
+            builder.tags[photo], contradicted = _merge(builder.tags[photo], tags)
+            for name in sorted(contradicted):
+                builder.add_case(CONTRADICTED_TAG, f"{position}: {name}")
 
 
-def _tags(
-    names: Sequence[str], cells: Sequence[str], layout: Columns
+def _parse_cells(
+    names: Sequence[str], cells: Sequence[str], columns: Columns
 ) -> tuple[list[str], tuple[str, ...], list[str]]:
-    """The tags in a photo, those nobody looked for, and cells that say neither."""
-    said = [layout.meanings[cell] for cell in cells]
-    present = [name for name, told in zip(names, said, strict=True) if told == PRESENT]
-    unseen = tuple(n for n, told in zip(names, said, strict=True) if told in (UNSEEN, None))
-    strays = [
+    """The present tags, the unseen tags, and the cells without meaning, as "tag=cell"."""
+    states = [columns.states[cell] for cell in cells]
+    present = [name for name, state in zip(names, states, strict=True) if state == PRESENT]
+    unseen = tuple(n for n, state in zip(names, states, strict=True) if state in (UNSEEN, None))
+    unknown = [
         f"{name}={cell}"
-        for name, cell, told in zip(names, cells, said, strict=True)
-        if told is None
+        for name, cell, state in zip(names, cells, states, strict=True)
+        if state is None
     ]
-    return present, unseen, strays
+    return present, unseen, unknown
 
 
-def _merged(one: PhotoTags, other: PhotoTags) -> tuple[PhotoTags, set[str]]:
-    """What two rows know of a photo, and the tags on which they disagree."""
-    asked = (one.asked or frozenset()) | (other.asked or frozenset())
-    denied: set[str] = set()
-    for entry in (one, other):
-        denied |= set(entry.asked or ()) - entry.present - set(entry.unseen)
-    unclear = (one.present | other.present) & denied
-    present = (one.present | other.present) - unclear
-    return PhotoTags(present, tuple(sorted(asked - present - (denied - unclear))), asked), unclear
+def _merge(first: PhotoTags, second: PhotoTags) -> tuple[PhotoTags, set[str]]:
+    """The tags of a photo by two rows, and those on which the rows contradict each other."""
+    looked_for = (first.looked_for or frozenset()) | (second.looked_for or frozenset())
+    absent: set[str] = set()
+    for tags in (first, second):
+        absent |= set(tags.looked_for or ()) - tags.present - set(tags.unseen)
+    contradicted = (first.present | second.present) & absent
+    present = (first.present | second.present) - contradicted
+    unseen = tuple(sorted(looked_for - present - (absent - contradicted)))
+    return PhotoTags(present, unseen, looked_for), contradicted
 
 
-def _read_listed(layout: Columns, rows: Iterator[Row], said: Said, ledger: ListingBuilder) -> bool:
-    """The labels in one column, added to `said`; whether more than one a photo is meant."""
-    assert layout.listed is not None
-    kept = [(place, cells[layout.listed].strip(), at) for place, cells, at in rows]
-    several = layout.several or layout.boxes
-    divide = _divider([cell for _, cell, _ in kept], layout)
-    for place, cell, at in kept:
-        found = tuple(dict.fromkeys(divide(cell)))
-        several |= len(found) > 1
-        if found in said.setdefault(place, []) and not layout.boxes:
-            ledger.note(REPEATED, at)
-        elif found not in said[place]:
-            said[place].append(found)
-    return several
+def _read_label_column(
+    columns: Columns, rows: Iterator[Row], label_rows: LabelRows, builder: ListingBuilder
+) -> bool:
+    """Add rows with all labels in one column; whether photos may have several labels."""
+    assert columns.labels is not None
+    cells = [(photo, row[columns.labels].strip(), position) for photo, row, position in rows]
+    has_several = columns.is_tag_list or columns.has_boxes
+    split_cell = _cell_splitter([cell for _, cell, _ in cells], columns)
+    for photo, cell, position in cells:
+        labels = tuple(dict.fromkeys(split_cell(cell)))
+        has_several |= len(labels) > 1
+        if labels in label_rows.setdefault(photo, []) and not columns.has_boxes:
+            builder.add_case(REPEATED, position)
+        elif labels not in label_rows[photo]:
+            label_rows[photo].append(labels)
+    return has_several
 
 
-def _divider(cells: Sequence[str], layout: Columns) -> Callable[[str], list[str]]:
-    """How the labels in a cell are told apart, the same in all of a column.
+def _cell_splitter(cells: Sequence[str], columns: Columns) -> Callable[[str], list[str]]:
+    """A function that splits a column's cells into labels, by the same separator for all.
 
-    Commas and semicolons stand in many a label's name: they divide only where several are meant.
+    Many label names contain commas and semicolons: these separate only the cells of a tag list.
     """
-    if layout.exported:
+    if columns.is_export:
         return lambda cell: split_tags(unescape_formula(cell))
-    separators = "|;," if layout.several else "|"
-    used = next((s for s in separators if any(s in cell for cell in cells)), "")
-    if not used:
+    separators = "|;," if columns.is_tag_list else "|"
+    separator = next((s for s in separators if any(s in cell for cell in cells)), "")
+    if not separator:
         return lambda cell: [cell] if cell else []
-    return lambda cell: [part.strip() for part in cell.split(used) if part.strip()]
+    return lambda cell: [part.strip() for part in cell.split(separator) if part.strip()]
 
 
-def _differing(said: Said) -> int:
-    """How many photos have rows of different labels."""
-    return sum(len([row for row in rows if row]) > 1 for rows in said.values())
-
-
-def _join(said: Said, ledger: ListingBuilder) -> None:
-    for place, rows in said.items():
+def _add_tags(label_rows: LabelRows, builder: ListingBuilder) -> None:
+    """Add the labels of all rows of each photo."""
+    for photo, rows in label_rows.items():
         present = {name for row in rows for name in row}
-        if place in ledger.entries:
-            ledger.entries[place].present |= present
+        if photo in builder.tags:
+            builder.tags[photo].present |= present
         else:
-            ledger.entries[place] = PhotoTags(present)
+            builder.tags[photo] = PhotoTags(present)
 
 
-def _settle(said: Said, ledger: ListingBuilder) -> None:
-    """One label for each photo, or a remark on it."""
-    for place, rows in said.items():
+def _add_single_labels(label_rows: LabelRows, builder: ListingBuilder) -> None:
+    """Add the label of each photo; leave out photos with none or several."""
+    for photo, rows in label_rows.items():
         labels = {name for row in rows for name in row}
         if len(labels) == 1:
-            ledger.entries[place] = PhotoTags(labels)
+            builder.tags[photo] = PhotoTags(labels)
         else:
-            ledger.leave_out(place, CONTRADICTED if labels else NO_LABEL)
+            builder.leave_out(photo, CONTRADICTED if labels else NO_LABEL)
