@@ -1,4 +1,4 @@
-"""What gathering photos into batches would gain: one thread, the network alone, then deciding.
+"""Would batches of photos be faster? One thread: the network, and the decision.
 
 python bench/batching.py
 python bench/batching.py --model pets --json found.json
@@ -19,16 +19,17 @@ from tagger.concurrency import one_blas_thread
 from tagger.inference import model_file
 from tagger.inference.decision import Floats
 from tagger.inference.litert import Runtime
+from tagger.inference.model_file import ModelFile
 from tagger.inference.registry import find_model
 
 SIZES = (1, 2, 4, 8, 16)
-PHOTOS = 480  # in all, of each size of batch
+PHOTOS = 480  # per batch size
 
 
 def main() -> None:
-    made = parser(__doc__)
-    made.add_argument("--model", default="everyday")
-    options = made.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--model", default="everyday")
+    options = arguments.parse_args()
     model = model_file.load(find_model(options.model))
     runtime = Runtime(model.network)
     generator = np.random.default_rng(0)
@@ -36,50 +37,50 @@ def main() -> None:
     outputs = [runtime.run(photo) for photo in pixels.astype(np.uint8)]
     logits = np.stack([output.logits for output in outputs])
     features = np.stack([output.features for output in outputs])
-    found = {}
+    times = {}
     for size in SIZES:
-        network = batched(model.network, pixels[:size].astype(np.uint8))
-        decide = deciding(model, logits[:size], features[:size])
-        found[size] = milliseconds(network, size), milliseconds(decide, size)
+        run_network = batch_network(model.network, pixels[:size].astype(np.uint8))
+        decide = batch_decision(model, logits[:size], features[:size])
+        times[size] = milliseconds(run_network, size), milliseconds(decide, size)
     rows: list[Row] = [
         {
             "photos together": size,
             "network, ms a photo": network,
             "deciding, ms a photo": decision,
-            "both, of one by one": (network + decision) / sum(found[1]),
+            "both, of one by one": (network + decision) / sum(times[1]),
         }
-        for size, (network, decision) in found.items()
+        for size, (network, decision) in times.items()
     ]
-    runs = {str(size): [Run(sum(times) / 1000, 0)] for size, times in found.items()}
+    runs = {str(size): [Run(sum(pair) / 1000, 0)] for size, pair in times.items()}
     publish(f"Batches of photos, {options.model}", rows, runs, options.json)
 
 
-def batched(network: bytes, pixels: Any) -> Callable[[], object]:
-    """The network on `pixels (N, S, S, 3)` at once."""
+def batch_network(network: bytes, pixels: Any) -> Callable[[], object]:
+    """A function that runs the network on a batch of `pixels (N, S, S, 3)`."""
     interpreter = Interpreter(model_content=network, num_threads=1)
-    (place,) = (one["index"] for one in interpreter.get_input_details())
-    interpreter.resize_tensor_input(place, pixels.shape)
+    (index,) = (detail["index"] for detail in interpreter.get_input_details())
+    interpreter.resize_tensor_input(index, pixels.shape)
     interpreter.allocate_tensors()
 
     def run() -> None:
-        interpreter.set_tensor(place, pixels)
+        interpreter.set_tensor(index, pixels)
         interpreter.invoke()
 
     return run
 
 
-def deciding(model: model_file.ModelFile, logits: Floats, features: Floats) -> Callable[[], object]:
+def batch_decision(model: ModelFile, logits: Floats, features: Floats) -> Callable[[], object]:
     return lambda: model.rule.decide(logits, features)
 
 
-def milliseconds(work: Callable[[], object], size: int) -> float:
-    """A photo, the median of many turns."""
+def milliseconds(task: Callable[[], object], size: int) -> float:
+    """Milliseconds per photo, the median of many runs."""
     seconds = []
     with one_blas_thread():
         for _ in range(3 + PHOTOS // size):
-            began = time.perf_counter()
-            work()
-            seconds.append(time.perf_counter() - began)
+            started = time.perf_counter()
+            task()
+            seconds.append(time.perf_counter() - started)
     return 1000 * median(seconds[3:]) / size
 
 

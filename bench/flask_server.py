@@ -1,9 +1,9 @@
-"""The usual server, written faithfully: what the service's throughput is compared with.
+"""Baseline for the service: a Flask server as tutorials write it.
 
     python bench/flask_server.py MODEL.h5 PORT
 
-Flask as its tutorial starts it, `load_model` once, `model.predict` photo by photo, JSON back;
-MODEL.h5 is of the usual recipe, `python bench/baseline.py train DATA MODEL.h5`.
+Flask's own server, `load_model` once, `model.predict` photo by photo, a JSON answer. MODEL.h5 comes
+from `python bench/baseline.py train DATA MODEL.h5`.
 """
 
 from __future__ import annotations

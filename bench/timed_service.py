@@ -1,4 +1,4 @@
-"""The service as it is, with a note of how long each answer waited to be written down.
+"""The service, with a note of how long each prediction waited to be logged.
 
 python bench/timed_service.py NOTES.json PORT
 """
@@ -12,28 +12,27 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from tagger.service import app, prediction_log
-from tagger.service.prediction_log import Entry
+from tagger.service import app
+from tagger.service.prediction_log import Entry, PredictionLog
 
-write = prediction_log.PredictionLog.write
+write = PredictionLog.write
 
 
 def main() -> int:
     notes, port = Path(sys.argv[1]), sys.argv[2]
-    waited: list[float] = []
+    seconds: list[float] = []
 
-    def timed(self: prediction_log.PredictionLog, entries: Sequence[Entry]) -> Future[int]:
-        began = time.perf_counter()
-        written = write(self, entries)
-        written.add_done_callback(lambda _: waited.append(time.perf_counter() - began))
-        return written
+    def timed_write(self: PredictionLog, entries: Sequence[Entry]) -> Future[int]:
+        started = time.perf_counter()
+        logged = write(self, entries)
+        logged.add_done_callback(lambda _: seconds.append(time.perf_counter() - started))
+        return logged
 
-    prediction_log.PredictionLog.write = timed  # type: ignore[method-assign]
-    sys.argv[1:] = ["--port", port]
+    PredictionLog.write = timed_write  # type: ignore[method-assign]
     try:
-        return app.main()
+        return app.main(["--port", port])
     finally:
-        notes.write_text(json.dumps(waited))
+        notes.write_text(json.dumps(seconds))
 
 
 if __name__ == "__main__":
