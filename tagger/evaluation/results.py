@@ -11,7 +11,9 @@ MAX_MISTAKES = 48  # kept, the most confident first
 
 
 def to_json(value: Any) -> Any:
-    """Plain JSON values of a dataclass and everything in it."""
+    """Plain JSON values of a dataclass and everything in it, by `to_dict` where a part has one."""
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
     if is_dataclass(value):
         pairs = ((f.metadata.get("key", f.name), getattr(value, f.name)) for f in fields(value))
         return {key: to_json(item) for key, item in pairs}

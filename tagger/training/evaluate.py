@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, as in metrics.json."""
-        return {**to_json(self), "exports": [export.to_dict() for export in self.exports]}
+        return {part.name: to_json(getattr(self, part.name)) for part in fields(self)}
 
 
 @dataclass
