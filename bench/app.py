@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-import catalogue
+import large_library
 import numpy as np
 from measuring import BENCH, Row, Run, at_most, make_photos, parser, publish, workplace
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -111,8 +111,8 @@ def measure(
 
 
 def build(home: Path, photos: int, pictures: list[Path]) -> None:
-    """The catalogue of a large library, a thumbnail of every photo, and what looks alike."""
-    database = Database.open(catalogue.build(home, photos, TAGS_EACH * photos))
+    """Build a large library: the database, thumbnails and embeddings."""
+    database = Database.open(large_library.build(home, photos, TAGS_EACH * photos))
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((photos, DIMENSIONS), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,8 +1,8 @@
-"""Importing a folder into an empty library, beside `predict.py` on the same folder.
+"""Throughput of importing a folder into an empty library, beside `predict.py` on the same folder.
 
 python bench/importing.py --photos 2000
 
-Both start-ups are included; every photo is another one, so that none is passed over.
+Both times include the start of the program. All photos differ, so that none is a duplicate.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ COUNT = "from tagger.library.library import Library; print(Library.open().count(
 
 
 def main() -> None:
-    made = parser(__doc__)
-    made.add_argument("--photos", type=int, default=2000)
-    made.add_argument("--repeats", type=int, default=3)
-    made.add_argument("--model", default="pets", help="a model's name or file")
-    options = made.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--photos", type=int, default=2000)
+    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--model", default="pets", help="a model's name or file")
+    options = arguments.parse_args()
     predicted: list[Run] = []
     imported: list[Run] = []
     with workplace() as folder:
@@ -38,12 +38,12 @@ def main() -> None:
             predicted.append(
                 run(*PREDICT, photos, "--model", options.model, "--csv", folder / "tags.csv")
             )
-            imported.append(import_anew(folder, photos, options.model, options.photos))
-    ours, alone = medians(imported), medians(predicted)
-    share = alone.seconds / ours.seconds
+            imported.append(import_once(folder, photos, options.model, options.photos))
+    ours, prediction = medians(imported), medians(predicted)
+    share = prediction.seconds / ours.seconds
     rows = [
-        {"what": what, "seconds": one.seconds, "photos/s": options.photos / one.seconds}
-        for what, one in (("predict.py", alone), ("import", ours))
+        {"what": what, "seconds": median.seconds, "photos/s": options.photos / median.seconds}
+        for what, median in (("predict.py", prediction), ("import", ours))
     ]
     publish(
         f"Importing {options.photos:,} photos of 500 x 375 into an empty library",
@@ -62,16 +62,16 @@ def main() -> None:
     )
 
 
-def import_anew(folder: Path, photos: Path, model: str, count: int) -> Run:
-    """One import into a library of its own."""
+def import_once(folder: Path, photos: Path, model: str, count: int) -> Run:
+    """Import the photos into a new library."""
     with tempfile.TemporaryDirectory(dir=folder) as home:
         os.environ["TAGGER_HOME"] = home
         os.environ.pop("TAGGER_DATABASE", None)
         planned = run(sys.executable, "-c", SUBMIT, photos, model).output.strip()
         measured = run(sys.executable, "-m", "tagger.jobs.worker", planned)
-        found = int(run(sys.executable, "-c", COUNT).output)
-        if found != count:
-            raise SystemExit(f"imported {found} of {count} photos")
+        added = int(run(sys.executable, "-c", COUNT).output)
+        if added != count:
+            raise SystemExit(f"imported {added} of {count} photos")
         return measured
 
 

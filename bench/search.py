@@ -1,10 +1,10 @@
-"""Searches of a large photo library: a page of 48 photos with their tags, and how many there are.
+"""Latency of searches in a large library: a page of 48 photos with tags, and the match count.
 
 python bench/search.py
-python bench/search.py --folder /tmp/large     # built there once, and used again
+python bench/search.py --folder /tmp/large     # builds the library there once and reuses it
 
-What a person may ask for, in every order and each as often as the others, in turns; the first
-time counts like any other. Built by catalogue.py: its commonest label is on a third of the photos.
+Typical searches in all orders, equally often and shuffled; the first time of each counts as well.
+The library is from large_library.py: its most frequent label is on a third of the photos.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from catalogue import build
+from large_library import build
 from measuring import Row, Run, at_most, parser, publish, workplace
 
 from tagger.library.library import Library
@@ -61,56 +61,57 @@ SEARCHES: tuple[tuple[str, Sort], ...] = (
 def main() -> None:
     options = parse()
     if options.folder:
-        found, totals = measure(options.folder, options)
+        timings, totals = measure(options.folder, options)
     else:
         with workplace() as folder:
-            found, totals = measure(folder, options)
-    report(found, totals, options)
+            timings, totals = measure(folder, options)
+    report(timings, totals, options)
 
 
 def parse() -> argparse.Namespace:
-    made = parser(__doc__)
-    add = made.add_argument
+    arguments = parser(__doc__)
+    add = arguments.add_argument
     add("--photos", type=int, default=100_000)
     add("--tags", type=int, default=500_000)
-    add("--rounds", type=int, default=20, help="of all the searches")
-    add("--folder", type=Path, help="where the library is, or is built and stays")
-    return made.parse_args()
+    add("--rounds", type=int, default=20, help="of all searches")
+    add("--folder", type=Path, help="where the library is, or will be built")
+    return arguments.parse_args()
 
 
 def measure(
     folder: Path, options: argparse.Namespace
 ) -> tuple[dict[tuple[str, Sort], list[float]], dict[str, int]]:
-    """The milliseconds of every search, and how many photos each finds."""
+    """The milliseconds of each search, and its number of matches."""
     library = Library.open(folder, build(folder, options.photos, options.tags))
-    found: dict[tuple[str, Sort], list[float]] = {search: [] for search in SEARCHES}
+    timings: dict[tuple[str, Sort], list[float]] = {search: [] for search in SEARCHES}
     totals = {}
     try:
         for turn in range(options.rounds):
             for query, sort in random.Random(turn).sample(SEARCHES, len(SEARCHES)):
                 began = time.perf_counter()
                 page = library.search(query, sort, limit=PAGE)
-                found[query, sort].append(1000 * (time.perf_counter() - began))
+                timings[query, sort].append(1000 * (time.perf_counter() - began))
                 totals[query] = page.total
     finally:
         library.close()
-    return found, totals
+    return timings, totals
 
 
 def report(
-    found: Mapping[tuple[str, Sort], Sequence[float]],
+    timings: Mapping[tuple[str, Sort], Sequence[float]],
     totals: Mapping[str, int],
     options: argparse.Namespace,
 ) -> None:
-    every = [milliseconds for times in found.values() for milliseconds in times]
+    every = [milliseconds for times in timings.values() for milliseconds in times]
     rows = [
-        row(query or "(all)", sort, totals[query], times) for (query, sort), times in found.items()
+        row(query or "(all)", sort, totals[query], times)
+        for (query, sort), times in timings.items()
     ]
     rows.append(row("all of them", "", None, every, at_most(quantile(every, 0.95), BAR)))
-    peak = peak_memory_mb() or 0.0  # of the whole process, which also built the library
+    peak = peak_memory_mb() or 0.0  # of the process, including building the library
     runs = {
         f"{query} by {sort}": [Run(milliseconds / 1000, peak) for milliseconds in times]
-        for (query, sort), times in found.items()
+        for (query, sort), times in timings.items()
     }
     title = f"Searches of {options.photos:,} photos with {options.tags:,} tags, ms"
     publish(title, rows, runs, options.json)
@@ -123,7 +124,7 @@ def row(query: str, sort: str, total: int | None, times: Sequence[float], bar: s
 
 
 def quantile(times: Sequence[float], share: float) -> float:
-    """The smallest that so many are no longer than."""
+    """The smallest time that a share of the times does not exceed."""
     return sorted(times)[math.ceil(share * len(times)) - 1]
 
 

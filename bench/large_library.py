@@ -1,11 +1,11 @@
-"""Build the catalogue of a large photo library, without the photos.
+"""Build the database of a large photo library, without the photos.
 
-python bench/catalogue.py FOLDER --photos 100000 --tags 500000
+python bench/large_library.py FOLDER --photos 100000 --tags 500000
 
-The same each time, spread as in a family's library: the commonest labels are on a third of the
-photos and most on a few per cent; one photo in ten is unknown, a few nobody has tagged, one in
-twenty has a tag that a person gave, one in a hundred is deleted. A folder that has a catalogue of
-so many photos and tags is left as it is.
+The same rows each time, distributed as in a family's library: the most frequent labels are on a
+third of the photos, most on a few per cent; one photo in ten is unknown, a few are untagged, one
+in twenty has a tag by a person, one in a hundred is deleted. A database with the same numbers of
+photos and tags is reused.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ NAMES = (
     "holiday ({}).jpg",
 )
 FOLDERS = ("2016/Zoo", "2017/Garden", "2018/Wedding", "2019/Rügen", "2021/Mountains", "2024/Phone")
-UNKNOWN, UNTAGGED, REVIEWED, DELETED = 0.10, 0.02, 0.05, 0.01  # shares of the photos
-EVENNESS = 4  # added to a label's rank before its share falls with it, as Zipf's law has it
-BATCH = 10_000  # rows handed to the database at once
+UNKNOWN, UNTAGGED, REVIEWED, DELETED = 0.10, 0.02, 0.05, 0.01  # shares of photos
+EVENNESS = 4  # added to the rank in Zipf's law, so that labels are less unequal
+BATCH = 10_000  # rows per INSERT statement
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = 700
 CAMERA_YEARS = 18
-IMPORT, EDITING, DELETION = 1, 2, 3  # the runs
+IMPORT, EDITING, DELETION = 1, 2, 3  # ids of the operations
 
 Row = dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Build the catalogue of a large photo library.")
+    parser = argparse.ArgumentParser(description="Build the database of a large photo library.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photos", type=int, default=100_000)
     parser.add_argument("--tags", type=int, default=500_000)
@@ -70,19 +70,19 @@ def main() -> None:
 
 
 def build(folder: Path, photos: int, tags: int) -> str:
-    """The URL of the catalogue in the folder, built unless it is there."""
+    """The URL of the folder's database, built if it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     url = sqlite_url(folder / "catalogue.db")
-    catalogue = Database.open(url)
+    database = Database.open(url)
     try:
-        with catalogue.write_transaction() as connection:
-            found = [count(connection, table) for table in (schema.photos, schema.tags)]
-            if found == [0, 0]:
-                fill(connection, Library.make(photos, tags))
-            elif found != [photos, tags]:
-                raise SystemExit(f"{url}: has {found[0]:,} photos and {found[1]:,} tags already")
+        with database.write_transaction() as connection:
+            rows = [count(connection, table) for table in (schema.photos, schema.tags)]
+            if rows == [0, 0]:
+                fill(connection, Library.generate(photos, tags))
+            elif rows != [photos, tags]:
+                raise SystemExit(f"{url}: has {rows[0]:,} photos and {rows[1]:,} tags already")
     finally:
-        catalogue.close()
+        database.close()
     return url
 
 
@@ -92,7 +92,7 @@ def count(connection: Connection, table: Table) -> int:
 
 @dataclass(frozen=True)
 class Library:
-    """Arrays over the photos: how many tags a model gave each, and what else is so of it."""
+    """Arrays over the photos: the number of tags by the model, and the states."""
 
     tag_counts: NDArray[np.int64]
     unknown: NDArray[np.bool_]
@@ -100,15 +100,15 @@ class Library:
     deleted: NDArray[np.bool_]
 
     @classmethod
-    def make(cls, photos: int, tags: int) -> Library:
+    def generate(cls, photos: int, tags: int) -> Library:
         rng = np.random.default_rng(0)
-        luck = rng.random(photos)
-        unknown = luck < UNKNOWN
-        known = np.flatnonzero(luck >= UNKNOWN + UNTAGGED)
+        draws = rng.random(photos)
+        unknown = draws < UNKNOWN
+        tagged = np.flatnonzero(draws >= UNKNOWN + UNTAGGED)
         reviewed = np.zeros(photos, dtype=bool)
         reviewed[rng.choice(photos, min(tags, round(photos * REVIEWED)), replace=False)] = True
         by_model = tags - int(reviewed.sum())
-        first = known[:by_model]  # at least one each, as far as they go
+        first = tagged[:by_model]  # at least one tag each, as far as the tags go
         more = rng.multinomial(by_model - len(first), np.full(len(first), 1 / max(1, len(first))))
         tag_counts = np.zeros(photos, dtype=np.int64)
         tag_counts[first] = 1 + more
@@ -132,13 +132,13 @@ def fill(connection: Connection, library: Library) -> None:
     write(connection, schema.photos, photos(library, tagged))
     write(connection, schema.predictions, predictions(library, tagged))
     write(connection, schema.verdicts, verdicts(tagged))
-    write(connection, schema.tags, (tag for found in tagged for tag in found))
+    write(connection, schema.tags, (tag for photo_tags in tagged for tag in photo_tags))
     write(connection, schema.presences, presences(library))
 
 
 def write(connection: Connection, table: Table, rows: Iterator[Row]) -> None:
-    for some in chunks(rows, BATCH):
-        connection.execute(insert(table), some)
+    for batch in chunks(rows, BATCH):
+        connection.execute(insert(table), batch)
 
 
 def runs(photos: int) -> Iterator[Row]:
@@ -158,22 +158,22 @@ def runs(photos: int) -> Iterator[Row]:
 
 
 def tags(library: Library) -> Iterator[list[Row]]:
-    """The tags of each photo, the model's first, the surest first."""
+    """The tags of each photo: the model's by score, then those by a person."""
     rng = np.random.default_rng(1)
     shares = 1 / np.arange(1 + EVENNESS, len(LABELS) + 1 + EVENNESS)
     for start in range(0, len(library), BATCH):
         counts = library.tag_counts[start : start + BATCH].tolist()
-        # The largest few of these are a draw without replacement, by share (Gumbel's trick).
+        # The largest of these are drawn without replacement, weighted by share (Gumbel trick).
         drawn = np.argsort(-np.log(shares) - rng.gumbel(size=(len(counts), len(LABELS))), axis=1)
         scores = (0.5 + rng.beta(2, 1.5, drawn.shape) / 2).round(6)
         rows = zip(counts, drawn.tolist(), scores.tolist(), strict=True)
         for photo, (many, order, sure) in enumerate(rows, start + 1):
             decided = zip(order[:many], sorted(sure[:many], reverse=True), strict=True)
-            found = [tag(photo, label + 1, score=score) for label, score in decided]
+            photo_tags = [tag(photo, label + 1, score=score) for label, score in decided]
             if library.reviewed[photo - 1]:
                 own = 1 + len(LABELS) + int(rng.integers(len(OWN_LABELS)))
-                found.append(tag(photo, own, score=None))
-            yield found
+                photo_tags.append(tag(photo, own, score=None))
+            yield photo_tags
 
 
 def tag(photo: int, label: int, score: float | None) -> Row:
@@ -192,26 +192,26 @@ def tag(photo: int, label: int, score: float | None) -> Row:
 def photos(library: Library, tagged: list[list[Row]]) -> Iterator[Row]:
     rng = np.random.default_rng(2)
     seconds = np.sort(rng.integers(0, DAYS * 86_400, len(library))).tolist()
-    for index, found in enumerate(tagged):
-        luck = int(rng.integers(1_000_000))
+    for index, photo_tags in enumerate(tagged):
+        draws = int(rng.integers(1_000_000))
         added = FIRST_DAY + timedelta(seconds=seconds[index])
-        taken = added - timedelta(minutes=luck % (CAMERA_YEARS * 365) * 1440 + luck % 1440)
-        name = NAMES[luck % len(NAMES)].format(luck % 10_000)
-        sure = confidence(found)
-        scores = [1.0 if tag["by_person"] else tag["score"] for tag in found]
+        taken = added - timedelta(minutes=draws % (CAMERA_YEARS * 365) * 1440 + draws % 1440)
+        name = NAMES[draws % len(NAMES)].format(draws % 10_000)
+        sure = confidence(photo_tags)
+        scores = [1.0 if tag["by_person"] else tag["score"] for tag in photo_tags]
         analysed = bool(library.unknown[index] or library.tag_counts[index])
         yield {
             "id": index + 1,
             "sha256": f"{index:064x}",
             "name": name,
             "name_folded": fold(name),
-            "path": f"/home/ada/Pictures/{FOLDERS[luck % len(FOLDERS)]}/{index:06}/{name}",
+            "path": f"/home/ada/Pictures/{FOLDERS[draws % len(FOLDERS)]}/{index:06}/{name}",
             "stored": False,
-            "size": 2_000_000 + luck,
+            "size": 2_000_000 + draws,
             "width": 4000,
             "height": 3000,
             "added_at": added,
-            "taken_at": taken.replace(tzinfo=None) if luck % 10 else None,
+            "taken_at": taken.replace(tzinfo=None) if draws % 10 else None,
             "added_by": IMPORT,
             "deleted_by": DELETION if library.deleted[index] else None,
             "unknown": bool(library.unknown[index]),
@@ -219,20 +219,20 @@ def photos(library: Library, tagged: list[list[Row]]) -> Iterator[Row]:
             "confidence": sure if analysed else None,
             "doubt": 1 - sure + bool(library.unknown[index]) if analysed else None,
             "model_id": 1 if analysed else None,
-            "tag_count": len(found),
+            "tag_count": len(photo_tags),
             "highest": max(scores, default=None),
             "lowest": min(scores, default=None),
         }
 
 
-def confidence(found: list[Row]) -> float:
-    """Of the surest tag that the model gave."""
-    return max((tag["score"] for tag in found if tag["score"] is not None), default=0.3)
+def confidence(photo_tags: list[Row]) -> float:
+    """The highest score of the model's tags."""
+    return max((tag["score"] for tag in photo_tags if tag["score"] is not None), default=0.3)
 
 
 def predictions(library: Library, tagged: list[list[Row]]) -> Iterator[Row]:
-    for index, found in enumerate(tagged):
-        decided = [tag for tag in found if tag["score"] is not None]
+    for index, photo_tags in enumerate(tagged):
+        decided = [tag for tag in photo_tags if tag["score"] is not None]
         if not decided and not library.unknown[index]:
             continue
         scored = [[LABELS[tag["label_id"] - 1], tag["score"]] for tag in decided]
@@ -242,7 +242,7 @@ def predictions(library: Library, tagged: list[list[Row]]) -> Iterator[Row]:
             "run_id": IMPORT,
             "made_at": FIRST_DAY,
             "label": scored[0][0] if scored else None,
-            "confidence": confidence(found),
+            "confidence": confidence(photo_tags),
             "reason": None if scored else "uncertain",
             "ood_score": 0.5,
             "tags": [[*pair, 0.5] for pair in scored],
@@ -251,8 +251,8 @@ def predictions(library: Library, tagged: list[list[Row]]) -> Iterator[Row]:
 
 
 def verdicts(tagged: list[list[Row]]) -> Iterator[Row]:
-    for found in tagged:
-        for tag in found:
+    for photo_tags in tagged:
+        for tag in photo_tags:
             if tag["by_person"]:
                 yield {
                     "photo_id": tag["photo_id"],
