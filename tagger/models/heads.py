@@ -1,7 +1,7 @@
 """Heads: classifiers on frozen features, for one label a photo or for many tags.
 
 Logistic regression starts every network; SVM and random forest are for comparison. Labels are
-numbers `(N,)`, or for tags cells `(N, C)`: PRESENT, ABSENT or UNSEEN, see `datasets.splits`.
+numbers `(N,)`, or for tags cells `(N, C)`: PRESENT, ABSENT or UNSEEN, see `datasets.sample`.
 """
 
 from __future__ import annotations
