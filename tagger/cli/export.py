@@ -44,7 +44,7 @@ def export(options: argparse.Namespace) -> int:
             options.photos, model.labels, store, console.progress, console.write
         )
         formats.limit_to_one_thread()
-        exports = verify.export(model, options.formats, checked, output, console.progress)
+        exports = verify.export_model(model, options.formats, checked, output, console.progress)
         store.close()
     console.write(verify.format_results(exports, model))
     return 1 if any(each.refusal for each in exports) else 0

@@ -1,4 +1,4 @@
-"""Real photos to check an export with, and what is known of them."""
+"""Photos to check exports with, and their labels if they have any."""
 
 from __future__ import annotations
 
@@ -24,24 +24,23 @@ from tagger.labels import LabelSet
 from tagger.text import count_noun
 
 MAX_CHECKED = 500  # photos
-MAX_RANGE_PHOTOS = 200  # that int8 takes its ranges from
-RANGE_SHARE = 6  # of so many photos one is set aside for those
-FEW = 100  # photos, below which a check proves little
+MAX_RANGE_PHOTOS = 200  # for int8 ranges
+RANGE_SHARE = 6  # one photo in six is set aside for int8 ranges
+FEW_PHOTOS = 100  # below this, a check proves little
 
-Truth = NDArray[Any]
-Say = Callable[[str], None]
+Labels = NDArray[Any]  # label numbers (N,), or cells (N, C) of tags
 
 
 @dataclass(frozen=True)
-class Photos:
-    """Prepared photos: `pixels` gives them anew each time, `ranges` are others, for int8.
+class CheckPhotos:
+    """Prepared photos for a check, and other ones, `ranges`, to take int8 ranges from.
 
-    `truth` is the label of each (N,), or for several tags what is known of each (N, C): 1
-    present, 0 absent, -1 where nobody looked; None of photos without labels.
+    `pixels` yields the photos anew on each call. `truth` has their label numbers `(N,)`, or cells
+    `(N, C)` of tags: PRESENT, ABSENT or UNSEEN; None for unlabelled photos.
     """
 
     pixels: Callable[[], Iterable[Pixels]]
-    truth: Truth | None
+    truth: Labels | None
     ranges: Sequence[Pixels]
 
 
@@ -50,20 +49,21 @@ def load_photos(
     labels: LabelSet,
     store: PixelStore,
     progress: Progress = silent,
-    say: Say = lambda sentence: None,
-) -> Photos:
-    """Photos of a labelled collection, its held-out ones if it has any, or any under `root`.
+    say: Callable[[str], None] = lambda sentence: None,
+) -> CheckPhotos:
+    """Photos of a labelled collection, preferably held-out ones, or any photos under `root`.
 
-    Raises DatasetError where none can be read.
+    `say` gets sentences about skipped, unlabelled or too few photos. Raises DatasetError if none
+    can be read.
     """
-    most = MAX_CHECKED + MAX_RANGE_PHOTOS
+    limit = MAX_CHECKED + MAX_RANGE_PHOTOS
     try:
-        samples, unreadable = evaluation_set.load(root, labels, store, None, progress, most)
+        samples, unreadable = evaluation_set.load(root, labels, store, None, progress, limit)
         labelled = True
     except DatasetError as error:
         if not root.is_dir():
             raise
-        samples, unreadable = _unlabelled(root, store, most, progress)
+        samples, unreadable = _load_unlabelled(root, store, limit, progress)
         labelled = False
         say(f"What is right is not known, so agreement alone is checked: {error}")
     for path, reason in unreadable:
@@ -71,7 +71,7 @@ def load_photos(
     set_aside = min(MAX_RANGE_PHOTOS, len(samples) // RANGE_SHARE)
     checked = samples[: len(samples) - set_aside]
     ranges = samples[-set_aside:] if set_aside else samples
-    if len(checked) < FEW:
+    if len(checked) < FEW_PHOTOS:
         say(f"Only {count_noun(len(checked), 'photo')} to check with: the figures prove little.")
     return select_photos(store, labels if labelled else None, checked, ranges)
 
@@ -81,41 +81,41 @@ def select_photos(
     labels: LabelSet | None,
     checked: Sequence[Sample],
     ranges: Sequence[Sample],
-) -> Photos:
-    """Photos whose pixels lie in `store`, as many as are of use, drawn at random.
+) -> CheckPhotos:
+    """At most MAX_CHECKED and MAX_RANGE_PHOTOS of the samples in `store`, drawn at random.
 
-    Without `labels`, nothing is known of them.
+    Without `labels` they count as unlabelled.
     """
     checked, ranges = draw(checked, MAX_CHECKED), draw(ranges, MAX_RANGE_PHOTOS)
-    truth: Truth | None = None
+    truth: Labels | None = None
     if labels is not None:
         single = labels.kind == "single"
         truth = np.array([s.label for s in checked]) if single else tag_matrix(checked, len(labels))
-    return Photos(
+    return CheckPhotos(
         lambda: store.rows(sample.row for sample in checked),
         truth,
         list(store.rows(sample.row for sample in ranges)),
     )
 
 
-def _unlabelled(root: Path, store: PixelStore, most: int, progress: Progress) -> DecodedSamples:
+def _load_unlabelled(root: Path, store: PixelStore, limit: int, progress: Progress) -> DecodedSamples:
     def decode(path: Path) -> tuple[Path, Pixels | ImageError]:
         try:
             return path, transforms.prepare(path, store.image_size)
         except ImageError as error:
             return path, error
 
-    paths = draw(list(images.find_photos(root)), most)
+    paths = draw(list(images.find_photos(root)), limit)
     samples: list[Sample] = []
     unreadable: list[tuple[str, str]] = []
-    for path, found in progress(ordered_map(decode, paths), len(paths), "Reading photos"):
-        if isinstance(found, ImageError):
-            unreadable.append((path.relative_to(root).as_posix(), found.reason))
+    for path, result in progress(ordered_map(decode, paths), len(paths), "Reading photos"):
+        if isinstance(result, ImageError):
+            unreadable.append((path.relative_to(root).as_posix(), result.reason))
         else:
-            samples.append(Sample(path, (), "test", row=store.append(found)))
+            samples.append(Sample(path, (), "test", row=store.append(result)))
     if not samples:
-        looked = " ".join(sorted(images.EXTENSIONS))
+        endings = " ".join(sorted(images.EXTENSIONS))
         raise DatasetError(
-            f"{root}: none of {count_noun(len(paths), 'photo')} could be read; looked for {looked}"
+            f"{root}: none of {count_noun(len(paths), 'photo')} could be read; looked for {endings}"
         )
     return DecodedSamples(samples, tuple(unreadable))

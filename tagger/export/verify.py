@@ -1,7 +1,7 @@
-"""Whether an exported network says what the original says: checked on real photos, or not kept.
+"""Export a model, and keep each file only if it predicts what the original predicts.
 
-Each export is written beside its place, opened by its own runtime and shown every photo singly;
-only then, if it is faithful, does it move into place.
+Each file is written under a temporary name, opened by its own runtime and run on real photos one
+at a time. A faithful one then moves to its path.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,38 +26,38 @@ from tagger.errors import OptionError
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.export.formats import (
     FORMATS,
-    Answer,
     Description,
     Format,
-    Network,
+    NamedOutputs,
+    RunNetwork,
     build_outputs,
     check_formats,
     describe_model,
 )
-from tagger.export.photos import Photos, Truth
+from tagger.export.photos import CheckPhotos, Labels
 from tagger.files import write_atomically
 from tagger.inference.decision import DecisionRule
-from tagger.inference.model_file import ModelFile, load
+from tagger.inference.model_file import ModelFile
+from tagger.models.convert import accuracy, agreement
 from tagger.models.weights import rebuild
 
 if TYPE_CHECKING:
     import keras
 
 MIN_AGREEMENT = 0.99  # with the original
-MAX_DIFFERENCE = 0.01  # of any probability, from the original's
-MAX_ACCURACY_LOSS = 0.01  # of int8, instead of both, where labels are known
-BATCH = 50  # photos the original sees at once
+MAX_DIFFERENCE = 0.01  # of any probability from the original's
+MAX_ACCURACY_LOSS = 0.01  # replaces both limits for int8 on labelled photos
+BATCH = 50  # photos the original predicts at once
 
 
 @dataclass(frozen=True)
-class Check:
-    """What an export was found to be on `photos` photos.
+class ExportCheck:
+    """Measurements of an exported file on `photos` photos.
 
-    `agreement` in [0, 1] is the share of photos with the original's label; for several tags, of
-    the tags that either decides, the share that both do. `difference` is the largest of any
-    probability. `accuracy` in [0, 1] is the share of right labels, for several tags mAP; None
-    where nothing is known of the photos. `milliseconds` is the median of the processor time that
-    one photo takes alone, which other work on the machine hardly changes.
+    `agreement` in [0, 1] is the share of photos with the original's label; for tags, the share of
+    the tags decided by either that both decide. `difference` is the largest difference of any
+    probability. `accuracy` in [0, 1], mAP for tags, is None for unlabelled photos. `milliseconds`
+    is the median processor time of one photo, which other load hardly changes.
     """
 
     megabytes: float
@@ -70,12 +70,15 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Export:
-    """One format. `refused` is why it was not kept, empty if it was; without `check`, it failed."""
+class ExportResult:
+    """An export in one format.
+
+    `refusal` is why it was not kept, or empty. `check` is None if writing or running it failed.
+    """
 
     format: str
     path: Path
-    check: Check | None
+    check: ExportCheck | None
     refusal: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,56 +91,41 @@ class Export:
         }
 
 
-def export(
+def export_model(
     model: ModelFile,
     formats: Sequence[str],
-    photos: Photos,
+    photos: CheckPhotos,
     folder: Path,
     progress: Progress = silent,
-) -> list[Export]:
-    """Export the network of a model file into `folder`, in each of `formats`.
+) -> list[ExportResult]:
+    """Export a model into `folder` in each of `formats`.
 
-    What is there already stays as it is unless its successor is faithful. Raises OptionError for
-    formats and folders that there are not, ModelError where the network cannot be rebuilt.
+    An existing export is replaced only by a faithful one. Raises OptionError for unknown formats
+    and missing folders, ModelError if the network cannot be rebuilt.
     """
     check_formats(formats)
     targets = export_paths(folder / model.path.name, formats)
     with open(model.path, "rb") as file:
         description = describe_model(model, hashlib.file_digest(file, "sha256").hexdigest())
     network = rebuild(model)
-    original = _ask_original(build_outputs(network, description, None), photos)
+    original = _predict_batches(build_outputs(network, description, None), photos)
     exporter = _Exporter(network, model.rule, description, photos, original, progress)
-    return [exporter.export(name, place) for name, place in targets.items()]
-
-
-def export_beside(
-    path: Path,
-    formats: Sequence[str],
-    photos: Photos,
-    progress: Progress = silent,
-    say: Callable[[str], None] = lambda sentence: None,
-) -> list[Export]:
-    """Export the model file at `path` into its own folder."""
-    model = load(path)
-    say(f"Exporting to {', '.join(formats)}.")
-    exports = export(model, formats, photos, path.parent, progress)
-    say(format_results(exports, model))
-    return exports
+    return [exporter.export(name, path) for name, path in targets.items()]
 
 
 def export_paths(beside: Path, formats: Sequence[str]) -> dict[str, Path]:
-    """Where the exports of a model file go that lies, or would lie, there.
+    """The path of each format's export beside a model file, which need not exist.
 
-    Raises OptionError where something else is in the way, or no folder.
+    Raises OptionError for a missing folder, and if anything but an earlier export is in the way.
     """
-    found = {name: beside.with_name(f"{beside.stem}{FORMATS[name].ending}") for name in formats}
-    for name, path in found.items():
+    paths = {name: beside.with_name(f"{beside.stem}{FORMATS[name].ending}") for name in formats}
+    for name, path in paths.items():
         if not path.parent.is_dir():
             raise OptionError(f"{path}: there is no folder {path.parent}")
-        own = (path / "saved_model.pb").is_file() if name == "saved_model" else path.is_file()
-        if path.exists() and not own:
+        marker = path / "saved_model.pb" if name == "saved_model" else path
+        if path.exists() and not marker.is_file():
             raise OptionError(f"{path}: something else is there; move it away first")
-    return found
+    return paths
 
 
 @dataclass(frozen=True)
@@ -145,118 +133,111 @@ class _Exporter:
     network: keras.Model
     rule: DecisionRule
     description: Description
-    photos: Photos
-    original: Answer
+    photos: CheckPhotos
+    original: NamedOutputs
     progress: Progress
 
-    def export(self, name: str, path: Path) -> Export:
-        made = FORMATS[name]
-        with _beside(path) as unfinished:
+    def export(self, name: str, path: Path) -> ExportResult:
+        format = FORMATS[name]
+        with _temporary_path(path) as temporary:
             try:
-                made.write(self.network, unfinished, self.description, self.photos.ranges)
-                found = self._check(made, unfinished, f"Checking {name}")
+                format.write(self.network, temporary, self.description, self.photos.ranges)
+                check = self._check(format, temporary, f"Checking {name}")
             except Exception as error:  # noqa: BLE001 - converters and runtimes fail in many ways
                 reason = " ".join(str(error).split())[:200]
-                return Export(name, path, None, f"{type(error).__name__}: {reason}")
-            refused = _refusal(made, found)
-            if not refused:
-                _move(unfinished, path)
-                told = {"format": name, **self.description, "check": asdict(found)}
-                beside = path.with_name(f"{path.name}.json")
-                write_atomically(beside, json.dumps(told, indent=2) + "\n")
-        return Export(name, path, found, refused)
+                return ExportResult(name, path, None, f"{type(error).__name__}: {reason}")
+            refusal = _refusal(format, check)
+            if not refusal:
+                _move(temporary, path)
+                summary = {"format": name, **self.description.to_dict(), "check": asdict(check)}
+                json_path = path.with_name(f"{path.name}.json")
+                write_atomically(json_path, json.dumps(summary, indent=2) + "\n")
+        return ExportResult(name, path, check, refusal)
 
-    def _check(self, made: Format, path: Path, what: str) -> Check:
-        answer, seconds = self._ask(made.open(path), what)
-        mine, theirs = (_decided(self.rule, a) for a in (answer, self.original))
-        differences = np.abs(answer["probabilities"] - self.original["probabilities"])
-        return Check(
-            megabytes=_bytes(path) / 1e6,
+    def _check(self, format: Format, path: Path, stage: str) -> ExportCheck:
+        outputs, seconds = self._predict_singly(format.open(path), stage)
+        decided, expected = (_decide(self.rule, o) for o in (outputs, self.original))
+        differences = np.abs(outputs["probabilities"] - self.original["probabilities"])
+        return ExportCheck(
+            megabytes=_count_bytes(path) / 1e6,
             milliseconds=1000 * median(seconds),
-            photos=len(mine),
-            agreement=_agreement(mine, theirs),
+            photos=len(decided),
+            agreement=agreement(decided, expected),
             difference=float(differences.max()),
-            accuracy=_accuracy(answer, self.photos.truth),
-            original_accuracy=_accuracy(self.original, self.photos.truth),
+            accuracy=_measure_accuracy(outputs, self.photos.truth),
+            original_accuracy=_measure_accuracy(self.original, self.photos.truth),
         )
 
-    def _ask(self, network: Network, what: str) -> tuple[Answer, list[float]]:
-        """What it says of each photo, and how long it took."""
-        answers, seconds = [], []
+    def _predict_singly(self, run: RunNetwork, stage: str) -> tuple[NamedOutputs, list[float]]:
+        """The outputs for all photos, and each photo's seconds of processor time."""
+        outputs, seconds = [], []
         total = len(self.original["logits"])
-        for pixels in self.progress(self.photos.pixels(), total, what):
+        for pixels in self.progress(self.photos.pixels(), total, stage):
             began = time.process_time()
-            answers.append(network(pixels[None]))
+            outputs.append(run(pixels[None]))
             seconds.append(time.process_time() - began)
-        return _joined(answers), seconds
+        return _concatenate(outputs), seconds
 
 
-def _ask_original(outputs: keras.Model, photos: Photos) -> Answer:
-    return _joined(
+def _predict_batches(outputs: keras.Model, photos: CheckPhotos) -> NamedOutputs:
+    return _concatenate(
         [outputs.predict_on_batch(np.stack(batch)) for batch in chunks(photos.pixels(), BATCH)]
     )
 
 
-def _joined(answers: Sequence[Answer]) -> Answer:
-    if not answers:
+def _concatenate(batches: Sequence[NamedOutputs]) -> NamedOutputs:
+    if not batches:
         raise OptionError("no photos to check an export with")
-    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def _decided(rule: DecisionRule, answer: Answer) -> NDArray[Any]:
-    """The likeliest label of each photo (N,), or which tags it has (N, C)."""
+def _decide(rule: DecisionRule, outputs: NamedOutputs) -> NDArray[Any]:
+    """The likeliest label of each photo `(N,)`, or whether it has each tag `(N, C)`."""
     if rule.kind == "single":
-        labels: NDArray[Any] = answer["logits"].argmax(axis=1)
+        labels: NDArray[Any] = outputs["logits"].argmax(axis=1)
         return labels
-    tags: NDArray[Any] = answer["probabilities"] >= np.asarray(rule.thresholds)
+    tags: NDArray[Any] = outputs["probabilities"] >= np.asarray(rule.thresholds)
     return tags
 
 
-def _agreement(one: NDArray[Any], other: NDArray[Any]) -> float:
-    if one.ndim == 1:
-        return float((one == other).mean())
-    either = int((one | other).sum())
-    return int((one & other).sum()) / either if either else 1.0
-
-
-def _accuracy(answer: Answer, truth: Truth | None) -> float | None:
+def _measure_accuracy(outputs: NamedOutputs, truth: Labels | None) -> float | None:
     if truth is None:
         return None
     if truth.ndim == 1:
-        return float((answer["logits"].argmax(axis=1) == truth).mean())
-    return mean_average_precision(answer["logits"], truth)
+        return accuracy(outputs["logits"], truth)
+    return mean_average_precision(outputs["logits"], truth)
 
 
-def _refusal(made: Format, found: Check) -> str:
+def _refusal(format: Format, check: ExportCheck) -> str:
     """Why an export cannot be kept; empty if it can."""
-    if not made.exact and found.accuracy is not None and found.original_accuracy is not None:
-        loss = found.original_accuracy - found.accuracy
+    if not format.exact and check.accuracy is not None and check.original_accuracy is not None:
+        loss = check.original_accuracy - check.accuracy
         if loss <= MAX_ACCURACY_LOSS + 1e-9:
             return ""
         return f"accuracy falls by {100 * loss:.2f} points; at most {100 * MAX_ACCURACY_LOSS:g}"
-    if not found.agreement >= MIN_AGREEMENT:
-        return f"agrees with the original in {found.agreement:.2%}; at least {MIN_AGREEMENT:.0%}"
-    if made.exact and not found.difference <= MAX_DIFFERENCE:  # nor where it is not a number
-        return f"a probability is off by {found.difference:.3f}; at most {MAX_DIFFERENCE}"
+    if not check.agreement >= MIN_AGREEMENT:
+        return f"agrees with the original in {check.agreement:.2%}; at least {MIN_AGREEMENT:.0%}"
+    if format.exact and not check.difference <= MAX_DIFFERENCE:  # refuses NaN, too
+        return f"a probability is off by {check.difference:.3f}; at most {MAX_DIFFERENCE}"
     return ""
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A name next to `path` to write to; whatever is left there is removed."""
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+def _temporary_path(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; whatever is left there is removed."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        yield unfinished
+        yield temporary
     finally:
-        _remove(unfinished)
+        _remove(temporary)
 
 
-def _move(unfinished: Path, path: Path) -> None:
-    """Into place, whole: a file over a file, a folder after the old one has stepped aside."""
+def _move(temporary: Path, path: Path) -> None:
+    """Replace `path`: a file atomically, a folder after renaming the old one."""
     old = path.with_name(f".{os.getpid()}.old.{path.name}")
     if path.is_dir():
         os.replace(path, old)
-    os.replace(unfinished, path)
+    os.replace(temporary, path)
     _remove(old)
 
 
@@ -267,45 +248,44 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _bytes(path: Path) -> int:
+def _count_bytes(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def format_results(exports: Sequence[Export], model: ModelFile) -> str:
-    """What was found, as lines: a table, and why any was not kept."""
+def format_results(exports: Sequence[ExportResult], model: ModelFile) -> str:
+    """A table of all exports as text, and why any was not kept."""
     refused = [f"{e.format}: not kept: {e.refusal}" for e in exports if e.refusal]
     return "\n".join([_table(exports, model), *refused])
 
 
-def _table(exports: Sequence[Export], model: ModelFile) -> str:
-    """In columns, the original, then each export that could be checked."""
-    same, right = (
-        ("same tags", "mAP") if model.labels.kind == "multi" else ("same label", "accuracy")
-    )
-    rows = [("format", "file", "MB", "ms/photo", same, "off by", right)]
+def _table(exports: Sequence[ExportResult], model: ModelFile) -> str:
+    """A row for the original, then one for each export that could be checked."""
+    multi = model.labels.kind == "multi"
+    same, metric = ("same tags", "mAP") if multi else ("same label", "accuracy")
+    rows = [("format", "file", "MB", "ms/photo", same, "off by", metric)]
     checks = [(export, export.check) for export in exports if export.check]
     if checks:
-        accuracy = _percent(checks[0][1].original_accuracy)
-        size = f"{_bytes(model.path) / 1e6:.1f}"
-        rows += [("keras", model.path.name, size, "", "", "", accuracy)]
+        original_accuracy = _percent(checks[0][1].original_accuracy)
+        size = f"{_count_bytes(model.path) / 1e6:.1f}"
+        rows += [("keras", model.path.name, size, "", "", "", original_accuracy)]
     rows += [
         (
-            made.format,
-            "(not kept)" if made.refusal else made.path.name,
-            f"{found.megabytes:.1f}",
-            f"{found.milliseconds:.2f}",
-            _percent(found.agreement),
-            f"{found.difference:.6f}",
-            _percent(found.accuracy),
+            export.format,
+            "(not kept)" if export.refusal else export.path.name,
+            f"{check.megabytes:.1f}",
+            f"{check.milliseconds:.2f}",
+            _percent(check.agreement),
+            f"{check.difference:.6f}",
+            _percent(check.accuracy),
         )
-        for made, found in checks
+        for export, check in checks
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     )

@@ -25,7 +25,7 @@ from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, cal
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import label_array
 from tagger.export.photos import select_photos
-from tagger.export.verify import Export, export_beside, export_paths
+from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
 from tagger.images import decode
 from tagger.inference import model_file
@@ -273,19 +273,18 @@ class _Trainer:
             save_h5(network, temporary)
             model_file.save(output, temporary, model)
 
-    def _export(self, collection: Dataset) -> list[Export]:
-        if not self.config.export:
+    def _export(self, collection: Dataset) -> list[ExportResult]:
+        formats, path = self.config.export, self.config.output
+        if not formats:
             return []
         validation, ranges = collection.split("val"), collection.split("train")
         photos = select_photos(self.store, collection.labels, validation, ranges)
         with self._timed("exporting"):
-            return export_beside(
-                self.config.output,
-                self.config.export,
-                photos,
-                self.progress,
-                lambda message: self.emit(events.ExportReported(message)),
-            )
+            model = model_file.load(path)
+            self.emit(events.ExportReported(f"Exporting to {', '.join(formats)}."))
+            exports = export_model(model, formats, photos, path.parent, self.progress)
+            self.emit(events.ExportReported(format_results(exports, model)))
+        return exports
 
     def _finish(self, evaluation: Evaluation, history: Sequence[Epoch]) -> None:
         """Write metrics.json, which marks the run as finished, and delete its checkpoints."""

@@ -1,4 +1,4 @@
-"""Exported files in their own runtimes: the same answers, and everything needed to read them."""
+"""Exported files in their own runtimes: the original's outputs, and a description inside."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from tagger.training.trainer import TrainingResult
 from tests.conftest import PETS_MODEL, SHAPES, draw, run_program
 
 EXACT = ("onnx", "saved_model", "tflite")
-Answer = dict[str, NDArray[np.float32]]
+Outputs = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export.py` made of a model in every format, and what it printed."""
+    """A model exported to every format by `export.py`."""
 
     model: Path
     photos: Path
     folder: Path
-    done: subprocess.CompletedProcess[str]
+    process: subprocess.CompletedProcess[str]
 
     def path(self, format: str) -> Path:
         return self.folder / f"{self.model.stem}{formats.FORMATS[format].ending}"
@@ -50,7 +50,7 @@ class Exported:
 
 @pytest.fixture(scope="module")
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """The model of cats and dogs, on real photos; without those, the model of drawn shapes."""
+    """The model `pets` on real photos; without those, a model of drawn shapes."""
     if os.environ.get("TAGGER_DATA"):
         model, photos = PETS_MODEL, Path(os.environ["TAGGER_DATA"]) / "pets" / "val"
     else:
@@ -75,15 +75,15 @@ def pixels(exported: Exported, model: model_file.ModelFile) -> NDArray[np.uint8]
 
 @pytest.fixture(scope="module")
 def original(exported: Exported, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The logits that plain Keras gives."""
+    """The logits of plain Keras."""
     logits: NDArray[np.float32] = keras.models.load_model(
         exported.model, compile=False
     ).predict_on_batch(pixels)
     return logits
 
 
-def test_it_writes_every_format_and_tells_of_each(exported: Exported) -> None:
-    assert exported.done.returncode == 0, exported.done.stdout + exported.done.stderr
+def test_every_format_is_written_and_has_a_row_in_the_table(exported: Exported) -> None:
+    assert exported.process.returncode == 0, exported.process.stdout + exported.process.stderr
     name = exported.model.stem
     assert sorted(path.name for path in exported.folder.iterdir()) == [
         *(f"{name}.int8.tflite", f"{name}.int8.tflite.json"),
@@ -91,17 +91,17 @@ def test_it_writes_every_format_and_tells_of_each(exported: Exported) -> None:
         *(f"{name}.saved_model", f"{name}.saved_model.json"),
         *(f"{name}.tflite", f"{name}.tflite.json"),
     ]
-    *_, heading, original, one, other, third, int8 = exported.done.stdout.splitlines()
+    *_, heading, original, onnx, saved_model, tflite, int8 = exported.process.stdout.splitlines()
     assert heading.split()[:4] == ["format", "file", "MB", "ms/photo"]
     assert original.startswith(f"keras        {name}.h5")
-    assert [line.split()[0] for line in (one, other, third)] == list(EXACT)
-    assert all("100.00%" in line for line in (one, other, third))
+    assert [line.split()[0] for line in (onnx, saved_model, tflite)] == list(EXACT)
+    assert all("100.00%" in line for line in (onnx, saved_model, tflite))
     assert int8.startswith(f"tflite-int8  {name}.int8.tflite")
-    assert exported.done.stderr == ""
+    assert exported.process.stderr == ""
 
 
 @pytest.mark.parametrize("format", ["onnx", "saved_model", "tflite", "tflite-int8"])
-def test_the_bars_hold_on_real_photos(format: str, exported: Exported, data: Path) -> None:
+def test_exports_are_faithful_on_real_photos(format: str, exported: Exported, data: Path) -> None:
     path = exported.path(format)
     check = json.loads(path.with_name(f"{path.name}.json").read_text())["check"]
     assert check["photos"] == 500
@@ -117,60 +117,61 @@ def test_the_bars_hold_on_real_photos(format: str, exported: Exported, data: Pat
     assert check["megabytes"] == pytest.approx(size / 1e6)
 
 
-def in_onnx(path: Path, pixels: NDArray[np.uint8]) -> Answer:
+def run_onnx(path: Path, pixels: NDArray[np.uint8]) -> Outputs:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(None, {"pixels": pixels}), strict=True))
 
 
-def in_tensorflow(path: Path, pixels: NDArray[np.uint8]) -> Answer:
+def run_saved_model(path: Path, pixels: NDArray[np.uint8]) -> Outputs:
     loaded = tf.saved_model.load(path)
-    found = loaded.signatures["serving_default"](pixels=tf.constant(pixels))
-    return {name: value.numpy() for name, value in found.items()}
+    outputs = loaded.signatures["serving_default"](pixels=tf.constant(pixels))
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
-def in_litert(path: Path, pixels: NDArray[np.uint8]) -> Answer:
+def run_litert(path: Path, pixels: NDArray[np.uint8]) -> Outputs:
     interpreter = Interpreter(model_path=str(path))
     runner = interpreter.get_signature_runner()
-    found = [runner(pixels=photo[None]) for photo in pixels]
-    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    photos = [runner(pixels=photo[None]) for photo in pixels]
+    return {name: np.concatenate([photo[name] for photo in photos]) for name in photos[0]}
 
 
 RUNTIMES = {
-    "onnx": in_onnx,
-    "saved_model": in_tensorflow,
-    "tflite": in_litert,
-    "tflite-int8": in_litert,
+    "onnx": run_onnx,
+    "saved_model": run_saved_model,
+    "tflite": run_litert,
+    "tflite-int8": run_litert,
 }
 
 
 @pytest.mark.parametrize("format", RUNTIMES)
-def test_each_runtime_says_what_keras_says(
+def test_each_runtime_gives_the_outputs_of_keras(
     format: str,
     exported: Exported,
     model: model_file.ModelFile,
     pixels: NDArray[np.uint8],
     original: NDArray[np.float32],
 ) -> None:
-    """Onnxruntime and TensorFlow take all photos at once, LiteRT one at a time."""
-    answer = RUNTIMES[format](exported.path(format), pixels)
-    assert {name: value.shape[0] for name, value in answer.items()} == dict.fromkeys(
+    """ONNX Runtime and TensorFlow take all photos at once, LiteRT one at a time."""
+    outputs = RUNTIMES[format](exported.path(format), pixels)
+    assert {name: value.shape[0] for name, value in outputs.items()} == dict.fromkeys(
         ("logits", "probabilities", "features"), len(pixels)
     )
-    assert answer["features"].shape == (len(pixels), 1280)
+    assert outputs["features"].shape == (len(pixels), 1280)
     calibrated = to_probabilities(original, "single", model.rule.temperature)
-    assert answer["probabilities"] == pytest.approx(
+    assert outputs["probabilities"] == pytest.approx(
         calibrated, abs=1e-4 if format in EXACT else 0.5
     )
     if format in EXACT:
-        assert answer["logits"] == pytest.approx(original, abs=1e-3)
-    sure = calibrated.max(axis=1) > 0.95
-    assert sure.sum() > len(sure) / 2
-    assert (answer["logits"][sure].argmax(axis=1) == original[sure].argmax(axis=1)).all()
+        assert outputs["logits"] == pytest.approx(original, abs=1e-3)
+    confident = calibrated.max(axis=1) > 0.95
+    assert confident.sum() > len(confident) / 2
+    labels = outputs["logits"].argmax(axis=1), original.argmax(axis=1)
+    assert (labels[0] == labels[1])[confident].all()
 
 
-def told_inside(format: str, path: Path) -> tuple[dict[str, Any], str | None]:
-    """The description in the file itself, and its labels, a line each."""
+def read_description(format: str, path: Path) -> tuple[dict[str, Any], str | None]:
+    """The description inside a file, and its labels, one a line."""
     if format == "onnx":
         props = {p.key: p.value for p in onnx.load(path).metadata_props}
         plain = ("kind", "model", "model_sha256", "preprocessing", "input")
@@ -185,43 +186,49 @@ def told_inside(format: str, path: Path) -> tuple[dict[str, Any], str | None]:
 
 
 @pytest.mark.parametrize("format", RUNTIMES)
-def test_what_is_needed_to_read_it_is_inside(
+def test_labels_and_thresholds_are_inside_the_file(
     format: str, exported: Exported, model: model_file.ModelFile
 ) -> None:
-    told, lines = told_inside(format, exported.path(format))
-    assert told["labels"] == list(model.labels.names) and told["kind"] == "single"
+    description, lines = read_description(format, exported.path(format))
+    assert description["labels"] == list(model.labels.names) and description["kind"] == "single"
     assert lines in (None, "".join(f"{name}\n" for name in model.labels.names))
-    assert told["image_size"] == model.image_size and "centre crop" in told["preprocessing"]
-    assert told["temperature"] == model.rule.temperature
-    assert tuple(told["thresholds"].values()) == model.rule.thresholds
-    assert told["model"] == exported.model.stem
-    assert told["model_sha256"] == hashlib.sha256(exported.model.read_bytes()).hexdigest()
+    assert (
+        description["image_size"] == model.image_size
+        and "centre crop" in description["preprocessing"]
+    )
+    assert description["temperature"] == model.rule.temperature
+    assert tuple(description["thresholds"].values()) == model.rule.thresholds
+    assert description["model"] == exported.model.stem
+    assert description["model_sha256"] == hashlib.sha256(exported.model.read_bytes()).hexdigest()
 
 
-def test_onnx_is_sound_and_takes_any_number_of_photos(exported: Exported) -> None:
-    found = onnx.load(exported.path("onnx"))
-    onnx.checker.check_model(found, full_check=True)
-    (pixels,) = found.graph.input
+def test_onnx_is_valid_and_takes_any_number_of_photos(exported: Exported) -> None:
+    model = onnx.load(exported.path("onnx"))
+    onnx.checker.check_model(model, full_check=True)
+    (pixels,) = model.graph.input
     photos, height, width, channels = pixels.type.tensor_type.shape.dim
     assert photos.dim_param == "photos" and channels.dim_value == 3
     assert height.dim_value == width.dim_value == model_file.load(exported.model).image_size
 
 
 @pytest.mark.parametrize("backbone", sorted(set(BACKBONES) - {"mobilenet_v2"}))
-def test_onnx_has_what_every_backbone_needs(backbone: str, tmp_path: Path) -> None:
+def test_onnx_supports_every_backbone(backbone: str, tmp_path: Path) -> None:
     networks.set_seed(5)
     network = networks.build(backbone, 64, 3)
-    told = {"labels": list(SHAPES), "kind": "multi", "temperature": 2.0}
-    formats.FORMATS["onnx"].write(network, tmp_path / "n.onnx", told, [])
+    description = formats.Description(
+        *("n", "0" * 64, "multi", SHAPES, 64, "", "", formats.OUTPUTS, 2.0),
+        dict.fromkeys(SHAPES, 0.5),
+    )
+    formats.FORMATS["onnx"].write(network, tmp_path / "n.onnx", description, [])
     pixels = np.stack([transforms.fit(draw(shape, 1), 64) for shape in SHAPES])
-    answer, logits = in_onnx(tmp_path / "n.onnx", pixels), network.predict_on_batch(pixels)
-    assert answer["logits"] == pytest.approx(logits, abs=1e-3 * float(np.abs(logits).max()))
-    assert answer["probabilities"] == pytest.approx(
+    outputs, logits = run_onnx(tmp_path / "n.onnx", pixels), network.predict_on_batch(pixels)
+    assert outputs["logits"] == pytest.approx(logits, abs=1e-3 * float(np.abs(logits).max()))
+    assert outputs["probabilities"] == pytest.approx(
         to_probabilities(logits, "multi", 2.0), abs=1e-4
     )
 
 
-def test_int8_has_no_float_in_it_but_its_outputs(exported: Exported) -> None:
+def test_int8_is_float_only_at_its_outputs(exported: Exported) -> None:
     interpreter = Interpreter(model_path=str(exported.path("tflite-int8")))
     interpreter.allocate_tensors()
     outputs = {detail["index"] for detail in interpreter.get_output_details()}
@@ -231,7 +238,7 @@ def test_int8_has_no_float_in_it_but_its_outputs(exported: Exported) -> None:
         if detail["dtype"] == np.float32
     }
     (pixels,) = interpreter.get_input_details()
-    assert pixels["dtype"] == np.uint8 and pixels["quantization"] == (1.0, 0)  # p is p
+    assert pixels["dtype"] == np.uint8 and pixels["quantization"] == (1.0, 0)  # the identity
     assert floats <= outputs
 
 
@@ -243,7 +250,7 @@ def test_an_unknown_format_is_refused() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if it were not installed
     with pytest.raises(OptionError, match=r"needs tf2onnx: pip install -e '\.\[onnx\]'"):
         formats.check_formats(["onnx"])
     formats.check_formats(["tflite"])

@@ -1,4 +1,4 @@
-"""An export is kept if it says what the original says, and only then."""
+"""An export is kept only if it predicts what the original predicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tagger.errors import ModelError, OptionError
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.export import verify
-from tagger.export.photos import Photos
+from tagger.export.photos import CheckPhotos
 from tagger.images import transforms
 from tagger.inference import model_file
 from tagger.inference.decision import DecisionRule, to_probabilities
@@ -27,39 +27,40 @@ BLACK = [np.zeros((192, 192, 3), np.uint8)]
 
 
 def close_model(folder: Path) -> model_file.ModelFile:
-    """The cats and dogs again, with a head whose labels are too close for int8 to tell apart."""
+    """The model `pets` with a head whose two labels are too close for int8."""
     pets = model_file.load(PETS_MODEL)
     network = rebuild(pets)
     features = networks.with_all_outputs(network, None).predict_on_batch(np.stack(PHOTOS))[
         "features"
     ]
     kernel, bias = network.get_layer(networks.HEAD).get_weights()
-    little = 1e-4 * (kernel[:, 1] - kernel[:, 0])
-    kernel[:, 1] = kernel[:, 0] + little
-    bias[1] = bias[0] - np.median(features @ little)  # each label for half of the photos
+    small = 1e-4 * (kernel[:, 1] - kernel[:, 0])
+    kernel[:, 1] = kernel[:, 0] + small
+    bias[1] = bias[0] - np.median(features @ small)  # each label for half of the photos
     network.get_layer(networks.HEAD).set_weights([kernel, bias])
     save_h5(network, folder / "keras.h5")
     model_file.save(folder / "close.h5", folder / "keras.h5", pets)
     return model_file.load(folder / "close.h5")
 
 
-def test_an_export_that_says_other_things_is_not_kept(tmp_path: Path) -> None:
+def test_an_export_that_predicts_otherwise_is_not_kept(tmp_path: Path) -> None:
     model = close_model(tmp_path)
     output = tmp_path / "exports"
     output.mkdir()
-    before = output / "close.int8.tflite"
-    before.write_bytes(b"what was there")
-    (found,) = verify.export(model, ["tflite-int8"], Photos(lambda: PHOTOS, None, PHOTOS), output)
-    assert found.check and found.check.agreement < 0.9 and found.check.accuracy is None
-    assert found.refusal.startswith("agrees with the original in ")
-    assert before.read_bytes() == b"what was there"
-    assert list(output.iterdir()) == [before]
-    table = verify.format_results([found], model).splitlines()
+    earlier = output / "close.int8.tflite"
+    earlier.write_bytes(b"an earlier export")
+    photos = CheckPhotos(lambda: PHOTOS, None, PHOTOS)
+    (result,) = verify.export_model(model, ["tflite-int8"], photos, output)
+    assert result.check and result.check.agreement < 0.9 and result.check.accuracy is None
+    assert result.refusal.startswith("agrees with the original in ")
+    assert earlier.read_bytes() == b"an earlier export"
+    assert list(output.iterdir()) == [earlier]
+    table = verify.format_results([result], model).splitlines()
     assert "(not kept)" in table[2] and table[3].startswith("tflite-int8: not kept: agrees")
 
 
 def multi_model(folder: Path) -> model_file.ModelFile:
-    """The network of cats and dogs, its two outputs read as tags of their own."""
+    """The model `pets` with its two outputs as tags."""
     pets = model_file.load(PETS_MODEL)
     save_h5(rebuild(pets), folder / "keras.h5")
     labels = LabelSet(pets.labels.names, "multi")
@@ -73,22 +74,24 @@ def test_tags_are_compared_one_by_one(tmp_path: Path) -> None:
     model = multi_model(tmp_path)
     logits = rebuild(model).predict_on_batch(np.stack(PHOTOS))
     truth = (to_probabilities(logits, "multi", 2.0) >= (0.6, 0.5)).astype(np.int8)
-    truth[:, 1] = -1  # nobody looked for the second
-    truth[0, 0] = 1 - truth[0, 0]  # and once the first is wrong
+    truth[:, 1] = -1  # the second is unseen
+    truth[0, 0] = 1 - truth[0, 0]  # and the first is wrong once
     (tmp_path / "tags.saved_model").mkdir()  # an older export
     (tmp_path / "tags.saved_model" / "saved_model.pb").write_bytes(b"old")
-    (found,) = verify.export(model, ["saved_model"], Photos(lambda: PHOTOS, truth, BLACK), tmp_path)
-    assert not found.refusal and found.check
-    assert found.check.agreement == 1 and found.check.difference < 1e-4
-    assert found.check.accuracy == pytest.approx(mean_average_precision(logits, truth))
+    (result,) = verify.export_model(
+        model, ["saved_model"], CheckPhotos(lambda: PHOTOS, truth, BLACK), tmp_path
+    )
+    assert not result.refusal and result.check
+    assert result.check.agreement == 1 and result.check.difference < 1e-4
+    assert result.check.accuracy == pytest.approx(mean_average_precision(logits, truth))
     assert len((tmp_path / "tags.saved_model" / "saved_model.pb").read_bytes()) > 1000
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         *("tags.h5", "tags.json", "tags.saved_model", "tags.saved_model.json")
     ]
-    assert "same tags" in verify.format_results([found], model)
+    assert "same tags" in verify.format_results([result], model)
 
 
-def test_nothing_else_is_replaced(tmp_path: Path) -> None:
+def test_only_earlier_exports_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "m.saved_model").mkdir()
     (tmp_path / "m.saved_model" / "mine.txt").write_text("mine")
     (tmp_path / "m.onnx").mkdir()
@@ -104,6 +107,6 @@ def test_a_model_without_its_arrays_is_refused(tmp_path: Path) -> None:
     shutil.copy(PETS_MODEL, tmp_path / "hollow.h5")
     with h5py.File(tmp_path / "hollow.h5", "r+") as file:
         del file["model_weights"]["head"]
-    photos = Photos(lambda: PHOTOS, None, BLACK)
+    photos = CheckPhotos(lambda: PHOTOS, None, BLACK)
     with pytest.raises(ModelError, match=r"hollow\.h5: changed .*Keras arrays differs"):
-        verify.export(model_file.load(tmp_path / "hollow.h5"), ["tflite"], photos, tmp_path)
+        verify.export_model(model_file.load(tmp_path / "hollow.h5"), ["tflite"], photos, tmp_path)
