@@ -1,4 +1,4 @@
-"""A collection read and examined without training on it, through a network that is there."""
+"""Audit a collection without training on it: read it, compute features, collect findings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.audit import findings as audit
-from tagger.audit.findings import Findings
+from tagger.audit.findings import Findings, collect_findings, read_list
 from tagger.concurrency import Progress, check_workers, silent
 from tagger.datasets import dataset
 from tagger.datasets.dataset import Dataset
@@ -39,11 +38,12 @@ from tagger.text import escape_controls
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """What to examine, and by whose eyes: `weights` is a model's name or file.
+    """What to audit, and with which network.
 
-    "none" leaves labels unjudged, since photos are then only measured. `image_size`, in pixels,
-    is that of the network to train; `leave_out` is a list that `Findings.write_list` wrote;
-    `validation_share` is held out where the collection has no `val/`.
+    `weights` names the model, by name or file, whose features find label errors; "none" skips
+    that. `image_size`, in pixels, is that of the network to train. `leave_out` is a list written
+    by `Findings.write_list`. `validation_share` is held out if the collection has no `val/`.
+    Raises OptionError for values out of range.
     """
 
     data: Path = DATASET
@@ -67,22 +67,18 @@ class AuditConfig:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What is in a collection, and what is wrong with it.
-
-    `lacking` says why no network could be trained on it; None where one could.
-    """
+    """A collection, its findings, and why it cannot be trained on (None if it can)."""
 
     collection: Dataset
     findings: Findings
     training_obstacle: str | None
 
     def text(self) -> str:
-        """All of it for a terminal."""
-        told = [f"Labels: {self.collection.describe_labels()}", *self.collection.problems.lines()]
-        told += (
-            [f"Not enough to train on: {self.training_obstacle}"] if self.training_obstacle else []
-        )
-        return "\n".join([*map(escape_controls, told), self.findings.text()])
+        """The report for a terminal."""
+        lines = [f"Labels: {self.collection.describe_labels()}", *self.collection.problems.lines()]
+        if self.training_obstacle:
+            lines.append(f"Not enough to train on: {self.training_obstacle}")
+        return "\n".join([*map(escape_controls, lines), self.findings.text()])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -101,12 +97,16 @@ def run_audit(
     progress: Progress = silent,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> AuditReport:
-    """Read a collection, and say what is wrong with it. Raises TaggerError.
+    """Read and audit a collection.
 
-    Where ImageNet's weights cannot be had, the bundled model looks instead.
+    The bundled model replaces `imagenet` if its weights are neither cached nor downloadable;
+    `say` gets a sentence about it. Raises TaggerError for collections, models and lists that
+    cannot be read.
     """
-    unwanted = audit.read_list(config.leave_out) if config.leave_out else frozenset()
-    runtime = None if config.weights == NO_WEIGHTS else Runtime(_model(config.weights, say).network)
+    leave_out = read_list(config.leave_out) if config.leave_out else frozenset()
+    runtime = None
+    if config.weights != NO_WEIGHTS:
+        runtime = Runtime(_load_model(config.weights, say).network)
     side = runtime.image_size if runtime else config.image_size
     with tempfile.TemporaryDirectory() as folder:
         store = PixelStore(Path(folder) / "pixels.u8", side)
@@ -118,23 +118,25 @@ def run_audit(
                 config.workers,
                 progress,
                 config.validation_share,
-                unwanted,
+                leave_out,
                 require_enough=False,
             )
-            seen = _features(runtime, store, collection, config, progress) if runtime else None
+            features = None
+            if runtime:
+                features = _compute_features(runtime, store, collection, config, progress)
         finally:
             store.close()
-    found = audit.collect_findings(collection, config.image_size, seen, config.seed)
+    findings = collect_findings(collection, config.image_size, features, config.seed)
     try:
         dataset.check_enough(collection)
-        lacking = None
+        training_obstacle = None
     except DatasetError as error:
-        lacking = str(error)
-    return AuditReport(collection, found, lacking)
+        training_obstacle = str(error)
+    return AuditReport(collection, findings, training_obstacle)
 
 
 def available_weights() -> str:
-    """What to look through without making a model first: `imagenet`, the bundled one, or any."""
+    """A model that needs no download: `imagenet` if it has been made, the bundled one, or any."""
     if imagenet_model().is_file():
         return IMAGENET
     if BUNDLED_MODEL.is_file():
@@ -142,7 +144,7 @@ def available_weights() -> str:
     return next(iter(model_names()), NO_WEIGHTS)
 
 
-def _model(weights: str, say: Callable[[str], None]) -> model_file.ModelFile:
+def _load_model(weights: str, say: Callable[[str], None]) -> model_file.ModelFile:
     if weights != IMAGENET:
         return model_file.load(find_model(weights))
     try:
@@ -154,16 +156,16 @@ def _model(weights: str, say: Callable[[str], None]) -> model_file.ModelFile:
         return model_file.load(BUNDLED_MODEL)
 
 
-def _features(
+def _compute_features(
     runtime: Runtime,
     store: PixelStore,
     collection: Dataset,
-    asked: AuditConfig,
+    config: AuditConfig,
     progress: Progress,
 ) -> tuple[Sequence[Sample], NDArray[np.float32]]:
-    samples = subsample(collection.samples, MAX_HEAD_PHOTOS, asked.seed)
+    samples = subsample(collection.samples, MAX_HEAD_PHOTOS, config.seed)
     features = np.empty((len(samples), runtime.feature_count), np.float32)
-    seen = run_network(runtime, store, samples, asked.workers, progress, "Looking at photos")
-    for row, output in enumerate(seen):
+    outputs = run_network(runtime, store, samples, config.workers, progress, "Looking at photos")
+    for row, output in enumerate(outputs):
         features[row] = output.features
     return samples, features

@@ -1,4 +1,4 @@
-"""The collection doctor: what is wrong with a collection, before anyone trains on it."""
+"""Findings about a collection: copies, near copies, poor photos and wrong labels."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tagger.images import quality
 from tagger.images.hashing import group_near_copies
 from tagger.text import count_noun, escape_controls
 
-FEW_PHOTOS = 20  # of a label to learn from
-RANKED_SHARE = 0.1  # of the labels judged: the least likely are kept, the worst first
-MAX_RANKED = 2_000  # of those: more than a person looks through
-MAX_LISTED = 5  # photos of a kind that are named where there is room for a few
-MAX_PICTURES = 24  # photos of a kind that are shown as pictures
-PHOTO, KIND, DETAILS = "photo", "problem", "details"  # columns of the list of what to leave out
+FEW_PHOTOS = 20  # training photos of a label, below which it is reported as rare
+RANKED_SHARE = 0.1  # of the judged labels, the least likely
+MAX_RANKED = 2_000  # of those; more than a person looks through
+MAX_LISTED = 5  # photos of a kind listed in text
+MAX_PICTURES = 24  # photos of a kind shown as pictures
+PHOTO, KIND, DETAILS = "photo", "problem", "details"  # columns of the leave-out list
 
-# What there is to find, in the order it is told, and how one and many of it are told.
+# Kinds of findings in reporting order, with their words in singular and plural.
 KINDS = {
     "unreadable": ("photo cannot be read", "photos cannot be read"),
     "conflict": (
@@ -51,17 +51,17 @@ KINDS = {
     quality.BLURRED: ("photo is blurred, or empty", "photos are blurred, or empty"),
     quality.TINY: ("photo is tiny", "photos are tiny"),
 }
-FOUND_BY_READING = ("unreadable", "conflict", "copy", "leak")  # left out when the photos were read
-# Left as they are: which of two near copies has the wrong label takes a person, and those of one
-# label do no harm, since they stay on one side of every split.
+FOUND_BY_READING = ("unreadable", "conflict", "copy", "leak")  # left out while reading the photos
+# Not on the leave-out list: a person must decide which of two near copies has the wrong label, and
+# near copies with the same label do no harm, since they stay on one side of every split.
 NEVER_LEFT_OUT = ("near_conflict", "near_copy")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with one photo, its path relative to the collection, and in words what.
+    """A problem of one photo, whose path is relative to the collection.
 
-    `score` in [0, 1] is there of labels alone: how likely the label is.
+    `score` in [0, 1], for the kind "label" only, is how likely the label is to be right.
     """
 
     kind: str
@@ -76,11 +76,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """What is wrong with a collection of so many readable photos.
+    """All findings about a collection with `photos` readable photos.
 
-    Labels of `judged` photos were judged. `ranked` are the tenth of those labels that are least
-    likely to be right, at most `MAX_RANKED`, the worst first, whether or not they are probably
-    wrong. `rare` are labels with few photos to learn from.
+    `items` are in the order of KINDS. Labels of `judged` photos were judged; `ranked` are the
+    RANKED_SHARE of those labels that are least likely to be right, at most MAX_RANKED, the least
+    likely first, whether or not they are probably wrong. `rare` are labels with fewer than
+    FEW_PHOTOS training photos, with their numbers.
     """
 
     root: Path
@@ -91,32 +92,33 @@ class Findings:
     rare: tuple[tuple[str, int], ...]
 
     def of_kind(self, kind: str) -> list[Finding]:
-        """Those of one of the KINDS."""
+        """The findings of one of the KINDS."""
         return [finding for finding in self.items if finding.kind == kind]
 
     def summaries(self) -> dict[str, str]:
-        """By kind, a sentence for each that occurs and that reading the photos has not told."""
+        """By kind, a sentence such as "3 photos are very dark"; without FOUND_BY_READING."""
         kinds = [kind for kind in KINDS if kind not in FOUND_BY_READING and self.of_kind(kind)]
-        return {kind: self._counted(kind) for kind in kinds}
+        return {kind: self._summary(kind) for kind in kinds}
 
     def notes(self) -> list[str]:
-        """What is to be said of the whole: rare labels, and how many photos' labels were judged."""
+        """Sentences about rare labels and about how many photos' labels were judged."""
         return [line for line in (self._rare_line(), self._judged_line()) if line]
 
     def text(self) -> str:
-        """All of it for a terminal: how many of each kind, and the first of them."""
-        told = [f"{self.root}: {count_noun(self.photos, 'photo')} can be used"]
+        """The findings for a terminal: the number of each kind, and the first few of it."""
+        lines = [f"{self.root}: {count_noun(self.photos, 'photo')} can be used"]
         for kind in KINDS:
-            found = self.of_kind(kind)
-            if found:
-                told.append(self._counted(kind))
-            rows = [
-                (escape_controls(f.photo), escape_controls(f.details)) for f in found[:MAX_LISTED]
-            ]
-            width = max((len(photo) for photo, _ in rows), default=0)
-            told += [f"    {photo.ljust(width)}  {words}".rstrip() for photo, words in rows]
-            told += [f"    and {len(found) - MAX_LISTED:,} more"] if len(found) > MAX_LISTED else []
-        return "\n".join(told + self.notes())
+            findings = self.of_kind(kind)
+            if not findings:
+                continue
+            lines.append(self._summary(kind))
+            rows = [(escape_controls(f.photo), escape_controls(f.details)) for f in findings]
+            rows = rows[:MAX_LISTED]
+            width = max(len(photo) for photo, _ in rows)
+            lines += [f"    {photo.ljust(width)}  {details}".rstrip() for photo, details in rows]
+            if len(findings) > MAX_LISTED:
+                lines.append(f"    and {len(findings) - MAX_LISTED:,} more")
+        return "\n".join(lines + self.notes())
 
     def _rare_line(self) -> str:
         few = [f"{photos:,} of {escape_controls(name)}" for name, photos in self.rare]
@@ -130,7 +132,7 @@ class Findings:
             return f"labels of {self.judged:,} of {count_noun(self.photos, 'photo')} were judged"
         return ""
 
-    def _counted(self, kind: str) -> str:
+    def _summary(self, kind: str) -> str:
         count = len(self.of_kind(kind))
         return f"{count:,} {KINDS[kind][0 if count == 1 else 1]}"
 
@@ -147,6 +149,7 @@ class Findings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Findings:
+        """Findings from the values of `to_dict`."""
         items, ranked = (
             tuple(
                 Finding(row["kind"], row["photo"], row["told"], row["score"]) for row in values[key]
@@ -157,35 +160,39 @@ class Findings:
         return cls(Path(values["root"]), values["photos"], values["judged"], items, ranked, rare)
 
     def write_list(self, path: Path) -> int:
-        """A CSV of what to leave out, one row a photo, for `read_list`; how many. No photo is
-        touched.
+        """Write the leave-out list, a CSV with a row a photo; returns the number of photos.
+
+        `read_list` reads it. Photos themselves are not touched.
         """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([PHOTO, KIND, DETAILS])
-        listed: dict[str, list[Finding]] = {}
+        by_photo: dict[str, list[Finding]] = {}
         for finding in self.items:
             if finding.kind not in NEVER_LEFT_OUT:
-                listed.setdefault(finding.photo, []).append(finding)
-        for photo, same in listed.items():
-            kinds = dict.fromkeys(KINDS[finding.kind][0] for finding in same)
-            told = [finding.details for finding in same if finding.details]
+                by_photo.setdefault(finding.photo, []).append(finding)
+        for photo, findings in by_photo.items():
+            kinds = dict.fromkeys(KINDS[finding.kind][0] for finding in findings)
+            details = [finding.details for finding in findings if finding.details]
             # "./" keeps a spreadsheet from running a photo's name as a formula.
-            writer.writerow([f"./{photo}", "; ".join(kinds), "; ".join(told)])
-        # As the file system has them, names need not be UTF-8.
+            writer.writerow([f"./{photo}", "; ".join(kinds), "; ".join(details)])
+        # File names need not be valid UTF-8.
         write_atomically(path, out.getvalue().encode("utf-8", "surrogateescape"))
-        return len(listed)
+        return len(by_photo)
 
 
 def read_list(path: Path) -> frozenset[str]:
-    """The photos to leave out, relative to their collection. Raises DatasetError."""
+    """The photos in a leave-out list, relative to their collection.
+
+    Raises DatasetError for a file that is not such a list.
+    """
     try:
         with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             reader = csv.DictReader(file)
             names, rows = reader.fieldnames or (), list(reader)
     except (OSError, csv.Error) as error:
         raise DatasetError(f"{path}: cannot be read as a list of photos ({error})") from None
-    if PHOTO not in names or not all(_is_name(row[PHOTO]) for row in rows):
+    if PHOTO not in names or not all(_is_file_name(row[PHOTO]) for row in rows):
         raise DatasetError(
             f"{path}: needs a column {PHOTO!r} with a photo in every row; train.py --check --fix"
             " writes such a list"
@@ -193,7 +200,7 @@ def read_list(path: Path) -> frozenset[str]:
     return frozenset(Path(row[PHOTO]).as_posix() for row in rows)
 
 
-def _is_name(cell: str | None) -> bool:
+def _is_file_name(cell: str | None) -> bool:
     return bool(cell) and "\0" not in str(cell)
 
 
@@ -203,75 +210,82 @@ def collect_findings(
     features: tuple[Sequence[Sample], NDArray[np.float32]] | None = None,
     seed: int = 42,
 ) -> Findings:
-    """What is wrong with a collection, for a network of `image_size` pixels a side.
+    """All findings about a collection, for a network that takes `image_size` pixels a side.
 
-    `features`, of the samples (N) that come with them `(N, D)`, are what labels are judged by.
+    `features` are samples and their features `(N, D)`; without them labels are not judged.
     """
-    found = [*_left_out(collection), *_near_copies(collection), *_poor(collection, image_size)]
+    items = [
+        *_find_problems(collection),
+        *_find_near_copies(collection),
+        *_find_poor_photos(collection, image_size),
+    ]
     ranked: list[Finding] = []
     judged = 0
     if features is not None and len(features[0]):
-        samples, verdict = features[0], _judge(collection, *features, seed)
-        cells_judged = verdict.scored()
-        judged = int(cells_judged.any(axis=1).sum())
-        most = min(MAX_RANKED, int(np.ceil(cells_judged.sum() * RANKED_SHARE)))
+        samples, scores = features[0], _score(collection, *features, seed)
+        scored = scores.scored()
+        judged = int(scored.any(axis=1).sum())
+        limit = min(MAX_RANKED, int(np.ceil(scored.sum() * RANKED_SHARE)))
         ranked, wrong = (
-            [_label_finding(collection, samples[row], row, label, verdict) for row, label in cases]
-            for cases in (verdict.ranked(cells_judged, most), verdict.ranked(verdict.wrong))
+            [_label_finding(collection, samples[row], row, label, scores) for row, label in cells]
+            for cells in (scores.ranked(scored, limit), scores.ranked(scores.wrong))
         )
-        found += wrong
+        items += wrong
     order = list(KINDS)
-    found.sort(key=lambda finding: order.index(finding.kind))
-    trained = collection.counts().get("train", {})
-    rare = tuple((name, count) for name, count in trained.items() if count < FEW_PHOTOS)
+    items.sort(key=lambda finding: order.index(finding.kind))
+    train_counts = collection.counts().get("train", {})
+    rare = tuple((name, count) for name, count in train_counts.items() if count < FEW_PHOTOS)
     photos = len(collection.samples)
-    return Findings(collection.root, photos, judged, tuple(found), tuple(ranked), rare)
+    return Findings(collection.root, photos, judged, tuple(items), tuple(ranked), rare)
 
 
-def _left_out(collection: Dataset) -> Iterator[Finding]:
-    """What reading the photos already left out."""
+def _find_problems(collection: Dataset) -> Iterator[Finding]:
+    """Findings of FOUND_BY_READING."""
     problems = collection.problems
     for photo, reason in problems.unreadable:
         yield Finding("unreadable", photo, reason)
-    for same in problems.conflicting:
-        for photo in same:
-            yield Finding("conflict", photo, f"the same as {_others(same, photo)}")
-    kept = {_name(collection, sample): sample for sample in collection.samples}
+    for copies in problems.conflicting:
+        for photo in copies:
+            yield Finding("conflict", photo, f"the same as {_list_others(copies, photo)}")
+    samples = {_relative_path(collection, sample): sample for sample in collection.samples}
     for kind, pairs in (("copy", problems.copies), ("leak", problems.leaked)):
-        for photo, other in pairs:
-            told = f"the same as {other}" if kind == "copy" else f"like {other}"
-            if other in kept:
-                told += f" ({kept[other].split}, {_labels(collection, kept[other])})"
-            yield Finding(kind, photo, told)
+        for photo, original in pairs:
+            details = f"the same as {original}" if kind == "copy" else f"like {original}"
+            if original in samples:
+                sample = samples[original]
+                details += f" ({sample.split}, {_describe_labels(collection, sample)})"
+            yield Finding(kind, photo, details)
 
 
-def _near_copies(collection: Dataset) -> Iterator[Finding]:
-    """Photos that look the same as an earlier one; all of them where their labels disagree."""
+def _find_near_copies(collection: Dataset) -> Iterator[Finding]:
+    """Near copies of an earlier photo; all photos of a group whose labels disagree."""
     groups = group_near_copies([sample.perceptual_hash for sample in collection.samples]).tolist()
     members: dict[int, list[Sample]] = {}
     for group, sample in zip(groups, collection.samples, strict=True):
         members.setdefault(group, []).append(sample)
-    for same in members.values():
-        names = [_name(collection, sample) for sample in same]
-        present = {label for sample in same for label in sample.present}
-        # Somebody says of one what another is known to lack.
-        if any(present - {*sample.present, *sample.unseen} for sample in same):
-            for sample, name in zip(same, names, strict=True):
-                label = _labels(collection, sample)
-                yield Finding("near_conflict", name, f"{label}; like {_others(names, name)}")
+    for copies in members.values():
+        paths = [_relative_path(collection, sample) for sample in copies]
+        present = {label for sample in copies for label in sample.present}
+        # A label present in one copy and absent from another.
+        if any(present - {*sample.present, *sample.unseen} for sample in copies):
+            for sample, path in zip(copies, paths, strict=True):
+                details = (
+                    f"{_describe_labels(collection, sample)}; like {_list_others(paths, path)}"
+                )
+                yield Finding("near_conflict", path, details)
         else:
-            for name in names[1:]:
-                yield Finding("near_copy", name, f"like {names[0]}")
+            for path in paths[1:]:
+                yield Finding("near_copy", path, f"like {paths[0]}")
 
 
-def _poor(collection: Dataset, image_size: int) -> Iterator[Finding]:
+def _find_poor_photos(collection: Dataset, image_size: int) -> Iterator[Finding]:
     for sample in collection.samples:
         if sample.quality is not None:
-            for kind, told in sample.quality.faults(image_size).items():
-                yield Finding(kind, _name(collection, sample), told)
+            for kind, details in sample.quality.faults(image_size).items():
+                yield Finding(kind, _relative_path(collection, sample), details)
 
 
-def _judge(
+def _score(
     collection: Dataset, samples: Sequence[Sample], features: NDArray[np.float32], seed: int
 ) -> LabelScores:
     groups = group_near_copies([sample.perceptual_hash for sample in samples])
@@ -283,29 +297,29 @@ def _judge(
 
 
 def _label_finding(
-    collection: Dataset, sample: Sample, row: int, label: int, verdict: LabelScores
+    collection: Dataset, sample: Sample, row: int, label: int, scores: LabelScores
 ) -> Finding:
-    names = collection.labels.names
+    names, probabilities = collection.labels.names, scores.probabilities[row]
     if collection.labels.kind == "multi":
-        said = "tagged" if label in sample.present else "not tagged"
-        told = f"{said} {names[label]}, {verdict.probabilities[row, label]:.0%} likely to show it"
+        state = "tagged" if label in sample.present else "not tagged"
+        details = f"{state} {names[label]}, {probabilities[label]:.0%} likely to show it"
     else:
-        likeliest = int(np.nanargmax(verdict.probabilities[row]))
-        chance = verdict.probabilities[row, likeliest]
-        told = f"labelled {names[label]}, looks like {names[likeliest]} ({chance:.0%})"
-    score = float(verdict.confidence[row, label])
-    return Finding("label", _name(collection, sample), told, score)
+        likeliest = int(np.nanargmax(probabilities))
+        probability = probabilities[likeliest]
+        details = f"labelled {names[label]}, looks like {names[likeliest]} ({probability:.0%})"
+    score = float(scores.confidence[row, label])
+    return Finding("label", _relative_path(collection, sample), details, score)
 
 
-def _labels(collection: Dataset, sample: Sample) -> str:
+def _describe_labels(collection: Dataset, sample: Sample) -> str:
     names = [collection.labels.names[label] for label in sample.present]
     return f"labelled {', '.join(names) or 'nothing'}"
 
 
-def _others(names: Sequence[str], own: str) -> str:
-    others = list(islice((name for name in names if name != own), 4))
+def _list_others(paths: Sequence[str], path: str) -> str:
+    others = list(islice((other for other in paths if other != path), 4))
     return ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
 
 
-def _name(collection: Dataset, sample: Sample) -> str:
+def _relative_path(collection: Dataset, sample: Sample) -> str:
     return sample.path.relative_to(collection.root).as_posix()

@@ -18,7 +18,7 @@ from tagger.evaluation import multi_label, ood, single_label
 from tagger.evaluation.calibration import Calibration
 from tagger.evaluation.outputs import LabelledOutputs, label_array, run_network
 from tagger.evaluation.results import OodScores, Scores, to_json
-from tagger.export.verify import Export
+from tagger.export.verify import ExportResult
 from tagger.inference.decision import Decision
 from tagger.inference.litert import Runtime
 from tagger.labels import Kind, LabelSet
@@ -49,7 +49,7 @@ class Evaluation:
     conversion: PrecisionCheck | None
     fine_tuning: FineTuning
     started_from: str
-    exports: Sequence[Export] = ()
+    exports: Sequence[ExportResult] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float | None = None
 

@@ -1,4 +1,4 @@
-"""What is wrong with a collection, found in real files."""
+"""Findings about a collection of real files, and the leave-out list."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def save(path: Path, rgb: decode.Pixels) -> None:
 
 
 @pytest.fixture
-def sick(tmp_path: Path) -> Path:
-    """A collection with one of everything, and a photo that a spreadsheet would run."""
+def faulty(tmp_path: Path) -> Path:
+    """A collection with a finding of every kind; a file name is a spreadsheet formula."""
     root = draw_collection(tmp_path / "photos", 30)
     for shape in ("disc", "square"):
         for path in (root / shape).iterdir():
@@ -67,53 +67,53 @@ def sick(tmp_path: Path) -> Path:
     return root
 
 
-def test_everything_is_found_once_and_told(sick: Path) -> None:
-    found = findings.collect_findings(read(sick), 192)
-    kinds = {kind: [f.photo for f in found.of_kind(kind)] for kind in findings.KINDS}
+def test_every_problem_is_found_once_and_reported(faulty: Path) -> None:
+    report = findings.collect_findings(read(faulty), 192)
+    kinds = {kind: [f.photo for f in report.of_kind(kind)] for kind in findings.KINDS}
     assert kinds["unreadable"] == ["disc/broken.jpg"]
     assert kinds["copy"] == ["disc/copy.png"]
-    assert found.of_kind("copy")[0].details.startswith("the same as disc/000.png (")
-    assert found.of_kind("copy")[0].details.endswith(", labelled disc)")
+    assert report.of_kind("copy")[0].details.startswith("the same as disc/000.png (")
+    assert report.of_kind("copy")[0].details.endswith(", labelled disc)")
     assert sorted(kinds["conflict"]) == ["square/001.png", "stripes/both.png"]
     assert sorted(kinds["near_conflict"]) == ["disc/near-square.png", "square/003.png"]
     assert kinds["near_copy"] == ["disc/near.png"]
     assert kinds["dark"] == ["disc/=dark().png"]
     assert kinds["blurred"] == ["disc/blur.png"]
     assert kinds["tiny"] == ["disc/tiny.png"]
-    assert found.rare == (("rare", 4),)
-    text = found.text()
+    assert report.rare == (("rare", 4),)
+    text = report.text()
     assert "1 photo cannot be read" in text and "not a JPEG" in text
     assert "2 photos are near copies of one with another label" in text
     assert "labelled square; like disc/near-square.png" in text
     assert "only 4 of rare to learn from" in text
     assert "whether labels are right was not judged" in text
-    assert json.loads(json.dumps(found.to_dict()))["root"] == str(sick)
-    assert Findings.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert json.loads(json.dumps(report.to_dict()))["root"] == str(faulty)
+    assert Findings.from_dict(json.loads(json.dumps(report.to_dict()))) == report
 
 
-def test_the_list_of_what_to_leave_out_is_read_back_and_photos_stay(sick: Path) -> None:
-    before = {path: path.read_bytes() for path in sick.rglob("*.*")}
-    found = findings.collect_findings(read(sick), 192)
-    table = sick.parent / "leave-out.csv"
-    count = found.write_list(table)
+def test_the_leave_out_list_can_be_read_back_and_changes_no_photo(faulty: Path) -> None:
+    before = {path: path.read_bytes() for path in faulty.rglob("*.*")}
+    report = findings.collect_findings(read(faulty), 192)
+    table = faulty.parent / "leave-out.csv"
+    count = report.write_list(table)
     with open(table, newline="") as file:
         rows = list(csv.DictReader(file))
-    assert count == len(rows) == 7  # near copies are only told
+    assert count == len(rows) == 7  # near copies are not listed
     assert all(row["photo"].startswith("./") for row in rows)
-    assert {path: path.read_bytes() for path in sick.rglob("*.*")} == before
-    unwanted = findings.read_list(table)
-    assert "disc/=dark().png" in unwanted
-    again = read(sick, unwanted)
-    assert set(again.problems.unwanted) == unwanted
+    assert {path: path.read_bytes() for path in faulty.rglob("*.*")} == before
+    leave_out = findings.read_list(table)
+    assert "disc/=dark().png" in leave_out
+    again = read(faulty, leave_out)
+    assert set(again.problems.unwanted) == leave_out
     assert "7 photos are on your list: left out" in again.problems.lines()
-    left = findings.collect_findings(again, 192)
-    assert {finding.kind for finding in left.items} == {"near_copy", "near_conflict"}
+    remaining = findings.collect_findings(again, 192)
+    assert {finding.kind for finding in remaining.items} == {"near_copy", "near_conflict"}
 
 
 @pytest.mark.parametrize(
     "text", ["", "\n", "name\na.jpg\n", "photo,problem\n,x\n", "photo\n\x00\xff\n", "\xff\xd8\xff"]
 )
-def test_a_list_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_files_are_refused_as_a_leave_out_list(tmp_path: Path, text: str) -> None:
     (tmp_path / "list.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(DatasetError, match=r"list\.csv"):
         findings.read_list(tmp_path / "list.csv")
@@ -121,30 +121,30 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
         findings.read_list(tmp_path / "no.csv")
 
 
-def test_a_list_of_nothing_is_a_list(tmp_path: Path) -> None:
-    sound = Findings(tmp_path, 9, 9, (), (), ())
-    assert sound.write_list(tmp_path / "list.csv") == 0
+def test_an_empty_leave_out_list_can_be_read(tmp_path: Path) -> None:
+    nothing = Findings(tmp_path, 9, 9, (), (), ())
+    assert nothing.write_list(tmp_path / "list.csv") == 0
     assert findings.read_list(tmp_path / "list.csv") == frozenset()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems have no such names")
-def test_any_name_comes_back_from_the_list_and_forges_no_line(tmp_path: Path) -> None:
+def test_any_file_name_survives_the_list_and_forges_no_line_of_text(tmp_path: Path) -> None:
     names = [b"b\xe9.jpg", b"new\nline.jpg", b" lead.jpg", b'quote".jpg', "caf\u00e9.jpg".encode()]
     root = draw_collection(tmp_path / "photos", 6, shapes=("disc", "stripes"))
     for name in names:
         (root / "disc" / os.fsdecode(name)).write_bytes(b"no photo")
-    found = findings.collect_findings(read(root), 192)
-    assert found.write_list(tmp_path / "list.csv") == len(names)
+    report = findings.collect_findings(read(root), 192)
+    assert report.write_list(tmp_path / "list.csv") == len(names)
     assert b"./disc/b\xe9.jpg" in (tmp_path / "list.csv").read_bytes()
     again = read(root, findings.read_list(tmp_path / "list.csv"))
     assert len(again.problems.unwanted) == len(names) and not again.problems.unreadable
     assert again.problems.not_there == ()
-    text = findings.Findings.text(found)
+    text = report.text()
     assert "disc/new\\nline.jpg" in text and "disc/b\\udce9.jpg" in text
     assert not [line for line in text.splitlines() if line.startswith("line.jpg")]
 
 
-def test_all_that_is_wrong_with_a_photo_is_in_its_row(tmp_path: Path) -> None:
+def test_a_photos_problems_share_one_row(tmp_path: Path) -> None:
     wrong = (
         Finding("label", "a.jpg", "tagged sun, 2% likely to show it", 0.02),
         Finding("label", "a.jpg", "tagged sea, 3% likely to show it", 0.03),
@@ -163,13 +163,13 @@ def test_all_that_is_wrong_with_a_photo_is_in_its_row(tmp_path: Path) -> None:
 
 
 def collection(kind: Kind, samples: Sequence[Sample], tags: int) -> dataset.Dataset:
-    """Photos that nobody opens."""
+    """A dataset of photos that need not exist."""
     labels = LabelSet(tuple(f"tag {number:02}" for number in range(tags)), kind)
     return dataset.Dataset(Path("/photos"), labels, tuple(samples))
 
 
-def test_ten_thousand_near_copies_are_told_of_in_no_time() -> None:
-    """Compared with each other they would take the better part of an hour."""
+def test_ten_thousand_near_copies_take_seconds() -> None:
+    """Comparing all pairs would take most of an hour."""
     samples = [Sample(Path(f"/photos/{n}.jpg"), (n % 2,), "train", n, str(n), 5) for n in range(9)]
     few = findings.collect_findings(collection("single", samples, 2), 192).of_kind("near_conflict")
     assert [finding.details for finding in few][:2] == [
@@ -182,11 +182,11 @@ def test_ten_thousand_near_copies_are_told_of_in_no_time() -> None:
             for n in range(10_000)
         ]
         began = time.process_time()
-        found = findings.collect_findings(collection("single", many, 2), 192).items
-        assert time.process_time() - began < 10 and len(found) == 10_000 - (labels == 1)
+        items = findings.collect_findings(collection("single", many, 2), 192).items
+        assert time.process_time() - began < 10 and len(items) == 10_000 - (labels == 1)
 
 
-def test_of_very_many_tags_so_many_are_ranked() -> None:
+def test_the_ranking_has_a_maximum_length() -> None:
     rng = np.random.default_rng(4)
     has = rng.random((600, 40)) < 0.2
     features = (has @ rng.normal(size=(40, 64)) + rng.normal(size=(600, 64))).astype(np.float32)
@@ -194,29 +194,29 @@ def test_of_very_many_tags_so_many_are_ranked() -> None:
         Sample(Path(f"/photos/{n}.jpg"), tuple(np.flatnonzero(row).tolist()), "train", n, str(n), h)
         for n, (row, h) in enumerate(zip(has, rng.integers(0, 2**63, 600).tolist(), strict=True))
     ]
-    found = findings.collect_findings(collection("multi", samples, 40), 192, (samples, features))
-    assert len(found.ranked) == findings.MAX_RANKED < 600 * 40 * findings.RANKED_SHARE
-    scores = [finding.score or 0.0 for finding in found.ranked]
-    assert scores == sorted(scores) and found.judged == 600
+    report = findings.collect_findings(collection("multi", samples, 40), 192, (samples, features))
+    assert len(report.ranked) == findings.MAX_RANKED < 600 * 40 * findings.RANKED_SHARE
+    scores = [finding.score or 0.0 for finding in report.ranked]
+    assert scores == sorted(scores) and report.judged == 600
 
 
-def test_tags_are_examined_with_a_split_of_their_own(tmp_path: Path) -> None:
-    """Cells nobody looked at, a tag too few have, a near copy across the split, two slips."""
+def test_tags_are_audited_with_the_splits_of_the_table(tmp_path: Path) -> None:
+    """Unseen cells, a rare tag, a near copy across the splits, and two wrong cells."""
     root = tmp_path / "photos"
     rows = ["image,split,disc,stripes,rare"]
     for n in range(80):
         disc, split = n % 2, "val" if n % 5 == 4 else "train"
         save(root / f"{n:02}.png", draw("disc" if disc else "square", n, 240))
-        said = {10: 1 - disc, 21: 1 - disc}.get(n, disc)
+        label = {10: 1 - disc, 21: 1 - disc}.get(n, disc)
         stripes = "" if n < 30 else str(int(n % 3 == 0))
-        rows.append(f"{n:02}.png,{split},{said},{stripes},{int(n < 4)}")
+        rows.append(f"{n:02}.png,{split},{label},{stripes},{int(n < 4)}")
     near = decode.read(root / "04.png").copy()
     near[:3, :3] = 0
     save(root / "leak.png", near)
     again = decode.read(root / "08.png").copy()
     again[:3, :3] = 0
     save(root / "other.png", again)
-    unseen = decode.read(root / "06.png").copy()  # has stripes; of 06.png nobody said
+    unseen = decode.read(root / "06.png").copy()  # has stripes; in 06.png they are unseen
     unseen[:3, :3] = 0
     save(root / "unseen.png", unseen)
     rows += ["leak.png,train,0,,0", "other.png,train,1,,0", "unseen.png,train,0,1,0"]
@@ -228,27 +228,27 @@ def test_tags_are_examined_with_a_split_of_their_own(tmp_path: Path) -> None:
     features = rng.normal(size=(len(samples), 8)).astype(np.float32)
     features[:, 0] += 8 * (np.array(numbers) % 2 == 1)
     features[:, 1] += 8 * (np.array(numbers) % 3 == 0)
-    found = findings.collect_findings(photos, 192, (samples, features))
-    leaks = {finding.photo: finding.details for finding in found.of_kind("leak")}
+    report = findings.collect_findings(photos, 192, (samples, features))
+    leaks = {finding.photo: finding.details for finding in report.of_kind("leak")}
     assert leaks["leak.png"] == "like 04.png (val, labelled nothing)"
-    conflicts = {f.photo for f in found.of_kind("near_conflict")}
+    conflicts = {f.photo for f in report.of_kind("near_conflict")}
     assert conflicts >= {"08.png", "other.png"} and not conflicts & {"06.png", "unseen.png"}
-    assert "unseen.png" in {f.photo for f in found.of_kind("near_copy")}
-    first = {finding.photo: finding.details for finding in found.ranked[:3]}
+    assert "unseen.png" in {f.photo for f in report.of_kind("near_copy")}
+    first = {finding.photo: finding.details for finding in report.ranked[:3]}
     assert set(first) == {"10.png", "21.png", "other.png"}
     assert first["10.png"].startswith("tagged disc, ")
     assert first["21.png"].startswith("not tagged disc, ")
     assert first["21.png"].endswith("% likely to show it")
-    called = {finding.photo for finding in found.of_kind("label")}
-    assert called <= set(first) and called and found.judged == len(samples)
-    assert not [f for f in found.ranked if "rare" in f.details]
+    reported = {finding.photo for finding in report.of_kind("label")}
+    assert reported <= set(first) and reported and report.judged == len(samples)
+    assert not [f for f in report.ranked if "rare" in f.details]
 
 
-def test_a_sound_collection_has_nothing_wrong(tmp_path: Path) -> None:
+def test_a_good_collection_has_no_findings(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     for shape in ("disc", "square"):
         for seed in range(30):
             save(root / shape / f"{seed}.png", draw(shape, seed, 240))
-    found = findings.collect_findings(read(root), 192)
-    assert [f for f in found.items if f.kind not in findings.NEVER_LEFT_OUT] == []
-    assert found.rare == ()
+    report = findings.collect_findings(read(root), 192)
+    assert [f for f in report.items if f.kind not in findings.NEVER_LEFT_OUT] == []
+    assert report.rare == ()

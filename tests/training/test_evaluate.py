@@ -8,14 +8,14 @@ from pathlib import Path
 
 from tagger.datasets.dataset import Problems
 from tagger.datasets.readers.listing import Remark
-from tagger.export.verify import Export
+from tagger.export.verify import ExportResult
 from tests.training.example import EVALUATION
 
 
 def test_problems_exports_and_conversion_keep_their_keys() -> None:
     remark = Remark("row", "repeats another", "repeat others", ("t.csv:2",), "counted once")
     problems = Problems(unreadable=(("a.jpg", "broken"),), remarks=(remark,))
-    export = Export("onnx", Path("shop.onnx"), None, "it failed")
+    export = ExportResult("onnx", Path("shop.onnx"), None, "it failed")
     evaluation = replace(EVALUATION, problems=problems, exports=[export])
     metrics = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert metrics["problems"]["unreadable"] == [["a.jpg", "broken"]]
