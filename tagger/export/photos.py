@@ -98,7 +98,9 @@ def select_photos(
     )
 
 
-def _load_unlabelled(root: Path, store: PixelStore, limit: int, progress: Progress) -> DecodedSamples:
+def _load_unlabelled(
+    root: Path, store: PixelStore, limit: int, progress: Progress
+) -> DecodedSamples:
     def decode(path: Path) -> tuple[Path, Pixels | ImageError]:
         try:
             return path, transforms.prepare(path, store.image_size)
