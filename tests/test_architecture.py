@@ -27,6 +27,7 @@ USERS = {
     "matplotlib": {"training.report"},
     "jinja2": {"training.report"},
     "yaml": {"datasets.readers.yolo"},
+    "defusedxml": {"datasets.readers.pascal_voc"},
     "sqlalchemy": {"library", "jobs", "service.prediction_log"},
     "alembic": {"library.database"},
     "pydantic": {"service.schemas", "service.settings"},

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass, field
-from xml.parsers import expat
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DTDForbidden, ElementTree
 
 from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_label_name
 from tagger.datasets.readers.listing import Listing, Remark
@@ -148,7 +150,10 @@ def _load_annotation(path: str, builder: ListingBuilder) -> Annotation | None:
     except OSError as error:
         builder.add_case(BROKEN, f"{path}: {error.strerror}")
         return None
-    except (expat.ExpatError, ValueError, LookupError) as error:  # LookupError: unknown encoding
+    except DTDForbidden:
+        builder.add_case(BROKEN, f"{path}: has a document type, which labels need not")
+        return None
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: unknown encoding
         builder.add_case(BROKEN, f"{path}: {error}")
         return None
     for _ in range(annotation.nameless):
@@ -159,45 +164,29 @@ def _load_annotation(path: str, builder: ListingBuilder) -> Annotation | None:
 def _parse(data: bytes) -> Annotation:
     """The content of a file.
 
-    Raises ValueError for a document type: annotations do not need one, and it could name other
+    Raises DTDForbidden for a document type: annotations do not need one, and it could name other
     files or grow without bound.
     """
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    path: list[str] = []
-    text: list[str] = []
-    annotation = Annotation()
-    current: dict[str, str] = {}
-
-    def refuse(*declared: object) -> None:
-        raise ValueError("has a document type, which labels need not")
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if not path and name != _ROOT:
-            raise _ForeignError
-        path.append(name)
-        text.clear()
-        if path == [_ROOT, "object"]:
-            current.clear()
-
-    def end(name: str) -> None:
-        if path == [_ROOT, "filename"]:
-            annotation.filename = "".join(text).strip()
-        elif len(path) == 3 and path[1] == "object":  # names of parts are deeper
-            current[name] = "".join(text).strip()
-        elif path == [_ROOT, "object"]:
-            label = current.get("name", "")
-            if is_label_name(label):
-                difficult = current.get("difficult", "0") not in ("", "0")
-                annotation.objects.append((label, difficult))
+    root = ElementTree.fromstring(data, forbid_dtd=True)
+    if _name(root) != _ROOT:
+        raise _ForeignError
+    annotation = Annotation(_texts(root).get("filename", ""))
+    for element in root:
+        if _name(element) == "object":
+            texts = _texts(element)
+            if is_label_name(texts.get("name")):
+                difficult = texts.get("difficult", "0") not in ("", "0")
+                annotation.objects.append((texts["name"], difficult))
             else:
                 annotation.nameless += 1
-        path.pop()
-        text.clear()
-
-    parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = text.append
-    parser.Parse(data, True)
     return annotation
+
+
+def _name(element: Element) -> str:
+    """The name of an element without its XML namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def _texts(element: Element) -> dict[str, str]:
+    """The text of each child by its name."""
+    return {_name(child): (child.text or "").strip() for child in element}
