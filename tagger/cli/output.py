@@ -1,4 +1,4 @@
-"""A prediction, or the error in its place, put into words: text, a JSON object, a table's row."""
+"""Predictions and image errors as text, JSON lines and CSV rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tagger.datasets.readers import table as tables
+from tagger.datasets.readers import table
 from tagger.datasets.readers.table_file import PREDICTION_HEADER
 from tagger.errors import ImageError, OptionError
 from tagger.tagger import Prediction, Tagger
@@ -20,18 +20,18 @@ Answer = Prediction | ImageError
 
 
 def as_text(answer: Answer, tagger: Tagger) -> str:
-    """A few lines for a photo on its own."""
+    """The lines for a single photo."""
     if isinstance(answer, ImageError):
         return str(answer)
     if answer.label is not None:
-        others = [f"{tag.label} {tag.score:.2%}" for tag in answer.tags[1:]]
-        told = f"Prediction: {answer.label.upper()}\nConfidence: {answer.confidence:.2%}"
-        return f"{told}\nAlso: {', '.join(others)}" if others else told
-    told = f"⚠️ Unknown object ({tagger.labels.describe_rest()})"
+        text = f"Prediction: {answer.label.upper()}\nConfidence: {answer.confidence:.2%}"
+        more = ", ".join(f"{tag.label} {tag.score:.2%}" for tag in answer.tags[1:])
+        return f"{text}\nAlso: {more}" if more else text
+    text = f"⚠️ Unknown object ({tagger.labels.describe_rest()})"
     if answer.reason == "uncertain":
-        return f"{told}\nConfidence was only {answer.confidence:.2%}"
+        return f"{text}\nConfidence was only {answer.confidence:.2%}"
     guess = f"{answer.scores[0].label}, {answer.confidence:.2%}"
-    return f"{told}\nUnlike every training photo (best guess: {guess})"
+    return f"{text}\nUnlike every training photo (best guess: {guess})"
 
 
 def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
@@ -40,53 +40,53 @@ def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
         return str(answer)
     name = escape_controls(str(path))
     if answer.label is not None:
-        others = "".join(f", {tag.label} {tag.score:.2%}" for tag in answer.tags[1:])
-        return f"{name}: {answer.label.upper()} {answer.confidence:.2%}{others}"
+        more = "".join(f", {tag.label} {tag.score:.2%}" for tag in answer.tags[1:])
+        return f"{name}: {answer.label.upper()} {answer.confidence:.2%}{more}"
     return f"{name}: {': '.join(as_text(answer, tagger).splitlines())}"
 
 
 def as_row(path: Path, answer: Answer, tagger: Tagger) -> dict[str, Any]:
-    """Plain JSON values, with `error` and `model`; what an error leaves open is None."""
+    """JSON values by column. For an error, only `path`, `error` and `model` are not None."""
     if isinstance(answer, ImageError):
-        found = dict.fromkeys([*PREDICTION_HEADER[1:], "scores"])
-        return {"path": str(path), **found, "error": str(answer), "model": tagger.name}
+        empty = dict.fromkeys([*PREDICTION_HEADER[1:], "scores"])
+        return {"path": str(path), **empty, "error": str(answer), "model": tagger.name}
     return {"path": str(path), **answer.to_dict(), "error": None, "model": tagger.name}
 
 
 def as_json(path: Path, answer: Answer, tagger: Tagger) -> str:
-    """`as_row` on one line, in ASCII: safe on any terminal whatever the file's name."""
+    """`as_row` on one line, in ASCII: safe on any terminal whatever the file name."""
     return json.dumps(as_row(path, answer, tagger))
 
 
 @contextmanager
-def table(
+def write_csv(
     target: Path, tagger: Tagger, top: int | None
 ) -> Iterator[Callable[[Path, Answer], None]]:
-    """A function that adds a row to a CSV file.
+    """Yield a function that adds a row to a CSV file.
 
-    The file appears at the end, whole; after Ctrl-C it holds the rows so far; after any other
-    trouble it is what it was.
+    The file appears at the end, whole. After Ctrl-C it holds the rows so far; after any other
+    failure, what it held before. Raises OptionError where `target` is a folder.
     """
     if target.is_dir():
         raise OptionError(f"{target}: a folder; name a file for the table")
-    places = range(min(top or len(tagger.labels), len(tagger.labels)))
-    ranked = [f"{what} {place + 1}" for what in ("label", "score") for place in places]
+    ranks = range(min(top or len(tagger.labels), len(tagger.labels)))
+    ranked = [f"{column} {rank + 1}" for column in ("label", "score") for rank in ranks]
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow([*PREDICTION_HEADER, *ranked, "error", "model"])
 
-        def add(path: Path, answer: Answer) -> None:
+        def add_row(path: Path, answer: Answer) -> None:
             row = as_row(path, answer, tagger)
-            scores = [*(row["scores"] or ()), *[{"label": "", "score": ""}] * len(places)]
-            row["tags"] = tables.join_tags([tag["label"] for tag in row["tags"] or ()])
+            scores = [*(row["scores"] or ()), *[{"label": "", "score": ""}] * len(ranks)]
+            row["tags"] = table.join_tags([tag["label"] for tag in row["tags"] or ()])
             cells = [row[name] for name in PREDICTION_HEADER]
-            cells += [scores[place]["label"] for place in places]
-            cells += [scores[place]["score"] for place in places]
+            cells += [scores[rank]["label"] for rank in ranks]
+            cells += [scores[rank]["score"] for rank in ranks]
             writer.writerow([escape_formula(cell) for cell in [*cells, row["error"], row["model"]]])
 
         try:
-            yield add
+            yield add_row
         except KeyboardInterrupt:
             file.close()
             os.replace(temporary, target)

@@ -108,7 +108,7 @@ def open_output(
 ) -> AbstractContextManager[Callable[[Path, Answer], None]]:
     """A function that puts out one photo's answer, in the form the options name."""
     if options.csv:
-        return output.table(options.csv, tagger, options.top)
+        return output.write_csv(options.csv, tagger, options.top)
     if options.json:
         return nullcontext(lambda path, a: console.write(output.as_json(path, a, tagger)))
     if single:

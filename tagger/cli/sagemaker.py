@@ -5,8 +5,8 @@
 
 In a container, a training reads its photos and hyperparameters below /opt/ml and writes a model
 there, or a file with the reason of its failure; an endpoint reads the model there. In script mode
-SageMaker's training toolkit starts `train.py` itself, which takes its paths from SM_* variables by
-`default_paths` and `output_path`, and its options by `normalize_options`.
+SageMaker's training toolkit starts `train.py` itself with SM_* variables, which `script_options`
+turns into options.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
@@ -41,6 +41,30 @@ SIGNALLED = 128  # plus the signal's number: a shell's exit status for a killed 
 _LINES_KEPT = 40
 
 
+def script_options(argv: Sequence[str]) -> list[str]:
+    """Options of `train.py`: those of `argv`, and before them the paths in SageMaker's variables.
+
+    A file name without a folder after --output lies in SM_MODEL_DIR. Outside of SageMaker nothing
+    is added. Raises OptionError.
+    """
+    options = normalize_options(argv)
+    folder = os.environ.get(MODEL_DIR)
+    for index, word in enumerate(options if folder else ()):
+        name, equals, value = word.partition("=")
+        if name == "--output" and equals:
+            options[index] = f"--output={_in_folder(value, folder)}"
+        elif index and options[index - 1] == "--output":
+            options[index] = _in_folder(word, folder)
+    paths = default_paths()
+    used = ("data",) if "--check" in options else tuple(paths)
+    return [f"--{name}={path}" for name, path in paths.items() if name in used] + options
+
+
+def _in_folder(name: str, folder: str | None) -> str:
+    path = Path(name)
+    return str(Path(folder) / path) if folder and path.parent == Path() else name
+
+
 def default_paths() -> dict[str, Path]:
     """Paths of a `TrainingConfig` from SageMaker's variables; empty outside of SageMaker.
 
@@ -61,17 +85,11 @@ def default_paths() -> dict[str, Path]:
         paths["data"] = training.parent
     elif test:
         paths["test"] = test
-    if os.environ.get(MODEL_DIR):
-        paths["output"] = output_path(OWN_MODEL.name)
+    if folder := os.environ.get(MODEL_DIR):
+        paths["output"] = Path(folder) / OWN_MODEL.name
     if runs := os.environ.get("SM_OUTPUT_DATA_DIR"):
         paths["runs"] = Path(runs)
     return paths
-
-
-def output_path(name: str) -> Path:
-    """The path of --output: in SM_MODEL_DIR, if that is set and `name` has no folder."""
-    path, folder = Path(name), os.environ.get(MODEL_DIR)
-    return Path(folder) / path if folder and path.parent == Path() else path
 
 
 def normalize_options(argv: Sequence[str]) -> list[str]:

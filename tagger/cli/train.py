@@ -28,9 +28,9 @@ RESUME_HINT = "Interrupted. --resume goes on from the last finished epoch, if an
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Exit status: 0 trained, 1 but some photos or exports failed, 2 nothing could start."""
-    arguments = sagemaker.normalize_options(sys.argv[1:] if argv is None else argv)
 
     def program() -> int:
+        arguments = sagemaker.script_options(sys.argv[1:] if argv is None else argv)
         options = parse(arguments, prog)
         return check(options) if options.check else train(options)
 
@@ -60,8 +60,7 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     start.add_argument("--backbone", default=TrainingConfig.backbone, help=", ".join(BACKBONES))
     start.add_argument("--weights", help="imagenet, none, a model's name or a file")
     first, _ = start.parse_known_args(argv)
-    paths: dict[str, Any] = sagemaker.default_paths()
-    default = replace(default_config(first.backbone, first.weights), **paths)
+    default = default_config(first.backbone, first.weights)
     start.set_defaults(weights=default.weights)
     parser = argparse.ArgumentParser(
         prog=prog,
@@ -71,7 +70,7 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     )
     recipe, add = default.hyperparameters, parser.add_argument
     add("--data", type=Path, default=default.data, help="folders, CSV, COCO, VOC or YOLO labels")
-    add("--output", type=sagemaker.output_path, default=default.output, help="model file to write")
+    add("--output", type=Path, default=default.output, help="model file to write")
     add("--image-size", type=int, default=default.image_size, help="pixels a side")
     add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")
     add("--head", choices=HEAD_NAMES, help="that on frozen features, not fine-tuned")

@@ -10,7 +10,7 @@ from tests.conftest import run_program
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("pets", "coreml", "--photos", "."), "export 'coreml': there are onnx, saved_model"),
         (("nobody", "onnx", "--photos", "."), "no model is called 'nobody'"),
@@ -22,8 +22,10 @@ from tests.conftest import run_program
         ),
     ],
 )
-def test_what_cannot_start_says_why(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_a_bad_argument_is_one_sentence(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     done = run_program("export.py", *arguments, cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
-    assert said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert message in done.stderr and len(done.stderr.splitlines()) == 1

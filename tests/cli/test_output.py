@@ -1,4 +1,4 @@
-"""Predictions put into words; see also `test_predict.py`, where they reach a terminal."""
+"""Predictions as text, JSON and CSV; `test_predict.py` reads them from a terminal."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def tagger(trained: TrainingResult) -> Tagger:
 
 
 def test_unknown_names_the_labels_it_is_not(tagger: Tagger) -> None:
-    said = tagger.tag(draw("disc", 5), threshold=1.0)
-    first = output.as_text(said, tagger).splitlines()[0]
+    prediction = tagger.tag(draw("disc", 5), threshold=1.0)
+    first = output.as_text(prediction, tagger).splitlines()[0]
     assert first == "⚠️ Unknown object (not disc, square or stripes)"
 
 
@@ -44,7 +44,7 @@ def test_a_strange_file_name_is_still_json(tagger: Tagger) -> None:
 def test_an_interrupted_table_keeps_what_was_done(tagger: Tagger, tmp_path: Path) -> None:
     target = tmp_path / "tags.csv"
     target.write_text("older")
-    with pytest.raises(KeyboardInterrupt), output.table(target, tagger, 2) as add:
+    with pytest.raises(KeyboardInterrupt), output.write_csv(target, tagger, 2) as add:
         add(Path("a.jpg"), tagger.tag(draw("disc", 5)))
         assert target.read_text() == "older"
         raise KeyboardInterrupt
@@ -67,14 +67,14 @@ def test_a_table_beside_photos_is_read_as_labels_only_where_it_is_called_so(
     for name in photos:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    with output.table(tmp_path / "tags.csv", tagger, 1) as add:
+    with output.write_csv(tmp_path / "tags.csv", tagger, 1) as add:
         for name, labels in photos.items():
             add(Path(name), tagged(tagger, labels))
     assert detect.read(tmp_path, 2).names == ("a", "b")
     (tmp_path / "tags.csv").rename(tmp_path / "labels.csv")
-    found = detect.read(tmp_path, 2)
-    told = {
-        sample.path.relative_to(tmp_path).as_posix(): {found.names[n] for n in sample.present}
-        for sample in found.samples
+    listing = detect.read(tmp_path, 2)
+    labels_by_name = {
+        sample.path.relative_to(tmp_path).as_posix(): {listing.names[n] for n in sample.present}
+        for sample in listing.samples
     }
-    assert told == {name: set(labels) for name, labels in photos.items()}
+    assert labels_by_name == {name: set(labels) for name, labels in photos.items()}

@@ -92,7 +92,7 @@ def test_a_bad_photo_never_stops_the_others(samples: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["cat.png", "--model", "nonsense"], "no model is called 'nonsense'"),
         (["cat.png", "--threshold", "7"], "threshold 7.0"),
@@ -108,11 +108,11 @@ def test_a_bad_photo_never_stops_the_others(samples: Path, tmp_path: Path) -> No
         (["empty"], "found 0 photos; looked for"),
     ],
 )
-def test_what_cannot_start_is_one_sentence(samples: Path, arguments: list[str], told: str) -> None:
+def test_a_bad_option_is_one_sentence(samples: Path, arguments: list[str], message: str) -> None:
     (samples / "empty").mkdir(exist_ok=True)
     done = run_program("predict.py", *arguments, cwd=samples)
     assert done.returncode == 2 and done.stdout == ""
-    assert told in done.stderr and len(done.stderr.splitlines()) == 1
+    assert message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_a_bad_option_leaves_the_table_that_was_there(samples: Path, tmp_path: Path) -> None:
@@ -162,13 +162,13 @@ def test_c_libraries_stay_off_the_terminal(tmp_path: Path) -> None:
     data[2000:6000] = bytes(4000)
     path.write_bytes(data)
     loud = f"from tagger.images import decode; decode.read({str(path)!r})"
-    heard = subprocess.run([sys.executable, "-c", loud], capture_output=True, text=True)
-    assert heard.stderr  # or this test would prove nothing
+    loud_run = subprocess.run([sys.executable, "-c", loud], capture_output=True, text=True)
+    assert loud_run.stderr  # or this test would prove nothing
     status, lines, stderr = predict(path)
     assert lines and status in (0, 1) and stderr == ""
 
 
-def test_steering_characters_in_a_name_are_spelled_out(tmp_path: Path) -> None:
+def test_control_characters_in_a_name_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "a\x1b[31mred\n.jpg"
     try:
         path.write_bytes(b"")

@@ -30,13 +30,13 @@ def test_a_first_try_with_nothing_there_is_explained(tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
     done = run_program("train.py", "--data", tmp_path / "dataset", "--runs", tmp_path / "runs")
     assert done.returncode == 2
-    assert "found 0 photos in 0 folders" in done.stderr
+    assert "metrics 0 photos in 0 folders" in done.stderr
     assert "one folder for each label" in done.stderr and ".heic" in done.stderr
     assert not list((tmp_path / "runs").iterdir())
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (["--backbone", "vgg"], "there are efficientnet_v2_b0, mobilenet_v2"),
         (["--image-size", "100"], "multiple of 32"),
@@ -49,11 +49,11 @@ def test_a_first_try_with_nothing_there_is_explained(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_option_is_one_sentence(
-    shapes: Path, tmp_path: Path, more: list[str], told: str
+    shapes: Path, tmp_path: Path, more: list[str], message: str
 ) -> None:
     done = run_program("train.py", *options(shapes, tmp_path, *more))
     assert done.returncode == 2, done.stdout
-    assert told in done.stderr and "Traceback" not in done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
 
 
 def test_from_folders_to_a_tagger(shapes: Path, tmp_path: Path) -> None:
@@ -83,15 +83,15 @@ def test_from_folders_to_a_tagger(shapes: Path, tmp_path: Path) -> None:
     assert kept >= {"config.json", "history.csv", "metrics.json", "report.html", "curves.png"}
     assert not [name for name in kept if name.endswith((".npz", ".u8"))]
     assert list((run / "tensorboard").glob("events.*"))
-    found = json.loads((run / "metrics.json").read_text())
-    assert found["problems"]["unreadable"][0][0] == "disc/broken-0.jpg"
-    assert found["test"]["photos"] == 15 and found["unknown"]["photos"] == 6
-    assert found["peak_memory_mb"] < 3000
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["problems"]["unreadable"][0][0] == "disc/broken-0.jpg"
+    assert metrics["test"]["photos"] == 15 and metrics["unknown"]["photos"] == 6
+    assert metrics["peak_memory_mb"] < 3000
 
     card = model_file.load(tmp_path / "m.h5").card
     assert card["about"] == "drawn shapes" and card["settings"]["seed"] == 42
-    said = run_program("predict.py", test / "disc", "--model", tmp_path / "m.h5", "--json")
-    labels = [json.loads(line)["scores"][0]["label"] for line in said.stdout.splitlines()]
+    predicted = run_program("predict.py", test / "disc", "--model", tmp_path / "m.h5", "--json")
+    labels = [json.loads(line)["scores"][0]["label"] for line in predicted.stdout.splitlines()]
     assert labels.count("disc") >= 4
 
 
@@ -132,13 +132,13 @@ def test_what_would_fail_at_the_end_fails_at_the_start(shapes: Path, tmp_path: P
     (tmp_path / "empty").mkdir()
     other = draw_collection(tmp_path / "other", 2, shapes=("disc",))
     (other / "disc").rename(other / "fish")
-    for more, told in (
+    for more, message in (
         (["--unrelated", tmp_path / "empty"], "no photos in it"),
         (["--test", other], "no label in it is one of disc, square, stripes"),
         (["--test", shapes], "every photo in it is in the collection too"),
     ):
         done = run_program("train.py", *options(shapes, tmp_path, *more))
-        assert done.returncode == 2 and told in done.stderr
+        assert done.returncode == 2 and message in done.stderr
         assert not list((tmp_path / "runs").iterdir())
 
 

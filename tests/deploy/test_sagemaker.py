@@ -200,7 +200,7 @@ def test_hyperparameters_become_options(tmp_path: Path) -> None:
 
 def test_paths_come_from_sagemakers_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sagemaker.default_paths() == {}
-    assert sagemaker.output_path("shop.h5") == Path("shop.h5")
+    assert sagemaker.script_options(["--output", "shop.h5"]) == ["--output", "shop.h5"]
     for name, folder in (("TRAIN", "/in/train"), ("TEST", "/in/test")):
         monkeypatch.setenv(f"SM_CHANNEL_{name}", folder)
     monkeypatch.setenv("SM_MODEL_DIR", "/out")
@@ -209,8 +209,14 @@ def test_paths_come_from_sagemakers_variables(monkeypatch: pytest.MonkeyPatch) -
         "test": Path("/in/test"),
         "output": Path("/out/image_tagger.h5"),
     }
-    assert sagemaker.output_path("shop.h5") == Path("/out/shop.h5")
-    assert sagemaker.output_path("/else/shop.h5") == Path("/else/shop.h5")
+    paths = ["--data=/in/train", "--test=/in/test", "--output=/out/image_tagger.h5"]
+    for words, options in (
+        (["--output", "shop.h5"], ["--output", "/out/shop.h5"]),
+        (["--output=shop.h5"], ["--output=/out/shop.h5"]),
+        (["--output=/else/shop.h5", "--seed=1"], ["--output=/else/shop.h5", "--seed=1"]),
+    ):
+        assert sagemaker.script_options(words) == [*paths, *options]
+    assert sagemaker.script_options(["--check"]) == ["--data=/in/train", "--check"]
     monkeypatch.setenv("SM_CHANNEL_VALIDATION", "/in/validation")
     assert sagemaker.default_paths()["data"] == Path("/in")
     assert "test" not in sagemaker.default_paths()
