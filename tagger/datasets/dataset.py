@@ -19,11 +19,11 @@ from tagger.datasets.sample import Sample
 from tagger.datasets.splits import SPLITS, Copy, remove_copies, remove_leaks, split_validation
 from tagger.errors import DatasetError
 from tagger.images.decode import find_photos
-from tagger.labels import Kind, LabelSet
+from tagger.labels import LabelSet
 from tagger.text import count_noun, list_first
 
 VALIDATION_SHARE = 0.2
-MIN_LABELS = 2
+MIN_LABELS = 2  # of single labels; one tag is enough
 MIN_PHOTOS = 5  # of each label, for training and validation together
 MIN_VALIDATION_PHOTOS = 2  # where photos may have several tags
 FEW_VALIDATION_PHOTOS = 20  # of a label: with fewer, its figures prove little
@@ -216,7 +216,7 @@ def _renumber(sample: Sample, labels: Sequence[int]) -> Sample:
 def check_enough(dataset: Dataset) -> None:
     """Raise DatasetError unless there are enough labels with enough photos to train on."""
     root, names, problems = dataset.root, dataset.labels.names, dataset.problems
-    if len(names) < min_labels(dataset.labels.kind):
+    if len(names) < (MIN_LABELS if dataset.labels.kind == "single" else 1):
         raise DatasetError(_too_few_labels(root, len(names), problems))
     training, validation = (_count_by_label(dataset.split(split)) for split in ("train", "val"))
     if dataset.labels.kind == "multi":
@@ -238,18 +238,9 @@ def check_enough(dataset: Dataset) -> None:
         )
 
 
-def min_labels(kind: Kind) -> int:
-    """The smallest number of labels that a model can learn: a single tag is enough."""
-    return MIN_LABELS if kind == "single" else 1
-
-
-def too_few_to_check(validation_counts: Mapping[str, int]) -> str | None:
-    """A warning if some labels have few validation photos; `validation_counts` are by label."""
-    few = [
-        f"{count:,} of {name}"
-        for name, count in validation_counts.items()
-        if count < FEW_VALIDATION_PHOTOS
-    ]
+def too_few_to_check(counts: Mapping[str, int]) -> str | None:
+    """A warning if some labels have few validation photos; `counts` are these by label."""
+    few = [f"{n:,} of {name}" for name, n in counts.items() if n < FEW_VALIDATION_PHOTOS]
     if not few:
         return None
     return (

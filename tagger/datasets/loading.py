@@ -23,11 +23,7 @@ class DecodedSamples(NamedTuple):
 
 
 def decode_samples(
-    root: Path,
-    listed: Sequence[Sample],
-    store: PixelStore,
-    workers: int | None,
-    progress: Progress,
+    root: Path, listed: Sequence[Sample], store: PixelStore, workers: int | None, progress: Progress
 ) -> DecodedSamples:
     """Decode each photo once, in order; unreadable ones are listed by their path in `root`."""
 

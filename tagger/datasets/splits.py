@@ -18,16 +18,10 @@ T = TypeVar("T")
 Copy = tuple[Path, Path]  # a photo, and the photo that it is a copy of
 
 SPLITS = ("train", "val", "test")
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "trainval": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
+SPLIT_NAMES = {  # names of folders, files and cells, in lower case
+    **dict.fromkeys(("train", "training", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 DRAW_SEED = 42
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
+from PIL import (  # noqa: F401 - the plugins register their formats
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
@@ -48,17 +48,7 @@ EXTENSIONS = frozenset(
 BACKGROUND = (255, 255, 255)  # behind transparent pixels
 
 # An explicit list: Pillow would otherwise try every plugin it has, and its EPS plugin starts
-# Ghostscript. Importing the plugins here lets `formats=` find them without loading the rest.
-_PLUGINS = (
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    WebPImagePlugin,
-    GifImagePlugin,
-    BmpImagePlugin,
-    TiffImagePlugin,
-    AvifImagePlugin,
-)
+# Ghostscript. Importing these plugins above lets `formats=` find them without loading the rest.
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 

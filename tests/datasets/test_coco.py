@@ -11,13 +11,7 @@ import pytest
 from tagger.datasets.readers import detect
 from tagger.errors import DatasetError
 from tests.datasets import label_files
-from tests.datasets.label_files import (
-    contents,
-    sentences,
-    tags_of,
-    touch,
-    write_file,
-)
+from tests.datasets.label_files import contents, sentences, tags_of, touch, write_file
 
 PHOTOS = {"a.jpg": {"cat", "dog"}, "b.jpg": set(), "c.jpg": {"dog"}}
 NAMES = ["cat", "dog", "emu"]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -17,40 +15,13 @@ from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
 from tagger.images import decode, transforms
 from tagger.labels import LabelSet
-
-SIDE = 24
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[PixelStore]:
-    pixels = PixelStore(tmp_path / "pixels.u8", SIDE)
-    yield pixels
-    pixels.close()
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
-
-
-def picture(seed: int) -> decode.Pixels:
-    """Soft random colours, no two alike."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    return cv2.resize(coarse, (64, 64), interpolation=cv2.INTER_CUBIC)
-
-
-def put(folder: Path, *seeds: int) -> None:
-    """A photo for each seed, the same for the same seed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        (folder / f"{seed:03}.png").write_bytes(decode.encode(picture(seed)))
+from tests.conftest import picture
+from tests.datasets.conftest import SIDE, write_photos
 
 
 def near_copy(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(decode.encode(picture(seed), "JPEG"))
+    path.write_bytes(decode.encode(picture(seed, 64), "JPEG"))
 
 
 def load_error(root: Path, store: PixelStore) -> str:
@@ -73,8 +44,8 @@ def splits(loaded: Dataset) -> dict[str, str]:
 
 
 def test_a_folder_is_a_label(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(10))
-    put(root / "dog", *range(100, 120))
+    write_photos(root / "cat", *range(10))
+    write_photos(root / "dog", *range(100, 120))
     loaded = dataset.load(root, store)
     assert loaded.labels == LabelSet(("cat", "dog"))
     assert loaded.counts() == {"train": {"cat": 8, "dog": 16}, "val": {"cat": 2, "dog": 4}}
@@ -87,10 +58,10 @@ def test_a_folder_is_a_label(root: Path, store: PixelStore) -> None:
 
 
 def test_folders_within_a_label_belong_to_it(root: Path, store: PixelStore) -> None:
-    put(root / "cat" / "tabby" / "summer", *range(5))
-    put(root / "cat", *range(5, 10))
-    put(root / "dog" / "2024", *range(100, 110))
-    put(root / "dog" / ".trash", 900)
+    write_photos(root / "cat" / "tabby" / "summer", *range(5))
+    write_photos(root / "cat", *range(5, 10))
+    write_photos(root / "dog" / "2024", *range(100, 110))
+    write_photos(root / "dog" / ".trash", 900)
     assert dataset.load(root, store).labels.names == ("cat", "dog")
     assert len(store) == 20
 
@@ -103,9 +74,9 @@ def test_split_folders_are_kept(
     root: Path, store: PixelStore, train: str, val: str, test: str
 ) -> None:
     for number, label in enumerate(("cat", "dog")):
-        put(root / train / label, *range(number * 100, number * 100 + 6))
-        put(root / val / label, *range(number * 100 + 20, number * 100 + 22))
-        put(root / test / label, *range(number * 100 + 30, number * 100 + 33))
+        write_photos(root / train / label, *range(number * 100, number * 100 + 6))
+        write_photos(root / val / label, *range(number * 100 + 20, number * 100 + 22))
+        write_photos(root / test / label, *range(number * 100 + 30, number * 100 + 33))
     loaded = dataset.load(root, store)
     for split, count in (("train", 6), ("val", 2), ("test", 3)):
         assert loaded.counts()[split] == {"cat": count, "dog": count}
@@ -117,8 +88,8 @@ def test_without_val_some_training_photos_become_validation_photos(
     root: Path, store: PixelStore
 ) -> None:
     for number, label in enumerate(("cat", "dog")):
-        put(root / "train" / label, *range(number * 100, number * 100 + 10))
-        put(root / "test" / label, *range(number * 100 + 20, number * 100 + 24))
+        write_photos(root / "train" / label, *range(number * 100, number * 100 + 10))
+        write_photos(root / "test" / label, *range(number * 100 + 20, number * 100 + 24))
     expected = {"train": {"cat": 8, "dog": 8}, "val": {"cat": 2, "dog": 2}}
     assert dataset.load(root, store).counts() == expected | {"test": {"cat": 4, "dog": 4}}
 
@@ -127,15 +98,15 @@ def test_without_val_some_training_photos_become_validation_photos(
 def test_the_outer_folder_of_an_archive_is_skipped(
     root: Path, store: PixelStore, outer: str
 ) -> None:
-    put(root / outer / "cat", *range(6))
-    put(root / outer / "dog", *range(100, 106))
+    write_photos(root / outer / "cat", *range(6))
+    write_photos(root / outer / "dog", *range(100, 106))
     (root / "readme.txt").write_text("photos")
     assert dataset.load(root, store).labels.names == ("cat", "dog")
 
 
 def test_label_names_may_be_in_any_script(root: Path, store: PixelStore) -> None:
-    put(root / "猫 & friends", *range(6))
-    put(root / "chien d'été", *range(100, 106))
+    write_photos(root / "猫 & friends", *range(6))
+    write_photos(root / "chien d'été", *range(100, 106))
     assert dataset.load(str(root), store).labels.names == ("chien d'été", "猫 & friends")
 
 
@@ -143,8 +114,8 @@ def test_label_names_may_be_in_any_script(root: Path, store: PixelStore) -> None
 
 
 def test_near_copies_are_in_the_same_split(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(20))
-    put(root / "dog", *range(100, 120))
+    write_photos(root / "cat", *range(20))
+    write_photos(root / "dog", *range(100, 120))
     for seed in (*range(10), *range(100, 110)):
         near_copy(root / ("cat" if seed < 100 else "dog") / f"{seed:03}.jpg", seed)
     for seed in (1, 2, 3):
@@ -156,9 +127,9 @@ def test_near_copies_are_in_the_same_split(root: Path, store: PixelStore) -> Non
 
 
 def test_an_exact_copy_counts_once(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(10))
-    put(root / "dog", *range(100, 110))
-    put(root / "cat" / "again", 3, 4)
+    write_photos(root / "cat", *range(10))
+    write_photos(root / "dog", *range(100, 110))
+    write_photos(root / "cat" / "again", 3, 4)
     loaded = dataset.load(root, store)
     assert loaded.problems.copies == (
         ("cat/again/003.png", "cat/003.png"),
@@ -169,8 +140,8 @@ def test_an_exact_copy_counts_once(root: Path, store: PixelStore) -> None:
 
 
 def test_a_photo_under_two_labels_is_used_for_neither(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(10))
-    put(root / "dog", *range(100, 110), 3)
+    write_photos(root / "cat", *range(10))
+    write_photos(root / "dog", *range(100, 110), 3)
     loaded = dataset.load(root, store)
     assert loaded.problems.conflicting == (("cat/003.png", "dog/003.png"),)
     assert "2 photos are exact copies under different labels: left out" in loaded.problems.lines()
@@ -180,12 +151,12 @@ def test_a_photo_under_two_labels_is_used_for_neither(root: Path, store: PixelSt
 def test_training_photos_near_a_validation_photo_are_left_out(
     root: Path, store: PixelStore
 ) -> None:
-    put(root / "train" / "cat", *range(8))
-    put(root / "train" / "dog", *range(100, 108))
-    put(root / "val" / "cat", 50, 51)
-    put(root / "val" / "dog", 150, 151)
+    write_photos(root / "train" / "cat", *range(8))
+    write_photos(root / "train" / "dog", *range(100, 108))
+    write_photos(root / "val" / "cat", 50, 51)
+    write_photos(root / "val" / "dog", 150, 151)
     near_copy(root / "train" / "cat" / "leak.jpg", 50)
-    put(root / "train" / "dog", 150)  # the very same file
+    write_photos(root / "train" / "dog", 150)  # the very same file
     loaded = dataset.load(root, store)
     assert loaded.problems.leaked == (("train/cat/leak.jpg", "val/cat/050.png"),)
     assert loaded.problems.copies == (("train/dog/150.png", "val/dog/150.png"),)
@@ -195,8 +166,8 @@ def test_training_photos_near_a_validation_photo_are_left_out(
 
 
 def test_unreadable_photos_are_listed_with_the_reason(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(6))
-    put(root / "dog", *range(100, 106))
+    write_photos(root / "cat", *range(6))
+    write_photos(root / "dog", *range(100, 106))
     (root / "dog" / "empty.jpg").touch()
     (root / "cat" / "diary.png").write_text("Dear diary")
     loaded = dataset.load(root, store)
@@ -210,9 +181,9 @@ def test_unreadable_photos_are_listed_with_the_reason(root: Path, store: PixelSt
 
 def test_labels_that_training_lacks_are_left_out(root: Path, store: PixelStore) -> None:
     for number, label in enumerate(("cat", "dog")):
-        put(root / "train" / label, *range(number * 100, number * 100 + 6))
-        put(root / "val" / label, number * 100 + 20)
-    put(root / "val" / "ape", 300, 301)
+        write_photos(root / "train" / label, *range(number * 100, number * 100 + 6))
+        write_photos(root / "val" / label, number * 100 + 20)
+    write_photos(root / "val" / "ape", 300, 301)
     (root / "train" / "bee").mkdir()
     (root / "train" / "bee" / "broken.jpg").touch()
     loaded = dataset.load(root, store)
@@ -238,15 +209,15 @@ def test_an_empty_folder_is_an_error_with_the_extensions(root: Path, store: Pixe
 
 
 def test_a_single_label_is_too_few(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(7))
+    write_photos(root / "cat", *range(7))
     (root / "dog").mkdir()
     (root / "dog" / "notes.txt").touch()
     assert "found 7 photos in 2 folders, 1 label;" in load_error(root, store)
 
 
 def test_too_few_photos_of_a_label(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(10))
-    put(root / "dog", *range(100, 104))
+    write_photos(root / "cat", *range(10))
+    write_photos(root / "dog", *range(100, 104))
     (root / "dog" / "broken.jpg").touch()
     message = load_error(root, store)
     assert "too few readable photos of dog" in message and "cat" not in message
@@ -255,15 +226,15 @@ def test_too_few_photos_of_a_label(root: Path, store: PixelStore) -> None:
 
 
 def test_the_minimum_of_photos_is_enough(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(5))
-    put(root / "dog", *range(100, 105))
+    write_photos(root / "cat", *range(5))
+    write_photos(root / "dog", *range(100, 105))
     expected = {"train": {"cat": 4, "dog": 4}, "val": {"cat": 1, "dog": 1}}
     assert dataset.load(root, store).counts() == expected
 
 
 def test_many_copies_of_one_photo_are_too_few(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(10))
-    put(root / "dog", 100)
+    write_photos(root / "cat", *range(10))
+    write_photos(root / "dog", 100)
     for number in range(20):
         near_copy(root / "dog" / f"{number}.jpg", 100)
     message = load_error(root, store)
@@ -280,15 +251,15 @@ def test_no_readable_photo_is_an_error(root: Path, store: PixelStore) -> None:
 
 
 def test_a_label_without_validation_photos_is_an_error(root: Path, store: PixelStore) -> None:
-    put(root / "train" / "cat", *range(8))
-    put(root / "train" / "dog", *range(100, 108))
-    put(root / "val" / "cat", 50)
+    write_photos(root / "train" / "cat", *range(8))
+    write_photos(root / "train" / "dog", *range(100, 108))
+    write_photos(root / "val" / "cat", 50)
     assert "too few readable photos of dog" in load_error(root, store)
 
 
 def test_a_dataset_can_be_loaded_without_enough_photos(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(10))
-    put(root / "dog", *range(100, 103))
+    write_photos(root / "cat", *range(10))
+    write_photos(root / "dog", *range(100, 103))
     (root / "dog" / "broken.jpg").touch()
     loaded = dataset.load(root, store, require_enough=False)
     assert loaded.counts()["train"] == {"cat": 8, "dog": 2}
@@ -305,8 +276,8 @@ def test_a_dataset_can_be_loaded_without_enough_photos(root: Path, store: PixelS
 def test_the_reason_for_an_unreadable_file_is_without_its_path(
     root: Path, store: PixelStore
 ) -> None:
-    put(root / "cat", *range(6))
-    put(root / "dog", *range(100, 106))
+    write_photos(root / "cat", *range(6))
+    write_photos(root / "dog", *range(100, 106))
     (root / "cat" / "000.png").chmod(0)
     (listed,) = dataset.load(root, store).problems.unreadable
     assert listed[0] == "cat/000.png" and listed[1].startswith("cannot be opened")
@@ -327,9 +298,9 @@ def test_sentences_have_singular_and_plural() -> None:
 
 
 def test_a_list_to_leave_out_may_name_missing_photos(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(6))
-    put(root / "dog", *range(100, 106))
-    put(root, 200)  # on disk, but without a label
+    write_photos(root / "cat", *range(6))
+    write_photos(root / "dog", *range(100, 106))
+    write_photos(root, 200)  # on disk, but without a label
     listed = {"cat/000.png", "200.png", "cat/gone.png", "elsewhere/cat/001.png"}
     problems = dataset.load(root, store, leave_out=listed).problems
     assert problems.unwanted == ("cat/000.png",)
@@ -362,8 +333,8 @@ def test_few_validation_photos_give_a_warning() -> None:
 
 
 def test_the_split_depends_on_the_seed_alone(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(15))
-    put(root / "dog", *range(100, 115))
+    write_photos(root / "cat", *range(15))
+    write_photos(root / "dog", *range(100, 115))
     first, again, with_other_seed = (dataset.load(root, store, seed) for seed in (1, 1, 2))
     assert splits(first) == splits(again) != splits(with_other_seed)
     assert first.fingerprint == again.fingerprint != with_other_seed.fingerprint
@@ -371,8 +342,8 @@ def test_the_split_depends_on_the_seed_alone(root: Path, store: PixelStore) -> N
 
 
 def test_the_fingerprint_does_not_depend_on_file_names(root: Path, store: PixelStore) -> None:
-    put(root / "cat", *range(10))
-    put(root / "dog", *range(100, 110))
+    write_photos(root / "cat", *range(10))
+    write_photos(root / "dog", *range(100, 110))
     before = dataset.load(root, store).fingerprint
     for number, path in enumerate(sorted((root / "cat").iterdir(), reverse=True)):
         path.rename(path.with_name(f"renamed {number:02}.png"))
@@ -380,20 +351,20 @@ def test_the_fingerprint_does_not_depend_on_file_names(root: Path, store: PixelS
     (root / "cat").rename(root / "lion")
     assert dataset.load(root, store).fingerprint != before
     (root / "lion").rename(root / "cat")
-    put(root / "cat", 99)
+    write_photos(root / "cat", 99)
     assert dataset.load(root, store).fingerprint != before
 
 
 def test_a_label_may_be_called_train(root: Path, store: PixelStore) -> None:
     for number, label in enumerate(("bus", "car", "train")):
-        put(root / label, *range(number * 100, number * 100 + 6))
+        write_photos(root / label, *range(number * 100, number * 100 + 6))
     assert dataset.load(root, store).labels.names == ("bus", "car", "train")
 
 
 def test_folders_beside_train_are_listed(root: Path, store: PixelStore) -> None:
     for number, label in enumerate(("cat", "dog")):
-        put(root / "train" / label, *range(number * 100, number * 100 + 6))
-    put(root / "hen", *range(300, 320))
+        write_photos(root / "train" / label, *range(number * 100, number * 100 + 6))
+    write_photos(root / "hen", *range(300, 320))
     loaded = dataset.load(root, store)
     assert (
         len(loaded.problems.ignored) == 20
@@ -406,7 +377,7 @@ def test_bursts_larger_than_the_share_still_split(root: Path, store: PixelStore)
         (root / str(label)).mkdir()
         for scene_number in range(4):
             for shot in range(10):  # 10 near copies of each of 4 scenes: 40 photos
-                rgb = picture(label * 100 + scene_number).copy()
+                rgb = picture(label * 100 + scene_number, 64).copy()
                 rgb[0, 0] = shot * 20
                 path = root / str(label) / f"{scene_number}-{shot}.png"
                 path.write_bytes(decode.encode(rgb))

@@ -6,7 +6,6 @@ import csv
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,14 +18,9 @@ from tagger.datasets.readers.listing import Listing
 from tagger.errors import DatasetError
 from tagger.images import decode
 from tagger.library import export
+from tests.conftest import picture
 from tests.datasets import label_files
-from tests.datasets.label_files import (
-    contents,
-    sentences,
-    tags_of,
-    touch,
-    write_file,
-)
+from tests.datasets.label_files import contents, sentences, tags_of, touch, write_file
 
 FORMATS = ("CSV", "COCO", "VOC", "YOLO")
 QUICK = settings(
@@ -181,26 +175,21 @@ def test_coco128_can_be_read_back_in_every_format(
 
 
 @pytest.mark.parametrize("label_format", FORMATS)
-def test_a_dataset_in_every_format_can_be_loaded(tmp_path: Path, label_format: str) -> None:
+def test_a_dataset_in_every_format_can_be_loaded(
+    root: Path, store: PixelStore, label_format: str
+) -> None:
     rng = np.random.default_rng(5)
     photos = {
         f"images/{number:02}.jpg": {name for name in "xyz" if rng.random() < 0.5}
         for number in range(40)
     }
-    root = tmp_path / "photos"
     write(label_format, root, photos, ["x", "y", "z"])
-    for path in (*photos, "images/stray.jpg"):
-        coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        pixels = cv2.resize(coarse, (48, 48), interpolation=cv2.INTER_CUBIC)
-        (root / path).write_bytes(decode.encode(pixels))
+    for seed, path in enumerate([*photos, "images/stray.jpg"]):
+        (root / path).write_bytes(decode.encode(picture(seed, 64)))
     if label_format == "YOLO":
         write_file(root / "list.txt", "\n".join(photos))
         write_file(root / "data.yaml", "train: list.txt\nnames: [x, y, z]\n")
-    store = PixelStore(tmp_path / "pixels.u8", 24)
-    try:
-        loaded = dataset.load(root, store)
-    finally:
-        store.close()
+    loaded = dataset.load(root, store)
     assert loaded.labels.names == ("x", "y", "z") and len(loaded.samples) == 40
     assert loaded.problems.ignored == ("images/stray.jpg",)
     assert loaded.problems.lines() == ["1 photo has no label: left out"]

@@ -81,11 +81,7 @@ def test_several_tags_in_a_cell(tmp_path: Path, header: str, separator: str) -> 
     write(tmp_path / "labels.csv", [("image", header), *cells])
     listing = detect.read(tmp_path, 2)
     assert (listing.kind, listing.names) == ("multi", ("sea", "sun"))
-    assert tags_of(listing, tmp_path) == {
-        "a.jpg": {"sea", "sun"},
-        "b.jpg": {"sun"},
-        "c.jpg": set(),
-    }
+    assert tags_of(listing, tmp_path) == {"a.jpg": {"sea", "sun"}, "b.jpg": {"sun"}, "c.jpg": set()}
 
 
 def test_a_bar_also_separates_in_a_column_called_label(tmp_path: Path) -> None:
@@ -203,31 +199,15 @@ def test_rows_without_a_photo_are_counted(tmp_path: Path) -> None:
 
 def test_a_photo_is_found_by_several_spellings_of_its_path(tmp_path: Path) -> None:
     root = tmp_path / "photos"
-    touch(
-        root,
-        "a.jpg",
-        "images/b.JPG",
-        "deep/er/c.jpg",
-        "d/e.jpg",
-        "caf\u00e9.jpg",
-        "f.jpg",
-        "in/g.jpg",
-    )
+    paths = ["a.jpg", "images/b.JPG", "deep/er/c.jpg", "d/e.jpg", "caf\u00e9.jpg", "f.jpg"]
+    paths += ["in/g.jpg"]
+    touch(root, *paths)
     (root / "pictures").symlink_to(root / "in")
     names = ["./a.jpg", "b.JPG", "c", "d\\e.jpg", "cafe\u0301.jpg", str(root / "f.jpg")]
     names += ["pictures/g.jpg"]
     write(root / "labels.csv", [("image", "label"), *((n, f"l{i}") for i, n in enumerate(names))])
     listing = detect.read(root, 2)
     assert listing.remarks == ()
-    paths = [
-        "a.jpg",
-        "images/b.JPG",
-        "deep/er/c.jpg",
-        "d/e.jpg",
-        "caf\u00e9.jpg",
-        "f.jpg",
-        "in/g.jpg",
-    ]
     assert tags_of(listing, root) == {path: {f"l{i}"} for i, path in enumerate(paths)}
 
 

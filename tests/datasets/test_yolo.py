@@ -9,13 +9,7 @@ import pytest
 from tagger.datasets.readers import detect
 from tagger.errors import DatasetError
 from tests.datasets import label_files
-from tests.datasets.label_files import (
-    contents,
-    sentences,
-    tags_of,
-    touch,
-    write_file,
-)
+from tests.datasets.label_files import contents, sentences, tags_of, touch, write_file
 
 PHOTOS = {"images/a.jpg": {"cat", "dog"}, "images/b.jpg": set(), "images/c.jpg": {"dog"}}
 NAMES = ["cat", "dog", "emu"]

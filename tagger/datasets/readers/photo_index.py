@@ -39,22 +39,14 @@ class PhotoIndex:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.photos: dict[str, None] = {}  # in alphabetical order
-        self.label_files: list[str] = []  # by extension: files that may hold labels
         self.folders: list[str] = []
         self.outside_links: list[str] = []  # links to label files outside
         self._links: dict[str, str | None] = {}  # the target of a link; None: outside
         self._folder_paths: dict[str, Path] = {}
         self._real_root = os.path.realpath(root)
-        photos: list[str] = []
-        for path in self._walk():
-            extension = posixpath.splitext(path)[1].lower()
-            if extension in EXTENSIONS:
-                photos.append(path)
-            elif extension in LABEL_EXTENSIONS:
-                self.label_files.append(path)
-        self.photos = dict.fromkeys(sorted(photos))
-        self.label_files.sort()
+        files = sorted(self._walk())
+        self.photos = dict.fromkeys(p for p in files if _extension(p) in EXTENSIONS)
+        self.label_files = [p for p in files if _extension(p) in LABEL_EXTENSIONS]  # or other texts
 
     def absolute(self, path: str) -> Path:
         """A path of the index, joined to `root`."""
@@ -235,6 +227,10 @@ class PhotoIndex:
         if inside and os.path.isfile(link.path):  # False for a loop of links
             return True
         self._links[path] = os.path.relpath(target, self._real_root) if inside else None
-        if not inside and path.lower().endswith(LABEL_EXTENSIONS):
+        if not inside and _extension(path) in LABEL_EXTENSIONS:
             self.outside_links.append(path)
         return False
+
+
+def _extension(path: str) -> str:
+    return posixpath.splitext(path)[1].lower()

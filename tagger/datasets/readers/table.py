@@ -35,11 +35,9 @@ UNKNOWN_SPLIT = Remark(
     "row", "has a split other than train, val and test", "have splits other than train, val, test"
 )
 UNREAD_COLUMN = Remark(
-    *(
-        "column",
-        "holds neither photos, labels nor splits",
-        "hold neither photos, labels nor splits",
-    ),
+    "column",
+    "holds neither photos, labels nor splits",
+    "hold neither photos, labels nor splits",
     outcome="not read",
 )
 UNKNOWN_CELL = Remark(
