@@ -24,7 +24,7 @@ from statistics import median
 
 import large_library
 import numpy as np
-from measuring import BENCH, Row, Run, at_most, make_photos, parser, publish, workplace
+from measuring import BENCH, Row, Run, at_most, make_parser, make_photos, publish, temporary_folder
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import insert, update
 
@@ -53,7 +53,7 @@ LOOK = 0.002  # seconds between two looks
 
 def main() -> None:
     options = parse()
-    with workplace() as folder, sync_playwright() as playwright:
+    with temporary_folder() as folder, sync_playwright() as playwright:
         home = folder / "library"
         build(home, options.photos, make_photos(folder / "photos", "small", DISTINCT))
         browser = playwright.chromium.launch(
@@ -66,11 +66,11 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument("--photos", type=int, default=20_000, help="in the library")
-    made.add_argument("--starts", type=int, default=3, help="of each kind")
-    made.add_argument("--repeats", type=int, default=5, help="of what comes after")
-    return made.parse_args()
+    parser = make_parser(__doc__)
+    parser.add_argument("--photos", type=int, default=20_000, help="in the library")
+    parser.add_argument("--starts", type=int, default=3, help="of each kind")
+    parser.add_argument("--repeats", type=int, default=5, help="of what comes after")
+    return parser.parse_args()
 
 
 def chromium() -> str:

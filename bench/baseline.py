@@ -1,8 +1,8 @@
-"""The usual recipe, written faithfully: what every benchmark here is compared with.
+"""The baseline of all benchmarks: the usual Keras recipe, written faithfully.
 
     python bench/baseline.py train DATA MODEL.h5       # DATA/{train,val}/LABEL/ or DATA/LABEL/
     python bench/baseline.py predict MODEL.h5 PATH...  # photos or folders, a line for each photo
-    python bench/baseline.py score MODEL.h5 FOLDER     # FOLDER/LABEL/: the share that is right
+    python bench/baseline.py score MODEL.h5 FOLDER     # FOLDER/LABEL/: the accuracy
 
 Photos squashed to 128 x 128 and held in one array, a frozen MobileNetV2 with a small dense head,
 three epochs; then `load_model`, `model.predict` photo by photo, and softmax >= 0.70 or unknown.
@@ -36,11 +36,15 @@ Indices = NDArray[np.int64]
 def main() -> None:
     parser = argparse.ArgumentParser(description="The usual recipe, to compare with.")
     actions = parser.add_subparsers(required=True)
-    for action, what in ((train, "data model"), (predict, "model paths"), (score, "model folder")):
-        one = actions.add_parser(action.__name__)
-        one.set_defaults(action=action)
-        for name in what.split():
-            one.add_argument(name, type=Path, nargs="+" if name == "paths" else None)
+    for action, arguments in (
+        (train, "data model"),
+        (predict, "model paths"),
+        (score, "model folder"),
+    ):
+        subparser = actions.add_parser(action.__name__)
+        subparser.set_defaults(action=action)
+        for name in arguments.split():
+            subparser.add_argument(name, type=Path, nargs="+" if name == "paths" else None)
     options = parser.parse_args()
     options.action(options)
 
@@ -88,7 +92,7 @@ def build(labels: int) -> keras.Model:
 
 
 def imagenet_weights() -> str:
-    """Keras's own for 128 pixels; those for 224, the same layers, where only they are cached."""
+    """Keras's weights for 128 pixels, or those for 224 if only these are cached."""
     from tagger.models import backbones, keras_cache
 
     pretrained = backbones.find_backbone("mobilenet_v2").pretrained
@@ -105,12 +109,12 @@ def load_splits(data: Path) -> tuple[tuple[Photos, Indices, list[str]], tuple[Ph
 
     photos, truth, names = load(data)
     split: list[Any] = train_test_split(photos, truth, test_size=VALIDATION_SHARE, random_state=0)
-    seen, held_out, seen_truth, held_out_truth = split
-    return (seen, seen_truth, names), (held_out, held_out_truth)
+    train, held_out, train_truth, held_out_truth = split
+    return (train, train_truth, names), (held_out, held_out_truth)
 
 
 def load(folder: Path) -> tuple[Photos, Indices, list[str]]:
-    """Every photo of FOLDER/LABEL/ in one array, its label, and the labels' names."""
+    """The photos of FOLDER/LABEL/ in one array, their labels, and the labels' names."""
     names = sorted(path.name for path in folder.iterdir() if path.is_dir())
     photos, truth = [], []
     for index, name in enumerate(names):
@@ -122,8 +126,8 @@ def load(folder: Path) -> tuple[Photos, Indices, list[str]]:
 
 def find_photos(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (photo for photo in inside if photo.suffix.lower() in EXTENSIONS)
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (photo for photo in files if photo.suffix.lower() in EXTENSIONS)
 
 
 def read(path: Path | IO[bytes]) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from measuring import Row, Run, parser, publish
+from measuring import Row, Run, make_parser, publish
 
 from tagger.concurrency import one_blas_thread
 from tagger.inference import model_file
@@ -27,7 +27,7 @@ PHOTOS = 480  # per batch size
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = make_parser(__doc__)
     arguments.add_argument("--model", default="everyday")
     options = arguments.parse_args()
     model = model_file.load(find_model(options.model))

@@ -1,12 +1,12 @@
-"""How good are the tags of `everyday`, and do they hold on photos of another kind?
+"""The tags of `everyday`, measured on its validation photos and on photos from elsewhere.
 
     TAGGER_DATA=... python bench/everyday.py [--model everyday] [--json FILE]
 
-Average precision on its validation photos, on `coco128` for the tags both have (with intervals
-from 1,000 bootstrap samples of the photos) beside what ImageNet's own network makes of cars there,
-and what it says of `unrelated`, folder by folder: most of these show something it has a tag for,
-the textures do not. Last, which tags it adds to cats and dogs: nobody looked for those when the
-photos it was taught with were labelled, and few of these photos show any of them.
+Average precision on its validation photos, and on `coco128` for the tags both have, with intervals
+from 1,000 bootstrap samples of the photos, and beside ImageNet's own network for cars. For each
+folder of `unrelated`, the shares of unknown photos and of fitting tags: most folders show something
+that has a tag, the textures do not. Last, the tags added to cats and dogs: they were unseen in the
+training photos, and few of these photos show any of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ BOOTSTRAPS = 1_000
 INTERVAL = (0.025, 0.975)
 BAR_MAP = 0.95
 BARS = {"person": 0.70, "car": 0.50}  # of AP on coco128
-SHOWN_IN = {  # tags, any of which fits the photos of a folder of `unrelated`
+FITTING_TAGS = {  # for the photos of a folder of `unrelated`
     "cars": ("car",),
     "clothing": (
         *("clothing", "dress", "hat", "longsleeve", "outwear", "pants", "shirt", "shoes"),
@@ -55,7 +55,7 @@ CARS = (  # ImageNet's classes that are cars
     *("beach wagon", "cab", "convertible", "grille", "jeep", "limousine", "minivan", "Model T"),
     *("passenger car", "pickup", "racer", "sports car"),
 )
-ADDED_SHARE = 0.01  # of cats and dogs: tags added to fewer are not shown
+ADDED_SHARE = 0.01  # of cats and dogs; tags added to fewer are not printed
 
 Floats = NDArray[np.floating[Any]]
 
@@ -67,13 +67,13 @@ def main() -> None:
     options = parser.parse_args()
     if not os.environ.get("TAGGER_DATA"):
         sys.exit("set TAGGER_DATA to the folder that holds everyday/, coco128/ and unrelated/")
-    found = study(options.model, Path(os.environ["TAGGER_DATA"]))
-    show(found)
+    results = measure(options.model, Path(os.environ["TAGGER_DATA"]))
+    report(results)
     if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
-def study(model: str, data: Path) -> dict[str, Any]:
+def measure(model: str, data: Path) -> dict[str, Any]:
     loaded = model_file.load(find_model(model))
     runtime = Runtime(loaded.network)
     with tempfile.TemporaryDirectory() as folder:
@@ -82,22 +82,22 @@ def study(model: str, data: Path) -> dict[str, Any]:
         if collection.labels != loaded.labels:
             sys.exit(f"{model} has other labels than everyday/")
         validation = score(runtime, loaded, store, collection.split("val"))
-        known = tag_matrix(collection.split("val"), len(loaded.labels))
+        cells = tag_matrix(collection.split("val"), len(loaded.labels))
         test, _ = evaluation_set.load(data / "coco128", loaded.labels, store)
         elsewhere = score(runtime, loaded, store, test)
         store.close()
     return {
-        "validation": by_tag(loaded.labels, validation, known),
-        "map": metrics.mean_average_precision(validation, known),
+        "validation": by_tag(loaded.labels, validation, cells),
+        "map": metrics.mean_average_precision(validation, cells),
         "coco128": by_tag(loaded.labels, elsewhere, tag_matrix(test, len(loaded.labels)), True),
         "imagenet_cars": imagenet_cars(data / "coco128", loaded.labels),
-        "unrelated": strangers(loaded, runtime, data / "unrelated"),
-        "added_to_pets": added(loaded, runtime, data / "pets" / "val"),
+        "unrelated": measure_unrelated(loaded, runtime, data / "unrelated"),
+        "added_to_pets": added_tags(loaded, runtime, data / "pets" / "val"),
     }
 
 
 def imagenet_cars(root: Path, labels: LabelSet) -> float | None:
-    """AP of car by the probabilities that ImageNet's own network gives its classes of cars."""
+    """AP of car, scored by the summed probabilities of the classes in CARS."""
     model = imagenet.load()
     runtime = Runtime(model.network)
     with tempfile.TemporaryDirectory() as folder:
@@ -106,19 +106,19 @@ def imagenet_cars(root: Path, labels: LabelSet) -> float | None:
         logits = score(runtime, model, store, photos)
         store.close()
     cars = [index for index, name in enumerate(model.labels.names) if name in CARS]
-    chance = to_probabilities(logits, "single")[:, cars].sum(axis=1, keepdims=True)
-    known = tag_matrix(photos, len(labels))[:, [labels.names.index("car")]]
-    return metrics.average_precisions(chance, known)[0]
+    probabilities = to_probabilities(logits, "single")[:, cars].sum(axis=1, keepdims=True)
+    cells = tag_matrix(photos, len(labels))[:, [labels.names.index("car")]]
+    return metrics.average_precisions(probabilities, cells)[0]
 
 
-def added(model: model_file.ModelFile, runtime: Runtime, root: Path) -> dict[str, float]:
-    """Shares of photos of cats and dogs that get other tags, the most frequent first."""
-    seen = run_on_folder(runtime, root)
-    decisions = model.rule.decide(seen.logits, seen.features)
-    said = Counter(model.labels.names[tag] for one in decisions for tag in one.tags)
+def added_tags(model: model_file.ModelFile, runtime: Runtime, root: Path) -> dict[str, float]:
+    """The share of photos of cats and dogs that each other tag is added to, largest first."""
+    outputs = run_on_folder(runtime, root)
+    decisions = model.rule.decide(outputs.logits, outputs.features)
+    counts = Counter(model.labels.names[tag] for decision in decisions for tag in decision.tags)
     return {
         name: count / len(decisions)
-        for name, count in said.most_common()
+        for name, count in counts.most_common()
         if name not in ("cat", "dog") and count >= ADDED_SHARE * len(decisions)
     }
 
@@ -131,73 +131,74 @@ def score(
 
 
 def by_tag(
-    labels: LabelSet, scores: Floats, known: NDArray[np.int8], interval: bool = False
+    labels: LabelSet, scores: Floats, cells: NDArray[np.int8], interval: bool = False
 ) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    precisions = metrics.average_precisions(scores, known)
+    precisions = metrics.average_precisions(scores, cells)
     for index, (name, ap) in enumerate(zip(labels.names, precisions, strict=True)):
         if ap is not None:
-            rows[name] = {"ap": ap, "photos": int((known[:, index] == PRESENT).sum())}
+            rows[name] = {"ap": ap, "photos": int((cells[:, index] == PRESENT).sum())}
             if interval:
-                rows[name]["interval"] = bootstrap(scores[:, index], known[:, index])
+                rows[name]["interval"] = bootstrap(scores[:, index], cells[:, index])
     return rows
 
 
-def bootstrap(scores: Floats, known: NDArray[np.int8]) -> list[float]:
-    """The middle 95 % of AP over samples of the photos, drawn with replacement."""
+def bootstrap(scores: Floats, cells: NDArray[np.int8]) -> list[float]:
+    """The 95 % interval of AP over samples of the photos, drawn with replacement."""
     rng = np.random.default_rng(0)
-    found = []
+    precisions = []
     for _ in range(BOOTSTRAPS):
-        rows = rng.integers(0, len(known), len(known))
-        (ap,) = metrics.average_precisions(scores[rows, None], known[rows, None])
+        rows = rng.integers(0, len(cells), len(cells))
+        (ap,) = metrics.average_precisions(scores[rows, None], cells[rows, None])
         if ap is not None:
-            found.append(ap)
-    return [float(np.quantile(found, q)) for q in INTERVAL]
+            precisions.append(ap)
+    return [float(np.quantile(precisions, q)) for q in INTERVAL]
 
 
-def strangers(
+def measure_unrelated(
     model: model_file.ModelFile, runtime: Runtime, root: Path
 ) -> dict[str, dict[str, float]]:
-    seen = run_on_folder(runtime, root)
-    decisions = model.rule.decide(seen.logits, seen.features)
-    said = [{model.labels.names[tag] for tag in decision.tags} for decision in decisions]
-    kinds = np.array(seen.kinds)
+    outputs = run_on_folder(runtime, root)
+    decisions = model.rule.decide(outputs.logits, outputs.features)
+    predicted = [{model.labels.names[tag] for tag in decision.tags} for decision in decisions]
+    kinds = np.array(outputs.kinds)
     rows = {}
-    for kind in sorted(set(seen.kinds)):
-        mine = [said[row] for row in np.flatnonzero(kinds == kind)]
-        fits = set(SHOWN_IN.get(kind, ()))
+    for kind in sorted(set(outputs.kinds)):
+        photos = [predicted[row] for row in np.flatnonzero(kinds == kind)]
+        fitting = set(FITTING_TAGS.get(kind, ()))
         rows[kind] = {
-            "photos": len(mine),
-            "unknown": float(np.mean([not tags for tags in mine])),
-            "fitting": float(np.mean([bool(tags & fits) for tags in mine])),
-            "others_a_photo": float(np.mean([len(tags - fits) for tags in mine])),
+            "photos": len(photos),
+            "unknown": float(np.mean([not tags for tags in photos])),
+            "fitting": float(np.mean([bool(tags & fitting) for tags in photos])),
+            "others_a_photo": float(np.mean([len(tags - fitting) for tags in photos])),
         }
     return rows
 
 
-def show(found: dict[str, Any]) -> None:
+def report(results: dict[str, Any]) -> None:
     print("validation photos of everyday")
-    for name, row in sorted(found["validation"].items(), key=lambda item: item[1]["ap"]):
+    for name, row in sorted(results["validation"].items(), key=lambda item: item[1]["ap"]):
         few = "  (too few to count)" if row["photos"] < metrics.MIN_POSITIVES else ""
         print(f"  {name:16} AP {row['ap']:.3f}  {row['photos']:4} photos{few}")
-    met = "met" if found["map"] >= BAR_MAP else "MISSED"
-    print(f"  {'mAP':16}    {found['map']:.4f}  >= {BAR_MAP}: {met}\n")
+    met = "met" if results["map"] >= BAR_MAP else "MISSED"
+    print(f"  {'mAP':16}    {results['map']:.4f}  >= {BAR_MAP}: {met}\n")
     print("coco128, tags both have")
-    for name, row in found["coco128"].items():
+    for name, row in results["coco128"].items():
         low, high = row["interval"]
         bar = BARS.get(name)
-        told = "" if bar is None else f"  >= {bar}: {'met' if row['ap'] >= bar else 'MISSED'}"
+        verdict = "" if bar is None else f"  >= {bar}: {'met' if row['ap'] >= bar else 'MISSED'}"
         print(
-            f"  {name:16} AP {row['ap']:.3f} [{low:.2f}, {high:.2f}]  {row['photos']} photos{told}"
+            f"  {name:16} AP {row['ap']:.3f} [{low:.2f}, {high:.2f}]  {row['photos']} photos"
+            f"{verdict}"
         )
-    print(f"  ImageNet's own network, its classes of cars: AP {found['imagenet_cars']:.3f}")
+    print(f"  ImageNet's own network, its classes of cars: AP {results['imagenet_cars']:.3f}")
     print("\nunrelated            photos  unknown  a fitting tag  other tags a photo")
-    for kind, row in found["unrelated"].items():
+    for kind, row in results["unrelated"].items():
         print(
             f"  {kind:18} {row['photos']:6} {row['unknown']:8.1%} {row['fitting']:14.1%}"
             f" {row['others_a_photo']:19.2f}"
         )
-    shares = [f"{name} {share:.1%}" for name, share in found["added_to_pets"].items()]
+    shares = [f"{name} {share:.1%}" for name, share in results["added_to_pets"].items()]
     print(f"\nadded to the cats and dogs of pets/val: {', '.join(shares) or 'nothing'}")
 
 

@@ -1,4 +1,4 @@
-"""Size, speed and faithfulness of a model's exports, beside plain Keras, in turn A B A B.
+"""Size, speed and faithfulness of a model's exports, compared with plain Keras, alternating.
 
 python bench/exports.py --repeats 3
 """
@@ -11,7 +11,17 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from measuring import BENCH, Row, at_least, at_most, data_folder, parser, publish, run, workplace
+from measuring import (
+    BENCH,
+    Row,
+    at_least,
+    at_most,
+    data_folder,
+    make_parser,
+    publish,
+    run,
+    temporary_folder,
+)
 
 EXPORT = (sys.executable, str(BENCH.parent / "export.py"))
 PLAIN_KERAS = (sys.executable, str(BENCH / "plain_keras.py"))
@@ -27,32 +37,32 @@ def main() -> None:
     keras, exporting = [], []
     checks: dict[str, list[Check]] = {name: [] for name in FORMATS}
     for _ in range(options.repeats):
-        with workplace() as folder:
+        with temporary_folder() as folder:
             keras.append(run(*PLAIN_KERAS, options.model, photos))
             exporting.append(
                 run(*EXPORT, options.model, *FORMATS, "--photos", photos, "--output", folder)
             )
             for path in folder.glob("*.json"):
-                told = json.loads(path.read_text(encoding="utf-8"))
-                checks[told["format"]].append(told["check"])
-    plain = median(float(json.loads(each.output)) for each in keras)
+                export = json.loads(path.read_text(encoding="utf-8"))
+                checks[export["format"]].append(export["check"])
+    keras_ms = median(float(json.loads(run.output)) for run in keras)
     publish(
         f"{options.model.name} as {checks['onnx'][0]['photos']} photos see it, one at a time,"
         f" one thread",
         [
-            first_row(options.model, plain, checks["onnx"][0]),
-            *(row(name, found, plain) for name, found in checks.items()),
+            keras_row(options.model, keras_ms, checks["onnx"][0]),
+            *(export_row(name, measured, keras_ms) for name, measured in checks.items()),
         ],
         {"keras": keras, "export.py": exporting},
         options.json,
     )
 
 
-def first_row(model: Path, plain: float, check: Check) -> Row:
+def keras_row(model: Path, keras_ms: float, check: Check) -> Row:
     return {
         "format": "keras, predict()",
         "MB": model.stat().st_size / 1e6,
-        "ms": plain,
+        "ms": keras_ms,
         "ratio": None,
         "same label": None,
         "off by": None,
@@ -61,8 +71,8 @@ def first_row(model: Path, plain: float, check: Check) -> Row:
     }
 
 
-def row(name: str, found: list[Check], plain: float) -> Row:
-    check, ms = found[0], median(each["milliseconds"] for each in found)
+def export_row(name: str, checks: list[Check], keras_ms: float) -> Row:
+    check, ms = checks[0], median(check["milliseconds"] for check in checks)
     bar = at_least(check["agreement"], MIN_AGREEMENT)
     if name == "tflite-int8":
         bar = "loss " + at_most(check["original_accuracy"] - check["accuracy"], MAX_ACCURACY_LOSS)
@@ -70,7 +80,7 @@ def row(name: str, found: list[Check], plain: float) -> Row:
         "format": name,
         "MB": check["megabytes"],
         "ms": ms,
-        "ratio": ms / plain,
+        "ratio": ms / keras_ms,
         "same label": check["agreement"],
         "off by": f"{check['difference']:.1e}",
         "accuracy": check["accuracy"],
@@ -79,12 +89,12 @@ def row(name: str, found: list[Check], plain: float) -> Row:
 
 
 def parse() -> argparse.Namespace:
-    made = parser(__doc__)
+    parser = make_parser(__doc__)
     model = BENCH.parent / "model" / "pets.h5"
-    made.add_argument("--model", type=Path, default=model, help="a model's file")
-    made.add_argument("--photos", type=Path, help="default: $TAGGER_DATA/pets/val")
-    made.add_argument("--repeats", type=int, default=3)
-    return made.parse_args()
+    parser.add_argument("--model", type=Path, default=model, help="a model's file")
+    parser.add_argument("--photos", type=Path, help="default: $TAGGER_DATA/pets/val")
+    parser.add_argument("--repeats", type=int, default=3)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The least that tagging a folder can take on every core: seconds of decoding, or of the network.
+"""The least time to tag a folder on every core: seconds of decoding alone or the network alone.
 
 python bench/floor.py decode FOLDER --model pets
 python bench/floor.py network FOLDER --model pets
 
-Start-up is left out: sessions are ready before the clock starts. Threads take from one shared
-iterator, so that none waits and nothing is spent on handing work out.
+Start-up is not counted: sessions are ready before the clock starts. Threads take items from one
+shared iterator, so none waits and distributing work costs nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tagger.inference import model_file
 from tagger.inference.litert import Session
 from tagger.inference.registry import find_model
 
-PREPARED = 200  # photos held for the network, again and again
+PREPARED = 200  # photos that the network gets again and again
 
 T = TypeVar("T")
 
@@ -37,30 +37,31 @@ def main() -> None:
     options = parser.parse_args()
     model = model_file.load(find_model(options.model))
     photos = list(find_photos(options.folder))
-    print((decode if options.part == "decode" else network)(model, photos))
+    measure = time_decoding if options.part == "decode" else time_network
+    print(measure(model, photos))
 
 
-def decode(model: model_file.ModelFile, photos: list[Path]) -> float:
-    return seconds([partial(prepare, size=model.image_size)] * worker_count(), photos)
+def time_decoding(model: model_file.ModelFile, photos: list[Path]) -> float:
+    return time_workers([partial(prepare, size=model.image_size)] * worker_count(), photos)
 
 
-def network(model: model_file.ModelFile, photos: list[Path]) -> float:
+def time_network(model: model_file.ModelFile, photos: list[Path]) -> float:
     sessions = [Session(model.network) for _ in range(worker_count())]
     prepared = list(ordered_map(partial(prepare, size=model.image_size), photos[:PREPARED]))
     for session in sessions:
         session.run(prepared[0])
-    return seconds([session.run for session in sessions], islice(cycle(prepared), len(photos)))
+    return time_workers([session.run for session in sessions], islice(cycle(prepared), len(photos)))
 
 
-def seconds(workers: list[Callable[[T], object]], items: Iterable[T]) -> float:
-    """For all items, with one worker a thread."""
+def time_workers(workers: list[Callable[[T], object]], items: Iterable[T]) -> float:
+    """The seconds that the workers, a thread each, take for all items."""
     shared = iter(items)
     began = time.perf_counter()
-    list(ordered_map(partial(drain, shared), workers, len(workers)))
+    list(ordered_map(partial(consume, shared), workers, len(workers)))
     return time.perf_counter() - began
 
 
-def drain(items: Iterator[T], function: Callable[[T], object]) -> None:
+def consume(items: Iterator[T], function: Callable[[T], object]) -> None:
     for item in items:
         function(item)
 

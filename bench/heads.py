@@ -22,11 +22,11 @@ from tagger.paths import MODELS
 
 
 def main() -> None:
-    options = measuring.parser(__doc__).parse_args()
+    options = measuring.make_parser(__doc__).parse_args()
     data = measuring.data_folder()
     rows: list[Row] = []
     runs: dict[str, list[Run]] = {}
-    with measuring.workplace() as folder:
+    with measuring.temporary_folder() as folder:
         for name in HEAD_NAMES:
             run, scores = train(name, data, folder)
             runs[name] = [run]

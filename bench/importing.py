@@ -12,7 +12,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measuring import PHOTOS, PREDICT, Run, at_least, medians, parser, publish, run, workplace
+from measuring import (
+    PHOTOS,
+    PREDICT,
+    Run,
+    at_least,
+    make_parser,
+    medians,
+    publish,
+    run,
+    temporary_folder,
+)
 
 BAR = 0.6  # of predict.py's throughput
 SUBMIT = (
@@ -24,14 +34,14 @@ COUNT = "from tagger.library.library import Library; print(Library.open().count(
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = make_parser(__doc__)
     arguments.add_argument("--photos", type=int, default=2000)
     arguments.add_argument("--repeats", type=int, default=3)
     arguments.add_argument("--model", default="pets", help="a model's name or file")
     options = arguments.parse_args()
     predicted: list[Run] = []
     imported: list[Run] = []
-    with workplace() as folder:
+    with temporary_folder() as folder:
         photos, count = folder / "photos", str(options.photos)
         run(*PHOTOS, photos, "--photos", count, "--distinct", count)
         for _ in range(options.repeats):

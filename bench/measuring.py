@@ -1,7 +1,7 @@
-"""What the benchmarks share: timed commands, medians, a text table, a JSON file.
+"""Shared by the benchmarks: timed commands, medians, a text table, a JSON file.
 
-Only the standard library is imported here: Linux counts what a parent holds when it starts a
-child towards that child's peak, so a benchmark has to stay small to measure memory.
+Only the standard library is imported: Linux counts the memory of a parent that starts a child
+towards the child's peak, so a benchmark must stay small to measure memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRAIN = (sys.executable, str(BENCH.parent / "train.py"))
 BASELINE = (sys.executable, str(BENCH / "baseline.py"))
 PHOTOS = (sys.executable, str(BENCH / "photos.py"))
 FLOOR = (sys.executable, str(BENCH / "floor.py"))
-TINY_PHOTOS = 20  # of each label, for a baseline that only has to run
+TINY_PHOTOS = 20  # of each label, for a baseline whose predictions do not matter
 
 Cell = str | int | float | None
 Row = dict[str, Cell]
@@ -43,29 +43,29 @@ class Run:
 
 
 def run(*command: str | Path) -> Run:
-    """Run a command and measure it from outside; SystemExit with its last words if it fails."""
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
+    """Run a command and measure it from outside; SystemExit with its last output if it fails."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=errors)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)  # this child's own usage, unlike wait()
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise SystemExit(
                 f"{' '.join(map(str, command))}: exit status {process.returncode}\n"
-                f"{_text(errors)[-2000:]}"
+                f"{_read_text(errors)[-2000:]}"
             )
         unit = 1 if sys.platform == "darwin" else 1024
-        return Run(seconds, usage.ru_maxrss * unit / 1e6, _text(said))
+        return Run(seconds, usage.ru_maxrss * unit / 1e6, _read_text(output))
 
 
-def _text(file: IO[bytes]) -> str:
+def _read_text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode(errors="replace")
 
 
 def medians(runs: Sequence[Run]) -> Run:
-    """One run of median time and median peak."""
+    """A run with the median time and the median peak."""
     return Run(median(run.seconds for run in runs), median(run.peak_mb for run in runs))
 
 
@@ -76,23 +76,23 @@ def make_photos(folder: Path, size: str, count: int) -> list[Path]:
 
 
 def tiny_baseline(folder: Path) -> Path:
-    """A baseline model taught with a few photos: as fast, and as large, as one that knows more."""
-    taught, model = folder / "taught", folder / "baseline.h5"
+    """A baseline model trained on a few photos: as fast and as large as any other."""
+    data, model = folder / "taught", folder / "baseline.h5"
     for label in ("one", "other"):
-        make_photos(taught / label, "small", TINY_PHOTOS)
-    run(*BASELINE, "train", taught, model)
+        make_photos(data / label, "small", TINY_PHOTOS)
+    run(*BASELINE, "train", data, model)
     return model
 
 
 @contextmanager
-def workplace() -> Iterator[Path]:
-    """A temporary folder for photos and models, gone afterwards."""
+def temporary_folder() -> Iterator[Path]:
+    """A folder for photos and models, deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="image-tagger-bench-") as folder:
         yield Path(folder)
 
 
 def data_folder() -> Path:
-    """Where the real photos are; SystemExit without TAGGER_DATA."""
+    """The folder of real photos; SystemExit without TAGGER_DATA."""
     folder = Path(os.environ.get("TAGGER_DATA", ""))
     if not (folder / "pets" / "train").is_dir():
         raise SystemExit(
@@ -102,18 +102,18 @@ def data_folder() -> Path:
     return folder
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """With the options that every benchmark has."""
-    made = argparse.ArgumentParser(
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the option that every benchmark has."""
+    parser = argparse.ArgumentParser(
         description=(description or "").split("\n\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    made.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
-    return made
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
+    return parser
 
 
 def ratio(ours: float, baseline: float) -> float | None:
-    """How many times the baseline; None of nothing."""
+    """Ours over the baseline; None for a baseline of 0."""
     return ours / baseline if baseline else None
 
 
@@ -128,29 +128,29 @@ def at_least(value: float, bar: float) -> str:
 def publish(
     title: str, rows: Sequence[Row], runs: Mapping[str, Sequence[Run]], file: Path | None
 ) -> None:
-    """Print the table; with a file, write it there with every run behind it."""
+    """Print the rows as a table; with a file, write them and all runs as JSON."""
     print(f"{title}\n\n{table(rows)}")
     if file:
-        every = {what: [_numbers(run) for run in measured] for what, measured in runs.items()}
-        found = {"title": title, "rows": rows, "runs": every, "machine": machine()}
-        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        measured = {name: [_numbers(run) for run in group] for name, group in runs.items()}
+        document = {"title": title, "rows": rows, "runs": measured, "machine": machine()}
+        file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Rows with the same keys, which are the heading; all but the first column to the right."""
-    lines = [list(rows[0]), *([shown(cell) for cell in row.values()] for row in rows)]
+    """A text table; the rows' common keys are the heading. All but the first column align right."""
+    lines = [list(rows[0]), *([format_cell(cell) for cell in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     )
 
 
-def shown(cell: Cell) -> str:
-    """Three digits that matter."""
+def format_cell(cell: Cell) -> str:
+    """Three significant digits."""
     if cell is None or isinstance(cell, str):
         return cell or ""
     if isinstance(cell, int) or abs(cell) >= 100:

@@ -1,4 +1,4 @@
-"""The most memory each command holds: tagging with two workers, training, and the baseline's.
+"""Peak memory of each command: tagging with two workers, training, and the baseline's.
 
 python bench/memory.py
 python bench/memory.py --default      # train.py's default, fine-tuning, too
@@ -17,11 +17,11 @@ from measuring import (
     Run,
     at_most,
     data_folder,
+    make_parser,
     make_photos,
-    parser,
     publish,
     run,
-    workplace,
+    temporary_folder,
 )
 
 TAGGING_BAR = 1000  # MB
@@ -35,11 +35,11 @@ Pair = tuple[Run, Run | None]  # ours, the baseline's
 def main() -> None:
     options = parse()
     pets = data_folder() / "pets"
-    with workplace() as folder:
+    with temporary_folder() as folder:
         training = train(pets, folder, options.default)
         tagging = tag(folder, options)
-    rows = [row(what, pair, TRAINING_BAR) for what, pair in training.items()]
-    rows += [row(what, pair, TAGGING_BAR) for what, pair in tagging.items()]
+    rows = [make_row(what, pair, TRAINING_BAR) for what, pair in training.items()]
+    rows += [make_row(what, pair, TAGGING_BAR) for what, pair in tagging.items()]
     runs = {}
     for what, (ours, baseline) in (training | tagging).items():
         runs[f"{what}: ours"] = [ours]
@@ -49,34 +49,34 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument("--model", default="pets", help="a model's name or file")
-    made.add_argument("--photos", type=int, default=500, help="of each size, to tag")
-    made.add_argument("--default", action="store_true", help="fine-tune, too")
-    return made.parse_args()
+    parser = make_parser(__doc__)
+    parser.add_argument("--model", default="pets", help="a model's name or file")
+    parser.add_argument("--photos", type=int, default=500, help="of each size, to tag")
+    parser.add_argument("--default", action="store_true", help="fine-tune, too")
+    return parser.parse_args()
 
 
 def train(pets: Path, folder: Path, default: bool) -> dict[str, Pair]:
     command = (*TRAIN, "--data", pets, "--output", folder / "ours.h5")
     baseline = run(*BASELINE, "train", pets, folder / "baseline.h5")
-    found: dict[str, Pair] = {"training, head alone": (run(*command, "--fine-tune", "0"), baseline)}
+    pairs: dict[str, Pair] = {"training, head alone": (run(*command, "--fine-tune", "0"), baseline)}
     if default:
-        found["training, fine-tuned"] = (run(*command), None)
-    return found
+        pairs["training, fine-tuned"] = (run(*command), None)
+    return pairs
 
 
 def tag(folder: Path, options: argparse.Namespace) -> dict[str, Pair]:
-    """With the baseline that `train` left in the folder."""
-    found: dict[str, Pair] = {}
+    """Tag with ours, and with the baseline that `train` wrote into the folder."""
+    pairs: dict[str, Pair] = {}
     for size, pixels in SIZES.items():
         photos = make_photos(folder / size, size, options.photos)[0].parent
         ours = (*PREDICT, photos, "--workers", str(WORKERS), "--model", options.model)
         baseline = (*BASELINE, "predict", folder / "baseline.h5", photos)
-        found[f"tagging {options.photos} of {pixels}"] = (run(*ours), run(*baseline))
-    return found
+        pairs[f"tagging {options.photos} of {pixels}"] = (run(*ours), run(*baseline))
+    return pairs
 
 
-def row(what: str, pair: Pair, bar: float) -> Row:
+def make_row(what: str, pair: Pair, bar: float) -> Row:
     ours, baseline = pair
     return {
         "what": what,

@@ -2,9 +2,9 @@
 
 python bench/photos.py FOLDER --size small --photos 2000
 
-Cut at random, the same each time, from the photos of TAGGER_DATA (pets for small, camera for
-large), or from those that come with scikit-image. A few hundred small or a few large files are
-made and hard-linked up to the count.
+Random cuts, the same on each run, of the photos in TAGGER_DATA (pets for small, camera for large)
+or of those inside scikit-image. A few hundred small or a few large files are made; the rest are
+hard links to them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from PIL import Image, ImageOps
 from tagger.images.decode import find_photos
 
 QUALITY = 90
-SAMPLES = ("astronaut", "coffee", "chelsea", "rocket")  # inside scikit-image itself
-LEAST_SHARE = 0.85  # of an original's largest window, so that no two cuts are alike
+SAMPLES = ("astronaut", "coffee", "chelsea", "rocket")  # in scikit-image's package
+MIN_SHARE = 0.85  # of an original's largest window; cuts of one original differ
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def make(folder: Path, size: Size, count: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     distinct = min(size.distinct, count)
     for number, original in enumerate(islice(cycle(originals(size)), distinct)):
-        cut(original, size.pixels, number).save(named(folder, number), quality=QUALITY)
+        cut(original, size.pixels, number).save(photo_path(folder, number), quality=QUALITY)
     for number in range(distinct, count):
-        os.link(named(folder, number % distinct), named(folder, number))
+        os.link(photo_path(folder, number % distinct), photo_path(folder, number))
 
 
 def originals(size: Size) -> list[Image.Image]:
-    """No more of them than are wanted, from all over the source; decoded when they are cut."""
+    """At most `size.distinct` photos, spread over the source; decoded when they are cut."""
     if data := os.environ.get("TAGGER_DATA"):
         paths = list(find_photos(Path(data, size.source)))
         return [Image.open(path) for path in paths[:: max(1, len(paths) // size.distinct)]]
@@ -73,11 +73,11 @@ def originals(size: Size) -> list[Image.Image]:
 
 
 def cut(original: Image.Image, pixels: tuple[int, int], seed: int) -> Image.Image:
-    """A window of the original with the shape of `pixels`, resized to it, perhaps mirrored."""
+    """A random window of the original, resized to `pixels` (W, H), mirrored in half of the cuts."""
     random = np.random.default_rng(seed)
     upright = ImageOps.exif_transpose(original).convert("RGB")
     scale = min(upright.width / pixels[0], upright.height / pixels[1])
-    scale *= random.uniform(LEAST_SHARE, 1)
+    scale *= random.uniform(MIN_SHARE, 1)
     width, height = pixels[0] * scale, pixels[1] * scale
     left = random.uniform(0, upright.width - width)
     top = random.uniform(0, upright.height - height)
@@ -86,7 +86,7 @@ def cut(original: Image.Image, pixels: tuple[int, int], seed: int) -> Image.Imag
     return ImageOps.mirror(resized) if random.random() < 0.5 else resized
 
 
-def named(folder: Path, number: int) -> Path:
+def photo_path(folder: Path, number: int) -> Path:
     return folder / f"photo_{number:06}.jpg"
 
 

@@ -1,4 +1,4 @@
-"""What plain Keras does with a model file, a photo at a time: median ms of processor time, in JSON.
+"""Plain Keras on a model file, one photo at a time: median ms of processor time, as JSON.
 
 python bench/plain_keras.py MODEL.h5 FOLDER --photos 100
 """
@@ -15,11 +15,11 @@ from tagger.images import transforms
 
 
 def main() -> None:
-    made = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    made.add_argument("model", type=Path)
-    made.add_argument("folder", type=Path)
-    made.add_argument("--photos", type=int, default=100)
-    options = made.parse_args()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--photos", type=int, default=100)
+    options = parser.parse_args()
 
     import keras
     import tensorflow as tf

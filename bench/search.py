@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from large_library import build
-from measuring import Row, Run, at_most, parser, publish, workplace
+from measuring import Row, Run, at_most, make_parser, publish, temporary_folder
 
 from tagger.library.library import Library
 from tagger.library.records import Sort
@@ -63,13 +63,13 @@ def main() -> None:
     if options.folder:
         timings, totals = measure(options.folder, options)
     else:
-        with workplace() as folder:
+        with temporary_folder() as folder:
             timings, totals = measure(folder, options)
     report(timings, totals, options)
 
 
 def parse() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = make_parser(__doc__)
     add = arguments.add_argument
     add("--photos", type=int, default=100_000)
     add("--tags", type=int, default=500_000)

@@ -31,11 +31,11 @@ from measuring import (
     Run,
     at_least,
     at_most,
+    make_parser,
     make_photos,
-    parser,
     publish,
+    temporary_folder,
     tiny_baseline,
-    workplace,
 )
 from pressure import (
     CONTENT_TYPE,
@@ -63,7 +63,7 @@ Samples = dict[str, list[float]]
 def main() -> None:
     options = parse()
     check_tools()
-    with workplace() as folder:
+    with temporary_folder() as folder:
         forms = write_forms(make_photos(folder / "photos", "small", PHOTOS), folder / "forms")
         environment = {"TAGGER_HOME": str(folder / "home"), "TAGGER_MODEL": "everyday"}
         starts, rows = measure_starts(environment, options.starts)
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = make_parser(__doc__)
     arguments.add_argument("--starts", type=int, default=5)
     arguments.add_argument("--repeats", type=int, default=3, help="of each server's throughput")
     arguments.add_argument("--seconds", type=float, default=10, help="of each measurement")

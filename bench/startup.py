@@ -1,4 +1,4 @@
-"""From the command to the answer for one photo, a fresh process each time, in turn A B A B.
+"""Time from the command to the prediction for one photo, in a new process, alternating.
 
 python bench/startup.py --repeats 5
 """
@@ -13,13 +13,13 @@ from measuring import (
     PREDICT,
     Run,
     at_most,
+    make_parser,
     make_photos,
     medians,
-    parser,
     publish,
     run,
+    temporary_folder,
     tiny_baseline,
-    workplace,
 )
 
 BAR = 0.12  # times the baseline
@@ -27,9 +27,9 @@ BAR = 0.12  # times the baseline
 
 def main() -> None:
     options = parse()
-    with workplace() as folder:
+    with temporary_folder() as folder:
         (photo,) = make_photos(folder / "photo", "small", 1)
-        ours, baseline = in_turn(
+        ours, baseline = alternate(
             (*PREDICT, photo, "--model", options.model),
             (*BASELINE, "predict", options.baseline_model or tiny_baseline(folder), photo),
             options.repeats,
@@ -38,32 +38,33 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    made = parser(__doc__)
-    made.add_argument("--model", default="pets", help="a model's name or file")
-    made.add_argument("--baseline-model", type=Path, help="default: one taught with a few photos")
-    made.add_argument("--repeats", type=int, default=5)
-    return made.parse_args()
+    parser = make_parser(__doc__)
+    parser.add_argument("--model", default="pets", help="a model's name or file")
+    parser.add_argument("--baseline-model", type=Path, help="default: one taught with a few photos")
+    parser.add_argument("--repeats", type=int, default=5)
+    return parser.parse_args()
 
 
-def in_turn(
+def alternate(
     first: tuple[str | Path, ...], second: tuple[str | Path, ...], repeats: int
 ) -> tuple[list[Run], list[Run]]:
-    """A B A B, after one of each that only fills the disk cache."""
+    """Run both in turn, after one run of each that only fills the disk cache."""
     pairs = [(run(*first), run(*second)) for _ in range(repeats + 1)][1:]
-    return [a for a, _ in pairs], [b for _, b in pairs]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def report(ours: list[Run], baseline: list[Run], file: Path | None) -> None:
-    a, b = medians(ours).seconds, medians(baseline).seconds
+    our_seconds, baseline_seconds = medians(ours).seconds, medians(baseline).seconds
+    ratio = our_seconds / baseline_seconds
     publish(
         f"Start-up: one photo of 500 x 375, median of {len(ours)}",
         [
             {
                 "what": "seconds to the answer",
-                "ours": a,
-                "baseline": b,
-                "ratio": a / b,
-                "bar": at_most(a / b, BAR),
+                "ours": our_seconds,
+                "baseline": baseline_seconds,
+                "ratio": ratio,
+                "bar": at_most(ratio, BAR),
             }
         ],
         {"ours": ours, "baseline": baseline},

@@ -22,12 +22,12 @@ from measuring import (
     Run,
     at_most,
     data_folder,
+    make_parser,
     medians,
-    parser,
     publish,
     ratio,
     run,
-    workplace,
+    temporary_folder,
 )
 
 TESTS = {"pets/val": "error on pets/val, %", "pets_other_source": "error on another collection, %"}
@@ -53,7 +53,7 @@ class TrainingRuns:
 def main() -> None:
     options = parse()
     data = data_folder()
-    with workplace() as folder:
+    with temporary_folder() as folder:
         ours, baseline, default = train_all(data, folder, options)
         results = {
             "ours": TrainingRuns(ours, errors(folder, "ours", our_error, data)),
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    arguments = parser(__doc__)
+    arguments = make_parser(__doc__)
     arguments.add_argument("--repeats", type=int, default=3)
     arguments.add_argument("--default", action="store_true", help="time fine-tuning too, once")
     return arguments.parse_args()

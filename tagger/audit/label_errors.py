@@ -134,7 +134,7 @@ def _confident_learning(
     total = probabilities.sum(axis=1, keepdims=True)
     probabilities = probabilities / np.maximum(total, np.finfo(np.float32).tiny)
     confidence = get_label_quality_scores(labels, probabilities, method="self_confidence")
-    # Finds four in five planted errors and hardly any correct label: bench/doctor.py
+    # Finds four in five planted errors and hardly any correct label: bench/audit.py
     wrong = find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
     return np.asarray(confidence), np.asarray(wrong, np.bool_)
 

@@ -10,7 +10,7 @@ import numpy as np
 from tagger.images.decode import Pixels
 
 MEASURED_SIDE = 128  # pixels, of the shorter side: the scale at which sharpness is measured
-# Chosen so that hardly any photo people took on purpose is called bad (bench/doctor.py).
+# Chosen so that hardly any photo people took on purpose is called bad (bench/audit.py).
 MIN_SHARPNESS = 0.55
 MIN_BRIGHTNESS = 55  # of 255
 MIN_SIDE_SHARE = 0.5  # of the network's side: smaller photos are enlarged more than twice
