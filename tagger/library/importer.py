@@ -189,9 +189,9 @@ class Importer:
             if wants_copy or self._is_missing(existing):
                 return Duplicate(file, existing.id, *self._store(file, sha256, data))
             return Duplicate(file, existing.id)
-        facts, pixels = decode.read_metadata(data), self._decode(data, sha256)
+        metadata, pixels = decode.read_metadata(data), self._decode(data, sha256)
         path, stored = self._store(file, sha256, data)
-        photo = NewPhoto(sha256, file.name, path, stored, len(data), facts)
+        photo = NewPhoto(sha256, file.name, path, stored, len(data), metadata)
         return _Untagged(file, photo, pixels)
 
     def _prepare_retag(self, files: Sequence[ImportFile]) -> Iterator[ImportResult | _Untagged]:

@@ -38,7 +38,7 @@ class NewPhoto:
     path: str
     stored: bool
     size: int
-    facts: Metadata
+    metadata: Metadata
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,9 @@ def _columns(photo: NewPhoto) -> dict[str, Any]:
         "path": photo.path,
         "stored": photo.stored,
         "size": photo.size,
-        "width": photo.facts.width,
-        "height": photo.facts.height,
-        "taken_at": photo.facts.taken_at,
+        "width": photo.metadata.width,
+        "height": photo.metadata.height,
+        "taken_at": photo.metadata.taken_at,
     }
 
 

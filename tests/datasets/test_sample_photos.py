@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-from tagger.datasets.sample_photos import PHOTOS, write_samples
+from tagger.datasets.sample_photos import write_samples
 from tagger.images import decode
 
 
@@ -17,15 +15,3 @@ def test_the_samples_are_readable_photos(tmp_path: Path) -> None:
         assert path.parent == tmp_path / "new" / "folder"
         assert min(decode.read(path).shape[:2]) >= 200
     assert write_samples(tmp_path / "new" / "folder") == paths  # may be repeated
-
-
-def test_the_program_prints_the_paths(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tagger.samples", str(tmp_path / "samples")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    printed = [Path(line) for line in done.stdout.splitlines()]
-    assert len(printed) == len(PHOTOS)
-    assert sorted(printed) == sorted((tmp_path / "samples").iterdir())
