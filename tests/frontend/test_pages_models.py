@@ -240,8 +240,8 @@ def test_a_name_that_cannot_be_is_refused(library: Library, taught: Path, shapes
 def test_the_time_it_takes_is_told(library: Library, shapes: Path) -> None:
     app = checked(library, shapes)
     assert "about half a minute" in app.radio(key="train-how").proto.captions[0]
-    assert training_job.estimate_seconds(3_800, 8, 192) > 2 * training_job.estimate(3_800, 0, 192)
-    assert training_job.estimate_seconds(1_000, 8, 96) < training_job.estimate(1_000, 8, 192)
+    assert training_job.estimate_seconds(3_800, 8, 192) > 2 * training_job.estimate_seconds(3_800, 0, 192)
+    assert training_job.estimate_seconds(1_000, 8, 96) < training_job.estimate_seconds(1_000, 8, 192)
 
 
 def test_confirmed_tags_are_a_collection_to_train_on(library: Library, tmp_path: Path) -> None:
