@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from playwright.sync_api import Page, sync_playwright
-from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
-from tagger.images import decode
 from tagger.library.library import Library
 from tagger.paths import ROOT
-from tests.conftest import draw, import_folder
+from tests.conftest import draw_png, import_folder
+from tests.frontend.pages import grid_data, report_grid_state
 
 COMPONENTS = ROOT / "frontend" / "components"
 BROWSER_OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -40,56 +37,32 @@ st.text(f"opened {{events.opened}}, selected {{events.selected}}")
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
-    """Six photos, numbered from 1, with hostile names where a file may be called so."""
-    monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
-    monkeypatch.delenv("TAGGER_DATABASE", raising=False)
-    opened = Library.open()
+def library(library: Library, tmp_path: Path) -> Library:
+    """Six photos, numbered from 1, some with hostile file names."""
     folder = tmp_path / "photos"
     folder.mkdir()
     names = ("1", "2", "3 <img src=x onerror=alert(1)>", "4 =cmd()", "5 ';--", "6 :red[x]")
     for seed, name in enumerate(names):
-        (folder / f"{name}.png").write_bytes(decode.encode(draw("disc", seed), "PNG"))
-    import_folder(opened, folder)
-    assert [photo.id for photo in opened.search(sort="name").photos] == [1, 2, 3, 4, 5, 6]
-    yield opened
-    opened.close()
-    st.cache_resource.clear()
+        (folder / f"{name}.png").write_bytes(draw_png(seed))
+    import_folder(library, folder)
+    assert [photo.id for photo in library.search(sort="name").photos] == [1, 2, 3, 4, 5, 6]
+    return library
 
 
-def open_page() -> AppTest:
+def open_grid() -> AppTest:
     app = AppTest.from_string(PAGE, default_timeout=60).run()
     assert not app.exception
     return app
 
 
-def sent_data(app: AppTest) -> dict[str, Any]:
-    """The data that the browser receives."""
-    (component,) = app.get("bidi_component")
-    data: dict[str, Any] = json.loads(component.proto.json)
-    return data
-
-
 def report(app: AppTest, *, selected: object = None, opened: object = None) -> AppTest:
-    """The page after the browser reported a selection or an opened photo."""
-    (component,) = app.get("bidi_component")
-    states = app._tree.get_widget_states()
-    selection = WidgetState(id=component.proto.id)
-    selection.json_value = json.dumps({"selected": selected})
-    states.widgets.append(selection)
-    if opened is not None:
-        event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.proto.id}__events")
-        event.json_trigger_value = json.dumps([{"event": "opened", "value": opened}])
-        states.widgets.append(event)
-    app._run(states)
-    assert not app.exception
-    return app
+    return report_grid_state(app, "g", selected, opened)
 
 
 def test_a_tile_holds_name_tag_and_thumbnail(library: Library) -> None:
     library.edit_tags([1], add=["<b>sun</b>", "sea"])
     library.edit_tags([2], remove=["cat", "dog"])
-    tiles = sent_data(open_page())["photos"]
+    tiles = grid_data(open_grid(), "g")["photos"]
     first, second, third = tiles[:3]
     assert (first["tag"], first["more"], first["confirmed"]) == ("<b>sun</b>", 1, True)
     assert first["caption"] == "a caption"
@@ -99,19 +72,19 @@ def test_a_tile_holds_name_tag_and_thumbnail(library: Library) -> None:
 
 
 def test_a_selection_survives_reruns_until_it_is_cleared(library: Library) -> None:
-    app = report(open_page(), selected={"version": 0, "ids": [5, 2]})
+    app = report(open_grid(), selected={"version": 0, "ids": [5, 2]})
     assert app.text[0].value == "opened None, selected (2, 5)"
-    before = sent_data(app)
+    before = grid_data(app, "g")
     app.run()
     assert app.text[0].value == "opened None, selected (2, 5)"
-    assert sent_data(app) == before, "unchanged data is not sent again"
+    assert grid_data(app, "g") == before, "unchanged data is not sent again"
     app.button[0].click().run()
     assert app.text[0].value == "opened None, selected ()"
-    assert sent_data(app)["version"] == 1
+    assert grid_data(app, "g")["version"] == 1
 
 
 def test_an_opened_photo_is_reported_once(library: Library) -> None:
-    app = report(open_page(), opened=4)
+    app = report(open_grid(), opened=4)
     assert app.text[0].value.startswith("opened 4")
     app.run()
     assert app.text[0].value.startswith("opened None")
@@ -129,24 +102,24 @@ def test_an_opened_photo_is_reported_once(library: Library) -> None:
     ],
 )
 def test_only_photos_of_the_grid_can_be_selected(library: Library, selection: object) -> None:
-    assert report(open_page(), selected=selection).text[0].value == "opened None, selected ()"
+    assert report(open_grid(), selected=selection).text[0].value == "opened None, selected ()"
 
 
 def test_only_photos_of_the_grid_can_be_opened(library: Library) -> None:
     for invalid in (99, "4", {"id": 4}, -1):
-        assert report(open_page(), opened=invalid).text[0].value.startswith("opened None")
+        assert report(open_grid(), opened=invalid).text[0].value.startswith("opened None")
 
 
 def test_selecting_can_be_turned_off(library: Library) -> None:
-    app = open_page()
+    app = open_grid()
     app.toggle[0].set_value(False).run()
-    assert not sent_data(app)["selectable"]
+    assert not grid_data(app, "g")["selectable"]
     app = report(app, selected={"version": 0, "ids": [1]})
     assert app.text[0].value == "opened None, selected ()"
 
 
 def test_deleted_photos_leave_the_selection(library: Library) -> None:
-    app = report(open_page(), selected={"version": 0, "ids": [1, 2]})
+    app = report(open_grid(), selected={"version": 0, "ids": [1, 2]})
     library.delete([1])
     assert app.run().text[0].value == "opened None, selected (2,)"
 

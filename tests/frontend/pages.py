@@ -1,0 +1,135 @@
+"""Helpers for the tests of the app's pages, which run in Streamlit's AppTest."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.testing.v1 import AppTest
+
+from tagger.library.library import Library
+from tagger.paths import ROOT
+
+APP = ROOT / "frontend" / "app.py"
+JOB_TIMEOUT = 240  # seconds
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "../../x",
+    "=cmd()",
+    "'; DROP TABLE photos;--",
+    ":red[x] :material/face: :smile: $x^2$",
+    "**bold** [a](http://b.example)",
+)
+HOSTILE_NAMES = (*HOSTILE, "www.b.example a@b.example\n# x")
+
+
+def open_page(view: str | None = None, **params: str) -> AppTest:
+    """A page in a new session, the first page by default, with query parameters."""
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    if view is not None:
+        app.switch_page(f"views/{view}.py")
+        app.query_params.update(params)
+        app.run()
+    assert not app.exception
+    return app
+
+
+def raw_text(app: AppTest) -> str:
+    """All texts of a page as Markdown and HTML, except labels of widgets."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "text", "code")
+    kinds += ("error", "warning", "info")
+    texts = [element.value for kind in kinds for element in app.get(kind)]
+    texts += [element.proto.text for element in app.get("progress")]
+    return "\n".join([*texts, *html_blocks(app)])
+
+
+def page_text(app: AppTest) -> str:
+    """All texts of a page as a user reads them, if none of them is formatted."""
+    return unescape(raw_text(app))
+
+
+def unescape(text: str) -> str:
+    """Escaped Markdown as plain text."""
+    return text.replace("\\", "").replace("\u2060", "")
+
+
+def html_blocks(app: AppTest) -> list[str]:
+    return [element.proto.body for element in app.main.get("html")]
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    """Click the button with this key."""
+    app.get_by_key(key).click().run()  # type: ignore[union-attr]
+    assert not app.exception
+    return app
+
+
+def button_keys(app: AppTest) -> list[str]:
+    return [button.key for button in app.button if button.key]
+
+
+def button_labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.main.button]
+
+
+def type_option(app: AppTest, key: str, text: str) -> None:
+    """Type a new option into a select box."""
+    box = app.selectbox(key=key)
+    box.options.append(text)
+    box.set_value(text)
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    """Drop files into the page's uploader."""
+    return app.file_uploader[0].set_value([(name, data, "image/png") for name, data in files]).run()
+
+
+def grid_data(app: AppTest, key: str = "gallery-grid") -> dict[str, Any]:
+    """The data that a photo grid sends to the browser."""
+    (component,) = (c for c in app.get("bidi_component") if c.key == key)
+    data: dict[str, Any] = json.loads(component.proto.json)
+    return data
+
+
+def grid_photos(app: AppTest, key: str = "gallery-grid") -> list[dict[str, Any]]:
+    photos: list[dict[str, Any]] = grid_data(app, key)["photos"]
+    return photos
+
+
+def use_grid(
+    app: AppTest, key: str = "gallery-grid", *, select: Sequence[int] = (), open: int | None = None
+) -> AppTest:
+    """Select photos in a grid, or open one, as the browser reports it."""
+    selection = {"version": grid_data(app, key)["version"], "ids": list(select)}
+    return report_grid_state(app, key, selection, open)
+
+
+def report_grid_state(app: AppTest, key: str, selected: object, opened: object) -> AppTest:
+    """The page after the browser reported a state of a grid, which may be invalid."""
+    (component,) = (c for c in app.get("bidi_component") if c.key == key)
+    states = app._tree.get_widget_states()
+    state = WidgetState(id=component.proto.id)
+    state.json_value = json.dumps({"selected": selected})
+    states.widgets.append(state)
+    if opened is not None:
+        event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.proto.id}__events")
+        event.json_trigger_value = json.dumps([{"event": "opened", "value": opened}])
+        states.widgets.append(event)
+    app._run(states)
+    assert not app.exception
+    return app
+
+
+def wait_for_jobs(library: Library, seconds: float = JOB_TIMEOUT) -> None:
+    """Wait until all jobs have ended."""
+    deadline = time.monotonic() + seconds
+    while library.operations(active=True):
+        assert time.monotonic() < deadline, "the job does not end"
+        time.sleep(0.1)
+
+
+def tag_labels(library: Library, photo_id: int) -> list[str]:
+    return [tag.label for tag in library.photo(photo_id).tags]

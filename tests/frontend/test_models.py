@@ -1,0 +1,196 @@
+"""The Models page: cards, comparison, broken models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from tagger import paths
+from tagger.inference import model_file
+from tagger.inference.model_file import GROUP
+from tagger.library.library import Library
+from tagger.training import run_folder
+from tagger.training.trainer import TrainingResult
+from tests.conftest import PETS_MODEL
+from tests.frontend.pages import (
+    html_blocks,
+    open_page,
+    page_text,
+    unescape,
+)
+
+HOSTILE_NAME = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def library(project_library: Library) -> Library:
+    return project_library
+
+
+def rewrite_card(model: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the card in a model file, and its digest."""
+    with h5py.File(model, "r+") as file:
+        group = file[GROUP]
+        card = json.loads(group["card"][()].tobytes())
+        change(card)
+        text = json.dumps(card).encode()
+        del group["card"]
+        group.create_dataset("card", data=np.frombuffer(text, np.uint8))
+        group.attrs["card_sha256"] = hashlib.sha256(text).hexdigest()
+
+
+def test_the_bundled_model_shows_its_card(library: Library) -> None:
+    text = page_text(open_page("models"))
+    card = model_file.load(PETS_MODEL).card
+    assert card["about"] in text and card["command"] in text
+    assert "pets (tags now)" in text and "It tags your photos now." in text
+    assert "98.8%" in text and "of 600 photos kept aside" in text
+    assert "Of 404 photos of other things, 0.50% are taken for one of its labels." in text
+    assert "It finds 97.7% of cat (300 validation photos)." in text
+    assert "82.4%" in text and "90.5%" in text  # the thresholds
+    assert "21 Nov 2026" in text
+
+
+def test_models_are_compared_and_activated(library: Library, shapes_model: Path) -> None:
+    app = open_page("models")
+    assert "pets (tags now)" in page_text(app) and ">shapes<" in page_text(app)
+    assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
+    app.selectbox(key="models-shown").set_value("shapes").run()
+    assert not app.exception and "Labels: disc, square, stripes" in page_text(app)
+    app.button(key="models-use-shapes").click().run()
+    assert library.active_model() == "shapes"
+    assert "shapes (tags now)" in page_text(app)
+    assert app.sidebar.selectbox[0].value == "shapes"
+
+
+@pytest.mark.parametrize("source", ["card", "run folder"])
+def test_confusion_and_reliability_are_shown(
+    library: Library, shapes_model: Path, source: str, trained: TrainingResult
+) -> None:
+    if source == "run folder":
+
+        def remove_figures(card: dict[str, Any]) -> None:
+            for key in ("confusion", "reliability_before", "reliability_after"):
+                del card["scores"]["validation"][key]
+
+        rewrite_card(shapes_model, remove_figures)
+    library.set_active_model("shapes")
+    app = open_page("models")
+    (matrix,) = (table for table in html_blocks(app) if "it-matrix" in table)
+    scores = trained.evaluation.to_dict()["validation"]
+    for row in scores["confusion"]:
+        for count in row:
+            assert f">{count}</td>" in matrix
+    (chart,) = app.main.get("vega_lite_chart")
+    bins = scores["calibration"]["reliability_after"]
+    assert str(bins[0]["accuracy"])[:6] in chart.proto.spec
+    assert app.main.get("download_button")  # the run's report
+
+
+def test_a_run_folder_of_another_model_with_the_same_name_is_ignored(
+    library: Library, shapes_model: Path
+) -> None:
+    (run,) = (paths.RUNS).iterdir()
+    (run / run_folder.COLLECTION).write_text("other photos")
+    library.set_active_model("shapes")
+    assert not open_page("models").main.get("download_button")
+
+
+def write_broken_models(folder: Path) -> None:
+    content = PETS_MODEL.read_bytes()
+    (folder / "empty.h5").touch()
+    (folder / "short.h5").write_bytes(content[: len(content) // 2])
+    (folder / "text.h5").write_text("no model")
+    (folder / "folder.h5").mkdir()
+    with h5py.File(folder / "keras.h5", "w") as file:
+        file.create_group("model_weights")
+    os.symlink(folder / "gone", folder / "dangling.h5")
+
+
+def test_broken_models_show_error_messages(library: Library, shapes_model: Path) -> None:
+    write_broken_models(shapes_model.parent)
+    app = open_page("models")
+    names = {unescape(error.value).split(" cannot be used. ")[0] for error in app.main.error}
+    assert names == {"empty", "short", "text", "folder", "keras", "dangling"}
+    assert "pets (tags now)" in page_text(app) and ">shapes<" in page_text(app)
+    assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scores": "high", "weakest": 7, "created": None, "versions": [], "about": HOSTILE_NAME},
+        {"scores": {"validation": {"photos": "many", "accuracy": True, "confusion": 5}}},
+        {"scores": {"validation": {"confusion": {"a": 1}, "reliability_after": [[], {}]}}},
+        {"scores": {"validation": {"confusion": {"a": {"b": "x"}}, "f1": []}, "unknown": []}},
+        {"trained_on": None, "precision": 3, "fine_tuning": {"epochs": "x"}, "settings": []},
+        {
+            "trained_on": {"photos": {"train": [], "val": {"cat": "x"}}},
+            "weakest": [HOSTILE_NAME, 3],
+        },
+    ],
+)
+def test_an_unusual_card_is_shown(
+    library: Library, shapes_model: Path, change: dict[str, Any]
+) -> None:
+    rewrite_card(shapes_model, lambda card: card.update(change))
+    library.set_active_model("shapes")
+    app = open_page("models")
+    assert not app.exception and "shapes (tags now)" in page_text(app)
+    assert "<img" not in "".join(html_blocks(app))
+
+
+def test_an_active_model_outside_the_folder_is_listed(
+    library: Library, trained: TrainingResult
+) -> None:
+    library.set_active_model(str(trained.model))
+    app = open_page("models")
+    assert "shapes (tags now)" in page_text(app)
+    assert "shapes" in app.selectbox(key="models-shown").options
+
+
+def test_an_unfinished_model_file_is_not_listed(library: Library) -> None:
+    (paths.MODELS / ".mine.unfinished.h5").write_bytes(b"half")
+    assert not open_page("models").main.error
+
+
+def test_imagenet_is_offered_until_it_is_built(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))
+    app = open_page("models")
+    assert "There is also imagenet" in page_text(app)
+    assert app.button(key="models-imagenet").label == "Make the model imagenet"
+    assert "imagenet · 1,000 labels, made at its first use" in app.sidebar.selectbox[0].options
+    assert app.selectbox(key="models-shown").options == ["pets"]
+    shutil.copyfile(PETS_MODEL, tmp_path / "imagenet.h5")
+    app = open_page("models")
+    assert "There is also imagenet" not in page_text(app)
+    assert app.selectbox(key="models-shown").options == ["imagenet", "pets"]
+    assert "imagenet · 2 labels" in app.sidebar.selectbox[0].options
+
+
+def test_a_multi_label_model_has_a_heatmap_for_each_label(
+    library: Library, shapes_model: Path
+) -> None:
+    rewrite_card(shapes_model, lambda card: card.update(kind="multi"))
+    library.set_active_model("shapes")
+    app = open_page("tag")
+    app.button(key="tag-try-coffee.png").click().run()
+    app.toggle(key="tag-heatmap").set_value(True).run()
+    choice = app.selectbox(key="tag-heatmap-label")
+    assert set(choice.options) == {"disc", "square", "stripes"} and not app.exception
+    other = choice.options[-1]
+    choice.set_value(other).run()
+    assert not app.exception and not app.main.error
+    assert app.selectbox(key="tag-heatmap-label").value == other
+    assert "The brighter, the more it counted." in page_text(app)

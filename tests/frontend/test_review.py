@@ -1,0 +1,126 @@
+"""The Review page: questions, answers, undo, skipping."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagger.library.library import Library
+from tests.frontend.conftest import save_predictions
+from tests.frontend.pages import (
+    HOSTILE,
+    button_keys,
+    open_page,
+    page_text,
+    press,
+    tag_labels,
+    type_option,
+)
+
+
+def test_answers_annotate_the_most_doubtful_photo_first(six_photos: Library) -> None:
+    app = open_page("review")
+    assert "**6 photos** left" in page_text(app)
+    assert "pets says “cat”. Is it?" in page_text(app)
+    press(app, "review-4-1")
+    assert (tag_labels(six_photos, 4), six_photos.photo(4).reviewed) == (["cat"], True)
+    assert "004.png: “cat”." in page_text(app)
+    assert "**5 photos** left" in page_text(app)
+    press(app, "review-3-2")
+    assert tag_labels(six_photos, 3) == ["dog"]
+    assert {v.label: v.present for v in six_photos.annotations(3)} == {"cat": False, "dog": True}
+    press(app, "review-2-none")
+    assert tag_labels(six_photos, 2) == []
+    assert {v.label: v.present for v in six_photos.annotations(2)} == {"cat": False, "dog": False}
+    type_option(app, "review-other-1", "wolf")
+    app.run()
+    assert tag_labels(six_photos, 1) == ["wolf"]
+    assert "**2 photos** left" in page_text(app)
+
+
+def test_answers_are_undone_in_reverse_order(six_photos: Library) -> None:
+    app = press(press(open_page("review"), "review-4-2"), "review-3-2")
+    press(app, "review-undo")
+    assert (tag_labels(six_photos, 4), tag_labels(six_photos, 3)) == (["dog"], ["cat"])
+    press(app, "review-undo")
+    assert tag_labels(six_photos, 4) == ["cat"]
+    assert six_photos.count("reviewed") == 0
+    assert "review-4-1" in button_keys(app)
+    assert "review-undo" not in button_keys(app)
+
+
+def test_skipped_photos_come_last(six_photos: Library) -> None:
+    app = open_page("review")
+    for photo in (4, 3, 2, 1):
+        press(app, f"review-{photo}-skip")
+    left = {key.split("-")[1] for key in button_keys(app) if key.endswith("-skip")}
+    assert left <= {"5", "6"}
+    six_photos.edit_tags([5, 6], add=["sun"])
+    app.run()
+    assert "Only those are left that you skipped: 4 photos." in page_text(app)
+    press(app, "review-again")
+    assert "review-4-skip" in button_keys(app)
+
+
+def test_every_button_has_its_own_key(six_photos: Library) -> None:
+    app = press(open_page("review"), "review-4-1")
+    shortcuts = [button.proto.shortcut for button in app.button if button.proto.shortcut]
+    assert sorted(shortcuts) == sorted(set(shortcuts))
+    assert {"1", "2", "n", "s", "u"} <= set(shortcuts)
+
+
+def test_a_multi_label_photo_gets_several_tags(six_photos: Library) -> None:
+    scores = {"dog": 0.9, "cat": 0.8, "sofa": 0.3}
+    save_predictions(six_photos, None, {1: scores})
+    six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
+    app = open_page("review")
+    press(app, "review-1-2")  # cat off
+    press(app, "review-1-3")  # sofa on
+    assert not six_photos.photo(1).reviewed, "only Yes records the answer"
+    press(app, "review-1-yes")
+    assert sorted(tag_labels(six_photos, 1)) == ["dog", "sofa"]
+    assert {v.label: v.present for v in six_photos.annotations(1)} == {
+        "dog": True,
+        "sofa": True,
+        "cat": False,
+    }
+
+
+def test_a_multi_label_photo_can_have_none_of_the_tags(six_photos: Library) -> None:
+    save_predictions(six_photos, None, {1: {"dog": 0.9, "cat": 0.8}})
+    six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
+    app = press(press(open_page("review"), "review-1-1"), "review-1-2")
+    press(app, "review-1-yes")
+    assert tag_labels(six_photos, 1) == []
+    assert {v.label: v.present for v in six_photos.annotations(1)} == {"cat": False, "dog": False}
+
+
+def test_a_second_answer_to_a_photo_is_ignored(six_photos: Library) -> None:
+    app = open_page("review")
+    six_photos.edit_tags([4], add=["cat"])  # in another tab
+    count = len(six_photos.operations())
+    press(app, "review-4-2")
+    assert tag_labels(six_photos, 4) == ["cat"]
+    assert len(six_photos.operations()) == count
+
+
+@pytest.mark.parametrize("tag", HOSTILE)
+def test_hostile_answers_are_shown_as_text(six_photos: Library, tag: str) -> None:
+    app = open_page("review")
+    type_option(app, "review-other-4", tag)
+    app.run()
+    assert tag_labels(six_photos, 4) == [tag]
+    assert f"004.png: “{tag}”." in page_text(app)
+
+
+def test_an_invalid_answer_shows_an_error_message(six_photos: Library) -> None:
+    app = open_page("review")
+    type_option(app, "review-other-4", "x" * 101)
+    app.run()
+    assert "a tag is 1 to 100 characters" in page_text(app)
+    assert not six_photos.photo(4).reviewed
+
+
+def test_a_finished_review_shows_a_message(six_photos: Library) -> None:
+    six_photos.edit_tags(range(1, 7), add=["sun"])
+    app = open_page("review")
+    assert "You have looked at every photo" in page_text(app)

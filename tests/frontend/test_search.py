@@ -1,0 +1,100 @@
+"""The Search page: queries, suggestions, results as grid and table."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagger.library.library import Library
+from tests.frontend.pages import (
+    HOSTILE,
+    button_keys,
+    grid_photos,
+    open_page,
+    page_text,
+    press,
+    use_grid,
+)
+
+
+def test_a_query_finds_and_counts_photos(six_photos: Library) -> None:
+    app = open_page("search")
+    assert "**6 photos** found" in page_text(app)
+    box = app.text_input[0]
+    box.set_value("cat OR name:006").run()
+    assert "**3 photos** found" in page_text(app)
+    assert app.query_params == {"q": "cat OR name:006"}
+    assert sorted(photo["id"] for photo in grid_photos(app, "search-grid")) == [3, 4, 6]
+    app.text_input[0].set_value("sofa").run()
+    assert "**0 photos** found" in page_text(app)
+    assert "Nothing is like that" in page_text(app)
+
+
+def test_example_queries_use_the_librarys_tags(six_photos: Library) -> None:
+    six_photos.edit_tags([1], add=["golden retriever"])
+    six_photos.edit_tags([1, 2, 3], add=["golden retriever"])
+    app = open_page("search")
+    examples = [key.removeprefix("search-example-") for key in button_keys(app) if "example" in key]
+    assert '"golden retriever" AND NOT cat' in examples
+    for example in examples:
+        press(app, f"search-example-{example}")
+        assert app.text_input[0].value == example
+        assert not app.error
+        assert six_photos.count(example) == 0 or grid_photos(app, "search-grid")
+
+
+def test_a_syntax_error_is_shown_with_a_caret(six_photos: Library) -> None:
+    app = open_page("search", q="dog AND (cat")
+    assert "this ( is never closed" in page_text(app)
+    (code,) = app.code
+    assert code.value == "dog AND (cat\n        ^"
+    assert code.language in ("plaintext", "", None)
+    assert not app.get("bidi_component")
+    app.text_input[0].set_value("dog").run()
+    assert "**2 photos** found" in page_text(app)
+
+
+def test_a_misspelt_tag_is_corrected_with_a_click(six_photos: Library) -> None:
+    six_photos.edit_tags([5], add=[HOSTILE[5]])
+    app = open_page("search", q="dgo AND name:001")
+    assert "No photo has the tag “dgo”. Did you mean" in page_text(app)
+    press(app, "search-meant-dgo-dog")
+    assert app.text_input[0].value == "dog AND name:001"
+    assert "**1 photo** found" in page_text(app)
+    assert "Did you mean" not in page_text(app)
+    app = open_page("search", q=f'"{HOSTILE[5][:-1]}"')
+    (suggestion,) = (button for button in app.button if "search-meant" in (button.key or ""))
+    assert "**bold**" not in suggestion.label
+    press(app, str(suggestion.key))
+    assert "**1 photo** found" in page_text(app)
+
+
+@pytest.mark.parametrize("query", [*HOSTILE, "tag:" * 50, "((((", "\u202e", "x" * 1001])
+def test_hostile_queries_show_results_or_an_error(six_photos: Library, query: str) -> None:
+    app = open_page("search", q=query)
+    assert bool(app.error) != bool("found" in page_text(app))
+    raw = "\n".join(element.value for element in app.markdown)
+    assert query not in raw
+    assert six_photos.count() == 6
+
+
+def test_the_table_shows_names_and_tags_as_text(six_photos: Library) -> None:
+    six_photos.edit_tags([1], add=["=cmd()", "<b>x</b>"])
+    app = open_page("search", sort="name", **{"as": "Table"})
+    (table,) = app.dataframe
+    rows = table.value
+    assert list(rows["Photo"]) == [f"00{number}.png" for number in range(1, 7)]
+    assert rows["Tags"][0] == "<b>x</b>, =cmd(), dog"
+    assert rows["Tags"][5] == "unknown"
+    assert rows["Sure"][0] == pytest.approx(0.9)
+    app.main.segmented_control[0].set_value("Grid").run()
+    assert app.query_params == {"sort": "name"}
+
+
+def test_a_result_is_opened_and_closed(six_photos: Library) -> None:
+    app = use_grid(open_page("search", q="dog OR cat", sort="name"), "search-grid", open=2)
+    assert app.query_params == {"q": "dog OR cat", "sort": "name", "photo": "2", "at": "1"}
+    press(app, "search-next")
+    assert app.query_params["photo"] == "3"
+    press(app, "search-back")
+    assert app.text_input[0].value == "dog OR cat"
+    assert len(grid_photos(app, "search-grid")) == 4

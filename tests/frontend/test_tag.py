@@ -1,0 +1,122 @@
+"""The Tag page: upload, camera, samples, predictions, adding to the library."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagger.images import decode
+from tagger.library.library import Library
+from tests.conftest import draw
+from tests.frontend.conftest import MakeModel
+from tests.frontend.pages import (
+    HOSTILE_NAMES,
+    open_page,
+    raw_text,
+    unescape,
+    upload,
+)
+
+
+def photo(seed: int = 0, format: str = "PNG") -> bytes:
+    """A drawn photo that is no cat and no dog."""
+    return decode.encode(draw("disc", seed), format)
+
+
+def test_a_sample_photo_is_tagged_with_one_click(library: Library) -> None:
+    app = open_page()
+    assert [button.label for button in app.button] == ["Cat", "Astronaut", "Coffee", "Rocket"]
+    app.button(key="tag-try-cat.png").click().run()
+    assert '<p class="it-label" dir="auto">cat</p>' in raw_text(app)
+    assert "% sure" in raw_text(app)
+
+
+def test_a_photo_unlike_the_training_photos_is_unknown(library: Library) -> None:
+    app = upload(open_page(), ("disc.png", photo()))
+    assert "Unknown" in raw_text(app)
+    assert "Unlike every photo that pets was taught with. Its best guess would be" in raw_text(app)
+    assert "Add to the library" in [button.label for button in app.button]
+
+
+def test_a_photo_between_two_labels_is_unknown(library: Library, make_model: MakeModel) -> None:
+    library.set_active_model(str(make_model("strict", "single", 1.0)))
+    app = upload(open_page(), ("disc.png", photo()))
+    assert "Unknown" in raw_text(app)
+    assert "not sure enough of either" in raw_text(app)
+
+
+def test_a_multi_label_model_shows_all_tags_or_none(
+    library: Library, make_model: MakeModel
+) -> None:
+    library.set_active_model(str(make_model("all", "multi", 0.0)))
+    text = raw_text(upload(open_page(), ("a.png", photo())))
+    assert ">cat, dog<" in text or ">dog, cat<" in text
+    library.set_active_model(str(make_model("none", "multi", 1.0)))
+    assert "No label is likely enough" in raw_text(upload(open_page(), ("a.png", photo())))
+
+
+def test_a_switch_shows_the_heatmap(library: Library) -> None:
+    app = upload(open_page(), ("disc.png", photo()))
+    before = app.image[0].proto.imgs[0].url
+    app.toggle(key="tag-heatmap").set_value(True).run()
+    assert not app.error
+    assert app.image[0].proto.imgs[0].url != before
+
+
+@pytest.mark.parametrize("format", ["TIFF", "AVIF", "BMP"])
+def test_formats_unknown_to_browsers_are_converted(library: Library, format: str) -> None:
+    app = upload(open_page(), (f"disc.{format.lower()}", photo(format=format)))
+    assert not app.error
+    assert app.image[0].proto.imgs[0].url.endswith(".jpg")
+
+
+@pytest.mark.parametrize("data", [b"", b"no photo", photo()[:200]])
+def test_a_broken_photo_shows_an_error_message(library: Library, data: bytes) -> None:
+    app = upload(open_page(), ("broken.png", data))
+    assert not app.exception
+    assert unescape(app.error[0].value).startswith("broken.png cannot be opened: ")
+    assert library.count() == 0
+
+
+def test_a_photo_is_added_only_once(library: Library) -> None:
+    app = upload(open_page(), ("disc.png", photo()))
+    app.button(key="tag-add").click().run()
+    assert "Added to your library." in raw_text(app)
+    assert library.count() == 1
+    again = upload(open_page(), ("the same.png", photo()))
+    assert "It is in your library." in raw_text(again)
+    assert not [button for button in again.button if button.key == "tag-add"]
+    near = upload(open_page(), ("another.png", photo(1)))
+    assert "Nearest in your library" in raw_text(near)
+
+
+def test_a_photo_in_the_library_is_recognised_with_another_model_too(
+    library: Library, make_model: MakeModel
+) -> None:
+    upload(open_page(), ("disc.png", photo())).button(key="tag-add").click().run()
+    library.set_active_model(str(make_model("other", "single", 0.5)))
+    app = upload(open_page(), ("disc.png", photo()))
+    assert "It is in your library." in raw_text(app)
+    assert "tag-add" not in [button.key for button in app.button]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_file_names_are_shown_as_text(library: Library, name: str) -> None:
+    app = upload(open_page(), (f"{name}.png", photo()))
+    app.button(key="tag-add").click().run()
+    assert not app.exception
+    assert library.count() == 1
+    for view in ("import_photos", "activity"):
+        text = raw_text(open_page(view))
+        assert "<script" not in text
+        for syntax in (":red[", "](http", "$x", ":material/face", "www.b", "a@b"):
+            assert syntax not in text
+    assert sorted(p.name for p in library.home.parent.iterdir()) == ["library"]
+
+
+def test_the_camera_is_drawn_only_when_selected(library: Library) -> None:
+    app = open_page()
+    assert not app.get("camera_input")
+    app.get("button_group")[0].set_value("The camera").run()
+    app.get("camera_input")[0].set_value(("camera.jpg", photo(format="JPEG"), "image/jpeg")).run()
+    assert not app.exception
+    assert "Unknown" in raw_text(app)
