@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tagger.library.library import Library
 from tagger.paths import ROOT
-from tests.service.serving import free_port
+from tests.service.service_process import free_port
 
 TIMEOUT = 60  # seconds for what takes a few
 MODULE = (sys.executable, "-m", "streamlit", "run", "frontend/app.py")

@@ -15,7 +15,7 @@ from tagger.datasets.sample_photos import write_samples
 from tests.e2e.app_page import AppPage
 from tests.e2e.app_server import AppServer
 from tests.e2e.web_page import WebPage
-from tests.service.serving import Serving, serving
+from tests.service.service_process import ServiceProcess, run_service
 
 StartServer = Callable[..., AppServer]
 OpenApp = Callable[..., AppPage]
@@ -114,10 +114,10 @@ def app(open_app: OpenApp, server: AppServer) -> AppPage:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A service for the tests of one file, which keeps uploaded photos."""
     home = tmp_path_factory.mktemp("service") / "library"
-    with serving(home, TAGGER_MODEL="everyday", TAGGER_KEEP_PHOTOS="1") as started:
+    with run_service(home, TAGGER_MODEL="everyday", TAGGER_KEEP_PHOTOS="1") as started:
         yield started
         started.check()
 
@@ -127,7 +127,7 @@ def open_web_page(browser: Browser) -> Iterator[OpenWebPage]:
     """Open a service's page in a tab with a profile of its own."""
     pages: list[WebPage] = []
 
-    def open_page(service: Serving, **options: Any) -> WebPage:
+    def open_page(service: ServiceProcess, **options: Any) -> WebPage:
         settings = {"service_workers": "block", "permissions": ["camera"]} | options
         context = browser.new_context(**settings)
         context.set_default_timeout(30_000)
@@ -142,7 +142,7 @@ def open_web_page(browser: Browser) -> Iterator[OpenWebPage]:
 
 
 @pytest.fixture
-def web(open_web_page: OpenWebPage, service: Serving) -> WebPage:
+def web(open_web_page: OpenWebPage, service: ServiceProcess) -> WebPage:
     """The service's page."""
     return open_web_page(service)
 

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from tagger.service import web_page
 from tests.conftest import PATIENCE, wait_until
 from tests.e2e.web_page import make_answer
-from tests.service.serving import free_port
+from tests.service.service_process import free_port
 
 
 class StubService:

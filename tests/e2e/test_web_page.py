@@ -17,7 +17,7 @@ from tagger.tagger import Tagger
 from tests.conftest import draw
 from tests.e2e.conftest import OpenWebPage
 from tests.e2e.web_page import WebPage, make_answer
-from tests.service.serving import Serving, serving
+from tests.service.service_process import ServiceProcess, run_service
 
 HOSTILE = "<img src=x onerror=alert(1)><b>bold</b>"
 _DROP_OR_PASTE = """([kind, base64]) => {
@@ -120,7 +120,7 @@ def test_photos_are_accepted_by_drop_and_paste(web: WebPage, samples: dict[str, 
     expect(web.cards()).to_have_count(2)
 
 
-def test_the_live_camera_takes_a_photo(web: WebPage, service: Serving) -> None:
+def test_the_live_camera_takes_a_photo(web: WebPage, service: ServiceProcess) -> None:
     web.click("Live camera")
     expect(web.button("Take the photo")).to_be_focused()
     web.page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
@@ -140,7 +140,7 @@ def test_the_live_camera_takes_a_photo(web: WebPage, service: Serving) -> None:
 
 
 def test_a_denied_camera_shows_an_error_message(
-    open_web_page: OpenWebPage, service: Serving
+    open_web_page: OpenWebPage, service: ServiceProcess
 ) -> None:
     web = open_web_page(service)
     web.page.evaluate(
@@ -182,7 +182,7 @@ def test_a_switch_shows_the_heatmap(web: WebPage, samples: dict[str, Path]) -> N
     assert len(web.predict_requests()) == 2  # the heatmap is cached
 
 
-def test_a_huge_photo_is_sent_reduced_and_upright(web: WebPage, service: Serving) -> None:
+def test_a_huge_photo_is_sent_reduced_and_upright(web: WebPage, service: ServiceProcess) -> None:
     pixels = Image.new("RGB", (4000, 3000), (200, 30, 30))
     pixels.paste((30, 30, 200), (0, 0, 4000, 600))  # the top edge: on the right once it is upright
     exif = Image.Exif()
@@ -197,14 +197,14 @@ def test_a_huge_photo_is_sent_reduced_and_upright(web: WebPage, service: Serving
     assert right[2] > 150 > right[0] and left[0] > 150 > left[2]
 
 
-def test_a_smaller_photo_is_sent_unchanged(web: WebPage, service: Serving) -> None:
+def test_a_smaller_photo_is_sent_unchanged(web: WebPage, service: ServiceProcess) -> None:
     content = encode_jpeg(Image.new("RGB", (2048, 300), (9, 90, 9)), Image.Exif())
     web.choose(("wide.jpg", "image/jpeg", content))
     expect(web.cards()).to_contain_text("Said by everyday")
     assert read_last_upload(service) == content
 
 
-def read_last_upload(service: Serving) -> bytes:
+def read_last_upload(service: ServiceProcess) -> bytes:
     """The photo that the service received last."""
     photos = (path for path in Path(service.home, KEPT_FOLDER).glob("*/*") if path.is_file())
     return max(photos, key=lambda path: path.stat().st_mtime_ns).read_bytes()
@@ -274,7 +274,7 @@ def test_a_token_is_requested_and_kept_for_the_session(
     open_web_page: OpenWebPage, tmp_path: Path, samples: dict[str, Path]
 ) -> None:
     settings = {"TAGGER_MODEL": "everyday", "TAGGER_PREDICT_TOKEN": "open-sesame"}
-    with serving(tmp_path / "library", **settings) as guarded:
+    with run_service(tmp_path / "library", **settings) as guarded:
         web = open_web_page(guarded)
         field = web.page.get_by_label("Token")
         expect(field).to_be_focused()
@@ -299,7 +299,7 @@ def test_a_token_is_requested_and_kept_for_the_session(
         web.choose(samples["astronaut"])
         web.expect_any_answer()
         assert not [request.url for request in web.requests if "sesame" in request.url]
-        assert "sesame" not in guarded.said()
+        assert "sesame" not in guarded.output()
         assert "sesame" not in str(web.page.evaluate("() => ({ ...localStorage })"))
         web.click("Forget the token")
         expect(field).to_be_visible()

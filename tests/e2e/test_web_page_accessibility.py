@@ -13,7 +13,7 @@ from tagger.images import decode
 from tests.conftest import draw
 from tests.e2e.conftest import OpenWebPage
 from tests.e2e.web_page import WebPage, make_answer
-from tests.service.serving import Serving
+from tests.service.service_process import ServiceProcess
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 MIN_TARGET = 44  # pixels, of a touch target
@@ -121,7 +121,7 @@ def background_brightness(page: Page) -> int:
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_axe_reports_no_violations(
-    open_web_page: OpenWebPage, service: Serving, state: Callable[[WebPage], None]
+    open_web_page: OpenWebPage, service: ServiceProcess, state: Callable[[WebPage], None]
 ) -> None:
     web = open_web_page(service, bypass_csp=True, reduced_motion="reduce")
     state(web)
@@ -133,7 +133,7 @@ def test_axe_reports_no_violations(
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_the_page_fits_a_small_phone_and_touch(
-    open_web_page: OpenWebPage, service: Serving, state: Callable[[WebPage], None]
+    open_web_page: OpenWebPage, service: ServiceProcess, state: Callable[[WebPage], None]
 ) -> None:
     web = open_web_page(service, **PHONE)
     expect(web.page.get_by_text("Take a photo")).to_be_visible()
@@ -143,7 +143,7 @@ def test_the_page_fits_a_small_phone_and_touch(
 
 
 def test_on_a_phone_the_answer_is_in_view(
-    open_web_page: OpenWebPage, service: Serving, samples: dict[str, Path]
+    open_web_page: OpenWebPage, service: ServiceProcess, samples: dict[str, Path]
 ) -> None:
     web = open_web_page(service, reduced_motion="reduce", **PHONE)
     web.choose(samples["coffee"])
@@ -211,7 +211,7 @@ def test_cards_and_images_have_accessible_names(web: WebPage) -> None:
 
 @pytest.mark.parametrize(("motion", "moves"), [("reduce", False), ("no-preference", True)])
 def test_animations_respect_reduced_motion(
-    open_web_page: OpenWebPage, service: Serving, motion: str, moves: bool
+    open_web_page: OpenWebPage, service: ServiceProcess, motion: str, moves: bool
 ) -> None:
     web = open_web_page(service, reduced_motion=motion)
     web.page.route("**/predict?*", lambda route: None)  # never answered

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 from tagger.service.web_page import FOLDER
 from tests.e2e.conftest import BROWSER_OPTIONS, DEAD_PROXY, OpenWebPage
 from tests.e2e.web_page import WebPage
-from tests.service.serving import Serving
+from tests.service.service_process import ServiceProcess
 
 _CACHED_URLS = """async () => {
   const urls = [];
@@ -101,7 +101,7 @@ def test_the_history_drops_its_oldest_answers(web: WebPage) -> None:
 
 
 def test_answers_are_shown_without_browser_storage(
-    open_web_page: OpenWebPage, service: Serving, samples: dict[str, Path]
+    open_web_page: OpenWebPage, service: ServiceProcess, samples: dict[str, Path]
 ) -> None:
     web = open_web_page(service)
     web.page.add_init_script(
@@ -116,7 +116,7 @@ def test_answers_are_shown_without_browser_storage(
 
 
 def test_the_page_opens_offline_and_sends_when_it_is_online_again(
-    open_web_page: OpenWebPage, service: Serving, samples: dict[str, Path]
+    open_web_page: OpenWebPage, service: ServiceProcess, samples: dict[str, Path]
 ) -> None:
     web = open_web_page(service, service_workers="allow")
     web.page.evaluate("async () => { await navigator.serviceWorker.ready; }")
@@ -156,7 +156,7 @@ def test_a_stopped_service_shows_an_error_message(web: WebPage, samples: dict[st
 
 
 def test_only_the_pages_own_files_are_cached(
-    open_web_page: OpenWebPage, service: Serving, samples: dict[str, Path]
+    open_web_page: OpenWebPage, service: ServiceProcess, samples: dict[str, Path]
 ) -> None:
     web = open_web_page(service, service_workers="allow")
     web.page.evaluate("async () => { await navigator.serviceWorker.ready; }")
@@ -169,7 +169,7 @@ def test_only_the_pages_own_files_are_cached(
 
 
 def test_the_page_is_installable(
-    browser: Browser, chromium: str, service: Serving, tmp_path: Path
+    browser: Browser, chromium: str, service: ServiceProcess, tmp_path: Path
 ) -> None:
     # A persistent profile: nothing can be installed from a private one.
     context = browser.browser_type.launch_persistent_context(

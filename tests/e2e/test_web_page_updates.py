@@ -16,7 +16,7 @@ from tests.conftest import draw
 from tests.e2e.conftest import OpenWebPage
 from tests.e2e.stub_service import StubService, captive_portal
 from tests.e2e.web_page import WebPage
-from tests.service.serving import Serving
+from tests.service.service_process import ServiceProcess
 
 # The cached files by path.
 _CACHED_FILES = """async () => {
@@ -163,16 +163,16 @@ def test_alternating_versions_do_not_reload_endlessly(web: WebPage, stub: StubSe
 
 
 @pytest.mark.parametrize("path", ["/", "/sw.js", "/manifest.webmanifest", "/page/style.css"])
-def test_head_requests_return_the_headers_of_get(service: Serving, path: str) -> None:
-    full = service.ask("GET", path)
-    head = service.ask("HEAD", path)
+def test_head_requests_return_the_headers_of_get(service: ServiceProcess, path: str) -> None:
+    full = service.request("GET", path)
+    head = service.request("HEAD", path)
     assert (head.status, head.body) == (200, b"")
     for name in ("content-type", "content-length", "etag", "content-security-policy"):
         assert head.headers[name] == full.headers[name]
     condition = {"If-None-Match": full.headers["etag"]}
-    assert service.ask("HEAD", path, headers=condition).status == 304
-    assert service.ask("POST", path).status == 405
+    assert service.request("HEAD", path, headers=condition).status == 304
+    assert service.request("POST", path).status == 405
 
 
-def test_head_of_a_missing_file_is_404(service: Serving) -> None:
-    assert service.ask("HEAD", "/page/none.js").status == 404
+def test_head_of_a_missing_file_is_404(service: ServiceProcess) -> None:
+    assert service.request("HEAD", "/page/none.js").status == 404

@@ -24,7 +24,15 @@ from tagger.library.export import HEADER
 from tagger.paths import ROOT
 from tagger.service import schemas as wire
 from tests.conftest import PATIENCE, draw
-from tests.service.serving import BOUNDARY, FORM, VARIABLES, Serving, form, photo, serving
+from tests.service.service_process import (
+    BOUNDARY,
+    FORM_HEADERS,
+    VARIABLES,
+    ServiceProcess,
+    form_body,
+    photo_bytes,
+    run_service,
+)
 
 JSON = {"Content-Type": "application/json"}
 EXAMPLES = 12  # of each kind for each route
@@ -38,14 +46,14 @@ DESCRIBED = schemathesis.openapi.from_dict(app.openapi())
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with serving(tmp_path_factory.mktemp("api") / "home", TAGGER_QUEUE="64") as running:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with run_service(tmp_path_factory.mktemp("api") / "home", TAGGER_QUEUE="64") as running:
         yield running
         running.check()
 
 
-def test_one_photo_is_answered_by_itself(service: Serving) -> None:
-    answer = service.predict(photo(1), query="?top=1", **{"X-Client": "a test"})
+def test_one_photo_is_answered_by_itself(service: ServiceProcess) -> None:
+    answer = service.predict(photo_bytes(1), query="?top=1", **{"X-Client": "a test"})
     assert answer.status == 200 and answer.headers["content-type"] == "application/json"
     said = answer.json()
     assert set(said) == {
@@ -54,18 +62,18 @@ def test_one_photo_is_answered_by_itself(service: Serving) -> None:
     }
     assert len(said["predictions"]) == 1 and said["model"] == "pets"
     assert said["unknown"] == (said["label"] is None) == (said["reason"] is not None)
-    assert said["id"] in service.written()
+    assert said["id"] in service.logged_ids()
 
 
-def test_several_are_answered_in_their_order(service: Serving) -> None:
-    answer = service.predict(photo(1), b"no photo", photo(2))
+def test_several_are_answered_in_their_order(service: ServiceProcess) -> None:
+    answer = service.predict(photo_bytes(1), b"no photo", photo_bytes(2))
     first, broken, last = answer.json()["results"]
-    assert answer.status == 200 and {first["id"], last["id"]} <= service.written()
+    assert answer.status == 200 and {first["id"], last["id"]} <= service.logged_ids()
     assert "not a JPEG" in broken["error"] and set(broken) == {"error"}
 
 
-def test_another_model_and_a_heatmap_can_be_asked_for(service: Serving) -> None:
-    said = service.predict(photo(1), query="?model=everyday&heatmap=true&threshold=0").json()
+def test_another_model_and_a_heatmap_can_be_asked_for(service: ServiceProcess) -> None:
+    said = service.predict(photo_bytes(1), query="?model=everyday&heatmap=true&threshold=0").json()
     assert said["model"] == "everyday" and len(said["tags"]) in (0, 58)
     kind, _, picture = said["heatmap"].partition(",")
     assert kind == "data:image/jpeg;base64" and decode.read(base64.b64decode(picture)).size
@@ -84,77 +92,77 @@ def test_another_model_and_a_heatmap_can_be_asked_for(service: Serving) -> None:
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(
-    service: Serving, query: str, status: int, told: str
+    service: ServiceProcess, query: str, status: int, told: str
 ) -> None:
-    answer = service.predict(photo(1), query=query)
+    answer = service.predict(photo_bytes(1), query=query)
     assert answer.status == status and told in answer.json()["detail"]
 
 
-def test_what_cannot_be_read_is_a_sentence(service: Serving) -> None:
+def test_what_cannot_be_read_is_a_sentence(service: ServiceProcess) -> None:
     whole = decode.encode(draw("disc", 3), "PNG")
     for content, status in ((b"", 422), (b"text", 415), (whole[:200], 422)):
         answer = service.predict(content)
         assert answer.status == status, answer.body
         assert len(answer.json()["detail"].splitlines()) == 1
-    for body in (form(photo(1), field_name="photo"), form()):
-        answer = service.ask("POST", "/predict", body, FORM)
+    for body in (form_body(photo_bytes(1), field_name="photo"), form_body()):
+        answer = service.request("POST", "/predict", body, FORM_HEADERS)
         assert answer.status == 422 and 'in the field "file" of a form' in answer.json()["detail"]
-    assert service.predict(*[photo(1)] * 17).status == 413
+    assert service.predict(*[photo_bytes(1)] * 17).status == 413
     for client in ("x" * 65, "a;b"):
-        answer = service.predict(photo(1), **{"X-Client": client})
+        answer = service.predict(photo_bytes(1), **{"X-Client": client})
         assert answer.status == 422 and "1 to 64 letters" in answer.json()["detail"]
 
 
-def test_what_is_not_sent_as_it_should_be_is_told_how(service: Serving) -> None:
+def test_what_is_not_sent_as_it_should_be_is_told_how(service: ServiceProcess) -> None:
     for kind in ("image/jpeg", "application/json"):
-        answer = service.ask("POST", "/predict", photo(1), {"Content-Type": kind})
+        answer = service.request("POST", "/predict", photo_bytes(1), {"Content-Type": kind})
         assert answer.status == 415 and "multipart/form-data" in answer.json()["detail"]
     text = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello\r\n'
-    answer = service.ask("POST", "/predict", f"{text}--{BOUNDARY}--\r\n".encode(), FORM)
+    answer = service.request("POST", "/predict", f"{text}--{BOUNDARY}--\r\n".encode(), FORM_HEADERS)
     assert answer.status == 422 and "as a file" in answer.json()["detail"]
-    beside = text.replace('"file"', '"threshold"').encode() + form(photo(1))
-    answer = service.ask("POST", "/predict", beside, FORM)
+    beside = text.replace('"file"', '"threshold"').encode() + form_body(photo_bytes(1))
+    answer = service.request("POST", "/predict", beside, FORM_HEADERS)
     assert answer.status == 422 and "options in the URL" in answer.json()["detail"]
     for body, headers in ((b'{"name": "pets"}', JSON), (b"[]", JSON), (b'{"model": "pets"}', {})):
-        answer = service.ask("POST", "/model/reload", body, headers)
+        answer = service.request("POST", "/model/reload", body, headers)
         assert answer.status == 422 and '{"model": "pets"}' in answer.json()["detail"], answer
-    assert service.ask("POST", "/model/reload").status == 200  # from its file
+    assert service.request("POST", "/model/reload").status == 200  # from its file
 
 
-def test_the_models_and_their_cards(service: Serving) -> None:
-    found = service.ask("GET", "/models").json()
+def test_the_models_and_their_cards(service: ServiceProcess) -> None:
+    found = service.request("GET", "/models").json()
     lines = {line["name"]: line for line in found["models"]}
     assert found["active"] == "pets" and {"pets", "everyday"} <= set(lines)
     assert (lines["pets"]["kind"], lines["pets"]["labels"]) == ("single", 2)
     for name in ("pets", "everyday"):
-        card = service.ask("GET", f"/models/{name}").json()
+        card = service.request("GET", f"/models/{name}").json()
         assert card["name"] == name and len(card["labels"]) == lines[name]["labels"]
-    assert service.ask("GET", "/models/nope").status == 404
+    assert service.request("GET", "/models/nope").status == 404
 
 
-def test_alive_ready_and_counted(service: Serving) -> None:
-    assert service.ask("GET", "/health").json()["status"] == "alive"
+def test_alive_ready_and_counted(service: ServiceProcess) -> None:
+    assert service.request("GET", "/health").json()["status"] == "alive"
     for target in ("/ready", "/ping"):
-        assert service.ask("GET", target).json() == {"status": "ready", "model": "pets"}
-    before = service.ask("GET", "/stats").json()["answers"]
-    service.predict(photo(4), photo(5))
-    stats = service.ask("GET", "/stats").json()
-    assert stats["answers"] == before + 2 == len(service.written())
+        assert service.request("GET", target).json() == {"status": "ready", "model": "pets"}
+    before = service.request("GET", "/stats").json()["answers"]
+    service.predict(photo_bytes(4), photo_bytes(5))
+    stats = service.request("GET", "/stats").json()
+    assert stats["answers"] == before + 2 == len(service.logged_ids())
     assert sum(hour["answers"] for hour in stats["hours"]) == stats["answers"]
-    metrics = service.ask("GET", "/metrics")
+    metrics = service.request("GET", "/metrics")
     families = {f.name for f in text_string_to_metric_families(metrics.body.decode())}
     assert {"tagger_requests", "tagger_predictions", "tagger_model_info"} <= families
 
 
-def test_the_library_is_searched_and_exported(service: Serving) -> None:
-    page = service.ask("GET", "/photos?query=cat%20AND%20NOT%20dog").json()
+def test_the_library_is_searched_and_exported(service: ServiceProcess) -> None:
+    page = service.request("GET", "/photos?query=cat%20AND%20NOT%20dog").json()
     assert page == {"total": 0, "photos": []}
-    refused = service.ask("GET", "/photos?query=cat%20AND")
+    refused = service.request("GET", "/photos?query=cat%20AND")
     assert refused.status == 422 and refused.json()["position"] == 4
-    answer = service.ask("GET", "/export.csv")
+    answer = service.request("GET", "/export.csv")
     assert answer.headers["content-type"].startswith("text/csv")
     assert next(csv.reader(io.StringIO(answer.body.decode()))) == list(HEADER)
-    assert service.ask("GET", "/export.csv?query=(").status == 422
+    assert service.request("GET", "/export.csv?query=(").status == 422
 
 
 def test_photos_of_the_library_come_with_their_tags(
@@ -170,21 +178,21 @@ def test_photos_of_the_library_come_with_their_tags(
     ]
     library.edit_tags([added[0].photo.id], add=["drawn"])
     library.close()
-    with serving(home) as running:
-        page = running.ask("GET", "/photos?query=drawn").json()
+    with run_service(home) as running:
+        page = running.request("GET", "/photos?query=drawn").json()
         (found,) = page["photos"]
         assert page["total"] == 1 and found["name"] == "=cmd0.png"
         assert [(t["label"], t["by_person"]) for t in found["tags"]] == [("drawn", True)]
         assert "path" not in found
-        assert len(running.ask("GET", "/photos?limit=2&offset=2").json()["photos"]) == 1
-        rows = list(csv.reader(io.StringIO(running.ask("GET", "/export.csv").body.decode())))
+        assert len(running.request("GET", "/photos?limit=2&offset=2").json()["photos"]) == 1
+        rows = list(csv.reader(io.StringIO(running.request("GET", "/export.csv").body.decode())))
         assert len(rows) == 4 and all(row[1].startswith("'=cmd") for row in rows[1:])
 
 
-def test_sagemakers_way_to_ask(service: Serving) -> None:
-    plain = service.ask("POST", "/invocations", photo(6), {"Content-Type": "image/jpeg"})
-    text = json.dumps({"image": base64.b64encode(photo(6)).decode()}).encode()
-    wrapped = service.ask("POST", "/invocations", text, JSON)
+def test_sagemakers_way_to_ask(service: ServiceProcess) -> None:
+    plain = service.request("POST", "/invocations", photo_bytes(6), {"Content-Type": "image/jpeg"})
+    text = json.dumps({"image": base64.b64encode(photo_bytes(6)).decode()}).encode()
+    wrapped = service.request("POST", "/invocations", text, JSON)
     assert plain.status == wrapped.status == 200
     assert plain.json()["predictions"] == wrapped.json()["predictions"]
     for body, headers, status in (
@@ -195,11 +203,11 @@ def test_sagemakers_way_to_ask(service: Serving) -> None:
         (b"x=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
         (b"", {"Content-Type": "image/png"}, 422),
     ):
-        answer = service.ask("POST", "/invocations", body, headers)
+        answer = service.request("POST", "/invocations", body, headers)
         assert answer.status == status and answer.json()["detail"], answer
 
 
-def test_hostile_files_get_an_answer_or_a_sentence(service: Serving, data) -> None:  # type: ignore[no-untyped-def]
+def test_hostile_files_get_an_answer_or_a_sentence(service: ServiceProcess, data) -> None:  # type: ignore[no-untyped-def]
     for path in sorted((data / "hostile").rglob("*")):
         if path.is_file():
             answer = service.predict(path.read_bytes())
@@ -207,9 +215,9 @@ def test_hostile_files_get_an_answer_or_a_sentence(service: Serving, data) -> No
     service.check()
 
 
-def test_there_is_no_page_that_fetches_from_elsewhere(service: Serving) -> None:
-    assert service.ask("GET", "/docs").status == 404
-    described = service.ask("GET", "/openapi.json").json()
+def test_there_is_no_page_that_fetches_from_elsewhere(service: ServiceProcess) -> None:
+    assert service.request("GET", "/docs").status == 404
+    described = service.request("GET", "/openapi.json").json()
     assert described == json.loads(json.dumps(app.openapi()))
     assert described["paths"]["/predict"]["post"]["requestBody"]
 
@@ -242,7 +250,7 @@ def test_the_description_is_whole() -> None:
     suppress_health_check=list(HealthCheck),
 )
 def test_whatever_is_asked_is_answered_as_described(
-    case: schemathesis.Case, service: Serving
+    case: schemathesis.Case, service: ServiceProcess
 ) -> None:
     """No 500, no status and no body that the description does not have."""
     case.call_and_validate(base_url=service.url, checks=CHECKS)
@@ -259,7 +267,7 @@ def test_whatever_is_asked_is_answered_as_described(
     ],
 )
 def test_where_it_cannot_start_it_says_why(
-    environment: dict[str, str], told: str, service: Serving, tmp_path: Path
+    environment: dict[str, str], told: str, service: ServiceProcess, tmp_path: Path
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tagger.api", "--port", str(service.port)],
@@ -298,8 +306,8 @@ def test_under_uvicorn_a_wrong_setting_is_a_sentence_as_well() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_start_says_where_and_help_says_what_else(service: Serving) -> None:
-    said = service.said()
+def test_a_start_says_where_and_help_says_what_else(service: ServiceProcess) -> None:
+    said = service.output()
     assert f"http://localhost:{service.port} answers: model pets, library {service.home}" in said
     assert "TensorFlow" not in said
     told = subprocess.run(

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import wait_until
-from tests.service.serving import FORM, Serving, form, head, heard, log, photo, serving
+from tests.service.service_process import (
+    FORM_HEADERS,
+    ServiceProcess,
+    form_body,
+    log_lines,
+    photo_bytes,
+    read_response,
+    request_head,
+    run_service,
+)
 
 MB = 2**20
 LIMIT = 64 * MB  # bytes of a request
@@ -17,9 +26,9 @@ PREDICT, ADMIN = "may-predict-4711", "may-do-all-0815"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """One for all tests that leave it as it was."""
-    with serving(tmp_path_factory.mktemp("service") / "home") as running:
+    with run_service(tmp_path_factory.mktemp("service") / "home") as running:
         yield running
         running.check()
 
@@ -31,24 +40,24 @@ def test_tokens(tmp_path: Path) -> None:
     wrong += [f"Bearer {PREDICT}x", f"Bearer {PREDICT.upper()}", f"Basic {PREDICT}", PREDICT]
     wrong += [f"Bearer {PREDICT} {PREDICT}", "Bearer \xe9\xff", f"Bearer {'a' * 8000}"]
     wrong += ["Bearer null", "Bearer ' OR 1=1 --", f"Bearer {PREDICT},{ADMIN}"]
-    with serving(tmp_path / "home", **tokens) as running:
+    with run_service(tmp_path / "home", **tokens) as running:
         for header in wrong:
             for target in ("/predict", "/model/reload", "/photos", f"/stats?token={PREDICT}"):
-                answer = running.say(head(target, f"Authorization: {header}"))
+                answer = running.send(request_head(target, f"Authorization: {header}"))
                 assert answer.status == 401, (header, target, answer)
                 assert answer.headers["www-authenticate"] == "Bearer"
-        assert running.predict(photo()).status == 401
+        assert running.predict(photo_bytes()).status == 401
         for token in (PREDICT, ADMIN):
-            assert running.predict(photo(), Authorization=f"Bearer {token}").status == 200
+            assert running.predict(photo_bytes(), Authorization=f"Bearer {token}").status == 200
         for token, status in ((PREDICT, 403), (ADMIN, 200)):
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-            answer = running.ask("POST", "/model/reload", b"{}", headers)
+            answer = running.request("POST", "/model/reload", b"{}", headers)
             assert answer.status == status, answer
         both = [f"Authorization: Bearer {token}" for token in ("wrong", PREDICT)]
-        assert running.say(head("/stats", *both, method="GET")).status == 400
+        assert running.send(request_head("/stats", *both, method="GET")).status == 400
         for target in ("/health", "/ready", "/ping"):
-            assert running.ask("GET", target).status == 200
-        assert not [token for token in (PREDICT, ADMIN, expired) if token in running.said()]
+            assert running.request("GET", target).status == 200
+        assert not [token for token in (PREDICT, ADMIN, expired) if token in running.output()]
         running.check()
 
 
@@ -63,9 +72,9 @@ TARGETS = (
 )
 
 
-def test_paths_lead_nowhere_else(service: Serving) -> None:
+def test_paths_lead_nowhere_else(service: ServiceProcess) -> None:
     for target in TARGETS:
-        answer = service.say(head(target, method="GET"))
+        answer = service.send(request_head(target, method="GET"))
         assert answer.status in (400, 404, 405, 307, 422), (target, answer)
         assert b"root:" not in answer.body and b"import " not in answer.body
         assert "/" in answer.headers.get("location", "/")
@@ -89,9 +98,9 @@ REQUESTS = {
 }
 
 
-def test_requests_that_are_none(service: Serving) -> None:
+def test_requests_that_are_none(service: ServiceProcess) -> None:
     for request, expected in REQUESTS.items():
-        answer = service.say(request)
+        answer = service.send(request)
         assert answer.status in expected, (request, answer)
     service.check()
 
@@ -101,27 +110,27 @@ HOSTS += ("localhost@evil.example", "evil.example#localhost", "[::1].evil.exampl
 HOSTS += ("127.0.0.1,evil.example", "evil.example:127.0.0.1", "10.0.0.1", "xn--lcalhost-54a")
 
 
-def test_another_hosts_name_is_not_answered_without_tokens(service: Serving) -> None:
+def test_another_hosts_name_is_not_answered_without_tokens(service: ServiceProcess) -> None:
     for host in HOSTS:
         for target in ("/predict", "/model/reload", "/stats"):
-            assert service.say(head(target, host=host)).status in (400, 403), host
+            assert service.send(request_head(target, host=host)).status in (400, 403), host
     for host in ("localhost", "LOCALHOST:8000", "127.0.0.1", "[::1]:8000", "127.9.9.9"):
-        assert service.say(head("/stats", method="GET", host=host)).status == 200, host
+        assert service.send(request_head("/stats", method="GET", host=host)).status == 200, host
 
 
 LENGTHS = ("abc", "-1", "+5", "1e3", "0x10", "5, 6", "5 5", "18446744073709551616", "1" * 5000)
 
 
-def test_lengths_that_are_none(service: Serving) -> None:
+def test_lengths_that_are_none(service: ServiceProcess) -> None:
     for length in LENGTHS:
-        answer = service.say(head("/predict", f"Content-Length: {length}"))
+        answer = service.send(request_head("/predict", f"Content-Length: {length}"))
         assert answer.status in (400, 413), (length, answer)
     for two in (("Content-Length: 5", "Content-Length: 6"), ("Host: evil.example",)):
-        assert service.say(head("/predict", *two)).status == 400, two
+        assert service.send(request_head("/predict", *two)).status == 400, two
     smuggled = ("Content-Length: 5", "Transfer-Encoding: chunked")
-    assert service.say(head("/predict", *smuggled)).status == 400
-    endless = head("/predict", *(f"X-{number}: {'a' * 1000}" for number in range(200)))
-    assert service.say(endless).status in (400, 422, 431)
+    assert service.send(request_head("/predict", *smuggled)).status == 400
+    endless = request_head("/predict", *(f"X-{number}: {'a' * 1000}" for number in range(200)))
+    assert service.send(endless).status in (400, 422, 431)
     service.check()
 
 
@@ -129,33 +138,33 @@ NASTY = ("a\r\n Set-Cookie: a=b", "a\rSet-Cookie: a=b", "a\nSet-Cookie: a=b", "%
 NASTY += ("\x00", "\x1b[31m", "\xe9", "'; DROP TABLE served; --", '"}{"status": 200', "a" * 70)
 
 
-def test_headers_carry_nothing_into_answers_log_or_journal(service: Serving) -> None:
-    written = len(service.written())
-    body = form(photo())
-    usual = (f"Content-Type: {FORM['Content-Type']}", f"Content-Length: {len(body)}")
+def test_headers_carry_nothing_into_answers_log_or_journal(service: ServiceProcess) -> None:
+    written = len(service.logged_ids())
+    body = form_body(photo_bytes())
+    usual = (f"Content-Type: {FORM_HEADERS['Content-Type']}", f"Content-Length: {len(body)}")
     for value in NASTY:
-        answer = service.say(head("/health", f"X-Request-Id: {value}", method="GET"))
+        answer = service.send(request_head("/health", f"X-Request-Id: {value}", method="GET"))
         assert "set-cookie" not in answer.headers and answer.status in (200, 400), value
         assert value not in answer.headers.get("x-request-id", "")
-        answer = service.say(head("/predict", *usual, f"X-Client: {value}") + body)
+        answer = service.send(request_head("/predict", *usual, f"X-Client: {value}") + body)
         assert "set-cookie" not in answer.headers and answer.status in (400, 422), value
-    assert len(service.written()) == written
-    own = service.ask("GET", "/health", headers={"X-Request-Id": "mine-1"})
+    assert len(service.logged_ids()) == written
+    own = service.request("GET", "/health", headers={"X-Request-Id": "mine-1"})
     assert own.headers["x-request-id"] == "mine-1"
     # Lines are written a moment after their answers.
-    wait_until(lambda: any(line["request"] == "mine-1" for line in log(service)))
-    assert "DROP" not in service.said() and "\x1b" not in service.said()
+    wait_until(lambda: any(line["request"] == "mine-1" for line in log_lines(service)))
+    assert "DROP" not in service.output() and "\x1b" not in service.output()
     service.check()
 
 
 def test_bytes_that_are_no_request_do_not_keep_a_connection(tmp_path: Path) -> None:
     """After an answer: a bare line, or the beginning of a body that nobody waits for."""
-    asked = head("/health", method="GET")
-    body = head("/health", "Content-Length: 50", method="GET")
-    with serving(tmp_path / "home", TAGGER_REQUEST_SECONDS="1") as running:
+    asked = request_head("/health", method="GET")
+    body = request_head("/health", "Content-Length: 50", method="GET")
+    with run_service(tmp_path / "home", TAGGER_REQUEST_SECONDS="1") as running:
         for first, then in ((asked, b"\r\n"), (body, b"x")):
             with running.open(first) as connection:
-                assert heard(connection).status == 200
+                assert read_response(connection).status == 200
                 connection.sendall(then)
                 wait_until(lambda connection=connection: is_shut(connection))
 

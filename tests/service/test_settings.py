@@ -7,7 +7,7 @@ import pytest
 from tagger.concurrency import worker_count
 from tagger.errors import OptionError
 from tagger.service.settings import Settings
-from tests.service.serving import VARIABLES
+from tests.service.service_process import VARIABLES
 
 
 @pytest.fixture(autouse=True)
