@@ -125,7 +125,7 @@ class ServiceProcess:
         return self.request("POST", f"/predict{query}", form_body(*photos), FORM_HEADERS | headers)
 
     def open(self, content: bytes = b"") -> socket.socket:
-        """A bare connection over which `content` was sent; closed with the service at the latest."""
+        """A bare connection over which `content` was sent; `kill` closes it."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         self._connections.append(connection)
         connection.sendall(content)

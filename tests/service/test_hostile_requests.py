@@ -1,12 +1,9 @@
-"""The service in bad company: a real process, and whatever can be sent to it."""
+"""The service process against malformed and malicious requests."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.conftest import wait_until
 from tests.service.service_process import (
@@ -20,45 +17,41 @@ from tests.service.service_process import (
     run_service,
 )
 
-MB = 2**20
-LIMIT = 64 * MB  # bytes of a request
-PREDICT, ADMIN = "may-predict-4711", "may-do-all-0815"
+PREDICT_TOKEN, ADMIN_TOKEN = "may-predict-4711", "may-do-all-0815"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """One for all tests that leave it as it was."""
-    with run_service(tmp_path_factory.mktemp("service") / "home") as running:
-        yield running
-        running.check()
-
-
-def test_tokens(tmp_path: Path) -> None:
-    tokens = {"TAGGER_PREDICT_TOKEN": PREDICT, "TAGGER_ADMIN_TOKEN": ADMIN}
+def test_only_the_right_token_opens_a_route_and_none_is_printed(tmp_path: Path) -> None:
+    tokens = {"TAGGER_PREDICT_TOKEN": PREDICT_TOKEN, "TAGGER_ADMIN_TOKEN": ADMIN_TOKEN}
     expired = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIiwiZXhwIjoxNTE2MjM5MDIyfQ.c2lnbmVk"
-    wrong = ["", "Bearer", "Bearer ", f"Bearer {expired}", f"Bearer {PREDICT[:-1]}"]
-    wrong += [f"Bearer {PREDICT}x", f"Bearer {PREDICT.upper()}", f"Basic {PREDICT}", PREDICT]
-    wrong += [f"Bearer {PREDICT} {PREDICT}", "Bearer \xe9\xff", f"Bearer {'a' * 8000}"]
-    wrong += ["Bearer null", "Bearer ' OR 1=1 --", f"Bearer {PREDICT},{ADMIN}"]
-    with run_service(tmp_path / "home", **tokens) as running:
+    wrong = [
+        *("", "Bearer", "Bearer ", f"Bearer {expired}", f"Bearer {PREDICT_TOKEN[:-1]}"),
+        *(f"Bearer {PREDICT_TOKEN}x", f"Bearer {PREDICT_TOKEN.upper()}", PREDICT_TOKEN),
+        *(f"Basic {PREDICT_TOKEN}", f"Bearer {PREDICT_TOKEN} {PREDICT_TOKEN}", "Bearer \xe9\xff"),
+        *(f"Bearer {'a' * 8000}", "Bearer null", "Bearer ' OR 1=1 --"),
+        f"Bearer {PREDICT_TOKEN},{ADMIN_TOKEN}",
+    ]
+    targets = ("/predict", "/model/reload", "/photos", f"/stats?token={PREDICT_TOKEN}")
+    with run_service(tmp_path / "home", **tokens) as service:
         for header in wrong:
-            for target in ("/predict", "/model/reload", "/photos", f"/stats?token={PREDICT}"):
-                answer = running.send(request_head(target, f"Authorization: {header}"))
-                assert answer.status == 401, (header, target, answer)
-                assert answer.headers["www-authenticate"] == "Bearer"
-        assert running.predict(photo_bytes()).status == 401
-        for token in (PREDICT, ADMIN):
-            assert running.predict(photo_bytes(), Authorization=f"Bearer {token}").status == 200
-        for token, status in ((PREDICT, 403), (ADMIN, 200)):
+            for target in targets:
+                response = service.send(request_head(target, f"Authorization: {header}"))
+                assert response.status == 401, (header, target, response)
+                assert response.headers["www-authenticate"] == "Bearer"
+        assert service.predict(photo_bytes()).status == 401
+        for token in (PREDICT_TOKEN, ADMIN_TOKEN):
+            response = service.predict(photo_bytes(), Authorization=f"Bearer {token}")
+            assert response.status == 200
+        for token, status in ((PREDICT_TOKEN, 403), (ADMIN_TOKEN, 200)):
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-            answer = running.request("POST", "/model/reload", b"{}", headers)
-            assert answer.status == status, answer
-        both = [f"Authorization: Bearer {token}" for token in ("wrong", PREDICT)]
-        assert running.send(request_head("/stats", *both, method="GET")).status == 400
+            response = service.request("POST", "/model/reload", b"{}", headers)
+            assert response.status == status, response
+        both = [f"Authorization: Bearer {token}" for token in ("wrong", PREDICT_TOKEN)]
+        assert service.send(request_head("/stats", *both, method="GET")).status == 400
         for target in ("/health", "/ready", "/ping"):
-            assert running.request("GET", target).status == 200
-        assert not [token for token in (PREDICT, ADMIN, expired) if token in running.output()]
-        running.check()
+            assert service.request("GET", target).status == 200
+        output = service.output()
+        assert not [token for token in (PREDICT_TOKEN, ADMIN_TOKEN, expired) if token in output]
+        service.check()
 
 
 TARGETS = (
@@ -72,13 +65,13 @@ TARGETS = (
 )
 
 
-def test_paths_lead_nowhere_else(service: ServiceProcess) -> None:
+def test_odd_paths_open_no_files_and_redirect_nowhere_else(service: ServiceProcess) -> None:
     for target in TARGETS:
-        answer = service.send(request_head(target, method="GET"))
-        assert answer.status in (400, 404, 405, 307, 422), (target, answer)
-        assert b"root:" not in answer.body and b"import " not in answer.body
-        assert "/" in answer.headers.get("location", "/")
-        assert "//evil" not in answer.headers.get("location", "")
+        response = service.send(request_head(target, method="GET"))
+        assert response.status in (400, 404, 405, 307, 422), (target, response)
+        assert b"root:" not in response.body and b"import " not in response.body
+        assert "/" in response.headers.get("location", "/")
+        assert "//evil" not in response.headers.get("location", "")
     service.check()
 
 
@@ -98,78 +91,83 @@ REQUESTS = {
 }
 
 
-def test_requests_that_are_none(service: ServiceProcess) -> None:
-    for request, expected in REQUESTS.items():
-        answer = service.send(request)
-        assert answer.status in expected, (request, answer)
+def test_malformed_requests_get_an_error_status(service: ServiceProcess) -> None:
+    for request, statuses in REQUESTS.items():
+        response = service.send(request)
+        assert response.status in statuses, (request, response)
     service.check()
 
 
-HOSTS = ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:8000")
-HOSTS += ("localhost@evil.example", "evil.example#localhost", "[::1].evil.example", "0.0.0.0", "")
-HOSTS += ("127.0.0.1,evil.example", "evil.example:127.0.0.1", "10.0.0.1", "xn--lcalhost-54a")
+FOREIGN_HOSTS = (
+    *("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:8000"),
+    *("localhost@evil.example", "evil.example#localhost", "[::1].evil.example", "0.0.0.0", ""),
+    *("127.0.0.1,evil.example", "evil.example:127.0.0.1", "10.0.0.1", "xn--lcalhost-54a"),
+)
 
 
-def test_another_hosts_name_is_not_answered_without_tokens(service: ServiceProcess) -> None:
-    for host in HOSTS:
+def test_without_tokens_only_loopback_hosts_are_answered(service: ServiceProcess) -> None:
+    for host in FOREIGN_HOSTS:
         for target in ("/predict", "/model/reload", "/stats"):
             assert service.send(request_head(target, host=host)).status in (400, 403), host
     for host in ("localhost", "LOCALHOST:8000", "127.0.0.1", "[::1]:8000", "127.9.9.9"):
-        assert service.send(request_head("/stats", method="GET", host=host)).status == 200, host
+        response = service.send(request_head("/stats", method="GET", host=host))
+        assert response.status == 200, host
 
 
 LENGTHS = ("abc", "-1", "+5", "1e3", "0x10", "5, 6", "5 5", "18446744073709551616", "1" * 5000)
 
 
-def test_lengths_that_are_none(service: ServiceProcess) -> None:
+def test_invalid_lengths_and_repeated_headers_are_refused(service: ServiceProcess) -> None:
     for length in LENGTHS:
-        answer = service.send(request_head("/predict", f"Content-Length: {length}"))
-        assert answer.status in (400, 413), (length, answer)
-    for two in (("Content-Length: 5", "Content-Length: 6"), ("Host: evil.example",)):
-        assert service.send(request_head("/predict", *two)).status == 400, two
+        response = service.send(request_head("/predict", f"Content-Length: {length}"))
+        assert response.status in (400, 413), (length, response)
+    for headers in (("Content-Length: 5", "Content-Length: 6"), ("Host: evil.example",)):
+        assert service.send(request_head("/predict", *headers)).status == 400, headers
     smuggled = ("Content-Length: 5", "Transfer-Encoding: chunked")
     assert service.send(request_head("/predict", *smuggled)).status == 400
-    endless = request_head("/predict", *(f"X-{number}: {'a' * 1000}" for number in range(200)))
-    assert service.send(endless).status in (400, 422, 431)
+    long_head = request_head("/predict", *(f"X-{number}: {'a' * 1000}" for number in range(200)))
+    assert service.send(long_head).status in (400, 422, 431)
     service.check()
 
 
-NASTY = ("a\r\n Set-Cookie: a=b", "a\rSet-Cookie: a=b", "a\nSet-Cookie: a=b", "%0d%0aSet-Cookie:a")
-NASTY += ("\x00", "\x1b[31m", "\xe9", "'; DROP TABLE served; --", '"}{"status": 200', "a" * 70)
+INJECTIONS = (
+    *("a\r\n Set-Cookie: a=b", "a\rSet-Cookie: a=b", "a\nSet-Cookie: a=b", "%0d%0aSet-Cookie:a"),
+    *("\x00", "\x1b[31m", "\xe9", "'; DROP TABLE served; --", '"}{"status": 200', "a" * 70),
+)
 
 
-def test_headers_carry_nothing_into_answers_log_or_journal(service: ServiceProcess) -> None:
-    written = len(service.logged_ids())
+def test_headers_inject_nothing_into_responses_or_logs(service: ServiceProcess) -> None:
+    count = len(service.logged_ids())
     body = form_body(photo_bytes())
-    usual = (f"Content-Type: {FORM_HEADERS['Content-Type']}", f"Content-Length: {len(body)}")
-    for value in NASTY:
-        answer = service.send(request_head("/health", f"X-Request-Id: {value}", method="GET"))
-        assert "set-cookie" not in answer.headers and answer.status in (200, 400), value
-        assert value not in answer.headers.get("x-request-id", "")
-        answer = service.send(request_head("/predict", *usual, f"X-Client: {value}") + body)
-        assert "set-cookie" not in answer.headers and answer.status in (400, 422), value
-    assert len(service.logged_ids()) == written
-    own = service.request("GET", "/health", headers={"X-Request-Id": "mine-1"})
-    assert own.headers["x-request-id"] == "mine-1"
-    # Lines are written a moment after their answers.
+    form = (f"Content-Type: {FORM_HEADERS['Content-Type']}", f"Content-Length: {len(body)}")
+    for text in INJECTIONS:
+        response = service.send(request_head("/health", f"X-Request-Id: {text}", method="GET"))
+        assert "set-cookie" not in response.headers and response.status in (200, 400), text
+        assert text not in response.headers.get("x-request-id", "")
+        response = service.send(request_head("/predict", *form, f"X-Client: {text}") + body)
+        assert "set-cookie" not in response.headers and response.status in (400, 422), text
+    assert len(service.logged_ids()) == count
+    response = service.request("GET", "/health", headers={"X-Request-Id": "mine-1"})
+    assert response.headers["x-request-id"] == "mine-1"
+    # Lines are written a moment after the responses.
     wait_until(lambda: any(line["request"] == "mine-1" for line in log_lines(service)))
     assert "DROP" not in service.output() and "\x1b" not in service.output()
     service.check()
 
 
-def test_bytes_that_are_no_request_do_not_keep_a_connection(tmp_path: Path) -> None:
-    """After an answer: a bare line, or the beginning of a body that nobody waits for."""
-    asked = request_head("/health", method="GET")
-    body = request_head("/health", "Content-Length: 50", method="GET")
-    with run_service(tmp_path / "home", TAGGER_REQUEST_SECONDS="1") as running:
-        for first, then in ((asked, b"\r\n"), (body, b"x")):
-            with running.open(first) as connection:
+def test_stray_bytes_after_a_response_do_not_keep_a_connection(tmp_path: Path) -> None:
+    """A bare line, or the beginning of a body that the route does not read."""
+    head = request_head("/health", method="GET")
+    with_body = request_head("/health", "Content-Length: 50", method="GET")
+    with run_service(tmp_path / "home", TAGGER_REQUEST_SECONDS="1") as service:
+        for request, stray in ((head, b"\r\n"), (with_body, b"x")):
+            with service.open(request) as connection:
                 assert read_response(connection).status == 200
-                connection.sendall(then)
-                wait_until(lambda connection=connection: is_shut(connection))
+                connection.sendall(stray)
+                wait_until(lambda connection=connection: is_closed(connection))
 
 
-def is_shut(connection: socket.socket) -> bool:
+def is_closed(connection: socket.socket) -> bool:
     try:
         return connection.recv(1) == b""
     except ConnectionError:

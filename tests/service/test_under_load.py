@@ -1,4 +1,4 @@
-"""The service under load: a real process, and clients that do as they please."""
+"""The service process: reload, shutdown, crash, overload, slow and vanishing clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,245 +29,238 @@ from tests.service.service_process import (
 )
 
 MB = 2**20
-LIMIT = 64 * MB  # bytes of a request
-PIECE = bytes(MB)
+LIMIT = 64 * MB  # bytes per request
+ONE_MB = bytes(MB)
 CONNECTIONS = 512
+FORM = f"Content-Type: {FORM_HEADERS['Content-Type']}"
+JPEG = "Content-Type: image/jpeg"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """One for all tests that leave it as it was."""
-    with run_service(tmp_path_factory.mktemp("service") / "home") as running:
-        yield running
-        running.check()
+# Reload, shutdown, crash
 
 
-# Change of model, end, crash
-
-
-def test_reloading_fails_nobody(tmp_path: Path) -> None:
-    with run_service(tmp_path / "home") as running, run_clients(running) as asking:
-        asking.wait_for_responses(4)
+def test_no_request_fails_during_reloads(tmp_path: Path) -> None:
+    with run_service(tmp_path / "home") as service, run_clients(service) as clients:
+        clients.wait_for_responses(4)
         for model in ("everyday", "pets") * 10:
-            answer = reload(running, model)
-            assert (answer.status, answer.json()["model"]) == (200, model)
-            asking.wait_for_responses(1)
-        running.check()
-    assert asking.statuses() == {200} and not asking.errors
-    assert {answer.json()["model"] for answer in asking.responses} == {"everyday", "pets"}
+            response = reload(service, model)
+            assert (response.status, response.json()["model"]) == (200, model)
+            clients.wait_for_responses(1)
+        service.check()
+    assert clients.statuses() == {200} and not clients.errors
+    assert {answer.json()["model"] for answer in clients.responses} == {"everyday", "pets"}
 
 
-def test_a_broken_model_leaves_the_old_one_answering(tmp_path: Path) -> None:
-    model = shutil.copy(PETS_MODEL, tmp_path / "mine.h5")
+def test_a_broken_model_file_leaves_the_old_model_active(tmp_path: Path) -> None:
+    model = tmp_path / "mine.h5"
+    shutil.copy(PETS_MODEL, model)
     with (
-        run_service(tmp_path / "home", TAGGER_MODEL=str(model)) as running,
-        run_clients(running) as asking,
+        run_service(tmp_path / "home", TAGGER_MODEL=str(model)) as service,
+        run_clients(service) as clients,
     ):
-        assert reload(running, None).status == 200
-        for left in (10_000_000, 100, 0):
-            model.write_bytes(PETS_MODEL.read_bytes()[:left])
-            refused = reload(running, None)
-            assert refused.status in range(400, 500), refused
-            assert "mine.h5" in refused.json()["detail"]
-            asking.wait_for_responses(8)
-        running.check()
-    assert asking.statuses() == {200} and not asking.errors
+        assert reload(service, None).status == 200
+        for size in (10_000_000, 100, 0):
+            model.write_bytes(PETS_MODEL.read_bytes()[:size])
+            response = reload(service, None)
+            assert response.status in range(400, 500), response
+            assert "mine.h5" in response.json()["detail"]
+            clients.wait_for_responses(8)
+        service.check()
+    assert clients.statuses() == {200} and not clients.errors
 
 
-def reload(running: ServiceProcess, model: str | None) -> Response:
+def reload(service: ServiceProcess, model: str | None) -> Response:
     body = json.dumps({"model": model}).encode()
-    return running.request("POST", "/model/reload", body, {"Content-Type": "application/json"})
+    return service.request("POST", "/model/reload", body, {"Content-Type": "application/json"})
 
 
-def test_sigterm_answers_what_was_accepted(tmp_path: Path) -> None:
-    with run_service(tmp_path / "home") as running:
-        accepted = [begun(running, form_body(photo_bytes(seed))) for seed in range(6)]
-        with run_clients(running) as asking:
-            asking.wait_for_responses(8)
-            running.terminate()
-            wait_until(lambda: is_refused(running))
+def test_sigterm_finishes_accepted_requests(tmp_path: Path) -> None:
+    with run_service(tmp_path / "home") as service:
+        accepted = [begin_request(service, form_body(photo_bytes(seed))) for seed in range(6)]
+        with run_clients(service) as clients:
+            clients.wait_for_responses(8)
+            service.terminate()
+            wait_until(lambda: refuses_connections(service))
             for seed, connection in enumerate(accepted):
                 connection.sendall(form_body(photo_bytes(seed)))
-            answers = [read_response(connection) for connection in accepted]
-        assert running.process.wait(PATIENCE) == 0
-        assert [answer.status for answer in answers] == [200] * len(accepted)
-        assert asking.statuses() == {200}
-        assert not [cut for cut in asking.errors if isinstance(cut, http.client.IncompleteRead)]
-        told = [line for line in log_lines(running) if line["route"] == "/predict"]
-        assert len(told) == len(answers) + len(asking.responses)  # none was lost on its way
-        assert asking.ids() | {answer.json()["id"] for answer in answers} == running.logged_ids()
-        assert "Traceback" not in running.output()
+            responses = [read_response(connection) for connection in accepted]
+        assert service.process.wait(PATIENCE) == 0
+        assert [response.status for response in responses] == [200] * len(accepted)
+        assert clients.statuses() == {200}
+        assert not [e for e in clients.errors if isinstance(e, http.client.IncompleteRead)]
+        lines = [line for line in log_lines(service) if line["route"] == "/predict"]
+        assert len(lines) == len(responses) + len(clients.responses)  # no line is lost
+        ids = {response.json()["id"] for response in responses}
+        assert clients.ids() | ids == service.logged_ids()
+        assert "Traceback" not in service.output()
 
 
-def begun(running: ServiceProcess, body: bytes) -> socket.socket:
-    """A request that the service has begun to read: it says so, before any of its body is sent."""
+def begin_request(service: ServiceProcess, body: bytes) -> socket.socket:
+    """A request whose head the service has read, and whose body is not sent yet."""
     length = f"Content-Length: {len(body)}"
-    kind = f"Content-Type: {FORM_HEADERS['Content-Type']}"
-    connection = running.open(request_head("/predict", length, kind, "Expect: 100-continue"))
+    connection = service.open(request_head("/predict", length, FORM, "Expect: 100-continue"))
     assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
     return connection
 
 
-def is_refused(running: ServiceProcess) -> bool:
+def refuses_connections(service: ServiceProcess) -> bool:
     try:
-        running.open().close()
+        service.open().close()
     except ConnectionRefusedError:
         return True
-    except ConnectionError:  # in the moment of its closing
+    except ConnectionError:  # it is just closing
         pass
     return False
 
 
-def test_asked_twice_it_waits_for_nobody_and_says_so(tmp_path: Path) -> None:
-    with run_service(tmp_path / "home") as running:
-        slow = request_head(
-            "/predict", f"Content-Type: {FORM_HEADERS['Content-Type']}", "Content-Length: 9000"
-        )
-        waiting = running.open(slow + form_body(photo_bytes())[:500])
-        wait_until(lambda: running.predict(photo_bytes()).status == 200)
-        running.interrupt()
-        wait_until(lambda: is_refused(running))
-        running.interrupt()
-        answer = read_response(waiting)
-        assert answer.status == 503 and "stopping" in answer.json()["detail"]
-        assert running.process.wait(PATIENCE) == 130
-        assert "Traceback" not in running.output()
+def test_a_second_interrupt_stops_it_without_waiting(tmp_path: Path) -> None:
+    with run_service(tmp_path / "home") as service:
+        head = request_head("/predict", FORM, "Content-Length: 9000")
+        connection = service.open(head + form_body(photo_bytes())[:500])
+        wait_until(lambda: service.predict(photo_bytes()).status == 200)
+        service.interrupt()
+        wait_until(lambda: refuses_connections(service))
+        service.interrupt()
+        response = read_response(connection)
+        assert response.status == 503 and "stopping" in response.json()["detail"]
+        assert service.process.wait(PATIENCE) == 130
+        assert "Traceback" not in service.output()
 
 
-def test_an_interrupt_is_a_good_end(tmp_path: Path) -> None:
-    with run_service(tmp_path / "home") as running:
-        running.interrupt()
-        assert running.process.wait(PATIENCE) == 0
-        assert "Traceback" not in running.output()
+def test_an_interrupt_ends_it_with_status_0(tmp_path: Path) -> None:
+    with run_service(tmp_path / "home") as service:
+        service.interrupt()
+        assert service.process.wait(PATIENCE) == 0
+        assert "Traceback" not in service.output()
 
 
-def test_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    with run_service(tmp_path / "home") as running, run_clients(running) as asking:
-        asking.wait_for_responses(60)
-        running.kill()
-    with run_service(tmp_path / "home") as again:
-        acknowledged = asking.ids()
-        assert len(acknowledged) >= 60
-        assert acknowledged <= again.logged_ids()
-        assert again.request("GET", "/stats").json()["answers"] >= len(acknowledged)
+def test_a_killed_service_has_logged_every_answer(tmp_path: Path) -> None:
+    with run_service(tmp_path / "home") as service, run_clients(service) as clients:
+        clients.wait_for_responses(60)
+        service.kill()
+    with run_service(tmp_path / "home") as restarted:
+        ids = clients.ids()
+        assert len(ids) >= 60
+        assert ids <= restarted.logged_ids()
+        assert restarted.request("GET", "/stats").json()["answers"] >= len(ids)
 
 
-# Too much
+# Overload
 
 
-def test_a_full_queue_says_so_and_recovers(tmp_path: Path) -> None:
-    with run_service(tmp_path / "home", TAGGER_QUEUE="0", TAGGER_WORKERS="1") as running:
-        with run_clients(running, count=8) as asking:
-            wait_until(lambda: {200, 503} <= asking.statuses())
-        assert asking.statuses() == {200, 503} and not asking.errors
-        refused = [answer for answer in asking.responses if answer.status == 503]
-        assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
-        assert all("try again" in answer.json()["detail"] for answer in refused)
-        assert running.predict(photo_bytes()).status == 200
-        counted = running.request("GET", "/metrics").body.decode()
-        assert f"tagger_refused_total {len(refused)}.0" in counted
-        assert len(running.logged_ids()) == len(asking.responses) - len(refused) + 1
-        running.check()
+def test_a_full_queue_refuses_requests_and_recovers(tmp_path: Path) -> None:
+    with run_service(tmp_path / "home", TAGGER_QUEUE="0", TAGGER_WORKERS="1") as service:
+        with run_clients(service, count=8) as clients:
+            wait_until(lambda: {200, 503} <= clients.statuses())
+        assert clients.statuses() == {200, 503} and not clients.errors
+        refused = [response for response in clients.responses if response.status == 503]
+        assert all(int(response.headers["retry-after"]) > 0 for response in refused)
+        assert all("try again" in response.json()["detail"] for response in refused)
+        assert service.predict(photo_bytes()).status == 200
+        metrics = service.request("GET", "/metrics").body.decode()
+        assert f"tagger_refused_total {len(refused)}.0" in metrics
+        assert len(service.logged_ids()) == len(clients.responses) - len(refused) + 1
+        service.check()
 
 
 @pytest.mark.parametrize("target", ["/predict", "/invocations", "/model/reload", "/health"])
 def test_a_huge_body_is_refused_unread(service: ServiceProcess, target: str) -> None:
-    kind = f"Content-Type: {FORM_HEADERS['Content-Type']}"
-    answer = service.send(request_head(target, kind, f"Content-Length: {1024 * MB}"))
-    assert answer.status == 413 and "64 MB" in answer.json()["detail"]
+    response = service.send(request_head(target, FORM, f"Content-Length: {1024 * MB}"))
+    assert response.status == 413 and "64 MB" in response.json()["detail"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory as Linux tells it")
-@pytest.mark.parametrize(
-    ("target", "kind"), [("/predict", FORM_HEADERS["Content-Type"]), ("/invocations", "image/jpeg")]
-)
-def test_a_body_without_end_is_refused(service: ServiceProcess, target: str, kind: str) -> None:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from /proc")
+@pytest.mark.parametrize(("target", "content_type"), [("/predict", FORM), ("/invocations", JPEG)])
+def test_an_endless_body_is_refused(
+    service: ServiceProcess, target: str, content_type: str
+) -> None:
     service.predict(photo_bytes())
     with service.memory_limit(100 * MB):
-        with service.open(
-            request_head(target, f"Content-Type: {kind}", "Transfer-Encoding: chunked")
-        ) as connection:
+        head = request_head(target, content_type, "Transfer-Encoding: chunked")
+        with service.open(head) as connection:
             send_chunk(connection, form_body(photo_bytes())[: -len(f"\r\n--{BOUNDARY}--\r\n")])
             for _ in range(32):
-                send_chunk(connection, PIECE)
+                send_chunk(connection, ONE_MB)
             assert service.predict(photo_bytes()).status == 200
             sent = 32
             try:
                 while sent < 1024:
-                    send_chunk(connection, PIECE)
+                    send_chunk(connection, ONE_MB)
                     sent += 1
             except ConnectionError:
                 pass
-            assert sent < 200  # what lies between the two in buffers counts as sent
-            answer = read_response(connection)
-        assert answer.status == 413 and "64 MB" in answer.json()["detail"]
+            assert sent < 200  # socket buffers take more than the service reads
+            response = read_response(connection)
+        assert response.status == 413 and "64 MB" in response.json()["detail"]
         assert service.predict(photo_bytes()).status == 200
 
 
-def send_chunk(connection: socket.socket, piece: bytes) -> None:
-    connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+def send_chunk(connection: socket.socket, content: bytes) -> None:
+    connection.sendall(b"%x\r\n%s\r\n" % (len(content), content))
 
 
-def test_many_large_bodies_at_once_are_refused(tmp_path: Path) -> None:
-    with run_service(tmp_path / "home", TAGGER_REQUEST_SECONDS="600") as running:
-        wanted = request_head(
-            "/invocations", "Content-Type: image/jpeg", f"Content-Length: {LIMIT}"
-        )
-        refused, held = None, []
-        while refused is None and len(held) < 20:
-            held.append(running.open(wanted))
-            refused = pour(held[-1], LIMIT // MB - 1)
-        assert refused is not None and refused.status == 503
-        assert int(refused.headers["retry-after"]) > 0
-        for connection in held:
+def test_too_many_large_bodies_at_once_are_refused(tmp_path: Path) -> None:
+    with run_service(tmp_path / "home", TAGGER_REQUEST_SECONDS="600") as service:
+        head = request_head("/invocations", JPEG, f"Content-Length: {LIMIT}")
+        refusal = None
+        connections: list[socket.socket] = []
+        while refusal is None and len(connections) < 20:
+            connections.append(service.open(head))
+            refusal = send_megabytes(connections[-1], LIMIT // MB - 1)
+        assert refusal is not None and refusal.status == 503
+        assert int(refusal.headers["retry-after"]) > 0
+        for connection in connections:
             connection.close()
-        wait_until(lambda: running.predict(photo_bytes()).status == 200)
-        running.check()
+        wait_until(lambda: service.predict(photo_bytes()).status == 200)
+        service.check()
 
 
-def pour(connection: socket.socket, pieces: int) -> Response | None:
-    """So much of a body, and the answer if one comes that early."""
+def send_megabytes(connection: socket.socket, count: int) -> Response | None:
+    """The response if there is one before all megabytes are sent."""
     try:
-        for _ in range(pieces):
-            connection.sendall(PIECE)
+        for _ in range(count):
+            connection.sendall(ONE_MB)
     except ConnectionError:
         return read_response(connection)
     return None
 
 
-# Too slow
+# Slow clients
 
 
-def test_slow_callers_are_let_go_and_hold_up_nobody(tmp_path: Path) -> None:
-    with run_service(tmp_path / "home", TAGGER_REQUEST_SECONDS="5") as running:
+def test_slow_clients_are_disconnected_and_do_not_delay_others(tmp_path: Path) -> None:
+    with run_service(tmp_path / "home", TAGGER_REQUEST_SECONDS="5") as service:
         length = f"Content-Length: {LIMIT}"
-        form_head = request_head(
-            "/predict", f"Content-Type: {FORM_HEADERS['Content-Type']}", length
-        )
-        raw_head = request_head("/invocations", "Content-Type: image/jpeg", length)
-        beginnings = {"nothing": b"", "head": b"POST /predict HTTP/1.1\r\nX-Long: ", "again": b""}
-        beginnings |= {"form": form_head + form_body(photo_bytes())[:200], "raw": raw_head}
-        slow = {name: [running.open(sent) for _ in range(8)] for name, sent in beginnings.items()}
-        for connection in slow["again"]:  # a second request over the same connection
+        partial_head = b"POST /predict HTTP/1.1\r\nX-Long: "
+        beginnings = {
+            "nothing": b"",
+            "head": partial_head,
+            "second request": b"",
+            "form": request_head("/predict", FORM, length) + form_body(photo_bytes())[:200],
+            "raw": request_head("/invocations", JPEG, length),
+        }
+        slow = {kind: [service.open(text) for _ in range(8)] for kind, text in beginnings.items()}
+        for connection in slow["second request"]:
             connection.sendall(request_head("/health", method="GET"))
             assert read_response(connection).status == 200
-            connection.sendall(beginnings["head"])
-        over = threading.Event()
-        with run_threads([lambda: dribble(slow, over)], over):
-            assert running.predict(photo_bytes()).status == 200
+            connection.sendall(partial_head)
+        stop = threading.Event()
+        with run_threads([lambda: dribble(slow, stop)], stop):
+            assert service.predict(photo_bytes()).status == 200
             for connection in slow["form"] + slow["raw"]:
-                answer = read_response(connection)
-                assert answer.status == 408 and "5 s" in answer.json()["detail"]
-            for connection in slow["nothing"] + slow["head"] + slow["again"]:
+                response = read_response(connection)
+                assert response.status == 408 and "5 s" in response.json()["detail"]
+            for connection in slow["nothing"] + slow["head"] + slow["second request"]:
                 assert is_closed(connection)
-            assert running.predict(photo_bytes()).status == 200
-        running.check()
+            assert service.predict(photo_bytes()).status == 200
+        service.check()
 
 
-def dribble(slow: dict[str, list[socket.socket]], over: threading.Event) -> None:
-    while not over.wait(0.2):
-        for name in slow.keys() - {"nothing"}:
-            for connection in slow[name]:
+def dribble(slow: dict[str, list[socket.socket]], stop: threading.Event) -> None:
+    """Send a byte now and then over all connections but those that send nothing."""
+    while not stop.wait(0.2):
+        for kind in slow.keys() - {"nothing"}:
+            for connection in slow[kind]:
                 try:
                     connection.send(b"x")
                 except OSError:
@@ -276,34 +268,31 @@ def dribble(slow: dict[str, list[socket.socket]], over: threading.Event) -> None
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """True once the service has closed it; an error where it does not."""
+    """True once the service has closed it; raises an error if it does not."""
     try:
         return connection.recv(1) == b""
     except ConnectionError:
         return True
 
 
-def test_too_many_connections_are_told_to_come_back(service: ServiceProcess) -> None:
-    held = [service.open() for _ in range(CONNECTIONS)]
+def test_connections_beyond_the_limit_are_refused(service: ServiceProcess) -> None:
+    connections = [service.open() for _ in range(CONNECTIONS)]
     try:
-        refused = read_response(service.open())
-        assert refused.status == 503 and "try again" in refused.json()["detail"]
-        assert int(refused.headers["retry-after"]) > 0
+        response = read_response(service.open())
+        assert response.status == 503 and "try again" in response.json()["detail"]
+        assert int(response.headers["retry-after"]) > 0
     finally:
-        for connection in held:
+        for connection in connections:
             connection.close()
     wait_until(lambda: service.predict(photo_bytes()).status == 200)
 
 
-@pytest.mark.parametrize(
-    ("target", "kind"), [("/predict", FORM_HEADERS["Content-Type"]), ("/invocations", "image/jpeg")]
-)
-def test_a_caller_who_hangs_up_is_no_error_of_ours(
-    service: ServiceProcess, target: str, kind: str
+@pytest.mark.parametrize(("target", "content_type"), [("/predict", FORM), ("/invocations", JPEG)])
+def test_a_client_that_disconnects_is_logged_with_status_499(
+    service: ServiceProcess, target: str, content_type: str
 ) -> None:
-    own = "X-Request-Id: gone"
-    sent = request_head(target, f"Content-Type: {kind}", "Content-Length: 9000", own)
-    service.open(sent + form_body(photo_bytes())[:500]).close()
-    told = {"request": "gone", "route": target, "status": 499}.items()
-    wait_until(lambda: any(told <= line.items() for line in log_lines(service)))
+    head = request_head(target, content_type, "Content-Length: 9000", "X-Request-Id: gone")
+    service.open(head + form_body(photo_bytes())[:500]).close()
+    expected = {"request": "gone", "route": target, "status": 499}.items()
+    wait_until(lambda: any(expected <= line.items() for line in log_lines(service)))
     service.check()
