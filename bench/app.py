@@ -1,9 +1,9 @@
-"""The app in a browser, on a library of 20,000 photos: how long a person waits for what they want.
+"""Waiting times in the app, in a browser, on a library of 20,000 photos.
 
 python bench/app.py
 
-From the command to the first page, from dropping a photo to its tags, from a click to the photos
-of a gallery page. Needs Playwright's Python package, and Chromium.
+From the command to the first page, from an upload to its tags, from a click to the photos of a
+gallery page. Needs the Python package playwright and Chromium.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ COMMAND = (sys.executable, "-m", "streamlit", "run", "frontend/app.py", "--serve
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PAGE = 48
 TAGS_EACH = 5
-DISTINCT = 200  # thumbnails that differ; the rest are links
-PATIENCE = 60  # seconds
-LOOK = 0.002  # seconds between two looks
+DISTINCT = 200  # different thumbnails; the others are hard links to them
+TIMEOUT = 60  # seconds
+POLL = 0.002  # seconds
 
 
 def main() -> None:
@@ -57,12 +57,13 @@ def main() -> None:
         home = folder / "library"
         build(home, options.photos, make_photos(folder / "photos", "small", DISTINCT))
         browser = playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+            executable_path=find_chromium(),
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic"],
         )
         new = make_photos(folder / "new", "small", options.starts + options.repeats)
-        found = measure(browser, home, new, options)
+        seconds = measure(browser, home, new, options)
         browser.close()
-    report(found, options)
+    report(seconds, options)
 
 
 def parse() -> argparse.Namespace:
@@ -73,38 +74,37 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chromium() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
+def find_chromium() -> str:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
         raise SystemExit(f"This benchmark needs a browser: one of {', '.join(BROWSERS)}.")
-    return found
+    return path
 
 
 def measure(
     browser: Browser, home: Path, new: list[Path], options: argparse.Namespace
 ) -> dict[str, list[float]]:
-    """The seconds of each wait; `new` photos are uploaded, each once."""
-    started: list[float] = []
-    found: dict[str, list[float]] = {START: started, TAGS + FIRST: [], GALLERY + FIRST: []}
+    """Seconds of each step; the `new` photos are uploaded once each."""
+    times: dict[str, list[float]] = {START: [], TAGS + FIRST: [], GALLERY + FIRST: []}
     start(browser, home, open_gallery)  # fills the disk cache
     for photo in new[: options.starts]:
-        for what, wait_for in (
+        for step, measure_step in (
             (TAGS, lambda page, photo=photo: upload(page, photo)),
             (GALLERY, open_gallery),
         ):
-            seconds, first = start(browser, home, wait_for)
-            started.append(seconds)
-            found[what + FIRST].append(first)
-    with served(home) as url:
-        for what in (TAGS, GALLERY, NEXT):
-            found[what] = []
+            seconds, first = start(browser, home, measure_step)
+            times[START].append(seconds)
+            times[step + FIRST].append(first)
+    with run_app(home) as url:
+        for step in (TAGS, GALLERY, NEXT):
+            times[step] = []
         for photo in new[options.starts :]:
-            with visit(browser, url) as page:
-                found[TAGS].append(upload(page, photo))
-            with visit(browser, url) as page:
-                found[GALLERY].append(open_gallery(page))
-                found[NEXT].append(turn_over(page))
-    return found
+            with open_app(browser, url) as page:
+                times[TAGS].append(upload(page, photo))
+            with open_app(browser, url) as page:
+                times[GALLERY].append(open_gallery(page))
+                times[NEXT].append(open_next_page(page))
+    return times
 
 
 # The library
@@ -138,11 +138,11 @@ def build(home: Path, photos: int, pictures: list[Path]) -> None:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[str]:
-    """The app on a library, at an address; killed afterwards."""
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        port = found.getsockname()[1]
+def run_app(home: Path) -> Iterator[str]:
+    """Run the app on a library; its URL. It is killed afterwards."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
     process = subprocess.Popen(
         [*COMMAND, f"--server.port={port}"],
         cwd=BENCH.parent,
@@ -153,37 +153,37 @@ def served(home: Path) -> Iterator[str]:
     )
     try:
         url = f"http://localhost:{port}"
-        wait(lambda: answers(f"{url}/_stcore/health"))
+        wait_until(lambda: is_healthy(f"{url}/_stcore/health"))
         yield url
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def answers(url: str) -> bool:
+def is_healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+            return bool(response.status == 200)
     except OSError:
         return False
 
 
-# What a person waits for, in seconds
+# Steps, in seconds
 
 
-def start(browser: Browser, home: Path, then: Callable[[Page], float]) -> tuple[float, float]:
-    """From the command until the first page can be used; and what comes `then`."""
+def start(browser: Browser, home: Path, next_step: Callable[[Page], float]) -> tuple[float, float]:
+    """From the command until the first page is ready; then the next step."""
     began = time.perf_counter()
-    with served(home) as url, visit(browser, url) as page:
-        return time.perf_counter() - began, then(page)
+    with run_app(home) as url, open_app(browser, url) as page:
+        return time.perf_counter() - began, next_step(page)
 
 
 @contextmanager
-def visit(browser: Browser, url: str) -> Iterator[Page]:
-    """The first page before somebody new, in a browser that knows nothing of the app yet."""
+def open_app(browser: Browser, url: str) -> Iterator[Page]:
+    """The first page in a new browser profile."""
     context = browser.new_context()
     page = context.new_page()
-    page.set_default_timeout(1000 * PATIENCE)
+    page.set_default_timeout(1000 * TIMEOUT)
     page.goto(url)
     page.get_by_role("heading", name="What is in this photo?").wait_for()
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
@@ -192,7 +192,7 @@ def visit(browser: Browser, url: str) -> Iterator[Page]:
 
 
 def upload(page: Page, photo: Path) -> float:
-    """From giving the page a photo until its tags are seen."""
+    """From the upload of a photo until its tags are shown."""
     began = time.perf_counter()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(photo)
     page.locator(".it-bars li").first.wait_for()
@@ -200,48 +200,48 @@ def upload(page: Page, photo: Path) -> float:
 
 
 def open_gallery(page: Page) -> float:
-    """From the click at the side until the newest photos are seen."""
+    """From the click in the sidebar until the newest photos are shown."""
     began = time.perf_counter()
     page.get_by_role("link", name="Gallery").click()
-    wait(lambda: len(shown(page)) == PAGE)
+    wait_until(lambda: len(loaded_photos(page)) == PAGE)
     return time.perf_counter() - began
 
 
-def turn_over(page: Page) -> float:
-    """From the click on "Next page" until its photos are seen."""
-    before = set(shown(page))
+def open_next_page(page: Page) -> float:
+    """From the click on "Next page" until its photos are shown."""
+    before = set(loaded_photos(page))
     began = time.perf_counter()
     page.get_by_role("button", name="Next page").click()
-    wait(lambda: len(shown(page)) == PAGE and not before & set(shown(page)))
+    wait_until(lambda: len(loaded_photos(page)) == PAGE and not before & set(loaded_photos(page)))
     return time.perf_counter() - began
 
 
-def shown(page: Page) -> list[str]:
-    """The photos in the grid whose thumbnails are drawn."""
-    drawn: list[str] = page.locator("li[data-id] img").evaluate_all(
+def loaded_photos(page: Page) -> list[str]:
+    """The ids of the photos in the grid whose thumbnails are loaded."""
+    ids: list[str] = page.locator("li[data-id] img").evaluate_all(
         "all => all.filter(i => i.complete && i.naturalWidth).map(i => i.closest('li').dataset.id)"
     )
-    return drawn
+    return ids
 
 
-def wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not until():
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
         if time.monotonic() > deadline:
             raise SystemExit("The app does not answer.")
-        time.sleep(LOOK)
+        time.sleep(POLL)
 
 
-def report(found: dict[str, list[float]], options: argparse.Namespace) -> None:
+def report(times: dict[str, list[float]], options: argparse.Namespace) -> None:
     rows: list[Row] = [
         {
-            "what": what,
-            "seconds": median(times),
-            "bar": at_most(median(times), BARS[what.removesuffix(FIRST)]),
+            "what": step,
+            "seconds": median(seconds),
+            "bar": at_most(median(seconds), BARS[step.removesuffix(FIRST)]),
         }
-        for what, times in found.items()
+        for step, seconds in times.items()
     ]
-    runs = {what: [Run(seconds, 0) for seconds in times] for what, times in found.items()}
+    runs = {step: [Run(second, 0) for second in seconds] for step, seconds in times.items()}
     title = f"The app in a browser, {options.photos:,} photos in the library, medians"
     publish(title, rows, runs, options.json)
 

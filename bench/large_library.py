@@ -167,8 +167,9 @@ def tags(library: Library) -> Iterator[list[Row]]:
         drawn = np.argsort(-np.log(shares) - rng.gumbel(size=(len(counts), len(LABELS))), axis=1)
         scores = (0.5 + rng.beta(2, 1.5, drawn.shape) / 2).round(6)
         rows = zip(counts, drawn.tolist(), scores.tolist(), strict=True)
-        for photo, (many, order, sure) in enumerate(rows, start + 1):
-            decided = zip(order[:many], sorted(sure[:many], reverse=True), strict=True)
+        for photo, (count, order, scores_of_photo) in enumerate(rows, start + 1):
+            best = sorted(scores_of_photo[:count], reverse=True)
+            decided = zip(order[:count], best, strict=True)
             photo_tags = [tag(photo, label + 1, score=score) for label, score in decided]
             if library.reviewed[photo - 1]:
                 own = 1 + len(LABELS) + int(rng.integers(len(OWN_LABELS)))
