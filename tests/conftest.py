@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import cv2
 import hypothesis
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from tagger.images import decode, transforms
 from tagger.inference import model_file
@@ -27,6 +30,16 @@ from tagger.tagger import Tagger
 from tagger.training import trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
 from tagger.training.trainer import TrainingResult
+from tests import tiny
+
+T = TypeVar("T")
+
+
+class MakeOnce(Protocol):
+    """What the fixture `make_once` gives."""
+
+    def __call__(self, name: str, make: Callable[[Path], T]) -> T: ...
+
 
 # The same examples each time, so that a change is judged by what it changed. To look for new ones:
 # pytest --hypothesis-profile default
@@ -110,28 +123,49 @@ def draw_collection(
 
 
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MakeOnce:
+    """`make_once(name, make)` is `make(folder)`, called by the first parallel worker to need it.
+
+    The others load its pickled result. No test may change what is in the folder.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def load_or_make(name: str, make: Callable[[Path], T]) -> T:
+        pickled = shared / f"{name}.pickle"
+        with FileLock(shared / f"{name}.lock"):
+            if not pickled.is_file():
+                pickled.write_bytes(pickle.dumps(make(tmp_path_factory.mktemp(name))))
+        result: T = pickle.loads(pickled.read_bytes())
+        return result
+
+    return load_or_make
+
+
+@pytest.fixture(scope="session")
+def shapes(make_once: MakeOnce) -> Path:
     """Forty drawn photos of each shape."""
-    return draw_collection(tmp_path_factory.mktemp("shapes"), 40)
+    return make_once("shapes", lambda folder: draw_collection(folder / "shapes", 40))
 
 
 def small_options(data: Path, folder: Path, **changed: object) -> TrainingConfig:
-    """A training that takes seconds: the bundled backbone, small photos, one epoch."""
+    """A training that takes seconds: a tiny network, one epoch."""
     settings: dict[str, object] = {
         "data": data,
         "output": folder / "shapes.h5",
         "runs": folder / "runs",
-        "weights": "pets",
-        "image_size": 96,
+        "backbone": tiny.NAME,
+        "weights": "none",
+        "image_size": tiny.IMAGE_SIZE,
         "hyperparameters": Hyperparameters(epochs=1),
     }
     return TrainingConfig(**{**settings, **changed})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
-def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+def trained(shapes: Path, make_once: MakeOnce) -> TrainingResult:
     """A small model of the drawn shapes, and its run."""
-    return trainer.train(small_options(shapes, tmp_path_factory.mktemp("trained")))
+    return make_once("trained", lambda folder: trainer.train(small_options(shapes, folder)))
 
 
 def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
@@ -155,11 +189,14 @@ def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tagged(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+def tagged(make_once: MakeOnce) -> TrainingResult:
     """A small model whose photos may have several tags, and its run."""
-    folder = tmp_path_factory.mktemp("tagged")
-    data = draw_tagged(folder / "photos", 150)
-    return trainer.train(small_options(data, folder, output=folder / "tags.h5"))
+
+    def train(folder: Path) -> TrainingResult:
+        data = draw_tagged(folder / "photos", 150)
+        return trainer.train(small_options(data, folder, output=folder / "tags.h5"))
+
+    return make_once("tagged", train)
 
 
 def outcome(model: Path) -> tuple[str, str, object]:
@@ -174,9 +211,20 @@ def outcome(model: Path) -> tuple[str, str, object]:
 def run_program(
     program: str, *arguments: object, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `train.py` or `predict.py` as a person would; what it printed and its exit status."""
+    """Run `train.py` or another program as a user would, in a process of its own."""
+    return _run([str(ROOT / program), *map(str, arguments)], cwd, environment)
+
+
+def run_code(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own, in the project's folder."""
+    return _run(["-c", code, *map(str, arguments)], ROOT, environment)
+
+
+def _run(
+    command: list[str], cwd: Path | None, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / program), *map(str, arguments)],
+        [sys.executable, *command],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -184,6 +232,35 @@ def run_program(
         cwd=cwd,
         env={**os.environ, **environment},
     )
+
+
+class RunMain(Protocol):
+    """What the fixture `run_main` gives."""
+
+    def __call__(
+        self, main: Callable[[Sequence[str]], int], *arguments: object, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def run_main(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunMain:
+    """`run_main(main, *arguments)`: `run_program` in this process."""
+
+    def call(
+        main: Callable[[Sequence[str]], int], *arguments: object, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
+        argv = [str(argument) for argument in arguments]
+        capfd.readouterr()
+        try:
+            status = main(argv)
+        except SystemExit as exit:  # as argparse ends
+            status = exit.code
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(argv, status, out, err)
+
+    return call
 
 
 @pytest.fixture

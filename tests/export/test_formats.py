@@ -29,9 +29,11 @@ from tagger.inference.decision import to_probabilities
 from tagger.models import networks
 from tagger.models.backbones import BACKBONES
 from tagger.training.trainer import TrainingResult
-from tests.conftest import PETS_MODEL, SHAPES, draw, run_program
+from tests.conftest import PETS_MODEL, SHAPES, draw, run_code
 
 EXACT = ("onnx", "saved_model", "tflite")
+# `export.py`, where the tests' own network has a name too.
+RUN_EXPORT = "import sys, tests.tiny; from tagger.cli import export; sys.exit(export.main())"
 Outputs = dict[str, NDArray[np.float32]]
 
 
@@ -58,7 +60,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         model, photos = trained.model, request.getfixturevalue("shapes")
     folder = tmp_path_factory.mktemp("exported")
     arguments = (model, *formats.FORMATS, "--photos", photos, "--output", folder)
-    return Exported(model, photos, folder, run_program("export.py", *arguments))
+    return Exported(model, photos, folder, run_code(RUN_EXPORT, *arguments))
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +159,7 @@ def test_each_runtime_gives_the_outputs_of_keras(
     assert {name: value.shape[0] for name, value in outputs.items()} == dict.fromkeys(
         ("logits", "probabilities", "features"), len(pixels)
     )
-    assert outputs["features"].shape == (len(pixels), 1280)
+    assert outputs["features"].shape == (len(pixels), model.rule.reference.vectors.shape[1])
     calibrated = to_probabilities(original, "single", model.rule.temperature)
     assert outputs["probabilities"] == pytest.approx(
         calibrated, abs=1e-4 if format in EXACT else 0.5

@@ -111,6 +111,6 @@ def test_a_link_to_another_file_is_refused(copy: Path, tmp_path: Path) -> None:
 def test_labels_and_reference_must_fit_the_networks_outputs(trained: TrainingResult) -> None:
     model = model_file.load(trained.model)
     with pytest.raises(ModelError, match="3 labels for a network with 7 outputs"):
-        model_file.check_outputs(model, 7, 1280)
-    with pytest.raises(ModelError, match="1280 features for a network with 9"):
+        model_file.check_outputs(model, 7, 128)
+    with pytest.raises(ModelError, match="128 features for a network with 9"):
         model_file.check_outputs(model, 3, 9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,7 +52,7 @@ def test_a_run_folder_holds_settings_and_metrics(trained: TrainingResult) -> Non
         *("exports", "seconds", "peak_memory_mb"),
     }
     config = json.loads((trained.run_folder / "config.json").read_text())
-    assert config["epochs"] == 1 and config["image_size"] == 96
+    assert config["epochs"] == 1 and config["image_size"] == 64
     assert "tensorflow" in config["versions"]
     assert sum(metrics["seconds"].values()) > 0 and metrics["peak_memory_mb"] > 100
 
@@ -134,7 +135,7 @@ def test_a_model_of_tags_predicts_several(tagged: TrainingResult, tmp_path: Path
 
 def test_the_keras_file_has_the_corrected_head_too(tagged: TrainingResult) -> None:
     network = keras.models.load_model(tagged.model, compile=False)
-    pixels = transforms.fit(draw("disc", 3), 96)
+    pixels = transforms.fit(draw("disc", 3), 64)
     (in_keras,) = np.asarray(network.predict_on_batch(pixels[None]))
     in_litert = Runtime(model_file.load(tagged.model).network).run(pixels).logits
     assert np.abs(in_keras - in_litert).max() < 1.5  # int8 beside float
@@ -153,7 +154,7 @@ def test_a_test_collection_may_have_fewer_tags(tagged: TrainingResult, tmp_path:
     rows = (data / "labels.csv").read_text().splitlines()
     discs = [",".join(row.split(",")[:2]) for row in rows]
     (data / "labels.csv").write_text("\n".join(discs) + "\n")
-    store = PixelStore(tmp_path / "pixels", 96)
+    store = PixelStore(tmp_path / "pixels", 64)
     samples, _ = evaluation_set.load(data, model_file.load(tagged.model).labels, store)
     cells = tag_matrix(samples, 4)
     assert (cells[:, 1:] == -1).all() and set(cells[:, 0].tolist()) <= {-1, 0, 1}
@@ -162,39 +163,43 @@ def test_a_test_collection_may_have_fewer_tags(tagged: TrainingResult, tmp_path:
 
 @pytest.mark.parametrize("head", ["svm", "random_forest"])
 def test_a_head_on_frozen_features_is_not_fine_tuned(
-    shapes: Path, tmp_path: Path, head: str
+    shapes: Path, trained: TrainingResult, tmp_path: Path, head: str
 ) -> None:
     unrelated = draw_collection(tmp_path / "other", 6, shapes=("stripes",), first=300)
     leave_out = tmp_path / "list.csv"
     leave_out.write_text("photo\ndisc/000.jpg\n")
     lines: list[str] = []
     options = small_options(shapes, tmp_path, head=head, unrelated=unrelated, leave_out=leave_out)
-    trained = trainer.train(options, emit=lambda event: lines.extend(event.lines()))
-    evaluation = trained.evaluation
-    assert trained.history == [] and evaluation.validation.accuracy >= 0.8
+    options = replace(options, weights=str(trained.model))
+    result = trainer.train(options, emit=lambda event: lines.extend(event.lines()))
+    evaluation = result.evaluation
+    assert result.history == [] and evaluation.validation.accuracy >= 0.8
     assert evaluation.unknown is not None and evaluation.unknown.photos == 6
-    audit = json.loads((trained.run_folder / "findings.json").read_text())
+    audit = json.loads((result.run_folder / "findings.json").read_text())
     assert audit["photos"] == audit["judged"] == 119
     assert "1 photo is on your list: left out" in lines
-    assert trained.model.is_file() == (head == "svm")
+    assert result.model.is_file() == (head == "svm")
     if head == "svm":  # the card names no folder of this machine
-        card = json.dumps(model_file.load(trained.model).card)
+        card = json.dumps(model_file.load(result.model).card)
         assert "list.csv" in card and str(tmp_path) not in card and str(shapes) not in card
-    assert html.write(trained.run_folder).is_file()
-    last = list(summary.lines(trained))[-1]
+    assert html.write(result.run_folder).is_file()
+    last = list(summary.lines(result))[-1]
     assert ("No model was written" in last) == (head == "random_forest")
 
 
-def test_rare_labels_and_those_not_audited_are_reported(tmp_path: Path) -> None:
+def test_rare_labels_and_those_not_audited_are_reported(
+    trained: TrainingResult, tmp_path: Path
+) -> None:
     """Eight photos are enough to train on, and too few to audit."""
     data = draw_collection(tmp_path / "data", 30, shapes=("disc", "stripes"))
     draw_collection(tmp_path / "rare", 8, shapes=("square",))
     (tmp_path / "rare" / "square").rename(data / "square")
     lines: list[str] = []
-    options = small_options(data, tmp_path, hyperparameters=Hyperparameters(epochs=0))
-    trained = trainer.train(options, emit=lambda event: lines.extend(event.lines()))
+    options = small_options(data, tmp_path, weights=str(trained.model))
+    options = replace(options, hyperparameters=Hyperparameters(epochs=0))
+    result = trainer.train(options, emit=lambda event: lines.extend(event.lines()))
     assert "only 6 of square to learn from" in lines
     assert "labels of 60 of 68 photos were judged" in lines
-    page = html.write(trained.run_folder).read_text(encoding="utf-8")
+    page = html.write(result.run_folder).read_text(encoding="utf-8")
     assert "Only 6 of square to learn from." in page
     assert "Labels of 60 of 68 photos were judged." in page
