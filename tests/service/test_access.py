@@ -1,4 +1,4 @@
-"""Who is let in, how much, how long, and what is told of it: around an application of our own."""
+"""AccessMiddleware around a small application: authentication, limits, headers, request log."""
 
 from __future__ import annotations
 
@@ -14,79 +14,80 @@ from tagger.service.access import AccessMiddleware, is_loopback
 from tagger.service.settings import MAX_BODY, Settings
 
 SECRETS = Settings(predict_token="predict-secret", admin_token="admin-secret")
-HERE = (b"host", b"localhost:8000")
+LOCAL_HOST = (b"host", b"localhost:8000")
 
 
 @dataclass
-class Asked:
-    """One request to a guarded application that reads it all and answers "in"."""
+class AccessRequest:
+    """One request to the middleware around `application`."""
 
     settings: Settings
     path: str = "/predict"
-    headers: list[tuple[bytes, bytes]] = field(default_factory=lambda: [HERE])
+    headers: list[tuple[bytes, bytes]] = field(default_factory=lambda: [LOCAL_HOST])
     server: str = "127.0.0.1"
-    below: str = ""
+    root_path: str = ""
     body: list[bytes] = field(default_factory=list)
     pause: float = 0.0
     method: str = "POST"
     lines: list[dict[str, Any]] = field(default_factory=list)
-    counted: list[tuple[str, int, float]] = field(default_factory=list)
-    sent: list[dict[str, Any]] = field(default_factory=list)
+    counts: list[tuple[str, int, float]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
-    def ask(self) -> tuple[int, dict[str, str], Any]:
-        """Status, headers, and the body: of a refusal its sentence."""
-        asyncio.run(self._ask())
-        start, end = self.sent[0], self.sent[-1]
+    def send(self) -> tuple[int, dict[str, str], Any]:
+        """Status, headers, and the body; of an error its sentence."""
+        asyncio.run(self._send())
+        start, end = self.messages[0], self.messages[-1]
         headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
         body = end["body"]
         return start["status"], headers, json.loads(body)["detail"] if body[:1] == b"{" else body
 
-    async def _ask(self) -> None:
+    async def _send(self) -> None:
         scope = {
             "type": "http",
             "method": self.method,
             "path": self.path,
-            "root_path": self.below,
+            "root_path": self.root_path,
             "headers": self.headers,
             "server": (self.server, 8000),
         }
-        left = list(self.body)
+        parts = list(self.body)
 
         async def receive() -> dict[str, Any]:
             await asyncio.sleep(self.pause)
-            part = left.pop(0) if left else b""
-            return {"type": "http.request", "body": part, "more_body": bool(left)}
+            part = parts.pop(0) if parts else b""
+            return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
         async def send(message: Any) -> None:
-            self.sent.append(message)
+            self.messages.append(message)
 
-        guarded = AccessMiddleware(
-            within,
+        middleware = AccessMiddleware(
+            application,
             self.settings,
-            lambda *told: self.counted.append(told),
+            lambda *count: self.counts.append(count),
             self.lines.append,
             ("/predict", "/models/{name}"),
         )
-        await guarded(scope, receive, send)
+        await middleware(scope, receive, send)
 
 
-async def within(scope: Any, receive: Any, send: Any) -> None:
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Reads the whole body and answers "ok"."""
     if scope["path"] == "/broken":
         raise RuntimeError("the secret is 42")
     try:
         while (await receive())["more_body"]:
             pass
-    except HTTPException as refused:  # as the framework within answers it
-        body = json.dumps({"detail": refused.detail}).encode()
-        await send({"type": "http.response.start", "status": refused.status_code, "headers": []})
+    except HTTPException as error:  # as FastAPI does
+        body = json.dumps({"detail": error.detail}).encode()
+        await send({"type": "http.response.start", "status": error.status_code, "headers": []})
         await send({"type": "http.response.body", "body": body})
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"in"})
+    await send({"type": "http.response.body", "body": b"ok"})
 
 
 def bearer(token: str) -> list[tuple[bytes, bytes]]:
-    return [HERE, (b"authorization", f"Bearer {token}".encode())]
+    return [LOCAL_HOST, (b"authorization", f"Bearer {token}".encode())]
 
 
 @pytest.mark.parametrize(
@@ -107,32 +108,32 @@ def bearer(token: str) -> list[tuple[bytes, bytes]]:
         ("", "/invocations", 401),
     ],
 )
-def test_a_token_opens_what_it_is_for(token: str, path: str, status: int) -> None:
-    got, headers, told = Asked(SECRETS, path, bearer(token)).ask()
-    assert got == status
+def test_each_token_opens_its_routes(token: str, path: str, status: int) -> None:
+    actual, headers, sentence = AccessRequest(SECRETS, path, bearer(token)).send()
+    assert actual == status
     if status == 401:
         assert headers["www-authenticate"] == "Bearer"
-        assert ("none of those" if token else "token is needed") in told
+        assert ("none of those" if token else "token is needed") in sentence
     if status == 403:
-        assert "TAGGER_ADMIN_TOKEN" in told
+        assert "TAGGER_ADMIN_TOKEN" in sentence
 
 
-def test_other_schemes_and_no_header_are_no_token() -> None:
+def test_other_authorization_schemes_are_refused() -> None:
     for headers in (
-        [HERE],
-        [HERE, (b"authorization", b"Basic cHJlZGljdC1zZWNyZXQ=")],
-        [HERE, (b"authorization", b"predict-secret")],
-        [HERE, (b"authorization", b"Bearer")],
-        [HERE, (b"authorization", b"\xff\xfe Bearer predict-secret")],
+        [LOCAL_HOST],
+        [LOCAL_HOST, (b"authorization", b"Basic cHJlZGljdC1zZWNyZXQ=")],
+        [LOCAL_HOST, (b"authorization", b"predict-secret")],
+        [LOCAL_HOST, (b"authorization", b"Bearer")],
+        [LOCAL_HOST, (b"authorization", b"\xff\xfe Bearer predict-secret")],
     ):
-        assert Asked(SECRETS, headers=headers).ask()[0] == 401
+        assert AccessRequest(SECRETS, headers=headers).send()[0] == 401
 
 
-def test_a_lone_token_does_not_open_the_administrators_routes() -> None:
+def test_without_an_admin_token_nobody_reloads_models() -> None:
     settings = Settings(predict_token="predict-secret")
-    asked = Asked(settings, "/model/reload", bearer("predict-secret"))
-    assert asked.ask()[0] == 403
-    assert Asked(settings, "/model/reload", bearer("None")).ask()[0] == 401
+    request = AccessRequest(settings, "/model/reload", bearer("predict-secret"))
+    assert request.send()[0] == 403
+    assert AccessRequest(settings, "/model/reload", bearer("None")).send()[0] == 401
 
 
 @pytest.mark.parametrize(
@@ -148,10 +149,10 @@ def test_a_lone_token_does_not_open_the_administrators_routes() -> None:
         ("127.0.0.1", b"", 403),
     ],
 )
-def test_without_tokens_only_this_machine_asks(server: str, host: bytes, status: int) -> None:
-    asked = Asked(Settings(), headers=[(b"host", host)], server=server)
-    got, _, told = asked.ask()
-    assert got == status and (status == 200 or "TAGGER_PREDICT_TOKEN" in told)
+def test_without_tokens_only_loopback_is_answered(server: str, host: bytes, status: int) -> None:
+    request = AccessRequest(Settings(), headers=[(b"host", host)], server=server)
+    actual, _, sentence = request.send()
+    assert actual == status and (status == 200 or "TAGGER_PREDICT_TOKEN" in sentence)
 
 
 @pytest.mark.parametrize(
@@ -166,44 +167,44 @@ def test_without_tokens_only_this_machine_asks(server: str, host: bytes, status:
         (b"forwarded", b"for=127.0.0.1", 403),
     ],
 )
-def test_without_tokens_other_peoples_pages_and_proxies_ask_in_vain(
+def test_without_tokens_foreign_pages_and_proxies_are_refused(
     name: bytes, value: bytes, status: int
 ) -> None:
     settings = Settings(cors=("https://mine.example",))
-    assert Asked(settings, headers=[HERE, (name, value)]).ask()[0] == status
+    assert AccessRequest(settings, headers=[LOCAL_HOST, (name, value)]).send()[0] == status
 
 
-def test_a_path_that_it_stands_below_opens_nothing() -> None:
-    asked = Asked(SECRETS, "/tagger/model/reload", bearer("predict-secret"), below="/tagger")
-    assert asked.ask()[0] == 403
-    assert Asked(SECRETS, "/tagger/health", below="/tagger").ask()[0] == 200
-    assert Asked(SECRETS, "/tagger", below="/tagger").ask()[0] == 200
+def test_the_root_path_does_not_change_what_is_open() -> None:
+    token = bearer("predict-secret")
+    request = AccessRequest(SECRETS, "/tagger/model/reload", token, root_path="/tagger")
+    assert request.send()[0] == 403
+    assert AccessRequest(SECRETS, "/tagger/health", root_path="/tagger").send()[0] == 200
+    assert AccessRequest(SECRETS, "/tagger", root_path="/tagger").send()[0] == 200
 
 
-def test_invocations_are_open_where_the_platform_guards_them() -> None:
+def test_open_invocations_need_no_token() -> None:
     settings = SECRETS.model_copy(update={"open_invocations": True})
-    assert Asked(settings, "/invocations", server="10.0.0.1").ask()[0] == 200
-    assert Asked(settings, "/predict", server="10.0.0.1").ask()[0] == 401
+    assert AccessRequest(settings, "/invocations", server="10.0.0.1").send()[0] == 200
+    assert AccessRequest(settings, "/predict", server="10.0.0.1").send()[0] == 401
 
 
-def test_too_much_is_refused_unread_or_as_soon_as_it_is_seen() -> None:
-    told = Asked(Settings(), headers=[HERE, (b"content-length", str(MAX_BODY + 1).encode())])
-    status, headers, sentence = told.ask()
+def test_a_large_body_is_refused_by_its_length_or_while_it_arrives() -> None:
+    length = (b"content-length", str(MAX_BODY + 1).encode())
+    status, headers, sentence = AccessRequest(Settings(), headers=[LOCAL_HOST, length]).send()
     assert status == 413 and "MB" in sentence and headers["connection"] == "close"
-    piece = b"x" * (MAX_BODY // 4)
-    assert Asked(Settings(), body=[piece] * 4).ask()[0] == 200
-    unsaid = Asked(Settings(), body=[*[piece] * 4, b"x", b"x"])
-    assert unsaid.ask()[0] == 413
+    quarter = b"x" * (MAX_BODY // 4)
+    assert AccessRequest(Settings(), body=[quarter] * 4).send()[0] == 200
+    assert AccessRequest(Settings(), body=[*[quarter] * 4, b"x", b"x"]).send()[0] == 413
 
 
-def test_what_dribbles_in_is_given_up() -> None:
-    hasty = Settings(request_seconds=0.2)
-    status, _, sentence = Asked(hasty, body=[b"x"] * 100, pause=0.05).ask()
+def test_a_body_that_arrives_too_slowly_is_refused() -> None:
+    settings = Settings(request_seconds=0.2)
+    status, _, sentence = AccessRequest(settings, body=[b"x"] * 100, pause=0.05).send()
     assert status == 408 and "to arrive" in sentence
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"),
+    ("content_type", "status"),
     [
         (b"application/json", 415),
         (b"image/jpeg", 415),
@@ -212,61 +213,65 @@ def test_what_dribbles_in_is_given_up() -> None:
         (b"Multipart/Form-Data; boundary=x", 200),
     ],
 )
-def test_photos_come_in_a_form(kind: bytes, status: int) -> None:
-    headers = [HERE, (b"content-type", kind)]
-    found, _, sentence = Asked(Settings(), "/predict", headers).ask()
-    assert found == status and (status == 200 or "multipart/form-data" in sentence)
-    assert Asked(Settings(), "/invocations", headers).ask()[0] == 200
-    assert Asked(Settings(), "/predict", headers, method="GET").ask()[0] == 200
+def test_predict_takes_forms_only(content_type: bytes, status: int) -> None:
+    headers = [LOCAL_HOST, (b"content-type", content_type)]
+    actual, _, sentence = AccessRequest(Settings(), "/predict", headers).send()
+    assert actual == status and (status == 200 or "multipart/form-data" in sentence)
+    assert AccessRequest(Settings(), "/invocations", headers).send()[0] == 200
+    assert AccessRequest(Settings(), "/predict", headers, method="GET").send()[0] == 200
 
 
-def test_what_came_twice_could_mean_either() -> None:
+def test_repeated_headers_are_refused_if_they_are_ambiguous() -> None:
     for name in (b"host", b"authorization", b"x-client"):
-        twice = [HERE, (name, b"localhost"), (name, b"127.0.0.1")]
-        status, _, sentence = Asked(Settings(), headers=twice).ask()
+        headers = [LOCAL_HOST, (name, b"localhost"), (name, b"127.0.0.1")]
+        status, _, sentence = AccessRequest(Settings(), headers=headers).send()
         assert status == 400 and name.decode() in sentence
-    accepted = [HERE, (b"accept", b"a/b"), (b"accept", b"c/d")]
-    assert Asked(Settings(), headers=accepted).ask()[0] == 200
+    headers = [LOCAL_HOST, (b"accept", b"a/b"), (b"accept", b"c/d")]
+    assert AccessRequest(Settings(), headers=headers).send()[0] == 200
 
 
-def test_every_answer_is_safe_to_show_and_says_which_it_is() -> None:
-    _, headers, _ = Asked(Settings(), headers=[HERE, (b"x-request-id", b"mine-1")]).ask()
+def test_every_response_has_security_headers_and_a_request_id() -> None:
+    _, headers, _ = AccessRequest(
+        Settings(), headers=[LOCAL_HOST, (b"x-request-id", b"mine-1")]
+    ).send()
     assert headers["x-request-id"] == "mine-1"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
     assert "default-src 'none'" in headers["content-security-policy"]
     for forged in (b"a\r\nset-cookie: x", b"x" * 65, b"", "é".encode()):
-        _, headers, _ = Asked(Settings(), headers=[HERE, (b"x-request-id", forged)]).ask()
+        _, headers, _ = AccessRequest(
+            Settings(), headers=[LOCAL_HOST, (b"x-request-id", forged)]
+        ).send()
         assert len(headers["x-request-id"]) == 32 and headers["x-request-id"].isalnum()
 
 
-def test_what_breaks_within_is_not_told_outside(caplog: pytest.LogCaptureFixture) -> None:
-    asked = Asked(Settings(), "/broken")
-    status, _, sentence = asked.ask()
+def test_an_internal_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    status, _, sentence = AccessRequest(Settings(), "/broken").send()
     assert status == 500 and "42" not in sentence
-    assert "the secret is 42" in caplog.text  # for whoever runs it
+    assert "the secret is 42" in caplog.text
 
 
-def test_what_is_refused_is_known_by_its_route_alone() -> None:
+def test_a_refused_request_is_logged_by_its_route_alone() -> None:
     for path, route in (("/predict", "/predict"), ("/secret", "none"), ("/models/x", "none")):
-        asked = Asked(SECRETS, path)
-        assert asked.ask()[0] == 401
-        assert [line["route"] for line in asked.lines] == [route]
+        request = AccessRequest(SECRETS, path)
+        assert request.send()[0] == 401
+        assert [line["route"] for line in request.lines] == [route]
 
 
-def test_a_line_and_a_count_of_each_request_hold_nothing_private() -> None:
-    asked = Asked(SECRETS, "/photos/secret-holiday.jpg", bearer("predict-secret"), body=[b"ab"])
-    asked.ask()
-    (told,) = asked.lines
-    line = json.dumps(told)
-    assert told["status"] == 200 and told["bytes"] == 2 and told["method"] == "POST"
-    assert told["route"] == "none" and len(told["request"]) == 32
-    assert "secret" not in line
-    assert [(route, status) for route, status, _ in asked.counted] == [("none", 200)]
+def test_log_and_metrics_hold_no_paths_or_tokens() -> None:
+    request = AccessRequest(
+        SECRETS, "/photos/secret-holiday.jpg", bearer("predict-secret"), body=[b"ab"]
+    )
+    request.send()
+    (line,) = request.lines
+    assert line["status"] == 200 and line["bytes"] == 2 and line["method"] == "POST"
+    assert line["route"] == "none" and len(line["request"]) == 32
+    assert "secret" not in json.dumps(line)
+    assert [(route, status) for route, status, _ in request.counts] == [("none", 200)]
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"])
-def test_this_machine_is_known_by_its_names(host: str) -> None:
+def test_loopback_names_and_addresses(host: str) -> None:
     assert is_loopback(host)
     assert not is_loopback(f"{host}.example") and not is_loopback("0.0.0.0")
     assert not is_loopback("") and not is_loopback("::")

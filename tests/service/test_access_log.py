@@ -1,4 +1,4 @@
-"""Lines about requests, written beside them."""
+"""The request log: order, dropped lines, a full disk, a reader that has gone."""
 
 import json
 import logging
@@ -12,21 +12,21 @@ from tagger.service.access_log import AccessLog
 from tests.conftest import wait_until
 
 
-def told(texts: list[str]) -> list[dict[str, Any]]:
+def parse_lines(texts: list[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in "".join(texts).splitlines()]
 
 
-def test_each_line_is_written_in_order_and_all_of_them_at_the_end() -> None:
+def test_all_lines_are_written_in_order_by_the_time_it_is_closed() -> None:
     texts: list[str] = []
     log = AccessLog(texts.append)
     for number in range(500):
         log.add({"number": number})
     log.close()
-    assert [line["number"] for line in told(texts)] == list(range(500))
+    assert [line["number"] for line in parse_lines(texts)] == list(range(500))
     assert all(text.endswith("\n") for text in texts)
 
 
-def test_lines_come_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     log = AccessLog()
     log.add({"route": "/a\nb"})
     log.close()
@@ -34,7 +34,7 @@ def test_lines_come_on_standard_output(capsys: pytest.CaptureFixture[str]) -> No
     assert json.loads(line) == {"route": "/a\nb"}
 
 
-def test_where_nobody_reads_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adding_never_blocks_and_dropped_lines_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_log, "MAX_QUEUED", 10)
     texts: list[str] = []
     reading = threading.Event()
@@ -52,12 +52,12 @@ def test_where_nobody_reads_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Non
         log.add({"number": number})
     reading.set()
     log.close()
-    found = told(texts)
-    assert sum(line.get("left_out", 0) for line in found) == 89
-    assert [line["number"] for line in found if "number" in line] == list(range(11))
+    lines = parse_lines(texts)
+    assert sum(line.get("left_out", 0) for line in lines) == 89
+    assert [line["number"] for line in lines if "number" in line] == list(range(11))
 
 
-def test_what_a_full_disk_did_not_take_is_counted_once_there_is_room(
+def test_lines_lost_to_a_full_disk_are_counted_once_there_is_room(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     texts: list[str] = []
@@ -79,13 +79,13 @@ def test_what_a_full_disk_did_not_take_is_counted_once_there_is_room(
     full.clear()
     log.add({"number": 7})
     log.close()
-    found = told(texts)
-    left_out = sum(line.get("left_out", 0) for line in found)
-    assert left_out + sum("number" in line for line in found) == 8 and left_out >= 1
-    assert found[0].get("number") in (7, *range(1, 7))
+    lines = parse_lines(texts)
+    left_out = sum(line.get("left_out", 0) for line in lines)
+    assert left_out + sum("number" in line for line in lines) == 8 and left_out >= 1
+    assert lines[0].get("number") in (7, *range(1, 7))
 
 
-def test_a_reader_that_has_gone_stops_the_lines_and_nothing_else(
+def test_a_reader_that_has_gone_ends_the_log_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def write(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus reads, parsed as Prometheus's own library parses it."""
+"""The metrics, read by Prometheus's own parser."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from tagger.service.metrics import Metrics
 from tagger.tagger import Prediction, Tagger
 
-KNOWN = Prediction("cat", 0.9, False, None, 0.1, (), ())
+LABELLED = Prediction("cat", 0.9, False, None, 0.1, (), ())
 UNKNOWN = Prediction(None, 0.5, True, "uncertain", 0.1, (), ())
 
 
 @pytest.fixture
-def meters(pets: Tagger) -> Metrics:
+def metrics(pets: Tagger) -> Metrics:
     return Metrics(lambda: 7, lambda: pets)
 
 
-def read(meters: Metrics) -> dict[tuple[str, str], float]:
-    """Samples by name and labels' values."""
-    families = text_string_to_metric_families(meters.render().decode())
+def samples(metrics: Metrics) -> dict[tuple[str, str], float]:
+    """Values by the sample's name and its labels' values."""
+    families = text_string_to_metric_families(metrics.render().decode())
     return {
         (sample.name, " ".join(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in families
@@ -27,25 +27,25 @@ def read(meters: Metrics) -> dict[tuple[str, str], float]:
     }
 
 
-def test_requests_are_counted_and_timed_by_route(meters: Metrics) -> None:
+def test_requests_are_counted_and_timed_by_route(metrics: Metrics) -> None:
     for status, seconds in ((200, 0.02), (200, 0.2), (503, 0.001)):
-        meters.count_request("/predict", status, seconds)
-    found = read(meters)
-    assert found["tagger_requests_total", "/predict 200"] == 2
-    assert found["tagger_requests_total", "/predict 503"] == 1
-    assert found["tagger_refused_total", ""] == 1
-    assert found["tagger_request_seconds_count", "/predict"] == 3
-    assert found["tagger_request_seconds_sum", "/predict"] == pytest.approx(0.221)
-    within = {k[1]: v for k, v in found.items() if k[0] == "tagger_request_seconds_bucket"}
-    assert {"0.025 /predict": 2.0, "0.25 /predict": 3.0}.items() <= within.items()
+        metrics.count_request("/predict", status, seconds)
+    values = samples(metrics)
+    assert values["tagger_requests_total", "/predict 200"] == 2
+    assert values["tagger_requests_total", "/predict 503"] == 1
+    assert values["tagger_refused_total", ""] == 1
+    assert values["tagger_request_seconds_count", "/predict"] == 3
+    assert values["tagger_request_seconds_sum", "/predict"] == pytest.approx(0.221)
+    buckets = {k[1]: v for k, v in values.items() if k[0] == "tagger_request_seconds_bucket"}
+    assert {"0.025 /predict": 2.0, "0.25 /predict": 3.0}.items() <= buckets.items()
 
 
-def test_answers_the_queue_and_the_model_are_told(meters: Metrics, pets: Tagger) -> None:
-    meters.count_predictions([KNOWN, KNOWN, UNKNOWN])
-    meters.observe_batch(5)
-    found = read(meters)
-    assert found["tagger_predictions_total", "yes"] == 2
-    assert found["tagger_predictions_total", "no"] == 1
-    assert found["tagger_queue_photos", ""] == 7
-    assert found["tagger_batch_photos_sum", ""] == 5
-    assert found["tagger_model_info", f"pets {pets.sha256}"] == 1
+def test_predictions_queue_batches_and_model(metrics: Metrics, pets: Tagger) -> None:
+    metrics.count_predictions([LABELLED, LABELLED, UNKNOWN])
+    metrics.observe_batch(5)
+    values = samples(metrics)
+    assert values["tagger_predictions_total", "yes"] == 2
+    assert values["tagger_predictions_total", "no"] == 1
+    assert values["tagger_queue_photos", ""] == 7
+    assert values["tagger_batch_photos_sum", ""] == 5
+    assert values["tagger_model_info", f"pets {pets.sha256}"] == 1

@@ -1,4 +1,4 @@
-"""What the service answered: written in groups, whole, and told in numbers."""
+"""PredictionLog: batches, failures, statistics; and its ids."""
 
 from __future__ import annotations
 
@@ -19,101 +19,102 @@ from tagger.tagger import Prediction, Score, Tagger
 from tests.conftest import PATIENCE
 
 CAT = Prediction("cat", 0.9, False, None, 0.1, (Score("cat", 0.9),), (Score("cat", 0.9),))
-NOTHING = Prediction(None, 0.5, True, "unfamiliar", 1.0, (), (Score("dog", 0.5),))
+UNKNOWN = Prediction(None, 0.5, True, "unfamiliar", 1.0, (), (Score("dog", 0.5),))
 
 
 @pytest.fixture
-def journal(library: Library) -> Iterator[PredictionLog]:
+def log(library: Library) -> Iterator[PredictionLog]:
     opened = PredictionLog(library.database)
     yield opened
     opened.close()
 
 
-def entry(pets: Tagger, said: Prediction = CAT, **changed: object) -> Entry:
-    values: dict[str, object] = {"sha256": "ab" * 32, "seconds": 0.02, **changed}
-    return Entry(said, pets, **values)  # type: ignore[arg-type]
+def make_entry(pets: Tagger, prediction: Prediction = CAT, **fields: object) -> Entry:
+    values: dict[str, object] = {"sha256": "ab" * 32, "seconds": 0.02, **fields}
+    return Entry(prediction, pets, **values)  # type: ignore[arg-type]
 
 
-def rows(library: Library) -> list[dict[str, object]]:
+def read_rows(library: Library) -> list[dict[str, object]]:
     with library.database.read_transaction() as connection:
         query = select(served, models.c.name).join_from(served, models).order_by(served.c.id)
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def test_an_answer_is_there_once_it_is_said_to_be(
-    journal: PredictionLog, library: Library, pets: Tagger
+def test_an_entry_is_in_the_database_once_its_future_is_done(
+    log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
-    one = entry(pets, NOTHING, client="phone", kept="served/ab/ab", seconds=0.5)
-    assert journal.write([one]).result(PATIENCE) == 1
-    (row,) = rows(library)
-    assert row["id"] == one.id and row["answered_at"] == one.answered_at
+    entry = make_entry(pets, UNKNOWN, client="phone", kept="served/ab/ab", seconds=0.5)
+    assert log.write([entry]).result(PATIENCE) == 1
+    (row,) = read_rows(library)
+    assert row["id"] == entry.id and row["answered_at"] == entry.answered_at
     assert (row["label"], row["confidence"], row["reason"]) == (None, 0.5, "unfamiliar")
     assert (row["ood_score"], row["seconds"], row["client"]) == (1.0, 0.5, "phone")
     assert (row["name"], row["sha256"], row["kept"]) == ("pets", "ab" * 32, "served/ab/ab")
 
 
-def test_many_at_once_are_written_each_once(
-    journal: PredictionLog, library: Library, pets: Tagger
+def test_concurrent_entries_are_written_once_each(
+    log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
-    groups: list[int] = []
+    batch_sizes: list[int] = []
 
-    def ask() -> None:
+    def write() -> None:
         for _ in range(20):
-            groups.append(journal.write([entry(pets)]).result(PATIENCE))
+            batch_sizes.append(log.write([make_entry(pets)]).result(PATIENCE))
 
-    asking = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in asking:
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
         thread.start()
-    for thread in asking:
+    for thread in threads:
         thread.join(PATIENCE)
-    assert len(rows(library)) == len(groups) == 160
-    assert max(groups) <= 8
+    assert len(read_rows(library)) == len(batch_sizes) == 160
+    assert max(batch_sizes) <= 8
 
 
-def test_what_waits_is_written_before_it_ends(library: Library, pets: Tagger) -> None:
-    journal = PredictionLog(library.database)
-    written = [journal.write([entry(pets)]) for _ in range(50)]
-    journal.close()
-    assert all(future.done() for future in written) and len(rows(library)) == 50
+def test_closing_writes_what_is_queued(library: Library, pets: Tagger) -> None:
+    log = PredictionLog(library.database)
+    futures = [log.write([make_entry(pets)]) for _ in range(50)]
+    log.close()
+    assert all(future.done() for future in futures) and len(read_rows(library)) == 50
 
 
-def test_where_nothing_can_be_written_each_is_told_and_the_next_is_tried(
-    journal: PredictionLog, library: Library, pets: Tagger
+def test_a_failed_batch_raises_and_the_next_is_written(
+    log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
-    twice = entry(pets)
-    assert journal.write([twice]).result(PATIENCE) == 1
+    entry = make_entry(pets)
+    assert log.write([entry]).result(PATIENCE) == 1
     with pytest.raises(LibraryError):
-        journal.write([twice]).result(PATIENCE)  # that number is taken
-    assert journal.write([entry(pets)]).result(PATIENCE) == 1
-    assert len(rows(library)) == 2
+        log.write([entry]).result(PATIENCE)  # the same id
+    assert log.write([make_entry(pets)]).result(PATIENCE) == 1
+    assert len(read_rows(library)) == 2
 
 
-def test_they_add_up(journal: PredictionLog, pets: Tagger) -> None:
+def test_statistics_count_labels_models_and_the_last_day(log: PredictionLog, pets: Tagger) -> None:
     recent = datetime.now(UTC)
-    for said, seconds in ((CAT, 0.01), (CAT, 0.2), (NOTHING, 2.0)):
-        journal.write([entry(pets, said, seconds=seconds, answered_at=recent)]).result(PATIENCE)
+    for prediction, seconds in ((CAT, 0.01), (CAT, 0.2), (UNKNOWN, 2.0)):
+        entry = make_entry(pets, prediction, seconds=seconds, answered_at=recent)
+        log.write([entry]).result(PATIENCE)
     old = recent - DAY - timedelta(hours=1)
-    journal.write([entry(pets, answered_at=old)]).result(PATIENCE)
-    tally = journal.stats()
-    assert (tally.answers, tally.unknown) == (4, 1)
-    assert tally.labels == {"cat": 3} and tally.models == {"pets": 4}
-    (hour,) = tally.hours
+    log.write([make_entry(pets, answered_at=old)]).result(PATIENCE)
+    stats = log.stats()
+    assert (stats.answers, stats.unknown) == (4, 1)
+    assert stats.labels == {"cat": 3} and stats.models == {"pets": 4}
+    (hour,) = stats.hours
     assert hour.hour == f"{recent:%Y-%m-%dT%H}:00Z" and hour.answers == 3
     assert hour.unknown == pytest.approx(1 / 3) and hour.max_seconds == 2.0
     assert hour.mean_seconds == pytest.approx(2.21 / 3)
     assert (hour.within["0.025"], hour.within["0.25"], hour.within["1.0"]) == (1, 2, 2)
 
 
-def test_nothing_answered_adds_up_to_nothing(journal: PredictionLog) -> None:
-    tally = journal.stats()
-    assert (tally.answers, tally.unknown, tally.labels, tally.hours) == (0, 0, {}, [])
+def test_statistics_of_an_empty_log(log: PredictionLog) -> None:
+    stats = log.stats()
+    assert (stats.answers, stats.unknown, stats.labels, stats.hours) == (0, 0, {}, [])
 
 
-def test_a_model_is_noted_once(library: Library, pets: Tagger) -> None:
-    for _ in range(2):  # two services, one after the other
-        journal = PredictionLog(library.database)
-        journal.write([entry(pets), entry(pets)]).result(PATIENCE)
-        journal.close()
+def test_a_model_is_registered_once(library: Library, pets: Tagger) -> None:
+    for _ in range(2):
+        log = PredictionLog(library.database)
+        log.write([make_entry(pets), make_entry(pets)]).result(PATIENCE)
+        log.close()
     with library.database.read_transaction() as connection:
         assert connection.scalars(select(models.c.name)).all() == ["pets"]
 

@@ -1,4 +1,4 @@
-"""The service without its HTTP: its settings, and answers that are written down first."""
+"""Predictor: results, the prediction log, limits, readiness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import select
 from tagger.errors import BusyError, ImageError, LibraryError, ModelError, OptionError
 from tagger.images import decode
 from tagger.library.database.schema import served
-from tagger.service import predictor
+from tagger.service import predictor as predictor_module
 from tagger.service.predictor import PhotoResult, PredictOptions, Predictor
 from tagger.service.settings import Settings
 from tests.conftest import draw, wait_until
@@ -24,125 +24,133 @@ PHOTO = decode.encode(draw("disc", 1), "JPEG")
 
 
 @pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Predictor]:
+def predictor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Predictor]:
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     opened = Predictor(Settings(model="pets", workers=2, keep_photos=True))
     yield opened
     opened.close()
 
 
-def written(running: Predictor) -> set[str]:
-    with running.library.database.read_transaction() as connection:
+def logged_ids(predictor: Predictor) -> set[str]:
+    with predictor.library.database.read_transaction() as connection:
         return set(connection.scalars(select(served.c.id)))
 
 
-def test_answers_are_written_down_by_the_time_they_are_told(running: Predictor) -> None:
-    first, broken, last = asyncio.run(
-        running.predict(
-            [PHOTO, b"no photo", PHOTO], PredictOptions(top=1, client="me", heatmap=True)
-        )
-    )
+def predict_one(predictor: Predictor) -> PhotoResult:
+    (result,) = asyncio.run(predictor.predict([PHOTO], PredictOptions()))
+    assert isinstance(result, PhotoResult)
+    return result
+
+
+def test_results_are_logged_by_the_time_they_are_returned(predictor: Predictor) -> None:
+    options = PredictOptions(top=1, client="me", heatmap=True)
+    first, broken, last = asyncio.run(predictor.predict([PHOTO, b"no photo", PHOTO], options))
     assert isinstance(first, PhotoResult) and isinstance(last, PhotoResult)
     assert isinstance(broken, ImageError) and "not a JPEG" in str(broken)
-    assert written(running) == {first.id, last.id}
+    assert logged_ids(predictor) == {first.id, last.id}
     assert len(first.prediction.scores) == 1 and first.model == "pets"
-    kind, _, picture = str(first.heatmap).partition(",")
-    assert kind == "data:image/jpeg;base64"
+    prefix, _, picture = str(first.heatmap).partition(",")
+    assert prefix == "data:image/jpeg;base64"
     assert decode.read(base64.b64decode(picture)).shape[2] == 3
+
+
+def test_keep_photos_stores_each_photo_under_its_digest(predictor: Predictor) -> None:
+    predict_one(predictor)
     digest = hashlib.sha256(PHOTO).hexdigest()
-    kept = running.library.home / "served" / digest[:2] / digest
-    assert kept.read_bytes() == PHOTO
+    assert (predictor.library.home / "served" / digest[:2] / digest).read_bytes() == PHOTO
 
 
-def test_photos_are_not_kept_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_default_no_photos_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
-    opened = Predictor(Settings(model="pets"))
-    asyncio.run(opened.predict([PHOTO], PredictOptions()))
-    opened.close()
+    predictor = Predictor(Settings(model="pets"))
+    predict_one(predictor)
+    predictor.close()
     assert {path.name for path in (tmp_path / "library").iterdir()} <= {
         *("catalogue.db", "catalogue.db-shm", "catalogue.db-wal"),
     }
 
 
-def test_what_cannot_be_asked_is_refused_and_nothing_written(running: Predictor) -> None:
-    for asked, kind in (
+def test_invalid_options_are_refused_and_nothing_is_logged(predictor: Predictor) -> None:
+    for options, error in (
         (PredictOptions(model="nope"), ModelError),
         (PredictOptions(model="../model/pets"), ModelError),
         (PredictOptions(top=0), OptionError),
         (PredictOptions(threshold=2), OptionError),
     ):
-        with pytest.raises(kind):
-            asyncio.run(running.predict([PHOTO], asked))
-    assert written(running) == set()
+        with pytest.raises(error):
+            asyncio.run(predictor.predict([PHOTO], options))
+    assert logged_ids(predictor) == set()
 
 
-def test_no_time_and_no_room_are_told(running: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictor, "ANSWER_SECONDS", 0.0)
+def test_a_request_that_takes_too_long_is_given_up(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor_module, "ANSWER_SECONDS", 0.0)
     with pytest.raises(BusyError, match="not answered within"):
-        asyncio.run(running.predict([PHOTO] * 8, PredictOptions()))
+        asyncio.run(predictor.predict([PHOTO] * 8, PredictOptions()))
     monkeypatch.undo()
-    (answer,) = asyncio.run(running.predict([PHOTO], PredictOptions()))
-    assert isinstance(answer, PhotoResult) and answer.id in written(running)
+    assert predict_one(predictor).id in logged_ids(predictor)
 
 
-def test_where_nothing_can_be_written_it_is_not_ready_until_it_can(
-    running: Predictor, monkeypatch: pytest.MonkeyPatch
+def test_it_is_not_ready_while_predictions_cannot_be_logged(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "READY_SECONDS", 0.0)
-    assert asyncio.run(running.ready()).name == "pets"
-    with renamed(running, "served"):  # what is read is there, what is written is not
+    monkeypatch.setattr(predictor_module, "READY_SECONDS", 0.0)
+    assert asyncio.run(predictor.ready()).name == "pets"
+    with hidden_table(predictor, "served"):  # the database can still be read
         with pytest.raises(LibraryError):
-            asyncio.run(running.predict([PHOTO], PredictOptions()))
-        with renamed(running, "alembic_version"), pytest.raises(BusyError) as told:
-            asyncio.run(running.ready())
-        assert str(told.value) == "not ready: answers cannot be written down"
-    assert asyncio.run(running.ready()).name == "pets"
-    (answer,) = asyncio.run(running.predict([PHOTO], PredictOptions()))
-    assert isinstance(answer, PhotoResult)
+            asyncio.run(predictor.predict([PHOTO], PredictOptions()))
+        with hidden_table(predictor, "alembic_version"), pytest.raises(BusyError) as raised:
+            asyncio.run(predictor.ready())
+        assert str(raised.value) == "not ready: answers cannot be written down"
+    assert asyncio.run(predictor.ready()).name == "pets"
+    predict_one(predictor)
 
 
-def test_a_database_that_goes_while_nobody_asks_is_noticed(
-    running: Predictor, monkeypatch: pytest.MonkeyPatch
+def test_it_is_not_ready_if_the_database_fails_between_requests(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "READY_SECONDS", 0.0)
-    with renamed(running, "alembic_version"), pytest.raises(BusyError):
-        asyncio.run(running.ready())
+    monkeypatch.setattr(predictor_module, "READY_SECONDS", 0.0)
+    with hidden_table(predictor, "alembic_version"), pytest.raises(BusyError):
+        asyncio.run(predictor.ready())
 
 
-def test_however_many_ask_it_is_tried_once_in_a_while(running: Predictor) -> None:
-    with renamed(running, "alembic_version"), pytest.raises(BusyError):
-        asyncio.run(running.ready())
+def test_readiness_is_checked_once_a_second(predictor: Predictor) -> None:
+    with hidden_table(predictor, "alembic_version"), pytest.raises(BusyError):
+        asyncio.run(predictor.ready())
     with pytest.raises(BusyError):
-        asyncio.run(running.ready())  # within a second of it
+        asyncio.run(predictor.ready())  # the table is back, the result is reused
 
 
 @contextmanager
-def renamed(running: Predictor, table: str) -> Iterator[None]:
-    """A table that nobody finds meanwhile."""
-    for names in ((table, "elsewhere_" + table), ("elsewhere_" + table, table)):
-        with running.library.database.write_transaction() as connection:
-            connection.exec_driver_sql("ALTER TABLE {} RENAME TO {}".format(*names))
-        if names[0] == table:
-            yield
+def hidden_table(predictor: Predictor, table: str) -> Iterator[None]:
+    """The table has another name meanwhile."""
+
+    def rename(old: str, new: str) -> None:
+        with predictor.library.database.write_transaction() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+
+    rename(table, f"hidden_{table}")
+    yield
+    rename(f"hidden_{table}", table)
 
 
-def test_without_its_folder_it_is_not_ready(running: Predictor) -> None:
-    running.library.home.rename(running.library.home.with_name("elsewhere"))
+def test_it_is_not_ready_without_the_librarys_folder(predictor: Predictor) -> None:
+    predictor.library.home.rename(predictor.library.home.with_name("elsewhere"))
     with pytest.raises(BusyError, match="gone"):
-        asyncio.run(running.ready())
+        asyncio.run(predictor.ready())
 
 
-def test_what_cannot_be_written_down_soon_is_not_begun(
-    running: Predictor, monkeypatch: pytest.MonkeyPatch
+def test_photos_are_refused_while_too_many_predictions_wait_for_the_log(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "MAX_UNLOGGED", 3)
-    with running.library.database.write_transaction():  # the journal waits for this writer
-        running.log.write([])
-        wait_until(lambda: running.log.queued == 0)
+    monkeypatch.setattr(predictor_module, "MAX_UNLOGGED", 3)
+    with predictor.library.database.write_transaction():  # the log waits for this transaction
+        predictor.log.write([])
+        wait_until(lambda: predictor.log.queued == 0)
         for _ in range(4):
-            running.log.write([])
+            predictor.log.write([])
         with pytest.raises(BusyError, match="written down"):
-            asyncio.run(running.predict([PHOTO], PredictOptions()))
-    wait_until(lambda: running.log.queued == 0)
-    (answer,) = asyncio.run(running.predict([PHOTO], PredictOptions()))
-    assert isinstance(answer, PhotoResult)
+            asyncio.run(predictor.predict([PHOTO], PredictOptions()))
+    wait_until(lambda: predictor.log.queued == 0)
+    predict_one(predictor)
