@@ -16,7 +16,7 @@ if str(HERE.parent) not in sys.path:  # Streamlit adds only this file's own fold
 
 from frontend.components import html_blocks
 from frontend.ui.library import open_library
-from frontend.ui.messages import show_errors, show_notices
+from frontend.ui.messages import catch_errors, show_notices
 from frontend.ui.models import activate_model, list_models, model_title
 from frontend.ui.pages import ACTIVITY
 from frontend.ui.text import escape_markdown
@@ -39,9 +39,9 @@ def main() -> None:
     st.html(HERE / "ui" / "style.css")
     st.html(html_blocks.CSS)
     page = st.navigation(pages())
-    with show_errors():
+    with catch_errors():
         open_library()
-        with show_errors():  # photos can be viewed without a model
+        with catch_errors():  # photos can be viewed without a model
             show_model_choice()
         show_jobs()
         show_notices()
@@ -90,7 +90,7 @@ def show_model_choice() -> None:
 
 
 def _activate_selected() -> None:
-    with show_errors():
+    with catch_errors():
         activate_model(st.session_state[MODEL_KEY])
 
 
@@ -102,7 +102,7 @@ def show_jobs() -> None:
 
 
 def _draw_jobs() -> None:
-    with show_errors():
+    with catch_errors():
         jobs = open_library().operations(MAX_JOBS, active=True)
         for job in jobs:
             st.progress(job.progress or 0.0, text=escape_markdown(job.title))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from frontend.components.html_blocks import escape_text
 from frontend.ui.library import open_library
-from frontend.ui.messages import notify, show_errors
+from frontend.ui.messages import catch_errors, notify, show_error
 from frontend.ui.text import escape_markdown, format_time, time_left
 from tagger.jobs import worker
 from tagger.jobs.requests import JobRequest, resume, submit
@@ -45,7 +45,7 @@ def show_job(operation_id: int, *, key: str = "run") -> None:
     `key` differs between two panels of one operation on a page. The whole page is drawn again when
     the job ends.
     """
-    with show_errors():
+    with catch_errors():
         operation = open_library().operation(operation_id)
         every = REFRESH_SECONDS if operation.active else None
         with st.container(border=True, key=f"{key}-{operation_id}"):
@@ -53,7 +53,7 @@ def show_job(operation_id: int, *, key: str = "run") -> None:
 
 
 def _draw_job(operation_id: int, was_active: bool, key: str) -> None:
-    with show_errors():
+    with catch_errors():
         operation = open_library().operation(operation_id)
         if was_active and not operation.active:
             st.rerun()
@@ -87,7 +87,7 @@ def _draw_progress(operation: Operation, key: str) -> None:
 
 
 def _stop(operation_id: int) -> None:
-    with show_errors():
+    with catch_errors():
         open_library().stop(operation_id)
 
 
@@ -104,11 +104,11 @@ def _draw_end(operation: Operation, key: str) -> None:
         if operation.undoable:
             _offer_undo(operation, key)
     if operation.error:
-        st.error(escape_markdown(operation.error), icon=":material/error:")
+        show_error(operation.error)
 
 
 def _offer_undo(operation: Operation, key: str) -> None:
-    with show_errors():
+    with catch_errors():
         if st.button("Undo", key=f"{key}-undo-{operation.id}", icon=":material/undo:"):
             result = open_library().undo(operation.id)
             changed = count_noun(result.changed, "photo")
@@ -154,12 +154,8 @@ def describe_end(operation: Operation) -> str:
 
 def describe_outcomes(operation: Operation) -> str:
     """The number of files by outcome: "12 added · 3 failed"."""
-    if (
-        operation.kind == "import"
-        and not operation.active
-        and not operation.error
-        and not operation.counts
-    ):
+    has_outcome = operation.active or operation.error or operation.counts
+    if operation.kind == "import" and not has_outcome:
         return "no photos there"
     counts = [(operation.counts.get(outcome, 0), words) for outcome, words in _OUTCOMES.items()]
     return " · ".join(f"{count:,} {words}" for count, words in counts if count)

@@ -16,7 +16,7 @@ from frontend.photos import edits
 from frontend.photos.large_photo import show_large_photo
 from frontend.ui import url_state
 from frontend.ui.library import open_library
-from frontend.ui.messages import run_action, show_errors
+from frontend.ui.messages import catch_errors, run_action
 from frontend.ui.text import escape_markdown, format_size, format_time
 from tagger.errors import OptionError, QueryError
 from tagger.library.records import Annotation, Photo, Sort, StoredPrediction, Tag
@@ -81,7 +81,7 @@ def show_details(photo_id: int, page: str, results: Results) -> None:
             _offer_neighbour(following, "Next", "chevron_right", "Right", page)
     edits.show_retag_job(page)
     edits.show_last_edit(page)
-    with show_errors():
+    with catch_errors():
         photo = open_library().photo(photo_id)
         prediction = open_library().prediction(photo_id)
         st.subheader(escape_markdown(photo.name), anchor=False)
@@ -233,7 +233,7 @@ def _offer_new_tag(photo: Photo, page: str) -> None:
             key=f"{page}-tag-{photo.id}",
         )
         if st.form_submit_button("Add", key=f"{page}-add-{photo.id}"):
-            with show_errors():
+            with catch_errors():
                 if not label:  # typed text is lost when the field loses focus
                     raise OptionError("no tag was chosen: after typing one, press Enter, then Add")
                 edits.change_tags(page, [photo.id], add=[label])

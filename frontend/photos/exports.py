@@ -14,7 +14,7 @@ from typing import TextIO
 import streamlit as st
 
 from frontend.ui.library import open_library
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors
 from frontend.ui.pages import TRAIN, TRAIN_FOLDER_KEY
 from frontend.ui.text import escape_markdown, format_size
 from tagger.errors import OptionError
@@ -81,7 +81,7 @@ def offer_zip(query: str, count: int) -> None:
         if st.button(
             "Prepare a ZIP of the photos", key="leaving-zip", icon=":material/folder_zip:"
         ):
-            with show_errors():
+            with catch_errors():
                 zip_export = st.session_state[ZIP_KEY] = _write_zip(query, count)
         if zip_export is None or zip_export.query != query or not zip_export.path.is_file():
             return
@@ -131,7 +131,7 @@ def offer_dataset(query: str, count: int, key: str) -> None:
             help="Photos are copied into a folder for each first tag. Left empty: the one shown.",
         )
         if st.form_submit_button("Write the photos", key=f"{key}-write"):
-            with show_errors():
+            with catch_errors():
                 new_export = _write_dataset(query, folder.strip(), default, count)
                 st.session_state[f"{key}-written"] = new_export
                 st.session_state[TRAIN_FOLDER_KEY] = str(new_export.path)

@@ -10,7 +10,7 @@ import streamlit as st
 from frontend.components import photo_grid
 from frontend.photos import edits
 from frontend.ui.library import open_library
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors
 from frontend.ui.models import list_models, model_title
 from tagger.library.records import Photo, PhotoPage
 from tagger.text import count_noun
@@ -132,7 +132,7 @@ class _SelectionBar:
 
     def _edit(self, action: Callable[[], object]) -> None:
         """Call `action`, then draw the page again with nothing selected."""
-        with show_errors():
+        with catch_errors():
             action()
             photo_grid.clear_selection(self.grid_key)
             st.rerun()

@@ -12,7 +12,7 @@ import streamlit as st
 from frontend.components.html_blocks import show_table
 from frontend.training import dataset_check
 from frontend.ui.library import open_library
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors
 from frontend.ui.pages import REVIEW
 from frontend.ui.text import escape_markdown
 from tagger.files import walk_files, write_atomically
@@ -37,7 +37,7 @@ def choose_confirmed_photos() -> str | None:
         " into the folder of its first tag."
     )
     if st.button(dataset_check.CHECK, key="train-check-confirmed", icon=dataset_check.CHECK_ICON):
-        with show_errors(), st.spinner("Copying the photos …"):
+        with catch_errors(), st.spinner("Copying the photos …"):
             folder, st.session_state["train-left"], changed = _write_dataset()
             st.session_state["train-confirmed"] = str(folder)
             st.session_state["train-kept"] = [str(path) for path in changed]

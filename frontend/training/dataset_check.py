@@ -13,7 +13,7 @@ from frontend.components import job_panel
 from frontend.components.html_blocks import show_table
 from frontend.training.findings import FindingGroup, show_findings
 from frontend.ui.library import open_library
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.pages import TRAIN_FOLDER_KEY
 from frontend.ui.text import escape_markdown
 from tagger import paths
@@ -87,7 +87,7 @@ def choose_folder() -> str | None:
 
 def start_check(data: str) -> None:
     """Start a job that checks a dataset."""
-    with show_errors():
+    with catch_errors():
         job_panel.start_job(CheckRequest(data))
 
 
@@ -113,7 +113,7 @@ def show_check(data: str, check: CheckResult, is_export: bool) -> None:
     if labels := list(check.photos.get("train", {})):
         _show_counts(labels, check.photos)
     if check.error:
-        st.error(escape_markdown(check.error), icon=":material/error:")
+        show_error(check.error)
         st.markdown(
             f"Each label needs at least {MIN_PHOTOS} different photos, in a folder of its own or"
             " named by a file of labels; a hundred or more make a tagger to rely on. Mend that,"

@@ -11,7 +11,7 @@ import streamlit as st
 
 from frontend.components.html_blocks import show_confusion_matrix, show_list
 from frontend.training.model_card import get_number
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors
 from tagger.text import percent, score
 
 REPORT_HEIGHT = 720  # pixels
@@ -42,10 +42,7 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
         words = "of the photos that have a tag get one", "of the tags said are right"
     else:
         tiles = [(percent(get_number(evaluation, "accuracy")), f"{of} get the right label")]
-        words = (
-            "of them get an answer; the others are called unknown",
-            "of the answers are right",
-        )
+        words = ("of them get an answer; the others are called unknown", "of the answers are right")
     shares = zip((answered, right), words, strict=True)
     return tiles + [(percent(share), phrase) for share, phrase in shares if share is not None]
 
@@ -97,7 +94,7 @@ def show_confusion(counts: dict[str, dict[str, float]]) -> None:
 
 def show_report(path: Path, name: str, key: str) -> None:
     """A training report, on a switch, and its download."""
-    with show_errors():
+    with catch_errors():
         html = path.read_bytes()
         with st.container(horizontal=True, vertical_alignment="center"):
             is_shown = st.toggle("Show the report", key=f"{key}-shown")

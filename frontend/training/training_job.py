@@ -12,7 +12,7 @@ from frontend.components import charts, job_panel
 from frontend.components.html_blocks import show_list, show_tiles
 from frontend.training import evaluation
 from frontend.ui.library import open_library
-from frontend.ui.messages import notify, show_errors
+from frontend.ui.messages import catch_errors, notify, show_error
 from frontend.ui.text import escape_markdown, rough_duration, time_left
 from tagger.datasets.dataset import too_few_to_check
 from tagger.jobs.requests import RetagRequest, TrainRequest
@@ -45,7 +45,7 @@ def watch_training(job: Operation) -> None:
 
 
 def _draw_progress(job_id: int) -> None:
-    with show_errors():
+    with catch_errors():
         job = open_library().operation(job_id)
         if not job.active:
             st.rerun()
@@ -110,7 +110,7 @@ def show_result(job: Operation, dismiss: Callable[[int], None]) -> None:
     name = TrainRequest.from_options(job.options).name
     st.subheader(escape_markdown(f"{job.title}: {job_panel.describe_end(job)}"), anchor=False)
     if job.error:
-        st.error(escape_markdown(job.error), icon=":material/error:")
+        show_error(job.error)
     elif job.result is None:
         st.info("It was stopped before there was anything to keep. No model was changed.")
     else:
@@ -146,7 +146,7 @@ def _offer_use(job: Operation, name: str) -> None:
         if st.button(
             "Use this model now", key="train-use", type="primary", icon=":material/check_circle:"
         ):
-            with show_errors():
+            with catch_errors():
                 library.set_active_model(name)
                 notify(f"{name} tags your photos from now on.")
                 st.rerun()
@@ -163,7 +163,7 @@ def _offer_use(job: Operation, name: str) -> None:
         key="train-retag",
         icon=":material/refresh:",
     ):
-        with show_errors():
+        with catch_errors():
             retag_id = job_panel.start_job(RetagRequest(model=name))
             st.session_state[f"train-retag-{job.id}"] = retag_id
             st.rerun()

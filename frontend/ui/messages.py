@@ -13,18 +13,23 @@ from tagger import TaggerError
 NOTICES_KEY = "notices"
 
 
+def show_error(message: str) -> None:
+    """Show an error message, given as plain text."""
+    st.error(escape_markdown(message), icon=":material/error:")
+
+
 @contextmanager
-def show_errors() -> Iterator[None]:
+def catch_errors() -> Iterator[None]:
     """Show an error raised inside as a message; the page continues after the block."""
     try:
         yield
     except (TaggerError, OSError) as error:
-        st.error(escape_markdown(describe_error(error)), icon=":material/error:")
+        show_error(describe_error(error))
 
 
 def run_action(action: Callable[..., object], *args: object) -> None:
     """Callback for buttons: call `action`, or show its error."""
-    with show_errors():
+    with catch_errors():
         action(*args)
 
 

@@ -5,7 +5,7 @@ The URL alone holds the state: widgets write to it and read from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import streamlit as st
 
@@ -44,10 +44,7 @@ def on_click(**params: str) -> Callable[[], None]:
 
 def selectbox(title: str, name: str, options: Mapping[str, str], width: int) -> str:
     """A select box of values and their labels; the first value is the default."""
-    default = next(iter(options))
-    value = get(name)
-    selected = default if value is None or value not in options else value
-    st.session_state[_key(name)] = selected  # also when the labels have changed
+    selected, default = _select(name, options)
     st.selectbox(
         title,
         list(options),
@@ -62,11 +59,9 @@ def selectbox(title: str, name: str, options: Mapping[str, str], width: int) -> 
 
 def segmented_control(title: str, name: str, options: list[str]) -> str:
     """A segmented control; the first option is the default."""
-    value = get(name)
-    selected = options[0] if value is None or value not in options else value
-    st.session_state[_key(name)] = selected
+    selected, default = _select(name, options)
     st.segmented_control(
-        title, options, required=True, key=_key(name), on_change=_store, args=(name, options[0])
+        title, options, required=True, key=_key(name), on_change=_store, args=(name, default)
     )
     return selected
 
@@ -98,6 +93,15 @@ def text_input(title: str, name: str, placeholder: str) -> str:
         args=(name, ""),
     )
     return text
+
+
+def _select(name: str, options: Iterable[str]) -> tuple[str, str]:
+    """The option in the URL, put into the widget's state, and the default."""
+    default, *rest = options
+    value = get(name)
+    selected = value if value in rest else default
+    st.session_state[_key(name)] = selected
+    return selected, default
 
 
 def _store(name: str, default: str) -> None:

@@ -24,7 +24,6 @@ LIMIT_KEY = "activity-runs"
 
 
 def show() -> None:
-    """The page."""
     st.title("Activity", anchor=False)
     statistics = open_library().statistics()
     if statistics.photos or statistics.deleted:

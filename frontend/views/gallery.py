@@ -12,7 +12,7 @@ from frontend.photos import details, edits, selection_bar
 from frontend.photos.details import Results
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, load_sample_photos, open_library
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors
 from frontend.ui.pages import IMPORT
 from tagger.jobs.requests import ImportUploadsRequest
 from tagger.library.records import Sort
@@ -46,7 +46,7 @@ def _show_empty() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         if st.button("Add the sample photos", key="gallery-samples"):
-            with show_errors():
+            with catch_errors():
                 samples = ((name, io.BytesIO(data)) for name, data in load_sample_photos().items())
                 job_panel.start_job(ImportUploadsRequest(samples))
                 st.rerun()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from frontend.components import job_panel
 from frontend.ui.library import load_sample_photos, open_library
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors
 from frontend.ui.pages import GALLERY
 from tagger.images import decode
 from tagger.jobs.requests import ImportFolderRequest, ImportUploadsRequest
@@ -22,7 +22,6 @@ VERSION_KEY = "import-version"  # session state: counts imports; each gets a new
 
 
 def show() -> None:
-    """The page."""
     st.title("Import photos", anchor=False)
     st.markdown(
         "They are tagged and kept in your library in the background: you may close this page and"
@@ -61,7 +60,7 @@ def _offer_files() -> None:
 
 
 def _start_import(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
-    with show_errors(), st.spinner("Taking the photos in …"):
+    with catch_errors(), st.spinner("Taking the photos in …"):
         job_panel.start_job(ImportUploadsRequest(uploads))
         st.session_state[VERSION_KEY] += 1
         st.rerun()
@@ -78,7 +77,7 @@ def _offer_folder() -> None:
             " Either way your files are never changed.",
         )
         if st.form_submit_button("Import the folder", key="import-folder-start", type="primary"):
-            with show_errors():
+            with catch_errors():
                 job_panel.start_job(ImportFolderRequest(folder.strip(), copy))
                 st.rerun()
 

@@ -24,7 +24,7 @@ from frontend.training.model_card import (
     reliability_bins,
 )
 from frontend.ui.library import open_library
-from frontend.ui.messages import notify, show_errors
+from frontend.ui.messages import catch_errors, notify, show_error
 from frontend.ui.models import activate_model, list_models, load_tagger, needs_building
 from frontend.ui.pages import TRAIN
 from frontend.ui.text import escape_markdown
@@ -37,7 +37,6 @@ MAX_WEAKEST = 12  # tags
 
 
 def show() -> None:
-    """The page."""
     st.title("Models", anchor=False)
     active = open_library().active_model()
     names = [name for name in list_models() if not name.startswith(".")]
@@ -50,9 +49,6 @@ def show() -> None:
     if readable := [model for model in models if model.error is None]:
         st.divider()
         _show_model(readable, active)
-
-
-# Side by side
 
 
 def _show_comparison(models: list[Model], active: str) -> None:
@@ -68,10 +64,7 @@ def _show_comparison(models: list[Model], active: str) -> None:
         )
     for model in models:
         if model.error is not None:
-            st.error(
-                escape_markdown(f"{model.name} cannot be used. {model.error}"),
-                icon=":material/error:",
-            )
+            show_error(f"{model.name} cannot be used. {model.error}")
     if not models:
         st.info("There is no model yet.")
 
@@ -82,7 +75,7 @@ def _offer_imagenet() -> None:
         " Keras has or downloads (14 MB)."
     )
     if st.button("Make the model imagenet", key="models-imagenet", icon=":material/download:"):
-        with show_errors():
+        with catch_errors():
             load_tagger(IMAGENET)
             st.rerun()
 
@@ -138,9 +131,6 @@ def _creation_date(card: Mapping[str, Any]) -> str | None:
         return None
 
 
-# One model
-
-
 def _show_model(models: list[Model], active: str) -> None:
     ids = [model.id for model in models]
     selected = st.selectbox(
@@ -181,7 +171,7 @@ def _offer_activation(model: Model, active: str) -> None:
     if model.id == active:
         st.markdown(":material/check: It tags your photos now.")
     elif st.button("Let it tag from now on", key=f"models-use-{model.name}", type="primary"):
-        with show_errors():
+        with catch_errors():
             activate_model(model.id)
             notify(f"{model.name} tags your photos from now on.")
             st.rerun()

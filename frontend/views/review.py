@@ -38,7 +38,6 @@ class Answer:
 
 
 def show() -> None:
-    """The page."""
     st.title("Review", anchor=False)
     st.html(_STYLE)
     library = open_library()
@@ -213,12 +212,7 @@ def _set_draft(photo: Photo, draft: frozenset[str]) -> None:
 
 
 def _offer_button(
-    photo: Photo,
-    label: str,
-    score: float | None,
-    number: int,
-    is_on: bool,
-    action: partial[None],
+    photo: Photo, label: str, score: float | None, number: int, is_on: bool, action: partial[None]
 ) -> None:
     percent = "" if score is None else f" · {score:.0%}"
     st.button(

@@ -15,6 +15,7 @@ from frontend.photos import details, edits, exports, selection_bar
 from frontend.photos.details import Results
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, open_library
+from frontend.ui.messages import show_error
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
 from tagger.errors import QueryError
@@ -50,7 +51,7 @@ def show() -> None:
     try:
         count = library.count(query)
     except QueryError as error:
-        st.error(escape_markdown(f"That cannot be understood: {error}."), icon=":material/error:")
+        show_error(f"That cannot be understood: {error}.")
         st.code(error.with_caret(), language=None)
         return
     _show_results(query, count)

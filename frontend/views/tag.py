@@ -13,7 +13,7 @@ from frontend.components import photo_grid
 from frontend.components.html_blocks import escape_text, show_bars
 from frontend.photos.large_photo import choose_heatmap_label, show_heatmap
 from frontend.ui.library import load_sample_photos, open_library
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.models import load_tagger
 from frontend.ui.pages import GALLERY, link_photo
 from frontend.ui.text import escape_markdown
@@ -43,7 +43,6 @@ class InputPhoto:
 
 
 def show() -> None:
-    """The page."""
     st.title("What is in this photo?", anchor=False)
     tagger = load_tagger()
     photo = _choose_photo(tagger)
@@ -55,7 +54,7 @@ def show() -> None:
         prediction, embedding = _tag_photo(photo.sha256, tagger.sha256, photo.data, tagger)
     except ImageError as error:
         message = f"{photo.name} cannot be opened: {error.reason}"
-        st.error(escape_markdown(message), icon=":material/error:")
+        show_error(message)
         return
     stored = open_library().find_by_digest(photo.sha256)
     similar = open_library().find_similar(
@@ -156,7 +155,7 @@ def _show_photo(photo: InputPhoto, jpeg: bytes, prediction: Prediction, tagger: 
         name = escape_controls(photo.name)
         label = choose_heatmap_label([s.label for s in prediction.scores], tagger, "tag-heatmap")
         if label is not None:
-            with show_errors():
+            with catch_errors():
                 show_heatmap(slot, tagger, photo.data, label, name)
                 return
         slot.image(jpeg, width="stretch", alt=name)

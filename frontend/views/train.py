@@ -11,7 +11,7 @@ import streamlit as st
 from frontend.components import job_panel
 from frontend.training import confirmed_tags, dataset_check, training_job
 from frontend.ui.library import open_library
-from frontend.ui.messages import show_errors
+from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.models import list_models, models_with_backbone
 from frontend.ui.text import escape_markdown, rough_duration
 from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL
@@ -35,7 +35,6 @@ SELECTED_KEY, DISMISSED_KEY = "train-shown", "train-put-away"  # session state
 
 
 def show() -> None:
-    """The page."""
     st.title("Teach a tagger", anchor=False)
     trainings = open_library().operations(limit=MAX_EARLIER, kinds=["train"])
     active = next((training for training in trainings if training.active), None)
@@ -48,9 +47,6 @@ def show() -> None:
         st.divider()
     _show_dataset_step()
     _list_earlier([training for training in trainings if training is not current])
-
-
-# The dataset
 
 
 def _show_dataset_step() -> None:
@@ -80,9 +76,6 @@ def _show_dataset_step() -> None:
     dataset_check.show_check(data, check, is_export=source == LIBRARY)
     if check.error is None:
         _show_model_step(data, check)
-
-
-# The model
 
 
 def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
@@ -119,7 +112,7 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
         type="primary",
         icon=":material/school:",
     ):
-        with show_errors():
+        with catch_errors():
             job_panel.start_job(request)
             st.rerun()
 
@@ -135,10 +128,7 @@ def _warn_about_name(name: str) -> bool:
     """Warn about a name that is in use; whether the training will replace that model."""
     names = {model.casefold() for model in list_models()}  # some file systems ignore case
     if name.casefold() in (*BUNDLED, IMAGENET):
-        st.error(
-            escape_markdown(f"{name} comes with Image Tagger and stays: give yours another name."),
-            icon=":material/error:",
-        )
+        show_error(f"{name} comes with Image Tagger and stays: give yours another name.")
         return False
     if name.casefold() in names:
         st.warning(
@@ -197,9 +187,6 @@ def _choose_options(data: str, name: str, is_thorough: bool) -> TrainRequest:
         seed=int(seed),
         about=about,
     )
-
-
-# Results
 
 
 def _current_training(trainings: list[Operation]) -> Operation | None:
