@@ -175,15 +175,15 @@ def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
     for seed in range(first, first + photos):
         left, right = seed % 3, (seed // 3) % 4
         canvas = np.full((120, 240, 3), 90 + seed % 60, np.uint8)
-        shown = {left} if seed % 5 else set()
-        if shown:
+        present = {left} if seed % 5 else set()
+        if present:
             canvas[:, :120] = draw(SHAPES[left], seed)
             if right < 3:
                 canvas[:, 120:] = draw(SHAPES[right], seed + 1_000)
-                shown.add(right)
+                present.add(right)
         (root / f"{seed:03}.png").write_bytes(decode.encode(cv2.resize(canvas, (120, 120))))
-        cells = ["" if seed % 7 == index else str(int(index in shown)) for index in range(3)]
-        rows.append(",".join([f"{seed:03}.png", *cells, str(int(not shown))]))
+        cells = ["" if seed % 7 == index else str(int(index in present)) for index in range(3)]
+        rows.append(",".join([f"{seed:03}.png", *cells, str(int(not present))]))
     (root / "labels.csv").write_text("\n".join(rows) + "\n")
     return root
 

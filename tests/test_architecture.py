@@ -36,6 +36,11 @@ USERS = {
     "uvicorn": {"service"},
 }
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "pandas", "matplotlib", "streamlit")
+# Names that say nothing of what they hold.
+VAGUE = {
+    *("asked", "found", "given", "known", "lacking", "meant", "one", "others", "place", "places"),
+    *("said", "seen", "shown", "some", "spelled", "told", "wanted"),
+}
 MAX_MODULES = 20  # of one folder: beyond that nobody finds their way
 
 # Pictures that are no photos: of a drawing, which tests/e2e/test_page_kept.py compares them with.
@@ -59,6 +64,21 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
     return names
+
+
+def bound_names(path: Path) -> set[str]:
+    """Every name that a file binds: variables, attributes, parameters, functions, classes."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+    return {name.strip("_") for name in names}
 
 
 def tracked_files() -> list[str]:
@@ -91,6 +111,16 @@ def test_no_folder_holds_too_many_modules() -> None:
         folder: [p for p in folder.glob("*.py") if p.stem != "__init__"] for folder in folders
     }
     assert not {f.name: len(m) for f, m in modules.items() if len(m) > MAX_MODULES}
+
+
+def test_names_say_what_they_hold() -> None:
+    folders = ("tagger", "frontend", "bench", "deploy", "tests")
+    files = [
+        *ROOT.glob("*.py"),
+        *(path for each in folders for path in (ROOT / each).rglob("*.py")),
+    ]
+    vague = {path.relative_to(ROOT).as_posix(): bound_names(path) & VAGUE for path in files}
+    assert not {path: names for path, names in vague.items() if names}
 
 
 def test_decisions_need_numpy_alone() -> None:

@@ -317,8 +317,8 @@ def _describe_labels(collection: Dataset, sample: Sample) -> str:
 
 
 def _list_others(paths: Sequence[str], path: str) -> str:
-    others = list(islice((other for other in paths if other != path), 4))
-    return ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+    names = list(islice((other for other in paths if other != path), 4))
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _relative_path(collection: Dataset, sample: Sample) -> str:

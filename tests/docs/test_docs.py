@@ -87,8 +87,8 @@ def run(command: str | list[str], checkout: Path) -> subprocess.CompletedProcess
 def assert_alike(printed: str, documented: str) -> None:
     """Equal, but for percentages within `POINTS`."""
     assert _PERCENT.sub("%", printed) == _PERCENT.sub("%", documented)
-    for one, other in zip(_PERCENT.findall(printed), _PERCENT.findall(documented), strict=True):
-        assert abs(float(one[:-1]) - float(other[:-1])) <= POINTS, (one, other)
+    pairs = zip(_PERCENT.findall(printed), _PERCENT.findall(documented), strict=True)
+    assert all(abs(float(a[:-1]) - float(b[:-1])) <= POINTS for a, b in pairs)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
