@@ -1,4 +1,4 @@
-"""The errors of this library. A message says what arrived, what is allowed and what to do."""
+"""The errors of this library. A message says what was given, what is allowed and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Lease on a job: one worker process holds it, with heartbeat, progress and cancellation."""
+"""Lease on a job: one worker process holds it, with heartbeat, progress and cancellation.
+
+A job whose holder died has a stale heartbeat; `worker.resume_stale` starts a process that takes it.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class Lease:
         return self.library.operation(self.job_id)
 
     def acquire(self) -> bool:
-        """Wait until fewer than MAX_RUNNING jobs run, then take the lease.
+        """Take the lease; a queued job first waits until fewer than MAX_RUNNING jobs run.
 
         False for a job that has ended or that another live process holds.
         """
@@ -120,7 +123,7 @@ class Lease:
         )
 
     def track_progress(self, items: Iterable[T], total: int, what: str) -> Iterable[T]:
-        """Write the progress of a long loop; a `tagger.concurrency.Progress`."""
+        """Write the progress of a long loop: a `tagger.concurrency.Progress`."""
         written = time.monotonic()
         self.start_stage(what, done=0, total=total)
         for count, item in enumerate(items, 1):

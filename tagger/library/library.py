@@ -1,6 +1,6 @@
-"""The photo library as the app and the programs use it: one method for each action.
+"""The photo library: one method for each action that ends at once.
 
-Long work is submitted to `tagger.jobs`, which runs it in a process of its own.
+Long work (importing, tagging again, training) is submitted to `tagger.jobs`.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 python -m tagger.api                    # http://localhost:8000, with limits set
 uvicorn tagger.api:app                  # the same routes
 
-What else it goes by is in the environment:
+Further settings are environment variables:
   TAGGER_MODEL           the model that answers; else the one chosen in the app
   TAGGER_PREDICT_TOKEN   asked for as "Authorization: Bearer TOKEN"
-  TAGGER_ADMIN_TOKEN     the same for all, and alone for POST /model/reload
+  TAGGER_ADMIN_TOKEN     opens every route, and is the only one for POST /model/reload
   TAGGER_WORKERS         threads that tag; default: one a core
-  TAGGER_QUEUE           photos that wait beside those (32)
+  TAGGER_QUEUE           photos that may wait for a free thread (32)
   TAGGER_REQUEST_SECONDS for a request to arrive in (30)
   TAGGER_CORS            origins whose pages may ask, with commas
   TAGGER_KEEP_PHOTOS     1: keep the photos in the library's folder

@@ -27,7 +27,7 @@ class ModelCache:
         """`model` is a name or a file. Raises as `Tagger.load` does."""
         self._active = _load(model)
         self._active_model = model
-        self._cached: OrderedDict[str, Tagger] = OrderedDict()
+        self._inactive: OrderedDict[str, Tagger] = OrderedDict()
         self._lock = threading.Lock()
         self._loading = threading.Lock()  # one load at a time: each takes memory and a core
 
@@ -66,9 +66,9 @@ class ModelCache:
                 return tagger
             tagger = _load(name)
             with self._lock:
-                self._cached[name] = tagger
-                while len(self._cached) > MAX_CACHED:
-                    self._cached.popitem(last=False)
+                self._inactive[name] = tagger
+                while len(self._inactive) > MAX_CACHED:
+                    self._inactive.popitem(last=False)
             return tagger
 
     def reload(self, name: str | None = None) -> Tagger:
@@ -84,7 +84,7 @@ class ModelCache:
             tagger = _load(model)
             with self._lock:
                 self._active, self._active_model = tagger, model
-                self._cached.clear()  # their files may have changed as well
+                self._inactive.clear()  # their files may have changed as well
             return tagger
 
     def _cached(self, name: str) -> Tagger | None:
@@ -92,9 +92,9 @@ class ModelCache:
         if name == active.name:
             return active
         with self._lock:
-            if name in self._cached:
-                self._cached.move_to_end(name)
-            return self._cached.get(name)
+            if name in self._inactive:
+                self._inactive.move_to_end(name)
+            return self._inactive.get(name)
 
 
 def smoke_test(tagger: Tagger) -> None:

@@ -104,7 +104,7 @@ class PredictionLog:
         return self._queue.qsize()
 
     def write(self, entries: Sequence[Entry]) -> Future[int]:
-        """Queue entries. The future is done when they survive a crash: the size of their batch.
+        """Queue entries. The future gives the size of their batch once it is committed to the disk.
 
         It raises LibraryError if the database cannot be written.
         """

@@ -22,7 +22,7 @@ HEAD_RATE = 0.05
 
 
 def build_optimizer(hyperparameters: Hyperparameters, photos: int) -> keras.Optimizer:
-    """The optimizer for so many training photos, with its learning rate schedule."""
+    """The optimizer with its learning rate schedule, which depends on the number of photos."""
     build = _build_sgd if hyperparameters.from_scratch else _build_adamw
     return build(hyperparameters, photos)
 

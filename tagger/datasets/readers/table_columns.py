@@ -88,8 +88,8 @@ def read_columns(table: Table, display_path: str) -> Columns:
 def _read_states(cells: set[str]) -> dict[str, int | None]:
     """The tag state of each cell.
 
-    -1 is "absent" in a table where no other cell is, and blank where there is no -1 either: or
-    each photo would have every tag that was looked for.
+    A table without any "absent" cell would give each photo every tag that was looked for. There
+    -1 means absent, and in a table without -1, blank does.
     """
     plain = {cell: cell.strip().lower() for cell in cells}
     has_absent = not ABSENT.isdisjoint(plain.values())

@@ -75,7 +75,7 @@ def label_condition(label: Label, label_ids: LabelIds) -> Where:
 
 
 def any_tag_condition(tree: Query) -> Where | None:
-    """The condition on `photos` that any tag has such a score; None if that needs `tags`."""
+    """The condition on `photos` for a comparison with any tag's score; None if it needs `tags`."""
     match tree:
         case Condition("score", ">" | ">=" as comparison, value):
             return _COMPARE[comparison](func.coalesce(photos.c.highest, -1.0), float(value))
@@ -126,7 +126,7 @@ def photo_condition(condition: Condition) -> Where:
 
 
 def index_condition(condition: Condition) -> Where | None:
-    """The same for a date, so that an index is scanned from where the range begins; else None."""
+    """A date's condition as a range over its indexed column; None for other fields."""
     if condition.field not in ("added", "taken"):
         return None
     column = photos.c.added_at if condition.field == "added" else photos.c.taken_at

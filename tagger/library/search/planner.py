@@ -134,7 +134,7 @@ def _labels(tree: Query) -> Iterator[Label]:
 def _find_page(
     connection: Connection, plan: Plan, total: int, sort: Sort, offset: int, limit: int
 ) -> list[int]:
-    """Few matches are sorted. Of many, probably enough are among the first photos in that order."""
+    """A page of ids. Few matches are sorted; for many, the sort index is scanned for enough of them."""
     order = _ORDERS[sort]
     page = select(photos.c.id).order_by(*order).limit(limit).offset(offset)
     if total <= MAX_SORTED:
