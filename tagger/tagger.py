@@ -50,7 +50,7 @@ class Prediction:
     reason: why it is unknown: "unfamiliar" (unlike every training photo) or "uncertain" (no
         label reaches its threshold); None if it is not.
     ood_score: in [0, 1], the share of validation photos that are closer to the training photos
-        than this one; higher is farther from the training photos. None for a model without reference photos.
+        than this one; higher is farther away. None for a model without reference photos.
     tags: the labels that passed, best first: at most one for a model with one label a photo.
     scores: the `top` labels with the highest probabilities, best first, passed or not.
     """

@@ -43,7 +43,7 @@ VAGUE = {
 }
 MAX_MODULES = 20  # of one folder: beyond that nobody finds their way
 
-# Pictures that are no photos: of a drawing, which tests/e2e/test_web_page_offline.py compares them with.
+# Drawn icons; tests/e2e/test_web_page_offline.py compares them with their source.
 ICONS = {f"tagger/service/web/icon-{name}.png" for name in ("192", "512", "maskable")}
 SCREENSHOTS = {"docs/app.png"}  # they show scikit-image's sample photos, which are free
 

@@ -101,7 +101,7 @@ def show_details(photo_id: int, page: str, results: Results) -> None:
 def _find_neighbours(
     photo_id: int, at: int, results: Results
 ) -> tuple[Neighbour | None, Neighbour | None]:
-    """The photos before and after a photo near position `at`, or around that position if it is gone."""
+    """The photos on both sides of a photo near position `at`, or of `at` if it is gone."""
     first = max(0, at - SEARCH_RADIUS)
     sort = cast(Sort, results.sort) if results.sort in SORTS else "newest"
     try:

@@ -69,8 +69,8 @@ class TagMetrics(LabelMetrics):
 class DecisionShares:
     """Shares of photos in [0, 1] by decision: a label, or "unknown" and why.
 
-    For a model of tags `answered` counts only photos that have a tag. `accuracy_of_answered` is the share of
-    the decided labels that are right; None where nothing was decided.
+    For a model of tags `answered` counts only photos that have a tag. `accuracy_of_answered` is
+    the share of the decided labels that are right; None where nothing was decided.
     """
 
     answered: float | None = field(metadata={"key": "known"})

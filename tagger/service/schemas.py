@@ -48,7 +48,7 @@ class Answer(BaseModel):
 
     `label` is null if the photo is unknown, and `reason` says why: "unfamiliar" (unlike every
     training photo) or "uncertain" (between labels). `ood_score` is the share of validation photos
-    that are less strange than this one. `tags` are the labels above their thresholds,
+    that are closer to the training photos than this one. `tags` are the labels above their thresholds,
     `predictions` the likeliest labels.
     """
 

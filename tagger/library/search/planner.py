@@ -134,7 +134,7 @@ def _labels(tree: Query) -> Iterator[Label]:
 def _find_page(
     connection: Connection, plan: Plan, total: int, sort: Sort, offset: int, limit: int
 ) -> list[int]:
-    """A page of ids. Few matches are sorted; for many, the sort index is scanned for enough of them."""
+    """A page of ids. Few matches are sorted; for many, the index of the order is scanned."""
     order = _ORDERS[sort]
     page = select(photos.c.id).order_by(*order).limit(limit).offset(offset)
     if total <= MAX_SORTED:
