@@ -48,8 +48,8 @@ class Answer(BaseModel):
 
     `label` is null if the photo is unknown, and `reason` says why: "unfamiliar" (unlike every
     training photo) or "uncertain" (between labels). `ood_score` is the share of validation photos
-    that are closer to the training photos than this one. `tags` are the labels above their thresholds,
-    `predictions` the likeliest labels.
+    that are closer to the training photos than this one. `tags` are the labels above their
+    thresholds, `predictions` the likeliest labels.
     """
 
     predictions: list[LabelScore]
