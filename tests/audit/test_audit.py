@@ -15,10 +15,11 @@ import pytest
 
 from tagger.audit import audit
 from tagger.audit.audit import AuditConfig
+from tagger.cli.train import main
 from tagger.errors import ModelError
 from tagger.images import decode
 from tagger.paths import ROOT
-from tests.conftest import draw_collection, run_program
+from tests.conftest import RunMain, draw_collection
 
 SHARE = 0.05  # of labels are planted errors
 
@@ -49,20 +50,22 @@ def test_planted_errors_are_ranked_first(data: Path, tmp_path: Path) -> None:
     assert scores == sorted(scores) and "looks like" in findings.ranked[0].details
 
 
-def test_check_reports_writes_a_list_and_leaves_photos_alone(tmp_path: Path) -> None:
+def test_check_reports_writes_a_list_and_leaves_photos_alone(
+    run_main: RunMain, tmp_path: Path
+) -> None:
     folder = draw_collection(tmp_path / "photos", 30, shapes=("disc", "stripes"))
     shutil.move(folder / "disc" / "007.jpg", folder / "stripes" / "moved.jpg")
     (folder / "disc" / "broken.jpg").write_bytes(b"no photo")
     options = ["--check", "--data", folder, "--weights", "pets", "--image-size", "96"]
     files = {path: path.read_bytes() for path in folder.rglob("*.jpg")}
-    process = run_program("train.py", *options, cwd=tmp_path)
+    process = run_main(main, *options, cwd=tmp_path)
     assert process.returncode == 1 and process.stderr == ""
     assert process.stdout.startswith(
         "Labels: folders, 2 labels\n1 photo could not be read: left out"
     )
     assert "1 photo cannot be read" in process.stdout and "disc/broken.jpg" in process.stdout
     assert "stripes/moved.jpg" in process.stdout and "looks like disc" in process.stdout
-    process = run_program("train.py", *options, "--json", "--fix", cwd=tmp_path)
+    process = run_main(main, *options, "--json", "--fix", cwd=tmp_path)
     report = json.loads(process.stdout)
     assert report["photos"] == 60 and report["ranked"][0]["photo"] == "stripes/moved.jpg"
     assert report["labels"] == "folders, 2 labels" and report["lacking"] is None
@@ -70,7 +73,7 @@ def test_check_reports_writes_a_list_and_leaves_photos_alone(tmp_path: Path) -> 
     assert report["left_out"]["unreadable"][0][0] == "disc/broken.jpg" and report["judged"] == 60
     assert "leave-out.csv: " in process.stderr and "--leave-out" in process.stderr
     assert {path: path.read_bytes() for path in folder.rglob("*.jpg")} == files
-    process = run_program("train.py", *options, "--leave-out", "leave-out.csv", cwd=tmp_path)
+    process = run_main(main, *options, "--leave-out", "leave-out.csv", cwd=tmp_path)
     assert process.returncode == 0 and "moved.jpg" not in process.stdout
     assert "on your list: left out" in process.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["leave-out.csv", "photos"]
@@ -89,9 +92,9 @@ def test_check_reports_writes_a_list_and_leaves_photos_alone(tmp_path: Path) -> 
     ],
 )
 def test_options_that_do_not_apply_are_refused(
-    tmp_path: Path, options: list[str], message: str
+    run_main: RunMain, tmp_path: Path, options: list[str], message: str
 ) -> None:
-    process = run_program("train.py", "--data", draw_collection(tmp_path / "p", 5), *options)
+    process = run_main(main, "--data", draw_collection(tmp_path / "p", 5), *options)
     assert process.returncode == 2 and message in process.stderr
 
 
@@ -105,7 +108,7 @@ def test_without_weights_labels_are_not_judged(tmp_path: Path) -> None:
         audit.run_audit(AuditConfig(folder, weights="nonsense"))
 
 
-def test_check_reports_problems_of_reading_the_labels(tmp_path: Path) -> None:
+def test_check_reports_problems_of_reading_the_labels(run_main: RunMain, tmp_path: Path) -> None:
     """Missing photos, unlabelled photos, and too few photos to train on."""
     folder = draw_collection(tmp_path / "photos", 3, shapes=("disc", "stripes"))
     rows = ["image,label", "gone.jpg,disc", *(f"disc/{n:03}.jpg,disc" for n in range(3))]
@@ -114,7 +117,7 @@ def test_check_reports_problems_of_reading_the_labels(tmp_path: Path) -> None:
     leave_out = tmp_path / "list.csv"
     leave_out.write_text("photo\ndisc/000.jpg\nnowhere.jpg\n")
     options = ["--check", "--data", folder, "--weights", "none", "--leave-out", leave_out]
-    process = run_program("train.py", *options, cwd=tmp_path)
+    process = run_main(main, *options, cwd=tmp_path)
     assert process.returncode == 1 and process.stdout.startswith("Labels: CSV, 2 labels\n")
     for line in (
         "1 row names a photo that is not there: left out",
@@ -125,7 +128,7 @@ def test_check_reports_problems_of_reading_the_labels(tmp_path: Path) -> None:
     ):
         assert line in process.stdout.splitlines(), line
     assert f"Not enough to train on: {folder}: too few readable photos of disc" in process.stdout
-    report = json.loads(run_program("train.py", *options, "--json", cwd=tmp_path).stdout)
+    report = json.loads(run_main(main, *options, "--json", cwd=tmp_path).stdout)
     assert "too few readable photos of disc" in report["lacking"]
     assert "1 photo has no label: left out" in report["problems"]
     assert report["left_out"]["not_there"] == ["nowhere.jpg"]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import run_program
+from tagger.cli.export import main
+from tests.conftest import RunMain
 
 
 @pytest.mark.parametrize(
@@ -23,9 +24,9 @@ from tests.conftest import run_program
     ],
 )
 def test_a_bad_argument_is_one_sentence(
-    arguments: tuple[str, ...], message: str, tmp_path: Path
+    run_main: RunMain, arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    done = run_program("export.py", *arguments, cwd=tmp_path)
+    done = run_main(main, *arguments, cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
     assert message in done.stderr and len(done.stderr.splitlines()) == 1

@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from PIL import Image
 
+from tagger.cli.predict import main
 from tagger.datasets.sample_photos import write_samples
 from tagger.images import decode
-from tests.conftest import draw, run_program
+from tests.conftest import RunMain, draw, run_program
 
 
 @pytest.fixture(scope="module")
@@ -24,33 +26,48 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def predict(*arguments: object, **options: Path) -> tuple[int, list[str], str]:
-    done = run_program("predict.py", *arguments, "--model", "pets", **options)  # type: ignore[arg-type]
-    return done.returncode, done.stdout.splitlines(), done.stderr
+class Predict(Protocol):
+    """What the fixture `predict` gives."""
+
+    def __call__(
+        self, *arguments: object, cwd: Path | None = None
+    ) -> tuple[int, list[str], str]: ...
+
+
+@pytest.fixture
+def predict(run_main: RunMain) -> Predict:
+    """Exit status, lines of standard output, and standard error with the model `pets`."""
+
+    def tag(*arguments: object, cwd: Path | None = None) -> tuple[int, list[str], str]:
+        process = run_main(main, *arguments, "--model", "pets", cwd=cwd)
+        return process.returncode, process.stdout.splitlines(), process.stderr
+
+    return tag
 
 
 def test_one_photo_is_two_lines(samples: Path) -> None:
-    status, lines, stderr = predict(samples / "cat.png")
-    assert (status, stderr) == (0, "")
-    assert lines[0] == "Prediction: CAT"
-    assert lines[1].startswith("Confidence: ") and lines[1].endswith("%")
+    process = run_program("predict.py", samples / "cat.png", "--model", "pets")
+    assert (process.returncode, process.stderr) == (0, "")
+    label, confidence = process.stdout.splitlines()
+    assert label == "Prediction: CAT"
+    assert confidence.startswith("Confidence: ") and confidence.endswith("%")
 
 
-def test_an_unfamiliar_photo_says_so(samples: Path) -> None:
+def test_an_unfamiliar_photo_says_so(predict: Predict, samples: Path) -> None:
     status, lines, _ = predict(samples / "rocket.jpg")
     assert status == 0
     assert lines[0] == "⚠️ Unknown object (not cat or dog)"
     assert lines[1].startswith("Unlike every training photo (best guess: ")
 
 
-def test_an_uncertain_photo_says_how_sure_it_was(samples: Path) -> None:
+def test_an_uncertain_photo_says_how_sure_it_was(predict: Predict, samples: Path) -> None:
     status, lines, _ = predict(samples / "cat.png", "--threshold", 1)
     assert status == 0
     assert lines[0] == "⚠️ Unknown object (not cat or dog)"
     assert lines[1].startswith("Confidence was only ")
 
 
-def test_a_folder_is_a_line_a_photo_in_order(samples: Path) -> None:
+def test_a_folder_is_a_line_a_photo_in_order(predict: Predict, samples: Path) -> None:
     status, lines, _ = predict(samples)
     assert status == 0
     names = [Path(line.split(": ")[0]).name for line in lines]
@@ -58,7 +75,7 @@ def test_a_folder_is_a_line_a_photo_in_order(samples: Path) -> None:
     assert ": CAT " in lines[1] and all("Unknown" in lines[i] for i in (0, 2, 3))
 
 
-def test_json_is_one_object_a_line(samples: Path, tmp_path: Path) -> None:
+def test_json_is_one_object_a_line(predict: Predict, samples: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     status, lines, _ = predict(samples / "cat.png", tmp_path / "broken.jpg", "--json", "--top", 0)
     assert status == 1
@@ -71,7 +88,9 @@ def test_json_is_one_object_a_line(samples: Path, tmp_path: Path) -> None:
     assert broken["label"] is None and "broken.jpg" in broken["error"]
 
 
-def test_csv_has_a_row_a_photo_and_runs_nothing(samples: Path, tmp_path: Path) -> None:
+def test_csv_has_a_row_a_photo_and_runs_nothing(
+    predict: Predict, samples: Path, tmp_path: Path
+) -> None:
     shutil.copyfile(samples / "cat.png", tmp_path / "=cmd().png")
     table = tmp_path / "tags.csv"
     status, lines, _ = predict("=cmd().png", "gone.png", "--csv", table, cwd=tmp_path)
@@ -83,7 +102,9 @@ def test_csv_has_a_row_a_photo_and_runs_nothing(samples: Path, tmp_path: Path) -
     assert gone["error"] == "gone.png: no such file" and gone["label"] == ""
 
 
-def test_a_bad_photo_never_stops_the_others(samples: Path, tmp_path: Path) -> None:
+def test_a_bad_photo_never_stops_the_others(
+    predict: Predict, samples: Path, tmp_path: Path
+) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
     shutil.copyfile(samples / "cat.png", tmp_path / "b.png")
     status, lines, _ = predict(tmp_path)
@@ -108,33 +129,39 @@ def test_a_bad_photo_never_stops_the_others(samples: Path, tmp_path: Path) -> No
         (["empty"], "found 0 photos; looked for"),
     ],
 )
-def test_a_bad_option_is_one_sentence(samples: Path, arguments: list[str], message: str) -> None:
+def test_a_bad_option_is_one_sentence(
+    run_main: RunMain, samples: Path, arguments: list[str], message: str
+) -> None:
     (samples / "empty").mkdir(exist_ok=True)
-    done = run_program("predict.py", *arguments, cwd=samples)
+    done = run_main(main, *arguments, cwd=samples)
     assert done.returncode == 2 and done.stdout == ""
     assert message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_a_bad_option_leaves_the_table_that_was_there(samples: Path, tmp_path: Path) -> None:
+def test_a_bad_option_leaves_the_table_that_was_there(
+    predict: Predict, run_main: RunMain, samples: Path, tmp_path: Path
+) -> None:
     table = tmp_path / "tags.csv"
     table.write_text("mine")
     for bad in (["--threshold", "7"], ["--workers", "0"], ["--model", "nonsense"]):
-        done = run_program("predict.py", samples / "cat.png", "--csv", table, *bad)
+        done = run_main(main, samples / "cat.png", "--csv", table, *bad)
         assert done.returncode == 2 and table.read_text() == "mine"
     assert predict(samples / "cat.png", "--csv", tmp_path)[0] == 2
     assert list(tmp_path.iterdir()) == [table]
 
 
-def test_no_output_is_written_over_a_photo(samples: Path, tmp_path: Path) -> None:
+def test_no_output_is_written_over_a_photo(
+    run_main: RunMain, samples: Path, tmp_path: Path
+) -> None:
     photo = Path(shutil.copyfile(samples / "cat.png", tmp_path / "mine.png"))
     before = photo.read_bytes()
     for more in (["--csv", photo], ["--heatmap", tmp_path / "." / "mine.png"]):
-        done = run_program("predict.py", photo, *more)
+        done = run_main(main, photo, *more)
         assert done.returncode == 2 and "is one of the photos" in done.stderr
         assert photo.read_bytes() == before
 
 
-def test_every_hostile_file_is_answered(data: Path, tmp_path: Path) -> None:
+def test_every_hostile_file_is_answered(predict: Predict, data: Path, tmp_path: Path) -> None:
     files = sorted(path for path in (data / "hostile").rglob("*") if path.is_file())
     status, lines, stderr = predict(*files, "--json")
     assert (status, stderr, len(lines)) == (1, "", 648 if len(files) == 648 else len(files))
@@ -144,7 +171,7 @@ def test_every_hostile_file_is_answered(data: Path, tmp_path: Path) -> None:
     assert all("\n" not in (row["error"] or "") for row in rows)
 
 
-def test_a_heatmap_is_the_photo_painted(samples: Path, tmp_path: Path) -> None:
+def test_a_heatmap_is_the_photo_painted(predict: Predict, samples: Path, tmp_path: Path) -> None:
     target = tmp_path / "why.png"
     status, lines, _ = predict(samples / "cat.png", "--heatmap", target)
     assert status == 0 and lines[0] == "Prediction: CAT"
@@ -154,7 +181,7 @@ def test_a_heatmap_is_the_photo_painted(samples: Path, tmp_path: Path) -> None:
     assert (decode.read(target) != painted).any()
 
 
-def test_c_libraries_stay_off_the_terminal(tmp_path: Path) -> None:
+def test_c_libraries_stay_off_the_terminal(predict: Predict, tmp_path: Path) -> None:
     """libtiff writes of a broken strip to descriptor 2 by itself, and Pillow warns."""
     path = tmp_path / "strip.tif"
     Image.fromarray(draw("disc", 1)).save(path, compression="tiff_lzw", strip_size=4096)
@@ -168,7 +195,7 @@ def test_c_libraries_stay_off_the_terminal(tmp_path: Path) -> None:
     assert lines and status in (0, 1) and stderr == ""
 
 
-def test_control_characters_in_a_name_are_escaped(tmp_path: Path) -> None:
+def test_control_characters_in_a_name_are_escaped(predict: Predict, tmp_path: Path) -> None:
     path = tmp_path / "a\x1b[31mred\n.jpg"
     try:
         path.write_bytes(b"")

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tagger.cli.train import main
 from tagger.inference import model_file
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.paths import ROOT
-from tests.conftest import draw_collection, outcome, run_program
+from tests.conftest import RunMain, draw_collection, outcome, run_program
 
 SMALL = ("--weights", "pets", "--image-size", "96")
 
@@ -26,11 +27,11 @@ def options(data: Path, folder: Path, *more: object) -> list[str]:
     return [str(part) for part in chosen]
 
 
-def test_a_first_try_with_nothing_there_is_explained(tmp_path: Path) -> None:
+def test_a_first_try_with_nothing_there_is_explained(run_main: RunMain, tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
-    done = run_program("train.py", "--data", tmp_path / "dataset", "--runs", tmp_path / "runs")
+    done = run_main(main, "--data", tmp_path / "dataset", "--runs", tmp_path / "runs")
     assert done.returncode == 2
-    assert "metrics 0 photos in 0 folders" in done.stderr
+    assert "found 0 photos in 0 folders" in done.stderr
     assert "one folder for each label" in done.stderr and ".heic" in done.stderr
     assert not list((tmp_path / "runs").iterdir())
 
@@ -49,9 +50,9 @@ def test_a_first_try_with_nothing_there_is_explained(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_option_is_one_sentence(
-    shapes: Path, tmp_path: Path, more: list[str], message: str
+    run_main: RunMain, shapes: Path, tmp_path: Path, more: list[str], message: str
 ) -> None:
-    done = run_program("train.py", *options(shapes, tmp_path, *more))
+    done = run_main(main, *options(shapes, tmp_path, *more))
     assert done.returncode == 2, done.stdout
     assert message in done.stderr and "Traceback" not in done.stderr
 
@@ -128,7 +129,9 @@ def test_resuming_on_other_photos_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2 and "begun on other photos" in done.stderr
 
 
-def test_what_would_fail_at_the_end_fails_at_the_start(shapes: Path, tmp_path: Path) -> None:
+def test_what_would_fail_at_the_end_fails_at_the_start(
+    run_main: RunMain, shapes: Path, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     other = draw_collection(tmp_path / "other", 2, shapes=("disc",))
     (other / "disc").rename(other / "fish")
@@ -137,7 +140,7 @@ def test_what_would_fail_at_the_end_fails_at_the_start(shapes: Path, tmp_path: P
         (["--test", other], "no label in it is one of disc, square, stripes"),
         (["--test", shapes], "every photo in it is in the collection too"),
     ):
-        done = run_program("train.py", *options(shapes, tmp_path, *more))
+        done = run_main(main, *options(shapes, tmp_path, *more))
         assert done.returncode == 2 and message in done.stderr
         assert not list((tmp_path / "runs").iterdir())
 

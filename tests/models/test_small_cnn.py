@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from tagger.cli.train import main
 from tagger.errors import OptionError
 from tagger.images import decode, transforms
 from tagger.inference import model_file
@@ -20,7 +21,7 @@ from tagger.training import trainer
 from tagger.training.config import FROM_SCRATCH, TrainingConfig, default_config
 from tagger.training.events import EpochEnded, ProgressEvent
 from tagger.training.trainer import TrainingResult
-from tests.conftest import draw, draw_collection, outcome, run_program
+from tests.conftest import RunMain, draw, draw_collection, outcome
 
 SIDE = 32
 
@@ -197,17 +198,17 @@ def test_a_trained_small_network_can_be_fine_tuned(
     assert trained.history[0].val_accuracy >= 0.75  # the head alone
 
 
-def test_imagenet_weights_for_it_are_refused(shapes: Path) -> None:
-    process = run_program("train.py", "--backbone", "small_cnn", "--weights", "imagenet")
+def test_imagenet_weights_for_it_are_refused(run_main: RunMain, shapes: Path) -> None:
+    process = run_main(main, "--backbone", "small_cnn", "--weights", "imagenet")
     assert process.returncode == 2
     assert process.stderr.strip() == (
         "weights 'imagenet': there are none for small_cnn; give none, or a model of it"
     )
 
 
-def test_help_shows_the_defaults_of_the_chosen_backbone() -> None:
+def test_help_shows_the_defaults_of_the_chosen_backbone(run_main: RunMain) -> None:
     texts = {
-        backbone: " ".join(run_program("train.py", "--backbone", backbone, "--help").stdout.split())
+        backbone: " ".join(run_main(main, "--backbone", backbone, "--help").stdout.split())
         for backbone in ("small_cnn", "mobilenet_v2")
     }
     for backbone, size, batch, weights in (
