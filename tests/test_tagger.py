@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger import ImageError, ModelError, OptionError, Prediction, Tagger
+from tagger import ImageError, OptionError, Prediction, Tagger
 from tagger.images import decode
 from tagger.training.trainer import TrainingResult
 from tests.conftest import SHAPES, draw
@@ -109,13 +109,6 @@ def test_a_heatmap_is_hot_where_the_shape_is(tagger: Tagger) -> None:
     assert tagger.heatmap(photo).shape == photo.shape
     with pytest.raises(OptionError, match="'fish'"):
         tagger.activation_map(photo, "fish")
-
-
-def test_a_missing_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model is called 'nonsense'"):
-        Tagger.load("nonsense")
-    with pytest.raises(ModelError, match="no such model file"):
-        Tagger.load(tmp_path / "gone.h5")
 
 
 def test_the_bundled_model_pets_has_the_labels_cat_and_dog() -> None:

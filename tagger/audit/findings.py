@@ -102,7 +102,17 @@ class Findings:
 
     def notes(self) -> list[str]:
         """Sentences about rare labels and about how many photos' labels were judged."""
-        return [line for line in (self._rare_line(), self._judged_line()) if line]
+        notes = []
+        if self.rare:
+            few = [f"{count:,} of {escape_controls(name)}" for name, count in self.rare]
+            more = ", ..." if len(few) > MAX_LISTED else ""
+            notes.append(f"only {', '.join(few[:MAX_LISTED])}{more} to learn from")
+        if not self.judged:
+            notes.append("whether labels are right was not judged")
+        elif self.judged < self.photos:
+            photos = count_noun(self.photos, "photo")
+            notes.append(f"labels of {self.judged:,} of {photos} were judged")
+        return notes
 
     def text(self) -> str:
         """The findings for a terminal: the number of each kind, and the first few of it."""
@@ -119,18 +129,6 @@ class Findings:
             if len(findings) > MAX_LISTED:
                 lines.append(f"    and {len(findings) - MAX_LISTED:,} more")
         return "\n".join(lines + self.notes())
-
-    def _rare_line(self) -> str:
-        few = [f"{photos:,} of {escape_controls(name)}" for name, photos in self.rare]
-        more = ", ..." if len(few) > MAX_LISTED else ""
-        return f"only {', '.join(few[:MAX_LISTED])}{more} to learn from" if few else ""
-
-    def _judged_line(self) -> str:
-        if not self.judged:
-            return "whether labels are right was not judged"
-        if self.judged < self.photos:
-            return f"labels of {self.judged:,} of {count_noun(self.photos, 'photo')} were judged"
-        return ""
 
     def _summary(self, kind: str) -> str:
         count = len(self.of_kind(kind))

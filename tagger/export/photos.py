@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.concurrency import Progress, ordered_map, silent
+from tagger.concurrency import Progress, silent
 from tagger.datasets import evaluation_set
-from tagger.datasets.loading import DecodedSamples
+from tagger.datasets.loading import DecodedSamples, decode_samples
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample, tag_matrix
 from tagger.datasets.splits import draw
-from tagger.errors import DatasetError, ImageError
-from tagger.images import decode as images
-from tagger.images import transforms
-from tagger.images.decode import Pixels
+from tagger.errors import DatasetError
+from tagger.images.decode import EXTENSIONS, Pixels, find_photos
 from tagger.labels import LabelSet
 from tagger.text import count_noun
 
@@ -101,23 +99,12 @@ def select_photos(
 def _load_unlabelled(
     root: Path, store: PixelStore, limit: int, progress: Progress
 ) -> DecodedSamples:
-    def decode(path: Path) -> tuple[Path, Pixels | ImageError]:
-        try:
-            return path, transforms.prepare(path, store.image_size)
-        except ImageError as error:
-            return path, error
-
-    paths = draw(list(images.find_photos(root)), limit)
-    samples: list[Sample] = []
-    unreadable: list[tuple[str, str]] = []
-    for path, result in progress(ordered_map(decode, paths), len(paths), "Reading photos"):
-        if isinstance(result, ImageError):
-            unreadable.append((path.relative_to(root).as_posix(), result.reason))
-        else:
-            samples.append(Sample(path, (), "test", row=store.append(result)))
-    if not samples:
-        endings = " ".join(sorted(images.EXTENSIONS))
+    paths = draw(list(find_photos(root)), limit)
+    listed = [Sample(path, (), "test") for path in paths]
+    decoded = decode_samples(root, listed, store, None, progress)
+    if not decoded.samples:
+        endings = " ".join(sorted(EXTENSIONS))
         raise DatasetError(
             f"{root}: none of {count_noun(len(paths), 'photo')} could be read; looked for {endings}"
         )
-    return DecodedSamples(samples, tuple(unreadable))
+    return decoded

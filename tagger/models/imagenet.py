@@ -86,8 +86,10 @@ def _convert_weights(path: Path, say: Callable[[str], None]) -> None:
     say(MAKING)
     network = networks.build(BACKBONE, IMAGE_SIZE, CLASSES)
     load_with_head(network, weights)
+    # There are no photos here to fit temperature, thresholds and a reference on.
+    rule = DecisionRule("single", 1.0, (DEFAULT_THRESHOLD,) * CLASSES)
     # int8 would disagree on one photo in sixteen: bench/imagenet.py
-    model = model_file.ModelFile(labels, IMAGE_SIZE, _rule(), convert.to_litert(network), _card())
+    model = model_file.ModelFile(labels, IMAGE_SIZE, rule, convert.to_litert(network), _card())
     temporary = path.with_name(f".{path.stem}.unfinished.h5")
     save_h5(network, temporary)
     model_file.save(path, temporary, model)
@@ -111,11 +113,6 @@ def class_names(file: Path) -> tuple[str, ...]:
         return tuple(UNIQUE_NAMES.get(wnid) or name.replace("_", " ") for wnid, name in rows)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsUnavailableError(f"{file} is not what Keras caches: {error}") from error
-
-
-def _rule() -> DecisionRule:
-    """No reference and no temperature: there are no photos to fit them on."""
-    return DecisionRule("single", 1.0, (DEFAULT_THRESHOLD,) * CLASSES)
 
 
 def _card() -> model_file.Card:

@@ -29,13 +29,6 @@ def network():  # type: ignore[no-untyped-def]
     return model
 
 
-def test_float_gives_the_same_logits(network) -> None:  # type: ignore[no-untyped-def]
-    runtime = Runtime(convert.to_litert(network))
-    ours = np.stack([output.logits for output in runtime.run_all(PHOTOS)])
-    theirs = network.predict_on_batch(np.stack(PHOTOS))
-    assert np.abs(ours - theirs).max() < 1e-3
-
-
 def test_int8_is_kept_if_it_agrees(network) -> None:  # type: ignore[no-untyped-def]
     truth = network.predict_on_batch(np.stack(PHOTOS)).argmax(axis=1)
     conversion = convert.choose_precision(

@@ -198,14 +198,6 @@ def test_a_trained_small_network_can_be_fine_tuned(
     assert trained.history[0].val_accuracy >= 0.75  # the head alone
 
 
-def test_imagenet_weights_for_it_are_refused(run_main: RunMain, shapes: Path) -> None:
-    process = run_main(main, "--backbone", "small_cnn", "--weights", "imagenet")
-    assert process.returncode == 2
-    assert process.stderr.strip() == (
-        "weights 'imagenet': there are none for small_cnn; give none, or a model of it"
-    )
-
-
 def test_help_shows_the_defaults_of_the_chosen_backbone(run_main: RunMain) -> None:
     texts = {
         backbone: " ".join(run_main(main, "--backbone", backbone, "--help").stdout.split())
