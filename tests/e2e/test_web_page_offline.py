@@ -88,9 +88,11 @@ def test_the_page_explains_what_is_stored_where(web: WebPage, samples: dict[str,
 def test_the_history_drops_its_oldest_answers(web: WebPage) -> None:
     web.page.evaluate(
         """async () => {
-          const { keep } = await import("./page/history.js");
+          const { saveEntry } = await import("./page/history.js");
           const answer = { label: "cat", confidence: 1, unknown: false, model: "pets" };
-          for (let at = 1; at <= 203; at++) await keep({ at, name: "", thumbnail: null, answer });
+          for (let at = 1; at <= 203; at++) {
+            await saveEntry({ at, name: "", thumbnail: null, answer });
+          }
         }"""
     )
     web.page.reload()

@@ -1,282 +1,296 @@
-// The page: photos come in by five ways, each gets a card, cards are answered a few at a time.
+// The page: photos come from five sources, each gets a card, and a few at a time are sent.
 
-import { askForToken, isTypingToken, listenForToken, tokenIsTaken } from "./access.js";
-import { Camera, isThere as hasCamera } from "./camera.js";
-import { Card, FOR_GOOD } from "./card.js";
-import { keep } from "./history.js";
-import { drawHistory, showHistory } from "./list.js";
-import { Lookout } from "./lookout.js";
+import { Camera, isSupported as hasCamera } from "./camera.js";
+import { Card, PERMANENT } from "./card.js";
+import { drawHistory, showHistory } from "./history-list.js";
+import { saveEntry } from "./history.js";
+import { addPending, adoptPending, clearPending, isPending, removePending } from "./pending.js";
 import { prepare } from "./photo.js";
-import { keepRenewed, look as lookForRenewal } from "./renewal.js";
-import { AWAY, BROKEN_OFF, Refused, isThere, missing, models, tag } from "./service.js";
-import { adopt, hold, isHeld, letAllGo, letGo } from "./waiting.js";
-import { count } from "./words.js";
+import { Reconnect } from "./reconnect.js";
+import {
+  AWAY,
+  CONNECTION_LOST,
+  ServiceError,
+  awaySentence,
+  isAlive,
+  loadModels,
+  predict,
+} from "./service.js";
+import { count } from "./text.js";
+import { closeTokenForm, isTypingToken, listenForToken, openTokenForm } from "./token-form.js";
+import { checkForUpdate, keepUpdated } from "./update.js";
 
-const AT_ONCE = 3; // photos under way
-const ON_PAGE = 24; // answers; older ones are in the history
-const BY_TOKEN = [401, 403]; // statuses that another token may change
+const MAX_REQUESTS = 3; // at once
+const MAX_ANSWERS = 24; // on the page; older ones are in the history
+const TOKEN_STATUSES = [401, 403]; // errors that another token may solve
 const OFFLINE = "You are offline, so it was not sent. It will be when you are online again.";
 const STOPPED =
   "The service does not answer: it may have been stopped. The photo is sent when it answers again.";
-const SPOKEN = 5_000; // milliseconds that a sentence stays for a screen reader
+const ANNOUNCEMENT_TIME = 5_000; // milliseconds that a sentence stays for screen readers
 
 const find = (selector) => document.querySelector(selector);
 const answers = find("#answers");
-const heatmap = find("#heatmap");
+const heatmapSwitch = find("#heatmap");
 const narrow = matchMedia("(max-width: 44rem)");
 const camera = new Camera(find("#camera video"));
-const lookout = new Lookout(look);
+const reconnect = new Reconnect(checkService);
 
-let known = { active: "", models: [] }; // what /models said
+let modelList = { active: "", models: [] }; // the answer of /models
 let cards = []; // newest first
 const queue = [];
-let working = 0;
-let preparing = Promise.resolve(); // one after the other: a photo's pixels take much memory
+let requestCount = 0;
+let preparing = Promise.resolve(); // one photo at a time: its pixels take much memory
 
 // Photos
 
-function add(files) {
-  const added = [...files].map(cardOf);
+function addFiles(files) {
+  const added = [...files].map(createCard);
   if (!added.length) return notify("There was no photo in it.");
-  put(added);
-  for (const card of added) preparing = preparing.then(() => prepareFor(card));
-  bringIntoView(added[0]);
+  showCards(added);
+  for (const card of added) preparing = preparing.then(() => preparePhoto(card));
+  scrollToCard(added[0]);
   return added[0];
 }
 
-function cardOf(file) {
-  return new Card(file, { again: (card) => ask([card]), remove: discard });
+function createCard(file) {
+  return new Card(file, { retry: (card) => enqueue([card]), remove: discard });
 }
 
-function put(added) {
+function showCards(added) {
   answers.prepend(...added.map((card) => card.element));
   cards = [...added, ...cards];
 }
 
-// Kept on this device before it is sent: whatever happens to the tab, it is not lost.
-async function prepareFor(card) {
-  if (card.gone) return;
+// A photo is stored on this device before it is sent, so that it survives its tab.
+async function preparePhoto(card) {
+  if (card.isRemoved) return;
   try {
     card.photo = await prepare(card.file);
   } catch (error) {
-    return failed(card, error);
+    return showError(card, error);
   }
-  await holdOn(card);
-  if (card.gone) return;
-  card.picture();
-  ask([card]);
+  await storePhoto(card);
+  if (card.isRemoved) return;
+  card.showPhoto();
+  enqueue([card]);
 }
 
-async function holdOn(card) {
-  if (card.held || card.answer || card.gone) return;
+async function storePhoto(card) {
+  if (card.pending || card.answer || card.isRemoved) return;
   try {
-    card.held = await hold(card.photo);
-    card.unheld = "";
+    card.pending = await addPending(card.photo);
+    card.storageError = "";
   } catch (error) {
-    card.unheld = error.message;
+    card.storageError = error.message;
   }
-  if (card.gone) await release(card); // somebody removed it meanwhile
+  if (card.isRemoved) await unstorePhoto(card); // it was removed meanwhile
 }
 
-async function release(card) {
-  if (card.held) await letGo(card.held);
-  card.held = null;
+async function unstorePhoto(card) {
+  if (card.pending) await removePending(card.pending);
+  card.pending = null;
 }
 
-// A photo of an earlier visit, or of a tab that was closed.
-function bringBack({ id, key, name, sent, thumbnail }) {
-  const card = cardOf({ name });
-  card.held = { id, key };
+// A pending photo of an earlier visit or of a closed tab.
+function restoreCard({ id, key, name, sent, thumbnail }) {
+  const card = createCard({ name });
+  card.pending = { id, key };
   card.photo = { name, sent, thumbnail };
-  card.picture();
-  put([card]);
-  ask([card]);
+  card.showPhoto();
+  showCards([card]);
+  enqueue([card]);
 }
 
-// Off the page, and no answer to it is wanted any more.
-function drop(card) {
+// Remove a card from the page; its request is ignored.
+function removeCard(card) {
   card.remove();
   cards = cards.filter((other) => other !== card);
 }
 
+// A person removes a card.
 async function discard(card) {
   const next = cards[cards.indexOf(card) + 1]?.element ?? find("#history-title");
-  drop(card);
+  removeCard(card);
   next.focus();
-  say("Removed.");
-  await release(card);
+  announce("Removed.");
+  await unstorePhoto(card);
   await drawHistory();
 }
 
-function ask(some) {
-  queue.push(...some.filter((card) => !queue.includes(card)));
-  while (working < AT_ONCE && queue.length) {
-    working += 1;
-    work(queue.shift()).finally(() => {
-      working -= 1;
-      tidy();
-      ask([]);
+function enqueue(added) {
+  queue.push(...added.filter((card) => !queue.includes(card)));
+  while (requestCount < MAX_REQUESTS && queue.length) {
+    requestCount += 1;
+    send(queue.shift()).finally(() => {
+      requestCount -= 1;
+      removeOldCards();
+      enqueue([]);
     });
   }
 }
 
-async function work(card) {
-  if (card.gone) return;
-  const turn = card.begin();
-  if (card.held && !(await isHeld(card.held))) return drop(card); // removed in another tab
-  await holdOn(card);
+async function send(card) {
+  if (card.isRemoved) return;
+  const attempt = card.startAttempt();
+  if (card.pending && !(await isPending(card.pending))) return removeCard(card); // in another tab
+  await storePhoto(card);
   const model = find("#model").value;
   try {
-    const answer = await tag(card.photo, {
-      model: model === known.active ? "" : model,
-      heatmap: heatmap.checked,
-      busy: (wait) => keepWaiting(card, wait),
+    const answer = await predict(card.photo, {
+      model: model === modelList.active ? "" : model,
+      heatmap: heatmapSwitch.checked,
+      onBusy: (seconds) => showBusy(card, seconds),
     });
-    if (turn === card.turn) await answered(card, answer);
+    if (attempt === card.attempt) await showAnswer(card, answer);
   } catch (error) {
-    if (turn === card.turn) await failed(card, error);
+    if (attempt === card.attempt) await showError(card, error);
   }
 }
 
-async function answered(card, answer) {
-  lookout.rest();
-  await release(card);
-  if (card.gone) return;
-  const kind = known.models.find((model) => model.name === answer.model)?.kind;
-  say(card.show(answer, kind, heatmap.checked));
-  if (card === cards[0] && !card.entry) bringIntoView(card);
+async function showAnswer(card, answer) {
+  reconnect.reset();
+  await unstorePhoto(card);
+  if (card.isRemoved) return;
+  const kind = modelList.models.find((model) => model.name === answer.model)?.kind;
+  announce(card.showAnswer(answer, kind, heatmapSwitch.checked));
+  if (card === cards[0] && !card.entryId) scrollToCard(card);
   notify("");
-  const { heatmap: _, ...said } = answer;
+  const { heatmap: _, ...stored } = answer;
   const { name, thumbnail } = card.photo;
-  const entry = { at: Date.now(), name, thumbnail, kind, answer: said };
+  const entry = { at: Date.now(), name, thumbnail, kind, answer: stored };
   try {
-    card.entry = await keep(card.entry ? { id: card.entry, ...entry } : entry);
+    card.entryId = await saveEntry(card.entryId ? { id: card.entryId, ...entry } : entry);
   } catch {
-    return; // a browser that keeps nothing says so below the heading of the list
+    return; // no storage: the history's message says so
   }
   await drawHistory();
 }
 
-function keepWaiting(card, wait) {
-  const told = `The service is busy: trying again in ${count(wait, "second")}.`;
-  card.wait("Waiting…", told);
-  say(told);
-  const turn = card.turn;
-  return () => turn === card.turn;
+function showBusy(card, seconds) {
+  const sentence = `The service is busy: trying again in ${count(seconds, "second")}.`;
+  card.showWaiting("Waiting…", sentence);
+  announce(sentence);
+  const attempt = card.attempt;
+  return () => attempt === card.attempt;
 }
 
-async function failed(card, error) {
-  const ours = error instanceof Refused;
-  const status = ours ? error.status : null;
-  const told = ours ? sentenceFor(card, error) : "This file cannot be read: choose it again.";
-  card.fail(status === AWAY ? "Not sent yet" : "No answer", told, status);
-  say(`${card.file.name}: ${told}`);
-  if (BY_TOKEN.includes(status)) askForToken(status);
+async function showError(card, error) {
+  const isServiceError = error instanceof ServiceError;
+  const status = isServiceError ? error.status : null;
+  const sentence = isServiceError
+    ? describeError(card, error)
+    : "This file cannot be read: choose it again.";
+  card.showError(status === AWAY ? "Not sent yet" : "No answer", sentence, status);
+  announce(`${card.file.name}: ${sentence}`);
+  if (TOKEN_STATUSES.includes(status)) openTokenForm(status);
   if (status === AWAY) {
     notify(error.message);
-    lookout.start();
+    reconnect.schedule();
   }
-  if (FOR_GOOD.includes(status)) await release(card);
+  if (PERMANENT.includes(status)) await unstorePhoto(card);
   await drawHistory();
 }
 
-function sentenceFor(card, { message, status }) {
+function describeError(card, { message, status }) {
   if (status !== AWAY) return message;
-  const told = navigator.onLine ? STOPPED : OFFLINE;
-  return card.held ? told : `${told} ${card.unheld}: until then, leave this page open.`;
+  const sentence = navigator.onLine ? STOPPED : OFFLINE;
+  if (card.pending) return sentence;
+  return `${sentence} ${card.storageError}: until then, leave this page open.`;
 }
 
-// On a phone the photo at the top of the screen, so that its answer is on it too.
-function bringIntoView(card) {
+// On a phone the photo goes to the top of the screen, so that its answer is visible too.
+function scrollToCard(card) {
   card.element.scrollIntoView({ block: narrow.matches ? "start" : "nearest" });
 }
 
-// Only so many stay on the page; those that wait or failed are not done with.
-function tidy() {
-  for (const card of cards.filter((card) => card.answer).slice(ON_PAGE)) drop(card);
+// Waiting and failed photos stay.
+function removeOldCards() {
+  for (const card of cards.filter((card) => card.answer).slice(MAX_ANSWERS)) removeCard(card);
 }
 
-// As on the device, so on the page.
+// What is deleted from the history leaves the page as well.
 
-function dropAnswer(entry) {
-  for (const card of cards.filter((card) => card.entry === entry)) drop(card);
+function removeAnswer(entryId) {
+  for (const card of cards.filter((card) => card.entryId === entryId)) removeCard(card);
 }
 
-async function dropAll() {
-  for (const card of [...cards]) drop(card);
-  await letAllGo();
+async function removeAll() {
+  for (const card of [...cards]) removeCard(card);
+  await clearPending();
 }
 
-// What the page says by itself
+// Messages
 
-function notify(told) {
+function notify(sentence) {
   const notice = find("#notice");
-  if (notice.textContent !== told) notice.textContent = told;
-  notice.hidden = !told;
+  if (notice.textContent !== sentence) notice.textContent = sentence;
+  notice.hidden = !sentence;
 }
 
-function say(sentence) {
+// To screen readers.
+function announce(sentence) {
   const line = document.createElement("span");
   line.textContent = `${sentence} `;
-  find("#heard").append(line);
-  setTimeout(() => line.remove(), SPOKEN);
+  find("#announcements").append(line);
+  setTimeout(() => line.remove(), ANNOUNCEMENT_TIME);
 }
 
-// Whether the service is there again, and if so, what waited for it.
-async function look() {
-  if (await isThere()) {
-    lookForRenewal();
-    await goOn();
+// Is the service back? If so, send what failed while it was away.
+async function checkService() {
+  if (await isAlive()) {
+    checkForUpdate();
+    await resume();
   } else {
-    notify(missing());
-    lookout.start();
+    notify(awaySentence());
+    reconnect.schedule();
   }
 }
 
-async function goOn() {
-  const refused = await learnModels();
-  const again = cards.filter(({ refused: status }) =>
-    [AWAY, BROKEN_OFF, ...BY_TOKEN].includes(status),
+async function resume() {
+  const error = await updateModels();
+  const failed = cards.filter(({ errorStatus }) =>
+    [AWAY, CONNECTION_LOST, ...TOKEN_STATUSES].includes(errorStatus),
   );
-  if (!refused) {
-    if (!again.length) lookout.rest();
-    ask(again);
-    adopt(bringBack);
-  } else if (BY_TOKEN.includes(refused.status)) {
-    for (const card of again) card.fail("No answer", refused.message, refused.status);
+  if (!error) {
+    if (!failed.length) reconnect.reset();
+    enqueue(failed);
+    adoptPending(restoreCard);
+  } else if (TOKEN_STATUSES.includes(error.status)) {
+    for (const card of failed) card.showError("No answer", error.message, error.status);
   }
 }
 
 // Models
 
-// What stood in the way, or undefined.
-async function learnModels() {
+// Resolves to the error, if there is one.
+async function updateModels() {
   try {
-    known = await models();
+    modelList = await loadModels();
   } catch (error) {
-    const isForToken = BY_TOKEN.includes(error.status);
-    if (isForToken) askForToken(error.status);
-    else lookout.start();
+    const needsToken = TOKEN_STATUSES.includes(error.status);
+    if (needsToken) openTokenForm(error.status);
+    else reconnect.schedule();
     notify(error.status === 401 ? "" : error.message);
     return error;
   }
   notify("");
-  const choice = find("#model");
-  const { value: chosen } = choice;
-  choice.replaceChildren(...known.models.map(({ name }) => new Option(name, name)));
-  choice.value = known.models.some(({ name }) => name === chosen) ? chosen : known.active;
-  find("#models").hidden = known.models.length < 2;
-  tokenIsTaken();
-  tellAbout();
+  const select = find("#model");
+  const { value: chosen } = select;
+  select.replaceChildren(...modelList.models.map(({ name }) => new Option(name, name)));
+  const exists = modelList.models.some(({ name }) => name === chosen);
+  select.value = exists ? chosen : modelList.active;
+  find("#models").hidden = modelList.models.length < 2;
+  closeTokenForm();
+  showModelDescription();
 }
 
-function tellAbout() {
-  const chosen = known.models.find((model) => model.name === find("#model").value);
-  find("#about").hidden = !chosen;
-  if (!chosen) return;
-  const told = `About ${chosen.name}: ${count(chosen.labels, "label")}`;
-  find("#about summary").textContent = told;
-  find("#about p").textContent = chosen.about || "Its card does not say what it was taught.";
+function showModelDescription() {
+  const model = modelList.models.find(({ name }) => name === find("#model").value);
+  find("#about").hidden = !model;
+  if (!model) return;
+  const summary = `About ${model.name}: ${count(model.labels, "label")}`;
+  find("#about summary").textContent = summary;
+  find("#about p").textContent = model.about || "Its card does not say what it was taught.";
 }
 
 // The live camera
@@ -295,9 +309,9 @@ async function openCamera(opening) {
 }
 
 async function takePhoto() {
-  const file = await camera.take();
+  const file = await camera.takePhoto();
   closeCamera();
-  add([file]).element.focus({ preventScroll: true });
+  addFiles([file]).element.focus({ preventScroll: true });
 }
 
 function closeCamera() {
@@ -306,46 +320,46 @@ function closeCamera() {
   find("#live").focus();
 }
 
-// What a person does
+// Events
 
 function listen() {
   for (const input of [find("#shoot"), find("#choose")]) {
     input.addEventListener("change", () => {
-      add(input.files);
+      addFiles(input.files);
       input.value = ""; // so that the same file can be chosen again
     });
   }
   document.addEventListener("paste", (event) => {
-    if (event.clipboardData.files.length) add(event.clipboardData.files);
+    if (event.clipboardData.files.length) addFiles(event.clipboardData.files);
   });
   listenForDrops();
   listenForCamera();
-  heatmap.addEventListener("change", () => {
-    for (const card of cards) card.paint(heatmap.checked);
-    if (heatmap.checked) ask(cards.filter((card) => card.answer && !card.heatmap()));
+  heatmapSwitch.addEventListener("change", () => {
+    for (const card of cards) card.showPicture(heatmapSwitch.checked);
+    if (heatmapSwitch.checked) enqueue(cards.filter((card) => card.answer && !card.heatmap()));
   });
   find("#model").addEventListener("change", () => {
-    tellAbout();
-    ask(cards.filter((card) => card.answer));
+    showModelDescription();
+    enqueue(cards.filter((card) => card.answer));
   });
-  listenForToken(goOn);
-  for (const change of ["online", "offline"]) {
-    window.addEventListener(change, () => lookout.go());
+  listenForToken(resume);
+  for (const type of ["online", "offline"]) {
+    window.addEventListener(type, () => reconnect.checkNow());
   }
 }
 
 function listenForDrops() {
   const drop = find("#drop");
-  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
   window.addEventListener("dragenter", (event) => {
-    if (carriesFiles(event)) drop.hidden = false;
+    if (hasFiles(event)) drop.hidden = false;
   });
   drop.addEventListener("dragleave", () => (drop.hidden = true));
   window.addEventListener("dragover", (event) => event.preventDefault());
   window.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.hidden = true;
-    if (carriesFiles(event)) add(event.dataTransfer.files);
+    if (hasFiles(event)) addFiles(event.dataTransfer.files);
   });
 }
 
@@ -353,7 +367,7 @@ function listenForCamera() {
   find("#live").hidden = !hasCamera;
   find("#live").addEventListener("click", () => openCamera(camera.open()));
   find("#camera-take").addEventListener("click", takePhoto);
-  find("#camera-turn").addEventListener("click", () => openCamera(camera.turn()));
+  find("#camera-turn").addEventListener("click", () => openCamera(camera.switchCamera()));
   find("#camera-close").addEventListener("click", closeCamera);
   find("#camera").addEventListener("keydown", (event) => {
     if (event.key === "Escape") closeCamera();
@@ -363,7 +377,7 @@ function listenForCamera() {
   });
 }
 
-function offerInstalling() {
+function offerInstallation() {
   const button = find("#install");
   window.addEventListener("beforeinstallprompt", (event) => {
     event.preventDefault();
@@ -375,11 +389,11 @@ function offerInstalling() {
 
 async function start() {
   listen();
-  offerInstalling();
-  const shown = showHistory({ onDelete: dropAnswer, onClear: dropAll });
-  keepRenewed(() => !cards.length && !isTypingToken());
-  adopt(bringBack);
-  await Promise.all([shown, learnModels()]);
+  offerInstallation();
+  const historyShown = showHistory({ onDelete: removeAnswer, onClear: removeAll });
+  keepUpdated(() => !cards.length && !isTypingToken());
+  adoptPending(restoreCard);
+  await Promise.all([historyShown, updateModels()]);
 }
 
 start();

@@ -5,31 +5,34 @@ const SENTENCES = {
   NotFoundError: "No camera was found on this device.",
   NotReadableError: "The camera is in use by another program.",
 };
-const SIDES = ["environment", "user"]; // away from the person first
+const FACING_MODES = ["environment", "user"]; // the rear camera first
 
-export const isThere = Boolean(navigator.mediaDevices?.getUserMedia);
+export const isSupported = Boolean(navigator.mediaDevices?.getUserMedia);
 
 export class Camera {
   constructor(video) {
     this.video = video;
-    this.side = 0;
+    this.mode = 0;
     this.stream = null;
-    this.turns = 0; // opened or closed so often: a camera that comes too late is let go
+    this.session = 0; // counts opening and closing; a stream of an older session is stopped
   }
 
-  // Whether there is another camera to turn to. Throws an Error with a sentence.
+  // Resolves to whether there is a second camera. Throws an Error with a sentence.
   async open() {
     this.close();
-    const turn = this.turns;
-    const wanted = { facingMode: SIDES[this.side], width: { ideal: 1920 } };
+    const session = this.session;
+    const constraints = { facingMode: FACING_MODES[this.mode], width: { ideal: 1920 } };
     try {
-      const stream = await navigator.mediaDevices.getUserMedia({ video: wanted });
-      if (turn !== this.turns) return release(stream);
+      const stream = await navigator.mediaDevices.getUserMedia({ video: constraints });
+      if (session !== this.session) {
+        stop(stream);
+        return false;
+      }
       this.stream = stream;
       this.video.srcObject = stream;
       await this.video.play();
     } catch (error) {
-      if (turn !== this.turns) return false;
+      if (session !== this.session) return false;
       this.close();
       throw new Error(SENTENCES[error.name] ?? "The camera does not start.");
     }
@@ -37,30 +40,29 @@ export class Camera {
     return devices.filter((device) => device.kind === "videoinput").length > 1;
   }
 
-  turn() {
-    this.side = (this.side + 1) % SIDES.length;
+  switchCamera() {
+    this.mode = (this.mode + 1) % FACING_MODES.length;
     return this.open();
   }
 
-  // What it sees now, as a JPEG file.
-  async take() {
+  // The current frame as a JPEG file.
+  async takePhoto() {
     const canvas = document.createElement("canvas");
     canvas.width = this.video.videoWidth;
     canvas.height = this.video.videoHeight;
     canvas.getContext("2d").drawImage(this.video, 0, 0);
-    const jpeg = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+    const jpeg = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));
     return new File([jpeg], "camera.jpg", { type: "image/jpeg" });
   }
 
   close() {
-    if (this.stream) release(this.stream);
-    this.turns += 1;
+    if (this.stream) stop(this.stream);
+    this.session += 1;
     this.stream = null;
     this.video.srcObject = null;
   }
 }
 
-function release(stream) {
+function stop(stream) {
   for (const track of stream.getTracks()) track.stop();
-  return false;
 }

@@ -1,84 +1,84 @@
-// One photo on the page and what is said of it. Everything goes in as text, never as HTML.
+// The card of a photo and its answer. Everything is inserted as text, never as HTML.
 
-import { inWords, percent } from "./words.js";
+import { describe, percent } from "./text.js";
 
-export const FOR_GOOD = [null, 400, 413, 415, 422]; // such a file is refused every time
+export const PERMANENT = [null, 400, 413, 415, 422]; // errors of the file: sending again is useless
 const template = document.querySelector("#answer");
 
-let made = 0;
+let cardCount = 0;
 
 export class Card {
-  // Its buttons call `again(card)` and `remove(card)`.
-  constructor(file, { again, remove }) {
+  // Its buttons call `retry(card)` and `remove(card)`.
+  constructor(file, { retry, remove }) {
     this.file = file;
-    this.photo = null; // as `prepare` gives it
-    this.held = null; // as `hold` gives it, while it waits on this device
-    this.unheld = ""; // why it is not among them
+    this.photo = null; // from `prepare`
+    this.pending = null; // from `addPending`, while the photo is stored on this device
+    this.storageError = ""; // why it is not
     this.answer = null;
-    this.refused = null; // the status, where the service or the way to it failed
-    this.gone = false; // from the page
-    this.entry = undefined; // its id in the history
-    this.turn = 0; // of asking; what answers an earlier one is passed over
+    this.errorStatus = null; // status of a ServiceError
+    this.isRemoved = false; // from the page
+    this.entryId = undefined; // in the history
+    this.attempt = 0; // number of the last request; answers to older ones are ignored
     this.element = template.content.firstElementChild.cloneNode(true);
     this.find = (selector) => this.element.querySelector(selector);
-    this.find(".again").addEventListener("click", () => again(this));
+    this.find(".again").addEventListener("click", () => retry(this));
     this.find(".remove").addEventListener("click", () => remove(this));
     this.find("figcaption span").textContent = file.name;
-    this.name();
-    this.wait("Waiting…");
+    this.labelElement();
+    this.showWaiting("Waiting…");
   }
 
-  // For who listens: the file's name and the large word.
-  name() {
+  // For screen readers: the file's name and the headline.
+  labelElement() {
     const parts = [this.find("figcaption span"), this.find("h2")];
-    made += 1;
-    for (const [index, part] of parts.entries()) part.id = `answer-${made}-${index}`;
+    cardCount += 1;
+    for (const [index, part] of parts.entries()) part.id = `answer-${cardCount}-${index}`;
     this.element.setAttribute("aria-labelledby", parts.map((part) => part.id).join(" "));
   }
 
-  begin() {
-    this.wait("Looking…");
-    return ++this.turn;
+  startAttempt() {
+    this.showWaiting("Looking…");
+    return ++this.attempt;
   }
 
-  wait(word, told = "") {
+  showWaiting(headline, sentence = "") {
     this.element.setAttribute("aria-busy", "true");
-    this.refused = null;
-    if (this.answer) return; // what was said stays until there is more to say
-    this.write(word, told, []);
+    this.errorStatus = null;
+    if (this.answer) return; // an earlier answer stays until the next one
+    this.write(headline, sentence, []);
     this.find(".remove").hidden = false;
   }
 
-  // `status` is that of a Refused, null where the file was not read.
-  fail(word, told, status) {
-    this.refused = status;
+  // `status` is that of a ServiceError, null if the file cannot be read.
+  showError(headline, sentence, status) {
+    this.errorStatus = status;
     this.answer = null;
-    this.write(word, told, []);
+    this.write(headline, sentence, []);
     this.element.removeAttribute("aria-busy");
     this.element.classList.add("failed");
-    this.find(".again").hidden = FOR_GOOD.includes(status);
+    this.find(".again").hidden = PERMANENT.includes(status);
     this.find(".remove").hidden = false;
   }
 
-  // The answer as a sentence, for who listens.
-  show(answer, kind, painted) {
+  // Returns the answer as a sentence for screen readers.
+  showAnswer(answer, kind, withHeatmap) {
     this.answer = answer;
-    const [word, said] = inWords(answer, kind);
-    this.write(word, said, answer.tags.slice(1));
+    const [headline, sentence] = describe(answer, kind);
+    this.write(headline, sentence, answer.tags.slice(1));
     this.element.classList.toggle("unknown", answer.unknown);
-    this.find(".bars").replaceChildren(...answer.predictions.map(bar));
+    this.find(".bars").replaceChildren(...answer.predictions.map(createBar));
     this.find(".bars").hidden = !answer.predictions.length;
     this.find(".model").textContent = `Said by ${answer.model}`;
-    this.paint(painted);
+    this.showPicture(withHeatmap);
     this.element.removeAttribute("aria-busy");
-    return `${this.file.name}: ${word}. ${said}`;
+    return `${this.file.name}: ${headline}. ${sentence}`;
   }
 
-  write(word, said, tags) {
+  write(headline, sentence, tags) {
     this.element.classList.remove("failed", "unknown");
-    this.find("h2").textContent = word;
-    this.find(".said").textContent = said;
-    this.find(".tags").replaceChildren(...tags.map(chip));
+    this.find("h2").textContent = headline;
+    this.find(".sentence").textContent = sentence;
+    this.find(".tags").replaceChildren(...tags.map(createTag));
     this.find(".tags").hidden = !tags.length;
     this.find(".bars").hidden = true;
     this.find(".model").textContent = "";
@@ -86,64 +86,64 @@ export class Card {
     this.find(".remove").hidden = true;
   }
 
-  // The photo, once it is known whether this browser can show it.
-  picture() {
-    if (!this.photo.thumbnail || this.address) return;
-    this.address = URL.createObjectURL(this.photo.sent);
-    this.paint(false);
+  // Show the prepared photo, if this browser can.
+  showPhoto() {
+    if (!this.photo.thumbnail || this.photoUrl) return;
+    this.photoUrl = URL.createObjectURL(this.photo.sent);
+    this.showPicture(false);
   }
 
-  // The photo as it is, or with what counted painted on it.
-  paint(painted) {
-    const heatmap = painted && this.heatmap();
+  // The photo, or its heatmap.
+  showPicture(withHeatmap) {
+    const heatmap = withHeatmap && this.heatmap();
     const image = this.find("img");
-    const address = heatmap || this.address;
-    if (address) image.src = address;
-    image.hidden = !address;
-    this.find(".blank").hidden = Boolean(address);
+    const url = heatmap || this.photoUrl;
+    if (url) image.src = url;
+    image.hidden = !url;
+    this.find(".blank").hidden = Boolean(url);
     const name = this.file.name || "the photo";
     image.alt = heatmap ? `What counted, painted on ${name}` : this.file.name || "The photo";
     this.find(".brighter").hidden = !heatmap;
   }
 
   heatmap() {
-    const address = this.answer?.heatmap ?? "";
-    return address.startsWith("data:image/") ? address : "";
+    const url = this.answer?.heatmap ?? "";
+    return url.startsWith("data:image/") ? url : "";
   }
 
   remove() {
-    this.gone = true;
-    this.turn += 1;
+    this.isRemoved = true;
+    this.attempt += 1;
     this.element.remove();
-    if (this.address) URL.revokeObjectURL(this.address);
+    if (this.photoUrl) URL.revokeObjectURL(this.photoUrl);
   }
 }
 
-function bar({ label, score }) {
-  const line = document.createElement("li");
-  const filled = part("span", "filled", "");
+function createBar({ label, score }) {
+  const item = document.createElement("li");
+  const filled = createElement("span", "filled", "");
   filled.style.inlineSize = `${100 * score}%`;
-  const whole = part("span", "bar", "");
-  whole.append(filled);
-  line.append(named(label), part("span", "value", percent(score)), whole);
-  return line;
+  const bar = createElement("span", "bar", "");
+  bar.append(filled);
+  item.append(createName(label), createElement("span", "value", percent(score)), bar);
+  return item;
 }
 
-function chip({ label, score }) {
-  const tag = document.createElement("li");
-  tag.append(named(label), part("span", "value", percent(score)));
-  return tag;
+function createTag({ label, score }) {
+  const item = document.createElement("li");
+  item.append(createName(label), createElement("span", "value", percent(score)));
+  return item;
 }
 
-function named(label) {
-  const name = part("span", "name", label);
+function createName(label) {
+  const name = createElement("span", "name", label);
   name.dir = "auto";
   return name;
 }
 
-export function part(kind, name, text) {
-  const made = document.createElement(kind);
-  made.className = name;
-  made.textContent = text;
-  return made;
+export function createElement(tagName, className, text) {
+  const element = document.createElement(tagName);
+  element.className = className;
+  element.textContent = text;
+  return element;
 }

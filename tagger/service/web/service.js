@@ -1,25 +1,24 @@
-// What the page asks of the service. Whatever it refuses, or no answer at all, is a Refused with
-// a sentence for people.
+// Client of the service. Errors are a ServiceError with a sentence for people.
 
-import { sentence } from "./words.js";
+import { sentence } from "./text.js";
 
-const PATIENCE = 90_000; // milliseconds for one answer
-const QUICK = 10_000; // milliseconds for being there at all
-const TRIES = 5; // of a service that is busy
-const LONGEST_WAIT = 30; // seconds
-const TOP = 5; // scores of a photo
-const TOKEN = "image-tagger-token";
+const ANSWER_TIMEOUT = 90_000; // milliseconds
+const HEALTH_TIMEOUT = 10_000;
+const TRIES = 5; // while the service is busy
+const MAX_WAIT = 30; // seconds between two tries
+const TOP = 5; // predictions per photo
+const TOKEN_KEY = "image-tagger-token";
 
-// Where no answer came: nobody is there, or there was somebody all the same.
+// Statuses for requests without an answer: the service is away, or it is there all the same.
 export const AWAY = 0;
-export const BROKEN_OFF = 1;
-const BROKE_OFF = "The connection broke off on the way: the photo may be too large.";
-const GATEWAYS = [502, 504]; // what a proxy says for a service that is not there
+export const CONNECTION_LOST = 1;
+const LOST = "The connection broke off on the way: the photo may be too large.";
+const GATEWAY_ERRORS = [502, 504]; // a proxy's statuses for a service that is away
 
-// For answers that bring no sentence of their own, as a proxy's do not.
+// For answers without a sentence of their own, such as a proxy's.
 const SENTENCES = {
   400: "The service did not understand the question.",
-  401: "This service asks for a token first.", // its own words for it are for programs
+  401: "This service asks for a token first.", // the service's own sentence is for programs
   403: "This service does not let this device in.",
   404: "The service does not know that model.",
   408: "The photo took too long to arrive.",
@@ -29,120 +28,123 @@ const SENTENCES = {
   503: "The service is busy. Try again in a little while.",
 };
 
-// `status` is the answer's, or AWAY or BROKEN_OFF.
-export class Refused extends Error {
+// `status` is the answer's, or AWAY or CONNECTION_LOST.
+export class ServiceError extends Error {
   constructor(sentence, status) {
     super(sentence);
     this.status = status;
   }
 }
 
-export function models() {
-  return ask("models", {});
+export function loadModels() {
+  return request("models", {});
 }
 
-// The answer for one photo. `busy(seconds)` is called before each wait for a busy service; it gives
-// a function that says, after it, whether the answer is still wanted.
-export async function tag(photo, { model, heatmap, busy }) {
+// The answer for one photo. `onBusy(seconds)` is called before each wait for a busy service, and
+// returns a function that says after the wait whether the answer is still needed.
+export async function predict(photo, { model, heatmap, onBusy }) {
   const query = new URLSearchParams({ top: TOP });
   if (model) query.set("model", model);
   if (heatmap) query.set("heatmap", "true");
   const body = new FormData();
   body.append("file", photo.sent, photo.name);
-  const answer = await ask(`predict?${query}`, { method: "POST", body }, busy);
+  const answer = await request(`predict?${query}`, { method: "POST", body }, onBusy);
   if (Array.isArray(answer?.predictions)) return answer;
-  throw new Refused("The answer is none that this page understands: reload the page.", BROKEN_OFF);
+  const text = "The answer is none that this page understands: reload the page.";
+  throw new ServiceError(text, CONNECTION_LOST);
 }
 
-export async function isThere() {
+export async function isAlive() {
   try {
-    const signal = AbortSignal.timeout(QUICK);
-    // Where a proxy's page to log in answers instead, nobody is there.
+    const signal = AbortSignal.timeout(HEALTH_TIMEOUT);
+    // A redirect is the login page of a network in between.
     return (await fetch("health", { signal, cache: "no-store", redirect: "error" })).ok;
   } catch {
     return false;
   }
 }
 
-// The token lives as long as the tab, or the page where a browser keeps nothing, and goes nowhere
-// but into a header.
-let held = null;
+// The token is kept for the tab, or for the page if the browser has no storage; it is only sent in
+// a header.
+let tokenOfPage = null;
 
 export const token = {
   get() {
     try {
-      return sessionStorage.getItem(TOKEN);
+      return sessionStorage.getItem(TOKEN_KEY);
     } catch {
-      return held;
+      return tokenOfPage;
     }
   },
   set(text) {
-    held = text;
+    tokenOfPage = text;
     try {
-      sessionStorage.setItem(TOKEN, text);
+      sessionStorage.setItem(TOKEN_KEY, text);
     } catch {
-      return; // held all the same
+      return; // kept for the page
     }
   },
   forget() {
-    held = null;
+    tokenOfPage = null;
     try {
-      sessionStorage.removeItem(TOKEN);
+      sessionStorage.removeItem(TOKEN_KEY);
     } catch {
-      return; // there is none
+      return; // there is no storage
     }
   },
 };
 
-async function ask(address, options, busy = () => () => true) {
-  for (let tried = 1; ; tried++) {
-    const sent = token.get();
-    const answer = await reach(address, options, sent);
-    if (answer.ok) return read(answer);
-    if (answer.status !== 503 || tried === TRIES) throw await refusal(answer, sent);
-    const asked = Number(answer.headers.get("Retry-After"));
-    const seconds = Math.min(asked > 0 ? asked : 2 ** tried, LONGEST_WAIT);
-    const isWanted = busy(seconds);
-    await new Promise((wake) => setTimeout(wake, 1000 * seconds));
-    if (!isWanted()) throw await refusal(answer, sent);
+async function request(url, options, onBusy = () => () => true) {
+  for (let tries = 1; ; tries++) {
+    const sentToken = token.get();
+    const response = await send(url, options, sentToken);
+    if (response.ok) return parse(response);
+    if (response.status !== 503 || tries === TRIES) throw await createError(response, sentToken);
+    const retryAfter = Number(response.headers.get("Retry-After"));
+    const seconds = Math.min(retryAfter > 0 ? retryAfter : 2 ** tries, MAX_WAIT);
+    const isNeeded = onBusy(seconds);
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+    if (!isNeeded()) throw await createError(response, sentToken);
   }
 }
 
-async function reach(address, options, sent) {
+async function send(url, options, sentToken) {
   const headers = { "X-Client": "page" };
-  if (sent) headers.Authorization = `Bearer ${sent}`;
-  const signal = AbortSignal.timeout(PATIENCE);
+  if (sentToken) headers.Authorization = `Bearer ${sentToken}`;
+  const signal = AbortSignal.timeout(ANSWER_TIMEOUT);
   try {
-    return await fetch(address, { ...options, headers, signal, cache: "no-store" });
+    return await fetch(url, { ...options, headers, signal, cache: "no-store" });
   } catch (error) {
-    if (!(await isThere())) throw new Refused(missing(), AWAY);
-    const isLate = error.name === "TimeoutError";
-    const late = `No answer came within ${PATIENCE / 1000} seconds.`;
-    throw new Refused(isLate ? late : BROKE_OFF, BROKEN_OFF);
+    if (!(await isAlive())) throw new ServiceError(awaySentence(), AWAY);
+    const late = `No answer came within ${ANSWER_TIMEOUT / 1000} seconds.`;
+    throw new ServiceError(error.name === "TimeoutError" ? late : LOST, CONNECTION_LOST);
   }
 }
 
-export function missing() {
+export function awaySentence() {
   return navigator.onLine
     ? "The service does not answer: it may have been stopped."
     : "You are offline: the service cannot be reached.";
 }
 
-async function read(answer) {
+async function parse(response) {
   try {
-    return await answer.json();
+    return await response.json();
   } catch {
-    throw new Refused("The answer cannot be read: it may have broken off on its way.", BROKEN_OFF);
+    const text = "The answer cannot be read: it may have broken off on its way.";
+    throw new ServiceError(text, CONNECTION_LOST);
   }
 }
 
-async function refusal(answer, sent) {
-  const told = await answer.json().catch(() => null);
-  const status = answer.status;
-  if (GATEWAYS.includes(status) && !(await isThere())) return new Refused(missing(), AWAY);
-  if (status === 401 && sent) return new Refused("The service refused this token.", status);
-  const ours = SENTENCES[status] ?? `The service failed (${status}).`;
-  const own = typeof told?.detail === "string" ? sentence(told.detail) : "";
-  if (status === 401 || !own) return new Refused(ours, status);
-  return new Refused(status === 413 ? `${ours} ${own}` : own, status);
+async function createError(response, sentToken) {
+  const body = await response.json().catch(() => null);
+  const status = response.status;
+  if (GATEWAY_ERRORS.includes(status) && !(await isAlive())) {
+    return new ServiceError(awaySentence(), AWAY);
+  }
+  if (status === 401 && sentToken) return new ServiceError("The service refused this token.", status);
+  const text = SENTENCES[status] ?? `The service failed (${status}).`;
+  const detail = typeof body?.detail === "string" ? sentence(body.detail) : "";
+  if (status === 401 || !detail) return new ServiceError(text, status);
+  return new ServiceError(status === 413 ? `${text} ${detail}` : detail, status);
 }

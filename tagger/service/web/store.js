@@ -1,4 +1,4 @@
-// What the page keeps in this browser's own databases, one for each kind of thing.
+// An IndexedDB database with one object store.
 
 export class Store {
   constructor(database, name) {
@@ -6,10 +6,10 @@ export class Store {
     this.name = name;
   }
 
-  // `work` gets the store and gives a request. Resolves to what that brings once all is on the
-  // disk; rejects where a browser keeps nothing.
-  async within(mode, work) {
-    const database = await this.opened();
+  // `work` gets the object store and returns a request. Resolves to its result once the transaction
+  // is complete; rejects if the browser has no storage.
+  async run(mode, work) {
+    const database = await this.open();
     return new Promise((resolve, reject) => {
       const transaction = database.transaction(this.name, mode);
       const request = work(transaction.objectStore(this.name));
@@ -18,7 +18,7 @@ export class Store {
     }).finally(() => database.close());
   }
 
-  opened() {
+  open() {
     return new Promise((resolve, reject) => {
       const request = indexedDB.open(this.database, 1);
       request.onupgradeneeded = () => {
