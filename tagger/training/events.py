@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tagger.audit.findings import Findings
 from tagger.datasets.dataset import Dataset
+from tagger.text import list_first
 from tagger.training.run_folder import Epoch
 
-MAX_LABELS_LISTED = 6  # of a split
 _STOP_REASONS = {"no better": "no better for a while", "interrupted": "interrupted"}
 
 
@@ -38,10 +38,8 @@ class CollectionLoaded(ProgressEvent):
     def lines(self) -> list[str]:
         lines = [f"Labels: {self.collection.describe_labels()}"]
         for split, counts in self.collection.counts().items():
-            listed = list(counts.items())[:MAX_LABELS_LISTED]
-            labels = ", ".join(f"{count:,} {name}" for name, count in listed)
-            more = ", ..." if len(counts) > MAX_LABELS_LISTED else ""
-            lines.append(f"{split}: {self.collection.sizes()[split]:,} photos ({labels}{more})")
+            labels = list_first([f"{count:,} {name}" for name, count in counts.items()])
+            lines.append(f"{split}: {self.collection.sizes()[split]:,} photos ({labels})")
         return lines + self.collection.problems.lines()
 
 
