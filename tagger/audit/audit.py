@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,8 @@ from tagger.datasets.sample import Sample
 from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
 from tagger.evaluation.outputs import run_network
-from tagger.inference import model_file
+from tagger.inference import model_file, registry
 from tagger.inference.litert import Runtime
-from tagger.inference.registry import (
-    BUNDLED_MODEL,
-    IMAGENET,
-    find_model,
-    imagenet_model,
-    model_names,
-)
 from tagger.models import imagenet
 from tagger.models.heads import MAX_HEAD_PHOTOS
 from tagger.models.weights import NO_WEIGHTS
@@ -47,7 +41,7 @@ class AuditConfig:
     """
 
     data: Path = DATASET
-    weights: str = IMAGENET
+    weights: str = registry.IMAGENET
     image_size: int = 192
     leave_out: Path | None = None
     validation_share: float = dataset.VALIDATION_SHARE
@@ -108,24 +102,23 @@ def run_audit(
     if config.weights != NO_WEIGHTS:
         runtime = Runtime(_load_model(config.weights, say).network)
     side = runtime.image_size if runtime else config.image_size
-    with tempfile.TemporaryDirectory() as folder:
-        store = PixelStore(Path(folder) / "pixels.u8", side)
-        try:
-            collection = dataset.load(
-                config.data,
-                store,
-                config.seed,
-                config.workers,
-                progress,
-                config.validation_share,
-                leave_out,
-                require_enough=False,
-            )
-            features = None
-            if runtime:
-                features = _compute_features(runtime, store, collection, config, progress)
-        finally:
-            store.close()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(PixelStore(Path(folder) / "pixels.u8", side)) as store,
+    ):
+        collection = dataset.load(
+            config.data,
+            store,
+            config.seed,
+            config.workers,
+            progress,
+            config.validation_share,
+            leave_out,
+            require_enough=False,
+        )
+        features = None
+        if runtime:
+            features = _compute_features(runtime, store, collection, config, progress)
     findings = collect_findings(collection, config.image_size, features, config.seed)
     try:
         dataset.check_enough(collection)
@@ -137,23 +130,24 @@ def run_audit(
 
 def available_weights() -> str:
     """A model that needs no download: `imagenet` if it has been made, the bundled one, or any."""
-    if imagenet_model().is_file():
-        return IMAGENET
-    if BUNDLED_MODEL.is_file():
-        return str(BUNDLED_MODEL)
-    return next(iter(model_names()), NO_WEIGHTS)
+    if registry.imagenet_model().is_file():
+        return registry.IMAGENET
+    if registry.BUNDLED_MODEL.is_file():
+        return str(registry.BUNDLED_MODEL)
+    return next(iter(registry.model_names()), NO_WEIGHTS)
 
 
 def _load_model(weights: str, say: Callable[[str], None]) -> model_file.ModelFile:
-    if weights != IMAGENET:
-        return model_file.load(find_model(weights))
+    if weights != registry.IMAGENET:
+        return model_file.load(registry.find_model(weights))
     try:
         return imagenet.load(say)
     except WeightsUnavailableError as error:
-        if not BUNDLED_MODEL.is_file():
+        bundled = registry.BUNDLED_MODEL
+        if not bundled.is_file():
             raise
-        say(f"{error}. Looking through {BUNDLED_MODEL.name} instead.")
-        return model_file.load(BUNDLED_MODEL)
+        say(f"{error}. Looking through {bundled.name} instead.")
+        return model_file.load(bundled)
 
 
 def _compute_features(

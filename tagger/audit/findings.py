@@ -73,6 +73,11 @@ class Finding:
         """Plain JSON values."""
         return {"kind": self.kind, "photo": self.photo, "told": self.details, "score": self.score}
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Finding:
+        """The finding with the values of `to_dict`."""
+        return cls(values["kind"], values["photo"], values["told"], values["score"])
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -148,12 +153,7 @@ class Findings:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Findings:
         """Findings from the values of `to_dict`."""
-        items, ranked = (
-            tuple(
-                Finding(row["kind"], row["photo"], row["told"], row["score"]) for row in values[key]
-            )
-            for key in ("found", "ranked")
-        )
+        items, ranked = (tuple(map(Finding.from_dict, values[key])) for key in ("found", "ranked"))
         rare = tuple((name, count) for name, count in values["rare"])
         return cls(Path(values["root"]), values["photos"], values["judged"], items, ranked, rare)
 
