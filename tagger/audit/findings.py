@@ -127,8 +127,8 @@ class Findings:
             if not findings:
                 continue
             lines.append(self._summary(kind))
-            rows = [(escape_controls(f.photo), escape_controls(f.details)) for f in findings]
-            rows = rows[:MAX_LISTED]
+            listed = findings[:MAX_LISTED]
+            rows = [(escape_controls(f.photo), escape_controls(f.details)) for f in listed]
             width = max(len(photo) for photo, _ in rows)
             lines += [f"    {photo.ljust(width)}  {details}".rstrip() for photo, details in rows]
             if len(findings) > MAX_LISTED:
