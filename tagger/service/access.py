@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -19,21 +19,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tagger.service.prediction_log import uuid7
 from tagger.service.settings import MAX_ARRIVING_BODIES, MAX_BODY, RETRY_AFTER, Settings
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 ADMIN_PATHS = ("/model/reload",)
 OPEN_PATHS = ("/", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/health", "/ready", "/ping")
 OPEN_PREFIX = "/page/"
-INVOCATIONS_PATH = "/invocations"
-PREDICT_PATH = "/predict"
 SINGLE_HEADERS = (b"host", b"authorization", b"content-length", b"content-type", b"x-client")
 CLIENT_CLOSED_REQUEST = 499  # logged and counted, never sent: the client disconnected
 
@@ -75,7 +70,7 @@ class AccessMiddleware:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         settings: Settings,
         count_request: Callable[[str, int, float], None],
         log_request: Callable[[dict[str, Any]], object],
@@ -100,11 +95,10 @@ class AccessMiddleware:
             return
         headers = dict(scope["headers"])
         path = _route_path(scope)
-        exchange = Exchange(
-            scope, _request_id(headers), path if path in self._route_paths else "none"
-        )
+        route = path if path in self._route_paths else "none"
+        exchange = Exchange(scope, _request_id(headers), route)
 
-        async def send_response(message: Message) -> None:
+        async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
                 message = {**message, "headers": _add_headers(message["headers"], exchange)}
@@ -113,19 +107,18 @@ class AccessMiddleware:
         try:
             refusal = self._check_request(scope, headers)
             if refusal is not None:
-                await _send_error(send_response, *refusal)
+                await _send_error(respond, *refusal)
             else:
-                await self._app(scope, self._limit_body(exchange, receive), send_response)
+                await self._app(scope, self._limit_body(exchange, receive), respond)
         except asyncio.CancelledError:  # a second signal: the server stops without waiting
             if not exchange.status:
-                await _send_error(send_response, 503, "stopping: try again in a moment")
+                await _send_error(respond, 503, "stopping: try again in a moment")
             else:
                 exchange.status = CLIENT_CLOSED_REQUEST
         except Exception:  # noqa: BLE001 - clients never see the details of an internal error
             _log.exception("request %s failed", exchange.id)
             if not exchange.status:
-                sentence = "something went wrong here; it has been noted"
-                await _send_error(send_response, 500, sentence)
+                await _send_error(respond, 500, "something went wrong here; it has been noted")
         finally:
             self._arriving -= exchange.received
             self._record(exchange)
@@ -140,7 +133,7 @@ class AccessMiddleware:
         path = _route_path(scope)
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return None
-        if path == INVOCATIONS_PATH and self._settings.open_invocations:
+        if path == "/invocations" and self._settings.open_invocations:
             return None
         if self._settings.needs_token:
             refusal = self._check_token(path, headers.get(b"authorization", b""))
@@ -249,14 +242,13 @@ def is_loopback(host: str) -> bool:
 def _check_form(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
     """/predict takes multipart forms only."""
     content_type = headers.get(b"content-type", b"").lower()
-    if path != PREDICT_PATH or method != "POST":
-        return None
-    if not content_type or content_type.startswith(b"multipart/form-data"):
+    is_form = not content_type or content_type.startswith(b"multipart/form-data")
+    if path != "/predict" or method != "POST" or is_form:
         return None
     return 415, "send photos as a form, multipart/form-data, in its field file"
 
 
-def _find_repeated(headers: list[tuple[bytes, bytes]]) -> str | None:
+def _find_repeated(headers: Headers) -> str | None:
     """The first repeated header that two parsers could read differently."""
     names = [name for name, _ in headers]
     return next((name.decode() for name in SINGLE_HEADERS if names.count(name) > 1), None)
@@ -276,9 +268,7 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
     return own.decode() if _REQUEST_ID.fullmatch(own) else uuid7()
 
 
-def _add_headers(
-    headers: list[tuple[bytes, bytes]], exchange: Exchange
-) -> list[tuple[bytes, bytes]]:
+def _add_headers(headers: Headers, exchange: Exchange) -> Headers:
     """Response headers with the security headers they lack, and the request's id."""
     names = {name.lower() for name, _ in headers}
     added = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in names]

@@ -1,8 +1,6 @@
 """Request log: one JSON line per request on standard output.
 
-Logging never blocks a request; lines that cannot be written are counted in a line `left_out`. A
-QueueHandler and QueueListener of `logging` take three times as long per line, and stop without a
-time limit.
+Logging never blocks a request; lines that cannot be written are counted in `left_out`.
 """
 
 from __future__ import annotations
@@ -10,27 +8,23 @@ from __future__ import annotations
 import json
 import logging
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 MAX_QUEUED = 10_000  # lines; the newest are dropped if nobody reads standard output
 GATHER_SECONDS = 0.05  # between two writes
 _log = logging.getLogger(__name__)
-
-
-def _write_stdout(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+_print = partial(print, end="", flush=True)
 
 
 class AccessLog:
-    """Writes lines from a thread of its own."""
+    """Writes lines in a thread; logging's QueueListener takes three times as long per line."""
 
-    def __init__(self, write: Callable[[str], object] = _write_stdout) -> None:
-        """`write` gets whole lines, several at a time."""
+    def __init__(self, write: Callable[[str], object] = _print) -> None:
+        """`write` gets whole lines, several at a time; by default it prints them."""
         self._write = write
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(MAX_QUEUED)
         self._left_out = 0

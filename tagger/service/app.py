@@ -123,7 +123,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
     def run() -> int:
         settings = Settings()
-        _check_reachability(settings, options.host)
+        is_protected = settings.needs_token or settings.open_invocations
+        if not is_protected and not is_loopback(options.host):
+            raise OptionError(
+                f"host {options.host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
+                " TAGGER_ADMIN_TOKEN) first"
+            )
         with closing(Predictor(settings)) as predictor:
             return serve(options.host, options.port, predictor)
 
@@ -134,16 +139,6 @@ def _parse_port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > MAX_PORT:
         raise argparse.ArgumentTypeError(f"{text!r}: give a number from 0 to {MAX_PORT}")
     return int(text)
-
-
-def _check_reachability(settings: Settings, host: str) -> None:
-    """OptionError if other machines could reach a service without tokens."""
-    is_protected = settings.needs_token or settings.open_invocations
-    if not is_protected and not is_loopback(host):
-        raise OptionError(
-            f"host {host}: others can reach it, so set TAGGER_PREDICT_TOKEN (and"
-            " TAGGER_ADMIN_TOKEN) first"
-        )
 
 
 def serve(host: str, port: int, predictor: Predictor) -> int:

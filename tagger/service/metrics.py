@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,8 +12,6 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from tagger.tagger import Prediction, Tagger
 
@@ -59,7 +57,13 @@ class Metrics:
         )
         queue = Gauge("tagger_queue_photos", "Photos that wait.", registry=self._registry)
         queue.set_function(queued)
-        self._registry.register(_ModelInfo(active))
+        self._model = Gauge(
+            "tagger_model_info",
+            "The model that answers.",
+            ("model", "sha256"),
+            registry=self._registry,
+        )
+        self._active = active
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a finished request."""
@@ -79,19 +83,7 @@ class Metrics:
 
     def render(self) -> bytes:
         """All metrics in Prometheus's text format."""
-        return generate_latest(self._registry)
-
-
-class _ModelInfo(Collector):
-    """Info metric: a gauge of value 1 whose labels are the active model's name and digest."""
-
-    def __init__(self, active: Callable[[], Tagger]) -> None:
-        self._active = active
-
-    def collect(self) -> Iterable[Metric]:
         tagger = self._active()
-        family = GaugeMetricFamily(
-            "tagger_model_info", "The model that answers.", labels=("model", "sha256")
-        )
-        family.add_metric((tagger.name, tagger.sha256), 1)
-        yield family
+        self._model.clear()
+        self._model.labels(tagger.name, tagger.sha256).set(1)
+        return generate_latest(self._registry)

@@ -131,11 +131,9 @@ class PredictionLog:
     def stats(self) -> PredictionStats:
         """Raises LibraryError."""
         with self._database.read_transaction() as connection:
-            total, unknown = connection.execute(
-                select(func.count(), func.count().filter(served.c.label.is_(None))).select_from(
-                    served
-                )
-            ).one()
+            unlabelled = func.count().filter(served.c.label.is_(None))
+            totals = select(func.count(), unlabelled).select_from(served)
+            total, unknown = connection.execute(totals).one()
             count = func.count().label("answers")
             labels = connection.execute(
                 select(served.c.label, count)

@@ -144,12 +144,7 @@ def stats(request: Request) -> schemas.Stats:
     """Statistics of all answers, from the database."""
     stats = predictor(request).log.stats()
     return schemas.Stats(
-        answers=stats.answers,
-        unknown=stats.unknown,
-        unknown_share=stats.unknown / stats.answers if stats.answers else None,
-        labels=stats.labels,
-        models=stats.models,
-        hours=[schemas.HourLine(**asdict(hour)) for hour in stats.hours],
+        **asdict(stats), unknown_share=stats.unknown / stats.answers if stats.answers else None
     )
 
 

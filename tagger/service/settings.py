@@ -21,7 +21,6 @@ REQUEST_SECONDS = 30  # for a request to arrive
 ANSWER_SECONDS = 20.0  # for its answer to be computed
 RETRY_AFTER = "1"  # seconds, sent with every 503
 
-_SWITCHES = ("0", "1", "false", "true", "no", "yes")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 
@@ -59,7 +58,7 @@ class Settings(BaseSettings):
     @field_validator("keep_photos", "open_invocations", mode="before")
     @classmethod
     def _check_switch(cls, value: object, info: ValidationInfo) -> object:
-        if isinstance(value, str) and value.lower() not in _SWITCHES:
+        if isinstance(value, str) and value.lower() not in ("0", "1", "false", "true", "no", "yes"):
             raise _invalid(info, "give 1 or 0", value)
         return value
 

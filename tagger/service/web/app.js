@@ -4,18 +4,10 @@ import { Camera, isSupported as hasCamera } from "./camera.js";
 import { Card, PERMANENT } from "./card.js";
 import { drawHistory, showHistory } from "./history-list.js";
 import { saveEntry } from "./history.js";
-import { addPending, adoptPending, clearPending, isPending, removePending } from "./pending.js";
+import * as pending from "./pending.js";
 import { prepare } from "./photo.js";
 import { Reconnect } from "./reconnect.js";
-import {
-  AWAY,
-  CONNECTION_LOST,
-  ServiceError,
-  awaySentence,
-  isAlive,
-  loadModels,
-  predict,
-} from "./service.js";
+import * as service from "./service.js";
 import { count } from "./text.js";
 import { closeTokenForm, isTypingToken, listenForToken, openTokenForm } from "./token-form.js";
 import { checkForUpdate, keepUpdated } from "./update.js";
@@ -23,6 +15,8 @@ import { checkForUpdate, keepUpdated } from "./update.js";
 const MAX_REQUESTS = 3; // at once
 const MAX_ANSWERS = 24; // on the page; older ones are in the history
 const TOKEN_STATUSES = [401, 403]; // errors that another token may solve
+const RETRIED = [service.AWAY, service.CONNECTION_LOST, ...TOKEN_STATUSES];
+const UNREADABLE = "This file cannot be read: choose it again.";
 const OFFLINE = "You are offline, so it was not sent. It will be when you are online again.";
 const STOPPED =
   "The service does not answer: it may have been stopped. The photo is sent when it answers again.";
@@ -78,7 +72,7 @@ async function preparePhoto(card) {
 async function storePhoto(card) {
   if (card.pending || card.answer || card.isRemoved) return;
   try {
-    card.pending = await addPending(card.photo);
+    card.pending = await pending.add(card.photo);
     card.storageError = "";
   } catch (error) {
     card.storageError = error.message;
@@ -87,7 +81,7 @@ async function storePhoto(card) {
 }
 
 async function unstorePhoto(card) {
-  if (card.pending) await removePending(card.pending);
+  if (card.pending) await pending.remove(card.pending);
   card.pending = null;
 }
 
@@ -132,11 +126,11 @@ function enqueue(added) {
 async function send(card) {
   if (card.isRemoved) return;
   const attempt = card.startAttempt();
-  if (card.pending && !(await isPending(card.pending))) return removeCard(card); // in another tab
+  if (card.pending && !(await pending.has(card.pending))) return removeCard(card); // in another tab
   await storePhoto(card);
   const model = find("#model").value;
   try {
-    const answer = await predict(card.photo, {
+    const answer = await service.predict(card.photo, {
       model: model === modelList.active ? "" : model,
       heatmap: heatmapSwitch.checked,
       onBusy: (seconds) => showBusy(card, seconds),
@@ -175,15 +169,13 @@ function showBusy(card, seconds) {
 }
 
 async function showError(card, error) {
-  const isServiceError = error instanceof ServiceError;
+  const isServiceError = error instanceof service.ServiceError;
   const status = isServiceError ? error.status : null;
-  const sentence = isServiceError
-    ? describeError(card, error)
-    : "This file cannot be read: choose it again.";
-  card.showError(status === AWAY ? "Not sent yet" : "No answer", sentence, status);
+  const sentence = isServiceError ? describeError(card, error) : UNREADABLE;
+  card.showError(status === service.AWAY ? "Not sent yet" : "No answer", sentence, status);
   announce(`${card.file.name}: ${sentence}`);
   if (TOKEN_STATUSES.includes(status)) openTokenForm(status);
-  if (status === AWAY) {
+  if (status === service.AWAY) {
     notify(error.message);
     reconnect.schedule();
   }
@@ -192,7 +184,7 @@ async function showError(card, error) {
 }
 
 function describeError(card, { message, status }) {
-  if (status !== AWAY) return message;
+  if (status !== service.AWAY) return message;
   const sentence = navigator.onLine ? STOPPED : OFFLINE;
   if (card.pending) return sentence;
   return `${sentence} ${card.storageError}: until then, leave this page open.`;
@@ -216,7 +208,7 @@ function removeAnswer(entryId) {
 
 async function removeAll() {
   for (const card of [...cards]) removeCard(card);
-  await clearPending();
+  await pending.clear();
 }
 
 // Messages
@@ -237,24 +229,22 @@ function announce(sentence) {
 
 // Is the service back? If so, send what failed while it was away.
 async function checkService() {
-  if (await isAlive()) {
+  if (await service.isAlive()) {
     checkForUpdate();
     await resume();
   } else {
-    notify(awaySentence());
+    notify(service.awaySentence());
     reconnect.schedule();
   }
 }
 
 async function resume() {
   const error = await updateModels();
-  const failed = cards.filter(({ errorStatus }) =>
-    [AWAY, CONNECTION_LOST, ...TOKEN_STATUSES].includes(errorStatus),
-  );
+  const failed = cards.filter(({ errorStatus }) => RETRIED.includes(errorStatus));
   if (!error) {
     if (!failed.length) reconnect.reset();
     enqueue(failed);
-    adoptPending(restoreCard);
+    pending.adopt(restoreCard);
   } else if (TOKEN_STATUSES.includes(error.status)) {
     for (const card of failed) card.showError("No answer", error.message, error.status);
   }
@@ -265,7 +255,7 @@ async function resume() {
 // Resolves to the error, if there is one.
 async function updateModels() {
   try {
-    modelList = await loadModels();
+    modelList = await service.loadModels();
   } catch (error) {
     const needsToken = TOKEN_STATUSES.includes(error.status);
     if (needsToken) openTokenForm(error.status);
@@ -277,8 +267,8 @@ async function updateModels() {
   const select = find("#model");
   const { value: chosen } = select;
   select.replaceChildren(...modelList.models.map(({ name }) => new Option(name, name)));
-  const exists = modelList.models.some(({ name }) => name === chosen);
-  select.value = exists ? chosen : modelList.active;
+  select.value = chosen;
+  if (!select.value) select.value = modelList.active; // there is no such model any more
   find("#models").hidden = modelList.models.length < 2;
   closeTokenForm();
   showModelDescription();
@@ -288,8 +278,7 @@ function showModelDescription() {
   const model = modelList.models.find(({ name }) => name === find("#model").value);
   find("#about").hidden = !model;
   if (!model) return;
-  const summary = `About ${model.name}: ${count(model.labels, "label")}`;
-  find("#about summary").textContent = summary;
+  find("#about summary").textContent = `About ${model.name}: ${count(model.labels, "label")}`;
   find("#about p").textContent = model.about || "Its card does not say what it was taught.";
 }
 
@@ -392,7 +381,7 @@ async function start() {
   offerInstallation();
   const historyShown = showHistory({ onDelete: removeAnswer, onClear: removeAll });
   keepUpdated(() => !cards.length && !isTypingToken());
-  adoptPending(restoreCard);
+  pending.adopt(restoreCard);
   await Promise.all([historyShown, updateModels()]);
 }
 

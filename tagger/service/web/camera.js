@@ -24,10 +24,7 @@ export class Camera {
     const constraints = { facingMode: FACING_MODES[this.mode], width: { ideal: 1920 } };
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video: constraints });
-      if (session !== this.session) {
-        stop(stream);
-        return false;
-      }
+      if (session !== this.session) return stop(stream);
       this.stream = stream;
       this.video.srcObject = stream;
       await this.video.play();
@@ -65,4 +62,5 @@ export class Camera {
 
 function stop(stream) {
   for (const track of stream.getTracks()) track.stop();
+  return false;
 }

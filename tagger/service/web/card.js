@@ -12,7 +12,7 @@ export class Card {
   constructor(file, { retry, remove }) {
     this.file = file;
     this.photo = null; // from `prepare`
-    this.pending = null; // from `addPending`, while the photo is stored on this device
+    this.pending = null; // from `pending.add`, while the photo is stored on this device
     this.storageError = ""; // why it is not
     this.answer = null;
     this.errorStatus = null; // status of a ServiceError

@@ -2,7 +2,7 @@
 
 import { createElement } from "./card.js";
 import { clearHistory, deleteEntry, loadHistory } from "./history.js";
-import { listPending } from "./pending.js";
+import * as pending from "./pending.js";
 import { describe } from "./text.js";
 
 const STAYS = "Answers stay here, on this device, until you delete them.";
@@ -36,7 +36,7 @@ export async function showHistory({ onDelete, onClear }) {
 
 export async function drawHistory() {
   const drawing = ++drawCount;
-  const pending = await listPending();
+  const photos = await pending.list();
   let entries = [];
   let sentence = EMPTY;
   try {
@@ -51,7 +51,7 @@ export async function drawHistory() {
   const focused = document.activeElement?.dataset.answer;
   list.replaceChildren(...entries.map(createItem));
   if (focused) list.querySelector(`[data-answer="${focused}"]`)?.focus();
-  clearButton.hidden = !entries.length && !pending.length;
+  clearButton.hidden = !entries.length && !photos.length;
   message.textContent = sentence;
 }
 

@@ -20,7 +20,7 @@ const tab = loadTabId();
 
 // Store a photo from `prepare`. Resolves to { id, key }; throws an Error whose message is a sentence
 // without its full stop.
-export async function addPending({ name, sent, thumbnail }) {
+export async function add({ name, sent, thumbnail }) {
   const key = randomKey();
   claimedKeys.add(key);
   const release = navigator.locks ? await acquireLock(key) : () => {};
@@ -45,8 +45,8 @@ export async function addPending({ name, sent, thumbnail }) {
 }
 
 // Call `show(photo)` for each photo without a tab: at once, or when its tab is closed.
-export async function adoptPending(show) {
-  for (const photo of await listPending()) {
+export async function adopt(show) {
+  for (const photo of await list()) {
     if (claimedKeys.has(photo.key)) continue;
     claimedKeys.add(photo.key);
     (navigator.locks ? waitForLock : claimOrRetry)(photo, show);
@@ -54,23 +54,23 @@ export async function adoptPending(show) {
 }
 
 // Oldest first; empty if the browser has no storage.
-export function listPending() {
+export function list() {
   return photos.run("readonly", (store) => store.getAll()).catch(() => []);
 }
 
 // False if the photo was removed, in this tab or another.
-export function isPending({ id }) {
+export function has({ id }) {
   const key = photos.run("readonly", (store) => store.getKey(id));
   return key.then((value) => value !== undefined, () => true);
 }
 
-export async function removePending({ id, key }) {
+export async function remove({ id, key }) {
   await photos.run("readwrite", (store) => store.delete(id)).catch(() => {});
   ownPhotos.get(key)?.release();
   ownPhotos.delete(key);
 }
 
-export async function clearPending() {
+export async function clear() {
   await photos.run("readwrite", (store) => store.clear()).catch(() => {});
   for (const { release } of ownPhotos.values()) release();
   ownPhotos.clear();
@@ -86,7 +86,7 @@ function acquireLock(key) {
 
 async function waitForLock(photo, show) {
   const release = await acquireLock(photo.key);
-  if (!(await isPending(photo))) return release();
+  if (!(await has(photo))) return release();
   ownPhotos.set(photo.key, { id: photo.id, release });
   show(photo);
 }
@@ -99,7 +99,7 @@ async function claimOrRetry(photo, show) {
     show(photo);
   } else {
     claimedKeys.delete(photo.key);
-    setTimeout(() => adoptPending(show), TAB_TIMEOUT);
+    setTimeout(() => adopt(show), TAB_TIMEOUT);
   }
 }
 
