@@ -1,7 +1,7 @@
 """Would batches of photos be faster? One thread: the network, and the decision.
 
 python bench/batching.py
-python bench/batching.py --model pets --json found.json
+python bench/batching.py --model pets --json results.json
 """
 
 from __future__ import annotations

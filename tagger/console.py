@@ -66,9 +66,7 @@ def run(program: Callable[[], int]) -> int:
     with quiet_libraries():
         try:
             return program()
-        except KeyboardInterrupt as interrupt:
-            if str(interrupt):
-                note(str(interrupt))
+        except KeyboardInterrupt:
             return INTERRUPTED
         except BrokenPipeError:  # the reader of standard output has gone
             return drop_output()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import streamlit as st
 from frontend.components.html_blocks import show_confusion_matrix, show_list
 from frontend.training.model_card import get_number
 from frontend.ui.messages import catch_errors
-from tagger.text import percent, score
+from tagger.text import data_uri, percent, score
 
 REPORT_HEIGHT = 720  # pixels
 MAX_MATRIX = 24  # labels, before a confusion matrix is too wide for the page
@@ -109,5 +108,5 @@ def show_report(path: Path, name: str, key: str) -> None:
             )
         if is_shown:
             # A data: URL has an origin of its own, so the report cannot reach into the app.
-            url = f"data:text/html;base64,{base64.b64encode(html).decode('ascii')}"
+            url = data_uri(html, "text/html")
             st.iframe(url, height=REPORT_HEIGHT, alt="Training report")

@@ -24,7 +24,7 @@ from tagger.text import count_noun, escape_controls
 
 FEW_PHOTOS = 20  # training photos of a label, below which it is reported as rare
 RANKED_SHARE = 0.1  # of the judged labels, the least likely
-MAX_RANKED = 2_000  # of those; more than a person looks through
+MAX_RANKED = 2_000  # photos in that list at most
 MAX_LISTED = 5  # photos of a kind listed in text
 MAX_PICTURES = 24  # photos of a kind shown as pictures
 PHOTO, KIND, DETAILS = "photo", "problem", "details"  # columns of the leave-out list

@@ -18,8 +18,7 @@ from tagger.inference.decision import to_probabilities
 from tagger.models.heads import fit_tags
 
 FOLDS = 5
-# Needed to score a label, or of both sides of a tag; near copies count once.
-MIN_PHOTOS = 10
+MIN_PHOTOS = 10  # with a label, or with and without a tag, to score it; near copies count once
 DIMENSIONS = 128  # principal components of the features
 REGULARISATION = 1.0  # for features of total variance 1; smaller values find fewer planted errors
 TOLERANCE = 1e-2  # of the fit; ten times scikit-learn's default takes a quarter of its time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from tagger.errors import OptionError
 from tagger.paths import ROOT
 
 
-def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run `streamlit run frontend/app.py`; its exit status, or 2 where the app is not there."""
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:  # noqa: RET503 - exec does not return
+    """Become `streamlit run frontend/app.py`. Exit status 2 where the app is not there."""
     script = ROOT / "frontend" / "app.py"
     if not script.is_file():
         return console.refuse(
@@ -20,4 +20,4 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
     arguments = sys.argv[1:] if argv is None else argv
     command = [sys.executable, "-m", "streamlit", "run", str(script), *arguments]
-    return subprocess.run(command).returncode
+    os.execv(sys.executable, command)  # in its place, so that signals reach Streamlit

@@ -13,7 +13,15 @@ from tagger.audit.audit import AuditConfig
 from tagger.text import count_noun
 
 LEAVE_OUT = Path("leave-out.csv")  # the list that --fix writes unless it names another file
-CONFIG = ("data", "weights", "image_size", "leave_out", "validation_share", "seed", "workers")
+AUDIT_OPTIONS = (
+    "data",
+    "weights",
+    "image_size",
+    "leave_out",
+    "validation_share",
+    "seed",
+    "workers",
+)
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -49,8 +57,12 @@ def add_options(parser: argparse.ArgumentParser, prefix: str = "") -> None:
 
 def check(options: argparse.Namespace) -> int:
     """Print what is wrong with the photos; exit status 1 where some cannot be trained on."""
-    config = AuditConfig(**{name: getattr(options, name) for name in CONFIG})
-    report = audit.run_audit(config, console.progress, console.remark)
+    config = AuditConfig(**{name: getattr(options, name) for name in AUDIT_OPTIONS})
+    try:
+        report = audit.run_audit(config, console.progress, console.remark)
+    except KeyboardInterrupt:
+        console.note("Interrupted.")
+        raise
     console.write(json.dumps(report.to_dict(), indent=2) if options.json else report.text())
     findings = report.findings
     if options.fix:

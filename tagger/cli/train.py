@@ -11,7 +11,7 @@ from typing import Any
 
 from tagger import console
 from tagger.cli import sagemaker
-from tagger.cli.check import CONFIG, add_options, check
+from tagger.cli.check import AUDIT_OPTIONS, add_options, check
 from tagger.models.backbones import BACKBONES
 from tagger.models.heads import HEAD_NAMES
 from tagger.training import trainer
@@ -20,9 +20,7 @@ from tagger.training.events import ProgressEvent
 from tagger.training.report import html, summary
 
 CHECK_ONLY = ("check", "json", "fix")
-HYPERPARAMETERS = (
-    *("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed"),
-)
+HYPERPARAMETERS = ("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed")
 RESUME_HINT = "Interrupted. --resume goes on from the last finished epoch, if any."
 
 
@@ -43,7 +41,8 @@ def train(options: argparse.Namespace) -> int:
         trained = trainer.train(training_config(options), console.progress, write_event)
         report = html.write(trained.run_folder)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(RESUME_HINT) from None
+        console.note(RESUME_HINT)
+        raise
     console.write("\n".join([*summary.lines(trained), f"Report: {report}"]))
     return 0 if trained.evaluation.complete else 1
 
@@ -97,7 +96,7 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if (options.json or options.fix) and not options.check:
         parser.error("--json and --fix go with --check")
-    used_by_check = (*CHECK_ONLY, *CONFIG, "backbone")
+    used_by_check = (*CHECK_ONLY, *AUDIT_OPTIONS, "backbone")
     unused = [
         f"--{name.replace('_', '-')}"
         for name, value in vars(options).items()

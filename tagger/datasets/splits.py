@@ -56,8 +56,8 @@ def subsample(samples: Sequence[Sample], limit: int, seed: int) -> list[Sample]:
 def remove_copies(samples: list[Sample]) -> tuple[list[Sample], list[list[Path]], list[Copy]]:
     """Keep one sample of each file, and none of files whose labels contradict each other.
 
-    Returns the samples kept, the groups of contradicting copies, and the other copies, each with
-    the sample that is kept: one in "test" or "val" if there is any, with the labels of them all.
+    Returns the samples kept, the groups of contradicting copies, and each removed copy with its
+    kept sample. A copy in "test" or "val" is preferred; it gets the labels of all its copies.
     """
     by_digest: dict[str, list[Sample]] = {}
     for sample in samples:

@@ -46,7 +46,7 @@ MAX_REFERENCE_PHOTOS = 20_000  # that the vectors are drawn from
 DEVIATION_FLOOR = 0.05  # added to each deviation, as a share of their mean
 TEMPERATURE_RANGE = (0.3, 10.0)
 FOLDS = 5
-MAX_SCORES = 1_001  # ood_distances kept in the model file; quantiles of more
+MAX_SCORES = 1_001  # validation distances in the model file; of more, their quantiles
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class LabelMetrics:
 
 @dataclass(frozen=True)
 class TagMetrics(LabelMetrics):
-    """Also average precision, None where all annotated photos agree, and how many those are."""
+    """Metrics of a tag. `ap`, average precision, is None where all seen photos agree."""
 
     ap: float | None
     annotated: int = field(metadata={"key": "seen"})

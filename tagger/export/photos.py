@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tagger.concurrency import Progress, silent
 from tagger.datasets import evaluation_set
 from tagger.datasets.loading import DecodedSamples, decode_samples
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import Sample, tag_matrix
+from tagger.datasets.sample import Sample
 from tagger.datasets.splits import draw
 from tagger.errors import DatasetError
+from tagger.evaluation.outputs import label_array
 from tagger.images.decode import EXTENSIONS, Pixels, find_photos
 from tagger.labels import LabelSet
 from tagger.text import count_noun
@@ -87,8 +87,7 @@ def select_photos(
     checked, ranges = draw(checked, MAX_CHECKED), draw(ranges, MAX_RANGE_PHOTOS)
     truth: Labels | None = None
     if labels is not None:
-        single = labels.kind == "single"
-        truth = np.array([s.label for s in checked]) if single else tag_matrix(checked, len(labels))
+        truth = label_array(checked, labels)
     return CheckPhotos(
         lambda: store.rows(sample.row for sample in checked),
         truth,

@@ -124,7 +124,7 @@ class DecisionRule:
         Raises OptionError for a rule without a reference.
         """
         if self.reference is None:
-            raise OptionError("this model has no reference, so it cannot tell what is strange")
+            raise OptionError("this model has no reference, so it cannot detect unfamiliar photos")
         return guided_distance(
             self.reference.distance(features), logits / self.temperature, self.kind
         )

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 from sklearn.svm import LinearSVC
 
 from tagger.concurrency import one_blas_thread
@@ -135,7 +134,9 @@ def choose_logistic(
 
     def loss(head: LinearHead) -> float:
         probabilities = to_probabilities(head.logits(features), "single")
-        return float(log_loss(labels, probabilities, labels=range(label_count)))
+        return float(
+            -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean()
+        )
 
     return min(heads, key=loss)
 

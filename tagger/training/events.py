@@ -24,7 +24,7 @@ class ProgressEvent:
 
 @dataclass(frozen=True)
 class RunFolderCreated(ProgressEvent):
-    """The run folder exists, or that of the interrupted run was found again."""
+    """The run folder was created, or the interrupted one reopened."""
 
     folder: Path
 

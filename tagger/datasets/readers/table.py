@@ -19,7 +19,7 @@ from tagger.datasets.readers.table_file import Table
 from tagger.datasets.sample import PRESENT, UNSEEN
 from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
-from tagger.text import unescape_formula
+from tagger.text import list_first, unescape_formula
 
 FORMAT = "CSV"
 LABELS_FILE = "labels.csv"
@@ -96,7 +96,7 @@ def names_no_photos(index: PhotoIndex, files: Files) -> bool:
 def read(index: PhotoIndex, files: Files) -> Listing:
     """The photos in tables, with their labels. Raises DatasetError, with the line."""
     if is_ambiguous(files):
-        names = ", ".join(path for path, _ in files[:6])
+        names = list_first([path for path, _ in files])
         raise DatasetError(
             f"{index.root}: which table holds the labels: {names}? Call it {LABELS_FILE}"
         )

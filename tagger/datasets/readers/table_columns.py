@@ -10,6 +10,7 @@ from tagger.datasets import sample
 from tagger.datasets.readers.table_file import PREDICTION_HEADER, Table, normalize_header
 from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
+from tagger.text import list_first
 
 # Cells in a column that belongs to a tag.
 PRESENT = frozenset(("1", "1.0", "true", "yes", "x"))
@@ -114,7 +115,7 @@ def _is_tag_column(cells: Counter[str]) -> bool:
 def _only_column(table: Table, rest: list[int], display_path: str) -> int:
     if len(rest) == 1:
         return rest[0]
-    names = ", ".join(table.header[n] for n in rest[:6])
+    names = list_first([table.header[n] for n in rest])
     problem = f"which column holds the labels: {names}?" if rest else "no column of labels;"
     raise DatasetError(
         f"{display_path}, line 1: {problem} Call it label (one each) or tags (several, with |"

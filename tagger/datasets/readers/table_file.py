@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.errors import DatasetError
 from tagger.images.decode import EXTENSIONS
+from tagger.text import list_first
 
 DELIMITERS = ",;\t"
 _PREVIEW_BYTES = 2**14
@@ -101,8 +102,7 @@ def read(index: PhotoIndex, path: str) -> Table:
     image = find_image_column(header)
     if image is None:
         raise DatasetError(
-            f"{display_path}, line 1: no column of photos among {', '.join(header[:6])};"
-            " call it image"
+            f"{display_path}, line 1: no column of photos among {list_first(header)}; call it image"
         )
     repeated = next((name for name in header if name and header.count(name) > 1), None)
     if repeated is not None:
