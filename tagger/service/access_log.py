@@ -76,10 +76,10 @@ class AccessLog:
             try:
                 self._write("".join(f"{json.dumps(line)}\n" for line in lines))
             except (BrokenPipeError, ValueError) as error:  # the reader has gone
-                _log.warning("requests are no longer told of: %s", error)
+                _log.warning("requests are no longer logged: %s", error)
                 return
             except OSError as error:  # a full disk may have room again
                 self._count_left_out(lost)
                 if not warned:
-                    _log.warning("some requests cannot be told of: %s", error)
+                    _log.warning("some requests cannot be logged: %s", error)
                 warned = True

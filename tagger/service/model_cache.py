@@ -58,11 +58,11 @@ class ModelCache:
 
     def get(self, name: str) -> Tagger:
         """A model, loaded at its first use. Raises as `check_name` and `Tagger.load` do."""
-        if (tagger := self._cached(name)) is not None:
+        if (tagger := self._find_cached(name)) is not None:
             return tagger
         self.check_name(name)
         with self._loading:
-            if (tagger := self._cached(name)) is not None:  # another thread has loaded it
+            if (tagger := self._find_cached(name)) is not None:  # another thread has loaded it
                 return tagger
             tagger = _load(name)
             with self._lock:
@@ -87,7 +87,7 @@ class ModelCache:
                 self._inactive.clear()  # their files may have changed as well
             return tagger
 
-    def _cached(self, name: str) -> Tagger | None:
+    def _find_cached(self, name: str) -> Tagger | None:
         active = self._active
         if name == active.name:
             return active

@@ -98,4 +98,4 @@ def test_a_reader_that_has_gone_ends_the_log_with_a_warning(
         log.close()
         log.add({"number": 10})
         log.close()
-    assert caplog.text.count("no longer told of") == 1
+    assert caplog.text.count("no longer logged") == 1
