@@ -46,6 +46,33 @@ class MakeOnce(Protocol):
 hypothesis.settings.register_profile("steady", derandomize=True)
 hypothesis.settings.load_profile("steady")
 
+# The tiers that follow from a fixture that a test uses, or from a helper that its module imports.
+# Tests that train carry the mark themselves.
+TIERS = (
+    ("browser", {"chromium", "blank"}, {"AppServer"}),
+    ("app", set(), {"AppTest", "open_page"}),
+    ("service", {"service"}, {"ServiceProcess", "run_service"}),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run all tiers of files that are named on the command line, unless it chooses a tier."""
+    if config.args_source is pytest.Config.ArgsSource.ARGS and not _chooses_tier(config):
+        config.option.markexpr = ""
+
+
+def _chooses_tier(config: pytest.Config) -> bool:
+    return any(argument.startswith("-m") for argument in config.invocation_params.args)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test with its tier."""
+    used, imported = set(item.fixturenames), set(vars(item.module))
+    for tier, fixtures, helpers in TIERS:
+        if used & fixtures or imported & helpers:
+            item.add_marker(tier)
+            return
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

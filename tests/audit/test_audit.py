@@ -21,6 +21,8 @@ from tagger.images import decode
 from tagger.paths import ROOT
 from tests.conftest import RunMain, draw_collection
 
+pytestmark = pytest.mark.training
+
 SHARE = 0.05  # of labels are planted errors
 
 

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tagger.datasets.sample_photos import PHOTOS
 from tagger.paths import ROOT
+
+pytestmark = pytest.mark.training
 
 
 def test_sample_photos_are_written_and_their_paths_printed(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from tagger.inference.registry import BUNDLED_MODEL
 from tagger.paths import ROOT
 from tests.conftest import RunMain, draw_collection, outcome, run_program
 
+pytestmark = pytest.mark.training
+
 SMALL = ("--weights", "pets", "--image-size", "96")
 
 

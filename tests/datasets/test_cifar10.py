@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tagger.datasets import cifar10, dataset
 from tagger.datasets.pixel_store import PixelStore
 from tagger.images import decode
+
+pytestmark = pytest.mark.training
 
 
 def make_photos(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

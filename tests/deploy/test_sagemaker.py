@@ -22,7 +22,10 @@ from tests.conftest import draw_collection, wait_until
 ENTRY = ROOT / "deploy" / "entry"
 SMALL = {"weights": '"pets"', "image-size": "96"}
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a shell and signals")
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs a shell and signals"),
+]
 
 
 def make_base(base: Path, hyperparameters: object) -> Path:

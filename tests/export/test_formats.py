@@ -31,6 +31,8 @@ from tagger.models.backbones import BACKBONES
 from tagger.training.trainer import TrainingResult
 from tests.conftest import PETS_MODEL, SHAPES, draw, run_code
 
+pytestmark = pytest.mark.training
+
 EXACT = ("onnx", "saved_model", "tflite")
 # `export.py`, where the tests' own network has a name too.
 RUN_EXPORT = "import sys, tests.tiny; from tagger.cli import export; sys.exit(export.main())"

@@ -22,6 +22,8 @@ from tagger.models import networks
 from tagger.models.weights import rebuild, save_h5
 from tests.conftest import PETS_MODEL, draw
 
+pytestmark = pytest.mark.training
+
 PHOTOS = [transforms.fit(draw("disc", seed), 192) for seed in range(12)]
 BLACK = [np.zeros((192, 192, 3), np.uint8)]
 

@@ -16,6 +16,8 @@ from tagger.training.events import EpochEnded, EpochStarted, FineTuningEnded, Ru
 from tagger.training.run_folder import Epoch
 from tests.conftest import draw_collection, scene
 
+pytestmark = pytest.mark.training
+
 
 def test_a_check_reports_labels_problems_and_unreadable_files(
     library: Library, tmp_path: Path

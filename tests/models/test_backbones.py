@@ -22,6 +22,8 @@ from tagger.models.weights import imagenet_weights, load_backbone, load_imagenet
 from tagger.tagger import Tagger
 from tests.conftest import PETS_MODEL, draw, draw_collection, run_program
 
+pytestmark = pytest.mark.training
+
 SIDE = 64
 # Our name: the module of keras.applications with the preprocessing, and the class in it.
 NAMES = {

@@ -13,6 +13,8 @@ from tagger.models.heads import fit_logistic
 from tagger.models.weights import load_backbone
 from tests.conftest import PETS_MODEL, SHAPES, draw
 
+pytestmark = pytest.mark.training
+
 PHOTOS = [transforms.fit(draw(shape, seed), 96) for shape in SHAPES for seed in range(10)]
 
 

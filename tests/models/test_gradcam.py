@@ -21,6 +21,8 @@ from tagger.models.heads import fit_logistic
 from tagger.models.weights import rebuild, save_h5
 from tests.conftest import PETS_MODEL, SHAPES, draw
 
+pytestmark = pytest.mark.training
+
 SIDE = 160
 
 

@@ -23,6 +23,8 @@ from tagger.models import imagenet, keras_cache
 from tagger.models.weights import rebuild
 from tests.conftest import run_program
 
+pytestmark = pytest.mark.training
+
 OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 
 

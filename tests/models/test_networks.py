@@ -8,6 +8,8 @@ import pytest
 from tagger.errors import OptionError
 from tagger.models import networks
 
+pytestmark = pytest.mark.training
+
 
 def test_other_image_sizes_are_refused() -> None:
     for size in (0, 16, 100, 1024):

@@ -23,6 +23,8 @@ from tagger.training.events import EpochEnded, ProgressEvent
 from tagger.training.trainer import TrainingResult
 from tests.conftest import RunMain, draw, draw_collection, outcome
 
+pytestmark = pytest.mark.training
+
 SIDE = 32
 
 

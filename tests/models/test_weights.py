@@ -14,6 +14,8 @@ from tagger.models.keras_cache import cached_path
 from tagger.models.weights import load_backbone, load_imagenet
 from tests.conftest import PETS_MODEL
 
+pytestmark = pytest.mark.training
+
 
 def test_a_model_files_backbone_fits_other_image_sizes_and_label_counts() -> None:
     network = networks.build("mobilenet_v2", 64, 5)

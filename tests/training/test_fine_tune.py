@@ -14,6 +14,8 @@ from tagger.training.fine_tune import BLENDS, _tag_loss
 from tagger.training.trainer import TrainingResult
 from tests.conftest import outcome, small_options
 
+pytestmark = pytest.mark.training
+
 
 def test_equal_seeds_give_equal_models(
     shapes: Path, trained: TrainingResult, tmp_path: Path

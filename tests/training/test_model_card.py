@@ -5,9 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+import pytest
+
 from tagger.cli import train
 from tagger.inference import model_file
 from tagger.training.trainer import TrainingResult
+
+pytestmark = pytest.mark.training
 
 
 def load_card(result: TrainingResult) -> dict[str, Any]:

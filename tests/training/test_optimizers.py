@@ -10,6 +10,8 @@ from tagger.models import networks
 from tagger.training.config import FROM_SCRATCH, Hyperparameters
 from tagger.training.optimizers import build_optimizer
 
+pytestmark = pytest.mark.training
+
 
 def learning_rates(hyperparameters: Hyperparameters, photos: int) -> np.ndarray:
     """The learning rate at each step."""

@@ -29,6 +29,8 @@ from tagger.training.report import html, summary
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw, draw_collection, draw_tagged, small_options
 
+pytestmark = pytest.mark.training
+
 T = TypeVar("T")
 
 
