@@ -41,7 +41,7 @@ class MakeOnce(Protocol):
     def __call__(self, name: str, make: Callable[[Path], T]) -> T: ...
 
 
-# The same examples each time, so that a change is judged by what it changed. To look for new ones:
+# The same examples in each run, so that a failure is due to a change. To look for new ones:
 # pytest --hypothesis-profile default
 hypothesis.settings.register_profile("steady", derandomize=True)
 hypothesis.settings.load_profile("steady")
@@ -76,7 +76,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What is made and kept in the user's cache folder goes into one of the tests' own."""
+    """The tests have a cache folder of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TAGGER_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -316,7 +316,7 @@ def import_folder(
 def wait_until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < until, "waited in vain"
+        assert time.monotonic() < until, "the condition did not become true in time"
         time.sleep(0.02)
 
 

@@ -86,7 +86,7 @@ def test_no_workers_is_refused(workers: int) -> None:
         next(ordered_map(str, [1], workers))
 
 
-def test_matrix_products_keep_to_one_thread_for_a_while() -> None:
+def test_blas_is_limited_to_one_thread_and_then_released() -> None:
     def blas_threads() -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
@@ -96,7 +96,7 @@ def test_matrix_products_keep_to_one_thread_for_a_while() -> None:
     assert blas_threads() == before
 
 
-def test_one_thread_it_is_until_the_last_who_asked_is_done() -> None:
+def test_blas_stays_limited_until_the_last_holder_releases_it() -> None:
     def blas_threads() -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 

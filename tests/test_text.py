@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.text import escape_formula, percent, unescape_formula
+from tagger.text import confidence_percent, escape_formula, percent, unescape_formula
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
@@ -51,3 +51,8 @@ def test_a_quote_before_a_formula_is_part_of_the_text() -> None:
 )
 def test_percentages_are_finer_near_the_ends(share: float | None, text: str) -> None:
     assert percent(share) == text
+
+
+def test_no_confidence_is_rounded_to_certainty() -> None:
+    shares = (1.0, 0.9591, 0.0)
+    assert [confidence_percent(s) for s in shares] == ["over 99.9%", "95.9%", "under 0.1%"]

@@ -51,13 +51,19 @@ def script_options(argv: Sequence[str]) -> list[str]:
     folder = os.environ.get(MODEL_DIR)
     for index, word in enumerate(options if folder else ()):
         name, equals, value = word.partition("=")
-        if name == "--output" and equals:
+        if _abbreviates(name, "--output") and equals:
             options[index] = f"--output={_in_folder(value, folder)}"
-        elif index and options[index - 1] == "--output":
+        elif index and _abbreviates(options[index - 1], "--output"):
             options[index] = _in_folder(word, folder)
     paths = default_paths()
-    used = ("data",) if "--check" in options else tuple(paths)
+    is_check = any(_abbreviates(word, "--check") for word in options)
+    used = ("data",) if is_check else tuple(paths)
     return [f"--{name}={path}" for name, path in paths.items() if name in used] + options
+
+
+def _abbreviates(word: str, option: str) -> bool:
+    """Whether argparse takes a word for an option: its whole name or a beginning of it."""
+    return len(word) > 2 and option.startswith(word)
 
 
 def _in_folder(name: str, folder: str | None) -> str:

@@ -34,7 +34,13 @@ class Settings(BaseSettings):
     Raises OptionError for an invalid value.
     """
 
-    model_config = SettingsConfigDict(env_prefix="TAGGER_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(
+        alias_generator=lambda name: f"TAGGER_{name.upper()}",
+        case_sensitive=True,
+        populate_by_name=True,
+        env_ignore_empty=True,
+        frozen=True,
+    )
 
     model: str | None = None
     predict_token: str | None = None

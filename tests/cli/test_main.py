@@ -24,7 +24,7 @@ def test_the_programs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"  {name} " in listed for name in PROGRAMS)
 
 
-def test_a_program_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_program_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["tag"])
     assert ended.value.code == 2
@@ -37,3 +37,11 @@ def test_samples_are_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert len(photos) == 4 and all(photo.is_file() for photo in photos)
     assert main(["predict", str(photos[0]), "--model", "pets"]) == 0
     assert capfd.readouterr().out.startswith("Prediction: CAT\n")
+
+
+def test_the_app_needs_a_checkout(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagger.cli.app.ROOT", tmp_path)
+    assert main(["app"]) == 2
+    assert "the app needs a checkout of the project" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""`python train.py`, as a person runs it: the first try, the whole way, killed and resumed."""
+"""`python train.py` in processes of its own: refused, run to the end, killed and resumed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def options(data: Path, folder: Path, *more: object) -> list[str]:
     return [str(part) for part in chosen]
 
 
-def test_a_first_try_with_nothing_there_is_explained(run_main: RunMain, tmp_path: Path) -> None:
+def test_an_empty_dataset_folder_is_explained(run_main: RunMain, tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
     done = run_main(main, "--data", tmp_path / "dataset", "--runs", tmp_path / "runs")
     assert done.returncode == 2
@@ -59,7 +59,7 @@ def test_a_bad_option_is_one_sentence(
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def test_from_folders_to_a_tagger(shapes: Path, tmp_path: Path) -> None:
+def test_folders_become_a_model_and_a_report(shapes: Path, tmp_path: Path) -> None:
     unrelated = draw_collection(tmp_path / "other", 6, shapes=("stripes",), first=300)
     test = draw_collection(tmp_path / "test", 5, first=400)
     broken = [shapes / "disc" / f"broken-{index}.jpg" for index in range(7)]
@@ -103,7 +103,7 @@ def test_killed_and_resumed_ends_as_if_never_killed(shapes: Path, tmp_path: Path
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     more = ["--fine-tune", 3, "--batch-size", 8, "--about", "x"]
     assert run_program("train.py", *options(shapes, whole, *more)).returncode == 0
-    process = begin(options(shapes, broken, *more))
+    process = start_training(options(shapes, broken, *more))
     wait_for_epoch(broken / "runs", 1)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -121,7 +121,7 @@ def test_killed_and_resumed_ends_as_if_never_killed(shapes: Path, tmp_path: Path
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_resuming_on_other_photos_is_refused(tmp_path: Path) -> None:
     data = draw_collection(tmp_path / "data", 12)
-    process = begin(options(data, tmp_path, "--fine-tune", 40, "--patience", 40))
+    process = start_training(options(data, tmp_path, "--fine-tune", 40, "--patience", 40))
     wait_for_epoch(tmp_path / "runs", 1)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -131,7 +131,7 @@ def test_resuming_on_other_photos_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2 and "begun on other photos" in done.stderr
 
 
-def test_what_would_fail_at_the_end_fails_at_the_start(
+def test_an_unusable_option_is_refused_before_photos_are_read(
     run_main: RunMain, shapes: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -148,8 +148,8 @@ def test_what_would_fail_at_the_end_fails_at_the_start(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
-def test_ctrl_c_keeps_what_there_is(shapes: Path, tmp_path: Path) -> None:
-    process = begin(options(shapes, tmp_path, "--fine-tune", 50, "--patience", 50))
+def test_ctrl_c_keeps_the_best_model_so_far(shapes: Path, tmp_path: Path) -> None:
+    process = start_training(options(shapes, tmp_path, "--fine-tune", 50, "--patience", 50))
     wait_for_epoch(tmp_path / "runs", 1)
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=300)
@@ -174,9 +174,7 @@ def test_without_weights_or_network_it_starts_from_the_bundled_backbone(
     assert f"Starting from {BUNDLED_MODEL.name} instead." in done.stdout
 
 
-def test_weights_that_are_not_to_be_had_are_named_before_photos_are_read(
-    shapes: Path, tmp_path: Path
-) -> None:
+def test_missing_weights_are_named_before_photos_are_read(shapes: Path, tmp_path: Path) -> None:
     """The bundled model is no start for another backbone."""
     nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     done = run_program(
@@ -196,7 +194,7 @@ def epochs(history: Path) -> list[str]:
         return [row["epoch"] for row in csv.DictReader(file)]
 
 
-def begin(arguments: list[str]) -> subprocess.Popen[str]:
+def start_training(arguments: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments],
         stdout=subprocess.PIPE,

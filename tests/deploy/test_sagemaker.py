@@ -216,6 +216,7 @@ def test_paths_come_from_sagemakers_variables(monkeypatch: pytest.MonkeyPatch) -
     for words, options in (
         (["--output", "shop.h5"], ["--output", "/out/shop.h5"]),
         (["--output=shop.h5"], ["--output=/out/shop.h5"]),
+        (["--out", "shop.h5"], ["--out", "/out/shop.h5"]),
         (["--output=/else/shop.h5", "--seed=1"], ["--output=/else/shop.h5", "--seed=1"]),
     ):
         assert sagemaker.script_options(words) == [*paths, *options]

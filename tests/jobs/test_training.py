@@ -91,13 +91,13 @@ def test_training_on_a_missing_folder_fails_with_a_message(
 def test_a_training_job_shows_its_run_folder_its_epoch_and_the_last_event(
     library: Library, shapes: Path
 ) -> None:
-    job = library.operation(submit(library, TrainRequest(str(shapes), "mine")))
-    lease = Lease(library, job.id)
+    queued = library.operation(submit(library, TrainRequest(str(shapes), "mine")))
+    lease = Lease(library, queued.id)
     assert lease.acquire()
     record = training.EventRecorder(lease, TrainRequest(str(shapes), "mine"))
     record(RunFolderCreated(Path("runs/1")))
     record(EpochStarted(2, 8))
-    assert lease.job.options == {**job.options, "folder": "runs/1", "epoch": 2}
+    assert lease.job.options == {**queued.options, "folder": "runs/1", "epoch": 2}
     lease.set_columns(attempts=2, done=5, total=9)
     record(EpochEnded(Epoch(2, 0.5, 0.4, 0.9, seconds=3)))
     job = lease.job
@@ -106,4 +106,4 @@ def test_a_training_job_shows_its_run_folder_its_epoch_and_the_last_event(
     record(FineTuningEnded(None, 2, 1.0))
     job = lease.job
     assert (job.stage, job.done, job.total) == ("Kept 100% of epoch 2.", 0, 0)
-    assert job.options == {**job.options, "folder": "runs/1"}
+    assert job.options == {**queued.options, "folder": "runs/1"}

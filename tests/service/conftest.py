@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.service.service_process import ServiceProcess, run_service
+from tests.service.service_process import VARIABLES, ServiceProcess, run_service
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +16,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
     with run_service(home, TAGGER_QUEUE="64") as running:
         yield running
         running.check()
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings come from the shell that runs the tests."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)

@@ -10,12 +10,6 @@ from tagger.service.settings import Settings
 from tests.service.service_process import VARIABLES
 
 
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
 def test_defaults_and_empty_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = Settings()
     assert (defaults.model, defaults.workers, defaults.queue) == (None, worker_count(), 32)
@@ -74,3 +68,9 @@ def test_the_error_for_a_token_does_not_show_it(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(OptionError) as raised:
         Settings()
     assert "secret" not in str(raised.value)
+
+
+def test_only_the_exact_names_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("tagger_admin_token", "other")
+    monkeypatch.setenv("Tagger_Queue", "1")
+    assert Settings() == Settings(admin_token=None, queue=32)

@@ -14,6 +14,7 @@ from tagger.datasets.readers.listing import Remark
 from tagger.errors import OptionError
 from tagger.images import decode
 from tagger.training.report import html as report
+from tagger.training.trainer import TrainingResult
 
 SECTIONS = ["glance", "labels", "confusion", "calibration", "unknown", "curves"]
 SECTIONS += ["mistakes", "left-out", "settings"]
@@ -363,3 +364,9 @@ def test_findings_of_the_audit_are_shown(tmp_path: Path) -> None:
     (run / "findings.json").write_text("{")
     with pytest.raises(OptionError, match=r"findings\.json"):
         report.write(run)
+
+
+def test_the_report_of_a_model_of_tags_shows_precision(tagged: TrainingResult) -> None:
+    page = report.write(tagged.run_folder).read_text(encoding="utf-8")
+    assert "mean average precision" in page and 'id="precision"' in page
+    assert 'id="confusion"' not in page and (tagged.run_folder / "precision.png").is_file()
