@@ -49,6 +49,7 @@ hypothesis.settings.load_profile("steady")
 # The tiers that follow from a fixture that a test uses, or from a helper that its module imports.
 # Tests that train carry the mark themselves.
 TIERS = (
+    ("training", {"exported", "tagged", "trained_small"}, set()),
     ("browser", {"chromium", "blank"}, {"AppServer"}),
     ("app", set(), {"AppTest", "open_page"}),
     ("service", {"service"}, {"ServiceProcess", "run_service"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from tagger.cli.train import main
 from tagger.inference import model_file
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.paths import ROOT
-from tests.conftest import RunMain, draw_collection, outcome, run_program
-
-pytestmark = pytest.mark.training
+from tests import tiny
+from tests.conftest import RunMain, draw_collection, outcome, run_code, run_program
 
 SMALL = ("--weights", "pets", "--image-size", "96")
+TINY = ("--backbone", tiny.NAME, "--weights", "none", "--image-size", tiny.IMAGE_SIZE)
+# `train.py`, where the tests' own network has a name too.
+TRAIN_TINY = "import sys, tests.tiny; from tagger.cli import train; sys.exit(train.main())"
 
 
 def options(data: Path, folder: Path, *more: object) -> list[str]:
@@ -59,19 +62,16 @@ def test_a_bad_option_is_one_sentence(
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.training
 def test_folders_become_a_model_and_a_report(shapes: Path, tmp_path: Path) -> None:
     unrelated = draw_collection(tmp_path / "other", 6, shapes=("stripes",), first=300)
     test = draw_collection(tmp_path / "test", 5, first=400)
-    broken = [shapes / "disc" / f"broken-{index}.jpg" for index in range(7)]
-    for path in broken:
-        path.write_bytes(b"no photo")
-    try:
-        more = ["--fine-tune", 1, "--tensorboard", "--about", "drawn shapes"]
-        more += ["--unrelated", unrelated, "--test", test]
-        done = run_program("train.py", *options(shapes, tmp_path, *more))
-    finally:
-        for path in broken:
-            path.unlink()
+    data = shutil.copytree(shapes, tmp_path / "data")
+    for number in range(7):
+        (data / "disc" / f"broken-{number}.jpg").write_bytes(b"no photo")
+    more = ["--fine-tune", 1, "--tensorboard", "--about", "drawn shapes"]
+    more += ["--unrelated", unrelated, "--test", test]
+    done = run_program("train.py", *options(data, tmp_path, *more))
     assert done.returncode == 1, done.stderr  # some photos could not be read
     assert "7 photos could not be read: left out" in done.stdout
     assert "Labels: folders, 3 labels" in done.stdout
@@ -98,36 +98,39 @@ def test_folders_become_a_model_and_a_report(shapes: Path, tmp_path: Path) -> No
     assert labels.count("disc") >= 4
 
 
+@pytest.mark.training
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_and_resumed_ends_as_if_never_killed(shapes: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    more = ["--fine-tune", 3, "--batch-size", 8, "--about", "x"]
-    assert run_program("train.py", *options(shapes, whole, *more)).returncode == 0
-    process = start_training(options(shapes, broken, *more))
+    more = ["--fine-tune", 9, "--patience", 9, "--batch-size", 4, "--about", "x"]
+    done = run_code(TRAIN_TINY, *tiny_options(shapes, whole, *more))
+    assert done.returncode == 0, done.stderr
+    process = start_training(shapes, broken, *more)
     wait_for_epoch(broken / "runs", 1)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (broken / "m.h5").exists()
     (history,) = (broken / "runs").glob("*/history.csv")
     assert epochs(history)[0] == "0"  # the curves could be watched before it was killed
-    done = run_program("train.py", *options(shapes, broken, *more, "--resume"))
+    done = run_code(TRAIN_TINY, *tiny_options(shapes, broken, *more, "--resume"))
     assert done.returncode == 0, done.stderr
-    assert "Epoch 1:" not in done.stdout and "Epoch 3:" in done.stdout
+    assert "Epoch 1:" not in done.stdout and "Epoch 9:" in done.stdout
     assert len(list((broken / "runs").iterdir())) == 1
-    assert epochs(history) == ["0", "1", "2", "3"]
+    assert epochs(history) == [str(epoch) for epoch in range(10)]
     assert outcome(whole / "m.h5") == outcome(broken / "m.h5")
 
 
+@pytest.mark.training
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_resuming_on_other_photos_is_refused(tmp_path: Path) -> None:
     data = draw_collection(tmp_path / "data", 12)
-    process = start_training(options(data, tmp_path, "--fine-tune", 40, "--patience", 40))
+    more = ("--fine-tune", 200, "--patience", 200)
+    process = start_training(data, tmp_path, *more)
     wait_for_epoch(tmp_path / "runs", 1)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     (data / "disc" / "000.jpg").unlink()
-    again = options(data, tmp_path, "--fine-tune", 40, "--patience", 40, "--resume")
-    done = run_program("train.py", *again)
+    done = run_code(TRAIN_TINY, *tiny_options(data, tmp_path, *more, "--resume"))
     assert done.returncode == 2 and "begun on other photos" in done.stderr
 
 
@@ -147,9 +150,10 @@ def test_an_unusable_option_is_refused_before_photos_are_read(
         assert not list((tmp_path / "runs").iterdir())
 
 
+@pytest.mark.training
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_ctrl_c_keeps_the_best_model_so_far(shapes: Path, tmp_path: Path) -> None:
-    process = start_training(options(shapes, tmp_path, "--fine-tune", 50, "--patience", 50))
+    process = start_training(shapes, tmp_path, "--fine-tune", 200, "--patience", 200)
     wait_for_epoch(tmp_path / "runs", 1)
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=300)
@@ -158,6 +162,7 @@ def test_ctrl_c_keeps_the_best_model_so_far(shapes: Path, tmp_path: Path) -> Non
     assert model_file.load(tmp_path / "m.h5").labels.names == ("disc", "square", "stripes")
 
 
+@pytest.mark.training
 def test_without_weights_or_network_it_starts_from_the_bundled_backbone(
     shapes: Path, tmp_path: Path
 ) -> None:
@@ -194,9 +199,14 @@ def epochs(history: Path) -> list[str]:
         return [row["epoch"] for row in csv.DictReader(file)]
 
 
-def start_training(arguments: list[str]) -> subprocess.Popen[str]:
+def tiny_options(data: Path, folder: Path, *more: object) -> list[str]:
+    return options(data, folder, *TINY, *more)
+
+
+def start_training(data: Path, folder: Path, *more: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *arguments],
+        [sys.executable, "-c", TRAIN_TINY, *tiny_options(data, folder, *more)],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

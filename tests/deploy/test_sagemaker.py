@@ -22,10 +22,7 @@ from tests.conftest import draw_collection, wait_until
 ENTRY = ROOT / "deploy" / "entry"
 SMALL = {"weights": '"pets"', "image-size": "96"}
 
-pytestmark = [
-    pytest.mark.training,
-    pytest.mark.skipif(sys.platform == "win32", reason="needs a shell and signals"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a shell and signals")
 
 
 def make_base(base: Path, hyperparameters: object) -> Path:
@@ -78,6 +75,7 @@ def command_line(pid: str) -> bytes:
         return b""
 
 
+@pytest.mark.training
 def test_a_training_reads_channels_and_hyperparameters_and_writes_a_model(tmp_path: Path) -> None:
     hyperparameters = {
         **SMALL,
@@ -137,6 +135,7 @@ def test_channels_of_other_names_are_a_failure(tmp_path: Path) -> None:
     assert failure == "no channel is called training or train; there is images"
 
 
+@pytest.mark.training
 def test_the_failure_file_names_the_signal_that_killed_a_training(tmp_path: Path) -> None:
     base = make_base(tmp_path, SMALL)
     draw_collection(base / "input" / "data" / "training", 5)
@@ -147,6 +146,7 @@ def test_the_failure_file_names_the_signal_that_killed_a_training(tmp_path: Path
     assert "ended by SIGKILL" in (base / "output" / "failure").read_text()
 
 
+@pytest.mark.training
 def test_a_stopped_job_keeps_the_best_model_so_far(shapes: Path, tmp_path: Path) -> None:
     base = make_base(tmp_path, SMALL | {"fine-tune": "50", "patience": "50"})
     (base / "input" / "data" / "training").symlink_to(shapes)
