@@ -22,6 +22,8 @@ from tagger.library.library import Library
 from tagger.paths import ROOT
 from tests.conftest import PATIENCE, draw_collection, forget_heartbeat, import_folder, wait_until
 
+pytestmark = pytest.mark.service  # starts worker processes
+
 
 def start_process(library: Library, job_id: int) -> subprocess.Popen[bytes]:
     """The job's process, as `worker.start` starts it, for the test to kill."""
