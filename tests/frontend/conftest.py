@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import h5py
 import pytest
 import streamlit as st
 from sqlalchemy import Connection, insert
+from streamlit.components.v2 import manifest_scanner
 
 from tagger import paths
 from tagger.inference import model_file, registry
@@ -30,6 +32,15 @@ from tests.conftest import PETS_MODEL, draw_png, import_folder
 from tests.frontend.pages import wait_for_jobs
 
 MakeModel = Callable[[str, Kind, float], Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scan_packages_once() -> Iterator[None]:
+    """Look for components in the installed packages once, which AppTest does for each page."""
+    with pytest.MonkeyPatch.context() as patch:
+        scan = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
 
 
 @pytest.fixture
