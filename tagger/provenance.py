@@ -33,4 +33,5 @@ def command() -> str:
         arguments += [public_path(half) if Path(half).is_absolute() else half for half in halves]
     quoted = [f'"{part}"' if " " in part else part for part in arguments]
     program = Path(sys.argv[0]).name
-    return " ".join([*(["python"] if program.endswith(".py") else []), program, *quoted])
+    prefix = [] if program == "image-tagger" else ["python"]
+    return " ".join([*prefix, program, *quoted])
