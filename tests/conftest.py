@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +59,8 @@ TIERS = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run all tiers of files that are named on the command line, unless it chooses a tier."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # there are tests of Ctrl-C
     if config.args_source is pytest.Config.ArgsSource.ARGS and not _chooses_tier(config):
         config.option.markexpr = ""
 

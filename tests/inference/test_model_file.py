@@ -17,8 +17,6 @@ from tagger.inference.litert import Runtime
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw
 
-pytestmark = pytest.mark.training
-
 
 @pytest.fixture
 def copy(trained: TrainingResult, tmp_path: Path) -> Path:

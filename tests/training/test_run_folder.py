@@ -37,13 +37,14 @@ def resume(runs: Path, name: str = "shop", **changed: Any) -> Path:
     return open_run(runs, name, {**SETTINGS, **changed}, resume=True)
 
 
-def test_a_run_folder_holds_the_settings(tmp_path: Path) -> None:
+def test_a_run_folder_holds_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "--seed", "42"])
     run = begin(tmp_path / "runs")
     assert re.fullmatch(r"\d{8}-\d{6}-shop", run.name) and run.parent == tmp_path / "runs"
     config = json.loads((run / CONFIG).read_text(encoding="utf-8"))
     assert config["about"] == "naïve 猫" and config["sizes"] == [192, 224]
     assert config["versions"]["python"] == platform.python_version()
-    assert config["command"].startswith("python ")
+    assert config["command"] == "python train.py --seed 42"
     assert [path.name for path in run.iterdir()] == [CONFIG]
 
 
