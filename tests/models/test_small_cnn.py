@@ -41,7 +41,7 @@ def scratch_config(data: Path, folder: Path, epochs: int, **changed: object) -> 
 
 @pytest.fixture(scope="module")
 def trained_small(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
-    return trainer.train(scratch_config(shapes, tmp_path_factory.mktemp("small"), epochs=6))
+    return trainer.train(scratch_config(shapes, tmp_path_factory.mktemp("small"), epochs=4))
 
 
 @pytest.mark.parametrize(("side", "map_side"), [(16, 1), (28, 3), (32, 3), (61, 7), (128, 15)])
@@ -118,14 +118,14 @@ def test_a_resumed_run_ends_with_the_same_network_as_an_uninterrupted_one(
         pass
 
     def kill(event: ProgressEvent) -> None:
-        if isinstance(event, EpochEnded) and event.figures.epoch == 3:
+        if isinstance(event, EpochEnded) and event.figures.epoch == 2:
             raise KilledError
 
-    options = scratch_config(shapes, tmp_path, epochs=6)
+    options = scratch_config(shapes, tmp_path, epochs=4)
     with pytest.raises(KilledError):
         trainer.train(options, emit=kill)
     resumed = trainer.train(replace(options, resume=True))
-    assert [row.epoch for row in resumed.history] == list(range(7))
+    assert [row.epoch for row in resumed.history] == list(range(5))
     assert outcome(resumed.model) == outcome(trained_small.model)
 
 
@@ -147,7 +147,7 @@ def test_few_photos_are_enough_and_ctrl_c_keeps_the_best_epoch(
 
 
 def test_training_in_bfloat16_gives_a_float32_network(shapes: Path, tmp_path: Path) -> None:
-    options = scratch_config(shapes, tmp_path, epochs=3)
+    options = scratch_config(shapes, tmp_path, epochs=2)
     options = replace(
         options, hyperparameters=replace(options.hyperparameters, precision="bfloat16")
     )
