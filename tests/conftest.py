@@ -1,4 +1,4 @@
-"""What the tests share: the folder of photos, drawn photos, a small trained model."""
+"""Tiers of tests; fixtures and helpers: drawn photos, trained models, programs, libraries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class MakeOnce(Protocol):
-    """What the fixture `make_once` gives."""
+    """The type of the fixture `make_once`."""
 
     def __call__(self, name: str, make: Callable[[Path], T]) -> T: ...
 
@@ -47,8 +47,8 @@ class MakeOnce(Protocol):
 hypothesis.settings.register_profile("steady", derandomize=True)
 hypothesis.settings.load_profile("steady")
 
-# The tiers that follow from a fixture that a test uses, or from a helper that its module imports.
-# Tests that train carry the mark themselves.
+# Tiers that follow from the fixtures of a test or from the helpers that its module imports.
+# Other tests that are slow carry the mark themselves.
 TIERS = (
     ("training", {"exported", "tagged", "trained_small"}, set()),
     ("browser", {"chromium", "blank"}, {"AppServer"}),
@@ -58,9 +58,9 @@ TIERS = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Run all tiers of files that are named on the command line, unless it chooses a tier."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # there are tests of Ctrl-C
+    """Run all tiers of files named on the command line, unless a tier is chosen too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # pytest was started in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # for the tests of Ctrl-C
     if config.args_source is pytest.Config.ArgsSource.ARGS and not _chooses_tier(config):
         config.option.markexpr = ""
 
@@ -88,7 +88,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 PETS_MODEL = MODELS / "pets.h5"
 SHAPES = ("disc", "square", "stripes")
-PATIENCE = 60  # seconds for what takes a few
+TIMEOUT = 60  # seconds, for what takes a few seconds at most
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +99,8 @@ def data() -> Path:
     return Path(os.environ["TAGGER_DATA"])
 
 
-def picture(seed: int, side: int = 256) -> decode.Pixels:
-    """Soft random colours with a little noise: as smooth as a photo, no two alike."""
+def draw_smooth_colours(seed: int, side: int = 256) -> decode.Pixels:
+    """Random colours, as smooth as a photo, with a little noise; no two alike."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
@@ -130,8 +130,8 @@ def draw_png(seed: int, side: int = 120) -> bytes:
     return decode.encode(draw("disc", seed, side), "PNG")
 
 
-def scene(seed: int, side: int) -> decode.Pixels:
-    """A drawn photo of many sharp things, the same at every size."""
+def draw_scene(seed: int, side: int) -> decode.Pixels:
+    """A drawn photo of many rectangles with sharp edges, the same at every size."""
     rng = np.random.default_rng(seed)
     canvas = np.full((960, 960, 3), rng.integers(60, 200, 3), np.uint8)
     for _ in range(60):
@@ -144,7 +144,7 @@ def scene(seed: int, side: int) -> decode.Pixels:
 def draw_collection(
     root: Path, photos: int, shapes: tuple[str, ...] = SHAPES, first: int = 0
 ) -> Path:
-    """A folder for each shape, with so many drawn photos in it."""
+    """Draw this many photos of each shape, into a folder for each."""
     for shape in shapes:
         (root / shape).mkdir(parents=True)
         for seed in range(first, first + photos):
@@ -179,7 +179,7 @@ def shapes(make_once: MakeOnce) -> Path:
     return make_once("shapes", lambda folder: draw_collection(folder / "shapes", 40))
 
 
-def small_options(data: Path, folder: Path, **changed: object) -> TrainingConfig:
+def tiny_config(data: Path, folder: Path, **changed: object) -> TrainingConfig:
     """A training that takes seconds: a tiny network, one epoch."""
     settings: dict[str, object] = {
         "data": data,
@@ -195,12 +195,12 @@ def small_options(data: Path, folder: Path, **changed: object) -> TrainingConfig
 
 @pytest.fixture(scope="session")
 def trained(shapes: Path, make_once: MakeOnce) -> TrainingResult:
-    """A small model of the drawn shapes, and its run."""
-    return make_once("trained", lambda folder: trainer.train(small_options(shapes, folder)))
+    """A model of the drawn shapes."""
+    return make_once("trained", lambda folder: trainer.train(tiny_config(shapes, folder)))
 
 
 def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
-    """Drawn photos of two shapes each, or of none, and a table of what is in them."""
+    """Drawn photos of two shapes, one or none, and a table of their tags."""
     root.mkdir(parents=True)
     rows = ["image,disc,square,stripes,nothing"]
     for seed in range(first, first + photos):
@@ -221,19 +221,19 @@ def draw_tagged(root: Path, photos: int, first: int = 0) -> Path:
 
 @pytest.fixture(scope="session")
 def tagged(make_once: MakeOnce) -> TrainingResult:
-    """A small model whose photos may have several tags, and its run."""
+    """A model of tags, of which a photo may have several."""
 
     def train(folder: Path) -> TrainingResult:
         data = draw_tagged(folder / "photos", 150)
-        return trainer.train(small_options(data, folder, output=folder / "tags.h5"))
+        return trainer.train(tiny_config(data, folder, output=folder / "tags.h5"))
 
     return make_once("tagged", train)
 
 
-def outcome(model: Path) -> tuple[str, str, object]:
-    """What two equal trainings must agree on: arrays, reference, and the fitted rule.
+def trained_state(model: Path) -> tuple[str, str, object]:
+    """Weights, reference and decision rule of a model: equal where two trainings were equal.
 
-    The bytes of the LiteRT network also hold names that Keras numbers anew in each process.
+    The LiteRT network is left out: it holds names that Keras numbers anew in each process.
     """
     card = model_file.load(model).card
     return card["digests"]["keras_arrays"], card["digests"]["reference"], card["decision"]
@@ -266,7 +266,7 @@ def _run(
 
 
 class RunMain(Protocol):
-    """What the fixture `run_main` gives."""
+    """The type of the fixture `run_main`."""
 
     def __call__(
         self, main: Callable[[Sequence[str]], int], *arguments: object, cwd: Path | None = None
@@ -275,7 +275,7 @@ class RunMain(Protocol):
 
 @pytest.fixture
 def run_main(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunMain:
-    """`run_main(main, *arguments)`: `run_program` in this process."""
+    """`run_main(main, *arguments)` calls a program's `main` in this process."""
 
     def call(
         main: Callable[[Sequence[str]], int], *arguments: object, cwd: Path | None = None
@@ -286,7 +286,7 @@ def run_main(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         capfd.readouterr()
         try:
             status = main(argv)
-        except SystemExit as exit:  # as argparse ends
+        except SystemExit as exit:  # raised by argparse
             status = exit.code
         out, err = capfd.readouterr()
         return subprocess.CompletedProcess(argv, status, out, err)
@@ -296,36 +296,36 @@ def run_main(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
-    """An empty library of its own."""
-    opened = Library.open(tmp_path / "library")
-    yield opened
-    opened.close()
+    """An empty library."""
+    library = Library.open(tmp_path / "library")
+    yield library
+    library.close()
 
 
 @pytest.fixture(scope="session")
 def pets() -> Tagger:
-    """The bundled model."""
+    """The bundled model of cats and dogs."""
     return Tagger.load("pets")
 
 
 def import_folder(
     library: Library, folder: Path, copy: bool = False, model: str = "pets"
 ) -> Operation:
-    """Import a folder in this process; the run as it ended."""
-    run_id = submit(library, ImportFolderRequest(str(folder), copy, model))
-    worker.run(library, run_id)
-    return library.operation(run_id)
+    """Import a folder in this process; the finished operation."""
+    operation_id = submit(library, ImportFolderRequest(str(folder), copy, model))
+    worker.run(library, operation_id)
+    return library.operation(operation_id)
 
 
-def wait_until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "the condition did not become true in time"
+def wait_until(condition: Callable[[], bool], seconds: float = TIMEOUT) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.02)
 
 
-def forget_heartbeat(library: Library, run_id: int) -> None:
-    """As if the process that held the run had died a while ago."""
+def expire_heartbeat(library: Library, operation_id: int) -> None:
+    """Make a job look as if its process had died a minute ago."""
     with library.database.write_transaction() as connection:
         long_ago = datetime.now(UTC) - timedelta(minutes=1)
-        operations.set_columns(connection, run_id, heartbeat_at=long_ago)
+        operations.set_columns(connection, operation_id, heartbeat_at=long_ago)

@@ -23,7 +23,7 @@ from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
 from tagger.images import decode, quality
 from tagger.labels import Kind, LabelSet
-from tests.conftest import draw, draw_collection, scene
+from tests.conftest import draw, draw_collection, draw_scene
 
 
 def read(root: Path, leave_out: frozenset[str] = frozenset()) -> dataset.Dataset:
@@ -59,9 +59,9 @@ def faulty(tmp_path: Path) -> Path:
     near = draw("square", 3, 240)
     near[:3, :3] = 0
     save(root / "disc" / "near-square.png", near)
-    save(root / "disc" / "=dark().png", (scene(50, 240) * 0.15).astype(np.uint8))
-    save(root / "disc" / "blur.png", cv2.GaussianBlur(scene(51, 240), (0, 0), 7))
-    save(root / "disc" / "tiny.png", scene(52, 60))
+    save(root / "disc" / "=dark().png", (draw_scene(50, 240) * 0.15).astype(np.uint8))
+    save(root / "disc" / "blur.png", cv2.GaussianBlur(draw_scene(51, 240), (0, 0), 7))
+    save(root / "disc" / "tiny.png", draw_scene(52, 60))
     for seed in range(5):
         save(root / "rare" / f"{seed}.png", draw("stripes", 300 + seed, 240))
     return root

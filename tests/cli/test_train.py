@@ -19,7 +19,7 @@ from tagger.inference import model_file
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.paths import ROOT
 from tests import tiny
-from tests.conftest import RunMain, draw_collection, outcome, run_code, run_program
+from tests.conftest import RunMain, draw_collection, run_code, run_program, trained_state
 
 SMALL = ("--weights", "pets", "--image-size", "96")
 TINY = ("--backbone", tiny.NAME, "--weights", "none", "--image-size", tiny.IMAGE_SIZE)
@@ -117,7 +117,7 @@ def test_killed_and_resumed_ends_as_if_never_killed(shapes: Path, tmp_path: Path
     assert "Epoch 1:" not in done.stdout and "Epoch 9:" in done.stdout
     assert len(list((broken / "runs").iterdir())) == 1
     assert epochs(history) == [str(epoch) for epoch in range(10)]
-    assert outcome(whole / "m.h5") == outcome(broken / "m.h5")
+    assert trained_state(whole / "m.h5") == trained_state(broken / "m.h5")
 
 
 @pytest.mark.training

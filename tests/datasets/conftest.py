@@ -9,7 +9,7 @@ import pytest
 
 from tagger.datasets.pixel_store import PixelStore
 from tagger.images import decode
-from tests.conftest import picture
+from tests.conftest import draw_smooth_colours
 
 SIDE = 24
 
@@ -32,4 +32,4 @@ def write_photos(folder: Path, *seeds: int) -> None:
     """A photo for each seed, the same for the same seed."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
-        (folder / f"{seed:03}.png").write_bytes(decode.encode(picture(seed, 64)))
+        (folder / f"{seed:03}.png").write_bytes(decode.encode(draw_smooth_colours(seed, 64)))

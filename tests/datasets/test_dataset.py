@@ -15,13 +15,13 @@ from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
 from tagger.images import decode, transforms
 from tagger.labels import LabelSet
-from tests.conftest import picture
+from tests.conftest import draw_smooth_colours
 from tests.datasets.conftest import SIDE, write_photos
 
 
 def near_copy(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(decode.encode(picture(seed, 64), "JPEG"))
+    path.write_bytes(decode.encode(draw_smooth_colours(seed, 64), "JPEG"))
 
 
 def load_error(root: Path, store: PixelStore) -> str:
@@ -377,7 +377,7 @@ def test_bursts_larger_than_the_share_still_split(root: Path, store: PixelStore)
         (root / str(label)).mkdir()
         for scene_number in range(4):
             for shot in range(10):  # 10 near copies of each of 4 scenes: 40 photos
-                rgb = picture(label * 100 + scene_number, 64).copy()
+                rgb = draw_smooth_colours(label * 100 + scene_number, 64).copy()
                 rgb[0, 0] = shot * 20
                 path = root / str(label) / f"{scene_number}-{shot}.png"
                 path.write_bytes(decode.encode(rgb))

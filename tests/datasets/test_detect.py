@@ -18,7 +18,7 @@ from tagger.datasets.readers.listing import Listing
 from tagger.errors import DatasetError
 from tagger.images import decode
 from tagger.library import export
-from tests.conftest import picture
+from tests.conftest import draw_smooth_colours
 from tests.datasets import label_files
 from tests.datasets.label_files import contents, sentences, tags_of, touch, write_file
 
@@ -185,7 +185,7 @@ def test_a_dataset_in_every_format_can_be_loaded(
     }
     write(label_format, root, photos, ["x", "y", "z"])
     for seed, path in enumerate([*photos, "images/stray.jpg"]):
-        (root / path).write_bytes(decode.encode(picture(seed, 64)))
+        (root / path).write_bytes(decode.encode(draw_smooth_colours(seed, 64)))
     if label_format == "YOLO":
         write_file(root / "list.txt", "\n".join(photos))
         write_file(root / "data.yaml", "train: list.txt\nnames: [x, y, z]\n")

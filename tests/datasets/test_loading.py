@@ -12,15 +12,15 @@ from tagger.datasets.loading import decode_samples, relative_path
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample
 from tagger.images import decode
-from tests.conftest import scene
+from tests.conftest import draw_scene
 
 
 @pytest.mark.parametrize("side", [32, 96, 192])
 def test_quality_uses_the_size_of_the_photo_not_of_its_decode(tmp_path: Path, side: int) -> None:
     """Small networks get large photos decoded at a reduced size."""
     large, small = tmp_path / "large.jpg", tmp_path / "small.png"
-    large.write_bytes(decode.encode(np.hstack([scene(1, 600)] * 2), "JPEG"))
-    small.write_bytes(decode.encode(scene(2, 80)))
+    large.write_bytes(decode.encode(np.hstack([draw_scene(1, 600)] * 2), "JPEG"))
+    small.write_bytes(decode.encode(draw_scene(2, 80)))
     store = PixelStore(tmp_path / "pixels.u8", side)
     samples, unreadable = decode_samples(
         tmp_path, [Sample(path, (0,), "train") for path in (large, small)], store, 1, silent

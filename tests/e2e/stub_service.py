@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from tagger.service import web_page
-from tests.conftest import PATIENCE, wait_until
+from tests.conftest import TIMEOUT, wait_until
 from tests.e2e.web_page import make_answer
 from tests.service.service_process import free_port
 
@@ -35,12 +35,12 @@ class StubService:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
-        wait_until(lambda: self._server.started, PATIENCE)
+        wait_until(lambda: self._server.started, TIMEOUT)
 
     def stop(self) -> None:
         self._server.should_exit = True
         self._server.force_exit = True  # browsers keep their connections
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
 
     def deploy(self, name: str, old: str, new: str) -> None:
         """Replace a text in one of the page's files, and restart."""

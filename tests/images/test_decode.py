@@ -21,7 +21,7 @@ from PIL import Image
 
 from tagger.errors import ImageError
 from tagger.images import decode, transforms
-from tests.conftest import picture
+from tests.conftest import draw_smooth_colours
 
 RED, GREEN, BLUE, YELLOW = (210, 40, 40), (40, 170, 60), (50, 60, 200), (220, 200, 50)
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX system")
@@ -211,12 +211,12 @@ def test_an_array_of_another_shape_or_type_is_an_error(array: decode.Pixels) -> 
 
 
 def write_truncated(path: Path) -> None:
-    data = decode.encode(picture(1), "JPEG")
+    data = decode.encode(draw_smooth_colours(1), "JPEG")
     path.write_bytes(data[: len(data) // 2])
 
 
 def write_damaged_png(path: Path) -> None:
-    data = bytearray(decode.encode(picture(1)))
+    data = bytearray(decode.encode(draw_smooth_colours(1)))
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
 
@@ -357,7 +357,7 @@ def test_hostile_files_take_little_time_and_memory(data: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff"])
 def test_a_reduced_decode_looks_like_a_full_one(tmp_path: Path, ending: str) -> None:
-    path = write_photo(tmp_path / f"large.{ending}", picture(6, 1700)[:1300])
+    path = write_photo(tmp_path / f"large.{ending}", draw_smooth_colours(6, 1700)[:1300])
     whole = transforms.fit(decode.read(path), 192).astype(int)
     assert decode.read(path).shape == (1300, 1700, 3)
     assert 182 <= min(decode.read(path, shorter_side=192).shape[:2]) < 800

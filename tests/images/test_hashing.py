@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tagger.images import decode, hashing, transforms
 from tagger.images.decode import Pixels
-from tests.conftest import picture
+from tests.conftest import draw_smooth_colours
 
 codes = st.integers(0, 2**64 - 1)
 flips = st.lists(st.integers(0, 63), max_size=6).map(lambda bits: sum(1 << b for b in set(bits)))
@@ -44,12 +44,12 @@ def distance(a: Pixels, b: Pixels) -> int:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_copies_have_close_hashes_and_different_photos_do_not(seed: int) -> None:
-    original = picture(seed)
+    original = draw_smooth_colours(seed)
     recoded = decode.read(decode.encode(original, "JPEG"))
     assert distance(original, recoded) <= 3
     assert distance(original, transforms.fit(original, 120)) <= 3
     assert distance(original, np.clip(original * 0.8 + 20, 0, 255).astype(np.uint8)) <= 4
-    assert min(distance(original, picture(number)) for number in range(100, 120)) > 10
+    assert min(distance(original, draw_smooth_colours(number)) for number in range(100, 120)) > 10
     assert 0 <= hashing.perceptual_hash(original) < 2**64
 
 

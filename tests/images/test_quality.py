@@ -10,7 +10,7 @@ import pytest
 
 from tagger.images import decode, quality
 from tagger.images.decode import Pixels, find_photos
-from tests.conftest import scene
+from tests.conftest import draw_scene
 
 
 def faults(rgb: Pixels) -> set[str]:
@@ -19,15 +19,15 @@ def faults(rgb: Pixels) -> set[str]:
 
 @pytest.mark.parametrize("side", [128, 192, 480, 960])
 def test_blur_is_found_at_every_size(side: int) -> None:
-    sharp = scene(0, side)
+    sharp = draw_scene(0, side)
     assert quality.BLURRED not in faults(sharp)
     assert quality.BLURRED in faults(cv2.GaussianBlur(sharp, (0, 0), side * 0.03))
 
 
 def test_a_dim_photo_with_sharp_edges_is_dark_but_not_blurred() -> None:
-    dim = (scene(1, 300) * 0.15).astype(np.uint8)
+    dim = (draw_scene(1, 300) * 0.15).astype(np.uint8)
     assert faults(dim) == {quality.DARK}
-    assert quality.DARK not in faults((scene(1, 300) * 0.6).astype(np.uint8))
+    assert quality.DARK not in faults((draw_scene(1, 300) * 0.6).astype(np.uint8))
 
 
 def test_an_empty_photo_counts_as_blurred() -> None:
@@ -36,10 +36,10 @@ def test_an_empty_photo_counts_as_blurred() -> None:
 
 
 def test_a_photo_that_the_network_would_enlarge_more_than_twice_is_tiny() -> None:
-    small = quality.measure(scene(2, 95))
+    small = quality.measure(draw_scene(2, 95))
     assert quality.TINY in small.faults(192)
     assert quality.TINY not in small.faults(128)
-    assert quality.TINY not in quality.measure(scene(2, 96)).faults(192)
+    assert quality.TINY not in quality.measure(draw_scene(2, 96)).faults(192)
     assert "95 pixels where the network sees 192" in small.faults(192)[quality.TINY]
 
 

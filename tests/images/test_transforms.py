@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger.images import decode, transforms
-from tests.conftest import picture
+from tests.conftest import draw_smooth_colours
 
 
 def photo() -> decode.Pixels:
@@ -24,9 +24,11 @@ def test_prepared_photos_are_square(shape: tuple[int, int]) -> None:
 
 
 def test_fit_leaves_a_square_of_that_size_unchanged() -> None:
-    exact = picture(3, 64)
+    exact = draw_smooth_colours(3, 64)
     np.testing.assert_array_equal(transforms.fit(exact, 64), exact)
-    wide = np.concatenate([picture(4, 64)[:, :11], exact, picture(5, 64)[:, :12]], axis=1)
+    wide = np.concatenate(
+        [draw_smooth_colours(4, 64)[:, :11], exact, draw_smooth_colours(5, 64)[:, :12]], axis=1
+    )
     np.testing.assert_array_equal(transforms.fit(wide, 64), exact)
 
 

@@ -14,7 +14,7 @@ from tagger.jobs.lease import MAX_ATTEMPTS, MAX_RUNNING, POLL_SECONDS, JobStoppe
 from tagger.jobs.requests import ImportFolderRequest, resume, submit
 from tagger.library import operations
 from tagger.library.library import Library
-from tests.conftest import PATIENCE, forget_heartbeat, wait_until
+from tests.conftest import TIMEOUT, expire_heartbeat, wait_until
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_job_is_leased_to_one_process_at_a_time(library: Library, shapes: Path
     first, second = Lease(library, job_id), Lease(library, job_id)
     assert first.acquire()
     assert not second.acquire()
-    forget_heartbeat(library, job_id)
+    expire_heartbeat(library, job_id)
     assert second.acquire()
     with pytest.raises(LeaseLost), first.write_transaction():
         pass
@@ -76,7 +76,7 @@ def test_a_job_whose_process_dies_three_times_has_failed(library: Library, shape
     job_id = submit(library, ImportFolderRequest(str(shapes), model="pets"))
     for _ in range(MAX_ATTEMPTS):
         assert Lease(library, job_id).acquire()
-        forget_heartbeat(library, job_id)
+        expire_heartbeat(library, job_id)
     assert not Lease(library, job_id).acquire()
     job = library.operation(job_id)
     assert job.status == "failed"
@@ -111,7 +111,7 @@ def test_a_job_that_was_given_up_writes_nothing_more(library: Library, shapes: P
     held = [Lease(library, job_id) for _ in range(MAX_ATTEMPTS)]
     for lease in held:
         assert lease.acquire()
-        forget_heartbeat(library, job_id)
+        expire_heartbeat(library, job_id)
     assert not Lease(library, job_id).acquire()
     with pytest.raises(LeaseLost), held[-1].write_transaction():
         pass
@@ -127,5 +127,5 @@ def test_a_job_stays_queued_while_too_many_run(library: Library, shapes: Path) -
     time.sleep(2 * POLL_SECONDS)
     assert library.operation(queued).status == "queued"
     held[0].release("stopped")
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
     assert library.operation(queued).status == "done"

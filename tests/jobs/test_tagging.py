@@ -10,14 +10,14 @@ from tagger.jobs import tagging, worker
 from tagger.jobs.requests import ImportFolderRequest, RetagRequest, submit
 from tagger.library import operations
 from tagger.library.library import Library
-from tests.conftest import forget_heartbeat, import_folder
+from tests.conftest import expire_heartbeat, import_folder
 from tests.jobs.test_crash_probe import bad_decoder, write_photos  # noqa: F401 - the fixture
 from tests.jobs.test_worker import start_process
 
 
 def run_in_process(library: Library, job_id: int) -> int:
     """Run the job in a new process, as after the death of the one before; its exit status."""
-    forget_heartbeat(library, job_id)
+    expire_heartbeat(library, job_id)
     return start_process(library, job_id).wait()
 
 
@@ -43,7 +43,7 @@ def test_a_job_that_died_for_another_reason_fails_no_file(library: Library, tmp_
     job_id = submit(library, ImportFolderRequest(str(tmp_path / "photos"), model="pets"))
     with library.database.write_transaction() as connection:
         operations.set_columns(connection, job_id, attempts=1, status="running")
-    forget_heartbeat(library, job_id)
+    expire_heartbeat(library, job_id)
     worker.run(library, job_id)
     assert library.operation(job_id).counts == {"added": 3}
 
@@ -54,6 +54,6 @@ def test_photos_of_the_library_are_probed_too(library: Library, tmp_path: Path) 
     job_id = submit(library, RetagRequest(model="pets"))
     with library.database.write_transaction() as connection:
         operations.set_columns(connection, job_id, attempts=1, status="running")
-    forget_heartbeat(library, job_id)
+    expire_heartbeat(library, job_id)
     worker.run(library, job_id)
     assert library.operation(job_id).counts == {"same": 2}

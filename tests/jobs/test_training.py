@@ -14,7 +14,7 @@ from tagger.jobs.requests import CheckRequest, TrainRequest, submit
 from tagger.library.library import Library
 from tagger.training.events import EpochEnded, EpochStarted, FineTuningEnded, RunFolderCreated
 from tagger.training.run_folder import Epoch
-from tests.conftest import draw_collection, scene
+from tests.conftest import draw_collection, draw_scene
 
 pytestmark = pytest.mark.training
 
@@ -48,7 +48,7 @@ def test_a_check_notes_that_a_few_bursts_are_too_few_to_judge_labels(
     for label in ("cup", "plate"):
         (tmp_path / "photos" / label).mkdir(parents=True)
         for shot in range(14):
-            rgb = scene((shot % 2) + 10 * (label == "cup"), 240).copy()
+            rgb = draw_scene((shot % 2) + 10 * (label == "cup"), 240).copy()
             rgb[0, shot] = shot
             path = tmp_path / "photos" / label / f"{shot}.png"
             path.write_bytes(decode.encode(rgb))

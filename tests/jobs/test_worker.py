@@ -20,7 +20,7 @@ from tagger.jobs.requests import CheckRequest, ImportFolderRequest, resume, subm
 from tagger.library import operations
 from tagger.library.library import Library
 from tagger.paths import ROOT
-from tests.conftest import PATIENCE, draw_collection, forget_heartbeat, import_folder, wait_until
+from tests.conftest import TIMEOUT, draw_collection, expire_heartbeat, import_folder, wait_until
 
 pytestmark = pytest.mark.service  # starts worker processes
 
@@ -88,7 +88,7 @@ def test_an_import_killed_at_ten_random_moments_loses_nothing(
         process.send_signal(signal.SIGKILL)
         process.wait()
         check_consistent(library)
-        forget_heartbeat(library, job_id)
+        expire_heartbeat(library, job_id)
     worker.run(library, job_id)
     job = library.operation(job_id)
     assert job.status == "done"
@@ -101,7 +101,7 @@ def test_an_import_killed_at_ten_random_moments_loses_nothing(
 def test_a_stale_job_is_resumed_and_a_live_one_is_not(library: Library, shapes: Path) -> None:
     job_id = submit(library, ImportFolderRequest(str(shapes), model="pets"))
     assert worker.resume_stale(library) == []
-    forget_heartbeat(library, job_id)
+    expire_heartbeat(library, job_id)
     assert worker.resume_stale(library) == [job_id]
     wait_until(lambda: library.operation(job_id).status == "done")
     assert worker.resume_stale(library) == []
@@ -113,7 +113,7 @@ def test_a_job_can_be_stopped_and_resumed(library: Library, tmp_path: Path) -> N
     process = start_process(library, job_id)
     wait_until(lambda: library.operation(job_id).done > 0)
     library.stop(job_id)
-    process.wait(PATIENCE)
+    process.wait(TIMEOUT)
     job = library.operation(job_id)
     assert job.status == "stopped"
     assert 0 < job.done < 450

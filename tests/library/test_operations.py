@@ -13,7 +13,7 @@ from tagger.jobs.requests import ImportFolderRequest, submit
 from tagger.library import operations
 from tagger.library.library import Library
 from tagger.library.operations import STALE, Operation
-from tests.conftest import draw_collection, forget_heartbeat, import_folder
+from tests.conftest import draw_collection, expire_heartbeat, import_folder
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_an_operation_without_a_recent_heartbeat_is_stale(
     library: Library, operation: Operation
 ) -> None:
     assert not operation.stale
-    forget_heartbeat(library, operation.id)
+    expire_heartbeat(library, operation.id)
     assert library.operation(operation.id).stale
     now = datetime.now(UTC)
     assert operations.is_heartbeat_fresh(now - STALE / 2)

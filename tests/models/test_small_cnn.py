@@ -21,7 +21,7 @@ from tagger.training import trainer
 from tagger.training.config import FROM_SCRATCH, TrainingConfig, default_config
 from tagger.training.events import EpochEnded, ProgressEvent
 from tagger.training.trainer import TrainingResult
-from tests.conftest import RunMain, draw, draw_collection, outcome
+from tests.conftest import RunMain, draw, draw_collection, trained_state
 
 pytestmark = pytest.mark.training
 
@@ -126,7 +126,7 @@ def test_a_resumed_run_ends_with_the_same_network_as_an_uninterrupted_one(
         trainer.train(options, emit=kill)
     resumed = trainer.train(replace(options, resume=True))
     assert [row.epoch for row in resumed.history] == list(range(5))
-    assert outcome(resumed.model) == outcome(trained_small.model)
+    assert trained_state(resumed.model) == trained_state(trained_small.model)
 
 
 def test_few_photos_are_enough_and_ctrl_c_keeps_the_best_epoch(

@@ -22,7 +22,7 @@ from tagger.images import decode
 from tagger.library.database.schema import served
 from tagger.library.library import Library
 from tagger.paths import ROOT
-from tests.conftest import PATIENCE, draw, wait_until
+from tests.conftest import TIMEOUT, draw, wait_until
 
 BOUNDARY = "a-photo-is-between-these"
 FORM_HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -101,7 +101,7 @@ class ServiceProcess:
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection for several requests."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
 
     def request(
         self,
@@ -126,7 +126,7 @@ class ServiceProcess:
 
     def open(self, content: bytes = b"") -> socket.socket:
         """A bare connection over which `content` was sent; `kill` closes it."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
         self._connections.append(connection)
         connection.sendall(content)
         return connection
@@ -240,7 +240,7 @@ def run_threads(tasks: list[Callable[[], None]], stop: threading.Event) -> Itera
     finally:
         stop.set()
         for thread in running:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
     assert not any(thread.is_alive() for thread in running), "a client hangs"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tagger.paths import ROOT
 from tagger.service.app import main
-from tests.conftest import PATIENCE
+from tests.conftest import TIMEOUT
 from tests.service.service_process import VARIABLES, ServiceProcess
 
 
@@ -23,7 +23,7 @@ def run_module(*arguments: str, **environment: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
 
 

@@ -16,7 +16,7 @@ from tagger.library.database.schema import models, served
 from tagger.library.library import Library
 from tagger.service.prediction_log import DAY, Entry, PredictionLog, uuid7
 from tagger.tagger import Prediction, Score, Tagger
-from tests.conftest import PATIENCE
+from tests.conftest import TIMEOUT
 
 CAT = Prediction("cat", 0.9, False, None, 0.1, (Score("cat", 0.9),), (Score("cat", 0.9),))
 UNKNOWN = Prediction(None, 0.5, True, "unfamiliar", 1.0, (), (Score("dog", 0.5),))
@@ -44,7 +44,7 @@ def test_an_entry_is_in_the_database_once_its_future_is_done(
     log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
     entry = make_entry(pets, UNKNOWN, client="phone", kept="served/ab/ab", seconds=0.5)
-    assert log.write([entry]).result(PATIENCE) == 1
+    assert log.write([entry]).result(TIMEOUT) == 1
     (row,) = read_rows(library)
     assert row["id"] == entry.id and row["answered_at"] == entry.answered_at
     assert (row["label"], row["confidence"], row["reason"]) == (None, 0.5, "unfamiliar")
@@ -59,13 +59,13 @@ def test_concurrent_entries_are_written_once_each(
 
     def write() -> None:
         for _ in range(20):
-            batch_sizes.append(log.write([make_entry(pets)]).result(PATIENCE))
+            batch_sizes.append(log.write([make_entry(pets)]).result(TIMEOUT))
 
     threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
     assert len(read_rows(library)) == len(batch_sizes) == 160
     assert max(batch_sizes) <= 8
 
@@ -81,10 +81,10 @@ def test_a_failed_batch_raises_and_the_next_is_written(
     log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
     entry = make_entry(pets)
-    assert log.write([entry]).result(PATIENCE) == 1
+    assert log.write([entry]).result(TIMEOUT) == 1
     with pytest.raises(LibraryError):
-        log.write([entry]).result(PATIENCE)  # the same id
-    assert log.write([make_entry(pets)]).result(PATIENCE) == 1
+        log.write([entry]).result(TIMEOUT)  # the same id
+    assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
     assert len(read_rows(library)) == 2
 
 
@@ -92,9 +92,9 @@ def test_statistics_count_labels_models_and_the_last_day(log: PredictionLog, pet
     recent = datetime.now(UTC)
     for prediction, seconds in ((CAT, 0.01), (CAT, 0.2), (UNKNOWN, 2.0)):
         entry = make_entry(pets, prediction, seconds=seconds, answered_at=recent)
-        log.write([entry]).result(PATIENCE)
+        log.write([entry]).result(TIMEOUT)
     old = recent - DAY - timedelta(hours=1)
-    log.write([make_entry(pets, answered_at=old)]).result(PATIENCE)
+    log.write([make_entry(pets, answered_at=old)]).result(TIMEOUT)
     stats = log.stats()
     assert (stats.answers, stats.unknown) == (4, 1)
     assert stats.labels == {"cat": 3} and stats.models == {"pets": 4}
@@ -113,7 +113,7 @@ def test_statistics_of_an_empty_log(log: PredictionLog) -> None:
 def test_a_model_is_registered_once(library: Library, pets: Tagger) -> None:
     for _ in range(2):
         log = PredictionLog(library.database)
-        log.write([make_entry(pets), make_entry(pets)]).result(PATIENCE)
+        log.write([make_entry(pets), make_entry(pets)]).result(TIMEOUT)
         log.close()
     with library.database.read_transaction() as connection:
         assert connection.scalars(select(models.c.name)).all() == ["pets"]

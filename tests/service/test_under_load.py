@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE, PETS_MODEL, wait_until
+from tests.conftest import PETS_MODEL, TIMEOUT, wait_until
 from tests.service.service_process import (
     BOUNDARY,
     FORM_HEADERS,
@@ -84,7 +84,7 @@ def test_sigterm_finishes_accepted_requests(tmp_path: Path) -> None:
             for seed, connection in enumerate(accepted):
                 connection.sendall(form_body(photo_bytes(seed)))
             responses = [read_response(connection) for connection in accepted]
-        assert service.process.wait(PATIENCE) == 0
+        assert service.process.wait(TIMEOUT) == 0
         assert [response.status for response in responses] == [200] * len(accepted)
         assert clients.statuses() == {200}
         assert not [e for e in clients.errors if isinstance(e, http.client.IncompleteRead)]
@@ -123,14 +123,14 @@ def test_a_second_interrupt_stops_it_without_waiting(tmp_path: Path) -> None:
         service.interrupt()
         response = read_response(connection)
         assert response.status == 503 and "stopping" in response.json()["detail"]
-        assert service.process.wait(PATIENCE) == 130
+        assert service.process.wait(TIMEOUT) == 130
         assert "Traceback" not in service.output()
 
 
 def test_an_interrupt_ends_it_with_status_0(tmp_path: Path) -> None:
     with run_service(tmp_path / "home") as service:
         service.interrupt()
-        assert service.process.wait(PATIENCE) == 0
+        assert service.process.wait(TIMEOUT) == 0
         assert "Traceback" not in service.output()
 
 

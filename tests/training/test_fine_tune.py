@@ -12,7 +12,7 @@ from tagger.training import trainer
 from tagger.training.config import Hyperparameters
 from tagger.training.fine_tune import BLENDS, _tag_loss
 from tagger.training.trainer import TrainingResult
-from tests.conftest import outcome, small_options
+from tests.conftest import tiny_config, trained_state
 
 pytestmark = pytest.mark.training
 
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.training
 def test_equal_seeds_give_equal_models(
     shapes: Path, trained: TrainingResult, tmp_path: Path
 ) -> None:
-    again = trainer.train(small_options(shapes, tmp_path))
-    assert outcome(again.model) == outcome(trained.model)
+    again = trainer.train(tiny_config(shapes, tmp_path))
+    assert trained_state(again.model) == trained_state(trained.model)
     hyperparameters = Hyperparameters(epochs=1, seed=7)
-    other = trainer.train(small_options(shapes, tmp_path, hyperparameters=hyperparameters))
-    assert outcome(other.model)[0] != outcome(trained.model)[0]
+    other = trainer.train(tiny_config(shapes, tmp_path, hyperparameters=hyperparameters))
+    assert trained_state(other.model)[0] != trained_state(trained.model)[0]
 
 
 def test_the_history_begins_with_the_head_alone(trained: TrainingResult) -> None:

@@ -27,7 +27,7 @@ from tagger.training.config import Hyperparameters
 from tagger.training.events import ProgressEvent
 from tagger.training.report import html, summary
 from tagger.training.trainer import TrainingResult
-from tests.conftest import draw, draw_collection, draw_tagged, small_options
+from tests.conftest import draw, draw_collection, draw_tagged, tiny_config
 
 pytestmark = pytest.mark.training
 
@@ -67,7 +67,7 @@ def test_the_history_can_be_read_while_it_trains(shapes: Path, tmp_path: Path) -
             with open(history, newline="") as file:
                 histories.append([row["epoch"] for row in csv.DictReader(file)])
 
-    options = small_options(shapes, tmp_path, hyperparameters=Hyperparameters(epochs=2))
+    options = tiny_config(shapes, tmp_path, hyperparameters=Hyperparameters(epochs=2))
     trainer.train(options, emit=read_history)
     changes = [rows for index, rows in enumerate(histories) if rows not in histories[:index]]
     assert changes == [["0"], ["0", "1"], ["0", "1", "2"]]
@@ -84,7 +84,7 @@ def test_missing_initial_weights_are_refused_before_photos_are_read(
 
     for weights in ("nonsense", str(tmp_path / "gone.h5")):
         with pytest.raises(ModelError, match=r"no model is called|no such model file"):
-            trainer.train(small_options(shapes, tmp_path, weights=weights), progress)
+            trainer.train(tiny_config(shapes, tmp_path, weights=weights), progress)
     assert loops == [] and not list((tmp_path / "runs").iterdir())
 
 
@@ -92,7 +92,7 @@ def test_a_rare_label_is_still_predicted(tmp_path: Path) -> None:
     data = draw_collection(tmp_path / "data", 60, shapes=("disc",))
     draw_collection(tmp_path / "rare", 8, shapes=("stripes",))
     (tmp_path / "rare" / "stripes").rename(data / "stripes")
-    options = small_options(data, tmp_path, hyperparameters=Hyperparameters(epochs=0))
+    options = tiny_config(data, tmp_path, hyperparameters=Hyperparameters(epochs=0))
     scores = trainer.train(options).evaluation.validation
     assert scores.by_label["stripes"].recall >= 0.5
 
@@ -101,7 +101,7 @@ def test_a_failed_run_does_not_change_an_existing_model(tmp_path: Path) -> None:
     output = tmp_path / "shapes.h5"
     output.write_bytes(b"the model before")
     with pytest.raises(DatasetError):
-        trainer.train(small_options(tmp_path / "nowhere", tmp_path))
+        trainer.train(tiny_config(tmp_path / "nowhere", tmp_path))
     assert output.read_bytes() == b"the model before"
 
 
@@ -171,7 +171,7 @@ def test_a_head_on_frozen_features_is_not_fine_tuned(
     leave_out = tmp_path / "list.csv"
     leave_out.write_text("photo\ndisc/000.jpg\n")
     lines: list[str] = []
-    options = small_options(shapes, tmp_path, head=head, unrelated=unrelated, leave_out=leave_out)
+    options = tiny_config(shapes, tmp_path, head=head, unrelated=unrelated, leave_out=leave_out)
     options = replace(options, weights=str(trained.model))
     result = trainer.train(options, emit=lambda event: lines.extend(event.lines()))
     evaluation = result.evaluation
@@ -197,7 +197,7 @@ def test_rare_labels_and_those_not_audited_are_reported(
     draw_collection(tmp_path / "rare", 8, shapes=("square",))
     (tmp_path / "rare" / "square").rename(data / "square")
     lines: list[str] = []
-    options = small_options(data, tmp_path, weights=str(trained.model))
+    options = tiny_config(data, tmp_path, weights=str(trained.model))
     options = replace(options, hyperparameters=Hyperparameters(epochs=0))
     result = trainer.train(options, emit=lambda event: lines.extend(event.lines()))
     assert "only 6 of square to learn from" in lines
