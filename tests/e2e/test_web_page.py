@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tagger.images import decode
 from tagger.service.predictor import KEPT_FOLDER
@@ -139,16 +139,26 @@ def test_the_live_camera_takes_a_photo(web: WebPage, service: ServiceProcess) ->
     expect(web.button("Live camera")).to_be_focused()
 
 
-def test_a_denied_camera_shows_an_error_message(
-    open_web_page: OpenWebPage, service: ServiceProcess
+def test_a_denied_camera_shows_an_error_message_that_stays(
+    open_web_page: OpenWebPage, service: ServiceProcess, samples: dict[str, Path]
 ) -> None:
     web = open_web_page(service)
-    web.page.evaluate(
-        """() => { navigator.mediaDevices.getUserMedia = () =>
-          Promise.reject(new DOMException("no", "NotAllowedError")); }"""
+    web.page.add_init_script(
+        """navigator.mediaDevices.getUserMedia = () =>
+          Promise.reject(new DOMException("no", "NotAllowedError"));"""
     )
+    held: list[Route] = []
+    web.page.route("**/models", lambda route: held.append(route))
+    with web.page.expect_request("**/models"):
+        web.page.reload()
     web.click("Live camera")
-    expect(web.page.get_by_role("alert")).to_contain_text("not allowed to use the camera")
+    notice = web.page.get_by_role("alert")
+    expect(notice).to_contain_text("not allowed to use the camera")
+    held[0].continue_()
+    expect(web.page.get_by_text("About everyday")).to_be_visible()
+    web.choose(samples["astronaut"])
+    web.expect_any_answer()
+    expect(notice).to_contain_text("not allowed to use the camera")
 
 
 def test_choosing_another_model_sends_the_photo_to_it(

@@ -39,7 +39,8 @@ let preparing = Promise.resolve(); // one photo at a time: its pixels take much 
 
 function addFiles(files) {
   const added = [...files].map(createCard);
-  if (!added.length) return notify("There was no photo in it.");
+  notify("photos", added.length ? "" : "There was no photo in it.");
+  if (!added.length) return;
   showCards(added);
   for (const card of added) preparing = preparing.then(() => preparePhoto(card));
   scrollToCard(added[0]);
@@ -148,7 +149,7 @@ async function showAnswer(card, answer) {
   const kind = modelList.models.find((model) => model.name === answer.model)?.kind;
   announce(card.showAnswer(answer, kind, heatmapSwitch.checked));
   if (card === cards[0] && !card.entryId) scrollToCard(card);
-  notify("");
+  notify("service", "");
   const { heatmap: _, ...stored } = answer;
   const { name, thumbnail } = card.photo;
   const entry = { at: Date.now(), name, thumbnail, kind, answer: stored };
@@ -176,7 +177,7 @@ async function showError(card, error) {
   announce(`${card.file.name}: ${sentence}`);
   if (TOKEN_STATUSES.includes(status)) openTokenForm(status);
   if (status === service.AWAY) {
-    notify(error.message);
+    notify("service", error.message);
     reconnect.schedule();
   }
   if (PERMANENT.includes(status)) await unstorePhoto(card);
@@ -213,8 +214,11 @@ async function removeAll() {
 
 // Messages
 
-function notify(sentence) {
+// A notice is cleared by its own topic: an answer of the service does not hide what the camera said.
+function notify(topic, sentence) {
   const notice = find("#notice");
+  if (!sentence && notice.dataset.topic !== topic) return;
+  notice.dataset.topic = topic;
   if (notice.textContent !== sentence) notice.textContent = sentence;
   notice.hidden = !sentence;
 }
@@ -233,7 +237,7 @@ async function checkService() {
     checkForUpdate();
     await resume();
   } else {
-    notify(service.awaySentence());
+    notify("service", service.awaySentence());
     reconnect.schedule();
   }
 }
@@ -260,10 +264,10 @@ async function updateModels() {
     const needsToken = TOKEN_STATUSES.includes(error.status);
     if (needsToken) openTokenForm(error.status);
     else reconnect.schedule();
-    notify(error.status === 401 ? "" : error.message);
+    notify("service", error.status === 401 ? "" : error.message);
     return error;
   }
-  notify("");
+  notify("service", "");
   const select = find("#model");
   const { value: chosen } = select;
   select.replaceChildren(...modelList.models.map(({ name }) => new Option(name, name)));
@@ -287,13 +291,14 @@ function showModelDescription() {
 async function openCamera(opening) {
   find("#camera").hidden = false;
   find("#camera-take").disabled = true;
+  notify("camera", "");
   try {
     find("#camera-turn").hidden = !(await opening);
     find("#camera-take").disabled = false;
     find("#camera-take").focus();
   } catch (error) {
     closeCamera();
-    notify(error.message);
+    notify("camera", error.message);
   }
 }
 
