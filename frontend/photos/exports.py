@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -168,9 +167,8 @@ def _show_skipped(summary: ExportSummary) -> None:
     skipped = summary.skipped
     if not skipped:
         return
-    untagged = Counter(reason for _, reason in skipped)[export.UNTAGGED]
-    unreadable = len(skipped) - untagged
-    parts = [f"{untagged:,} without a tag"] if untagged else []
+    unreadable = len(skipped) - summary.untagged
+    parts = [f"{summary.untagged:,} without a tag"] if summary.untagged else []
     parts += [f"{unreadable:,} that cannot be read"] if unreadable else []
     with st.expander(f"{count_noun(len(skipped), 'photo')} left out: {', '.join(parts)}"):
         for name, reason in skipped[:MAX_SKIPPED]:

@@ -30,7 +30,6 @@ HEADER = (
     *(f"Score {number}" for number in range(1, MAX_TAGS + 1)),
 )
 MAX_NAME_BYTES = 120  # of a file's or folder's name; most file systems allow 255
-UNTAGGED = "has no tag"
 
 # Characters with a meaning to a file system or shell, and names that Windows reserves.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
@@ -39,9 +38,13 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?", re.IGNOR
 
 @dataclass
 class ExportSummary:
-    """The number of photos in an export, and the skipped ones: name and reason."""
+    """The number of photos in an export, and the skipped ones: name and reason.
+
+    `untagged` of the skipped ones have no tag; the others cannot be read.
+    """
 
     written: int = 0
+    untagged: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -129,7 +132,8 @@ def _lay_out(
     writer.writerow(table_columns.EXPORT_HEADER)
     for photo in photos:
         if not photo.tags:
-            summary.skipped.append((photo.name, UNTAGGED))
+            summary.skipped.append((photo.name, "has no tag"))
+            summary.untagged += 1
             continue
         try:
             data = read(photo)

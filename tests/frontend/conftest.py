@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -41,6 +42,16 @@ def scan_packages_once() -> Iterator[None]:
         scan = functools.cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", scan)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freeze_garbage_collector() -> None:
+    """Hide what is loaded by now from the garbage collector, which Streamlit runs for each page.
+
+    With TensorFlow in this process, the objects it looks at make a page four times slower.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -144,6 +144,7 @@ def test_the_zip_can_be_trained_on(tmp_path: Path) -> None:
     with open(target, "wb") as file:
         summary = export.write_zip([*collection(), photo(99)], draw_photo, file)
     assert (summary.written, summary.skipped) == (24, [("photo.jpg", "has no tag")])
+    assert summary.untagged == 1
     with zipfile.ZipFile(target) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path / "unpacked")
