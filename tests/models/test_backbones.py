@@ -53,6 +53,14 @@ def application(name: str) -> keras.Model:
     return network
 
 
+def cache(network: keras.Model, name: str, folder: Path) -> None:
+    """Write a network's weights to where Keras caches the ImageNet weights of `name`."""
+    path = folder / "models" / backbones.BACKBONES[name].pretrained.file
+    path.parent.mkdir()
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, network)
+
+
 def relative_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     """The largest difference, as a share of the largest value."""
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
@@ -64,10 +72,8 @@ def test_it_equals_the_network_in_keras_applications(
 ) -> None:
     """With weights from Keras's cache; also loaded from an `.h5` file, and in LiteRT."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    (tmp_path / "models").mkdir()
     theirs = application(name)
-    with h5py.File(tmp_path / "models" / backbones.BACKBONES[name].pretrained.file, "w") as file:
-        save_weights_to_hdf5_group(file, theirs)
+    cache(theirs, name, tmp_path)
     network = networks.build(name, SIDE, 3)
     load_imagenet(network, name)
 
@@ -162,29 +168,31 @@ def test_cached_weights_of_another_network_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    (tmp_path / "models").mkdir()
-    pretrained = backbones.BACKBONES["mobilenet_v3"].pretrained
-    with h5py.File(tmp_path / "models" / pretrained.file, "w") as file:
-        save_weights_to_hdf5_group(file, application("mobilenet_v2"))
+    cache(application("mobilenet_v2"), "mobilenet_v3", tmp_path)
     with pytest.raises(WeightsUnavailableError, match="is not what Keras caches"):
         load_imagenet(networks.build("mobilenet_v3", SIDE, 2), "mobilenet_v3")
 
 
-def test_another_backbone_can_be_trained_and_trained_further(tmp_path: Path) -> None:
-    """From scratch, then from its own file; from another backbone's file it is refused."""
+def test_another_backbone_can_be_trained_and_trained_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From cached weights, then from its own file; from another backbone's file it is refused."""
     name = "mobilenet_v3"
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    (tmp_path / "keras").mkdir()
+    cache(application(name), name, tmp_path / "keras")
     photos = draw_collection(tmp_path / "photos", 8, shapes=("disc", "stripes"))
-    options = ["--data", photos, "--image-size", SIDE, "--fine-tune", 1, "--batch-size", 6]
+    options = ["--data", photos, "--image-size", SIDE, "--fine-tune", 0]
     options += ["--backbone", name, "--runs", tmp_path / "runs", "--output"]
     first, second = tmp_path / "first.h5", tmp_path / "second.h5"
-    process = run_program("train.py", *options, first, "--weights", "none")
+    process = run_program("train.py", *options, first)
     assert process.returncode == 0, process.stderr
     model = load(first)
-    assert model.card["backbone"] == name and model.card["started_from"] == "none"
+    assert model.card["backbone"] == name and model.card["started_from"] == "imagenet"
     assert Tagger.load(first).tag(draw("disc", 900)).scores[0].label in ("disc", "stripes")
     plain = keras.models.load_model(first, compile=False)
     assert np.array_equal(rebuild(model)(PIXELS), plain(PIXELS))
     process = run_program("train.py", *options, second, "--weights", "pets")
     assert process.returncode == 2 and f"its backbone is mobilenet_v2, not {name}" in process.stderr
-    process = run_program("train.py", *options, second, "--weights", first, "--fine-tune", 0)
+    process = run_program("train.py", *options, second, "--weights", first)
     assert process.returncode == 0, process.stderr
