@@ -20,7 +20,7 @@ from pathlib import Path
 
 BOUNDARY = "a-photo-is-between-these"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
-PATIENCE = 120  # seconds for a server to start or to stop
+TIMEOUT = 120  # seconds for a server to start or to stop
 POLL_SECONDS = 0.005
 
 # For wrk, in Lua: the photos in turn; each request is built once.
@@ -97,18 +97,18 @@ def run_server(command: Sequence[str | Path], **environment: str) -> Iterator[Se
         try:
             url = f"http://127.0.0.1:{port}"
             while not is_ready(f"{url}/ready"):
-                if process.poll() is not None or time.perf_counter() - started > PATIENCE:
+                if process.poll() is not None or time.perf_counter() - started > TIMEOUT:
                     raise SystemExit(f"The server does not start.\n{Path(log.name).read_text()}")
                 time.sleep(POLL_SECONDS)
             yield Server(url, process, Path(log.name), time.perf_counter() - started)
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
 
 
 def is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             return bool(response.status == 200)
     except OSError:
         return False

@@ -24,10 +24,10 @@ AHEAD = 4  # items submitted for each worker before the first result is taken
 class Progress(Protocol):
     """Wraps an iterable of `total` items and shows how far it is, as tqdm does."""
 
-    def __call__(self, items: Iterable[T], total: int, what: str) -> Iterable[T]: ...
+    def __call__(self, items: Iterable[T], total: int, stage: str) -> Iterable[T]: ...
 
 
-def silent(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+def silent(items: Iterable[T], total: int, stage: str) -> Iterable[T]:
     """The `Progress` that shows nothing."""
     return items
 

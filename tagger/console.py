@@ -86,12 +86,14 @@ def drop_output() -> int:
     return CLOSED_OUTPUT
 
 
-def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+def progress(items: Iterable[T], total: int, stage: str) -> Iterable[T]:
     """A bar with an estimate of the time left, on a terminal; see `tagger.concurrency.Progress`."""
     from tqdm import tqdm
 
     hidden = not sys.stderr.isatty()
-    bar: Iterable[T] = tqdm(items, what, total, file=sys.stderr, disable=hidden, dynamic_ncols=True)
+    bar: Iterable[T] = tqdm(
+        items, stage, total, file=sys.stderr, disable=hidden, dynamic_ncols=True
+    )
     return bar
 
 

@@ -29,7 +29,7 @@ def percent(share: float | None) -> str:
     """A share in [0, 1] as "95.9%", with two decimals within 1 % of either end; a dash for None."""
     if share is None or math.isnan(share):
         return "–"
-    near_an_end = 0 < share < 0.01 or 0.99 < share < 1  # where a tenth of a percent hides much
+    near_an_end = 0 < share < 0.01 or 0.99 < share < 1  # where 0.1 % is too coarse
     return f"{share:.{2 if near_an_end else 1}%}"
 
 
@@ -69,8 +69,9 @@ def escape_controls(text: str) -> str:
 # Not printable to Python, but harmless: parts of emoji, and the narrow spaces of screenshot names.
 _ALLOWED = "\ufe0f\u200d\u00a0\u202f\u2009\u3000"
 
-# A spreadsheet runs a cell that begins so. An apostrophe in front makes it text; a text that begins
-# with apostrophes and then so gets one more, so that escaping can be undone.
+# Spreadsheets run a cell that begins with one of these characters as a formula, unless an
+# apostrophe precedes it. Text that already has apostrophes there gets one more, so that
+# unescape_formula can restore it.
 _FORMULA = re.compile("('*)[-=+@\t\r\n＝＋－＠]")
 
 

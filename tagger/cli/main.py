@@ -22,7 +22,7 @@ PROGRAMS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program named first with the options that follow; its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    described = "\n".join(f"  {name:8} {what}" for name, (_, what) in PROGRAMS.items())
+    described = "\n".join(f"  {name:8} {summary}" for name, (_, summary) in PROGRAMS.items())
     parser = argparse.ArgumentParser(
         prog="image-tagger",
         formatter_class=argparse.RawDescriptionHelpFormatter,

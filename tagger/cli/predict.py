@@ -34,8 +34,13 @@ def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     add("--top", type=int, default=5, metavar="K", help="scores in JSON and CSV; 0: all")
     add("--threshold", type=float, metavar="P", help="probability, 0 to 1, that a label needs")
     add("--workers", type=int, metavar="N", help="threads; default: one a core")
-    add("--heatmap", type=Path, metavar="FILE.png", help="write one photo with what counted")
-    add("--label", metavar="NAME", help="what the heatmap is to show; default: the likeliest")
+    add(
+        "--heatmap",
+        type=Path,
+        metavar="FILE.png",
+        help="write the photo with a heatmap of its label",
+    )
+    add("--label", metavar="NAME", help="the label of the heatmap; default: the likeliest")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", type=Path, metavar="FILE", help="write a table")
@@ -64,7 +69,7 @@ def tag(options: argparse.Namespace) -> int:
         console.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
     if options.heatmap and not failed:
         write_atomically(options.heatmap, decode.encode(tagger.heatmap(photos[0], options.label)))
-        console.note(f"{options.heatmap}: what counts for {options.label or 'its best label'}")
+        console.note(f"{options.heatmap}: heatmap of {options.label or 'the likeliest label'}")
     return 1 if failed else 0
 
 

@@ -72,14 +72,14 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     add("--output", type=Path, default=default.output, help="model file to write")
     add("--image-size", type=int, default=default.image_size, help="pixels a side")
     add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")
-    add("--head", choices=HEAD_NAMES, help="that on frozen features, not fine-tuned")
+    add("--head", choices=HEAD_NAMES, help="fit it on frozen features; no fine-tuning")
     add("--batch-size", type=int, default=recipe.batch_size, help="photos a step")
     add("--learning-rate", type=float, default=recipe.learning_rate, help="at its highest")
     add("--weight-decay", type=float, default=recipe.weight_decay, help="times the learning rate")
     add("--patience", type=int, default=recipe.patience, help="epochs to wait for a better one")
     add("--precision", default=recipe.precision, help="of training: float32 or bfloat16")
     add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
-    add("--validation-share", type=float, default=default.validation_share, help="without a val/")
+    add("--validation-share", type=float, default=default.validation_share, help="if no val/")
     add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
     add(
         "--test", type=Path, default=default.test, help="labelled photos from elsewhere, to test on"

@@ -41,11 +41,11 @@ def run_network(
     samples: Sequence[Sample],
     workers: int | None,
     progress: Progress,
-    what: str,
+    stage: str,
 ) -> Iterable[Outputs]:
     """Outputs for photos of the pixel store, in order."""
     pixels = store.rows(sample.row for sample in samples)
-    return progress(runtime.run_all(pixels, workers), len(samples), what)
+    return progress(runtime.run_all(pixels, workers), len(samples), stage)
 
 
 def label_array(samples: Sequence[Sample], labels: LabelSet) -> NDArray[Any]:

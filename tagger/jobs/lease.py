@@ -122,10 +122,10 @@ class Lease:
             stage=stage, paced_at=datetime.now(UTC), paced_from=columns["done"], **columns
         )
 
-    def track_progress(self, items: Iterable[T], total: int, what: str) -> Iterable[T]:
+    def track_progress(self, items: Iterable[T], total: int, stage: str) -> Iterable[T]:
         """Write the progress of a long loop: a `tagger.concurrency.Progress`."""
         written = time.monotonic()
-        self.start_stage(what, done=0, total=total)
+        self.start_stage(stage, done=0, total=total)
         for count, item in enumerate(items, 1):
             yield item
             if time.monotonic() - written > PROGRESS_SECONDS or count == total:

@@ -3,7 +3,7 @@
 The process holds a `Lease` on the job. A job whose heartbeat stopped is started again by
 `resume_stale`.
 
-    python -m tagger.jobs.worker RUN_ID
+    python -m tagger.jobs.worker JOB_ID
 """
 
 from __future__ import annotations
@@ -108,7 +108,10 @@ def _run_to_end(lease: Lease) -> dict[str, Any]:
 
 
 def _execute(lease: Lease) -> dict[str, Any]:
-    """The job's result. Imports late: starting jobs needs neither, tagging needs no training."""
+    """The job's result.
+
+    Modules are imported here, so that starting a job loads none and tagging never loads training.
+    """
     request = load_request(lease.job)
     if isinstance(request, (CheckRequest, TrainRequest)):
         from tagger.jobs import training
@@ -125,7 +128,7 @@ def main(arguments: list[str]) -> int:
     """Exit status: 0 the job ran or needed no run, 2 nothing could start."""
     if len(arguments) != 1 or not arguments[0].isdigit():
         print(
-            "usage: python -m tagger.jobs.worker RUN_ID (does a run of the library at TAGGER_HOME)"
+            "usage: python -m tagger.jobs.worker JOB_ID (runs a job of the library at TAGGER_HOME)"
         )
         return 2
     if hasattr(os, "nice"):

@@ -244,7 +244,10 @@ class Library:
         return read_original(photo)
 
     def read_thumbnail(self, photo: Photo) -> bytes:
-        """A JPEG of at most 320 pixels a side, made again if missing; grey if the photo is, too."""
+        """A JPEG of at most 320 pixels a side; a missing one is made again from the photo.
+
+        If the photo cannot be read, it is grey.
+        """
         return self.storage.read_thumbnail(photo)
 
     def find_similar(

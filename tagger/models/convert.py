@@ -72,7 +72,7 @@ def to_flatbuffer(
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder:
-        _save(outputs, folder)
+        _save_model(outputs, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if ranges is not None:
 
@@ -90,8 +90,8 @@ def to_flatbuffer(
             return bytes(converter.convert())
 
 
-def _save(model: keras.Model, folder: str) -> None:
-    """Write a SavedModel for one photo.
+def _save_model(model: keras.Model, folder: str) -> None:
+    """Write `model` to `folder` as a SavedModel that takes one photo.
 
     `TFLiteConverter.from_keras_model` does so through `model.export`, which traces the network
     more often: the whole conversion takes 1.6 times as long.
@@ -101,7 +101,8 @@ def _save(model: keras.Model, folder: str) -> None:
     photo = tf.TensorSpec((1, *model.input.shape[1:]), model.input.dtype, name=model.input.name)
     predict = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
     module = tf.Module()
-    module.weights = [variable.value for variable in model.variables]  # are saved with it
+    # The function reads these: they are saved only if the module refers to them.
+    module.weights = [variable.value for variable in model.variables]
     tf.saved_model.save(module, folder, signatures=predict.get_concrete_function(photo))
 
 

@@ -9,8 +9,8 @@ Further settings are environment variables:
   TAGGER_ADMIN_TOKEN     opens every route, and is the only one for POST /model/reload
   TAGGER_WORKERS         threads that tag; default: one a core
   TAGGER_QUEUE           photos that may wait for a free thread (32)
-  TAGGER_REQUEST_SECONDS for a request to arrive in (30)
-  TAGGER_CORS            origins whose pages may ask, with commas
+  TAGGER_REQUEST_SECONDS  seconds in which a request must arrive (30)
+  TAGGER_CORS            origins whose pages may send requests, separated by commas
   TAGGER_KEEP_PHOTOS     1: keep the photos in the library's folder
   TAGGER_OPEN_INVOCATIONS  1: no token for POST /invocations
   TAGGER_HOME, TAGGER_DATABASE  the library, as for the app
@@ -164,7 +164,7 @@ def serve(host: str, port: int, predictor: Predictor) -> int:
         http=cast(Any, partial(Connection, timeout=seconds, count_refused=count_refused)),
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # the client is who is connected
+        proxy_headers=False,  # trust the connection's address, not X-Forwarded-For
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(seconds + ANSWER_SECONDS + GRACE_SECONDS),
         ws="none",

@@ -77,12 +77,12 @@ class Evaluator:
     progress: Progress
     forest: Head | None = None
 
-    def run(self, runtime: Runtime, samples: Sequence[Sample], what: str) -> LabelledOutputs:
-        """Outputs for samples, with their labels; `what` names the loop for `progress`."""
+    def run(self, runtime: Runtime, samples: Sequence[Sample], stage: str) -> LabelledOutputs:
+        """Outputs for samples, with their labels; `stage` names the loop for `progress`."""
         logits = np.empty((len(samples), runtime.label_count), np.float32)
         features = np.empty((len(samples), runtime.feature_count), np.float32)
         workers = self.config.workers
-        outputs = run_network(runtime, self.store, samples, workers, self.progress, what)
+        outputs = run_network(runtime, self.store, samples, workers, self.progress, stage)
         for row, output in enumerate(outputs):
             logits[row], features[row] = output.logits, output.features
         if self.forest:

@@ -117,8 +117,8 @@ def _train_epoch(
     one_hot = np.eye(len(photos.labels), dtype=np.float32)
     losses = []
     with compute_precision(hyperparameters.precision, network):
-        what = f"Epoch {epoch}/{hyperparameters.epochs}"
-        for pixels, labels in progress(prepared, len(batches), what):
+        stage = f"Epoch {epoch}/{hyperparameters.epochs}"
+        for pixels, labels in progress(prepared, len(batches), stage):
             sample_weight = None if weights is None else weights[labels]
             target = one_hot[labels] if _is_smoothed(photos, hyperparameters) else labels
             loss = network.train_on_batch(pixels, target, sample_weight=sample_weight)

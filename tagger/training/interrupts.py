@@ -33,8 +33,8 @@ def interrupt_between_steps(progress: Progress) -> Iterator[Progress]:
         interrupted.set()
         signal.signal(number, previous)
 
-    def interruptible(items: Iterable[T], total: int, what: str) -> Iterable[T]:
-        for item in progress(items, total, what):
+    def interruptible(items: Iterable[T], total: int, stage: str) -> Iterable[T]:
+        for item in progress(items, total, stage):
             if interrupted.is_set():
                 raise TrainingInterrupted
             yield item

@@ -19,7 +19,7 @@ from tests.conftest import draw_smooth_colours
 from tests.datasets.conftest import SIDE, write_photos
 
 
-def near_copy(path: Path, seed: int) -> None:
+def write_near_copy(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(decode.encode(draw_smooth_colours(seed, 64), "JPEG"))
 
@@ -117,7 +117,7 @@ def test_near_copies_are_in_the_same_split(root: Path, store: PixelStore) -> Non
     write_photos(root / "cat", *range(20))
     write_photos(root / "dog", *range(100, 120))
     for seed in (*range(10), *range(100, 110)):
-        near_copy(root / ("cat" if seed < 100 else "dog") / f"{seed:03}.jpg", seed)
+        write_near_copy(root / ("cat" if seed < 100 else "dog") / f"{seed:03}.jpg", seed)
     for seed in (1, 2, 3):
         side = splits(dataset.load(root, store, seed=seed))
         assert len(side) == 60
@@ -155,7 +155,7 @@ def test_training_photos_near_a_validation_photo_are_left_out(
     write_photos(root / "train" / "dog", *range(100, 108))
     write_photos(root / "val" / "cat", 50, 51)
     write_photos(root / "val" / "dog", 150, 151)
-    near_copy(root / "train" / "cat" / "leak.jpg", 50)
+    write_near_copy(root / "train" / "cat" / "leak.jpg", 50)
     write_photos(root / "train" / "dog", 150)  # the very same file
     loaded = dataset.load(root, store)
     assert loaded.problems.leaked == (("train/cat/leak.jpg", "val/cat/050.png"),)
@@ -236,7 +236,7 @@ def test_many_copies_of_one_photo_are_too_few(root: Path, store: PixelStore) -> 
     write_photos(root / "cat", *range(10))
     write_photos(root / "dog", 100)
     for number in range(20):
-        near_copy(root / "dog" / f"{number}.jpg", 100)
+        write_near_copy(root / "dog" / f"{number}.jpg", 100)
     message = load_error(root, store)
     assert "too few readable photos of dog" in message
     assert "19 photos are exact copies of another photo" in message

@@ -21,6 +21,7 @@ from tests.conftest import draw_collection, wait_until
 
 ENTRY = ROOT / "deploy" / "entry"
 SMALL = {"weights": '"pets"', "image-size": "96"}
+FROM_SCRATCH = {"backbone": "small_cnn", "weights": "none", "image-size": "32"}
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a shell and signals")
 
@@ -148,8 +149,7 @@ def test_the_failure_file_names_the_signal_that_killed_a_training(tmp_path: Path
 
 @pytest.mark.training
 def test_a_stopped_job_keeps_the_best_model_so_far(shapes: Path, tmp_path: Path) -> None:
-    small = {"backbone": "small_cnn", "weights": "none", "image-size": "32"}
-    base = make_base(tmp_path, small | {"fine-tune": "50", "patience": "50"})
+    base = make_base(tmp_path, FROM_SCRATCH | {"fine-tune": "50", "patience": "50"})
     (base / "input" / "data" / "training").symlink_to(shapes)
     process = start(base, "train")
     deadline = time.monotonic() + 600

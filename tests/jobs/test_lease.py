@@ -27,7 +27,7 @@ def lease(library: Library, tmp_path: Path) -> Lease:
 
 def test_the_progress_of_a_loop_is_visible_in_the_job(lease: Lease) -> None:
     progress = []
-    for item in lease.track_progress("abc", total=3, what="Reading letters"):
+    for item in lease.track_progress("abc", total=3, stage="Reading letters"):
         progress.append((item, lease.job.stage, lease.job.total))
     assert progress == [(letter, "Reading letters", 3) for letter in "abc"]
     assert lease.job.done == 3

@@ -222,4 +222,4 @@ def test_wrong_arguments_print_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert worker.main(arguments) == 2
-    assert "usage: python -m tagger.jobs.worker RUN_ID" in capsys.readouterr().out
+    assert "usage: python -m tagger.jobs.worker JOB_ID" in capsys.readouterr().out

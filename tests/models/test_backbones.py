@@ -41,7 +41,7 @@ def test_every_backbone_is_tested_here() -> None:
         backbones.find_backbone("vgg")
 
 
-def application(name: str) -> keras.Model:
+def build_application(name: str) -> keras.Model:
     """The network in keras.applications, with random weights."""
     keras.utils.set_random_seed(5)
     build = getattr(keras.applications, NAMES[name][1])
@@ -53,7 +53,7 @@ def application(name: str) -> keras.Model:
     return network
 
 
-def cache(network: keras.Model, name: str, folder: Path) -> None:
+def cache_weights(network: keras.Model, name: str, folder: Path) -> None:
     """Write a network's weights to where Keras caches the ImageNet weights of `name`."""
     path = folder / "models" / backbones.BACKBONES[name].pretrained.file
     path.parent.mkdir()
@@ -72,8 +72,8 @@ def test_it_equals_the_network_in_keras_applications(
 ) -> None:
     """With weights from Keras's cache; also loaded from an `.h5` file, and in LiteRT."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    theirs = application(name)
-    cache(theirs, name, tmp_path)
+    theirs = build_application(name)
+    cache_weights(theirs, name, tmp_path)
     network = networks.build(name, SIDE, 3)
     load_imagenet(network, name)
 
@@ -168,19 +168,19 @@ def test_cached_weights_of_another_network_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    cache(application("mobilenet_v2"), "mobilenet_v3", tmp_path)
+    cache_weights(build_application("mobilenet_v2"), "mobilenet_v3", tmp_path)
     with pytest.raises(WeightsUnavailableError, match="is not what Keras caches"):
         load_imagenet(networks.build("mobilenet_v3", SIDE, 2), "mobilenet_v3")
 
 
-def test_another_backbone_can_be_trained_and_trained_further(
+def test_another_backbone_gets_a_head_and_then_one_from_its_own_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From cached weights, then from its own file; from another backbone's file it is refused."""
     name = "mobilenet_v3"
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     (tmp_path / "keras").mkdir()
-    cache(application(name), name, tmp_path / "keras")
+    cache_weights(build_application(name), name, tmp_path / "keras")
     photos = draw_collection(tmp_path / "photos", 8, shapes=("disc", "stripes"))
     options = ["--data", photos, "--image-size", SIDE, "--fine-tune", 0]
     options += ["--backbone", name, "--runs", tmp_path / "runs", "--output"]

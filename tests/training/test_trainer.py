@@ -78,8 +78,8 @@ def test_missing_initial_weights_are_refused_before_photos_are_read(
 ) -> None:
     loops: list[str] = []
 
-    def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:
-        loops.append(what)
+    def progress(items: Iterable[T], total: int, stage: str) -> Iterable[T]:
+        loops.append(stage)
         return items
 
     for weights in ("nonsense", str(tmp_path / "gone.h5")):
