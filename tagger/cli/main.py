@@ -34,3 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = import_module(PROGRAMS[program][0])
     status: int = module.main(arguments[1:], f"image-tagger {program}")
     return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,7 +9,7 @@ import pytest
 from tagger.cli.main import PROGRAMS, main
 
 
-@pytest.mark.parametrize("program", [name for name in PROGRAMS if name != "app"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_every_program_lists_its_options(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([program, "--help"])
