@@ -40,7 +40,8 @@ def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     add("--data", type=Path, default=default.data, help="folders, CSV, COCO, VOC or YOLO labels")
     add("--weights", default=default.weights, help="imagenet, none, a model's name or a file")
     add("--image-size", type=int, default=default.image_size, help="pixels a side")
-    add("--validation-share", type=float, default=default.validation_share, help="if no val/")
+    held_out = "share of photos to validate on where there is no val/"
+    add("--validation-share", type=float, default=default.validation_share, help=held_out)
     add("--seed", type=int, default=default.seed, help="equal seeds make equal splits")
     add("--workers", type=int, help="threads that decode and tag; default: one a core")
     add("--leave-out", type=Path, metavar="FILE", help="list of photos to pass over")

@@ -34,12 +34,7 @@ def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     add("--top", type=int, default=5, metavar="K", help="scores in JSON and CSV; 0: all")
     add("--threshold", type=float, metavar="P", help="probability, 0 to 1, that a label needs")
     add("--workers", type=int, metavar="N", help="threads; default: one a core")
-    add(
-        "--heatmap",
-        type=Path,
-        metavar="FILE.png",
-        help="write the photo with a heatmap of its label",
-    )
+    add("--heatmap", type=Path, metavar="FILE.png", help="write the photo with its heatmap")
     add("--label", metavar="NAME", help="the label of the heatmap; default: the likeliest")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")

@@ -79,7 +79,8 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     add("--patience", type=int, default=recipe.patience, help="epochs to wait for a better one")
     add("--precision", default=recipe.precision, help="of training: float32 or bfloat16")
     add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
-    add("--validation-share", type=float, default=default.validation_share, help="if no val/")
+    held_out = "share of photos to validate on where there is no val/"
+    add("--validation-share", type=float, default=default.validation_share, help=held_out)
     add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
     add(
         "--test", type=Path, default=default.test, help="labelled photos from elsewhere, to test on"

@@ -93,8 +93,8 @@ def to_flatbuffer(
 def _save_model(model: keras.Model, folder: str) -> None:
     """Write `model` to `folder` as a SavedModel that takes one photo.
 
-    `TFLiteConverter.from_keras_model` does so through `model.export`, which traces the network
-    more often: the whole conversion takes 1.6 times as long.
+    `TFLiteConverter.from_keras_model` does so through `model.export`, which is slower: it traces
+    the network several times.
     """
     import tensorflow as tf
 

@@ -48,7 +48,7 @@ def scan_packages_once() -> Iterator[None]:
 def freeze_garbage_collector() -> None:
     """Hide what is loaded by now from the garbage collector, which Streamlit runs for each page.
 
-    With TensorFlow in this process, the objects it looks at make a page four times slower.
+    With TensorFlow in this process, the objects it looks at make pages several times slower.
     """
     gc.collect()
     gc.freeze()
