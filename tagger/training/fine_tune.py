@@ -57,13 +57,13 @@ def fine_tune(
     """
     _compile(network, photos, hyperparameters)
     state = checkpoints.restore_checkpoint(network, folder)
-    if not state.history:
-        state.history.append(_validate(network, photos, Epoch(0)))
-        checkpoints.save_start(network, folder)
-        checkpoints.save_checkpoint(network, state, folder)
-        on_epoch(state.history)
     try:
         with interrupt_between_steps(progress) as interruptible:
+            if not state.history:
+                state.history.append(_validate(network, photos, Epoch(0)))
+                checkpoints.save_start(network, folder)
+                checkpoints.save_checkpoint(network, state, folder)
+                on_epoch(state.history)
             while state.stopped is None and state.history[-1].epoch < hyperparameters.epochs:
                 emit(EpochStarted(state.history[-1].epoch + 1, hyperparameters.epochs))
                 _train_epoch(network, photos, hyperparameters, state, folder, interruptible)
