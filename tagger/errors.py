@@ -56,6 +56,14 @@ class OptionError(TaggerError):
     """An option outside its allowed values."""
 
 
+class DescriptionError(OptionError):
+    """A description that a model cannot read: empty, too long, or without a word it knows."""
+
+
+class NoWordsError(ModelError):
+    """A model that does not understand descriptions."""
+
+
 class WeightsUnavailableError(TaggerError):
     """Pretrained weights that are neither cached nor downloadable."""
 

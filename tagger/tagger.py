@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.concurrency import check_workers, chunks, one_blas_thread, ordered_map
-from tagger.errors import ImageError, ModelChangedError, ModelError, OptionError
+from tagger.errors import (
+    ImageError,
+    ModelChangedError,
+    ModelError,
+    NoWordsError,
+    OptionError,
+)
 from tagger.images import decode, transforms
 from tagger.images.decode import Pixels, Source
 from tagger.inference import model_file
@@ -22,6 +28,7 @@ from tagger.inference.decision import Decision, Floats, Reason, check_threshold
 from tagger.inference.embeddings import Embedding, embed
 from tagger.inference.litert import Outputs, Runtime
 from tagger.inference.registry import find_model, imagenet_model
+from tagger.inference.words import Words
 from tagger.labels import LabelSet
 
 CHUNK = 16  # photos decided together
@@ -188,13 +195,49 @@ class Tagger:
         results = ordered_map(tag_chunk, chunks(photos, CHUNK), workers)
         return (result for chunk in results for result in chunk)
 
+    @property
+    def words(self) -> Words | None:
+        """What the model knows of words; None if it does not understand descriptions."""
+        return self._model.words
+
+    @cached_property
+    def space(self) -> str:
+        """Digest of the space of `embed` and `tag_with_embeddings`: vectors of two never mix.
+
+        Raises ModelChangedError as `sha256` does, for a model without words.
+        """
+        return self._model.space or self.sha256
+
+    def embed(self, photo: Source) -> Embedding:
+        """A photo as a unit vector, float32 `(D,)`, in the space of `embed_text`.
+
+        Raises NoWordsError for a model that does not understand descriptions, ImageError for a
+        photo that cannot be read.
+        """
+        words = self._require_words()
+        embedding: Embedding = words.embed_photos(self._run(photo).features[None])[0]
+        return embedding
+
+    def embed_text(self, text: str) -> Embedding:
+        """A description as a unit vector, float32 `(D,)`: its dot product ranks photos.
+
+        Words that the model does not know are passed over: see `unknown_words`. Raises
+        NoWordsError, and DescriptionError for a text that is empty, too long, or has no word that
+        the model knows.
+        """
+        return self._require_words().describe(text).vector
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of a description that `embed_text` passes over. Raises as it does."""
+        return self._require_words().describe(text).unknown_words
+
     def tag_with_embeddings(
         self, photos: Sequence[Source], *, top: int | None = 5
     ) -> list[tuple[Prediction, Embedding]]:
-        """Tag a few photos and embed each as a unit vector, float16 `(128,)`.
+        """Tag a few photos and embed each as a unit vector, float32 `(D,)`, in one pass.
 
-        The cosine similarity of two vectors of one model tells how alike the photos look; see
-        `tagger.inference.embeddings`. Raises ImageError for a photo that cannot be read.
+        The vector is that of `embed`. Of a model without words it tells only how alike two photos
+        look; see `tagger.inference.embeddings`. Raises ImageError for a photo that cannot be read.
         """
         _check_options(top, None)
         outputs = [self._run(photo) for photo in photos]
@@ -202,7 +245,10 @@ class Tagger:
             return []
         with one_blas_thread():
             features = np.stack([output.features for output in outputs])
-            embeddings = embed(features, self._model.rule.reference)
+            if self.words is not None:
+                embeddings = self.words.embed_photos(features)
+            else:
+                embeddings = embed(features, self._model.rule.reference)
         return list(zip(self._predict(outputs, top, None), embeddings, strict=True))
 
     def heatmap(self, photo: Source, label: str | None = None) -> Pixels:
@@ -237,6 +283,11 @@ class Tagger:
 
             activation = gradcam.grad_cam(self._network, pixels, index)
         return np.asarray(activation / max(float(activation.max()), 1e-12), np.float32)
+
+    def _require_words(self) -> Words:
+        if self.words is None:
+            raise NoWordsError(f"{self.name}: this model does not understand descriptions")
+        return self.words
 
     @cached_property
     def _head(self) -> NDArray[np.float32]:

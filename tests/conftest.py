@@ -32,6 +32,7 @@ from tagger.training import trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
 from tagger.training.trainer import TrainingResult
 from tests import tiny
+from tests.words import add_words
 
 T = TypeVar("T")
 
@@ -228,6 +229,12 @@ def tagged(make_once: MakeOnce) -> TrainingResult:
         return trainer.train(tiny_config(data, folder, output=folder / "tags.h5"))
 
     return make_once("tagged", train)
+
+
+@pytest.fixture(scope="session")
+def worded(trained: TrainingResult, make_once: MakeOnce) -> Path:
+    """The model of the drawn shapes with words for them: see `tests.words`."""
+    return make_once("worded", lambda folder: add_words(trained.model, folder / "worded.h5", draw))
 
 
 def trained_state(model: Path) -> tuple[str, str, object]:

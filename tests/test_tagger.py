@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tagger import ImageError, OptionError, Prediction, Tagger
+from tagger.errors import DescriptionError, NoWordsError
 from tagger.images import decode
 from tagger.training.trainer import TrainingResult
 from tests.conftest import SHAPES, draw
@@ -115,3 +116,44 @@ def test_the_bundled_model_pets_has_the_labels_cat_and_dog() -> None:
     tagger = Tagger.load("pets")
     assert tagger.labels.names == ("cat", "dog") and tagger.judges_familiarity
     assert tagger.card["trained_on"]["photos"]["train"].keys() == {"cat", "dog"}
+
+
+@pytest.fixture(scope="module")
+def describing(worded: Path) -> Tagger:
+    return Tagger.load(worded)
+
+
+def test_photos_are_ranked_by_a_description(describing: Tagger) -> None:
+    photos = [(shape, draw(shape, seed)) for shape in SHAPES for seed in range(700, 710)]
+    vectors = np.stack([describing.embed(photo) for _, photo in photos])
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    for text, shape in (("a ball", "disc"), ("boxes", "square"), ("zebras", "stripes")):
+        order = np.argsort(-vectors @ describing.embed_text(text))
+        best = [photos[row][0] for row in order[:10].tolist()]
+        assert best.count(shape) >= 8, text
+
+
+def test_tagging_and_embedding_take_one_pass(describing: Tagger, tagger: Tagger) -> None:
+    photos = [draw(shape, 1) for shape in SHAPES]
+    for photo, (prediction, vector) in zip(
+        photos, describing.tag_with_embeddings(photos), strict=True
+    ):
+        assert prediction == describing.tag(photo) == tagger.tag(photo)
+        assert vector == pytest.approx(describing.embed(photo), abs=1e-5)
+    (_, vector), *_ = tagger.tag_with_embeddings(photos)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    assert len({tagger.space, describing.space, describing.sha256}) == 3
+
+
+def test_words_that_a_model_does_not_know_are_named(describing: Tagger) -> None:
+    assert describing.unknown_words("a purple ball") == ("purple",)
+    with pytest.raises(DescriptionError, match="none of these words: purple, elephants"):
+        describing.embed_text("purple elephants")
+
+
+def test_a_model_without_words_says_so(tagger: Tagger) -> None:
+    assert tagger.words is None
+    for call in (lambda: tagger.embed_text("ball"), lambda: tagger.embed(draw("disc", 1))):
+        with pytest.raises(NoWordsError, match="shapes: this model does not understand desc"):
+            call()

@@ -1,4 +1,4 @@
-"""Embeddings: short vectors of photos' features, similar for photos that look alike. NumPy only.
+"""Embeddings of photos by a model without words: similar for photos that look alike. NumPy only.
 
 Features are scaled and centred by the model's reference, projected at random (Johnson and
 Lindenstrauss, 1984: distances are kept within about 1/sqrt(DIMENSIONS)) and scaled to unit length.
@@ -14,25 +14,23 @@ from numpy.typing import NDArray
 
 from tagger.inference.decision import Floats, Reference, unit_vectors
 
-Embedding = NDArray[np.float16]  # (DIMENSIONS,) of unit length
+Embedding = NDArray[np.float32]  # (D,) of unit length
 
 DIMENSIONS = 128
 _SEED = 20_260
 
 
-def embed(features: Floats, reference: Reference | None) -> NDArray[np.float16]:
-    """Embeddings `(N, DIMENSIONS)` of `features (N, D)`, with the reference of their model."""
+def embed(features: Floats, reference: Reference | None) -> NDArray[np.float32]:
+    """Unit vectors `(N, DIMENSIONS)` of `features (N, D)`, with the reference of their model."""
     centred = np.asarray(features, np.float32)
     if reference is not None:
         centred = unit_vectors(centred / reference.scale) - reference.vectors.mean(axis=0)
     projected = centred @ _projection(centred.shape[1])
-    return unit_vectors(projected).astype(np.float16)
+    return np.asarray(unit_vectors(projected), np.float32)
 
 
-def nearest(
-    query: Embedding, embeddings: NDArray[np.float16], count: int
-) -> list[tuple[int, float]]:
-    """(row, cosine similarity) of the `embeddings (N, DIMENSIONS)` most similar to `query`.
+def nearest(query: Embedding, embeddings: Floats, count: int) -> list[tuple[int, float]]:
+    """(row, cosine similarity) of the `embeddings (N, D)` most similar to `query`.
 
     At most `count`, the most similar first.
     """

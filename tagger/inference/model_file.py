@@ -1,9 +1,9 @@
 """The model file `NAME.h5`: an ordinary Keras file with an extra group for tagging.
 
-The group `image_tagger`, which Keras ignores, holds the LiteRT network, the reference features
-and the card: a JSON document with labels, preprocessing, thresholds, metrics, origin and digests.
-`NAME.json` is the card for people. Loading runs no code from the file; both files are written
-atomically.
+The group `image_tagger`, which Keras ignores, holds the LiteRT network, the reference features,
+the words of a model that understands descriptions, and the card: a JSON document with labels,
+preprocessing, thresholds, metrics, origin and digests. `NAME.json` is the card for people. Loading
+runs no code from the file; both files are written atomically.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tagger.errors import ModelError, ModelNotFoundError, OptionError
 from tagger.files import write_atomically
 from tagger.inference.decision import DecisionRule, Reference
+from tagger.inference.words import Words, pack_tokens, unpack_tokens
 from tagger.labels import LabelSet
 
 FORMAT = 1
@@ -30,6 +31,9 @@ KERAS_GROUP = "model_weights"
 MAX_CARD_BYTES = 2**24
 MAX_NETWORK_BYTES = 2**30
 MAX_REFERENCE_BYTES = 2**28
+MAX_WORDS_BYTES = 2**26  # of each array
+WORDS = "words"  # the group with these arrays, which may be missing
+_WORD_ARRAYS = ("vectors", "text_bias", "projection", "photo_bias", "background")
 
 Card = dict[str, Any]
 
@@ -50,7 +54,8 @@ _READ_ERRORS = (
 class ModelFile:
     """A model for tagging, loaded from `path`.
 
-    `network` is the LiteRT flatbuffer, `card` the card as written.
+    `network` is the LiteRT flatbuffer, `card` the card as written; `words` is None for a model
+    that does not understand descriptions.
     """
 
     labels: LabelSet
@@ -59,11 +64,22 @@ class ModelFile:
     network: bytes
     card: Card
     path: Path = field(default=Path())
+    words: Words | None = None
 
     @property
     def name(self) -> str:
         """The file's name without its ending: "pets"."""
         return self.path.stem
+
+    @property
+    def space(self) -> str | None:
+        """SHA-256 of what makes photos' vectors, so that vectors of two models are never mixed.
+
+        That is the network and the photo side of the words; None without words.
+        """
+        if self.words is None:
+            return None
+        return _sha256(f"{_sha256(self.network)} {self.words.digests[1]}".encode())
 
 
 def save(path: Path, keras_file: Path, model: ModelFile) -> Card:
@@ -82,6 +98,8 @@ def save(path: Path, keras_file: Path, model: ModelFile) -> Card:
         group.create_dataset("network", data=np.frombuffer(model.network, np.uint8))
         if model.rule.reference:
             group.create_dataset("reference", data=_pack_reference(model.rule.reference))
+        if model.words:
+            _write_words(group, model.words)
     with open(keras_file, "r+b") as file:
         os.fsync(file.fileno())
     os.replace(keras_file, path)
@@ -118,6 +136,11 @@ def check_outputs(model: ModelFile, label_count: int, feature_count: int) -> Non
         raise ModelError(
             f"{model.path}: a reference of {reference.vectors.shape[1]} features for a network"
             f" with {feature_count}"
+        )
+    if model.words is not None and len(model.words.projection) != feature_count:
+        raise ModelError(
+            f"{model.path}: words for {len(model.words.projection)} features, and a network with"
+            f" {feature_count}"
         )
 
 
@@ -183,13 +206,16 @@ def _complete_card(model: ModelFile, keras_file: Path) -> Card:
             "validation_strangeness": [round(float(s), 6) for s in reference.validation_distances],
         }
         digests["reference"] = _sha256(_pack_reference(reference).tobytes())
+    if model.words:
+        digests[WORDS] = model.words.digests[0]
     return {
         "format": FORMAT,
         "kind": model.labels.kind,
         "labels": list(model.labels.names),
         "image_size": model.image_size,
-        **model.card,
+        **{name: value for name, value in model.card.items() if name != WORDS},
         "decision": decision,
+        **({WORDS: _describe_words(model.words)} if model.words else {}),
         "digests": digests,
     }
 
@@ -220,7 +246,8 @@ def _read_model(path: Path, group: h5py.Group) -> ModelFile:
         thresholds=tuple(float(decision["thresholds"][name]) for name in labels.names),
         reference=_read_reference(path, group, card),
     )
-    return ModelFile(labels, int(card["image_size"]), rule, network, card, path)
+    words = _read_words(path, group, card)
+    return ModelFile(labels, int(card["image_size"]), rule, network, card, path, words)
 
 
 def _read_reference(path: Path, group: h5py.Group, card: Card) -> Reference | None:
@@ -240,6 +267,39 @@ def _read_reference(path: Path, group: h5py.Group, card: Card) -> Reference | No
 def _pack_reference(reference: Reference) -> NDArray[np.float16]:
     """The scale, then the vectors, in half precision: (1 + R, D)."""
     return np.vstack([reference.scale, reference.vectors]).astype(np.float16)
+
+
+def _describe_words(words: Words) -> Card:
+    """The card's part about the words: their number, and the floor of likeness."""
+    return {
+        "tokens": len(words.tokens),
+        "dimensions": words.dimensions,
+        "background": len(words.background),
+        "floor": float(words.floor),
+    }
+
+
+def _write_words(group: h5py.Group, words: Words) -> None:
+    part = group.create_group(WORDS)
+    part.create_dataset("tokens", data=pack_tokens(words))
+    for name in _WORD_ARRAYS:
+        part.create_dataset(name, data=getattr(words, name))
+
+
+def _read_words(path: Path, group: h5py.Group, card: Card) -> Words | None:
+    """The words; None for a model without, such as one of an earlier version."""
+    if not card.get(WORDS):
+        return None
+    if not isinstance(group.get(WORDS, getlink=True), h5py.HardLink):
+        raise ValueError(f"{WORDS} are missing or point outside the file")
+    part = group[WORDS]
+    words = Words(
+        tokens=unpack_tokens(_read_dataset(part, "tokens", MAX_WORDS_BYTES)),
+        floor=float(card[WORDS]["floor"]),
+        **{name: _read_dataset(part, name, MAX_WORDS_BYTES) for name in _WORD_ARRAYS},
+    )
+    _check_digest(path, WORDS, words.digests[0], card["digests"][WORDS])
+    return words
 
 
 def _read_dataset(group: h5py.Group, name: str, limit: int) -> NDArray[Any]:

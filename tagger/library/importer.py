@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from tagger.concurrency import chunks
@@ -339,7 +340,11 @@ class Importer:
         ]
         tags.save_predictions(connection, operation_id, model_id, predictions)
         rows = [
-            {"model_id": model_id, "photo_id": photo_id, "vector": result.embedding.tobytes()}
+            {
+                "model_id": model_id,
+                "photo_id": photo_id,
+                "vector": result.embedding.astype(np.float16).tobytes(),
+            }
             for photo_id, result in tagged
         ]
         if rows:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from tagger.inference.embeddings import DIMENSIONS, Embedding, nearest
+from tagger.inference.embeddings import Embedding, nearest
 from tagger.library.database.schema import embeddings, models, photos
 from tagger.library.photos import filter_existing
 
@@ -20,7 +20,7 @@ class _Vectors:
 
     state: tuple[int, int, int]
     photo_ids: NDArray[np.int64]  # (N,)
-    vectors: NDArray[np.float16]  # (N, DIMENSIONS)
+    vectors: NDArray[np.float16]  # (N, D)
 
 
 class SimilarityIndex:
@@ -68,7 +68,9 @@ class SimilarityIndex:
             .join(models, models.c.id == embeddings.c.model_id)
             .where(embeddings.c.photo_id == photo_id, embeddings.c.model_id == photos.c.model_id)
         ).first()
-        return None if row is None else (np.frombuffer(row.vector, np.float16), row.sha256)
+        if row is None:
+            return None
+        return np.frombuffer(row.vector, np.float16).astype(np.float32), row.sha256
 
     def _load(self, connection: Connection, model_id: int) -> _Vectors:
         own = embeddings.c.model_id == model_id
@@ -85,6 +87,6 @@ class SimilarityIndex:
                 self._cached = _Vectors(
                     state,
                     np.array([row.photo_id for row in rows], np.int64),
-                    np.frombuffer(data, np.float16).reshape(len(rows), DIMENSIONS),
+                    np.frombuffer(data, np.float16).reshape(len(rows), -1),
                 )
             return self._cached

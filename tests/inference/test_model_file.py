@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -13,9 +14,12 @@ import pytest
 from tagger.errors import ModelError
 from tagger.images import transforms
 from tagger.inference import model_file
+from tagger.inference.decision import DecisionRule
 from tagger.inference.litert import Runtime
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw
+
+NO_REFERENCE = DecisionRule("single", 1.0, (0.5, 0.5, 0.5))
 
 
 @pytest.fixture
@@ -114,3 +118,55 @@ def test_labels_and_reference_must_fit_the_networks_outputs(trained: TrainingRes
         model_file.check_outputs(model, 7, 128)
     with pytest.raises(ModelError, match="128 features for a network with 9"):
         model_file.check_outputs(model, 3, 9)
+
+
+def test_words_are_kept_with_the_model(worded: Path, trained: TrainingResult) -> None:
+    model = model_file.load(worded)
+    assert model.words is not None and model.words.floor == model.card["words"]["floor"]
+    assert model.card["words"]["tokens"] == len(model.words.tokens) > 5
+    assert model.labels == model_file.load(trained.model).labels
+    assert model.words.describe("ball").unknown_words == ()
+    without = model_file.load(trained.model)
+    assert without.words is without.space is None and "words" not in without.card
+
+
+def test_the_space_depends_on_the_photo_side_alone(worded: Path) -> None:
+    model = model_file.load(worded)
+    assert model.words is not None and model.space is not None
+    taught_anew = replace(model.words, vectors=-model.words.vectors, floor=9.0)
+    assert replace(model, words=taught_anew).space == model.space
+    moved = replace(model.words, photo_bias=model.words.photo_bias + 1)
+    assert replace(model, words=moved).space != model.space
+    assert replace(model, network=model.network + b"0").space != model.space
+
+
+@pytest.mark.parametrize("name", ["tokens", "vectors", "projection", "background"])
+def test_changed_words_are_refused(worded: Path, tmp_path: Path, name: str) -> None:
+    copy = Path(shutil.copyfile(worded, tmp_path / "copy.h5"))
+    with h5py.File(copy, "r+") as file:
+        part = file[model_file.GROUP]["words"][name]
+        part[-1] = part[-1] + np.ones_like(part[-1])
+    with pytest.raises(ModelError, match="the digest of its words differs"):
+        model_file.load(copy)
+
+
+def test_missing_words_or_words_for_another_network_are_refused(
+    worded: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copyfile(worded, tmp_path / "copy.h5"))
+    with h5py.File(copy, "r+") as file:
+        del file[model_file.GROUP]["words"]["vectors"]
+    with pytest.raises(ModelError, match="vectors is missing or points outside the file"):
+        model_file.load(copy)
+    with h5py.File(copy, "r+") as file:
+        del file[model_file.GROUP]["words"]
+    with pytest.raises(ModelError, match="words are missing or point outside the file"):
+        model_file.load(copy)
+    with pytest.raises(ModelError, match="words for 128 features, and a network with 9"):
+        model_file.check_outputs(replace(model_file.load(worded), rule=NO_REFERENCE), 3, 9)
+
+
+def test_words_above_the_limit_are_refused(worded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_file, "MAX_WORDS_BYTES", 100)
+    with pytest.raises(ModelError, match="bytes, more than 100"):
+        model_file.load(worded)
