@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Table, func, insert, select
 from tagger.concurrency import chunks
 from tagger.library.database import schema
 from tagger.library.database.database import Database, sqlite_url
-from tagger.library.search.grammar import fold
+from tagger.text import fold
 
 _WORDS = (
     "person outdoors indoors sky tree building food table car flower dog water cat street plant"

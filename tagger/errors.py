@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 
 class TaggerError(Exception):
@@ -70,6 +71,19 @@ class WeightsUnavailableError(TaggerError):
 
 class LibraryError(TaggerError):
     """A photo library that cannot be opened: of a newer version, or not a database."""
+
+
+class VocabularyError(LibraryError):
+    """A vocabulary that cannot be used: `line` of the file `path` is wrong for this `reason`."""
+
+    def __init__(self, path: Path, line: int, reason: str) -> None:
+        super().__init__(path, line, reason)
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}, line {self.line}: {self.reason}"
 
 
 class DatabaseUnavailableError(LibraryError):

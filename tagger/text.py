@@ -1,10 +1,11 @@
-"""Text for people: counts, percentages, durations, and names that are safe to print."""
+"""Text for people: counts, percentages, durations, names that are safe to print; comparisons."""
 
 from __future__ import annotations
 
 import base64
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 
 LISTED = 6  # names in a sentence
@@ -51,6 +52,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def fold(text: str) -> str:
+    """Text for comparisons: case-folded, and Unicode-normalized (NFC)."""
+    return unicodedata.normalize("NFC", text.casefold())
 
 
 def data_uri(data: bytes, media_type: str) -> str:

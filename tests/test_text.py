@@ -1,4 +1,4 @@
-"""Text for people: percentages, and cells that no spreadsheet runs as a formula."""
+"""Text for people: percentages, cells that no spreadsheet runs as a formula; folded text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.text import confidence_percent, escape_formula, percent, unescape_formula
+from tagger.text import confidence_percent, escape_formula, fold, percent, unescape_formula
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
@@ -56,3 +56,9 @@ def test_percentages_are_finer_near_the_ends(share: float | None, text: str) -> 
 def test_no_confidence_is_rounded_to_certainty() -> None:
     shares = (1.0, 0.9591, 0.0)
     assert [confidence_percent(s) for s in shares] == ["over 99.9%", "95.9%", "under 0.1%"]
+
+
+def test_folding_ignores_case_and_unicode_form() -> None:
+    assert fold("STRASSE") == fold("Straße")
+    assert fold("CAF\u00c9") == fold("cafe\u0301")
+    assert fold("cafe") != fold("café")

@@ -157,7 +157,7 @@ def submit(library: Library, request: JobRequest) -> int:
             case ImportFolderRequest(folder):
                 return _queue(connection, request, f"Import {escape_controls(folder)}")
             case RetagRequest():
-                return _queue_retag(connection, request)
+                return _queue_retag(connection, library, request)
             case CheckRequest(data):
                 request = replace(request, data=str(Path(data).expanduser()))
                 return _queue(connection, request, f"Check {escape_controls(data)}")
@@ -208,9 +208,9 @@ def _submit_uploads(library: Library, request: ImportUploadsRequest) -> int:
         return _queue(connection, request, title, [(path, name, None) for path, name in files])
 
 
-def _queue_retag(connection: Connection, request: RetagRequest) -> int:
+def _queue_retag(connection: Connection, library: Library, request: RetagRequest) -> int:
     if request.ids is None:
-        ids = planner.find_ids(connection, request.query)
+        ids = planner.find_ids(connection, request.query, library.vocabulary)
     else:
         ids = photos.filter_existing(connection, request.ids)
     if not ids:

@@ -20,8 +20,7 @@ from tagger.datasets.readers import table, table_columns, table_file
 from tagger.errors import ImageError, OptionError
 from tagger.images.decode import EXTENSIONS
 from tagger.library.records import Photo, Tag
-from tagger.library.search.grammar import fold
-from tagger.text import escape_formula
+from tagger.text import escape_formula, fold
 
 MAX_TAGS = 5  # of a photo in the CSV file
 HEADER = (

@@ -15,8 +15,9 @@ from sqlalchemy import delete, insert, select
 from tagger import paths
 from tagger.concurrency import chunks
 from tagger.errors import ImageError, LibraryError, ModelError, OptionError
-from tagger.inference import registry
+from tagger.inference import registry, vocabulary
 from tagger.inference.embeddings import Embedding
+from tagger.inference.vocabulary import Vocabulary
 from tagger.library import edits, operations, photos, statistics, tags
 from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import labels, settings
@@ -31,7 +32,8 @@ from tagger.library.importer import (
 )
 from tagger.library.operations import Operation, OperationFile
 from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
-from tagger.library.search import planner, suggestions
+from tagger.library.search import interpretation, planner, suggestions
+from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
 from tagger.library.similarity import SimilarityIndex
 from tagger.library.statistics import Statistics
@@ -165,21 +167,29 @@ class Library:
         """
         return edits.purge(self.database, self.storage)
 
-    # Search and photos
+    # Search and photos. Each search raises VocabularyError for a broken `vocabulary.csv`.
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of searches: the built-in one and the library's own `vocabulary.csv`.
+
+        Raises VocabularyError.
+        """
+        return vocabulary.load(self.home)
 
     def search(
         self, query: str = "", sort: Sort = "newest", offset: int = 0, limit: int = 48
     ) -> PhotoPage:
         """A page of the photos that match a query, and their number. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            ids, total = planner.find_page(connection, query, sort, offset, limit)
+            ids, total = planner.find_page(connection, query, self.vocabulary, sort, offset, limit)
             return PhotoPage(tuple(photos.load_photos(connection, ids, self.home)), total)
 
     def photos(self, query: str = "", sort: Sort = "newest") -> Iterator[Photo]:
         """Every photo that matches a query, loaded in chunks. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            total = planner.count_photos(connection, query)
-            ids, _ = planner.find_page(connection, query, sort, 0, total)
+            total = planner.count_photos(connection, query, self.vocabulary)
+            ids, _ = planner.find_page(connection, query, self.vocabulary, sort, 0, total)
         for chunk in chunks(ids, tags.CHUNK):
             with self.database.read_transaction() as connection:
                 loaded = list(photos.load_photos(connection, chunk, self.home))
@@ -188,17 +198,22 @@ class Library:
     def count(self, query: str = "") -> int:
         """The number of photos that match a query. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return planner.count_photos(connection, query)
+            return planner.count_photos(connection, query, self.vocabulary)
+
+    def explain(self, query: str) -> list[Interpretation]:
+        """The tags that each word of a query finds. Raises QueryError."""
+        with self.database.read_transaction() as connection:
+            return interpretation.explain(connection, query, self.vocabulary)
 
     def suggest_tags(self, query: str) -> list[Suggestion]:
-        """Similar tags for each tag in a query that no photo has. Raises QueryError."""
+        """Tags and words to try for each word of a query that finds nothing. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return suggestions.suggest(connection, query)
+            return suggestions.suggest(connection, query, self.vocabulary)
 
     def label_counts(self, query: str = "") -> list[tuple[str, int]]:
         """The tags of the photos that match a query, most frequent first. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return planner.count_labels(connection, query)
+            return planner.count_labels(connection, query, self.vocabulary)
 
     def labels(self) -> list[str]:
         """Every label of the library, in alphabetical order."""

@@ -23,8 +23,8 @@ from tagger.library.database.schema import (
     verdicts,
 )
 from tagger.library.records import Annotation, Photo, StoredPrediction, Tag
-from tagger.library.search.grammar import fold
 from tagger.library.tags import CHUNK
+from tagger.text import fold
 
 MAX_ID = 2**31  # ids are below: PostgreSQL's integers have 32 bits
 

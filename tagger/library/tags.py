@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
 from tagger.library.database.schema import labels, photos, predictions, tags, verdicts
-from tagger.library.search.grammar import fold
 from tagger.tagger import Prediction, Tagger
+from tagger.text import fold
 
 CHUNK = 500  # photos per statement: databases limit the number of parameters
 MAX_LABEL = 100  # characters

@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, insert
 
+from tagger.inference import vocabulary
 from tagger.library.database import schema
-from tagger.library.search.grammar import fold
+from tagger.text import fold
 
+VOCABULARY = vocabulary.load()
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
 

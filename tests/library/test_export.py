@@ -19,8 +19,7 @@ from tagger.errors import ImageError, OptionError
 from tagger.images import decode
 from tagger.library import export
 from tagger.library.records import Photo, Tag
-from tagger.library.search.grammar import fold
-from tagger.text import escape_formula
+from tagger.text import escape_formula, fold
 from tests.conftest import draw
 
 MOMENT = datetime(2026, 11, 21, 11, 20, 5, tzinfo=UTC)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -27,10 +28,10 @@ from tagger.library.search.grammar import (
     Or,
     Query,
     date_range,
-    fold,
     parse,
 )
-from tests.library.conftest import NOON, PhotoSpec, insert_photos
+from tagger.text import fold
+from tests.library.conftest import NOON, VOCABULARY, PhotoSpec, insert_photos
 
 
 def test_labels_are_counted_and_ordered_by_frequency(connection: Connection) -> None:
@@ -41,7 +42,7 @@ def test_labels_are_counted_and_ordered_by_frequency(connection: Connection) -> 
         {},
     ]
     insert_photos(connection, [PhotoSpec(tags=dict(tags)) for tags in tags_by_photo])
-    count_labels = planner.count_labels
+    count_labels = partial(planner.count_labels, vocabulary=VOCABULARY)
     assert count_labels(connection, "") == [("b", 2), ("a", 1), ("c", 1), ("d", 1)]
     assert count_labels(connection, "a OR d") == [("a", 1), ("b", 1), ("d", 1)]
     assert count_labels(connection, "NOT b") == [("d", 1)]
@@ -70,16 +71,16 @@ def test_every_order_puts_nulls_last(connection: Connection) -> None:
         "doubtful": [4, 3, 1, 2],
     }
     for sort, ids in orders.items():
-        assert planner.find_page(connection, "", sort, 0, 48) == (ids, 4)
+        assert planner.find_page(connection, "", VOCABULARY, sort, 0, 48) == (ids, 4)
 
 
 @pytest.mark.parametrize("text", ["a AND", "colour:red", "a\x00", '"', "x" * 1001])
 def test_an_invalid_query_is_an_error_everywhere(connection: Connection, text: str) -> None:
     for search in (planner.find_ids, planner.count_photos, planner.count_labels):
         with pytest.raises(QueryError):
-            search(connection, text)
+            search(connection, text, VOCABULARY)
     with pytest.raises(QueryError):
-        planner.find_page(connection, text, "newest", 0, 48)
+        planner.find_page(connection, text, VOCABULARY, "newest", 0, 48)
 
 
 # A reference implementation of the grammar in Python, and a large library to compare on.
@@ -173,7 +174,9 @@ def matches(tree: Query, number: int, photo: PhotoSpec, scope: tuple[Query, ...]
 
 def label_matches(label: Label, tag: str) -> bool:
     pattern, text = fold(label.name), fold(tag)
-    return fullmatch(pattern, text) if label.wildcard else pattern == text
+    if label.wildcard or label.exact:
+        return fullmatch(pattern, text) if label.wildcard else pattern == text
+    return text in VOCABULARY.names(label.name)
 
 
 def fullmatch(pattern: str, text: str) -> bool:
@@ -254,7 +257,8 @@ def field_matches(name: str, comparison: str, value: str, number: int, photo: Ph
 
 COMPARISONS = st.sampled_from(("<", "<=", "=", ">=", ">"))
 TERMS: st.SearchStrategy[Query] = st.one_of(
-    st.builds(Label, st.sampled_from((*WORDS, "DOG", "STRASSE", "none", "100_"))),
+    st.builds(Label, st.sampled_from((*WORDS, "DOG", "STRASSE", "none", "100_", "animals", "pet"))),
+    st.builds(Label, st.sampled_from(("dog", "Dogs", "animal")), st.just(False), st.just(True)),
     st.builds(Label, st.sampled_from(("*", "d*", "*a*", "*%", "1*0*", "_*")), st.just(True)),
     st.builds(Flag, st.sampled_from(("unknown", "untagged", "tagged", "reviewed"))),
     st.builds(
@@ -312,25 +316,25 @@ def test_results_equal_a_reference_implementation(
 ) -> None:
     connection, specs = large.connection, large.specs
     expected = {number for number, photo in specs.items() if matches(tree, number, photo)}
-    everything, total = planner.find_page(connection, tree, sort, 0, 10_000)
+    everything, total = planner.find_page(connection, tree, VOCABULARY, sort, 0, 10_000)
     assert len(everything) == total and set(everything) == expected
-    assert planner.find_page(connection, tree, sort, start, 7) == (
+    assert planner.find_page(connection, tree, VOCABULARY, sort, start, 7) == (
         everything[start : start + 7],
         total,
     )
-    assert planner.find_ids(connection, tree) == sorted(expected)
+    assert planner.find_ids(connection, tree, VOCABULARY) == sorted(expected)
     labels = Counter(tag for number in expected for tag in specs[number].tags)
     ordered = sorted(labels.items(), key=lambda pair: (-pair[1], pair[0]))
-    assert planner.count_labels(connection, tree) == ordered
+    assert planner.count_labels(connection, tree, VOCABULARY) == ordered
 
 
 @SETTINGS
 @given(tree=TREES)
 def test_not_matches_all_other_photos(large: LargeLibrary, tree: Query) -> None:
     connection, specs = large.connection, large.specs
-    both = planner.count_photos(connection, tree) + planner.count_photos(connection, Not(tree))
-    assert both == len(specs)
-    assert planner.count_photos(connection, And((tree, Not(tree)))) == 0 or is_about_tags(tree)
+    count_photos = partial(planner.count_photos, connection, vocabulary=VOCABULARY)
+    assert count_photos(tree) + count_photos(Not(tree)) == len(specs)
+    assert count_photos(And((tree, Not(tree)))) == 0 or is_about_tags(tree)
 
 
 @SETTINGS
@@ -343,19 +347,19 @@ def test_any_text_gives_photos_or_a_query_error(large: LargeLibrary, pieces: lis
     except QueryError:
         assume(False)
     expected = [number for number, photo in specs.items() if matches(tree, number, photo)]
-    assert planner.find_ids(connection, text) == expected
+    assert planner.find_ids(connection, text, VOCABULARY) == expected
 
 
 def test_pages_are_consecutive_in_every_order(large: LargeLibrary) -> None:
     connection = large.connection
     for sort in get_args(Sort):
         for query in ("", "cat", "NOT (cat sea)", "score>=0.5"):
-            whole, total = planner.find_page(connection, query, sort, 0, 10_000)
+            whole, total = planner.find_page(connection, query, VOCABULARY, sort, 0, 10_000)
             assert len(whole) == len(set(whole)) == total
             pages = [
                 number
                 for start in range(0, total + 500, 500)
-                for number in planner.find_page(connection, query, sort, start, 500)[0]
+                for number in planner.find_page(connection, query, VOCABULARY, sort, start, 500)[0]
             ]
             assert pages == whole
 
@@ -366,8 +370,15 @@ def test_matches_at_the_end_of_the_order_are_found(connection: Connection) -> No
     close = [PhotoSpec(added=NOON + timedelta(days=1)) for _ in range(count)]
     insert_photos(connection, [*far, *close])
     dogs = list(range(1, count + 1))
-    assert planner.find_page(connection, "dog", "oldest", 0, 48) == (dogs[:48], count)
-    assert planner.find_page(connection, "dog", "newest", 0, 48) == (dogs[:-49:-1], count)
-    assert planner.find_page(connection, "dog", "newest", count - 5, 48) == (dogs[4::-1], count)
-    assert planner.find_page(connection, "dog", "newest", count, 48) == ([], count)
-    assert planner.find_page(connection, "dog", "newest", 0, 0) == ([], count)
+    find_page = partial(planner.find_page, connection, "dog", VOCABULARY)
+    assert find_page("oldest", 0, 48) == (dogs[:48], count)
+    assert planner.find_page(connection, "dog", VOCABULARY, "newest", 0, 48) == (
+        dogs[:-49:-1],
+        count,
+    )
+    assert planner.find_page(connection, "dog", VOCABULARY, "newest", count - 5, 48) == (
+        dogs[4::-1],
+        count,
+    )
+    assert find_page("newest", count, 48) == ([], count)
+    assert find_page("newest", 0, 0) == ([], count)

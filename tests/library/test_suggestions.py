@@ -1,4 +1,4 @@
-"""Suggestions: tags that photos have, for tags that no photo has."""
+"""Suggestions: tags that photos have, for words that find nothing."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def suggest(library: Library, query: str) -> list[tuple[str, str, str]]:
 
 def test_a_misspelled_tag_gets_similar_tags_and_the_corrected_query(tagged: Library) -> None:
     assert suggest(tagged, "dgo") == [("dgo", "dog", "dog")]
-    assert suggest(tagged, "Lighthose AND NOT (name:x OR retriever)") == [
-        ("Lighthose", "lighthouse", "lighthouse AND NOT (name:x OR retriever)"),
-        ("retriever", "golden retriever", 'Lighthose AND NOT (name:x OR "golden retriever")'),
+    assert suggest(tagged, "Lighthose AND NOT (name:x OR seanorth)") == [
+        ("Lighthose", "lighthouse", "lighthouse AND NOT (name:x OR seanorth)"),
+        ("seanorth", "sea (north)", 'Lighthose AND NOT (name:x OR "sea (north)")'),
     ]
     assert suggest(tagged, "doge")[0] == ("doge", "dog", "dog")
 
 
 def test_a_suggested_query_finds_photos(tagged: Library) -> None:
-    for query in ("DOGS", "strase", "sea north", '"annd"', "-nand", "golden retriver"):
+    for query in ("DOGG", "strase", "sea north", '"annd"', "-nand", "golden retriver"):
         for _, _, suggested in suggest(tagged, query):
             parse(suggested)
     assert tagged.count(suggest(tagged, "strase")[0][2]) == 1
@@ -45,7 +45,28 @@ def test_a_suggested_query_finds_photos(tagged: Library) -> None:
     assert tagged.count(suggest(tagged, '"annd"')[0][2]) == 1
 
 
-@pytest.mark.parametrize("query", ["", "DOG", "do*", "unknown", "name:dgo", "zzzzzz", "strasse"])
+def test_a_known_word_without_photos_is_answered_with_tags_above_it(tagged: Library) -> None:
+    assert suggest(tagged, "poodle") == [("poodle", "dog", "dog")]
+    assert suggest(tagged, "-poodle beacon") == [("poodle", "dog", "NOT dog AND beacon")]
+    assert suggest(tagged, "giraffe") == []
+
+
+def test_words_of_the_vocabulary_are_suggested_if_they_find_photos(tagged: Library) -> None:
+    assert suggest(tagged, "animla")[0] == ("animla", "animal", "animal")
+    assert suggest(tagged, "pupppy")[0] == ("pupppy", "puppy", "puppy")
+    assert suggest(tagged, "kitchn") == []
+    assert all(tagged.count(query) for _, _, query in suggest(tagged, "anmial OR buidling"))
+
+
+def test_an_exact_tag_is_replaced_by_an_exact_tag(tagged: Library) -> None:
+    assert suggest(tagged, "tag==dgo") == [("dgo", "dog", "tag==dog")]
+    assert suggest(tagged, "tag==dogs")[0] == ("dogs", "dog", "tag==dog")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "DOG", "do*", "unknown", "name:dgo", "zzzzzz", "strasse", "dogs", "puppy", "retrievers"],
+)
 def test_existing_tags_and_unlike_words_get_no_suggestion(tagged: Library, query: str) -> None:
     assert suggest(tagged, query) == []
 

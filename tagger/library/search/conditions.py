@@ -5,7 +5,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +17,7 @@ from sqlalchemy import (
     Connection,
     and_,
     case,
+    exists,
     func,
     literal,
     not_,
@@ -26,6 +29,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from tagger.concurrency import chunks
+from tagger.inference.vocabulary import Vocabulary
 from tagger.library.database.schema import (
     labels,
     models,
@@ -36,12 +41,14 @@ from tagger.library.database.schema import (
     undone,
     verdicts,
 )
-from tagger.library.search.grammar import And, Condition, Label, Not, Or, Query, date_range, fold
+from tagger.library.search.grammar import And, Condition, Label, Not, Or, Query, date_range
+from tagger.text import fold
 
 Where = ColumnElement[bool]
 LabelIds = Mapping[Label, tuple[int, ...]]
 
 MAX_LABEL_IDS = 500  # for a label with wildcards
+MAX_NAMES = 900  # of labels in a statement: databases limit the number of parameters
 
 _COMPARE: dict[str, Callable[[Any, float], Where]] = {
     "<": operator.lt,
@@ -52,23 +59,62 @@ _COMPARE: dict[str, Callable[[Any, float], Where]] = {
 }
 
 
-def find_label_ids(connection: Connection, terms: Iterable[Label]) -> LabelIds:
+@dataclass(frozen=True)
+class StoredLabel:
+    """A label of the database."""
+
+    id: int
+    name: str
+
+
+def find_label_ids(
+    connection: Connection, terms: Iterable[Label], vocabulary: Vocabulary
+) -> LabelIds:
     """The ids of the matching labels: a short list of ids is faster than a subquery.
 
-    Terms with more than `MAX_LABEL_IDS` matches are left out.
+    Terms with a wildcard and more than `MAX_LABEL_IDS` matches are left out.
     """
+    names: dict[Label, tuple[str, ...]] = {}
     label_ids: dict[Label, tuple[int, ...]] = {}
     for label in set(terms):
+        if not label.wildcard:
+            names[label] = label_names(label, vocabulary)
+            continue
         query = select(labels.c.id).where(_matches(label)).limit(MAX_LABEL_IDS + 1)
         ids = tuple(connection.scalars(query))
         if len(ids) <= MAX_LABEL_IDS:
             label_ids[label] = ids
+    existing = find_labels(connection, chain.from_iterable(names.values()))
+    for label, each in names.items():
+        label_ids[label] = tuple(existing[name].id for name in each if name in existing)
     return label_ids
+
+
+def label_names(label: Label, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """The folded names of the labels that a term without wildcard finds, nearest first."""
+    return (fold(label.name),) if label.exact else vocabulary.names(label.name)
+
+
+def find_labels(
+    connection: Connection, names: Iterable[str], used: bool = False
+) -> dict[str, StoredLabel]:
+    """The labels of the database with these folded names, by folded name.
+
+    With `used`, only those that are tags of photos.
+    """
+    query = select(labels.c.folded, labels.c.id, labels.c.name)
+    if used:
+        query = query.where(exists().where(tags.c.label_id == labels.c.id))
+    return {
+        row.folded: StoredLabel(row.id, row.name)
+        for chunk in chunks(dict.fromkeys(names), MAX_NAMES)
+        for row in connection.execute(query.where(labels.c.folded.in_(chunk)))
+    }
 
 
 def label_condition(label: Label, label_ids: LabelIds) -> Where:
     """The condition on `tags` that the label matches."""
-    if label not in label_ids:
+    if label not in label_ids:  # too many
         return tags.c.label_id.in_(select(labels.c.id).where(_matches(label)))
     ids = label_ids[label]
     return tags.c.label_id == ids[0] if len(ids) == 1 else tags.c.label_id.in_(ids)
@@ -183,10 +229,8 @@ def _photos_of_operation(operation_id: int) -> CompoundSelect[tuple[int]]:
 
 
 def _matches(label: Label) -> Where:
-    folded = fold(label.name)
-    if label.wildcard:
-        return labels.c.folded.like(_pattern(folded), escape=_ESCAPE_CHARACTER)
-    return labels.c.folded == folded
+    """The condition on `labels` of a term with wildcards."""
+    return labels.c.folded.like(_pattern(fold(label.name)), escape=_ESCAPE_CHARACTER)
 
 
 def _pattern(text: str) -> str:

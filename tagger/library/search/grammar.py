@@ -1,6 +1,8 @@
 """The search grammar: a parser from text to a tree, with errors that point at a position.
 
-    dog AND NOT cat                     words are tags, whole and in any case; AND may be left out
+    dog AND NOT cat                     words are tags, whole and in any case, with their synonyms
+                                        and what is below them; AND may be left out
+    tag==person                         this tag alone
     (sea OR mountains) score>=0.8       AND binds tighter than OR
     "golden retriever" -gold*           quotes for spaces, - for NOT, * for any text
     unknown  untagged  tagged  reviewed
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -68,10 +70,14 @@ class Everything:
 
 @dataclass(frozen=True)
 class Label:
-    """Photos with a tag of this name, in any case; with `wildcard`, each `*` is any text."""
+    """Photos with a tag that this word finds in the vocabulary, or of this name, in any case.
+
+    With `wildcard`, each `*` is any text; with `exact`, the vocabulary is left out.
+    """
 
     name: str
     wildcard: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,8 @@ def format_query(query: Query) -> str:
     match query:
         case Everything():
             return ""
+        case Label(name, exact=True):
+            return f"tag=={name if WORD.fullmatch(name) else _quote(name)}"
         case Label(name, wildcard):
             return _format_label(name, wildcard)
         case Flag(name):
@@ -144,6 +152,18 @@ def format_query(query: Query) -> str:
             return " OR ".join(map(_format_term, terms))
 
 
+def label_terms(query: Query) -> Iterator[Label]:
+    """The labels of a tree, from left to right."""
+    match query:
+        case Label():
+            yield query
+        case Not(term):
+            yield from label_terms(term)
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from label_terms(term)
+
+
 def date_range(period: str) -> tuple[datetime, datetime]:
     """The start of "2026", "2026-05" or "2026-05-31", and the start of the period after it.
 
@@ -157,11 +177,6 @@ def date_range(period: str) -> tuple[datetime, datetime]:
     if len(parts) == 2:
         return first, datetime(year + month // 12, month % 12 + 1, 1)
     return first, first + timedelta(days=1)
-
-
-def fold(text: str) -> str:
-    """Text for comparisons: case-folded, and Unicode-normalized (NFC)."""
-    return unicodedata.normalize("NFC", text.casefold())
 
 
 def _format_term(query: Query) -> str:
@@ -276,7 +291,8 @@ class _Parser(Lexer):
         if not text:
             raise self.error(f"{field} needs a value, {example}", start)
         if field == "tag":
-            return Label(text, wildcard=not quoted and "*" in text)
+            exact = mark == "=="
+            return Label(text, wildcard=not (quoted or exact) and "*" in text, exact=exact)
         value = _canonical_value(field, text)
         if value is None:
             message = f"{field} is followed by {_VALUES[field][1]}, not {_show(text)}"

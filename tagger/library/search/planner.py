@@ -10,7 +10,6 @@ than from all photos.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +29,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from tagger.inference.vocabulary import Vocabulary
 from tagger.library.database.schema import labels, photos, tags
 from tagger.library.records import Sort
 from tagger.library.search import conditions
@@ -43,6 +43,7 @@ from tagger.library.search.grammar import (
     Not,
     Or,
     Query,
+    label_terms,
     parse,
 )
 
@@ -74,32 +75,40 @@ _STATES: dict[str, Where] = {
 
 
 def find_page(
-    connection: Connection, query: str | Query, sort: Sort, offset: int, limit: int
+    connection: Connection,
+    query: str | Query,
+    vocabulary: Vocabulary,
+    sort: Sort,
+    offset: int,
+    limit: int,
 ) -> tuple[list[int], int]:
     """The ids of a page of matching photos in order, and the number of all. Raises QueryError."""
-    plan = _plan_query(connection, query)
+    plan = _plan_query(connection, query, vocabulary)
     total = _count(connection, plan)
     return (
         _find_page(connection, plan, total, sort, offset, limit) if offset < total else []
     ), total
 
 
-def find_ids(connection: Connection, query: str | Query) -> list[int]:
+def find_ids(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> list[int]:
     """The ids of all matching photos, ascending. Raises QueryError."""
-    return sorted(set(connection.scalars(_select_ids(_plan_query(connection, query)))))
+    plan = _plan_query(connection, query, vocabulary)
+    return sorted(set(connection.scalars(_select_ids(plan))))
 
 
-def count_photos(connection: Connection, query: str | Query) -> int:
+def count_photos(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> int:
     """The number of matching photos. Raises QueryError."""
-    return _count(connection, _plan_query(connection, query))
+    return _count(connection, _plan_query(connection, query, vocabulary))
 
 
-def count_labels(connection: Connection, query: str | Query) -> list[tuple[str, int]]:
+def count_labels(
+    connection: Connection, query: str | Query, vocabulary: Vocabulary
+) -> list[tuple[str, int]]:
     """The tags of matching photos and how often each occurs, most frequent first, then by name.
 
     Raises QueryError.
     """
-    plan = _plan_query(connection, query)
+    plan = _plan_query(connection, query, vocabulary)
     if plan is _EVERYTHING:
         is_match = tags.c.photo_id.not_in(_DELETED)
     else:
@@ -115,20 +124,9 @@ def count_labels(connection: Connection, query: str | Query) -> list[tuple[str, 
     return [(str(name), int(times)) for name, times in connection.execute(counts)]
 
 
-def _plan_query(connection: Connection, query: str | Query) -> Plan:
+def _plan_query(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> Plan:
     tree = parse(query) if isinstance(query, str) else query
-    return _plan(tree, conditions.find_label_ids(connection, _labels(tree)))
-
-
-def _labels(tree: Query) -> Iterator[Label]:
-    match tree:
-        case Label():
-            yield tree
-        case Not(term):
-            yield from _labels(term)
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from _labels(term)
+    return _plan(tree, conditions.find_label_ids(connection, label_terms(tree), vocabulary))
 
 
 def _find_page(

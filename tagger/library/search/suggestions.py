@@ -1,62 +1,102 @@
-"""Suggestions for misspelled tags in a query: similar tags that photos have."""
+"""Suggestions for the words of a query that find nothing: tags that photos have."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from sqlalchemy import Connection, exists, select
 
+from tagger.inference.vocabulary import Vocabulary
 from tagger.library.database.schema import labels, tags
-from tagger.library.search.grammar import And, Label, Not, Or, Query, fold, format_query, parse
+from tagger.library.search.conditions import find_labels, label_names
+from tagger.library.search.grammar import (
+    And,
+    Label,
+    Not,
+    Or,
+    Query,
+    format_query,
+    label_terms,
+    parse,
+)
+from tagger.text import fold
 
 MAX_SUGGESTIONS = 3  # for each missing tag
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A tag of a query that no photo has, a similar tag, and the query with that one instead."""
+    """A word of a query that finds no photo, a similar one, and the query with that instead."""
 
     missing_tag: str
     similar_tag: str
     query: str
 
 
-def suggest(connection: Connection, query: str) -> list[Suggestion]:
-    """Suggestions for each missing tag of a query, most similar first. Raises QueryError."""
+def suggest(connection: Connection, query: str, vocabulary: Vocabulary) -> list[Suggestion]:
+    """Suggestions for each word that finds nothing, most similar first. Raises QueryError.
+
+    For a word of the vocabulary they are the tags above it, for another one the tags and words
+    that are spelled much like it and find something.
+    """
     tree = parse(query)
-    names = {fold(name): name for name in _label_names(tree)}
-    if not names:
+    terms = {fold(term.name): term for term in label_terms(tree) if not term.wildcard}
+    names = {folded: label_names(term, vocabulary) for folded, term in terms.items()}
+    matching = find_labels(connection, chain.from_iterable(names.values()), used=True)
+    missing = [folded for folded, each in names.items() if matching.keys().isdisjoint(each)]
+    if not missing:
         return []
-    is_used = exists().where(tags.c.label_id == labels.c.id)
-    rows = connection.execute(select(labels.c.folded, labels.c.name).where(is_used))
+    used = exists().where(tags.c.label_id == labels.c.id)
+    rows = connection.execute(select(labels.c.folded, labels.c.name).where(used))
     existing = {row.folded: row.name for row in rows}
+    words = {fold(word): word for word in _words(existing, vocabulary)} | existing
+
+    def find_similar(folded: str, term: Label) -> list[str]:
+        if term.exact:
+            return _close(folded, existing)
+        return _above(term.name, existing, vocabulary) or _close(folded, words)
+
     return [
-        Suggestion(name, existing[close], format_query(_replace(tree, folded, existing[close])))
-        for folded, name in names.items()
-        if folded not in existing
-        for close in difflib.get_close_matches(folded, existing, MAX_SUGGESTIONS)
+        Suggestion(terms[folded].name, similar, format_query(_replace(tree, folded, similar)))
+        for folded in missing
+        for similar in find_similar(folded, terms[folded])
     ]
 
 
-def _label_names(tree: Query) -> Iterator[str]:
-    """The labels without wildcards, from left to right."""
-    match tree:
-        case Label(name, wildcard=False):
-            yield name
-        case Not(term):
-            yield from _label_names(term)
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from _label_names(term)
+def _words(existing: Iterable[str], vocabulary: Vocabulary) -> Iterator[str]:
+    """The vocabulary's words for the folded labels, and for what is above them."""
+    direct = {
+        tag
+        for name in existing
+        for tag in vocabulary.lookup(name)
+        if name in vocabulary.spellings(tag)
+    }
+    for tag in direct.union(*map(vocabulary.ancestors, direct)):
+        yield from (tag, *vocabulary.entries[tag].synonyms)
+
+
+def _above(word: str, existing: Mapping[str, str], vocabulary: Vocabulary) -> list[str]:
+    """The nearest tags above a word of the vocabulary that photos have."""
+    above = dict.fromkeys(
+        tag for meaning in vocabulary.lookup(word) for tag in vocabulary.ancestors(meaning)
+    )
+    used = (tag for tag in above if not existing.keys().isdisjoint(vocabulary.spellings(tag)))
+    return list(islice(used, MAX_SUGGESTIONS))
+
+
+def _close(folded: str, words: Mapping[str, str]) -> list[str]:
+    """The words that are spelled much like a folded one, the closest first."""
+    return [words[close] for close in difflib.get_close_matches(folded, words, MAX_SUGGESTIONS)]
 
 
 def _replace(tree: Query, folded: str, name: str) -> Query:
-    """The tree with another label instead of the one that folds to `folded`."""
+    """The tree with another word instead of the one that folds to `folded`."""
     match tree:
         case Label(old, wildcard=False) if fold(old) == folded:
-            return Label(name)
+            return replace(tree, name=name)
         case Not(term):
             return Not(_replace(term, folded, name))
         case And(terms):
