@@ -4,6 +4,7 @@ python bench/search.py
 python bench/search.py --folder /tmp/large     # builds the library there once and reuses it
 
 Typical searches in all orders, equally often and shuffled; the first time of each counts as well.
+Words such as "animal" also find what the vocabulary has below them.
 The library is from large_library.py: its most frequent label is on a third of the photos.
 """
 
@@ -39,6 +40,10 @@ SEARCHES: tuple[tuple[str, Sort], ...] = (
     ("dog AND NOT cat", "taken"),
     ("NOT person", "newest"),
     ("sea OR mountain", "newest"),
+    ("animal", "newest"),
+    ("people", "taken"),
+    ("animal AND NOT people", "newest"),
+    ("(animal OR vehicle) score>=0.8", "surest"),
     ("(sea OR mountain) score>=0.8", "surest"),
     ("(person OR dog) (sky OR tree) NOT building", "newest"),
     ("dog score<0.6", "doubtful"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,19 @@ def test_tagging_never_loads_tensorflow() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_files_beside_the_code_are_installed_with_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]
+    installed = {
+        path.relative_to(ROOT).as_posix()
+        for package, names in patterns.items()
+        for name in names
+        for path in ROOT.joinpath(*package.split(".")).glob(name)
+    }
+    files = {name for name in tracked_files() if name.startswith("tagger/")}
+    assert not {name for name in files if not name.endswith(".py")} - installed
 
 
 def test_no_file_names_a_folder_outside_the_project() -> None:

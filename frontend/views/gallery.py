@@ -82,7 +82,7 @@ def _filters(total: int) -> dict[str, str]:
     filters = {"": f"All photos · {total:,}"}
     filters |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
     for label, count in count_tags():
-        filters[format_query(Label(label))] = f"{escape_controls(label)} · {count:,}"
+        filters[format_query(Label(label, exact=True))] = f"{escape_controls(label)} · {count:,}"
     return filters
 
 

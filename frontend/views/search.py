@@ -21,6 +21,7 @@ from frontend.ui.text import escape_markdown
 from tagger.errors import QueryError
 from tagger.library.records import Photo, Sort
 from tagger.library.search.grammar import And, Condition, Flag, Label, Not, Or, Query, format_query
+from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
 from tagger.text import count_noun, escape_controls
 
@@ -29,6 +30,7 @@ QUERY, FORM, SORT = "q", "as", "sort"  # query parameters
 GRID, TABLE = "Grid", "Table"
 GRID_KEY = "search-grid"
 PAGE_SIZES = {GRID: 48, TABLE: 200}
+MAX_EXPLAINED = 8  # tags that a word of the query finds
 
 
 def show() -> None:
@@ -47,14 +49,30 @@ def show() -> None:
         edits.show_last_edit(PAGE)
         return
     query = url_state.text_input("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
+    explanation = st.container()
     _offer_examples()
     try:
         count = library.count(query)
+        with explanation:
+            _explain(library.explain(query))
     except QueryError as error:
         show_error(f"That cannot be understood: {error}.")
         st.code(error.with_caret(), language=None)
         return
     _show_results(query, count)
+
+
+def _explain(words: Sequence[Interpretation]) -> None:
+    """A line with the tags found by each word, if they are others than the word itself."""
+    lines = [f"{word.word}: {_list_tags(word.tags)}" for word in words if word.is_wider]
+    if lines:
+        st.caption(escape_markdown(" · ".join(lines)))
+
+
+def _list_tags(tags: Sequence[str]) -> str:
+    """The first tags, and the number of the others: "dog, cat and 310 more"."""
+    rest = len(tags) - MAX_EXPLAINED
+    return ", ".join(tags[:MAX_EXPLAINED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _offer_examples() -> None:
@@ -87,6 +105,8 @@ _SURE = Condition("score", ">=", "0.9")
 _SYNTAX = """
 - `dog cat` finds photos with both tags, `dog OR cat` those with either, `-cat` or `NOT cat` those
   without. `( )` hold together what belongs together.
+- A word finds its synonyms and kinds too: `animal` finds dogs and golden retrievers, `people` men
+  and children. The line below your words says which tags they are; `tag==person` is that tag alone.
 - `"golden retriever"` in quotes is one tag of two words; `gold*` is every tag that begins so.
 - `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
 - `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
@@ -126,7 +146,7 @@ def _show_results(query: str, count: int) -> None:
 
 
 def _offer_suggestions(query: str) -> None:
-    """Buttons with similar tags for tags in the query that no photo has."""
+    """Buttons with tags and words to try for words of the query that find nothing."""
     by_tag: dict[str, list[Suggestion]] = defaultdict(list)
     for suggestion in open_library().suggest_tags(query):
         by_tag[suggestion.missing_tag].append(suggestion)

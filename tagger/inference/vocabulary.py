@@ -92,8 +92,9 @@ class Vocabulary:
 def load(home: Path | None = None) -> Vocabulary:
     """The vocabulary, extended by the file `vocabulary.csv` in `home`, if there is one.
 
-    A row of that file replaces the built-in one of the same tag. The file is read again when it
-    has changed. Raises VocabularyError, which names the file and the line.
+    A row of that file replaces the built-in one of the same tag, and its tag is no longer a synonym
+    of built-in ones. The file is read again when it has changed. Raises VocabularyError, which
+    names the file and the line.
     """
     if home is None:
         return _load(None, None)
@@ -108,10 +109,10 @@ def load(home: Path | None = None) -> Vocabulary:
 @lru_cache(maxsize=8)
 def _load(own: Path | None, version: tuple[int, int] | None) -> Vocabulary:
     """`version` changes with the content of `own`."""
-    rows = _read(_BUILT_IN)
-    if own is not None:
-        rows |= _read(own)
-    return _build(rows)
+    rows, own_rows = _read(_BUILT_IN), {} if own is None else _read(own)
+    if own_rows:
+        rows = {key: row.without_synonyms(own_rows) for key, row in rows.items()}
+    return _build(rows | own_rows)
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,10 @@ class _Row:
     entry: Entry
     path: Path
     line: int
+
+    def without_synonyms(self, keys: Container[str]) -> _Row:
+        synonyms = tuple(name for name in self.entry.synonyms if _key(name) not in keys)
+        return replace(self, entry=replace(self.entry, synonyms=synonyms))
 
     def error(self, reason: str) -> VocabularyError:
         return VocabularyError(self.path, self.line, reason)
@@ -179,18 +184,12 @@ def _build(rows: Mapping[str, _Row]) -> Vocabulary:
     for entry in entries.values():
         for parent in entry.parents:
             children[parent].append(entry.tag)
-    ancestors = {
-        tag: set(_breadth_first(entry.parents, lambda each: entries[each].parents))
-        for tag, entry in entries.items()
-    }
     for row in sorted(rows.values(), key=lambda row: row.path == _BUILT_IN):  # a person's own first
-        if row.entry.tag in ancestors[row.entry.tag]:
+        parents = entries[row.entry.tag].parents
+        if row.entry.tag in _breadth_first(parents, lambda tag: entries[tag].parents):
             raise row.error(f"{row.entry.tag!r} would be above itself; change its parents")
     words = _index_words(entries.values())
-    tags = {
-        word: tuple(tag for tag in each if not any(tag in ancestors[other] for other in each))
-        for word, each in words.items()
-    }
+    tags = {word: tuple(each) for word, each in words.items()}
     spellings = {tag: _spellings(entry, words, rows) for tag, entry in entries.items()}
     return Vocabulary(entries, children, tags, spellings)
 

@@ -48,7 +48,7 @@ def test_an_unknown_photo_shows_the_reason(six_photos: Library, pets: Tagger) ->
 
 
 def test_previous_and_next_move_through_the_results(six_photos: Library) -> None:
-    app = use_grid(open_page("gallery", sort="name", show="dog"), open=2)
+    app = use_grid(open_page("gallery", sort="name", show="tag==dog"), open=2)
     assert app.get_by_key("gallery-next").disabled
     press(app, "gallery-previous")
     assert app.query_params["photo"] == "1"

@@ -55,14 +55,22 @@ def test_the_gallery_shows_photos_and_filters(six_photos: Library) -> None:
 
 def test_a_tag_filter_is_kept_in_the_url(six_photos: Library) -> None:
     app = open_page("gallery", sort="name")
-    app.main.selectbox[0].set_value("cat").run()
+    app.main.selectbox[0].set_value("tag==cat").run()
     assert [photo["id"] for photo in grid_photos(app)] == [3, 4]
-    assert app.query_params == {"sort": "name", "show": "cat"}
-    app = open_page("gallery", show="cat")
+    assert app.query_params == {"sort": "name", "show": "tag==cat"}
+    app = open_page("gallery", show="tag==cat")
     six_photos.edit_tags([3], remove=["cat"])
     app.run()  # the filter's title changes with the count
     assert [photo["id"] for photo in grid_photos(app)] == [4]
     assert "cat · 1" in app.main.selectbox[0].options
+
+
+def test_a_tag_filter_shows_as_many_photos_as_it_says(six_photos: Library) -> None:
+    six_photos.edit_tags([1, 2, 3], add=["animal"])
+    six_photos.edit_tags([4], add=["tabby"])
+    app = open_page("gallery", sort="name", show="tag==animal")
+    assert "animal · 3" in app.main.selectbox[0].options
+    assert [photo["id"] for photo in grid_photos(app)] == [1, 2, 3]
 
 
 def test_a_filter_without_photos_shows_a_way_back(six_photos: Library) -> None:

@@ -12,6 +12,7 @@ from tests.frontend.pages import (
     open_page,
     page_text,
     press,
+    unescape,
     use_grid,
 )
 
@@ -66,6 +67,48 @@ def test_a_misspelt_tag_is_corrected_with_a_click(six_photos: Library) -> None:
     assert "**bold**" not in suggestion.label
     press(app, str(suggestion.key))
     assert "**1 photo** found" in page_text(app)
+
+
+def test_the_tags_that_a_word_finds_are_listed(six_photos: Library) -> None:
+    six_photos.edit_tags([5], add=["person"])
+    six_photos.edit_tags([6], add=["Man", "**kid**"])
+    app = open_page("search", q="people -(animal OR cat)")
+    assert "**2 photos** found" in page_text(app)
+    (caption,) = app.caption
+    assert unescape(caption.value) == "people: person, Man · animal: dog, cat"
+    app.text_input[0].set_value("cat -man").run()
+    assert "**2 photos** found" in page_text(app)
+    assert not app.caption
+    app.text_input[0].set_value("tag==person OR nosuch").run()
+    assert "**1 photo** found" in page_text(app)
+    assert not app.caption
+
+
+def test_a_long_list_of_tags_is_cut(six_photos: Library) -> None:
+    dogs = ("Saluki", "borzoi", "pug", "beagle", "collie", "Airedale", "boxer", "husky", "kelpie")
+    six_photos.edit_tags([5], add=dogs)
+    (caption,) = open_page("search", q="dogs").caption
+    text = unescape(caption.value)
+    assert text.startswith("dogs: dog, husky, ")  # the nearest first
+    assert text.count(",") == 7
+    assert text.endswith(" and 2 more")
+
+
+def test_a_librarys_own_vocabulary_is_used_at_once(six_photos: Library) -> None:
+    app = open_page("search", q="household")
+    assert "**0 photos** found" in page_text(app)
+    file = six_photos.home / "vocabulary.csv"
+    file.write_text("tag,parents,synonyms\ncat,household,\nhousehold,,\n")
+    assert "household: cat" in page_text(app.run())
+    file.write_text("tag,parents,synonyms\ncat,nosuch,\n")
+    assert "vocabulary.csv, line 2: the parent 'nosuch' is not a tag" in page_text(app.run())
+
+
+def test_a_kind_without_photos_offers_the_tag_above_it(six_photos: Library) -> None:
+    app = open_page("search", q="poodle")
+    press(app, "search-meant-poodle-dog")
+    assert app.text_input[0].value == "dog"
+    assert "**2 photos** found" in page_text(app)
 
 
 @pytest.mark.parametrize("query", [*HOSTILE, "tag:" * 50, "((((", "\u202e", "x" * 1001])

@@ -225,12 +225,14 @@ def test_a_persons_rows_extend_the_built_in_ones(tmp_path: Path, words: Vocabula
 
 
 def test_a_persons_row_replaces_the_built_in_one(tmp_path: Path) -> None:
-    own = extend(tmp_path, "Kite,bird of prey,", "puppy,dog,")
+    own = extend(tmp_path, "Kite,bird of prey,", "puppy,dog,", "family,,Smiths", "our car,car,van")
     assert own.ancestors("Kite") == ("bird of prey", "bird", "animal")
     assert own.lookup("kites") == ("Kite",)
     assert "kite" not in own.names("toy")
-    # A synonym of the tag above yields to the new tag.
+    # A tag of one's own is no longer a synonym of another; a synonym may mean both.
     assert own.lookup("puppies") == ("puppy",)
+    assert own.lookup("family") == own.lookup("Smiths") == ("family",)
+    assert own.lookup("vans") == ("van", "our car")
     assert "puppy" in own.names("dog")
 
 

@@ -153,6 +153,24 @@ def test_edits_can_be_searched_undone_and_redone(library: Library, folder: Path)
         library.undo(10**12)
 
 
+def test_words_find_synonyms_and_kinds(library: Library, folder: Path) -> None:
+    ids = [photo.id for photo in library.photos(sort="oldest")]
+    edits = [
+        library.edit_tags(ids[:2], add=["golden_retriever"]),
+        library.edit_tags(ids[1:3], add=["Kid"]),
+    ]
+    assert (library.count("animal"), library.count("people")) == (2, 2)
+    assert library.count("-animal -people") == len(ids) - 3
+    assert library.count("(animal OR food OR people OR vehicles) score>=0.5") == 3
+    assert [word.tags for word in library.explain("dogs child")] == [
+        ("golden_retriever",),
+        ("Kid",),
+    ]
+    assert [s.similar_tag for s in library.suggest_tags("animla")] == ["animal"]
+    for edit in edits:
+        library.undo(edit)
+
+
 def test_exports_have_every_photo(library: Library, folder: Path, tmp_path: Path) -> None:
     library.edit_tags([photo.id for photo in library.photos()], add=["=shape"])
     out = io.StringIO(newline="")
