@@ -63,6 +63,8 @@ def test_photos_to_tag_again_are_chosen_by_query_or_ids(library: Library) -> Non
     library.delete(ids[:1])
     assert queue(library, RetagRequest("", "pets")).total == 1
     assert queue(library, RetagRequest(model="pets", ids=ids)).title.startswith("Tag 1 photo ")
+    library.edit_tags(ids[1:], add=["golden_retriever"])
+    assert queue(library, RetagRequest("animals", "pets")).total == 1
     for query, deleted in (("nothing", None), ("", ids[:1])):
         with pytest.raises(OptionError, match="no photos to tag again"):
             submit(library, RetagRequest(query, "pets", deleted))
