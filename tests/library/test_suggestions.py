@@ -61,6 +61,7 @@ def test_words_of_the_vocabulary_are_suggested_if_they_find_photos(tagged: Libra
 def test_an_exact_tag_is_replaced_by_an_exact_tag(tagged: Library) -> None:
     assert suggest(tagged, "tag==dgo") == [("dgo", "dog", "tag==dog")]
     assert suggest(tagged, "tag==dogs")[0] == ("dogs", "dog", "tag==dog")
+    assert suggest(tagged, "DOGS tag==dogs dogs")[0][2] == "DOGS AND tag==dog AND dogs"
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,10 @@ def suggest(connection: Connection, query: str, vocabulary: Vocabulary) -> list[
     that are spelled much like it and find something.
     """
     tree = parse(query)
-    terms = {fold(term.name): term for term in label_terms(tree) if not term.wildcard}
-    names = {folded: label_names(term, vocabulary) for folded, term in terms.items()}
+    terms = {(fold(term.name), term.exact): term for term in label_terms(tree) if not term.wildcard}
+    names = {term: label_names(term, vocabulary) for term in terms.values()}
     matching = find_labels(connection, chain.from_iterable(names.values()), used=True)
-    missing = [folded for folded, each in names.items() if matching.keys().isdisjoint(each)]
+    missing = [term for term, each in names.items() if matching.keys().isdisjoint(each)]
     if not missing:
         return []
     used = exists().where(tags.c.label_id == labels.c.id)
@@ -54,15 +54,15 @@ def suggest(connection: Connection, query: str, vocabulary: Vocabulary) -> list[
     existing = {row.folded: row.name for row in rows}
     words = {fold(word): word for word in _words(existing, vocabulary)} | existing
 
-    def find_similar(folded: str, term: Label) -> list[str]:
+    def find_similar(term: Label) -> list[str]:
         if term.exact:
-            return _close(folded, existing)
-        return _above(term.name, existing, vocabulary) or _close(folded, words)
+            return _close(term.name, existing)
+        return _above(term.name, existing, vocabulary) or _close(term.name, words)
 
     return [
-        Suggestion(terms[folded].name, similar, format_query(_replace(tree, folded, similar)))
-        for folded in missing
-        for similar in find_similar(folded, terms[folded])
+        Suggestion(term.name, similar, format_query(_replace(tree, term, similar)))
+        for term in missing
+        for similar in find_similar(term)
     ]
 
 
@@ -87,21 +87,21 @@ def _above(word: str, existing: Mapping[str, str], vocabulary: Vocabulary) -> li
     return list(islice(used, MAX_SUGGESTIONS))
 
 
-def _close(folded: str, words: Mapping[str, str]) -> list[str]:
-    """The words that are spelled much like a folded one, the closest first."""
-    return [words[close] for close in difflib.get_close_matches(folded, words, MAX_SUGGESTIONS)]
+def _close(name: str, words: Mapping[str, str]) -> list[str]:
+    """The words, by folded word, that are spelled much like a name, the closest first."""
+    return [words[each] for each in difflib.get_close_matches(fold(name), words, MAX_SUGGESTIONS)]
 
 
-def _replace(tree: Query, folded: str, name: str) -> Query:
-    """The tree with another word instead of the one that folds to `folded`."""
+def _replace(tree: Query, term: Label, name: str) -> Query:
+    """The tree with another name in place of that of the term, in any case."""
     match tree:
-        case Label(old, wildcard=False) if fold(old) == folded:
+        case Label(old, wildcard=False, exact=term.exact) if fold(old) == fold(term.name):
             return replace(tree, name=name)
-        case Not(term):
-            return Not(_replace(term, folded, name))
+        case Not(inner):
+            return Not(_replace(inner, term, name))
         case And(terms):
-            return And(tuple(_replace(term, folded, name) for term in terms))
+            return And(tuple(_replace(each, term, name) for each in terms))
         case Or(terms):
-            return Or(tuple(_replace(term, folded, name) for term in terms))
+            return Or(tuple(_replace(each, term, name) for each in terms))
         case _:
             return tree
