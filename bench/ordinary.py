@@ -1,0 +1,251 @@
+"""What a model says of ordinary photos: right and missed tags, absurd ones, and descriptions found.
+
+    TAGGER_DATA=... python bench/ordinary.py [--model everyday] [--photos 50] [--json FILE]
+
+The photos are those of `ordinary/` that no model was taught with, each described by five people. A
+tag is right if one of them mentions it, its kinds or its synonyms; it is missed if three do and it
+is not said. A tag of a single thing that nobody mentions is absurd: people do name a chain saw or a
+zebra. Descriptions are the five of each photo: which place has the photo among all of them?
+With `--photos N`, the tags of N photos and one description of each are printed, to be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.errors import NoWordsError
+from tagger.evaluation import metrics
+from tagger.inference import vocabulary
+from tagger.tagger import Prediction, Tagger
+
+SPLIT = "val"
+MOST = 3  # of five people: a tag that so many mention is missed if it is not said
+AGREED = 2  # of five people: from here on a photo has the tag, for average precision
+PLACES = (1, 5, 10)  # for descriptions
+MIN_SAID = 5  # times, before a tag's precision counts
+MIN_PHOTOS = 5  # with a tag, before its average precision counts
+AVERAGED = (  # tags of the mean average precision
+    *("person", "dog", "child", "man", "woman", "water", "snow", "grass", "beach", "rock"),
+    *("mountain", "forest", "tree", "street", "bicycle", "car", "motorcycle", "boat", "horse"),
+    *("ball", "soccer", "swimming pool", "climbing", "swimming", "bench", "hat", "building"),
+    "playground",
+)
+THINGS = (  # kinds of single things, which people mention where they are
+    *("animal", "flower", "mushroom", "vehicle", "musical instrument", "electronics"),
+    *("furniture", "appliance", "container", "kitchenware", "tool", "machine", "weapon", "toy"),
+    *("food", "drink", "ball", "parachute", "clock", "umbrella", "statue", "pyramid", "watch"),
+)
+BARS = {
+    "absurd": ("photos with an absurd tag", "<=", 0.01),
+    "untagged": ("photos without a tag", "<=", 0.04),
+    "median_tags": ("tags a photo, median", ">=", 3),
+    "map": (f"mean AP of {len(AVERAGED)} tags", ">=", 0.66),
+    "person_recall": ("person: recall", ">=", 0.95),
+    "person_precision": ("person: precision", ">=", 0.95),
+    "dog_recall": ("dog: recall", ">=", 0.93),
+    "dog_precision": ("dog: precision", ">=", 0.95),
+    "first_1": ("described photo is the first", ">=", 0.28),
+    "first_5": ("described photo is among the first 5", ">=", 0.57),
+    "first_10": ("described photo is among the first 10", ">=", 0.69),
+}
+
+
+@dataclass(frozen=True)
+class OrdinaryPhoto:
+    """A photo, its descriptions, and how many of them mention each candidate tag."""
+
+    path: Path
+    captions: tuple[str, ...]
+    mentions: dict[str, int]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="everyday")
+    parser.add_argument("--photos", type=int, default=0, help="print the tags of so many photos")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not os.environ.get("TAGGER_DATA"):
+        sys.exit("set TAGGER_DATA to the folder that holds ordinary/")
+    photos = load_photos(Path(os.environ["TAGGER_DATA"]) / "ordinary")
+    tagger = Tagger.load(options.model)
+    predictions = [tagger.tag(photo.path, top=None) for photo in photos]
+    results = measure(photos, predictions) | measure_descriptions(tagger, photos)
+    report(results)
+    show_photos(photos, predictions, options.photos)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def load_photos(root: Path, split: str = SPLIT) -> list[OrdinaryPhoto]:
+    """The photos of a split of `ordinary/`."""
+    captions: dict[str, list[str]] = defaultdict(list)
+    with open(root / "captions.csv", newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            captions[row["image"]].append(row["caption"])
+    with open(root / "mentions.csv", newline="", encoding="utf-8") as file:
+        return [
+            OrdinaryPhoto(
+                root / row["image"],
+                tuple(captions[row["image"]]),
+                {tag: int(cell) for tag, cell in row.items() if tag not in ("image", "split")},
+            )
+            for row in csv.DictReader(file)
+            if row["split"] == split
+        ]
+
+
+def measure(photos: Sequence[OrdinaryPhoto], predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Figures of the tags, and a row for each tag that is said, missed or mentioned."""
+    tags = [[score.label for score in prediction.tags] for prediction in predictions]
+    texts = [words(" / ".join(photo.captions)) for photo in photos]
+    names = list(dict.fromkeys(score.label for score in predictions[0].scores))
+    scored = [{score.label: score.score for score in each.scores} for each in predictions]
+    rows: dict[str, dict[str, Any]] = {}
+    absurd: list[list[str]] = [[] for _ in photos]
+    for name in names:
+        mentioned = count_mentions(name, photos)
+        said = np.array([name in labels for labels in tags])
+        right = said & (mentioned >= 1)
+        scores = np.array([by_name[name] for by_name in scored])
+        present = mentioned >= AGREED
+        agreed = mentioned >= MOST
+        rows[name] = {
+            "said": int(said.sum()),
+            "right": int(right.sum()),
+            "missed": int((~said & agreed).sum()),
+            "recall": float(said[agreed].mean()) if agreed.any() else None,
+            "precision": float(right.sum() / said.sum()) if said.any() else None,
+            "mentioned": int(present.sum()),
+            "ap": average_precision(scores, present),
+        }
+        if is_thing(name):
+            for index in np.flatnonzero(said & ~is_named(name, texts) & (mentioned == 0)):
+                absurd[index].append(name)
+    averaged = [
+        rows[name]["ap"] if name in rows else 0.0
+        for name in AVERAGED
+        if (count_mentions(name, photos) >= AGREED).sum() >= MIN_PHOTOS
+    ]
+    return {
+        "photos": len(photos),
+        "absurd": float(np.mean([bool(labels) for labels in absurd])),
+        "absurd_tags": Counter(name for labels in absurd for name in labels).most_common(),
+        "untagged": float(np.mean([not labels for labels in tags])),
+        "median_tags": float(np.median([len(labels) for labels in tags])),
+        "map": float(np.mean(averaged)),
+        "lacking": [name for name in AVERAGED if name not in rows],
+        **{
+            f"{name}_{figure}": rows[name][figure] if name in rows else None
+            for name in ("person", "dog")
+            for figure in ("recall", "precision")
+        },
+        "tags": rows,
+    }
+
+
+def count_mentions(name: str, photos: Sequence[OrdinaryPhoto]) -> NDArray[np.int64]:
+    """How many of the five mention a tag: as counted in the data, or by the vocabulary's names."""
+    if name in photos[0].mentions:
+        return np.array([photo.mentions[name] for photo in photos])
+    return np.array([count_named(name, photo.captions) for photo in photos])
+
+
+def count_named(name: str, captions: Iterable[str]) -> int:
+    names = vocabulary.load().names(name)
+    return sum(mentions_any(names, words(caption)) for caption in captions)
+
+
+def words(text: str) -> str:
+    """A text as lower-case words between spaces."""
+    return f" {' '.join(re.findall('[a-z]+', text.lower()))} "
+
+
+def mentions_any(names: Iterable[str], text: str) -> bool:
+    return any(f" {name} " in text for name in names)
+
+
+def is_thing(name: str) -> bool:
+    table = vocabulary.load()
+    return any(
+        tag in THINGS or set(THINGS) & set(table.ancestors(tag)) for tag in table.lookup(name)
+    )
+
+
+def is_named(name: str, texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether anybody mentions the tag, one of its kinds or what it is a kind of."""
+    table = vocabulary.load()
+    above = [tag for own in table.lookup(name) for tag in table.ancestors(own)]
+    names = {*table.names(name), *(each for tag in above for each in table.spellings(tag))}
+    return np.array([mentions_any(names, text) for text in texts])
+
+
+def average_precision(scores: NDArray[Any], present: NDArray[np.bool_]) -> float | None:
+    (value,) = metrics.average_precisions(scores[:, None], present[:, None].astype(np.int8))
+    return value
+
+
+def measure_descriptions(tagger: Tagger, photos: Sequence[OrdinaryPhoto]) -> dict[str, Any]:
+    """The share of descriptions whose photo is among the first of all photos."""
+    try:
+        vectors = np.stack([tagger.embed(photo.path) for photo in photos])  # (N, D)
+    except NoWordsError:
+        return {f"first_{place}": None for place in PLACES}
+    ranks = []
+    for index, photo in enumerate(photos):
+        for caption in photo.captions:
+            cosines = vectors @ tagger.embed_text(caption)
+            ranks.append(int((cosines > cosines[index]).sum()) + 1)
+    return {f"first_{place}": float(np.mean(np.array(ranks) <= place)) for place in PLACES}
+
+
+def report(results: dict[str, Any]) -> None:
+    print(f"{results['photos']} ordinary photos\n")
+    print("tag                  said  right  missed  precision     AP")
+    rows = results["tags"].items()
+    for name, row in sorted(rows, key=lambda item: -item[1]["said"]):
+        if row["said"] or row["missed"]:
+            precision = "" if row["precision"] is None else f"{row['precision']:.2f}"
+            ap = "" if row["ap"] is None else f"{row['ap']:.2f}"
+            weak = "  < 0.7" if row["said"] >= MIN_SAID and row["precision"] < 0.7 else ""
+            print(
+                f"{name:20} {row['said']:4} {row['right']:6} {row['missed']:7} {precision:>10}"
+                f" {ap:>6}{weak}"
+            )
+    if results["absurd_tags"]:
+        print("\nabsurd:", ", ".join(f"{name} {n}" for name, n in results["absurd_tags"]))
+    if results["lacking"]:
+        print("\nnot among its tags:", ", ".join(results["lacking"]))
+    print()
+    for key, (name, comparison, bar) in BARS.items():
+        value = results[key]
+        met = value is not None and (value <= bar if comparison == "<=" else value >= bar)
+        shown = "none" if value is None else f"{value:.3f}"
+        print(f"{name:40} {shown:>7}  {comparison} {bar}: {'met' if met else 'MISSED'}")
+
+
+def show_photos(
+    photos: Sequence[OrdinaryPhoto], predictions: Sequence[Prediction], count: int
+) -> None:
+    """The tags of `count` photos, spread over all, beside a description of each."""
+    for index in np.linspace(0, len(photos) - 1, count).astype(int).tolist():
+        photo, prediction = photos[index], predictions[index]
+        tags = ", ".join(f"{tag.label} {tag.score:.0%}" for tag in prediction.tags)
+        print(f"\n{photo.path.name}\n  {photo.captions[0]}\n  {tags or prediction.reason}")
+
+
+if __name__ == "__main__":
+    main()
