@@ -131,7 +131,8 @@ class Dataset:
         for sample in self.samples:
             present = "|".join(names[label] for label in sample.present)
             unseen = "".join(f"?{names[label]}" for label in sample.unseen)
-            lines.append(f"{sample.digest} {present}{unseen} {sample.split}")
+            doubtful = "".join(f"~{names[tag]}={p}" for tag, p in sample.doubtful)
+            lines.append(f"{sample.digest} {present}{unseen}{doubtful} {sample.split}")
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
@@ -210,6 +211,7 @@ def _renumber(sample: Sample, labels: Sequence[int]) -> Sample:
         sample,
         present=tuple(numbers[label] for label in sample.present if label in numbers),
         unseen=tuple(numbers[label] for label in sample.unseen if label in numbers),
+        doubtful=tuple((numbers[tag], p) for tag, p in sample.doubtful if tag in numbers),
     )
 
 

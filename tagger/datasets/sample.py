@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tagger.images.quality import Quality
 
 PRESENT, ABSENT, UNSEEN = 1, 0, -1  # a tag's state in a photo; unseen: nobody looked for it
+LIKELY = 0.5  # probability of a doubtful tag, from which on it counts as present
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,11 @@ class Sample:
     """A photo with its labels, by number.
 
     `present` holds exactly one label where the dataset's kind is "single", and any number of tags
-    where it is "multi". Nobody looked for the tags in `unseen`; all others are absent. Decoding
-    fills in `row`, the position in the pixel store, `digest`, `perceptual_hash` and `quality`.
+    where it is "multi". Nobody looked for the tags in `unseen`; all others are absent. `doubtful`
+    are tags with the probability in (0, 1) that the photo has them, such as the share of people
+    who say so: training aims at it, and for evaluation the tag is in `present` from LIKELY on, else
+    in `unseen`. Decoding fills in `row`, the position in the pixel store, `digest`,
+    `perceptual_hash` and `quality`.
     """
 
     path: Path
@@ -30,6 +34,7 @@ class Sample:
     digest: str = ""  # SHA-256 of the file
     perceptual_hash: int = 0
     unseen: tuple[int, ...] = ()
+    doubtful: tuple[tuple[int, float], ...] = ()
     quality: Quality | None = None
 
     @property
@@ -46,6 +51,16 @@ def tag_matrix(samples: Sequence[Sample], count: int) -> NDArray[np.int8]:
         matrix[row, list(sample.present)] = PRESENT
         matrix[row, list(sample.unseen)] = UNSEEN
     return matrix
+
+
+def target_matrix(samples: Sequence[Sample], count: int) -> NDArray[np.float32]:
+    """What training aims at `(N, C)`: the probabilities of `count` tags, NaN where unseen."""
+    targets = tag_matrix(samples, count).astype(np.float32)
+    targets[targets == UNSEEN] = np.nan
+    for row, sample in enumerate(samples):
+        for tag, probability in sample.doubtful:
+            targets[row, tag] = probability
+    return targets
 
 
 def merge_tag_rows(matrix: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -100,7 +100,7 @@ def test_a_label_file_that_is_not_text_or_too_large_is_an_error(tmp_path: Path) 
     with pytest.raises(DatasetError, match=r"a\.csv, line 3: not UTF-8 text; save the file as"):
         index.read_text("a.csv")
     with pytest.raises(DatasetError, match=r"b\.csv: larger than 1,024 MB; divide it"):
-        index.read_bytes("b.csv")
+        index.read_text("b.csv")
     os.unlink(tmp_path / "a.csv")
     with pytest.raises(DatasetError, match=r"a\.csv: cannot be read \(No such file"):
         index.read_bytes("a.csv")

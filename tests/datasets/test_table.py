@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagger.datasets.readers import detect, table
+from tagger.datasets.sample import target_matrix
 from tagger.errors import DatasetError
 from tests.datasets.label_files import contents, sentences, tags_of, touch
 
@@ -164,6 +166,30 @@ def test_minus_one_and_blank_are_absent_or_unseen(
     rows = [("image", "sun", "sea"), ("a.jpg", "1", cells[0]), ("b.jpg", "1", cells[1])]
     write(tmp_path / "labels.csv", rows)
     assert contents(detect.read(tmp_path, 1), tmp_path)["b.jpg"][1] == unseen[0], unseen[1]
+
+
+def test_a_cell_may_hold_the_probability_of_a_tag(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    rows = [("image", "dog", "sky", "cat"), ("a.jpg", "1", "0.8", ""), ("b.jpg", ".2", "0.0", "0")]
+    write(tmp_path / "labels.csv", rows)
+    listing = detect.read(tmp_path, 1)
+    assert not listing.remarks and listing.names == ("cat", "dog", "sky")
+    assert contents(listing, tmp_path) == {
+        "a.jpg": ({"dog", "sky"}, {"cat"}, "train"),  # likely tags count as present
+        "b.jpg": (set(), {"dog"}, "train"),
+    }
+    nan = float("nan")
+    targets = target_matrix(listing.samples, 3)
+    np.testing.assert_allclose(targets, [[nan, 1, 0.8], [0, 0.2, 0]])
+
+
+def test_rows_of_a_photo_agree_on_a_mean_probability(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    rows = [("image", "dog", "sky", "cat"), ("a.jpg", ".6", ".5", "0"), ("a.jpg", ".8", "0", ".1")]
+    write(tmp_path / "labels.csv", rows)
+    (sample,) = detect.read(tmp_path, 1).samples
+    assert sample.doubtful == ((1, pytest.approx(0.7)),)  # a row that is certain counts
+    assert (sample.present, sample.unseen) == ((1,), ())
 
 
 def test_tags_may_have_the_names_of_other_columns(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from tagger.datasets.readers.listing import Listing, Remark
 from tagger.datasets.readers.photo_index import Miss, PhotoIndex
-from tagger.datasets.sample import Sample
+from tagger.datasets.sample import LIKELY, Sample
 from tagger.datasets.splits import split_named
 from tagger.labels import Kind
 from tagger.text import escape_controls
@@ -23,13 +23,15 @@ class PhotoTags:
 
     `looked_for` are the tags that its annotator looked for, None for all; the others are unseen,
     as are those in `unseen`. An object without a readable name may have any tag: the photo is
-    `ambiguous`, and its tags that are not present are unseen.
+    `ambiguous`, and its tags that are not present are unseen. `doubtful` are probabilities in
+    (0, 1) of further tags.
     """
 
     present: set[str]
     unseen: Iterable[str] = ()
     looked_for: frozenset[str] | None = None
     ambiguous: bool = False
+    doubtful: dict[str, float] = field(default_factory=dict)
 
     def add_object(self, name: str | None) -> None:
         """Add an object in the photo; None if its name cannot be read."""
@@ -72,7 +74,9 @@ class ListingBuilder:
 
     def build(self, label_format: str, kind: Kind, names: Iterable[str] = ()) -> Listing:
         """The listing; its labels are `names` and all that are present in photos."""
-        present_names = {name for tags in self.tags.values() for name in tags.present}
+        present_names = {
+            name for tags in self.tags.values() for name in (*tags.present, *tags.doubtful)
+        }
         ordered = tuple(sorted({*names, *present_names}))
         numbers = {name: number for number, name in enumerate(ordered)}
         not_looked_for: dict[frozenset[str], set[str]] = {}
@@ -84,11 +88,15 @@ class ListingBuilder:
                 if tags.looked_for not in not_looked_for:
                     not_looked_for[tags.looked_for] = set(ordered) - tags.looked_for
                 unseen |= not_looked_for[tags.looked_for]
+            likely = {name for name, probability in tags.doubtful.items() if probability >= LIKELY}
+            present = tags.present | likely
+            unseen |= tags.doubtful.keys()
             sample = Sample(
                 self.index.absolute(photo),
-                tuple(sorted(numbers[name] for name in tags.present)),
+                tuple(sorted(numbers[name] for name in present)),
                 splits[photo],
-                unseen=tuple(sorted(numbers[name] for name in unseen - tags.present)),
+                unseen=tuple(sorted(numbers[name] for name in unseen - present)),
+                doubtful=tuple(sorted((numbers[name], p) for name, p in tags.doubtful.items())),
             )
             samples.append(sample)
         remarks = [replace(remark, names=tuple(names)) for remark, names in self._cases.items()]

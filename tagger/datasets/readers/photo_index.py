@@ -55,34 +55,9 @@ class PhotoIndex:
             self._folder_paths[folder] = Path(self.root, folder)
         return self._folder_paths[folder] / name
 
-    def read_bytes(self, path: str) -> bytes:
-        """The content of a label file. Raises DatasetError if it is too large or unreadable."""
-        absolute = self.absolute(path)
-        try:
-            if absolute.stat().st_size > MAX_LABEL_BYTES:
-                raise DatasetError(
-                    f"{self.display_path(path)}: larger than {MAX_LABEL_BYTES >> 20:,} MB;"
-                    " divide it, as into train and val"
-                )
-            return absolute.read_bytes()
-        except OSError as error:
-            message = f"{self.display_path(path)}: cannot be read ({error.strerror})"
-            raise DatasetError(message) from None
-
     def read_text(self, path: str) -> str:
-        """The text of a label file: UTF-8, or UTF-16 with a byte order mark.
-
-        Raises DatasetError, with the line, for another encoding, and as `read_bytes` does.
-        """
-        data = self.read_bytes(path)
-        encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise DatasetError(
-                f"{self.display_path(path)}, line {line:,}: not UTF-8 text; save the file as UTF-8"
-            ) from None
+        """The text of a label file; raises as `read_text` does."""
+        return read_text(self.absolute(path))
 
     def display_path(self, path: str) -> str:
         """A file's full path for messages."""
@@ -230,6 +205,31 @@ class PhotoIndex:
         if not inside and _extension(path) in LABEL_EXTENSIONS:
             self.outside_links.append(path)
         return False
+
+
+def read_text(path: Path) -> str:
+    """The text of a label file: UTF-8, or UTF-16 with a byte order mark.
+
+    Raises DatasetError if it is too large, unreadable, or, with the line, in another encoding.
+    """
+    display_path = escape_controls(str(path))
+    try:
+        if path.stat().st_size > MAX_LABEL_BYTES:
+            raise DatasetError(
+                f"{display_path}: larger than {MAX_LABEL_BYTES >> 20:,} MB; divide it, as into"
+                " train and val"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{display_path}: cannot be read ({error.strerror})") from None
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DatasetError(
+            f"{display_path}, line {line:,}: not UTF-8 text; save the file as UTF-8"
+        ) from None
 
 
 def _extension(path: str) -> str:

@@ -1,7 +1,8 @@
 """CSV reader: a row for each photo or object, labels in one column or a column for each tag.
 
 A column called "label" holds one label of a photo (or several, with | between), one called "tags"
-several; a tag's own column holds 1, 0 or blank. A column called "split" may name the split.
+several; a tag's own column holds 1, 0 or blank, or the probability that the photo has the tag, such
+as the share of people who say so. A column called "split" may name the split.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from tagger.datasets.readers import table_columns, table_file
 from tagger.datasets.readers.builder import ListingBuilder, PhotoTags
@@ -155,15 +157,15 @@ def _read_tag_columns(
     """Rows with a column for each tag. Rows with the same cells are parsed once."""
     names = [table.header[n] for n in columns.tags]
     looked_for = frozenset(names)
-    parsed: dict[tuple[str, ...], tuple[list[str], tuple[str, ...], list[str]]] = {}
+    parsed: dict[tuple[str, ...], tuple[PhotoTags, list[str]]] = {}
     for photo, row, position in rows:
         cells = tuple([row[n] for n in columns.tags])
         if cells not in parsed:
             parsed[cells] = _parse_cells(names, cells, columns)
-        present, unseen, unknown = parsed[cells]
+        parsed_tags, unknown = parsed[cells]
         for cell in unknown:
             builder.add_case(UNKNOWN_CELL, f"{position}: {cell}")
-        tags = PhotoTags(set(present), unseen, looked_for)
+        tags = replace(parsed_tags, present=set(parsed_tags.present), looked_for=looked_for)
         if photo not in builder.tags:
             builder.tags[photo] = tags
         elif builder.tags[photo] == tags:
@@ -176,29 +178,38 @@ def _read_tag_columns(
 
 def _parse_cells(
     names: Sequence[str], cells: Sequence[str], columns: Columns
-) -> tuple[list[str], tuple[str, ...], list[str]]:
-    """The present tags, the unseen tags, and the cells without meaning, as "tag=cell"."""
-    states = [columns.states[cell] for cell in cells]
-    present = [name for name, state in zip(names, states, strict=True) if state == PRESENT]
-    unseen = tuple(n for n, state in zip(names, states, strict=True) if state in (UNSEEN, None))
+) -> tuple[PhotoTags, list[str]]:
+    """The tags of a row, and its cells without meaning, as "tag=cell"."""
+    states = dict(zip(names, [columns.states[cell] for cell in cells], strict=True))
+    tags = PhotoTags(
+        {name for name, state in states.items() if state == PRESENT},
+        tuple(name for name, state in states.items() if state in (UNSEEN, None)),
+        doubtful={name: state for name, state in states.items() if isinstance(state, float)},
+    )
     unknown = [
-        f"{name}={cell}"
-        for name, cell, state in zip(names, cells, states, strict=True)
-        if state is None
+        f"{name}={cell}" for name, cell in zip(names, cells, strict=True) if states[name] is None
     ]
-    return present, unseen, unknown
+    return tags, unknown
 
 
 def _merge(first: PhotoTags, second: PhotoTags) -> tuple[PhotoTags, set[str]]:
     """The tags of a photo by two rows, and those on which the rows contradict each other."""
     looked_for = (first.looked_for or frozenset()) | (second.looked_for or frozenset())
     absent: set[str] = set()
+    doubtful: dict[str, list[float]] = {}
     for tags in (first, second):
-        absent |= set(tags.looked_for or ()) - tags.present - set(tags.unseen)
+        absent |= set(tags.looked_for or ()) - tags.present - set(tags.unseen) - set(tags.doubtful)
+        for name, probability in tags.doubtful.items():
+            doubtful.setdefault(name, []).append(probability)
     contradicted = (first.present | second.present) & absent
     present = (first.present | second.present) - contradicted
-    unseen = tuple(sorted(looked_for - present - (absent - contradicted)))
-    return PhotoTags(present, unseen, looked_for), contradicted
+    doubted = {
+        name: sum(each) / len(each)
+        for name, each in doubtful.items()
+        if name not in present | absent  # a row that is certain counts
+    }
+    unseen = tuple(sorted(looked_for - present - (absent - contradicted) - doubted.keys()))
+    return PhotoTags(present, unseen, looked_for, doubtful=doubted), contradicted
 
 
 def _read_label_column(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from tagger.datasets.readers.table_file import PREDICTION_HEADER, Table, normali
 from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
 from tagger.text import list_first
+
+State = int | float  # PRESENT, ABSENT or UNSEEN, or a probability in (0, 1)
 
 # Cells in a column that belongs to a tag.
 PRESENT = frozenset(("1", "1.0", "true", "yes", "x"))
@@ -28,6 +31,7 @@ _BOX = (
     *("x", "y", "w", "h", "x1", "y1", "x2", "y2", "xmin", "ymin", "xmax", "ymax", "bbox"),
     *("width", "height", "xcenter", "ycenter"),
 )
+_PROBABILITY = re.compile(r"0?\.\d{1,20}")
 _MOST_CELLS = 0.9  # of a column's cells that are not blank
 
 
@@ -37,8 +41,8 @@ class Columns:
 
     `is_tag_list`: cells of `labels` may hold several. `has_boxes`: a row is an object in a photo.
     `is_export`: the table was written by this project. `states` are the tag states PRESENT, ABSENT
-    or UNSEEN by cell of the tag columns, None for a cell without meaning. `unread` are the names
-    of columns without meaning.
+    or UNSEEN by cell of the tag columns, or a probability in (0, 1); None for a cell without
+    meaning. `unread` are the names of columns without meaning.
     """
 
     split: int | None = None
@@ -47,7 +51,7 @@ class Columns:
     is_tag_list: bool = False
     has_boxes: bool = False
     is_export: bool = False
-    states: Mapping[str, int | None] = field(default_factory=dict)
+    states: Mapping[str, State | None] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
 
@@ -86,7 +90,7 @@ def read_columns(table: Table, display_path: str) -> Columns:
     )
 
 
-def _read_states(cells: set[str]) -> dict[str, int | None]:
+def _read_states(cells: set[str]) -> dict[str, State | None]:
     """The tag state of each cell.
 
     A table without any "absent" cell would give each photo every tag that was looked for. There
@@ -97,9 +101,14 @@ def _read_states(cells: set[str]) -> dict[str, int | None]:
     absent = ABSENT if has_absent else ABSENT | MINUS
     if absent.isdisjoint(plain.values()):
         absent |= BLANK
-    states: dict[str, int] = dict.fromkeys(MINUS | BLANK, sample.UNSEEN)
+    states: dict[str, State] = dict.fromkeys(MINUS | BLANK, sample.UNSEEN)
     states |= dict.fromkeys(absent, sample.ABSENT) | dict.fromkeys(PRESENT, sample.PRESENT)
-    return {cell: states.get(text) for cell, text in plain.items()}
+    return {cell: states.get(text, _probability(text)) for cell, text in plain.items()}
+
+
+def _probability(cell: str) -> float | None:
+    """A number between 0 and 1, without these; None for any other cell."""
+    return float(cell) if _PROBABILITY.fullmatch(cell) and float(cell) > 0 else None
 
 
 def _is_tag_column(cells: Counter[str]) -> bool:
@@ -108,7 +117,11 @@ def _is_tag_column(cells: Counter[str]) -> bool:
     for cell, count in cells.items():
         counts[cell.strip().lower()] += count
     filled = sum(count for cell, count in counts.items() if cell not in BLANK)
-    states = sum(counts[cell] for cell in PRESENT | ABSENT | MINUS)
+    states = sum(
+        count
+        for cell, count in counts.items()
+        if cell in PRESENT | ABSENT | MINUS or _probability(cell) is not None
+    )
     return states >= _MOST_CELLS * filled
 
 

@@ -78,8 +78,12 @@ def photo_folders(path: str) -> tuple[str, str]:
 
 def read(index: PhotoIndex, path: str) -> Table:
     """Every row of a table. Raises DatasetError, with the line, for a malformed one."""
-    text, delimiter = _split_delimiter(index.read_text(path))
-    display_path = index.display_path(path)
+    return parse(index.read_text(path), path, index.display_path(path))
+
+
+def parse(text: str, path: str, display_path: str) -> Table:
+    """The table in the text of the file at `path`. Raises as `read` does."""
+    text, delimiter = _split_delimiter(text)
     rows: list[list[str]] = []
     lines: list[int] = []
     for line, cells in _parse_rows(text, delimiter, display_path):

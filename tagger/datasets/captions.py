@@ -1,0 +1,118 @@
+"""Captions of photos: a table with columns image and caption, or COCO's JSON of captions.
+
+A photo may have several captions, a row each. Chen et al., "Microsoft COCO Captions", 2015
+(arXiv:1504.00325) describes the JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tagger.datasets.readers import table, table_file
+from tagger.datasets.readers.listing import Remark
+from tagger.datasets.readers.photo_index import Miss, PhotoIndex, read_text
+from tagger.errors import DatasetError
+from tagger.text import escape_controls, list_first
+
+COLUMNS = ("caption", "captions", "description", "text", "title", "comment")  # normalized headers
+MAX_CAPTION = 1000  # characters; the rest of a longer caption is not read
+IMAGES_FOLDER = "images/"
+
+NO_PHOTO = Remark("caption", "names no photo of the collection", "name no photo of the collection")
+NO_TEXT = Remark("caption", "is empty", "are empty")
+MALFORMED = Remark("entry", "is not a caption of an image", "are not captions of images")
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Captions by absolute path of the photo, and remarks about those left out."""
+
+    by_photo: Mapping[Path, tuple[str, ...]]
+    remarks: tuple[Remark, ...] = ()
+
+
+def read(file: Path, root: Path) -> Captions:
+    """The captions in `file` of the photos in the folder `root`.
+
+    Photos are named as in a table of labels: by a path from `root`, or the end of one. Raises
+    DatasetError for a file without captions of these photos.
+    """
+    text = read_text(file)
+    display_path = escape_controls(str(file))
+    read_rows = _coco_rows if text.lstrip()[:1] in ("{", "[") else _table_rows
+    index = PhotoIndex(root)
+    cases: dict[Remark, list[str]] = defaultdict(list)
+    by_photo: dict[Path, dict[str, None]] = defaultdict(dict)
+    for position, name, caption in read_rows(text, file, display_path, cases):
+        photo = index.find(name, ("", IMAGES_FOLDER))
+        if isinstance(photo, Miss):
+            cases[NO_PHOTO].append(f"{position}: {escape_controls(name)}")
+        elif not (words := " ".join(caption.split())[:MAX_CAPTION]):
+            cases[NO_TEXT].append(position)
+        else:
+            by_photo[index.absolute(photo)][words] = None
+    if not by_photo:
+        first = list_first([name for names in cases.values() for name in names])
+        raise DatasetError(
+            f"{display_path}: no caption of a photo in {root}"
+            f"{f'; not used: {first}' if first else ''}"
+        )
+    remarks = tuple(replace(remark, names=tuple(n)) for remark, n in cases.items() if n)
+    return Captions({path: tuple(texts) for path, texts in by_photo.items()}, remarks)
+
+
+def _table_rows(
+    text: str, file: Path, display_path: str, cases: dict[Remark, list[str]]
+) -> Iterator[tuple[str, str, str]]:
+    """Position, photo and caption of each row."""
+    rows = table_file.parse(text, file.name, display_path)
+    keys = [table_file.normalize_header(name) for name in rows.header]
+    column = next((keys.index(name) for name in COLUMNS if name in keys), None)
+    if column is None:
+        raise DatasetError(
+            f"{display_path}, line 1: no column of captions among {list_first(rows.header)}; call"
+            " it caption"
+        )
+    cases[table.UNEVEN] += [f"{file.name}:{line}" for line in rows.uneven]
+    for number, cells in enumerate(rows.rows):
+        yield rows.position(number), cells[rows.image].strip(), cells[column]
+
+
+def _coco_rows(
+    text: str, file: Path, display_path: str, cases: dict[Remark, list[str]]
+) -> Iterator[tuple[str, str, str]]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{display_path}: not JSON ({error})") from None
+    lists = content if isinstance(content, dict) else {}
+    images, annotations = lists.get("images"), lists.get("annotations")
+    if not isinstance(images, list) or not isinstance(annotations, list):
+        raise DatasetError(
+            f"{display_path}: no lists of images and annotations, as COCO's captions have"
+        )
+    names = {entry["id"]: entry["file_name"] for entry in images if _is_image(entry)}
+    for number, entry in enumerate(annotations):
+        position = f"{file.name}: annotations[{number}]"
+        image = entry.get("image_id") if isinstance(entry, dict) else None
+        if _is_id(image) and image in names and isinstance(entry.get("caption"), str):
+            yield position, names[image], entry["caption"]
+        else:
+            cases[MALFORMED].append(position)
+
+
+def _is_image(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and _is_id(entry.get("id"))
+        and isinstance(entry.get("file_name"), str)
+    )
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str)
