@@ -143,6 +143,12 @@ def test_importing_tagger_is_light() -> None:
     assert out.stdout.strip() == "[]"
 
 
+def test_a_training_imports_keras_only_when_it_needs_it() -> None:
+    code = "import sys, tagger.cli.train, tagger.jobs.training; print('keras' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
+
+
 def test_tagging_never_loads_tensorflow() -> None:
     code = (
         "import sys, numpy as np; from tagger import Tagger;"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import keras
 
 NAME = "tiny"
+WITH_DROPOUT = "tiny_with_dropout"
 IMAGE_SIZE = 64
 DIRECTIONS = 8
 FEATURES = 128
@@ -65,4 +66,13 @@ def random_combinations() -> NDArray[np.float32]:
     return np.tile(kernel, (1, 1, 3, 1)).astype(np.float32)
 
 
+def build_dropout_body(image_size: int) -> keras.Model:
+    """The same, with dropout on the feature map."""
+    import keras
+
+    body = build_body(image_size)
+    return keras.Model(body.input, keras.layers.Dropout(0.3, name="dropout")(body.output))
+
+
 BACKBONES[NAME] = Backbone(build_body=build_body, scale=1 / 127.5, offset=-1.0)
+BACKBONES[WITH_DROPOUT] = Backbone(build_dropout_body, scale=1 / 127.5, offset=-1.0)

@@ -1,71 +1,117 @@
-"""Training batches: pixels of augmented photos, and their labels."""
+"""Training photos in batches for Keras `fit`. Importing this module imports Keras."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.concurrency import chunks
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import Sample, merge_tag_rows
+from tagger.datasets.sample import PRESENT, UNSEEN, Sample, merge_tag_rows
 from tagger.evaluation.outputs import label_array
+from tagger.images.decode import Pixels
 from tagger.labels import LabelSet
+from tagger.models.heads import cell_weights, class_weights
 from tagger.training.augmentation import MOSAIC_TILES, Augmentation, ShiftAugmentation, mosaic
 from tagger.training.config import Hyperparameters
 
+LOGITS = "logits"  # the output that a batch's targets and weights are for
 MOSAIC_SHARE = 0.3  # of training photos with tags
 
+Batch = tuple[Pixels, Mapping[str, NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
 
-@dataclass(frozen=True)
-class TrainingPhotos:
-    """The training and validation samples, and the store that holds their pixels."""
+
+@dataclass(eq=False)
+class TrainingData(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of training photos; the validation samples; the store that holds their pixels.
+
+    A batch is augmented pixels `(N, S, S, 3)`, then by output targets `(N, C)` in [0, 1], then
+    their weights. The same seed, epoch and index give the same batch. One thread prepares batches
+    while the network trains; `error` is what it raised, which TensorFlow replaces by its own.
+    """
 
     store: PixelStore
     train: Sequence[Sample]
     validation: Sequence[Sample]
     labels: LabelSet
+    hyperparameters: Hyperparameters
+    error: Exception | None = field(default=None, init=False)
 
-    def labels_of(self, samples: Sequence[Sample]) -> NDArray[Any]:
-        """Label numbers `(N,)`, or cells `(N, C)` of tags."""
-        return label_array(samples, self.labels)
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._train_labels = label_array(self.train, self.labels)
+        if self.labels.kind == "multi":
+            self._tag_weights = class_weights(self._train_labels)
+        else:
+            photos = np.bincount(self._train_labels, minlength=len(self.labels))
+            self._label_weights = len(self.train) / (len(photos) * np.maximum(photos, 1))
+        self.begin_epoch(1)
 
-    def label_weights(self) -> NDArray[np.float32]:
-        """Weights `(C,)` that balance the labels; their mean over the training photos is 1."""
-        count = len(self.labels)
-        photos = np.bincount([sample.label for sample in self.train], minlength=count)
-        return (len(self.train) / (count * np.maximum(photos, 1))).astype(np.float32)
+    def begin_epoch(self, epoch: int) -> None:
+        """Let the batches be those of `epoch`, counted from 1, in an order of its own."""
+        count = len(self.train)
+        order = np.random.default_rng([self.hyperparameters.seed, epoch]).permutation(count)
+        batches = chunks(order.tolist(), self.hyperparameters.batch_size_for(count))
+        self._rows = list(batches)[: self.hyperparameters.steps_per_epoch(count)]
+        self._epoch = epoch
 
-    def batch(
-        self, hyperparameters: Hyperparameters, epoch: int, rows: list[int]
-    ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        """Augmented pixels `(N, S, S, 3)` and labels of these training photos.
+    def unaugmented(self, count: int) -> Iterator[list[Pixels]]:
+        """The photos of the first `count` batches as they are."""
+        for rows in self._rows[:count]:
+            yield list(self.store.rows(self.train[row].row for row in rows))
 
-        Of photos with tags, `MOSAIC_SHARE` become a mosaic with one or three others. The same
-        seed, epoch and rows give the same batch.
+    def weights_of(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+        """Weights of photos' labels `(N,)`, or of tags' cells `(N, C)`, that balance them.
+
+        Their mean over the training photos, or over what is annotated in these, is 1.
         """
-        pixels: list[NDArray[np.uint8]] = []
-        labels = self.labels_of([self.train[row] for row in rows])
+        if self.labels.kind == "multi":
+            return cell_weights(labels, *self._tag_weights)
+        return np.asarray(self._label_weights[labels], np.float32)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Batch:
+        try:
+            pixels, labels = self._augmented_batch(self._rows[index])
+        except Exception as error:
+            self.error = error
+            raise
+        weights = self.weights_of(labels)
+        if self.labels.kind == "multi":
+            targets = labels == PRESENT
+            # Keras divides by the number of cells, annotated or not.
+            weights *= weights.size / max(1, int((labels != UNSEEN).sum()))
+        else:
+            targets = np.eye(len(self.labels), dtype=bool)[labels]
+        return pixels, {LOGITS: targets.astype(np.float32)}, {LOGITS: weights}
+
+    def _augmented_batch(self, rows: Sequence[int]) -> tuple[Pixels, NDArray[Any]]:
+        """Pixels and labels; of photos with tags, MOSAIC_SHARE get one or three others beside."""
+        pixels: list[Pixels] = []
+        labels = self._train_labels[rows]
         for index, row in enumerate(rows):
-            rng = np.random.default_rng([hyperparameters.seed, epoch, row])
+            rng = np.random.default_rng([self.hyperparameters.seed, self._epoch, row])
             tiles = [row]
             if self.labels.kind == "multi" and rng.random() < MOSAIC_SHARE:
                 extra = rng.choice([1, MOSAIC_TILES - 1])
                 tiles += rng.integers(0, len(self.train), extra).tolist()
-            variants = [self._augment(hyperparameters, epoch, tile, rng) for tile in tiles]
+            variants = [self._augment(tile, rng) for tile in tiles]
             if len(tiles) > 1:
-                labels[index] = merge_tag_rows(self.labels_of([self.train[tile] for tile in tiles]))
+                labels[index] = merge_tag_rows(self._train_labels[tiles])
                 variants = [mosaic(variants, rng)]
             pixels += variants
         return np.stack(pixels), labels
 
-    def _augment(
-        self, hyperparameters: Hyperparameters, epoch: int, row: int, rng: np.random.Generator
-    ) -> NDArray[np.uint8]:
+    def _augment(self, row: int, rng: np.random.Generator) -> Pixels:
         pixels = self.store[self.train[row].row]
-        if not hyperparameters.from_scratch:
+        if not self.hyperparameters.from_scratch:
             return Augmentation()(pixels, rng)
-        mirror_odd = np.random.default_rng([hyperparameters.seed, row]).random() < 0.5
-        return ShiftAugmentation()(pixels, rng, mirrored=mirror_odd == bool(epoch % 2))
+        mirror_odd = np.random.default_rng([self.hyperparameters.seed, row]).random() < 0.5
+        return ShiftAugmentation()(pixels, rng, mirrored=mirror_odd == bool(self._epoch % 2))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.errors import ModelError
+from tagger.errors import ModelError, OptionError
 from tagger.files import write_atomically
 from tagger.training.run_folder import Epoch
 
@@ -20,88 +20,93 @@ if TYPE_CHECKING:
     import keras
 
 STATE = "state.json"
-_START = "start.npz"
+VERSION = 2  # of the checkpoints; 1, which had no number, was of another training loop
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """What metrics.json and the card record of fine-tuning; see `FineTuningState`."""
-
-    epochs: int
-    kept_epoch: int
-    stopped: str | None
-    blend: float
-
-
-@dataclass
-class FineTuningState:
-    """Progress of fine-tuning.
+    """What metrics.json and the card record of fine-tuning.
 
     `stopped` says why it ended early: "no better" or "interrupted". The network that was kept is
     `blend` parts, in [0, 1], of epoch `kept_epoch` and the rest of the weights it began with.
     """
 
-    history: list[Epoch] = field(default_factory=list)
-    best_epoch: int = 0
-    stopped: str | None = None
+    epochs: int = 0
     kept_epoch: int = 0
+    stopped: str | None = None
     blend: float = 1.0
 
-    def summary(self) -> FineTuning:
-        """The part that metrics.json records."""
-        epochs = max((row.epoch for row in self.history), default=0)
-        return FineTuning(epochs, self.kept_epoch, self.stopped, self.blend)
+
+@dataclass
+class FineTuningState:
+    """Progress of fine-tuning: a row an epoch, and why it ended early, as in `FineTuning`."""
+
+    history: list[Epoch] = field(default_factory=list)
+    stopped: str | None = None
 
     @property
-    def best_loss(self) -> float:
-        """The lowest validation loss so far."""
-        return min((row.val_loss for row in self.history), default=float("inf"))
+    def epoch(self) -> int:
+        """The last epoch that was finished; 0 before the first."""
+        return self.history[-1].epoch if self.history else 0
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch of the lowest validation loss."""
+        return min(self.history, key=lambda row: row.val_loss).epoch
 
 
-def save_start(network: keras.Model, folder: Path) -> None:
-    """Save the weights before the first epoch."""
-    _save_arrays(folder / _START, variable_values(network.variables))
-    save_average(network, 0, folder)
+def load_state(folder: Path) -> FineTuningState:
+    """The state in a run folder, a fresh one where there is no checkpoint.
+
+    Raises OptionError for a checkpoint of another VERSION.
+    """
+    try:
+        saved = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return FineTuningState()
+    if saved.get("version") != VERSION:
+        raise OptionError(
+            f"{folder} was begun by another version of this program, which alone can resume it;"
+            " start anew without --resume (its files stay as they are)"
+        )
+    return FineTuningState([Epoch(**row) for row in saved["history"]], saved["stopped"])
 
 
-def save_average(network: keras.Model, epoch: int, folder: Path) -> None:
-    """Save an epoch's averaged weights, one of which is kept at the end."""
-    _save_arrays(folder / f"average-{epoch}.npz", variable_values(network.variables))
-
-
-def blend_weights(network: keras.Model, epoch: int, share: float, folder: Path) -> None:
-    """Set the weights to `share` of the epoch's averaged ones and the rest of the first ones."""
-    start, tuned = _load_arrays(folder / _START), _load_arrays(folder / f"average-{epoch}.npz")
-    pairs = zip(start, tuned, strict=True)
-    assign_values(network.variables, [(1 - share) * a + share * b for a, b in pairs])
-
-
-def save_checkpoint(network: keras.Model, state: FineTuningState, folder: Path) -> None:
+def save_checkpoint(model: keras.Model, state: FineTuningState, folder: Path) -> None:
     """Save what resuming needs: arrays first, then the state that names them.
 
-    A kill in between leaves the previous pair.
+    A kill in between leaves the previous pair. The arrays are the weights, the states of random
+    generators, and the optimizer's variables, among them the moving average of the weights. Of
+    averaged weights those of the first, the best and the last epoch are kept.
     """
-    epoch = state.history[-1].epoch
-    variables = [*network.variables, *network.optimizer.variables]
-    _save_arrays(folder / f"checkpoint-{epoch}.npz", variable_values(variables))
-    write_atomically(folder / STATE, json.dumps(asdict(state), indent=2))
-    keep = {f"checkpoint-{epoch}.npz"}
-    keep |= {f"average-{kept}.npz" for kept in (epoch, state.best_epoch)}
+    arrays = [variable.numpy() for variable in _variables(model)]
+    _save_arrays(folder / f"checkpoint-{state.epoch}.npz", arrays)
+    write_atomically(folder / STATE, json.dumps({"version": VERSION, **asdict(state)}, indent=2))
+    keep = {f"average-{epoch}.npz" for epoch in (0, state.best_epoch, state.epoch)}
+    keep.add(f"checkpoint-{state.epoch}.npz")
     for old in [*folder.glob("checkpoint-*.npz"), *folder.glob("average-*.npz")]:
         if old.name not in keep:
             old.unlink()
 
 
-def restore_checkpoint(network: keras.Model, folder: Path) -> FineTuningState:
-    """Restore network and optimizer; a fresh state where there is no checkpoint."""
-    try:
-        saved = json.loads((folder / STATE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return FineTuningState()
-    history = [Epoch(**row) for row in saved["history"]]
-    variables = [*network.variables, *network.optimizer.variables]
-    assign_values(variables, _load_arrays(folder / f"checkpoint-{history[-1].epoch}.npz"))
-    return FineTuningState(history, saved["best_epoch"], saved["stopped"])
+def restore_checkpoint(model: keras.Model, state: FineTuningState, folder: Path) -> None:
+    """Restore model and optimizer as they were after the state's last epoch."""
+    variables, arrays = _variables(model), _load_arrays(folder / f"checkpoint-{state.epoch}.npz")
+    if len(variables) != len(arrays):
+        raise ModelError(f"a checkpoint of {len(arrays)} arrays for {len(variables)} variables")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def save_average(model: keras.Model, epoch: int, folder: Path) -> None:
+    """Save an epoch's averaged weights, one of which is kept at the end."""
+    _save_arrays(folder / f"average-{epoch}.npz", model.get_weights())
+
+
+def blend_weights(model: keras.Model, epoch: int, share: float, folder: Path) -> None:
+    """Set the weights to `share` of the epoch's averaged ones and the rest of the first ones."""
+    start, tuned = (_load_arrays(folder / f"average-{number}.npz") for number in (0, epoch))
+    model.set_weights([(1 - share) * a + share * b for a, b in zip(start, tuned, strict=True)])
 
 
 def delete_checkpoints(folder: Path) -> None:
@@ -110,21 +115,12 @@ def delete_checkpoints(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def variable_values(variables: Sequence[keras.Variable]) -> list[NDArray[Any]]:
-    """Copies of the variables' arrays."""
-    return [variable.numpy().copy() for variable in variables]
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables]
 
 
-def assign_values(variables: Sequence[keras.Variable], values: Sequence[NDArray[Any]]) -> None:
-    """Set the variables. Raises ModelError where there are not as many values."""
-    if len(variables) != len(values):
-        raise ModelError(f"a checkpoint of {len(values)} arrays for {len(variables)} variables")
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
-def _save_arrays(path: Path, values: Sequence[NDArray[Any]]) -> None:
-    named: dict[str, Any] = {f"{index:05}": value for index, value in enumerate(values)}
+def _save_arrays(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
+    named: dict[str, Any] = {f"{index:05}": array for index, array in enumerate(arrays)}
     out = io.BytesIO()
     np.savez(out, **named)
     write_atomically(path, out.getvalue())

@@ -1,32 +1,36 @@
-"""Fine-tuning of every layer: epochs, validation, early stopping, and the choice of weights."""
+"""Fine-tuning of every layer with Keras `fit`: validation, checkpoints, the choice of weights.
+
+Importing this module imports Keras.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
-from numpy.typing import NDArray
+import tensorflow as tf
+from keras import ops
 
-from tagger.concurrency import Progress, chunks, ordered_map, silent
+from tagger.concurrency import Progress, chunks, silent
 from tagger.datasets.sample import PRESENT, UNSEEN
 from tagger.evaluation import metrics
-from tagger.models.heads import UNSEEN_WEIGHT, cell_weights, class_weights
+from tagger.evaluation.outputs import label_array
+from tagger.labels import Kind
 from tagger.models.networks import compute_precision, recompute_statistics
 from tagger.training import checkpoints
-from tagger.training.batches import TrainingPhotos
-from tagger.training.checkpoints import FineTuningState
-from tagger.training.config import Hyperparameters
-from tagger.training.events import Emit, EpochStarted, ignore
-from tagger.training.interrupts import TrainingInterrupted, interrupt_between_steps
+from tagger.training.batches import LOGITS, TrainingData
+from tagger.training.checkpoints import FineTuning, FineTuningState
+from tagger.training.events import Emit, EpochEnded, EpochStarted, ignore
+from tagger.training.interrupts import TrainingInterrupted, defer_interrupt
 from tagger.training.optimizers import build_optimizer
 from tagger.training.run_folder import Epoch
-
-if TYPE_CHECKING:
-    import keras
 
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # shares of the fine-tuned weights that are tried
 FROM_SCRATCH_SMOOTHING = 0.2  # of the labels: Jordan 2024, arXiv:2404.00498
@@ -36,172 +40,172 @@ VALIDATION_BATCH = 50
 
 def fine_tune(
     network: keras.Model,
-    photos: TrainingPhotos,
-    hyperparameters: Hyperparameters,
+    data: TrainingData,
+    state: FineTuningState,
     folder: Path,
     progress: Progress = silent,
-    on_epoch: Callable[[Sequence[Epoch]], None] = lambda history: None,
     emit: Emit = ignore,
-) -> FineTuningState:
-    """Train `network` in place and leave it with the best weights.
+) -> FineTuning:
+    """Train `network` in place from `state` on, and leave it with the best weights.
 
     Those are a blend of its first weights and the best fine-tuned ones, its share chosen by
     validation loss: blends are more robust to photos of other collections than either end
     (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022, arXiv:2109.01903). From
     scratch they are the best fine-tuned ones.
 
-    A checkpoint is kept in `folder` after every epoch, and `on_epoch` gets the history so far.
-    From a checkpoint, training resumes and ends with the same weights as without the break.
-    Ctrl-C ends it with the best weights so far, after the current step or validation; a second one
-    raises KeyboardInterrupt.
+    After every epoch a checkpoint is kept in `folder`, and then EpochEnded emitted. From a
+    checkpoint, training resumes and ends with the same weights as without the break. Ctrl-C ends
+    it with the best weights so far, after the current step or validation; a second one raises
+    KeyboardInterrupt.
     """
-    _compile(network, photos, hyperparameters)
-    state = checkpoints.restore_checkpoint(network, folder)
+    model = build_training_model(network, data)
+    if state.history:
+        checkpoints.restore_checkpoint(model, state, folder)
     try:
-        with interrupt_between_steps(progress) as interruptible:
-            if not state.history:
-                state.history.append(_validate(network, photos, Epoch(0)))
-                checkpoints.save_start(network, folder)
-                checkpoints.save_checkpoint(network, state, folder)
-                on_epoch(state.history)
-            while state.stopped is None and state.history[-1].epoch < hyperparameters.epochs:
-                emit(EpochStarted(state.history[-1].epoch + 1, hyperparameters.epochs))
-                _train_epoch(network, photos, hyperparameters, state, folder, interruptible)
-                on_epoch(state.history)
+        with (
+            defer_interrupt() as interrupted,
+            compute_precision(data.hyperparameters.precision, network),
+        ):
+            if state.stopped is None and state.epoch < data.hyperparameters.epochs:
+                callback = EpochCheckpoint(
+                    network, data, state, folder, progress, emit, interrupted
+                )
+                model.fit(
+                    data,
+                    epochs=data.hyperparameters.epochs,
+                    initial_epoch=state.epoch,
+                    shuffle=False,  # each epoch has an order of its own
+                    verbose=0,
+                    callbacks=[callback],
+                )
     except TrainingInterrupted:
         state.stopped = "interrupted"
-    blends = (1.0,) if hyperparameters.from_scratch else BLENDS
-    _choose_blend(network, photos, state, folder, blends)
-    return state
+    except tf.errors.OpError as error:
+        raise data.error or error from None
+    return _choose_blend(network, model, data, state, folder)
+
+
+def build_training_model(network: keras.Model, data: TrainingData) -> keras.Model:
+    """The network's layers as a model of named outputs, compiled with a loss for each."""
+    outputs = {LOGITS: network.output}
+    losses = {LOGITS: _label_loss(data.labels.kind, data.hyperparameters.from_scratch)}
+    model = keras.Model(network.input, outputs)
+    optimizer = build_optimizer(data.hyperparameters, len(data.train))
+    # XLA on a CPU takes minutes to compile this network and 5 GB, and is no faster afterwards.
+    model.compile(optimizer, losses, jit_compile=False)
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def _label_loss(kind: Kind, from_scratch: bool) -> Any:
+    """Cross-entropy of targets and logits `(N, C)`: of photos `(N,)`, or of tags `(N, C)`."""
+    if kind == "multi":
+        return partial(ops.binary_crossentropy, from_logits=True)
+    # Smoothing keeps a network that learns its photos by heart from becoming ever surer of them
+    # (Szegedy et al. 2015, arXiv:1512.00567).
+    smoothing = FROM_SCRATCH_SMOOTHING if from_scratch else 0.0
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+
+
+@dataclass(eq=False)
+class EpochCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """Validates the averaged weights of each epoch, keeps them, and saves a checkpoint.
+
+    Epoch 0 is the network before training; Keras counts from 0 what is epoch 1 here. `progress`
+    follows the steps of an epoch, and `interrupted` ends training before the next step.
+    """
+
+    network: keras.Model
+    data: TrainingData
+    state: FineTuningState
+    folder: Path
+    progress: Progress
+    emit: Emit
+    interrupted: threading.Event
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        if not self.state.history:
+            self._validate(Epoch(0))
+            self._save()
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        epochs, steps = self.params["epochs"], len(self.data)
+        self.emit(EpochStarted(epoch + 1, epochs))
+        self._start = time.monotonic()
+        self.data.begin_epoch(epoch + 1)
+        self._steps = iter(self.progress(range(steps), steps, f"Epoch {epoch + 1}/{epochs}"))
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        next(self._steps)
+        if self.interrupted.is_set():
+            raise TrainingInterrupted
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        next(self._steps, None)  # for `progress`, which counts a step when it is over
+        seconds = time.monotonic() - self._start
+        rate, loss = float(self.model.optimizer.learning_rate), logs["loss"] if logs else None
+        current = self.model.get_weights()
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)  # averages
+        self._validate(Epoch(epoch + 1, loss, learning_rate=rate, seconds=seconds))
+        self.model.set_weights(current)
+        waited = self.state.epoch - self.state.best_epoch
+        is_last = self.state.epoch == self.params["epochs"]
+        if waited >= self.data.hyperparameters.patience and not is_last:
+            self.state.stopped = "no better"
+            self.model.stop_training = True
+        self._save()
+
+    def _validate(self, row: Epoch) -> None:
+        with compute_precision("float32", self.network):
+            if row.epoch and self.data.hyperparameters.from_scratch:
+                recompute_statistics(self.network, self.data.unaugmented(STATISTICS_BATCHES))
+            self.state.history.append(_score(self.network, self.data, row))
+        checkpoints.save_average(self.model, row.epoch, self.folder)
+
+    def _save(self) -> None:
+        checkpoints.save_checkpoint(self.model, self.state, self.folder)
+        self.emit(EpochEnded(self.state.history[-1]))
+
+
+def _score(network: keras.Model, data: TrainingData, row: Epoch) -> Epoch:
+    """`row` with the scores on the validation photos."""
+    pixels = data.store.rows(sample.row for sample in data.validation)
+    batches = chunks(pixels, VALIDATION_BATCH)
+    logits = np.concatenate([network.predict_on_batch(np.stack(batch)) for batch in batches])
+    labels = label_array(data.validation, data.labels)
+    if data.labels.kind == "single":
+        loss = metrics.log_loss(logits, labels)
+        accuracy = float((logits.argmax(axis=1) == labels).mean())
+        return replace(row, val_loss=loss, val_accuracy=accuracy)
+    margins = np.where(labels == PRESENT, logits, -logits).astype(np.float64)
+    terms = data.weights_of(labels) * np.logaddexp(0, -margins)
+    return replace(
+        row,
+        val_loss=float(terms.sum() / max(1, (labels != UNSEEN).sum())),
+        val_accuracy=metrics.cell_accuracy(logits > 0, labels),
+        val_map=metrics.mean_average_precision(logits, labels),
+    )
 
 
 def _choose_blend(
     network: keras.Model,
-    photos: TrainingPhotos,
+    model: keras.Model,
+    data: TrainingData,
     state: FineTuningState,
     folder: Path,
-    blends: Sequence[float],
-) -> None:
-    """Set the weights to the blend of the lowest validation loss, and record it in `state`.
+) -> FineTuning:
+    """Set the weights to the blend of the lowest validation loss.
 
     The last epoch is tried beside the best one: its learning rate has come to rest.
     """
     losses = {}
-    for epoch in {state.best_epoch, state.history[-1].epoch}:
-        for blend in blends:
-            checkpoints.blend_weights(network, epoch, blend, folder)
-            losses[epoch, blend] = _validate(network, photos, Epoch(epoch)).val_loss
-    state.kept_epoch, state.blend = min(losses, key=lambda choice: losses[choice])
-    checkpoints.blend_weights(network, state.kept_epoch, state.blend, folder)
-
-
-def _train_epoch(
-    network: keras.Model,
-    photos: TrainingPhotos,
-    hyperparameters: Hyperparameters,
-    state: FineTuningState,
-    folder: Path,
-    progress: Progress,
-) -> None:
-    """Train one epoch, validate the averaged weights, and save a checkpoint."""
-    epoch = state.history[-1].epoch + 1
-    start = time.monotonic()
-    rng = np.random.default_rng([hyperparameters.seed, epoch])
-    order = rng.permutation(len(photos.train)).tolist()
-    steps = hyperparameters.steps_per_epoch(len(order))
-    batches = list(chunks(order, hyperparameters.batch_size_for(len(order))))[:steps]
-    prepared = ordered_map(
-        lambda rows: photos.batch(hyperparameters, epoch, rows), batches, workers=1
-    )
-    weights = photos.label_weights() if photos.labels.kind == "single" else None
-    one_hot = np.eye(len(photos.labels), dtype=np.float32)
-    losses = []
-    with compute_precision(hyperparameters.precision, network):
-        stage = f"Epoch {epoch}/{hyperparameters.epochs}"
-        for pixels, labels in progress(prepared, len(batches), stage):
-            sample_weight = None if weights is None else weights[labels]
-            target = one_hot[labels] if _is_smoothed(photos, hyperparameters) else labels
-            loss = network.train_on_batch(pixels, target, sample_weight=sample_weight)
-            losses.append(float(loss))
-    rate = float(network.optimizer.learning_rate)
-    seconds = time.monotonic() - start
-    row = Epoch(epoch, float(np.mean(losses)), learning_rate=rate, seconds=seconds)
-
-    raw_weights = checkpoints.variable_values(network.variables)
-    network.optimizer.finalize_variable_values(network.trainable_variables)  # the moving average
-    if hyperparameters.from_scratch:
-        samples = ([photos.train[row].row for row in rows] for rows in batches[:STATISTICS_BATCHES])
-        recompute_statistics(network, (list(photos.store.rows(rows)) for rows in samples))
-    row = _validate(network, photos, row)
-    checkpoints.save_average(network, epoch, folder)
-    if row.val_loss < state.best_loss:
-        state.best_epoch = epoch
-    checkpoints.assign_values(network.variables, raw_weights)
-    state.history.append(row)
-    waited = epoch - state.best_epoch
-    if waited >= hyperparameters.patience and epoch < hyperparameters.epochs:
-        state.stopped = "no better"
-    checkpoints.save_checkpoint(network, state, folder)
-
-
-def _is_smoothed(photos: TrainingPhotos, hyperparameters: Hyperparameters) -> bool:
-    return hyperparameters.from_scratch and photos.labels.kind == "single"
-
-
-def _compile(
-    network: keras.Model, photos: TrainingPhotos, hyperparameters: Hyperparameters
-) -> None:
-    import keras
-
-    optimizer = build_optimizer(hyperparameters, len(photos.train))
-    loss: Any = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    if photos.labels.kind == "multi":
-        loss = _tag_loss(*class_weights(photos.labels_of(photos.train)))
-    elif _is_smoothed(photos, hyperparameters):
-        # It keeps a network that learns its photos by heart from becoming ever surer of them
-        # (Szegedy et al. 2015, arXiv:1512.00567).
-        loss = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=FROM_SCRATCH_SMOOTHING
-        )
-    # XLA on a CPU takes minutes to compile this network and 5 GB, and is no faster afterwards.
-    network.compile(optimizer, loss, jit_compile=False)
-    optimizer.build(network.trainable_variables)
-
-
-def _tag_loss(present_weights: NDArray[np.float32], absent_weights: NDArray[np.float32]) -> Any:
-    """Binary cross-entropy of cells `(N, C)` with `heads.cell_weights`, as a Keras loss."""
-    from keras import ops
-
-    def loss(cells: Any, logits: Any) -> Any:
-        cells = ops.cast(cells, "float32")
-        weights = ops.where(cells > 0, present_weights, absent_weights)
-        weights = ops.where(cells < 0, UNSEEN_WEIGHT * weights, weights)
-        terms = weights * ops.softplus(ops.where(cells > 0, -logits, logits))
-        return ops.sum(terms) / ops.maximum(ops.sum(ops.cast(cells >= 0, "float32")), 1.0)
-
-    return loss
-
-
-def _validate(network: keras.Model, photos: TrainingPhotos, row: Epoch) -> Epoch:
-    """`row` with the scores on the validation photos."""
-    pixels = photos.store.rows(sample.row for sample in photos.validation)
-    logits = np.concatenate(
-        [
-            np.asarray(network.predict_on_batch(np.stack(list(batch))))
-            for batch in chunks(pixels, VALIDATION_BATCH)
-        ]
-    )
-    labels = photos.labels_of(photos.validation)
-    if photos.labels.kind == "single":
-        loss = metrics.log_loss(logits, labels)
-        accuracy = float((logits.argmax(axis=1) == labels).mean())
-        return replace(row, val_loss=loss, val_accuracy=accuracy)
-    weights = cell_weights(labels, *class_weights(photos.labels_of(photos.train)))
-    margins = np.where(labels == PRESENT, logits, -logits).astype(np.float64)
-    annotated = max(1, int((labels != UNSEEN).sum()))
-    return replace(
-        row,
-        val_loss=float((weights * np.logaddexp(0, -margins)).sum() / annotated),
-        val_accuracy=metrics.cell_accuracy(logits > 0, labels),
-        val_map=metrics.mean_average_precision(logits, labels),
-    )
+    for epoch in {state.best_epoch, state.epoch}:
+        for blend in (1.0,) if data.hyperparameters.from_scratch else BLENDS:
+            checkpoints.blend_weights(model, epoch, blend, folder)
+            losses[epoch, blend] = _score(network, data, Epoch(epoch)).val_loss
+    kept_epoch, blend = min(losses, key=lambda choice: losses[choice])
+    checkpoints.blend_weights(model, kept_epoch, blend, folder)
+    return FineTuning(state.epoch, kept_epoch, state.stopped, blend)

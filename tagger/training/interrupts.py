@@ -1,17 +1,12 @@
-"""Ctrl-C during training: raised between two steps, since half a step makes TensorFlow unusable."""
+"""Ctrl-C during training waits for the end of a step: half a step makes TensorFlow unusable."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TypeVar
-
-from tagger.concurrency import Progress
-
-T = TypeVar("T")
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -19,12 +14,11 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def interrupt_between_steps(progress: Progress) -> Iterator[Progress]:
-    """`progress`, whose loops raise TrainingInterrupted before the step after the first Ctrl-C.
+def defer_interrupt() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second one raises KeyboardInterrupt at once.
 
-    The second Ctrl-C raises KeyboardInterrupt at once. TensorFlow, interrupted while it traces a
-    function, stays in that function's graph and computes nothing afterwards. Outside the main
-    thread, and where SIGINT is ignored, nothing changes.
+    TensorFlow, interrupted while it traces a function, stays in that function's graph and computes
+    nothing afterwards. Outside the main thread, and where SIGINT is ignored, nothing changes.
     """
     previous = signal.getsignal(signal.SIGINT)
     interrupted = threading.Event()
@@ -33,17 +27,11 @@ def interrupt_between_steps(progress: Progress) -> Iterator[Progress]:
         interrupted.set()
         signal.signal(number, previous)
 
-    def interruptible(items: Iterable[T], total: int, stage: str) -> Iterable[T]:
-        for item in progress(items, total, stage):
-            if interrupted.is_set():
-                raise TrainingInterrupted
-            yield item
-
     if not callable(previous) or threading.current_thread() is not threading.main_thread():
-        yield progress
+        yield interrupted
         return
     signal.signal(signal.SIGINT, handle)
     try:
-        yield interruptible
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, previous)

@@ -34,12 +34,10 @@ from tagger.models import convert, heads, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
 from tagger.models.weights import NO_WEIGHTS, save_h5
 from tagger.training import checkpoints, events, initialize, model_card, run_folder
-from tagger.training.batches import TrainingPhotos
-from tagger.training.checkpoints import FineTuningState
+from tagger.training.checkpoints import FineTuning, FineTuningState
 from tagger.training.config import TrainingConfig
 from tagger.training.evaluate import Evaluation, Evaluator
 from tagger.training.events import Emit, ignore
-from tagger.training.fine_tune import fine_tune
 from tagger.training.run_folder import Epoch
 
 if TYPE_CHECKING:
@@ -88,6 +86,7 @@ class _Trainer:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def train(self) -> TrainingResult:
+        state = checkpoints.load_state(self.run)
         collection = self._load_collection()
         evaluator = Evaluator(self.config, collection.labels, self.store, self.progress)
         test = evaluator.load_test_samples(collection, self.emit)
@@ -95,7 +94,7 @@ class _Trainer:
         network, started_from = initialize.build_network(
             self.config, collection, self.store, self.emit
         )
-        state = self._fit(network, collection, evaluator)
+        fine_tuning = self._fit(network, collection, evaluator, state)
         if collection.labels.kind == "multi":
             self._correct_prior(network, collection)
         conversion = None if evaluator.forest else self._convert(network, collection)
@@ -119,7 +118,7 @@ class _Trainer:
                 validation=evaluator.score(validation, held_out, decisions, temperature),
                 unknown=evaluator.score_unknown(runtime, trained_on, held_out, calibration),
                 conversion=conversion.check if conversion else None,
-                fine_tuning=state.summary(),
+                fine_tuning=fine_tuning,
                 started_from=started_from,
             )
         if conversion:
@@ -165,18 +164,29 @@ class _Trainer:
         return collection
 
     def _fit(
-        self, network: keras.Model, collection: Dataset, evaluator: Evaluator
-    ) -> FineTuningState:
-        """Fit the head, then fine-tune every layer."""
-        if not (self.run / checkpoints.STATE).is_file():
+        self,
+        network: keras.Model,
+        collection: Dataset,
+        evaluator: Evaluator,
+        state: FineTuningState,
+    ) -> FineTuning:
+        """Fit the head, then fine-tune every layer; or go on from the state of a checkpoint."""
+        if not state.history:
             if self.config.hyperparameters.from_scratch:
                 self._audit(collection, None)  # untrained features cannot judge labels
             else:
                 self._fit_head(network, collection, evaluator)
         if not self.config.epochs:
-            return FineTuningState()
-        photos = TrainingPhotos(
-            self.store, collection.split("train"), collection.split("val"), collection.labels
+            return FineTuning()
+        from tagger.training.batches import TrainingData  # these two import Keras
+        from tagger.training.fine_tune import fine_tune
+
+        data = TrainingData(
+            self.store,
+            collection.split("train"),
+            collection.split("val"),
+            collection.labels,
+            self.config.hyperparameters,
         )
         with (
             self._timed("fine-tuning"),
@@ -184,22 +194,15 @@ class _Trainer:
             networks.freeze_arrays(self.config.backbone, network),
         ):
 
-            def on_epoch(history: Sequence[Epoch]) -> None:
-                run_folder.write_history(self.run, history)
-                log(history[-1])
-                self.emit(events.EpochEnded(history[-1]))
+            def record(event: events.ProgressEvent) -> None:
+                if isinstance(event, events.EpochEnded):
+                    run_folder.write_history(self.run, state.history)
+                    log(event.figures)
+                self.emit(event)
 
-            state = fine_tune(
-                network,
-                photos,
-                self.config.hyperparameters,
-                self.run,
-                self.progress,
-                on_epoch,
-                self.emit,
-            )
-        self.emit(events.FineTuningEnded(state.stopped, state.kept_epoch, state.blend))
-        return state
+            result = fine_tune(network, data, state, self.run, self.progress, record)
+        self.emit(events.FineTuningEnded(result.stopped, result.kept_epoch, result.blend))
+        return result
 
     def _fit_head(self, network: keras.Model, collection: Dataset, evaluator: Evaluator) -> None:
         """Fit a head on the backbone's features, and audit the labels by those."""

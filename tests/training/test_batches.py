@@ -1,4 +1,4 @@
-"""Training batches: balanced labels, and mosaics with the tags of all their photos."""
+"""Training batches: order, balanced labels, and mosaics with the tags of all their photos."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import Sample, merge_tag_rows
+from tagger.datasets.sample import ABSENT, PRESENT, Sample, merge_tag_rows, tag_matrix
 from tagger.labels import LabelSet
-from tagger.training.batches import TrainingPhotos
+from tagger.training.batches import LOGITS, TrainingData
 from tagger.training.config import Hyperparameters
 
 
@@ -22,31 +22,74 @@ def store(tmp_path: Path) -> Iterator[PixelStore]:
     store.close()
 
 
+def add_photo(store: PixelStore, number: int, present: tuple[int, ...], *unseen: int) -> Sample:
+    row = store.append(np.full((32, 32, 3), 20 * number % 256, np.uint8))
+    return Sample(Path(f"{number}"), present, "train", row, unseen=unseen)
+
+
+def add_tagged(store: PixelStore) -> TrainingData:
+    """Twelve photos of three tags, in one batch; the third tag is not annotated in all."""
+    samples = [
+        add_photo(
+            store,
+            number,
+            (number % 2, *((2,) if number % 3 == 0 else ())),
+            *((2,) if number % 3 == 1 else ()),
+        )
+        for number in range(12)
+    ]
+    labels = LabelSet(("cat", "dog", "sea"), "multi")
+    return TrainingData(store, samples, samples, labels, Hyperparameters(seed=0))
+
+
 def test_a_rare_label_weighs_as_much_as_a_common_one(store: PixelStore) -> None:
-    train = [Sample(Path("x"), (label,), "train") for label in [0] * 90 + [1] * 10]
-    weights = TrainingPhotos(store, train, [], LabelSet(("cat", "dog"))).label_weights()
-    assert weights[0] * 90 == pytest.approx(weights[1] * 10)
-    assert np.mean([weights[sample.label] for sample in train]) == pytest.approx(1)
+    train = [add_photo(store, number, (int(number >= 90),)) for number in range(100)]
+    labels = LabelSet(("cat", "dog"))
+    data = TrainingData(store, train, [], labels, Hyperparameters(batch_size=100))
+    _, targets, weights = data[0]
+    of_label = weights[LOGITS] @ targets[LOGITS]  # (2,)
+    assert of_label[0] == pytest.approx(of_label[1])
+    assert weights[LOGITS].mean() == pytest.approx(1)
+
+
+def test_epochs_show_every_photo_once_each_in_its_own_order(store: PixelStore) -> None:
+    train = [add_photo(store, number, (number,)) for number in range(10)]
+    labels = LabelSet(tuple("abcdefghij"))
+    data = TrainingData(store, train, [], labels, Hyperparameters(batch_size=4))
+    orders = []
+    for epoch in (1, 2, 1):
+        data.begin_epoch(epoch)
+        batches = [targets[LOGITS].argmax(axis=1) for _, targets, _ in data]
+        assert [len(batch) for batch in batches] == [4, 4, 2]
+        orders.append(np.concatenate(batches).tolist())
+    assert orders[0] == orders[2] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
+
+
+def test_the_same_seed_epoch_and_index_give_the_same_batch(store: PixelStore) -> None:
+    data = add_tagged(store)
+    first, again = data[0], data[0]
+    assert np.array_equal(first[0], again[0])
+    data.begin_epoch(2)
+    assert not np.array_equal(first[0], data[0][0])
 
 
 def test_a_mosaic_has_the_tags_of_all_its_photos(store: PixelStore) -> None:
-    samples = []
-    for number in range(12):  # of three tags, some of them not annotated
-        row = store.append(np.full((32, 32, 3), 20 * number, np.uint8))
-        present = (number % 2, *((2,) if number % 3 == 0 else ()))
-        unseen = (2,) if number % 3 == 1 else ()
-        samples.append(Sample(Path(f"{number}"), present, "train", row, unseen=unseen))
-    photos = TrainingPhotos(store, samples, samples, LabelSet(("cat", "dog", "sea"), "multi"))
-    single = photos.labels_of(photos.train)
+    data = add_tagged(store)
+    plain = tag_matrix(data.train, 3)
     mosaics = 0
     for epoch in range(1, 20):
-        pixels, cells = photos.batch(Hyperparameters(seed=0), epoch, list(range(12)))
-        assert pixels.shape == (12, 32, 32, 3) and cells.shape == (12, 3)
-        for before, after in zip(single, cells, strict=True):
-            if not np.array_equal(before, after):
-                mosaics += 1
-                assert (after[before == 1] == 1).all()  # every present tag stays present
-                assert (before[after == 0] == 0).all()  # absent are only tags that none has
+        data.begin_epoch(epoch)
+        pixels, targets, weights = data[0]
+        assert pixels.shape == (12, 32, 32, 3)
+        assert targets[LOGITS].shape == weights[LOGITS].shape == (12, 3)
+        order = np.random.default_rng([0, epoch]).permutation(12)  # of the epoch's photos
+        rows = zip(plain[order], targets[LOGITS], weights[LOGITS], strict=True)
+        for before, after, weight in rows:
+            mosaics += not np.array_equal(before == PRESENT, after)
+            assert (after[before == PRESENT] == 1).all()  # every present tag stays present
+            absent = (after == 0) & (weight > 0.2)  # an unseen cell weighs next to nothing
+            assert (before[absent] == ABSENT).all()  # absent are only tags that none has
     assert mosaics > 20
 
 

@@ -1,60 +1,45 @@
-"""Ctrl-C between two steps of training."""
+"""Ctrl-C is deferred once; the second one, other threads and ignored signals are not affected."""
 
 import signal
 import threading
 
 import pytest
 
-from tagger.concurrency import Progress, silent
-from tagger.training.interrupts import TrainingInterrupted, interrupt_between_steps
+from tagger.training.interrupts import defer_interrupt
 
 
-def test_ctrl_c_finishes_the_current_step_and_begins_no_other() -> None:
-    before, done = signal.getsignal(signal.SIGINT), []
-    with pytest.raises(TrainingInterrupted), interrupt_between_steps(silent) as interruptible:
-        for step in interruptible(range(9), 9, "steps"):
-            if step == 3:
-                signal.raise_signal(signal.SIGINT)
-            done.append(step)
-    assert done == [0, 1, 2, 3]
+def test_the_first_ctrl_c_only_sets_the_event() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with defer_interrupt() as interrupted:
+        assert not interrupted.is_set()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted.is_set()
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_second_ctrl_c_does_not_wait() -> None:
-    done = []
-    with (
-        pytest.raises(KeyboardInterrupt) as raised,
-        interrupt_between_steps(silent) as interruptible,
-    ):
-        for step in interruptible(range(9), 9, "steps"):
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-            done.append(step)
-    assert not done and raised.type is KeyboardInterrupt
-
-
-def test_ctrl_c_between_two_loops_ends_the_next_one() -> None:
-    with pytest.raises(TrainingInterrupted), interrupt_between_steps(silent) as interruptible:
-        assert list(interruptible(range(2), 2, "steps")) == [0, 1]
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), defer_interrupt():
         signal.raise_signal(signal.SIGINT)
-        list(interruptible(range(2), 2, "steps"))
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_other_threads_and_ignored_signals_are_not_affected() -> None:
-    progresses: list[Progress] = []
+    handlers = []
 
     def run_in_thread() -> None:
-        with interrupt_between_steps(silent) as progress:
-            progresses.append(progress)
+        with defer_interrupt():
+            handlers.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=run_in_thread)
     thread.start()
     thread.join()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with interrupt_between_steps(silent) as progress:
-            progresses.append(progress)
+        with defer_interrupt() as interrupted:
             signal.raise_signal(signal.SIGINT)
+            assert not interrupted.is_set()
     finally:
         signal.signal(signal.SIGINT, before)
-    assert progresses == [silent, silent]
+    assert handlers == [before]
