@@ -26,7 +26,7 @@ import large_library
 import numpy as np
 from measuring import BENCH, Row, Run, at_most, make_parser, make_photos, publish, temporary_folder
 from playwright.sync_api import Browser, Page, sync_playwright
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 
 from tagger.images import decode
 from tagger.inference.embeddings import DIMENSIONS
@@ -111,19 +111,21 @@ def measure(
 
 
 def build(home: Path, photos: int, pictures: list[Path]) -> None:
-    """Build a large library: the database, thumbnails and embeddings."""
+    """Build a large library: the database, thumbnails and vectors."""
     database = Database.open(large_library.build(home, photos, TAGS_EACH * photos))
+    tagger = Tagger.load(BUNDLED_MODEL)
+    dimensions = tagger.words.dimensions if tagger.words else DIMENSIONS
     rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((photos, DIMENSIONS), np.float32)
+    vectors = rng.standard_normal((photos, dimensions), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = [
-        {"model_id": 1, "photo_id": number, "vector": vector.tobytes()}
+        {"space_id": 1, "photo_id": number, "vector": vector.tobytes()}
         for number, vector in enumerate(vectors.astype(np.float16), 1)
     ]
     with database.write_transaction() as connection:
-        sha256 = Tagger.load(BUNDLED_MODEL).sha256  # so that the nearest of all are looked for
-        connection.execute(update(schema.models).values(name="pets", sha256=sha256))
-        connection.execute(insert(schema.embeddings), rows)
+        # the space in which the app looks for the nearest photos
+        connection.execute(insert(schema.spaces).values(id=1, sha256=tagger.space))
+        connection.execute(insert(schema.vectors), rows)
     database.close()
     storage = Storage(home)
     for number in range(photos):

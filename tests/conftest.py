@@ -23,7 +23,7 @@ from tagger.images import decode, transforms
 from tagger.inference import model_file
 from tagger.jobs import worker
 from tagger.jobs.requests import ImportFolderRequest, submit
-from tagger.library import operations
+from tagger.library import descriptions, operations
 from tagger.library.library import Library
 from tagger.library.operations import Operation
 from tagger.paths import MODELS, ROOT
@@ -307,6 +307,12 @@ def library(tmp_path: Path) -> Iterator[Library]:
     library = Library.open(tmp_path / "library")
     yield library
     library.close()
+
+
+@pytest.fixture
+def wordless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model here understands descriptions, whatever the bundled one does."""
+    monkeypatch.setattr(descriptions, "BUNDLED_MODEL", PETS_MODEL)
 
 
 @pytest.fixture(scope="session")

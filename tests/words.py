@@ -1,7 +1,7 @@
-"""Words for the tiny network: descriptions of the drawn shapes, without any training.
+"""Words for the tiny network: descriptions of the drawn shapes, fitted in closed form.
 
-A photo's vector is its logits less those of the background's mean, so photos of a shape lie
-together, and a word's vector is the mean of them.
+A ridge regression from features to the shapes makes photos' vectors, one dimension a shape; a
+word's vector points to its shape and away from the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tagger.inference.litert import Runtime
 from tagger.inference.words import Words
 
 FLOOR = 0.5  # standard deviations
-PHOTOS = 20  # of each shape in the background
+PHOTOS = 40  # of each shape to fit on
 TOKENS = {  # the shape that a token means, None: any
     "disc": "disc",
     "~disk": "disc",
@@ -44,19 +44,23 @@ def add_words(model: Path, target: Path, draw: Callable[[str, int], Pixels]) -> 
     runtime = Runtime(trained.network)
     photos = [draw(shape, seed) for shape in shapes for seed in range(300, 300 + PHOTOS)]
     outputs = [runtime.run(transforms.fit(photo, trained.image_size)) for photo in photos]
-    kernel = model_file.read_arrays(model)["head/head/kernel"].astype(np.float16)  # (F, 3)
-    projected = np.stack([output.features for output in outputs]) @ kernel.astype(np.float32)
-    photo_bias = -projected.mean(axis=0)
-    background = unit_vectors(projected + photo_bias)
-    means = dict(zip(shapes, background.reshape(len(shapes), PHOTOS, -1).mean(axis=1), strict=True))
-    nothing = np.zeros(len(shapes))
+    features = np.stack([output.features for output in outputs])  # (N, F)
+    centre = features.mean(axis=0)
+    directions = np.eye(len(shapes)) - 1 / len(shapes)  # of the shapes
+    targets = np.repeat(directions, PHOTOS, axis=0)
+    covariance = (features - centre).T @ (features - centre)
+    ridge = 0.01 * np.trace(covariance) / len(centre) * np.eye(len(centre))
+    projection = np.linalg.solve(covariance + ridge, (features - centre).T @ targets)
+    projection = projection.astype(np.float16)
+    photo_bias = -centre @ projection.astype(np.float32)
+    by_shape = dict(zip(shapes, directions, strict=True))
+    vectors = [by_shape.get(shape or "", np.zeros(len(shapes))) for shape in TOKENS.values()]
+    background = unit_vectors(features @ projection.astype(np.float32) + photo_bias)
     words = Words(
         tokens=tuple(TOKENS),
-        vectors=np.stack([means.get(shape, nothing) for shape in TOKENS.values()]).astype(
-            np.float16
-        ),
+        vectors=np.array(vectors, np.float16),
         text_bias=np.zeros(len(shapes), np.float32),
-        projection=kernel,
+        projection=projection,
         photo_bias=photo_bias.astype(np.float32),
         background=background.astype(np.float16),
         floor=FLOOR,

@@ -26,7 +26,7 @@ PHOTO, POSITION = "photo", "at"  # query parameters: photo id; position in the r
 SIMILAR_PHOTOS = 6
 SEARCH_RADIUS = 24  # positions before and after in which a photo that moved is searched for
 
-SORTS = {  # titles of tagger.library.records.Sort
+SORTS = {  # titles of tagger.library.records.Sort, without that of descriptions
     "newest": "Newest first",
     "oldest": "Oldest first",
     "taken": "Last taken first",
@@ -103,7 +103,7 @@ def _find_neighbours(
 ) -> tuple[Neighbour | None, Neighbour | None]:
     """The photos on both sides of a photo near position `at`, or of `at` if it is gone."""
     first = max(0, at - SEARCH_RADIUS)
-    sort = cast(Sort, results.sort) if results.sort in SORTS else "newest"
+    sort = cast(Sort, results.sort) if results.sort in SORTS else None
     try:
         photos = open_library().search(results.query, sort, first, 2 * SEARCH_RADIUS + 1).photos
     except QueryError:

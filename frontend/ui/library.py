@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -10,6 +11,7 @@ from threading import Thread
 import streamlit as st
 
 from tagger.datasets.sample_photos import write_samples
+from tagger.errors import TaggerError
 from tagger.jobs import worker
 from tagger.library.library import Library
 
@@ -26,9 +28,20 @@ def open_library() -> Library:
 @st.cache_resource(show_spinner=False, on_release=Library.close)
 def _open_library(home: str | None, url: str | None) -> Library:
     library = Library.open(Path(home) if home else None, url or None)
-    # In a thread, so that the first page does not wait for it.
+    # In threads, so that the first page does not wait for them.
     Thread(target=library.storage.delete_stale_files, daemon=True).start()
+    start_embedding(library)
     return library
+
+
+def start_embedding(library: Library) -> None:
+    """Start looking at photos that descriptions cannot find yet, if there are any."""
+
+    def start() -> None:
+        with suppress(TaggerError, OSError):  # the next start of the app tries again
+            worker.start_embedding(library)
+
+    Thread(target=start, daemon=True).start()
 
 
 @st.cache_resource(show_spinner=False, ttl=RESUME_SECONDS)
@@ -41,7 +54,11 @@ def count_tags() -> list[tuple[str, int]]:
     library = open_library()
     # Every change is an operation: a new one, or one in progress that counts its photos.
     operations = [*library.operations(limit=1), *library.operations(active=True)]
-    state = tuple((operation.id, operation.status, operation.done) for operation in operations)
+    state = tuple(
+        (operation.id, operation.status, operation.done)
+        for operation in operations
+        if operation.kind != "embed"  # which changes no tags
+    )
     return _count_tags(library.url, state, library)
 
 

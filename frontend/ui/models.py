@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.ui.library import open_library
+from frontend.ui.library import open_library, start_embedding
 from tagger import TaggerError
 from tagger.inference import model_file
 from tagger.inference.registry import IMAGENET, find_model, model_names
@@ -52,6 +52,7 @@ def activate_model(model: str) -> None:
     """Tag with another model from now on. Raises as `load_tagger` does."""
     load_tagger(model)
     open_library().set_active_model(model)
+    start_embedding(open_library())  # in its space, if it understands descriptions
 
 
 def model_title(model: str) -> str:

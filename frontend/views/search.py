@@ -19,11 +19,21 @@ from frontend.ui.messages import show_error
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
 from tagger.errors import QueryError
-from tagger.library.records import Photo, Sort
-from tagger.library.search.grammar import And, Condition, Flag, Label, Not, Or, Query, format_query
+from tagger.library.records import DescriptionSummary, Photo, Sort
+from tagger.library.search.grammar import (
+    And,
+    Condition,
+    Flag,
+    Label,
+    Like,
+    Not,
+    Or,
+    Query,
+    format_query,
+)
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
-from tagger.text import count_noun, escape_controls
+from tagger.text import count_noun, escape_controls, list_first
 
 PAGE = "search"
 QUERY, FORM, SORT = "q", "as", "sort"  # query parameters
@@ -31,6 +41,7 @@ GRID, TABLE = "Grid", "Table"
 GRID_KEY = "search-grid"
 PAGE_SIZES = {GRID: 48, TABLE: 200}
 MAX_EXPLAINED = 8  # tags that a word of the query finds
+LIKENESS = {"likeness": "Best match first"}  # the order of what a description finds
 
 
 def show() -> None:
@@ -48,18 +59,20 @@ def show() -> None:
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         edits.show_last_edit(PAGE)
         return
-    query = url_state.text_input("What are you looking for?", QUERY, placeholder="dog AND NOT cat")
+    query = url_state.text_input(
+        "What are you looking for?", QUERY, placeholder="dogs on a beach, or dog AND NOT cat"
+    )
     explanation = st.container()
     _offer_examples()
     try:
-        count = library.count(query)
+        found_photos = library.search(query, limit=0)
         with explanation:
             _explain(library.explain(query))
     except QueryError as error:
         show_error(f"That cannot be understood: {error}.")
         st.code(error.with_caret(), language=None)
         return
-    _show_results(query, count)
+    _show_results(query, found_photos.total, found_photos.description)
 
 
 def _explain(words: Sequence[Interpretation]) -> None:
@@ -77,7 +90,8 @@ def _list_tags(tags: Sequence[str]) -> str:
 
 def _offer_examples() -> None:
     with st.container(horizontal=True, gap="small", key="search-examples"):
-        for example in example_queries(count_tags()):
+        describes = open_library().space() is not None
+        for example in example_queries(count_tags(), describes):
             st.button(
                 escape_markdown(example),
                 key=f"search-example-{example}",
@@ -88,14 +102,18 @@ def _offer_examples() -> None:
         st.markdown(_SYNTAX)
 
 
-def example_queries(tags: Sequence[tuple[str, int]]) -> list[str]:
-    """Queries to try, with the library's most frequent `tags` and this year."""
+def example_queries(tags: Sequence[tuple[str, int]], describes: bool = False) -> list[str]:
+    """Queries to try, with the library's most frequent `tags` and this year.
+
+    `describes`: there is a model that understands descriptions.
+    """
     labels = [Label(name) for name, _ in tags[:2]]
     queries: list[Query] = list(labels[:1])
     if len(labels) == 2:
         queries += [And((labels[0], Not(labels[1]))), And((Or(tuple(labels)), _SURE))]
     elif labels:
         queries.append(And((labels[0], _SURE)))
+    queries += [Like("dogs on a beach")] if describes else []
     queries += [Flag("unknown"), Flag("untagged"), Condition("by", "=", "person")]
     return [*map(format_query, queries), f"added>={datetime.now():%Y-%m}"]
 
@@ -108,6 +126,8 @@ _SYNTAX = """
 - A word finds its synonyms and kinds too: `animal` finds dogs and golden retrievers, `people` men
   and children. The line below your words says which tags they are; `tag==person` is that tag alone.
 - `"golden retriever"` in quotes is one tag of two words; `gold*` is every tag that begins so.
+- `like:beach`, `like:"two dogs in the snow"`: photos that look like a description, the best first.
+  `-like:beach` leaves them out. Words that no photo has as tags are taken as a description.
 - `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
 - `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
 - `added>2026-01-01`, `taken:2024-05`: a whole year, month or day.
@@ -117,11 +137,15 @@ _SYNTAX = """
 """
 
 
-def _show_results(query: str, count: int) -> None:
+def _show_results(query: str, count: int, description: DescriptionSummary | None) -> None:
+    sorts = details.SORTS if description is None else {**LIKENESS, **details.SORTS}
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
-        st.markdown(f"**{count_noun(count, 'photo')}** found", width="stretch")
+        by = "" if description is None else " by description"
+        st.markdown(f"**{count_noun(count, 'photo')}** found{by}", width="stretch")
         form = url_state.segmented_control("Shown as", FORM, [GRID, TABLE])
-        sort = cast(Sort, url_state.selectbox("Order", SORT, details.SORTS, width=220))
+        sort = cast(Sort, url_state.selectbox("Order", SORT, sorts, width=220))
+    if description is not None and (sentences := explain_description(description)):
+        st.caption(escape_markdown(" ".join(sentences)))
     _offer_suggestions(query)
     if not count:
         st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
@@ -143,6 +167,25 @@ def _show_results(query: str, count: int) -> None:
         st.rerun()
     _offer_exports(query, count)
     selection_bar.show_selection_bar(PAGE, GRID_KEY, results, events.selected, query)
+
+
+def explain_description(description: DescriptionSummary) -> list[str]:
+    """Why these photos were found by a description, and what is not among them, in sentences."""
+    sentences = []
+    if description.whole_query:
+        sentences.append("No photo has these words as tags, so they were taken as a description.")
+    if description.unknown_words:
+        words = list_first(description.unknown_words)
+        sentences.append(f"Passed over, since {description.model} does not know it: {words}.")
+    if description.left_out:
+        photos = count_noun(description.left_out, "photo")
+        sentences.append(f"{photos} more look like it: more words find fewer.")
+    if description.not_compared:
+        photos = count_noun(description.not_compared, "photo")
+        sentences.append(
+            f"{photos} cannot be found by descriptions yet; Activity says how far it is."
+        )
+    return sentences
 
 
 def _offer_suggestions(query: str) -> None:

@@ -57,9 +57,7 @@ def show() -> None:
         show_error(message)
         return
     stored = open_library().find_by_digest(photo.sha256)
-    similar = open_library().find_similar(
-        embedding, tagger.sha256, SIMILAR_PHOTOS, exclude=None if stored is None else stored.id
-    )
+    similar = _find_similar(photo, tagger, embedding, stored)
     left, right = st.columns([5, 4], gap="medium")
     with left:
         _show_photo(photo, jpeg, prediction, tagger)
@@ -147,6 +145,26 @@ def _tag_photo(
     sha256: str, model_sha256: str, _data: bytes, _tagger: Tagger
 ) -> tuple[Prediction, Embedding]:
     return _tagger.tag_with_embeddings([_data])[0]
+
+
+def _find_similar(
+    photo: InputPhoto, tagger: Tagger, embedding: Embedding, stored: Photo | None
+) -> list[tuple[Photo, float]]:
+    """Photos of the library like this one, in the library's space if there is one."""
+    library = open_library()
+    space = library.space()
+    vector: tuple[Embedding, str] | None = embedding, tagger.space
+    if space is not None and space.sha256 != tagger.space:
+        vector = _embed_photo(photo.sha256, space.sha256, photo.data)
+    if vector is None:
+        return []
+    exclude = None if stored is None else stored.id
+    return library.find_similar(*vector, SIMILAR_PHOTOS, exclude=exclude)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MAX_CACHED)
+def _embed_photo(sha256: str, space: str, _data: bytes) -> tuple[Embedding, str] | None:
+    return open_library().embed(_data)
 
 
 def _show_photo(photo: InputPhoto, jpeg: bytes, prediction: Prediction, tagger: Tagger) -> None:

@@ -12,6 +12,7 @@ PROGRAMS = {
     "train": ("tagger.cli.train", "teach a tagger with labelled photos"),
     "check": ("tagger.cli.check", "say what is wrong with labelled photos"),
     "predict": ("tagger.cli.predict", "tag photos"),
+    "find": ("tagger.cli.find", "find photos of a folder by a description"),
     "export": ("tagger.cli.export", "export a model to other runtimes"),
     "serve": ("tagger.service.app", "tag photos over HTTP"),
     "samples": ("tagger.cli.samples", "write four sample photos"),

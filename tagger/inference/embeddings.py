@@ -29,18 +29,6 @@ def embed(features: Floats, reference: Reference | None) -> NDArray[np.float32]:
     return np.asarray(unit_vectors(projected), np.float32)
 
 
-def nearest(query: Embedding, embeddings: Floats, count: int) -> list[tuple[int, float]]:
-    """(row, cosine similarity) of the `embeddings (N, D)` most similar to `query`.
-
-    At most `count`, the most similar first.
-    """
-    similarity = embeddings.astype(np.float32) @ query.astype(np.float32)
-    count = min(count, len(similarity))
-    best = np.argpartition(-similarity, count - 1)[:count] if count else np.empty(0, np.intp)
-    order = best[np.argsort(-similarity[best], kind="stable")]
-    return [(int(row), float(similarity[row])) for row in order]
-
-
 @cache
 def _projection(feature_count: int) -> NDArray[np.float32]:
     random = np.random.default_rng(_SEED)

@@ -15,14 +15,14 @@ from sqlalchemy import Connection
 
 from tagger.errors import OptionError
 from tagger.inference import registry
-from tagger.library import operations, photos
+from tagger.library import operations, photos, vectors
 from tagger.library.importer import add_files
 from tagger.library.library import Library
 from tagger.library.operations import MAX_ACTIVE, Kind, Operation
-from tagger.library.search import planner
 from tagger.text import count_noun, escape_controls
 
 MAX_MODEL_NAME = 60  # characters
+EMBED_TITLE = "Look at photos for descriptions"
 _NOT_STORED = ("files", "ids")  # they become rows of the table `files`
 
 
@@ -121,8 +121,21 @@ class TrainRequest(_Request):
     epoch: int | None = None
 
 
+@dataclass(frozen=True)
+class EmbedRequest(_Request):
+    """Give every photo a vector in the space of a model, for descriptions and similar photos.
+
+    Nothing is tagged. `model` is its file, `space` is `Tagger.space`.
+    """
+
+    KIND = "embed"
+
+    model: str
+    space: str
+
+
 TaggingRequest = ImportFolderRequest | ImportUploadsRequest | RetagRequest
-JobRequest = TaggingRequest | CheckRequest | TrainRequest
+JobRequest = TaggingRequest | EmbedRequest | CheckRequest | TrainRequest
 
 
 def load_request(job: Operation) -> JobRequest:
@@ -134,6 +147,8 @@ def load_request(job: Operation) -> JobRequest:
             return ImportFolderRequest.from_options(job.options)
         case "retag":
             return RetagRequest.from_options(job.options)
+        case "embed":
+            return EmbedRequest.from_options(job.options)
         case "check":
             return CheckRequest.from_options(job.options)
         case "train":
@@ -152,12 +167,15 @@ def submit(library: Library, request: JobRequest) -> int:
         return _submit_uploads(library, request)
     if isinstance(request, ImportFolderRequest):
         request = replace(request, folder=_resolve_folder(request.folder))
+    ids = _find_photos(library, request) if isinstance(request, RetagRequest) else []
     with library.database.write_transaction() as connection:
         match request:
             case ImportFolderRequest(folder):
                 return _queue(connection, request, f"Import {escape_controls(folder)}")
             case RetagRequest():
-                return _queue_retag(connection, library, request)
+                return _queue_retag(connection, request, ids)
+            case EmbedRequest():
+                return _queue(connection, request, EMBED_TITLE)
             case CheckRequest(data):
                 request = replace(request, data=str(Path(data).expanduser()))
                 return _queue(connection, request, f"Check {escape_controls(data)}")
@@ -165,8 +183,30 @@ def submit(library: Library, request: JobRequest) -> int:
                 return _queue_training(connection, request)
 
 
+def submit_embedding(library: Library) -> int | None:
+    """Queue a job for photos without a vector in the library's space; its id.
+
+    None if there are no such photos, such a job is active, or a person has stopped the last one.
+    """
+    space = library.space()
+    if space is None:
+        return None
+    with library.database.read_transaction() as connection:
+        space_id = vectors.find_space(connection, space.sha256)
+        if not vectors.find_missing(connection, space_id, limit=1):
+            return None
+    request = EmbedRequest(str(space.model), space.sha256)
+    with library.database.write_transaction() as connection:
+        jobs = operations.list_latest(connection, 1, (EmbedRequest.KIND,))
+        if any(job.active for job in jobs):
+            return None
+        if any(job.status == "stopped" and job.options == request.to_options() for job in jobs):
+            return None
+        return _queue(connection, request, EMBED_TITLE)
+
+
 def resume(library: Library, job_id: int) -> None:
-    """Queue a stopped or failed import or re-tagging again; it goes on where it was.
+    """Queue a stopped or failed import, re-tagging or embedding again; it goes on where it was.
 
     Raises OptionError for a job that cannot.
     """
@@ -208,11 +248,12 @@ def _submit_uploads(library: Library, request: ImportUploadsRequest) -> int:
         return _queue(connection, request, title, [(path, name, None) for path, name in files])
 
 
-def _queue_retag(connection: Connection, library: Library, request: RetagRequest) -> int:
-    if request.ids is None:
-        ids = planner.find_ids(connection, request.query, library.vocabulary)
-    else:
-        ids = photos.filter_existing(connection, request.ids)
+def _find_photos(library: Library, request: RetagRequest) -> Sequence[int]:
+    return library.find_ids(request.query) if request.ids is None else request.ids
+
+
+def _queue_retag(connection: Connection, request: RetagRequest, ids: Sequence[int]) -> int:
+    ids = photos.filter_existing(connection, ids)
     if not ids:
         raise OptionError("no photos to tag again: nothing in the library matches")
     title = f"Tag {count_noun(len(ids), 'photo')} again with {Path(request.model or '').stem}"

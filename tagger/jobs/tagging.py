@@ -55,7 +55,10 @@ def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
         _list_folder(lease, request)
     library = lease.library
     copy = not isinstance(request, RetagRequest) and request.copy
-    importer = Importer(library.database, library.storage, tagger, copy)
+    space = library.space()
+    importer = Importer(
+        library.database, library.storage, tagger, copy, space.sha256 if space else None
+    )
     with lease.write_transaction() as connection:
         model_id = register_model(connection, tagger)
     if lease.job.attempts > 1:  # the attempt before this one processed nothing

@@ -22,7 +22,13 @@ from sqlalchemy import select
 from tagger import console
 from tagger.errors import LibraryError, OptionError, TaggerError
 from tagger.jobs.lease import JobStopped, Lease, LeaseLost
-from tagger.jobs.requests import CheckRequest, TrainRequest, load_request
+from tagger.jobs.requests import (
+    CheckRequest,
+    EmbedRequest,
+    TrainRequest,
+    load_request,
+    submit_embedding,
+)
 from tagger.library import operations
 from tagger.library.database.schema import runs
 from tagger.library.library import Library
@@ -30,6 +36,7 @@ from tagger.library.operations import MAX_ACTIVE
 from tagger.paths import ROOT
 
 NICENESS = 5  # pages of the app stay responsive
+BACKGROUND_NICENESS = 10  # on top of that, for what nobody waits for
 
 
 def start(library: Library, job_id: int) -> None:
@@ -62,6 +69,14 @@ def resume_stale(library: Library) -> list[int]:
     for job_id in stale:
         start(library, job_id)
     return stale
+
+
+def start_embedding(library: Library) -> int | None:
+    """Start a job for photos without a vector in the library's space, if there are any; its id."""
+    job_id = submit_embedding(library)
+    if job_id is not None:
+        start(library, job_id)
+    return job_id
 
 
 def run(library: Library, job_id: int) -> None:
@@ -119,9 +134,29 @@ def _execute(lease: Lease) -> dict[str, Any]:
         if isinstance(request, CheckRequest):
             return training.check_folder(lease, request)
         return training.train_model(lease, request)
+    if isinstance(request, EmbedRequest):
+        from tagger.jobs.embedding import embed_photos
+
+        return embed_photos(lease, request)
     from tagger.jobs.tagging import tag_files
 
     return tag_files(lease, request)
+
+
+def _run_with_background_work(library: Library, job_id: int) -> None:
+    """Run a job, and then give its photos the vectors that its model did not."""
+    is_background = library.operation(job_id).kind == EmbedRequest.KIND
+    if is_background:
+        _lower_priority(BACKGROUND_NICENESS)
+    run(library, job_id)
+    if not is_background and (embedding := submit_embedding(library)) is not None:
+        _lower_priority(BACKGROUND_NICENESS)
+        run(library, embedding)
+
+
+def _lower_priority(niceness: int) -> None:
+    if hasattr(os, "nice"):
+        os.nice(niceness)
 
 
 def main(arguments: list[str]) -> int:
@@ -131,13 +166,12 @@ def main(arguments: list[str]) -> int:
             "usage: python -m tagger.jobs.worker JOB_ID (runs a job of the library at TAGGER_HOME)"
         )
         return 2
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    _lower_priority(NICENESS)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # sent when the starting terminal closes
     try:
         with console.quiet_libraries():
-            run(Library.open(), int(arguments[0]))
+            _run_with_background_work(Library.open(), int(arguments[0]))
     except (LibraryError, OptionError) as error:
         print(error)
         return 2

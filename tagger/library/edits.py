@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
-from tagger.library import operations, photos, tags
+from tagger.library import operations, photos, tags, vectors
 from tagger.library.database.database import Database
 from tagger.library.database.schema import settings
 from tagger.library.operations import Kind, Operation
@@ -84,9 +84,11 @@ def purge(database: Database, storage: Storage) -> int:
     between leaves files behind, which the next purge deletes, and never a photo without its file.
     """
     with database.write_transaction() as connection:
-        if operations.list_latest(connection, 1, operations.RESUMABLE, active=True):
+        if operations.list_latest(connection, 1, ("import", "retag"), active=True):
             raise OptionError("photos are being imported or tagged: wait until that is over")
         purged = photos.purge(connection)
+        if purged:
+            vectors.note_removal(connection)
         _set_purged_files(connection, [*_purged_files(connection), *purged])
     with database.write_transaction() as connection:  # so that no import uses one of the copies
         files = _purged_files(connection)

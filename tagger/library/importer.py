@@ -16,17 +16,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.errors import ImageError
 from tagger.images import decode, transforms
 from tagger.images.decode import Pixels
 from tagger.inference.embeddings import Embedding
-from tagger.library import photos, tags
+from tagger.library import photos, tags, vectors
 from tagger.library.database.database import Database
-from tagger.library.database.schema import embeddings, files, models
+from tagger.library.database.schema import files, models
 from tagger.library.photos import ExistingPhoto, NewPhoto
 from tagger.library.records import Photo
 from tagger.library.storage import Storage, read_original
@@ -129,12 +128,19 @@ class Importer:
     """Adds photos to a library and tags them. Threads may call `read_and_tag` at the same time."""
 
     def __init__(
-        self, database: Database, storage: Storage, tagger: Tagger, copy: bool = False
+        self,
+        database: Database,
+        storage: Storage,
+        tagger: Tagger,
+        copy: bool = False,
+        space: str | None = None,
     ) -> None:
+        """`space` is the library's: vectors in another one would not be used and are not kept."""
         self._database = database
         self._storage = storage
         self._tagger = tagger
         self._copy = copy
+        self._keeps_vectors = space in (None, tagger.space)
 
     def read_and_tag(self, files: Sequence[ImportFile]) -> list[ImportResult]:
         """Read and tag a few files, in order. Photos of the library are not decoded again."""
@@ -339,22 +345,10 @@ class Importer:
             for photo_id, result in tagged
         ]
         tags.save_predictions(connection, operation_id, model_id, predictions)
-        rows = [
-            {
-                "model_id": model_id,
-                "photo_id": photo_id,
-                "vector": result.embedding.astype(np.float16).tobytes(),
-            }
-            for photo_id, result in tagged
-        ]
-        if rows:
-            connection.execute(
-                delete(embeddings).where(
-                    embeddings.c.model_id == model_id,
-                    embeddings.c.photo_id.in_([row["photo_id"] for row in rows]),
-                )
-            )
-            connection.execute(insert(embeddings), rows)
+        if self._keeps_vectors and tagged:
+            space_id = vectors.register_space(connection, self._tagger.space)
+            embeddings = {photo_id: result.embedding for photo_id, result in tagged}
+            vectors.add(connection, space_id, embeddings)
 
 
 def read_batches(files: Iterable[ImportFile]) -> Iterator[list[FileContent | Failed]]:

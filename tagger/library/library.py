@@ -10,17 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from tagger import paths
 from tagger.concurrency import chunks
 from tagger.errors import ImageError, LibraryError, ModelError, OptionError
+from tagger.images.decode import Source
 from tagger.inference import registry, vocabulary
 from tagger.inference.embeddings import Embedding
 from tagger.inference.vocabulary import Vocabulary
-from tagger.library import edits, operations, photos, statistics, tags
+from tagger.library import descriptions, edits, operations, photos, statistics, tags, vectors
 from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import labels, settings
+from tagger.library.descriptions import ResolvedQuery, Space
 from tagger.library.importer import (
     Duplicate,
     Failed,
@@ -35,10 +37,10 @@ from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sor
 from tagger.library.search import interpretation, planner, suggestions
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
-from tagger.library.similarity import SimilarityIndex
 from tagger.library.statistics import Statistics
 from tagger.library.storage import Storage, base_name, read_original
 from tagger.library.undo import UndoResult
+from tagger.library.vectors import VectorCache
 from tagger.tagger import Tagger
 from tagger.text import escape_controls
 
@@ -53,7 +55,7 @@ class Library:
         self.url = url
         self.database = database
         self.storage = Storage(home)
-        self._similarity = SimilarityIndex()
+        self._vectors = VectorCache()
 
     @classmethod
     def open(cls, home: Path | None = None, url: str | None = None) -> Library:
@@ -84,14 +86,16 @@ class Library:
     def active_model(self) -> str:
         """The name or file of the model that tags; the default if the active one is missing."""
         with self.database.read_transaction() as connection:
-            name = connection.scalar(
-                select(settings.c.value).where(settings.c.name == ACTIVE_MODEL)
-            )
-        try:
-            path = registry.find_model(name)
-        except ModelError:
-            path = registry.find_model()
-        return registry.model_name(path)
+            return registry.model_name(_find_active_model(connection))
+
+    def space(self) -> Space | None:
+        """The space of descriptions and similar photos.
+
+        That is the active model's if it understands words, else the bundled model's; None if
+        neither does.
+        """
+        with self.database.read_transaction() as connection:
+            return _find_space(connection)
 
     def set_active_model(self, model: str) -> None:
         """Use a model for tagging from now on, by name or file. Raises ModelError."""
@@ -115,12 +119,16 @@ class Library:
     def add_photo(self, name: str, data: bytes, tagger: Tagger) -> AddedPhoto:
         """Tag a photo and keep a copy of it. Raises ImageError if it cannot be read."""
         file = ImportFile(0, "", base_name(name), data=data)
-        importer = Importer(self.database, self.storage, tagger, copy=True)
+        space = self.space()
+        importer = Importer(
+            self.database, self.storage, tagger, copy=True, space=space.sha256 if space else None
+        )
         (result,) = importer.read_and_tag([file])
         if isinstance(result, Failed):
             raise ImageError(file.name, result.reason)
         if isinstance(result, Duplicate) and result.path is None:
             return AddedPhoto(self.photo(result.photo_id), True, None)
+        vector = None if space is None or space.sha256 == tagger.space else self.embed(data)
         with self.database.write_transaction() as connection:
             options = {"model": tagger.name, "copy": True, "listed": True}
             operation_id = operations.create(
@@ -132,6 +140,10 @@ class Library:
             model_id = register_model(connection, tagger)
             (outcome,) = importer.record(connection, operation_id, model_id, [result])
             (added,) = operations.list_files(connection, operation_id, outcome, 1)
+            if vector is not None and added.photo_id is not None:
+                embedding, used_space = vector
+                space_id = vectors.register_space(connection, used_space)
+                vectors.add(connection, space_id, {added.photo_id: embedding})
         return AddedPhoto(self.photo(added.photo_id or 0), outcome == "duplicate", operation_id)
 
     def edit_tags(
@@ -178,27 +190,44 @@ class Library:
         return vocabulary.load(self.home)
 
     def search(
-        self, query: str = "", sort: Sort = "newest", offset: int = 0, limit: int = 48
+        self, query: str = "", sort: Sort | None = None, offset: int = 0, limit: int = 48
     ) -> PhotoPage:
-        """A page of the photos that match a query, and their number. Raises QueryError."""
-        with self.database.read_transaction() as connection:
-            ids, total = planner.find_page(connection, query, self.vocabulary, sort, offset, limit)
-            return PhotoPage(tuple(photos.load_photos(connection, ids, self.home)), total)
+        """A page of the photos that match a query, and their number. Raises QueryError.
 
-    def photos(self, query: str = "", sort: Sort = "newest") -> Iterator[Photo]:
+        The default order is "likeness" for a query with a description, else "newest".
+        """
+        with self.database.read_transaction() as connection:
+            resolved = self._resolve(connection, query)
+            ids, total = self._find_page(connection, resolved, sort, offset, limit)
+            return PhotoPage(
+                tuple(photos.load_photos(connection, ids, self.home)),
+                total,
+                resolved.summary,
+                {id: resolved.likeness[id] for id in ids if id in resolved.likeness},
+            )
+
+    def photos(self, query: str = "", sort: Sort | None = None) -> Iterator[Photo]:
         """Every photo that matches a query, loaded in chunks. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            total = planner.count_photos(connection, query, self.vocabulary)
-            ids, _ = planner.find_page(connection, query, self.vocabulary, sort, 0, total)
+            resolved = self._resolve(connection, query)
+            total = planner.count_photos(connection, resolved.tree, self.vocabulary)
+            ids, _ = self._find_page(connection, resolved, sort, 0, total)
         for chunk in chunks(ids, tags.CHUNK):
             with self.database.read_transaction() as connection:
                 loaded = list(photos.load_photos(connection, chunk, self.home))
             yield from loaded
 
+    def find_ids(self, query: str = "") -> list[int]:
+        """The ids of all photos that match a query, ascending. Raises QueryError."""
+        with self.database.read_transaction() as connection:
+            tree = self._resolve(connection, query).tree
+            return planner.find_ids(connection, tree, self.vocabulary)
+
     def count(self, query: str = "") -> int:
         """The number of photos that match a query. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return planner.count_photos(connection, query, self.vocabulary)
+            tree = self._resolve(connection, query).tree
+            return planner.count_photos(connection, tree, self.vocabulary)
 
     def explain(self, query: str) -> list[Interpretation]:
         """The tags that each word of a query finds. Raises QueryError."""
@@ -213,7 +242,8 @@ class Library:
     def label_counts(self, query: str = "") -> list[tuple[str, int]]:
         """The tags of the photos that match a query, most frequent first. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return planner.count_labels(connection, query, self.vocabulary)
+            tree = self._resolve(connection, query).tree
+            return planner.count_labels(connection, tree, self.vocabulary)
 
     def labels(self) -> list[str]:
         """Every label of the library, in alphabetical order."""
@@ -265,30 +295,37 @@ class Library:
         """
         return self.storage.read_thumbnail(photo)
 
+    def embed(self, photo: Source) -> tuple[Embedding, str] | None:
+        """A photo's vector in the library's space, and that space; None if there is none.
+
+        Raises ImageError for a photo that cannot be read, ModelError if the model is gone.
+        """
+        space = self.space()
+        return None if space is None else (descriptions.embed(space, photo), space.sha256)
+
     def find_similar(
-        self,
-        embedding: Embedding,
-        model_sha256: str,
-        count: int = 6,
-        exclude: int | None = None,
+        self, embedding: Embedding, space: str, count: int = 6, exclude: int | None = None
     ) -> list[tuple[Photo, float]]:
         """The photos most similar to an embedding, with cosine similarity in [-1, 1].
 
-        `embedding` is from `Tagger.tag_with_embeddings`; only photos that this model tagged are
-        compared.
+        `embedding` is from `Tagger.tag_with_embeddings` or `Tagger.embed`, and `space` that
+        tagger's: photos with a vector in this space are compared.
         """
         with self.database.read_transaction() as connection:
-            neighbours = self._similarity.search(
-                connection, embedding, model_sha256, count, exclude
-            )
+            neighbours = self._vectors.nearest(connection, embedding, space, count, exclude)
             ids = [photo_id for photo_id, _ in neighbours]
             similar = list(photos.load_photos(connection, ids, self.home))
         return list(zip(similar, (similarity for _, similarity in neighbours), strict=True))
 
     def find_similar_to(self, photo: Photo, count: int = 6) -> list[tuple[Photo, float]]:
-        """The photos most similar to a photo of the library; see `find_similar`."""
+        """The photos most similar to a photo of the library; see `find_similar`.
+
+        They are compared in `space`, or where the photo has no vector there yet, in the latest
+        that it has one in.
+        """
         with self.database.read_transaction() as connection:
-            stored = self._similarity.load_embedding(connection, photo.id)
+            space = _find_space(connection)
+            stored = vectors.load(connection, photo.id, space.sha256 if space else None)
         return [] if stored is None else self.find_similar(*stored, count, exclude=photo.id)
 
     # Operations
@@ -316,3 +353,39 @@ class Library:
         """Counts over the library."""
         with self.database.read_transaction() as connection:
             return statistics.gather(connection)
+
+    def _resolve(self, connection: Connection, query: str) -> ResolvedQuery:
+        space = _find_space(connection)
+        return descriptions.resolve(connection, query, self.vocabulary, space, self._vectors)
+
+    def _find_page(
+        self,
+        connection: Connection,
+        resolved: ResolvedQuery,
+        sort: Sort | None,
+        offset: int,
+        limit: int,
+    ) -> tuple[list[int], int]:
+        """As `planner.find_page`; without a sort, by likeness if there are descriptions."""
+        tree, vocabulary = resolved.tree, self.vocabulary
+        if resolved.likeness and sort in (None, "likeness"):
+            ranked = list(resolved.likeness)
+            return planner.find_ranked_page(connection, tree, vocabulary, ranked, offset, limit)
+        return planner.find_page(connection, tree, vocabulary, sort or "newest", offset, limit)
+
+
+def _find_active_model(connection: Connection) -> Path:
+    """The file of the model that tags; the default if the active one is missing."""
+    name = connection.scalar(select(settings.c.value).where(settings.c.name == ACTIVE_MODEL))
+    try:
+        return registry.find_model(name)
+    except ModelError:
+        return registry.find_model()
+
+
+def _find_space(connection: Connection) -> Space | None:
+    try:
+        active = _find_active_model(connection)
+    except ModelError:  # no model at all
+        return None
+    return descriptions.find_space(active)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from tagger.inference.decision import Reason
 
-Sort = Literal["newest", "oldest", "taken", "name", "surest", "doubtful"]
+Sort = Literal["newest", "oldest", "taken", "name", "surest", "doubtful", "likeness"]
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,31 @@ class AddedPhoto:
 
 
 @dataclass(frozen=True)
+class DescriptionSummary:
+    """How the descriptions of a search were answered.
+
+    `whole_query`: it has no `like:`, but no photo has its words as tags, so that it was answered
+    as a description. `unknown_words` were passed over, as the model does not know them. `left_out`
+    is the number of photos that are like a description, but beyond the best that are kept.
+    `not_compared` photos have no vector yet.
+    """
+
+    model: str
+    whole_query: bool
+    unknown_words: tuple[str, ...]
+    left_out: int
+    not_compared: int
+
+
+@dataclass(frozen=True)
 class PhotoPage:
-    """A page of the photos that match a search, and the total number of matches."""
+    """A page of the photos that match a search, and the total number of matches.
+
+    Of a search with descriptions also how these were answered, and by photo id how alike each
+    photo is, in standard deviations (see `inference.words.likeness`).
+    """
 
     photos: tuple[Photo, ...]
     total: int
+    description: DescriptionSummary | None = None
+    likeness: Mapping[int, float] = field(default_factory=dict)

@@ -26,6 +26,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from functools import cache, partial
+from threading import Thread
 from types import FrameType
 from typing import Any, cast
 
@@ -35,6 +36,8 @@ from starlette.routing import Route
 
 from tagger import console
 from tagger.errors import OptionError, TaggerError
+from tagger.jobs import worker
+from tagger.library.library import Library
 from tagger.service import errors, openapi, routes, web_page
 from tagger.service.access import AccessMiddleware, is_loopback
 from tagger.service.access_log import AccessLog
@@ -46,6 +49,7 @@ MAX_PORT = 65_535
 SWITCH_SECONDS = 0.001  # between Python's threads; its default is 0.005
 GRACE_SECONDS = 5  # at shutdown, on top of the time limits of a request and its answer
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
+_log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAPI:
@@ -56,6 +60,8 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
         logging.getLogger("uvicorn.access").disabled = True  # AccessMiddleware logs requests
         app.state.predictor = predictor or Predictor(settings)
         app.state.access_log = AccessLog()
+        library = app.state.predictor.library
+        Thread(target=_start_embedding, args=(library,), daemon=True).start()
         try:
             yield
         finally:
@@ -98,6 +104,14 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
             expose_headers=["X-Request-Id", "Retry-After"],
         )
     return app
+
+
+def _start_embedding(library: Library) -> None:
+    """Start a job for photos that descriptions cannot find yet, if there are any."""
+    try:
+        worker.start_embedding(library)
+    except (TaggerError, OSError) as error:
+        _log.warning("photos are not looked at for descriptions: %s", error)
 
 
 @cache

@@ -66,6 +66,9 @@ Client = Annotated[
     ),
 ]
 Search = Annotated[str, Query(max_length=MAX_LENGTH, description="as the app's search takes it")]
+Order = Annotated[
+    Sort | None, Query(description="by default likeness for a query with a description, or newest")
+]
 Photos = Annotated[
     list[UploadFile], File(min_length=1, description=f"{FORMAT_NAMES}; up to {MAX_PHOTOS}")
 ]
@@ -158,17 +161,23 @@ async def metrics(request: Request) -> Response:
 def photos(
     request: Request,
     query: Search = "",
-    sort: Sort = "newest",
+    sort: Order = None,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = PAGE_SIZE,
 ) -> schemas.PhotoPage:
     """Photos of the library that match a query."""
     page = predictor(request).library.search(query, sort, offset, limit)
-    return schemas.PhotoPage(total=page.total, photos=[_photo_line(photo) for photo in page.photos])
+    return schemas.PhotoPage(
+        total=page.total,
+        photos=[_photo_line(photo, page.likeness.get(photo.id)) for photo in page.photos],
+        description=schemas.DescriptionSummary(**asdict(page.description))
+        if page.description
+        else None,
+    )
 
 
 @router.get("/export.csv", response_class=StreamingResponse, responses=_text_response("text/csv"))
-def export(request: Request, query: Search = "", sort: Sort = "newest") -> StreamingResponse:
+def export(request: Request, query: Search = "", sort: Order = None) -> StreamingResponse:
     """The same photos as a table, one row each."""
     file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
     try:
@@ -251,7 +260,7 @@ def _model_line(cache: ModelCache, name: str) -> schemas.ModelLine | None:
     )
 
 
-def _photo_line(photo: Photo) -> schemas.PhotoLine:
+def _photo_line(photo: Photo, likeness: float | None) -> schemas.PhotoLine:
     return schemas.PhotoLine(
         id=photo.id,
         name=photo.name,
@@ -263,6 +272,7 @@ def _photo_line(photo: Photo) -> schemas.PhotoLine:
         unknown=photo.unknown,
         reviewed=photo.reviewed,
         confidence=photo.confidence,
+        likeness=likeness,
         tags=[
             schemas.PhotoTag(label=t.label, score=t.score, by_person=t.by_person, model=t.model)
             for t in photo.tags

@@ -163,7 +163,11 @@ class PhotoTag(BaseModel):
 
 
 class PhotoLine(BaseModel):
-    """A photo of the library."""
+    """A photo of the library.
+
+    `likeness` says how much it looks like the description of the query, if that has one, in
+    standard deviations above ordinary photos.
+    """
 
     id: int
     name: str
@@ -175,7 +179,23 @@ class PhotoLine(BaseModel):
     unknown: bool
     reviewed: bool
     confidence: float | None
+    likeness: float | None
     tags: list[PhotoTag]
+
+
+class DescriptionSummary(BaseModel):
+    """How the descriptions of a query were answered.
+
+    `whole_query`: it has no `like:`, but no photo has its words as tags, so that it was answered
+    as a description. The model passed over the `unknown_words`. `left_out` photos are like a
+    description too, but not among the best 500; `not_compared` photos have not been looked at yet.
+    """
+
+    model: str
+    whole_query: bool
+    unknown_words: list[str]
+    left_out: int
+    not_compared: int
 
 
 class PhotoPage(BaseModel):
@@ -183,6 +203,7 @@ class PhotoPage(BaseModel):
 
     total: int
     photos: list[PhotoLine]
+    description: DescriptionSummary | None = Field(description="null if the query has none")
 
 
 def to_json(result: PhotoResult | ImageError) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tagger.inference.decision import DecisionRule
 from tagger.inference.model_file import GROUP, ModelFile
 from tagger.jobs import worker
 from tagger.labels import Kind, LabelSet
-from tagger.library import operations, tags
+from tagger.library import descriptions, operations, tags
 from tagger.library.database.schema import models
 from tagger.library.importer import register_model
 from tagger.library.library import Library
@@ -55,7 +55,7 @@ def freeze_garbage_collector() -> None:
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wordless: None) -> Iterator[Library]:
     """The app's library: empty, with "pets" as the active model."""
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
@@ -138,6 +138,14 @@ def six_photos(library: Library, tmp_path: Path, pets: Tagger) -> Library:
 
 
 @pytest.fixture
+def drawn_shapes(library: Library, shapes: Path, worded: Path) -> Library:
+    """Forty photos of each drawn shape, tagged by a model that understands descriptions."""
+    library.set_active_model(str(worded))
+    import_folder(library, shapes, model=str(worded))
+    return library
+
+
+@pytest.fixture
 def project_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """The library of a copy of the project, whose only model is "pets".
 
@@ -153,6 +161,7 @@ def project_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(paths, "DATASET", tmp_path / "dataset")
     monkeypatch.setattr(registry, "OWN_MODEL", tmp_path / "model" / "image_tagger.h5")
     monkeypatch.setattr(registry, "BUNDLED_MODEL", tmp_path / "model" / "pets.h5")
+    monkeypatch.setattr(descriptions, "BUNDLED_MODEL", tmp_path / "model" / "pets.h5")
     monkeypatch.setattr(worker, "ROOT", tmp_path)
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)

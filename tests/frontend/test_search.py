@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tagger.jobs import worker
+from tagger.jobs.requests import submit_embedding
 from tagger.library.library import Library
 from tests.frontend.pages import (
     HOSTILE,
@@ -141,3 +145,50 @@ def test_a_result_is_opened_and_closed(six_photos: Library) -> None:
     press(app, "search-back")
     assert app.text_input[0].value == "dog OR cat"
     assert len(grid_photos(app, "search-grid")) == 4
+
+
+def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
+    app = open_page("search", q='like:"a purple ball"')
+    total = drawn_shapes.count("like:ball")
+    assert f"**{total} photos** found by description" in page_text(app)
+    assert "Passed over, since worded does not know it: purple." in page_text(app)
+    best = [photo.id for photo in drawn_shapes.search("like:ball").photos]
+    assert [photo["id"] for photo in grid_photos(app, "search-grid")] == best
+    assert [box.value for box in app.selectbox if box.label == "Order"] == ["likeness"]
+    app = use_grid(app, "search-grid", open=best[0])
+    press(app, "search-next")
+    assert app.query_params["photo"] == str(best[1])
+    app = open_page("search", q="like:ball", sort="newest")
+    newest = sorted(drawn_shapes.find_ids("like:ball"), reverse=True)
+    assert [photo["id"] for photo in grid_photos(app, "search-grid")] == newest[:48]
+
+
+def test_words_without_tags_are_taken_as_a_description(drawn_shapes: Library) -> None:
+    app = open_page("search", q="zebras")
+    assert "found by description" in page_text(app)
+    assert "No photo has these words as tags, so they were taken as" in page_text(app)
+    app.text_input[0].set_value("disc").run()
+    assert "found by description" not in page_text(app)
+    app.text_input[0].set_value("like:purple").run()
+    assert "the model knows none of these words: purple" in page_text(app)
+    assert app.code[0].value == "like:purple\n     ^"
+
+
+def test_photos_that_descriptions_cannot_find_yet_are_counted(
+    six_photos: Library, worded: Path
+) -> None:
+    app = open_page("search")
+    assert not [key for key in button_keys(app) if "like:" in key]
+    app.text_input[0].set_value("like:ball").run()
+    assert "no model here understands descriptions" in page_text(app)
+    six_photos.set_active_model(str(worded))
+    app = open_page("search", q="like:ball")
+    assert "6 photos cannot be found by descriptions yet" in page_text(app)
+    job_id = submit_embedding(six_photos)
+    assert job_id is not None
+    worker.run(six_photos, job_id)
+    app = open_page("search", q="like:ball")
+    assert "cannot be found by descriptions yet" not in page_text(app)
+    assert [key for key in button_keys(app) if "like:" in key]
+    app = open_page("activity")
+    assert "Look at photos for descriptions" in page_text(app)

@@ -16,13 +16,33 @@ from sqlalchemy import text
 from tagger.errors import OptionError
 from tagger.jobs import worker
 from tagger.jobs.lease import Lease
-from tagger.jobs.requests import CheckRequest, ImportFolderRequest, resume, submit
+from tagger.jobs.requests import (
+    CheckRequest,
+    ImportFolderRequest,
+    resume,
+    submit,
+    submit_embedding,
+)
 from tagger.library import operations
 from tagger.library.library import Library
 from tagger.paths import ROOT
-from tests.conftest import TIMEOUT, draw_collection, expire_heartbeat, import_folder, wait_until
+from tagger.training.trainer import TrainingResult
+from tests.conftest import (
+    TIMEOUT,
+    draw_collection,
+    expire_heartbeat,
+    import_folder,
+    wait_until,
+)
 
 pytestmark = pytest.mark.service  # starts worker processes
+
+
+@pytest.fixture
+def library(library: Library, worded: Path) -> Library:
+    """An empty library, whose model gives each photo its vector as it tags it."""
+    library.set_active_model(str(worded))
+    return library
 
 
 def start_process(library: Library, job_id: int) -> subprocess.Popen[bytes]:
@@ -47,7 +67,7 @@ def check_consistent(library: Library) -> None:
         "unfiled photos": """SELECT count(*) FROM photos p WHERE NOT EXISTS (SELECT 1 FROM files f
             WHERE f.photo_id = p.id AND f.outcome = 'added')""",
         "unembedded": """SELECT count(*) FROM photos p WHERE 1 <> (SELECT count(*) FROM
-            embeddings e WHERE e.photo_id = p.id)""",
+            vectors v WHERE v.photo_id = p.id)""",
     }
     with library.database.read_transaction() as connection:
         for problem, query in counts.items():
@@ -57,7 +77,7 @@ def check_consistent(library: Library) -> None:
 
 
 def test_a_job_outlives_the_process_that_started_it(library: Library, shapes: Path) -> None:
-    job_id = submit(library, ImportFolderRequest(str(shapes), model="pets"))
+    job_id = submit(library, ImportFolderRequest(str(shapes)))
     code = (
         "from tagger.jobs import worker; from tagger.library.library import Library;"
         f"worker.start(Library.open(), {job_id})"
@@ -77,7 +97,7 @@ def test_an_import_killed_at_ten_random_moments_loses_nothing(
     (folder / "broken.jpg").write_bytes(b"not a photo")
     copy = folder / "disc" / "copy.jpg"
     copy.write_bytes((folder / "disc" / "000.jpg").read_bytes())
-    job_id = submit(library, ImportFolderRequest(str(folder), model="pets"))
+    job_id = submit(library, ImportFolderRequest(str(folder)))
     rng = random.Random(3)
     for _ in range(10):
         done = library.operation(job_id).done
@@ -98,8 +118,51 @@ def test_an_import_killed_at_ten_random_moments_loses_nothing(
     check_consistent(library)
 
 
-def test_a_stale_job_is_resumed_and_a_live_one_is_not(library: Library, shapes: Path) -> None:
+def test_a_killed_embedding_loses_nothing_and_repeats_nothing(
+    library: Library, tmp_path: Path, trained: TrainingResult
+) -> None:
+    folder = draw_collection(tmp_path / "photos", 400)
+    import_folder(library, folder, model=str(trained.model))
+    job_id = submit_embedding(library)
+    assert job_id is not None
+    code = (
+        "from tagger.jobs import worker; from tagger.library.library import Library;"
+        f"worker.run(Library.open(), {job_id})"  # not as slowly as in the background
+    )
+    environment = os.environ | {"TAGGER_HOME": str(library.home)}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment)
+    wait_until(lambda: library.operation(job_id).done > 0)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 0 < library.operation(job_id).done < 1200
+    page = library.search("like:ball")
+    assert page.description is not None
+    assert page.description.not_compared == 1200 - library.operation(job_id).done
+    expire_heartbeat(library, job_id)
+    worker.run(library, job_id)
+    job = library.operation(job_id)
+    assert (job.status, job.done, job.total) == ("done", 1200, 1200)
+    check_consistent(library)
+    page = library.search("like:ball")
+    assert page.description is not None and page.description.not_compared == 0
+
+
+def test_an_import_is_followed_by_an_embedding_where_its_model_knows_no_words(
+    library: Library, shapes: Path
+) -> None:
     job_id = submit(library, ImportFolderRequest(str(shapes), model="pets"))
+    start_process(library, job_id).wait(TIMEOUT)
+    embedding, imported = library.operations()
+    assert (imported.kind, imported.status) == ("import", "done")
+    assert (embedding.kind, embedding.status) == ("embed", "done")
+    check_consistent(library)
+    again = submit(library, ImportFolderRequest(str(shapes)))
+    start_process(library, again).wait(TIMEOUT)
+    assert [job.kind for job in library.operations()] == ["import", "embed", "import"]
+
+
+def test_a_stale_job_is_resumed_and_a_live_one_is_not(library: Library, shapes: Path) -> None:
+    job_id = submit(library, ImportFolderRequest(str(shapes)))
     assert worker.resume_stale(library) == []
     expire_heartbeat(library, job_id)
     assert worker.resume_stale(library) == [job_id]
@@ -109,7 +172,7 @@ def test_a_stale_job_is_resumed_and_a_live_one_is_not(library: Library, shapes: 
 
 def test_a_job_can_be_stopped_and_resumed(library: Library, tmp_path: Path) -> None:
     folder = draw_collection(tmp_path / "photos", 150)
-    job_id = submit(library, ImportFolderRequest(str(folder), model="pets"))
+    job_id = submit(library, ImportFolderRequest(str(folder)))
     process = start_process(library, job_id)
     wait_until(lambda: library.operation(job_id).done > 0)
     library.stop(job_id)
@@ -126,7 +189,7 @@ def test_a_job_can_be_stopped_and_resumed(library: Library, tmp_path: Path) -> N
 
 
 def test_a_job_that_was_undone_cannot_be_resumed(library: Library, shapes: Path) -> None:
-    job_id = submit(library, ImportFolderRequest(str(shapes), model="pets"))
+    job_id = submit(library, ImportFolderRequest(str(shapes)))
     lease = Lease(library, job_id)
     assert lease.acquire()
     lease.release("stopped")
@@ -140,7 +203,7 @@ def test_a_job_that_was_undone_cannot_be_resumed(library: Library, shapes: Path)
 
 
 def test_a_job_stopped_while_queued_never_starts(library: Library, shapes: Path) -> None:
-    job_id = submit(library, ImportFolderRequest(str(shapes), model="pets"))
+    job_id = submit(library, ImportFolderRequest(str(shapes)))
     library.stop(job_id)
     worker.run(library, job_id)
     assert library.operation(job_id).status == "stopped"
@@ -149,7 +212,7 @@ def test_a_job_stopped_while_queued_never_starts(library: Library, shapes: Path)
 
 def test_a_folder_that_is_gone_gives_a_message(library: Library, tmp_path: Path) -> None:
     folder = draw_collection(tmp_path / "photos", 1)
-    job_id = submit(library, ImportFolderRequest(str(folder), model="pets"))
+    job_id = submit(library, ImportFolderRequest(str(folder)))
     folder.rename(tmp_path / "elsewhere")
     worker.run(library, job_id)
     job = library.operation(job_id)

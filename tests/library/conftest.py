@@ -21,6 +21,11 @@ VOCABULARY = vocabulary.load()
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def _wordless(wordless: None) -> None:
+    """Only models that a test chooses understand descriptions."""
+
+
 @dataclass
 class PhotoSpec:
     """A photo to insert; `tags` with their scores, None for those given by a person."""

@@ -32,8 +32,8 @@ LATER = '''"""A later schema."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -97,8 +97,8 @@ def test_a_migration_keeps_the_data_and_a_backup(
     before = library.photo(added.id), library.annotations(added.id), library.prediction(added.id)
     database.close()
     scripts = shutil.copytree(database_module.MIGRATIONS, tmp_path / "later")
-    (scripts / "versions" / "0004_later.py").write_text(LATER)
-    later = Database.open(sqlite_url(path), scripts, "0004")
+    (scripts / "versions" / "0005_later.py").write_text(LATER)
+    later = Database.open(sqlite_url(path), scripts, "0005")
     with later.read_transaction() as connection:
         rows = connection.exec_driver_sql("SELECT name, colour FROM labels").fetchall()
     assert [tuple(row) for row in rows] == [("cat", "grey")]
@@ -107,9 +107,9 @@ def test_a_migration_keeps_the_data_and_a_backup(
     assert after == before
     assert library.undo(library.operations()[0].id).changed == 1
     later.close()
-    with closing(sqlite3.connect(f"{path}.0003.bak")) as copy:
+    with closing(sqlite3.connect(f"{path}.0004.bak")) as copy:
         assert copy.execute("SELECT name FROM labels").fetchall() == [("cat",)]
-    with pytest.raises(LibraryError, match=r"newer version.*0004.*update"):
+    with pytest.raises(LibraryError, match=r"newer version.*0005.*update"):
         Database.open(sqlite_url(path))
 
 
@@ -120,9 +120,13 @@ def copy_to_first_schema(path: Path, old: Path, scripts: Path) -> None:
     with closing(sqlite3.connect(old)) as connection, connection:
         connection.execute("ATTACH ? AS new", [str(path)])
         for table in metadata.sorted_tables:
-            columns = [f'"{row[1]}"' for row in connection.execute(f"PRAGMA table_info({table})")]
-            named = ", ".join(columns)
-            connection.execute(f"INSERT INTO {table} ({named}) SELECT {named} FROM new.{table}")
+            rows = connection.execute(f"PRAGMA main.table_info({table})")
+            if named := ", ".join(f'"{row[1]}"' for row in rows):
+                connection.execute(f"INSERT INTO {table} ({named}) SELECT {named} FROM new.{table}")
+        connection.execute(
+            "INSERT INTO embeddings SELECT m.id, v.photo_id, v.vector FROM new.vectors v"
+            " JOIN new.spaces s ON s.id = v.space_id JOIN new.models m ON m.sha256 = s.sha256"
+        )
 
 
 def test_a_library_of_the_first_schema_is_migrated_with_its_data(
@@ -142,12 +146,15 @@ def test_a_library_of_the_first_schema_is_migrated_with_its_data(
         tags.save_predictions(connection, operation_id, model_id, [(added[2], prediction)])
     library.delete(added[3:])
     before = list(library.photos()), library.operations(), library.label_counts()
+    similar = library.find_similar_to(before[0][0])
+    assert len(similar) == 2
     database.close()
     old = tmp_path / "old.db"
     copy_to_first_schema(path, old, tmp_path / "scripts")
 
     opened = Library(path.parent, sqlite_url(old), Database.open(sqlite_url(old)))
     assert (list(opened.photos()), opened.operations(), opened.label_counts()) == before
+    assert opened.find_similar_to(before[0][0]) == similar
     assert {p.id for p in opened.search("score>=0.8").photos} == set(added[:2])
     assert {p.id for p in opened.search("score<0.8").photos} == {added[2]}
     assert opened.undo(opened.operations()[0].id).changed == 1

@@ -16,6 +16,7 @@ from tagger.library.search.grammar import (
     Everything,
     Flag,
     Label,
+    Like,
     Not,
     Or,
     Query,
@@ -152,6 +153,25 @@ def test_names_and_folders_take_wildcards(
 
 
 @pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("like:beach", Like("beach")),
+        ('LIKE: "two dogs"', Like("two dogs")),
+        ("like:two dogs", And((Like("two"), Label("dogs")))),
+        ('a -like:"b*" OR like:“c”', Or((And((A, Not(Like("b*")))), Like("c")))),
+    ],
+)
+def test_a_description_is_a_word_or_in_quotes(text: str, tree: Query) -> None:
+    assert parse(text) == tree
+
+
+def test_a_description_has_a_position() -> None:
+    tree = parse('dog  like: "in the snow"')
+    assert isinstance(tree, And) and isinstance(tree.terms[1], Like)
+    assert tree.terms[1].position == 11
+
+
+@pytest.mark.parametrize(
     ("text", "position", "message"),
     [
         ("AND", 0, "missing before AND; a tag of that name goes in quotes"),
@@ -216,6 +236,9 @@ def test_names_and_folders_take_wildcards(
         ("(" * 500, 20, "at most 20 parentheses or NOTs"),
         ("-" * 500, 20, "at most 20 parentheses or NOTs"),
         ("(NOT " * 100, 50, "at most 20 parentheses or NOTs"),
+        ("like>beach", 4, 'followed by a colon, as in like:"two dogs in the snow"'),
+        ("dog like:", 9, "like needs a value"),
+        ("like:a " * 9, 61, "at most 8 descriptions"),
     ],
 )
 def test_an_error_has_a_message_and_a_position(text: str, position: int, message: str) -> None:
@@ -297,6 +320,7 @@ LEAVES = st.one_of(
     st.builds(Label, st.sampled_from(("and", "NOT", "unknown", "-", "-a", "a*", '"', "(", "a b"))),
     st.builds(Label, WILD, st.just(True)),
     st.builds(Label, NAMES, st.just(False), st.just(True)),
+    st.builds(Like, NAMES),
     st.builds(Flag, st.sampled_from(("unknown", "untagged", "tagged", "reviewed"))),
     CONDITIONS,
 )

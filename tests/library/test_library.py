@@ -101,7 +101,7 @@ def test_similar_photos_are_ordered_by_similarity(
         similarities = [similarity for _, similarity in similar]
         assert similarities == sorted(similarities, reverse=True)
         ((_, embedding),) = pets.tag_with_embeddings([photo.path])
-        itself, similarity = library.find_similar(embedding, pets.sha256, 1)[0]
+        itself, similarity = library.find_similar(embedding, pets.space, 1)[0]
         assert itself.id == photo.id
         assert similarity == pytest.approx(1, abs=0.01)
     library.delete([other.id for other, _ in similar])

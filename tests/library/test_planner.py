@@ -24,6 +24,7 @@ from tagger.library.search.grammar import (
     Everything,
     Flag,
     Label,
+    Listed,
     Not,
     Or,
     Query,
@@ -143,6 +144,8 @@ def matches(tree: Query, number: int, photo: PhotoSpec, scope: tuple[Query, ...]
         case Label():
             tags = [tag for tag in photo.tags if label_matches(tree, tag)]
             return any(all(tag_matches(s, photo, tag) for s in scope) for tag in tags)
+        case Listed(ids):
+            return number in ids
         case Not(term):
             return not matches(term, number, photo)
         case Or(terms):
@@ -293,6 +296,7 @@ TERMS: st.SearchStrategy[Query] = st.one_of(
     st.builds(Condition, st.just("model"), st.just("="), st.sampled_from(("Pets", "other"))),
     st.builds(Condition, st.just("run"), st.just("="), st.sampled_from(("1", "3", "9"))),
     st.builds(Condition, st.just("id"), st.just("="), st.sampled_from(("1", "17", "99999"))),
+    st.builds(Listed, st.sampled_from(((), (1, 17, 99999), tuple(range(2, 3000, 5))))),
 )
 
 
@@ -326,6 +330,20 @@ def test_results_equal_a_reference_implementation(
     labels = Counter(tag for number in expected for tag in specs[number].tags)
     ordered = sorted(labels.items(), key=lambda pair: (-pair[1], pair[0]))
     assert planner.count_labels(connection, tree, VOCABULARY) == ordered
+
+
+@SETTINGS
+@given(tree=TREES, ranked=st.lists(st.integers(1, 4000), max_size=40, unique=True))
+@pytest.mark.parametrize("start", [0, 3, 30])
+def test_ranked_photos_come_first(
+    large: LargeLibrary, tree: Query, ranked: list[int], start: int
+) -> None:
+    expected, total = planner.find_page(large.connection, tree, VOCABULARY, "newest", 0, 10_000)
+    first = [number for number in ranked if number in set(expected)]
+    whole = first + [number for number in expected if number not in set(first)]
+    page = planner.find_ranked_page(large.connection, tree, VOCABULARY, ranked, start, 7)
+    assert page == (whole[start : start + 7], total)
+    assert planner.has_match(large.connection, tree, VOCABULARY) == bool(total)
 
 
 @SETTINGS

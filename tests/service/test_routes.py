@@ -7,6 +7,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -19,7 +20,7 @@ from tagger.images import decode
 from tagger.library.export import HEADER
 from tagger.library.library import Library
 from tagger.tagger import Tagger
-from tests.conftest import draw
+from tests.conftest import SHAPES, draw, wait_until
 from tests.service.service_process import (
     BOUNDARY,
     FORM_HEADERS,
@@ -149,7 +150,7 @@ def test_health_readiness_statistics_and_metrics(service: ServiceProcess) -> Non
 
 def test_an_empty_library_is_searched_and_exported(service: ServiceProcess) -> None:
     page = service.request("GET", "/photos?query=cat%20AND%20NOT%20dog").json()
-    assert page == {"total": 0, "photos": []}
+    assert page == {"total": 0, "photos": [], "description": None}
     response = service.request("GET", "/photos?query=cat%20AND")
     assert response.status == 422 and response.json()["position"] == 4
     response = service.request("GET", "/export.csv")
@@ -176,6 +177,38 @@ def test_photos_come_with_their_tags_and_without_their_paths(tmp_path: Path) -> 
         text = service.request("GET", "/export.csv").body.decode()
         rows = list(csv.reader(io.StringIO(text)))
         assert len(rows) == 4 and all(row[1].startswith("'=cmd") for row in rows[1:])
+
+
+def test_photos_are_ranked_by_a_description(tmp_path: Path, worded: Path) -> None:
+    home = tmp_path / "home"
+    library, pets = Library.open(home), Tagger.load("pets")
+    for number in range(3):
+        for shape in SHAPES:
+            png = decode.encode(draw(shape, number))
+            library.add_photo(f"{shape}{number}.png", png, pets)
+    library.set_active_model(str(worded))  # their vectors are made when the service starts
+    library.close()
+    with run_service(home, TAGGER_MODEL="pets") as service:
+        like = "/photos?query=like:%22a%20purple%20ball%22"
+
+        def description() -> dict[str, Any]:
+            answer: dict[str, Any] = service.request("GET", like).json()["description"]
+            return answer
+
+        wait_until(lambda: description()["not_compared"] == 0)
+        expected = {"whole_query": False, "unknown_words": ["purple"], "left_out": 0}
+        assert description() == {"model": "worded", "not_compared": 0, **expected}
+        page = service.request("GET", like).json()
+        assert {photo["name"] for photo in page["photos"][:3]} == {f"disc{n}.png" for n in range(3)}
+        likeness = [photo["likeness"] for photo in page["photos"]]
+        assert likeness == sorted(likeness, reverse=True) and likeness[0] > 1
+        page = service.request("GET", "/photos?query=zebras&limit=2&offset=1").json()
+        assert page["description"]["whole_query"] and len(page["photos"]) == 2
+        response = service.request("GET", "/photos?query=cat%20OR%20like:purple")
+        assert response.status == 422 and response.json()["position"] == 12
+        assert "none of these words: purple" in response.json()["detail"]
+        text = service.request("GET", like.replace("photos", "export.csv")).body.decode()
+        assert len(text.splitlines()) >= 4
 
 
 def test_sagemakers_invocations_take_bytes_or_base64_in_json(service: ServiceProcess) -> None:

@@ -294,14 +294,24 @@ undone = Table(
     Index("ix_undone_photo", "photo_id"),
 )
 
-# An embedding for each photo and model, for similar photos.
-embeddings = Table(
-    "embeddings",
+# A space: vectors of one are comparable with each other, and never with those of another.
+spaces = Table(
+    "spaces",
     metadata,
-    Column("model_id", ForeignKey("models.id"), primary_key=True),
-    Column("photo_id", ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True),
-    Column("vector", LargeBinary, nullable=False),  # float16
-    Index("ix_embeddings_photo", "photo_id"),
+    Column("id", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False, unique=True),  # Tagger.space
+)
+
+# A photo's vector in a space, for descriptions and similar photos. It never changes.
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("id", Integer, primary_key=True),  # ascending, so that new ones are read alone
+    Column("space_id", Integer, ForeignKey("spaces.id"), nullable=False),
+    Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
+    Column("vector", LargeBinary),  # float16; null: the photo could not be read
+    Index("uq_vectors_photo", "photo_id", "space_id", unique=True),
+    Index("ix_vectors_space", "space_id", "id"),
 )
 
 # Predictions of the HTTP service. Its photos are not part of the library.

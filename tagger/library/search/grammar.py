@@ -9,6 +9,7 @@
     added>2026-01-01  taken:2024-05     a date is a whole year, month or day
     name:holiday  folder:/photos/2024  model:everyday  by:person  run:12  id:5
     name:img_*.jpg  folder:*/2024       with a *, the whole name or folder rather than a part
+    like:"two dogs in the snow"         photos that look like a description
 
 `score` and `by` filter tags: those of the tags in the same group (and in OR groups within it), or
 any tag if the group has none. A tag by a person has score 1.
@@ -19,7 +20,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, cast, get_args
@@ -29,6 +30,7 @@ from tagger.text import escape_controls
 
 MAX_TERMS = 100
 MAX_DEPTH = 20  # nested parentheses and NOTs
+MAX_LIKES = 8  # descriptions, each of which is compared with every photo
 
 FIELDS = {  # with an example of each
     "tag": 'tag:"golden retriever"',
@@ -41,6 +43,7 @@ FIELDS = {  # with an example of each
     "by": "by:person",
     "run": "run:12",
     "id": "id:5",
+    "like": 'like:"two dogs in the snow"',
 }
 
 Comparison = Literal["<", "<=", "=", ">=", ">"]
@@ -101,6 +104,21 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Like:
+    """Photos that look like a description, which begins at `position` in the query."""
+
+    text: str
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The photos with these ids, which a description stands for; see `library.descriptions`."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Not:
     """All photos except those of the term."""
 
@@ -121,7 +139,7 @@ class Or:
     terms: tuple[Query, ...]
 
 
-Query = Everything | Label | Flag | Condition | Not | And | Or
+Query = Everything | Label | Flag | Condition | Like | Listed | Not | And | Or
 
 
 def parse(text: str) -> Query:
@@ -144,6 +162,10 @@ def format_query(query: Query) -> str:
             mark = ":" if comparison == "=" else comparison
             is_plain = wildcard or (WORD.fullmatch(value) and "*" not in value)
             return f"{field}{mark}{value if is_plain else _quote(value)}"
+        case Like(text):
+            return f"like:{text if WORD.fullmatch(text) else _quote(text)}"
+        case Listed(ids):
+            return f"({' OR '.join(f'id:{number}' for number in ids or (0,))})"
         case Not(term):
             return f"NOT {_format_term(term)}"
         case And(terms):
@@ -199,7 +221,7 @@ class _Parser(Lexer):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.terms = self.depth = 0
+        self.terms = self.depth = self.likes = 0
 
     def parse(self) -> Query:
         if not self.next:
@@ -290,6 +312,11 @@ class _Parser(Lexer):
         text = quoted or self.take(VALUE)
         if not text:
             raise self.error(f"{field} needs a value, {example}", start)
+        if field == "like":
+            self.likes += 1
+            if self.likes > MAX_LIKES:
+                raise self.error(f"a search has at most {MAX_LIKES} descriptions", start)
+            return Like(text, start)
         if field == "tag":
             exact = mark == "=="
             return Label(text, wildcard=not (quoted or exact) and "*" in text, exact=exact)

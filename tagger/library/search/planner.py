@@ -10,6 +10,7 @@ than from all photos.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,10 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
+    Integer,
     Select,
     and_,
+    bindparam,
     exists,
     func,
     not_,
@@ -40,6 +43,8 @@ from tagger.library.search.grammar import (
     Everything,
     Flag,
     Label,
+    Like,
+    Listed,
     Not,
     Or,
     Query,
@@ -66,6 +71,7 @@ _ORDERS: dict[Sort, tuple[ColumnElement[Any], ...]] = {
     "surest": (photos.c.confidence.desc().nulls_last(), photos.c.id.desc()),
     "doubtful": (photos.c.doubt.desc().nulls_last(), photos.c.id.desc()),
 }
+_ORDERS["likeness"] = _ORDERS["newest"]  # of photos that no description ranks
 _STATES: dict[str, Where] = {
     "unknown": photos.c.unknown,
     "reviewed": photos.c.reviewed,
@@ -90,6 +96,31 @@ def find_page(
     ), total
 
 
+def find_ranked_page(
+    connection: Connection,
+    query: str | Query,
+    vocabulary: Vocabulary,
+    ranked: Sequence[int],
+    offset: int,
+    limit: int,
+) -> tuple[list[int], int]:
+    """As `find_page`, with the photos in `ranked` first, in their order, then the newest.
+
+    `ranked` photos that do not match are left out. Raises QueryError.
+    """
+    plan = _plan_query(connection, query, vocabulary)
+    total = _count(connection, plan)
+    listed = _ListFilter(tuple(ranked))
+    matching: set[object] = set(connection.scalars(_select_ids(_join_and([listed, plan]))))
+    first = [photo_id for photo_id in ranked if photo_id in matching]
+    ids = first[offset : offset + limit]
+    if len(ids) < limit and offset + len(ids) < total:
+        unranked, number = _join_and([plan, _Not(listed)]), total - len(first)
+        start = max(0, offset - len(first))
+        ids += _find_page(connection, unranked, number, "newest", start, limit - len(ids))
+    return ids, total
+
+
 def find_ids(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> list[int]:
     """The ids of all matching photos, ascending. Raises QueryError."""
     plan = _plan_query(connection, query, vocabulary)
@@ -99,6 +130,12 @@ def find_ids(connection: Connection, query: str | Query, vocabulary: Vocabulary)
 def count_photos(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> int:
     """The number of matching photos. Raises QueryError."""
     return _count(connection, _plan_query(connection, query, vocabulary))
+
+
+def has_match(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> bool:
+    """Whether any photo matches. Raises QueryError."""
+    plan = _plan_query(connection, query, vocabulary)
+    return connection.scalar(_select_ids(plan).limit(1)) is not None
 
 
 def count_labels(
@@ -169,6 +206,19 @@ class _PhotoFilter:
 
 
 @dataclass(frozen=True)
+class _ListFilter:
+    """The photos with these ids."""
+
+    ids: tuple[int, ...]
+
+    def where(self, photo: ColumnElement[int]) -> Where:
+        """`photo` is one of them. In the SQL text itself, since parameters are limited."""
+        return photo.in_(
+            bindparam(None, self.ids, type_=Integer, expanding=True, literal_execute=True)
+        )
+
+
+@dataclass(frozen=True)
 class _Not:
     term: Plan
 
@@ -183,7 +233,7 @@ class _Or:
     terms: tuple[Plan, ...]
 
 
-Plan = _TagFilter | _PhotoFilter | _Not | _And | _Or
+Plan = _TagFilter | _PhotoFilter | _ListFilter | _Not | _And | _Or
 _EVERYTHING = _PhotoFilter(true())
 
 
@@ -204,6 +254,10 @@ def _plan(tree: Query, label_ids: LabelIds, scope: tuple[Where, ...] = ()) -> Pl
             if _is_about_tags(tree):
                 return _any_tag((tree,), scope)
             return _PhotoFilter(conditions.photo_condition(tree), conditions.index_condition(tree))
+        case Like(text):
+            raise TypeError(f"{text!r} is to be looked up first, by library.descriptions")
+        case Listed(ids):
+            return _ListFilter(ids)
         case Not(term):
             plan = _plan(term, label_ids)
             return _PhotoFilter(not_(plan.where)) if isinstance(plan, _PhotoFilter) else _Not(plan)
@@ -282,6 +336,11 @@ def _select_ids(plan: Plan) -> Ids:
     if isinstance(plan, _Or):
         return union_all(*map(_select_ids, plan.terms))
     terms = plan.terms if isinstance(plan, _And) else (plan,)
+    if lists := [term for term in terms if isinstance(term, _ListFilter)]:
+        shortest = min(lists, key=lambda term: len(term.ids))
+        where = [_condition(t, photos.c.id, few=True) for t in terms if t is not shortest]
+        where += [shortest.where(photos.c.id), _PRESENT_BY_SCAN]
+        return select(photos.c.id).where(*where)
     drivers = [t for t in terms if isinstance(t, _TagFilter) and (t.by_label or len(terms) == 1)]
     if not drivers:
         present = _PRESENT if plan is _EVERYTHING else _PRESENT_BY_SCAN
@@ -310,6 +369,8 @@ def _condition(plan: Plan, photo: Column[int], few: bool = False) -> Where:
             return exists().where(tags.c.photo_id == photo, where).correlate(photos)
         case _TagFilter(where):
             return (photo + 0).in_(select(tags.c.photo_id).where(where))
+        case _ListFilter():
+            return plan.where(photo + 0)
         case _Not(term):
             return not_(_condition(term, photo, few))
         case _And(terms):

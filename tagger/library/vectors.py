@@ -1,0 +1,343 @@
+"""Photos' vectors: in the database, and in memory, where they are compared with others.
+
+A space is that of a model: vectors of one space are comparable, and never mixed with others. All
+functions that take a `connection` take part in its transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, delete, exists, func, insert, select
+
+from tagger.concurrency import chunks, one_blas_thread, ordered_map
+from tagger.inference.decision import Floats
+from tagger.inference.embeddings import Embedding
+from tagger.library.database.schema import photos, settings, spaces, vectors
+from tagger.library.photos import filter_existing
+from tagger.library.tags import CHUNK
+
+MAX_EXACT = 100_000  # vectors in memory as float32; as int8 beyond
+REMOVALS = "vector_removals"  # the name of a setting: how often vectors were removed
+_BLOCK = 65_536  # vectors in one array
+_TILE = 1_024  # vectors converted from int8 together: they stay in the processor's cache
+_LOADED = 8_192  # rows read together
+_DELETED = 5_000  # rows deleted in one transaction
+
+Ids = NDArray[np.int64]
+_NO_IDS: Ids = np.empty(0, np.int64)
+
+
+# In the database
+
+
+def find_space(connection: Connection, sha256: str) -> int | None:
+    """The id of a space, if it was ever used."""
+    return connection.scalar(select(spaces.c.id).where(spaces.c.sha256 == sha256))
+
+
+def register_space(connection: Connection, sha256: str) -> int:
+    """The id of a space, added if it is new."""
+    space_id = find_space(connection, sha256)
+    if space_id is None:
+        row = insert(spaces).values(sha256=sha256).returning(spaces.c.id)
+        space_id = connection.execute(row).scalar_one()
+    return int(space_id)
+
+
+def add(connection: Connection, space_id: int, embeddings: Mapping[int, Embedding | None]) -> None:
+    """Add vectors by photo; None for a photo that could not be read.
+
+    Left out are photos that have one in this space, as it would be the same, and those that are
+    no longer in the library.
+    """
+    for chunk in chunks(embeddings, CHUNK):
+        has_vector = vectors.c.photo_id.in_(chunk), vectors.c.space_id == space_id
+        stored = set(connection.scalars(select(vectors.c.photo_id).where(*has_vector)))
+        present = connection.scalars(select(photos.c.id).where(photos.c.id.in_(chunk)))
+        rows = [
+            {
+                "space_id": space_id,
+                "photo_id": photo_id,
+                "vector": None if vector is None else vector.astype(np.float16).tobytes(),
+            }
+            for photo_id in sorted(set(present) - stored)
+            for vector in [embeddings[photo_id]]
+        ]
+        if rows:
+            connection.execute(insert(vectors), rows)
+
+
+def load(connection: Connection, photo_id: int, sha256: str | None) -> tuple[Embedding, str] | None:
+    """A photo's vector and its space: the one named, or else the latest that it has one in."""
+    row = connection.execute(
+        select(vectors.c.vector, spaces.c.sha256)
+        .join(spaces, spaces.c.id == vectors.c.space_id)
+        .where(vectors.c.photo_id == photo_id, vectors.c.vector.is_not(None))
+        .order_by((spaces.c.sha256 == (sha256 or "")).desc(), vectors.c.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else (_decode([row.vector])[0], row.sha256)
+
+
+def find_missing(
+    connection: Connection, space_id: int | None, limit: int, after: int = 0
+) -> list[int]:
+    """Photos without a vector in a space, by id, from behind the photo `after` on."""
+    stored = exists().where(vectors.c.photo_id == photos.c.id, vectors.c.space_id == space_id)
+    query = (
+        select(photos.c.id)
+        .where(photos.c.deleted_by.is_(None), photos.c.id > after, ~stored)
+        .order_by(photos.c.id)
+        .limit(limit)
+    )
+    return list(connection.scalars(query))
+
+
+def count_missing(connection: Connection, space_id: int) -> int:
+    """The number of photos without a vector in a space."""
+    stored = exists().where(vectors.c.photo_id == photos.c.id, vectors.c.space_id == space_id)
+    query = select(func.count()).where(photos.c.deleted_by.is_(None), ~stored)
+    return int(connection.execute(query).scalar_one())
+
+
+def delete_some(connection: Connection, kept_spaces: Sequence[str]) -> int:
+    """Delete some vectors of other spaces than these; how many. 0: all of them are gone."""
+    unused = select(spaces.c.id).where(spaces.c.sha256.not_in(kept_spaces))
+    first = select(vectors.c.id).where(vectors.c.space_id.in_(unused)).limit(_DELETED)
+    deleted = connection.execute(delete(vectors).where(vectors.c.id.in_(first))).rowcount
+    if not deleted:
+        connection.execute(delete(spaces).where(spaces.c.sha256.not_in(kept_spaces)))
+    return deleted
+
+
+def note_removal(connection: Connection) -> None:
+    """Note that photos, and with them vectors, were removed: see `VectorCache`."""
+    count = _count_removals(connection)
+    connection.execute(delete(settings).where(settings.c.name == REMOVALS))
+    connection.execute(insert(settings).values(name=REMOVALS, value=count + 1))
+
+
+def _count_removals(connection: Connection) -> int:
+    value = connection.scalar(select(settings.c.value).where(settings.c.name == REMOVALS))
+    return int(value or 0)
+
+
+def _decode(rows: Sequence[bytes]) -> NDArray[np.float32]:
+    """Vectors `(N, D)` of stored ones, which have one length."""
+    data = np.frombuffer(b"".join(rows), np.float16)
+    return data.reshape(len(rows), -1).astype(np.float32)
+
+
+# In memory
+
+
+@dataclass
+class _Block:
+    """Room for up to `_BLOCK` vectors. What was written never changes.
+
+    `scales` (N,) make int8 vectors unit vectors again; None for float32 ones.
+    """
+
+    photo_ids: Ids
+    vectors: NDArray[Any]  # (N, D)
+    scales: NDArray[np.float32] | None
+    count: int = 0
+
+    @classmethod
+    def allocate(cls, dimensions: int, exact: bool) -> _Block:
+        dtype = np.float32 if exact else np.int8
+        scales = None if exact else np.empty(_BLOCK, np.float32)
+        return cls(np.empty(_BLOCK, np.int64), np.empty((_BLOCK, dimensions), dtype), scales)
+
+    def append(self, photo_ids: Ids, unit_vectors: NDArray[np.float32]) -> int:
+        """Add as many as there is room for; how many."""
+        count = min(len(photo_ids), _BLOCK - self.count)
+        rows = slice(self.count, self.count + count)
+        self.photo_ids[rows] = photo_ids[:count]
+        if self.scales is None:
+            self.vectors[rows] = unit_vectors[:count]
+        else:
+            self.vectors[rows], self.scales[rows] = quantize(unit_vectors[:count])
+        self.count += count
+        return count
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """The vectors of a space at one moment; `unreadable` photos have none and never will."""
+
+    photo_ids: Ids  # (N,)
+    unreadable: Ids
+    _blocks: tuple[tuple[_Block, int], ...]  # with the number of vectors
+
+    def count_among(self, photo_ids: Ids) -> int:
+        """How many of these photos have a vector, or are known to be unreadable."""
+        among = photo_ids[photo_ids < len(self._is_stored)]
+        return int(np.count_nonzero(self._is_stored[among]))
+
+    @cached_property
+    def _is_stored(self) -> NDArray[np.bool_]:
+        """By photo id."""
+        stored = np.concatenate([self.photo_ids, self.unreadable])
+        by_id = np.zeros(int(stored.max(initial=0)) + 1, np.bool_)
+        by_id[stored] = True
+        return by_id
+
+    def cosines(self, queries: Floats) -> NDArray[np.float32]:
+        """Cosines `(Q, N)` of unit vectors `(Q, D)` with all vectors."""
+        queries = np.ascontiguousarray(queries, np.float32)
+        if not self._blocks:
+            return np.empty((len(queries), 0), np.float32)
+        with one_blas_thread():  # NumPy's own threads wait for each other beside other work
+            parts = ordered_map(lambda block: _cosines(*block, queries), self._blocks)
+            return np.concatenate(list(parts), axis=1)
+
+
+@dataclass
+class _Cached:
+    """The vectors of one space in memory. `key`: the space, and the number of removals."""
+
+    key: tuple[str, int]
+    last_id: int = 0
+    blocks: list[_Block] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
+    count: int = 0
+    snapshot: Vectors = field(default_factory=lambda: Vectors(_NO_IDS, _NO_IDS, ()))
+
+    def append(self, photo_ids: Ids, unit_vectors: NDArray[np.float32]) -> None:
+        """Add vectors; beyond MAX_EXACT all become int8."""
+        exact = self.count + len(photo_ids) <= MAX_EXACT
+        if not exact and any(block.scales is None for block in self.blocks):
+            blocks, self.blocks, self.count = self.blocks, [], 0
+            for block in blocks:
+                self._fill(block.photo_ids[: block.count], block.vectors[: block.count], exact)
+        self._fill(photo_ids, unit_vectors, exact)
+
+    def _fill(self, photo_ids: Ids, unit_vectors: NDArray[np.float32], exact: bool) -> None:
+        start = 0
+        while start < len(photo_ids):
+            if not self.blocks or self.blocks[-1].count == _BLOCK:
+                self.blocks.append(_Block.allocate(unit_vectors.shape[1], exact))
+            start += self.blocks[-1].append(photo_ids[start:], unit_vectors[start:])
+        self.count += len(photo_ids)
+
+    def take_snapshot(self) -> None:
+        blocks = tuple((block, block.count) for block in self.blocks)
+        ids = [block.photo_ids[:count] for block, count in blocks]
+        photo_ids = np.concatenate([_NO_IDS, *ids])
+        self.snapshot = Vectors(photo_ids, np.array(self.unreadable, np.int64), blocks)
+
+
+class VectorCache:
+    """The vectors of one space in memory, for threads to share.
+
+    New ones are read when they are needed; after a removal all are read again. Deleted photos are
+    among them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cached: _Cached | None = None
+
+    def load(self, connection: Connection, sha256: str) -> Vectors:
+        """All vectors of a space, in the order in which they were added."""
+        space_id = find_space(connection, sha256)
+        key = sha256, _count_removals(connection)
+        with self._lock:
+            if self._cached is None or self._cached.key != key:
+                self._cached = None  # frees its memory first
+                self._cached = _Cached(key)
+            cached = self._cached
+            is_changed = False
+            try:
+                rows = _read(connection, space_id, cached.last_id)
+                for last_id, photo_ids, unit_vectors, unreadable in rows:
+                    is_changed = True
+                    cached.append(photo_ids, unit_vectors)
+                    cached.unreadable += unreadable
+                    cached.last_id = last_id
+            finally:
+                if is_changed:
+                    cached.take_snapshot()
+            return cached.snapshot
+
+    def nearest(
+        self,
+        connection: Connection,
+        query: Embedding,
+        sha256: str,
+        count: int,
+        exclude: int | None = None,
+    ) -> list[tuple[int, float]]:
+        """Photos of a space with cosine similarity in [-1, 1], nearest first, no deleted ones."""
+        loaded = self.load(connection, sha256)
+        (cosines,) = loaded.cosines(query[None])
+        neighbours: list[tuple[int, float]] = []
+        limit = count + 1
+        while len(neighbours) < count and limit < 2 * (len(cosines) + count):
+            rows = nearest_rows(cosines, limit)
+            ids = loaded.photo_ids[rows].tolist()
+            existing = set(filter_existing(connection, ids))
+            neighbours = [
+                (photo_id, cosine)
+                for photo_id, cosine in zip(ids, cosines[rows].tolist(), strict=True)
+                if photo_id in existing and photo_id != exclude
+            ]
+            limit *= 4  # many of the nearest may be deleted
+        return neighbours[:count]
+
+
+def nearest_rows(cosines: Floats, count: int) -> NDArray[np.intp]:
+    """The rows with the highest `cosines (N,)`, at most `count`, highest first."""
+    if count >= len(cosines):
+        return np.argsort(-cosines, kind="stable")
+    best = np.argpartition(-cosines, count)[:count]
+    return best[np.argsort(-cosines[best], kind="stable")]
+
+
+def quantize(unit_vectors: Floats) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """`unit_vectors (N, D)` as int8, and the scales `(N,)` that make them unit vectors again."""
+    highest = np.maximum(np.abs(unit_vectors).max(axis=1, keepdims=True), 1e-12)
+    whole = np.rint(unit_vectors * (127 / highest))
+    lengths = np.maximum(np.linalg.norm(whole, axis=1), 1)
+    return whole.astype(np.int8), (1 / lengths).astype(np.float32)
+
+
+def _cosines(block: _Block, count: int, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosines `(Q, N)` with the first `count` vectors of a block."""
+    if block.scales is None:
+        exact: NDArray[np.float32] = queries @ block.vectors[:count].T
+        return exact
+    cosines = np.empty((len(queries), count), np.float32)
+    tile = np.empty((_TILE, queries.shape[1]), np.float32)
+    for start in range(0, count, _TILE):
+        size = min(_TILE, count - start)
+        np.copyto(tile[:size], block.vectors[start : start + size])
+        np.matmul(queries, tile[:size].T, out=cosines[:, start : start + size])
+    cosines *= block.scales[:count]
+    return cosines
+
+
+def _read(
+    connection: Connection, space_id: int | None, after: int
+) -> Iterator[tuple[int, Ids, NDArray[np.float32], list[int]]]:
+    """Vectors behind the row `after`: the last row's id, photo ids, vectors, unreadable photos."""
+    query = (
+        select(vectors.c.id, vectors.c.photo_id, vectors.c.vector)
+        .where(vectors.c.space_id == space_id, vectors.c.id > after)
+        .order_by(vectors.c.id)
+    )
+    result = connection.execute(query, execution_options={"yield_per": _LOADED})
+    for rows in result.partitions():
+        readable = [row for row in rows if row.vector is not None]
+        ids = np.array([row.photo_id for row in readable], np.int64)
+        decoded = _decode([row.vector for row in readable]) if readable else np.empty((0, 1))
+        unreadable = [row.photo_id for row in rows if row.vector is None]
+        yield rows[-1].id, ids, np.asarray(decoded, np.float32), unreadable
