@@ -19,6 +19,7 @@ Further settings are environment variables:
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import signal
 import socket
@@ -26,7 +27,6 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from functools import cache, partial
-from threading import Thread
 from types import FrameType
 from typing import Any, cast
 
@@ -61,10 +61,11 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
         app.state.predictor = predictor or Predictor(settings)
         app.state.access_log = AccessLog()
         library = app.state.predictor.library
-        Thread(target=_start_embedding, args=(library,), daemon=True).start()
+        embedding = asyncio.create_task(asyncio.to_thread(_start_embedding, library))
         try:
             yield
         finally:
+            await embedding
             app.state.access_log.close()
             if predictor is None:
                 app.state.predictor.close()

@@ -18,15 +18,16 @@ import pytest
 
 from tagger.errors import LibraryError, OptionError
 from tagger.images import decode
-from tagger.jobs.requests import ImportFolderRequest, submit
-from tagger.library import export
+from tagger.jobs import worker
+from tagger.jobs.requests import ImportFolderRequest, submit, submit_embedding
+from tagger.library import descriptions, export
 from tagger.library.database import database
 from tagger.library.database.database import Database
 from tagger.library.library import Library
 from tagger.paths import ROOT
 from tagger.service.prediction_log import DAY, Entry, PredictionLog
 from tagger.tagger import Prediction, Tagger
-from tests.conftest import draw, draw_collection, import_folder
+from tests.conftest import PETS_MODEL, draw, draw_collection, import_folder
 
 UNPRIVILEGED = "postgres"  # Debian's user for it: the server refuses to run as root
 HOSTILE = "'; DROP TABLE photos;--"
@@ -71,6 +72,7 @@ def library(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Libr
     """A library with the server as `TAGGER_DATABASE`, shared by the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TAGGER_DATABASE", url)
+        patch.setattr(descriptions, "BUNDLED_MODEL", PETS_MODEL)  # as the other tests do
         opened = Library.open(tmp_path_factory.mktemp("pg") / "library")
         yield opened
         opened.close()
@@ -120,6 +122,25 @@ def test_photos_are_imported_once(library: Library, folder: Path) -> None:
     photo = library.search(sort="name", limit=1).photos[0]
     assert library.read_original(photo) == photo.path.read_bytes()
     assert len(library.find_similar_to(photo, 3)) == 3
+
+
+def test_descriptions_are_answered(library: Library, folder: Path, worded: Path) -> None:
+    library.set_active_model(str(worded))
+    job_id = submit_embedding(library)
+    assert job_id is not None
+    worker.run(library, job_id)
+    assert library.operation(job_id).result == {"photos": 6, "unreadable": 0}
+    everything, balls = set(library.find_ids()), library.find_ids("like:ball")
+    page = library.search("like:ball")
+    assert sorted(photo.id for photo in page.photos) == balls and 0 < len(balls) < 6
+    assert page.description is not None and page.description.not_compared == 0
+    assert set(library.find_ids("-like:ball")) == everything - set(balls)
+    assert library.count("like:ball OR like:box OR like:zebra") == 6
+    assert library.count("like:ball name:*.jpg") == len(balls)
+    library.delete(balls[:1])
+    assert library.find_ids("like:ball") == balls[1:]
+    library.undo(library.operations()[0].id)
+    library.set_active_model("pets")
 
 
 def test_a_job_uses_the_same_database(library: Library, folder: Path) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
+    Integer,
     and_,
     case,
     exists,
@@ -179,6 +180,12 @@ def index_condition(condition: Condition) -> Where | None:
     return _compare_dates(condition, column, column)
 
 
+def listed_condition(photo: ColumnElement[int], ids: Iterable[int]) -> Where:
+    """`photo` is one of `ids`, of which there may be many thousands."""
+    id_list = _IdList(literal(",".join(map(str, ids))))
+    return photo.op("IN", is_comparison=True, return_type=Boolean())(id_list)
+
+
 def _folder_pattern(condition: Condition) -> str:
     """The pattern of paths in a folder; a slash must follow, to leave out the files' own names."""
     value = condition.value
@@ -261,3 +268,18 @@ def _compile_like(element: _CaseInsensitiveLike, compiler: SQLCompiler, **option
         f"({compiler.process(text, **options)} {like} {compiler.process(pattern, **options)}"
         f" ESCAPE '{_ESCAPE_CHARACTER}')"
     )
+
+
+class _IdList(FunctionElement[int]):
+    """The numbers of a text such as "1,2,3": one parameter, as databases limit their number."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(_IdList)
+def _compile_list(element: _IdList, compiler: SQLCompiler, **options: Any) -> str:
+    (ids,) = (compiler.process(clause, **options) for clause in element.clauses)
+    if compiler.dialect.name == "postgresql":
+        return f"(SELECT unnest(CAST(string_to_array({ids}, ',') AS integer[])))"
+    return f"(SELECT value FROM json_each('[' || {ids} || ']'))"

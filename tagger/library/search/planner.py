@@ -19,10 +19,8 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
-    Integer,
     Select,
     and_,
-    bindparam,
     exists,
     func,
     not_,
@@ -212,10 +210,8 @@ class _ListFilter:
     ids: tuple[int, ...]
 
     def where(self, photo: ColumnElement[int]) -> Where:
-        """`photo` is one of them. In the SQL text itself, since parameters are limited."""
-        return photo.in_(
-            bindparam(None, self.ids, type_=Integer, expanding=True, literal_execute=True)
-        )
+        """`photo` is one of them."""
+        return conditions.listed_condition(photo, self.ids)
 
 
 @dataclass(frozen=True)
