@@ -103,7 +103,7 @@ def test_a_label_file_that_is_not_text_or_too_large_is_an_error(tmp_path: Path) 
         index.read_text("b.csv")
     os.unlink(tmp_path / "a.csv")
     with pytest.raises(DatasetError, match=r"a\.csv: cannot be read \(No such file"):
-        index.read_bytes("a.csv")
+        index.read_text("a.csv")
 
 
 def test_label_files_are_named_for_splits_by_name_or_folder(tmp_path: Path) -> None:
