@@ -20,7 +20,10 @@ from tagger.training.events import ProgressEvent
 from tagger.training.report import html, summary
 
 CHECK_ONLY = ("check", "json", "fix")
-HYPERPARAMETERS = ("batch_size", "learning_rate", "weight_decay", "patience", "precision", "seed")
+HYPERPARAMETERS = (
+    *("batch_size", "learning_rate", "weight_decay", "patience", "precision", "training_size"),
+    *("distillation", "balance", "seed"),
+)
 RESUME_HINT = "Interrupted. --resume goes on from the last finished epoch, if any."
 
 
@@ -78,6 +81,13 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     add("--weight-decay", type=float, default=recipe.weight_decay, help="times the learning rate")
     add("--patience", type=int, default=recipe.patience, help="epochs to wait for a better one")
     add("--precision", default=recipe.precision, help="of training: float32 or bfloat16")
+    add("--training-size", type=int, help="pixels a side while training; default: --image-size")
+    keep = "weight of the loss that keeps ImageNet's own answers"
+    add("--distillation", type=float, default=recipe.distillation, help=keep)
+    rare = "how far a rare tag weighs as much as a common one, from 0 to 1"
+    add("--balance", type=float, default=recipe.balance, help=rare)
+    captions = "photos' descriptions, to learn words from: CSV, or COCO's JSON"
+    add("--captions", type=Path, metavar="FILE", help=captions)
     add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
     held_out = "share of photos to validate on where there is no val/"
     add("--validation-share", type=float, default=default.validation_share, help=held_out)

@@ -63,8 +63,11 @@ def target_matrix(samples: Sequence[Sample], count: int) -> NDArray[np.float32]:
     return targets
 
 
-def merge_tag_rows(matrix: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The states `(C,)` of photos `(N, C)` put together; a tag is absent if none has it."""
-    present = (matrix == PRESENT).any(axis=0)
-    absent = (matrix == ABSENT).all(axis=0)
-    return np.where(present, PRESENT, np.where(absent, ABSENT, UNSEEN)).astype(np.int8)
+def merge_tag_rows(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The targets `(C,)` of photos `(N, C)` put together; a tag is absent if none has it.
+
+    Unseen in one of them, it is unseen, unless it is likely in another.
+    """
+    highest = np.fmax.reduce(targets, axis=0)
+    is_unseen = np.isnan(targets).any(axis=0) & ~(highest >= LIKELY)
+    return np.where(is_unseen, np.nan, highest).astype(np.float32)

@@ -1,7 +1,8 @@
 """Heads: classifiers on frozen features, for one label a photo or for many tags.
 
 Logistic regression starts every network; SVM and random forest are for comparison. Labels are
-numbers `(N,)`, or for tags cells `(N, C)`: PRESENT, ABSENT or UNSEEN, see `datasets.sample`.
+numbers `(N,)`, or for tags cells `(N, C)`: PRESENT, ABSENT or UNSEEN, see `datasets.sample`, or
+for logistic regression their probabilities.
 """
 
 from __future__ import annotations
@@ -107,10 +108,12 @@ def fit_head(
     held_out: LabelledFeatures,
     label_count: int,
     seed: int,
+    balance: float = 1.0,
 ) -> Head:
     """Fit one of HEAD_NAMES, by default logistic regression.
 
-    `held_out` photos choose the regularisation of single-label logistic regression.
+    `held_out` photos choose the regularisation of single-label logistic regression. `balance` is
+    for tags, see `class_weights`.
     """
     features, labels = train
     if name == FOREST:
@@ -118,7 +121,7 @@ def fit_head(
     if name == SVM:
         return fit_svm(features, labels, label_count, seed)
     if labels.ndim == 2:
-        return fit_tags(features, labels, seed)
+        return fit_tags(features, labels, seed, balance=balance)
     return choose_logistic(train, held_out, label_count, seed)
 
 
@@ -171,27 +174,30 @@ def _to_linear_head(model: LogisticRegression | LinearSVC, label_count: int) -> 
 
 def fit_tags(
     features: NDArray[np.float32],
-    cells: NDArray[np.int8],
+    cells: NDArray[Any],
     seed: int,
     regularisation: float = TAG_REGULARISATION,
+    balance: float = 1.0,
 ) -> LinearHead:
     """One logistic regression a tag, on `features (N, D)` and `cells (N, C)`.
 
-    Cells are weighted by `cell_weights`. All tags are fitted at once: they share the features.
+    Cells are as in `tag_targets`, weighted by `cell_weights` and `class_weights`. All tags are
+    fitted at once: they share the features.
     """
     if len(cells) > MAX_HEAD_PHOTOS:
         rows = np.random.default_rng(seed).choice(len(cells), MAX_HEAD_PHOTOS, replace=False)
         features, cells = features[rows], cells[rows]
     width = features.shape[1]
-    weights = cell_weights(cells, *class_weights(cells)) * regularisation
-    signs = np.where(cells == PRESENT, 1.0, -1.0).astype(np.float32)
+    weights = cell_weights(cells, *class_weights(cells, balance)) * regularisation
+    targets = np.nan_to_num(tag_targets(cells))
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         head = flat.reshape(width + 1, -1).astype(np.float32)  # the bias is the last row
-        margins = signs * (features @ head[:-1] + head[-1])  # (N, C)
-        slope = -signs * weights / (1 + np.exp(np.minimum(margins, 80)))
+        logits = features @ head[:-1] + head[-1]  # (N, C)
+        slope = weights * (1 / (1 + np.exp(-np.clip(logits, -80, 80))) - targets)
         gradient = np.vstack([features.T @ slope + head[:-1], slope.sum(axis=0)])
-        value = (weights * np.logaddexp(0, -margins)).sum() + 0.5 * (head[:-1] ** 2).sum()
+        value = (weights * (np.logaddexp(0, logits) - targets * logits)).sum()
+        value += 0.5 * (head[:-1] ** 2).sum()
         return float(value), gradient.ravel().astype(np.float64)
 
     start = np.zeros((width + 1) * cells.shape[1])
@@ -202,37 +208,54 @@ def fit_tags(
     return LinearHead(head[:-1], head[-1])
 
 
-def class_weights(cells: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights `(C,)` of each tag's present and absent cells.
+def tag_targets(cells: NDArray[Any]) -> NDArray[np.float32]:
+    """Probabilities `(N, C)` of tags, NaN where unseen.
 
-    Both sides weigh half of the seen cells in total; 1 where one side is missing.
+    `cells` are such probabilities already, or whole numbers: PRESENT, ABSENT or UNSEEN.
     """
-    present = (cells == PRESENT).sum(axis=0)
-    seen_cells = (cells != UNSEEN).sum(axis=0)
-    absent = seen_cells - present
+    targets = cells.astype(np.float32)
+    if cells.dtype.kind in "bi":
+        targets[cells == UNSEEN] = np.nan
+    return targets
+
+
+def class_weights(
+    cells: NDArray[Any], balance: float = 1.0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights `(C,)` of each tag's present and absent cells, as in `tag_targets`.
+
+    A present cell weighs as many absent ones as there are for each, to the power `balance`: at 1
+    both sides weigh half, at 0 every cell the same. The mean over a tag's seen cells is 1. Where
+    one side is missing, both are 1.
+    """
+    targets = tag_targets(cells)
+    present = np.nansum(targets, axis=0)
+    absent = np.nansum(1 - targets, axis=0)
     one_sided = (present == 0) | (absent == 0)
-    halves = [seen_cells / (2 * np.maximum(side, 1)) for side in (present, absent)]
-    of_present, of_absent = (np.where(one_sided, 1, half).astype(np.float32) for half in halves)
-    return of_present, of_absent
+    ratio = (np.maximum(absent, 1e-6) / np.maximum(present, 1e-6)) ** balance
+    of_absent = (present + absent) / np.maximum(present * ratio + absent, 1e-6)
+    weights = [np.where(one_sided, 1, side) for side in (of_absent * ratio, of_absent)]
+    return weights[0].astype(np.float32), weights[1].astype(np.float32)
 
 
-def prior_correction(cells: NDArray[np.int8]) -> NDArray[np.float32]:
+def prior_correction(cells: NDArray[Any], balance: float = 1.0) -> NDArray[np.float32]:
     """The shift `(C,)` from logits fitted with `class_weights` to unweighted logits.
 
-    Class weights move a tag's log odds by the log odds of its shares (King & Zeng, "Logistic
+    Class weights move a tag's log odds by the log of their ratio (King & Zeng, "Logistic
     Regression in Rare Events Data", 2001).
     """
-    of_present, of_absent = class_weights(cells)
+    of_present, of_absent = class_weights(cells, balance)
     shift: NDArray[np.float32] = np.log(of_absent / of_present).astype(np.float32)
     return shift
 
 
 def cell_weights(
-    cells: NDArray[np.int8], of_present: NDArray[np.float32], of_absent: NDArray[np.float32]
+    cells: NDArray[Any], of_present: NDArray[np.float32], of_absent: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The weight `(N, C)` of each cell in a loss; an unseen cell counts UNSEEN_WEIGHT."""
-    weights = np.where(cells == PRESENT, of_present, of_absent)
-    return np.where(cells == UNSEEN, UNSEEN_WEIGHT * of_absent, weights).astype(np.float32)
+    targets = tag_targets(cells)
+    weights = targets * of_present + (1 - targets) * of_absent
+    return np.where(np.isnan(targets), UNSEEN_WEIGHT * of_absent, weights).astype(np.float32)
 
 
 # Support vector machines and random forests

@@ -83,6 +83,22 @@ def initialize(network: keras.Model, backbone: str, photos: Iterable[Pixels]) ->
         initialize_body(network.get_layer(BACKBONE), np.asarray(scaled))
 
 
+def resize(network: keras.Model, image_size: int) -> keras.Model:
+    """The same layers for photos of another size: `uint8 (N, S, S, 3)` → logits `(N, C)`.
+
+    Batch normalisation stays in inference mode, as for a network that is fine-tuned.
+    """
+    import keras
+
+    body = network.get_layer(BACKBONE)
+    photo = keras.Input((image_size, image_size, 3))
+    resized = keras.models.clone_model(body, photo, clone_function=lambda layer: layer)
+    pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="pixels")
+    feature_map = resized(network.get_layer(SCALING)(pixels), training=False)
+    logits = network.get_layer(HEAD)(network.get_layer(FEATURES)(feature_map))
+    return keras.Model(pixels, logits, name=network.name)
+
+
 @contextmanager
 def freeze_arrays(backbone: str, network: keras.Model) -> Iterator[None]:
     """Exclude the backbone's `frozen_arrays` from training within this context.

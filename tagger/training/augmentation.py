@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ MIDDLE_GREY = 128
 _INSET = (0.35, 0.7)  # side of the second of two photos, as a share of the first's
 _CORNER = (0.35, 0.65)  # where four tiles meet, as a share of the side
 
+_JPEG_QUALITY = (40, 90)
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
@@ -23,11 +25,13 @@ _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 class Augmentation:
     """Random flip, crop, rotation, colour and cutout of a photo.
 
-    `flip`, `grey` and `cutout` are probabilities; `crop` is the range of the area kept (above 1
-    zooms out); `stretch` the largest change of the aspect ratio; `rotation` the largest angle in
-    degrees; `brightness` a share of full scale; `contrast` and `saturation` ranges of factors;
-    `cutout_side` the range of the patch's sides as shares of the photo's
-    (DeVries & Taylor, arXiv:1708.04552). Raises OptionError for ranges that make no sense.
+    `flip`, `grey`, `cutout` and `blur` are probabilities; `crop` is the range of the area kept
+    (above 1 zooms out); `stretch` the largest change of the aspect ratio; `rotation` the largest
+    angle in degrees; `brightness` a share of full scale; `contrast` and `saturation` ranges of
+    factors; `cutout_side` the range of the patch's sides as shares of the photo's
+    (DeVries & Taylor, arXiv:1708.04552); `blurred_side` the range of the sides, as shares, that a
+    photo is made smaller to before it is enlarged again, half of the times as a poor JPEG. Raises
+    OptionError for ranges that make no sense.
     """
 
     flip: float = 0.5
@@ -40,28 +44,38 @@ class Augmentation:
     grey: float = 0.05
     cutout: float = 0.5
     cutout_side: tuple[float, float] = (0.1, 0.4)
+    blur: float = 0.0
+    blurred_side: tuple[float, float] = (0.5, 1.0)
 
     def __post_init__(self) -> None:
         if not 0 < self.crop[0] <= self.crop[1]:
             raise OptionError(f"crop {self.crop}: give a rising range of areas above 0")
         if self.stretch < 1 or self.rotation < 0:
             raise OptionError("stretch must be 1 or more, rotation 0 degrees or more")
-        for share in (self.flip, self.grey, self.cutout, *self.cutout_side):
+        for share in (self.flip, self.grey, self.cutout, self.blur, *self.cutout_side):
             if not 0 <= share <= 1:
                 raise OptionError(f"{share}: probabilities and shares lie in [0, 1]")
         for low, high in (self.contrast, self.saturation, self.cutout_side):
             if not 0 <= low <= high:
                 raise OptionError(f"({low}, {high}): give a rising range from 0 on")
 
-    def __call__(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A random variant of square `pixels (S, S, 3)`, which are not changed."""
+    def __call__(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, side: int | None = None
+    ) -> NDArray[np.uint8]:
+        """A random variant `(side, side, 3)` of square `pixels (S, S, 3)`, which are not changed.
+
+        `side` is S by default.
+        """
+        side = side or pixels.shape[0]
         warped = cv2.warpAffine(
             pixels,
-            self._affine_map(pixels.shape[0], rng),
-            pixels.shape[1::-1],
+            _resize_map(self._affine_map(pixels.shape[0], rng), pixels.shape[0] / side),
+            (side, side),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT_101,
         )
+        if rng.random() < self.blur:
+            warped = self._blur(warped, rng)
         coloured = cv2.transform(warped, self._colour_map(rng)).astype(np.uint8, copy=False)
         if rng.random() < self.cutout:
             self._cut_out(coloured, rng)
@@ -92,11 +106,41 @@ class Augmentation:
         mix = contrast * (np.eye(3) * saturation + (1 - saturation) * _LUMA)
         return np.column_stack([mix, np.full(3, 128 * (1 - contrast) + offset)]).astype(np.float32)
 
+    def _blur(self, pixels: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+        side = max(1, round(pixels.shape[0] * rng.uniform(*self.blurred_side)))
+        small: Any = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+        if rng.random() < 0.5:
+            quality = int(rng.integers(*_JPEG_QUALITY))
+            jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+            small = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        enlarged: NDArray[Any] = cv2.resize(small, pixels.shape[1::-1])
+        return enlarged.astype(np.uint8, copy=False)
+
     def _cut_out(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> None:
         side = pixels.shape[0]
         height, width = (max(1, int(side * rng.uniform(*self.cutout_side))) for _ in range(2))
         top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
         pixels[top : top + height, left : left + width] = rng.integers(0, 256, 3)
+
+
+# For described photos of whole scenes: wide crops of any aspect, no patch over what is described.
+# The side and quality of photos on the web vary.
+SCENES = Augmentation(
+    crop=(0.35, 1.0),
+    stretch=1.4,
+    rotation=0.0,
+    brightness=0.1,
+    contrast=(0.75, 1.25),
+    saturation=(0.6, 1.4),
+    cutout=0.0,
+    blur=0.4,
+)
+
+
+def _resize_map(affine: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """The affine map `(2, 3)` for a variant with `factor` times fewer pixels a side."""
+    shift = affine[:, :2] @ np.full(2, (factor - 1) / 2) + affine[:, 2]  # centres are at integers
+    return np.column_stack([affine[:, :2] * factor, shift]).astype(np.float32)
 
 
 def mosaic(photos: Sequence[NDArray[np.uint8]], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -32,8 +32,13 @@ class Hyperparameters:
     """Optimisation of the network; the defaults fine-tune pretrained weights.
 
     `patience` is the number of epochs without a better validation loss before training stops.
-    `precision` is that of convolutions while training. `from_scratch` is for a network without
-    pretrained weights: see `FROM_SCRATCH`.
+    `precision` is that of convolutions while training, `training_size` the side of the photos that
+    the network is trained on, None for its own: fewer pixels train faster, and crops show things
+    larger than they are later (Touvron et al., "Fixing the train-test resolution discrepancy",
+    2019, arXiv:1906.06423). `distillation` weighs the loss that keeps the answers of ImageNet's own
+    head. `balance` in [0, 1] is how much more the rare side of a tag weighs, see
+    `heads.class_weights`. `from_scratch` is for a network without pretrained weights: see
+    `FROM_SCRATCH`.
     """
 
     epochs: int = 8
@@ -43,6 +48,9 @@ class Hyperparameters:
     patience: int = 5
     seed: int = 42
     precision: Precision = "float32"
+    training_size: int | None = None
+    distillation: float = 0.0
+    balance: float = 1.0
     from_scratch: bool = False
 
     def __post_init__(self) -> None:
@@ -54,6 +62,10 @@ class Hyperparameters:
             raise OptionError(f"seed {self.seed}: give 0 or more")
         if not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1:
             raise OptionError("the learning rate must lie in (0, 1), the weight decay in [0, 1)")
+        if self.distillation < 0:
+            raise OptionError(f"distillation {self.distillation}: give a weight of 0 or more")
+        if not 0 <= self.balance <= 1:
+            raise OptionError(f"balance {self.balance}: give a number from 0 to 1")
         if self.precision not in get_args(Precision):
             raise OptionError(f"precision {self.precision!r}: give float32 or bfloat16")
 
@@ -92,10 +104,11 @@ class TrainingConfig:
     `validation_share` of each label's photos is held out where the collection has no `val/`.
     `weights` is "imagenet", "none", a model's name or a file. `head` names one of
     `heads.HEAD_NAMES`, fitted on frozen features instead of fine-tuning; a random forest is
-    evaluated and not saved. `unrelated` holds out-of-distribution photos, `test` labelled photos
-    of another collection; neither is trained on. `leave_out` is a list written by
-    `audit.Findings.write_list`. `about` goes into the card. `export` names formats of
-    `tagger.export`, written beside the model. Raises OptionError for values that do not fit.
+    evaluated and not saved. `captions` is a file of captions of the photos, see
+    `datasets.captions`, from which the model learns words. `unrelated` holds out-of-distribution
+    photos, `test` labelled photos of another collection; neither is trained on. `leave_out` is a
+    list written by `audit.Findings.write_list`. `about` goes into the card. `export` names formats
+    of `tagger.export`, written beside the model. Raises OptionError for values that do not fit.
     """
 
     data: Path = DATASET
@@ -110,6 +123,7 @@ class TrainingConfig:
     about: str = ""
     export: Sequence[str] = ()
     head: str | None = None
+    captions: Path | None = None
     leave_out: Path | None = None
     runs: Path = RUNS
     resume: bool = False
@@ -127,6 +141,12 @@ class TrainingConfig:
             raise OptionError(f"head {self.head}: needs a backbone that has learned something")
         if self.head == heads.FOREST and self.export:
             raise OptionError(f"head {self.head}: is judged and not saved, so nothing to export")
+        if (side := self.hyperparameters.training_size) is not None:
+            networks.check_image_size(self.backbone, side)
+        if self.hyperparameters.distillation and self.weights != IMAGENET:
+            raise OptionError(f"weights {self.weights}: distillation keeps what ImageNet's know")
+        if self.captions and (self.head or self.hyperparameters.from_scratch):
+            raise OptionError("captions teach a network that is fine-tuned from learned weights")
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")
         for folder in (self.unrelated, self.test):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tagger.audit.findings import Findings
 from tagger.datasets.dataset import Dataset
+from tagger.datasets.readers.listing import Remark
 from tagger.text import list_first
 from tagger.training.run_folder import Epoch
 
@@ -41,6 +42,19 @@ class CollectionLoaded(ProgressEvent):
             labels = list_first([f"{count:,} {name}" for name, count in counts.items()])
             lines.append(f"{split}: {self.collection.sizes()[split]:,} photos ({labels})")
         return lines + self.collection.problems.lines()
+
+
+@dataclass(frozen=True)
+class CaptionsLoaded(ProgressEvent):
+    """The captions of training photos were read, and the words that enough of them have."""
+
+    captions: int
+    tokens: int
+    remarks: tuple[Remark, ...] = ()
+
+    def lines(self) -> list[str]:
+        loaded = f"Captions: {self.captions:,} of training photos, {self.tokens:,} words"
+        return [loaded, *(remark.sentence() for remark in self.remarks)]
 
 
 @dataclass(frozen=True)

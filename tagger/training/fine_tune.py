@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,25 +17,50 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import NDArray
 
 from tagger.concurrency import Progress, chunks, silent
 from tagger.datasets.sample import PRESENT, UNSEEN
 from tagger.evaluation import metrics
 from tagger.evaluation.outputs import label_array
 from tagger.labels import Kind
+from tagger.models import networks
 from tagger.models.networks import compute_precision, recompute_statistics
 from tagger.training import checkpoints
-from tagger.training.batches import LOGITS, TrainingData
+from tagger.training.batches import (
+    CAPTIONS,
+    LOGITS,
+    PIXELS,
+    SIMILARITY,
+    TEACHER,
+    TrainingData,
+)
+from tagger.training.caption_batches import LENGTH, PER_PHOTO
 from tagger.training.checkpoints import FineTuning, FineTuningState
 from tagger.training.events import Emit, EpochEnded, EpochStarted, ignore
 from tagger.training.interrupts import TrainingInterrupted, defer_interrupt
 from tagger.training.optimizers import build_optimizer
 from tagger.training.run_folder import Epoch
+from tagger.training.word_space import NAME, WordSpace, caption_loss, contrast_loss
 
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # shares of the fine-tuned weights that are tried
 FROM_SCRATCH_SMOOTHING = 0.2  # of the labels: Jordan 2024, arXiv:2404.00498
 STATISTICS_BATCHES = 8  # on which normalisation is recomputed for averaged weights
 VALIDATION_BATCH = 50
+TAG_SHARE = 0.1  # of a photo's loss for a tag, beside the losses of words and of a teacher
+FEATURE_DROPOUT = 0.2  # of the photo side of words, while everything is trained
+
+
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """What a training model has beside the network, and loses after the training.
+
+    `teacher_head` are kernel `(F, K)` and bias `(K,)` of the head whose answers
+    `TrainingData.teacher` are; `words` the first weights of a WordSpace.
+    """
+
+    teacher_head: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    words: Sequence[NDArray[np.float32]] | None = None
 
 
 def fine_tune(
@@ -45,6 +70,7 @@ def fine_tune(
     folder: Path,
     progress: Progress = silent,
     emit: Emit = ignore,
+    extras: Extras | None = None,
 ) -> FineTuning:
     """Train `network` in place from `state` on, and leave it with the best weights.
 
@@ -58,7 +84,8 @@ def fine_tune(
     it with the best weights so far, after the current step or validation; a second one raises
     KeyboardInterrupt.
     """
-    model = build_training_model(network, data)
+    model = build_training_model(network, data, extras)
+    validation = _Validation(network, model, data)
     if state.history:
         checkpoints.restore_checkpoint(model, state, folder)
     try:
@@ -68,7 +95,7 @@ def fine_tune(
         ):
             if state.stopped is None and state.epoch < data.hyperparameters.epochs:
                 callback = EpochCheckpoint(
-                    network, data, state, folder, progress, emit, interrupted
+                    network, data, validation, state, folder, progress, emit, interrupted
                 )
                 model.fit(
                     data,
@@ -82,17 +109,41 @@ def fine_tune(
         state.stopped = "interrupted"
     except tf.errors.OpError as error:
         raise data.error or error from None
-    return _choose_blend(network, model, data, state, folder)
+    return _choose_blend(validation, state, data.hyperparameters.from_scratch, folder)
 
 
-def build_training_model(network: keras.Model, data: TrainingData) -> keras.Model:
+def build_training_model(
+    network: keras.Model, data: TrainingData, extras: Extras | None = None
+) -> keras.Model:
     """The network's layers as a model of named outputs, compiled with a loss for each."""
-    outputs = {LOGITS: network.output}
+    extras = extras or Extras()
+    side = data.hyperparameters.training_size
+    base = networks.resize(network, side) if side else network
+    features = base.get_layer(networks.FEATURES).output
+    inputs, outputs = base.input, {LOGITS: base.output}
     losses = {LOGITS: _label_loss(data.labels.kind, data.hyperparameters.from_scratch)}
-    model = keras.Model(network.input, outputs)
+    weights = {LOGITS: 1.0}
+    if extras.teacher_head:
+        kernel, _ = extras.teacher_head
+        head = keras.layers.Dense(kernel.shape[1], name=TEACHER)
+        outputs[TEACHER] = head(features)
+        head.set_weights(list(extras.teacher_head))
+        losses[TEACHER] = keras.losses.CategoricalCrossentropy(from_logits=True)
+        weights[TEACHER] = data.hyperparameters.distillation
+    if data.captions:
+        captions = keras.Input((PER_PHOTO, LENGTH), dtype="int32", name=CAPTIONS)
+        space = WordSpace(len(data.captions.tokens), FEATURE_DROPOUT, data.hyperparameters.seed)
+        outputs[SIMILARITY] = space([features, captions])
+        if extras.words:
+            space.set_weights([*extras.words, *space.get_weights()[len(extras.words) :]])
+        inputs = {PIXELS: base.input, CAPTIONS: captions}
+        losses[SIMILARITY], weights[SIMILARITY] = contrast_loss, 1.0
+    if len(losses) > 1:
+        weights[LOGITS] = TAG_SHARE * len(data.labels)
+    model = keras.Model(inputs, outputs)
     optimizer = build_optimizer(data.hyperparameters, len(data.train))
     # XLA on a CPU takes minutes to compile this network and 5 GB, and is no faster afterwards.
-    model.compile(optimizer, losses, jit_compile=False)
+    model.compile(optimizer, losses, loss_weights=weights, jit_compile=False)
     optimizer.build(model.trainable_variables)
     return model
 
@@ -117,6 +168,7 @@ class EpochCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     network: keras.Model
     data: TrainingData
+    validation: _Validation
     state: FineTuningState
     folder: Path
     progress: Progress
@@ -162,7 +214,7 @@ class EpochCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         with compute_precision("float32", self.network):
             if row.epoch and self.data.hyperparameters.from_scratch:
                 recompute_statistics(self.network, self.data.unaugmented(STATISTICS_BATCHES))
-            self.state.history.append(_score(self.network, self.data, row))
+            self.state.history.append(self.validation.score(row))
         checkpoints.save_average(self.model, row.epoch, self.folder)
 
     def _save(self) -> None:
@@ -170,32 +222,43 @@ class EpochCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.emit(EpochEnded(self.state.history[-1]))
 
 
-def _score(network: keras.Model, data: TrainingData, row: Epoch) -> Epoch:
-    """`row` with the scores on the validation photos."""
-    pixels = data.store.rows(sample.row for sample in data.validation)
-    batches = chunks(pixels, VALIDATION_BATCH)
-    logits = np.concatenate([network.predict_on_batch(np.stack(batch)) for batch in batches])
-    labels = label_array(data.validation, data.labels)
-    if data.labels.kind == "single":
-        loss = metrics.log_loss(logits, labels)
-        accuracy = float((logits.argmax(axis=1) == labels).mean())
-        return replace(row, val_loss=loss, val_accuracy=accuracy)
-    margins = np.where(labels == PRESENT, logits, -logits).astype(np.float64)
-    terms = data.weights_of(labels) * np.logaddexp(0, -margins)
-    return replace(
-        row,
-        val_loss=float(terms.sum() / max(1, (labels != UNSEEN).sum())),
-        val_accuracy=metrics.cell_accuracy(logits > 0, labels),
-        val_map=metrics.mean_average_precision(logits, labels),
-    )
+class _Validation:
+    """Scores a network on the validation photos; with captions, their loss is a part."""
+
+    def __init__(self, network: keras.Model, model: keras.Model, data: TrainingData) -> None:
+        self.model, self._data = model, data
+        outputs = [network.output, network.get_layer(networks.FEATURES).output]
+        self._network = keras.Model(network.input, outputs)
+
+    def score(self, row: Epoch) -> Epoch:
+        """`row` with the scores of the weights as they are."""
+        data = self._data
+        pixels = data.store.rows(sample.row for sample in data.validation)
+        batches = chunks(pixels, VALIDATION_BATCH)
+        parts = [self._network.predict_on_batch(np.stack(batch)) for batch in batches]
+        logits, features = (np.concatenate(part) for part in zip(*parts, strict=True))
+        labels = label_array(data.validation, data.labels)
+        if data.labels.kind == "single":
+            loss = metrics.log_loss(logits, labels)
+            accuracy = float((logits.argmax(axis=1) == labels).mean())
+            row = replace(row, val_loss=loss, val_accuracy=accuracy)
+        else:
+            margins = np.where(labels == PRESENT, logits, -logits).astype(np.float64)
+            terms = data.weights_of(labels) * np.logaddexp(0, -margins)
+            row = replace(
+                row,
+                val_loss=float(terms.sum() / max(1, (labels != UNSEEN).sum())),
+                val_accuracy=metrics.cell_accuracy(logits > 0, labels),
+                val_map=metrics.mean_average_precision(logits, labels),
+            )
+        if data.captions is None or data.validation_captions is None:
+            return row
+        of_words = caption_loss(self.model.get_layer(NAME), features, data.validation_captions)
+        return replace(row, val_loss=TAG_SHARE * len(data.labels) * row.val_loss + of_words)
 
 
 def _choose_blend(
-    network: keras.Model,
-    model: keras.Model,
-    data: TrainingData,
-    state: FineTuningState,
-    folder: Path,
+    validation: _Validation, state: FineTuningState, from_scratch: bool, folder: Path
 ) -> FineTuning:
     """Set the weights to the blend of the lowest validation loss.
 
@@ -203,9 +266,9 @@ def _choose_blend(
     """
     losses = {}
     for epoch in {state.best_epoch, state.epoch}:
-        for blend in (1.0,) if data.hyperparameters.from_scratch else BLENDS:
-            checkpoints.blend_weights(model, epoch, blend, folder)
-            losses[epoch, blend] = _score(network, data, Epoch(epoch)).val_loss
+        for blend in (1.0,) if from_scratch else BLENDS:
+            checkpoints.blend_weights(validation.model, epoch, blend, folder)
+            losses[epoch, blend] = validation.score(Epoch(epoch)).val_loss
     kept_epoch, blend = min(losses, key=lambda choice: losses[choice])
-    checkpoints.blend_weights(model, kept_epoch, blend, folder)
+    checkpoints.blend_weights(validation.model, kept_epoch, blend, folder)
     return FineTuning(state.epoch, kept_epoch, state.stopped, blend)

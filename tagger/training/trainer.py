@@ -15,25 +15,28 @@ from numpy.typing import NDArray
 
 from tagger.audit import findings
 from tagger.concurrency import Progress, silent
-from tagger.datasets import dataset
+from tagger.datasets import captions, dataset
 from tagger.datasets.dataset import Dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import Sample, tag_matrix
+from tagger.datasets.sample import Sample, target_matrix
 from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.evaluation.metrics import mean_average_precision
-from tagger.evaluation.outputs import label_array
+from tagger.evaluation.outputs import LabelledOutputs, label_array
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
 from tagger.images import decode
 from tagger.inference import model_file
+from tagger.inference.decision import to_probabilities
 from tagger.inference.litert import Runtime
-from tagger.models import convert, heads, networks
+from tagger.inference.words import Words
+from tagger.models import convert, heads, imagenet, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
 from tagger.models.weights import NO_WEIGHTS, save_h5
 from tagger.training import checkpoints, events, initialize, model_card, run_folder
+from tagger.training.caption_batches import MIN_CAPTIONS, CaptionTokens, tokenize_captions
 from tagger.training.checkpoints import FineTuning, FineTuningState
 from tagger.training.config import TrainingConfig
 from tagger.training.evaluate import Evaluation, Evaluator
@@ -42,6 +45,9 @@ from tagger.training.run_folder import Epoch
 
 if TYPE_CHECKING:
     import keras
+
+    from tagger.training.batches import TrainingData
+    from tagger.training.fine_tune import Extras
 
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
 
@@ -84,12 +90,14 @@ class _Trainer:
     progress: Progress
     emit: Emit
     seconds: dict[str, float] = field(default_factory=dict)
+    _captions: tuple[CaptionTokens | None, CaptionTokens | None] = (None, None)
 
     def train(self) -> TrainingResult:
         state = checkpoints.load_state(self.run)
         collection = self._load_collection()
         evaluator = Evaluator(self.config, collection.labels, self.store, self.progress)
         test = evaluator.load_test_samples(collection, self.emit)
+        self._captions = self._load_captions(collection)
         networks.set_seed(self._seed)
         network, started_from = initialize.build_network(
             self.config, collection, self.store, self.emit
@@ -105,6 +113,7 @@ class _Trainer:
             validation = self._validation_samples(collection)
             held_out = evaluator.run(runtime, validation, "Validating")
             calibration = calibrate(trained_on, held_out, self._seed)
+        words = self._teach_words(runtime, collection, evaluator, held_out)
         with self._timed("judging"):
             temperature, decisions = calibration.rule.temperature, calibration.decisions
             evaluation = Evaluation(
@@ -122,7 +131,7 @@ class _Trainer:
                 started_from=started_from,
             )
         if conversion:
-            self._save(network, conversion.network, collection, evaluation, calibration)
+            self._save(network, conversion.network, collection, evaluation, calibration, words)
         evaluation = replace(
             evaluation,
             exports=self._export(collection),
@@ -187,7 +196,9 @@ class _Trainer:
             collection.split("val"),
             collection.labels,
             self.config.hyperparameters,
+            *self._captions,
         )
+        extras = self._prepare_extras(network, data, evaluator, bool(state.history))
         with (
             self._timed("fine-tuning"),
             run_folder.tensorboard_logger(self.run, self.config.tensorboard) as log,
@@ -200,9 +211,57 @@ class _Trainer:
                     log(event.figures)
                 self.emit(event)
 
-            result = fine_tune(network, data, state, self.run, self.progress, record)
+            result = fine_tune(network, data, state, self.run, self.progress, record, extras)
         self.emit(events.FineTuningEnded(result.stopped, result.kept_epoch, result.blend))
         return result
+
+    def _prepare_extras(
+        self, network: keras.Model, data: TrainingData, evaluator: Evaluator, resumed: bool
+    ) -> Extras:
+        """The teacher and the first words of a fine-tuning, from the network it starts with."""
+        from tagger.training.fine_tune import Extras
+        from tagger.training.word_space import fit_words
+
+        distillation = self.config.hyperparameters.distillation
+        if not distillation and (data.captions is None or resumed):
+            return Extras()
+        with self._timed("features"):
+            runtime = Runtime(convert.to_litert(network))
+            features = evaluator.run(runtime, data.train, "Computing features").features
+        head = None
+        if distillation:
+            kernel, bias = head = imagenet.load_head()
+            probabilities = [
+                to_probabilities(part @ kernel + bias, "single").astype(np.float16)
+                for part in np.array_split(features, max(1, len(features) // 1000))
+            ]
+            data.teacher = np.concatenate(probabilities)
+        words = None
+        if data.captions is not None and not resumed:
+            with self._timed("words"):
+                words = fit_words(features, data.captions, self._seed)
+        return Extras(head, words)
+
+    def _load_captions(
+        self, collection: Dataset
+    ) -> tuple[CaptionTokens | None, CaptionTokens | None]:
+        """The captions of the training and the validation photos, as numbers of tokens."""
+        if self.config.captions is None:
+            return None, None
+        loaded = captions.read(self.config.captions, self.config.data)
+        of_train, of_val = (
+            [loaded.by_photo.get(sample.path, ()) for sample in collection.split(split)]
+            for split in ("train", "val")
+        )
+        train = tokenize_captions(of_train)
+        if not train.tokens:
+            raise DatasetError(
+                f"{self.config.captions}: {sum(map(len, of_train)):,} captions of training photos;"
+                f" a word counts once {MIN_CAPTIONS} captions have it"
+            )
+        self.emit(events.CaptionsLoaded(sum(map(len, of_train)), len(train.tokens), loaded.remarks))
+        validation = tokenize_captions(of_val, train.tokens)
+        return train, validation if len(validation.rows) else None
 
     def _fit_head(self, network: keras.Model, collection: Dataset, evaluator: Evaluator) -> None:
         """Fit a head on the backbone's features, and audit the labels by those."""
@@ -214,12 +273,16 @@ class _Trainer:
             validation = [] if labels.kind == "multi" else self._validation_samples(collection)
             held_out = evaluator.run(runtime, validation, "Validation features")
         with self._timed("head"):
+            targets = train.labels
+            if labels.kind == "multi" and self.config.head in (None, heads.LOGISTIC):
+                targets = target_matrix(samples, len(labels))
             head = heads.fit_head(
                 self.config.head,
-                (train.features, train.labels),
+                (train.features, targets),
                 (held_out.features, held_out.labels),
                 len(labels),
                 self._seed,
+                self.config.hyperparameters.balance,
             )
         if isinstance(head, LinearHead):
             _set_head(network, head)
@@ -242,8 +305,31 @@ class _Trainer:
     def _correct_prior(self, network: keras.Model, collection: Dataset) -> None:
         """Undo the balancing of tags, so that probabilities fit their true frequency."""
         weights, bias = network.get_layer(networks.HEAD).get_weights()
-        correction = prior_correction(tag_matrix(collection.split("train"), len(collection.labels)))
+        targets = target_matrix(collection.split("train"), len(collection.labels))
+        correction = prior_correction(targets, self.config.hyperparameters.balance)
         _set_head(network, LinearHead(weights, bias + correction))
+
+    def _teach_words(
+        self,
+        runtime: Runtime,
+        collection: Dataset,
+        evaluator: Evaluator,
+        held_out: LabelledOutputs,
+    ) -> Words | None:
+        """The words of the model, fitted to the features of the network that ships."""
+        of_train, of_val = self._captions
+        if of_train is None:
+            return None
+        from tagger.training.word_space import fit_words, make_words
+
+        train = collection.split("train")
+        with self._timed("words"):
+            photos = np.unique(of_train.owners)
+            outputs = evaluator.run(runtime, [train[photo] for photo in photos], "Teaching words")
+            features = np.zeros((len(train), runtime.feature_count), np.float32)
+            features[photos] = outputs.features
+            space = fit_words(features, of_train, self._seed)
+            return make_words(space, of_train.tokens, held_out.features, of_val, self._seed)
 
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")
@@ -265,11 +351,12 @@ class _Trainer:
         collection: Dataset,
         evaluation: Evaluation,
         calibration: Calibration,
+        words: Words | None,
     ) -> None:
         output = self.config.output
         card = model_card.build_card(self.config.settings(), collection, evaluation, calibration)
         model = model_file.ModelFile(
-            collection.labels, self.config.image_size, calibration.rule, litert, card
+            collection.labels, self.config.image_size, calibration.rule, litert, card, words=words
         )
         temporary = output.with_name(f".{output.stem}.unfinished.h5")
         with self._timed("saving"):

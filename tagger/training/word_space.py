@@ -1,0 +1,194 @@
+"""The layer that teaches words: photos and captions as unit vectors of one space, contrasted.
+
+A caption is the sum of the vectors of its tokens, a photo a linear map of its pooled features.
+Each photo has to find its captions among all in the batch, and each caption its photo (Radford et
+al., "Learning Transferable Visual Models From Natural Language Supervision", 2021,
+arXiv:2103.00020). Importing this module imports Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from tagger.inference.decision import unit_vectors
+from tagger.inference.words import Words, likeness
+from tagger.training.caption_batches import LENGTH, CaptionTokens
+
+NAME = "word_space"
+DIMENSIONS = 256
+FEATURE_DROPOUT, TOKEN_DROPOUT = 0.5, 0.2
+START_SCALE = 10.0  # of cosines, before the softmax
+MAX_SCALE = 60.0
+# Of fitting words to fixed features:
+EPOCHS = 30
+BATCH = 1024  # photos, each with one of its captions
+LEARNING_RATE = 2e-3
+BACKGROUND = 512  # photos
+FALSE_SHARE = 0.002  # of the photos that a description is not about; they reach the floor
+DEFAULT_FLOOR = 3.0  # standard deviations, without captions of validation photos
+
+
+class WordSpace(keras.layers.Layer):  # type: ignore[misc]
+    """Features `(B, F)` and captions `(B, K, LENGTH)` → scaled cosines `(B, B * K)`."""
+
+    def __init__(self, tokens: int, feature_dropout: float, seed: int) -> None:
+        super().__init__(name=NAME)
+        self.tokens, self.feature_dropout = tokens, feature_dropout
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.initial_seed = seed
+
+    def build(self, shapes: Any) -> None:
+        rng = keras.random.SeedGenerator(self.initial_seed)
+        spread = keras.initializers.RandomNormal(0.3 / DIMENSIONS**0.5, seed=rng)
+        self.projection = self.add_weight((shapes[0][-1], DIMENSIONS), spread, name="projection")
+        self.photo_bias = self.add_weight((DIMENSIONS,), "zeros", name="photo_bias")
+        self.vectors = self.add_weight((self.tokens + 1, DIMENSIONS), spread, name="vectors")
+        self.text_bias = self.add_weight((DIMENSIONS,), "zeros", name="text_bias")
+        log_scale = keras.initializers.Constant(float(np.log(START_SCALE)))
+        self.log_scale = self.add_weight((), log_scale, name="log_scale")
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        features, captions = inputs
+        present = ops.cast(captions > 0, "float32")
+        if training:
+            features = keras.random.dropout(
+                features, self.feature_dropout, seed=self.seed_generator
+            )
+            noise = keras.random.uniform(ops.shape(present), seed=self.seed_generator)
+            present = ops.where(noise < TOKEN_DROPOUT, 0.0, present)
+        photos = ops.normalize(ops.matmul(features, self.projection) + self.photo_bias)
+        words = ops.take(self.vectors, captions, axis=0) * present[..., None]  # (B, K, LENGTH, D)
+        texts = ops.normalize(ops.sum(words, axis=2) + self.text_bias)
+        texts = ops.reshape(texts, (-1, DIMENSIONS))
+        scale = ops.exp(ops.minimum(self.log_scale, float(np.log(MAX_SCALE))))
+        return scale * ops.matmul(photos, ops.transpose(texts))
+
+
+def contrast_loss(own: Any, similarity: Any) -> Any:
+    """Losses `(B,)` of photos, from which captions are their own `(B, K)` and the similarity.
+
+    Photos without captions of their own lose nothing, and no caption can choose them.
+    """
+    count = ops.shape(own)[0]
+    described = ops.cast(ops.any(own > 0, axis=1), "float32")  # (B,)
+    to_captions = ops.log_softmax(similarity, axis=1)
+    candidates = ops.where(described[:, None] > 0, similarity, -1e9)
+    to_photos = ops.log_softmax(candidates, axis=0)
+    blocks = ops.reshape((to_captions + to_photos) / 2, (count, count, -1))  # (B, B, K)
+    numbers = ops.arange(count)
+    is_own = ops.cast(numbers[:, None] == numbers[None], "float32")
+    of_photo = ops.sum(blocks * is_own[..., None], axis=1)  # (B, K)
+    losses = -ops.sum(of_photo * own, axis=1) / ops.maximum(ops.sum(own, axis=1), 1.0)
+    return losses * ops.cast(count, "float32") / ops.maximum(ops.sum(described), 1.0)
+
+
+@dataclass(eq=False)
+class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of fixed features, each photo with one of its captions, anew every epoch."""
+
+    features: NDArray[np.float32]
+    captions: CaptionTokens
+    seed: int
+    epoch: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._photos = np.unique(self.captions.owners)
+        self._size = min(BATCH, len(self._photos))
+        self._draw()
+
+    def __len__(self) -> int:
+        return len(self._photos) // self._size
+
+    def __getitem__(self, index: int) -> Any:
+        part = slice(index * self._size, (index + 1) * self._size)
+        captions = self.captions.rows[self._chosen[part]][:, None]  # (B, 1, LENGTH)
+        own = np.ones((self._size, 1), np.float32)
+        return (self.features[self._order[part]], captions), own
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self._draw()
+
+    def _draw(self) -> None:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self._order = rng.permutation(self._photos)
+        self._chosen = [rng.choice(self.captions.of(photo)) for photo in self._order]
+
+
+def fit_words(
+    features: NDArray[np.float32], captions: CaptionTokens, seed: int
+) -> list[NDArray[np.float32]]:
+    """Weights of a WordSpace for `features (N, F)` and the captions of these photos."""
+    described = features[np.unique(captions.owners)]
+    mean, deviation = described.mean(axis=0), described.std(axis=0) + 0.01
+    scaled = np.asarray((features - mean) / deviation, np.float32)
+    inputs = keras.Input((features.shape[1],)), keras.Input((None, LENGTH), dtype="int32")
+    layer = WordSpace(len(captions.tokens), FEATURE_DROPOUT, seed)
+    model = keras.Model(inputs, layer(inputs))
+    batches = FeatureBatches(scaled, captions, seed)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        LEARNING_RATE / 10,
+        EPOCHS * len(batches),
+        warmup_target=LEARNING_RATE,
+        warmup_steps=20,
+    )
+    model.compile(keras.optimizers.Adam(schedule), contrast_loss, jit_compile=False)
+    model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0)
+    projection, photo_bias, *rest = (np.asarray(array) for array in layer.get_weights()[:5])
+    projection = projection / deviation[:, None]
+    return [projection, photo_bias - mean @ projection, *rest]
+
+
+def caption_loss(space: WordSpace, features: NDArray[np.float32], captions: CaptionTokens) -> float:
+    """The contrast of all photos that have captions, by `features (N, F)`, with all captions."""
+    photos, first = np.unique(captions.owners, return_index=True)
+    losses = []
+    for number in range(min(np.bincount(captions.owners)[photos])):
+        rows = captions.rows[first + number][:, None]  # a caption of each photo
+        similarity = space((features[photos], rows))
+        own = np.ones((len(photos), 1), np.float32)
+        losses.append(float(np.mean(ops.convert_to_numpy(contrast_loss(own, similarity)))))
+    return float(np.mean(losses))
+
+
+def make_words(
+    space: Sequence[NDArray[np.float32]],
+    tokens: tuple[str, ...],
+    features: NDArray[np.float32],
+    captions: CaptionTokens | None,
+    seed: int,
+) -> Words:
+    """The words of a model from a WordSpace's weights.
+
+    Validation photos, by their `features (N, F)` and `captions`, are the background, and set the
+    floor: the likeness that FALSE_SHARE of the photos reach that a caption is not about.
+    """
+    projection, photo_bias, vectors, text_bias, _ = space
+    rows = np.random.default_rng(seed).permutation(len(features))[:BACKGROUND]
+    words = Words(
+        tokens,
+        vectors[1:].astype(np.float16),
+        text_bias,
+        projection.astype(np.float16),
+        photo_bias,
+        np.zeros((1, DIMENSIONS), np.float16),
+        0.0,
+    )
+    photos = words.embed_photos(features)
+    words = replace(words, background=photos[rows].astype(np.float16))
+    if captions is None:
+        return replace(words, floor=DEFAULT_FLOOR)
+    others = []
+    for row, owner in zip(captions.rows, captions.owners, strict=True):
+        text = unit_vectors((vectors[row[row > 0]].sum(axis=0) + text_bias)[None])[0]
+        scores = likeness(photos @ text, photos[rows] @ text)
+        others.append(np.delete(scores, owner))
+    return replace(words, floor=float(np.quantile(np.concatenate(others), 1 - FALSE_SHARE)))
