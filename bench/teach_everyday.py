@@ -44,6 +44,7 @@ SETTINGS = (
     *("--backbone", "mobilenet_v2", "--image-size", "192", "--weights", "imagenet"),
     *("--training-size", "160", "--fine-tune", "12", "--batch-size", "64", "--patience", "12"),
     *("--learning-rate", "3e-4", "--weight-decay", "0.02", "--balance", "0.4"),
+    *("--least-precision", "0.7", "--typical", "ordinary"),
     *("--distillation", "0.5", "--seed", "42", "--output", "model/everyday.h5"),
 )
 

@@ -88,6 +88,13 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     add("--balance", type=float, default=recipe.balance, help=rare)
     captions = "photos' descriptions, to learn words from: CSV, or COCO's JSON"
     add("--captions", type=Path, metavar="FILE", help=captions)
+    add(
+        "--least-precision",
+        type=float,
+        metavar="P",
+        help="leave out tags that are right less often",
+    )
+    add("--typical", metavar="FOLDER", help="of --data: photos that tags are chosen for")
     add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
     held_out = "share of photos to validate on where there is no val/"
     add("--validation-share", type=float, default=default.validation_share, help=held_out)

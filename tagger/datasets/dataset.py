@@ -123,6 +123,15 @@ class Dataset:
         counts = Counter(sample.split for sample in self.samples)
         return {split: counts[split] for split in SPLITS if counts[split]}
 
+    def keep_labels(self, numbers: Sequence[int]) -> Dataset:
+        """The same photos with only these tags."""
+        names = tuple(self.labels.names[number] for number in numbers)
+        return replace(
+            self,
+            labels=LabelSet(names, self.labels.kind),
+            samples=tuple(_renumber(sample, numbers) for sample in self.samples),
+        )
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the digest, labels and split of every photo."""

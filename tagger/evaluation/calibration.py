@@ -80,16 +80,24 @@ class Calibration:
     out_of_fold: int
 
 
-def calibrate(train: LabelledOutputs, validation: LabelledOutputs, seed: int) -> Calibration:
-    """Fit the decision rule, and decide each validation photo by a rule fitted without it."""
+def calibrate(
+    train: LabelledOutputs,
+    validation: LabelledOutputs,
+    seed: int,
+    tag_thresholds: tuple[float, ...] | None = None,
+) -> Calibration:
+    """Fit the decision rule, and decide each validation photo by a rule fitted without it.
+
+    With `tag_thresholds`, logits are calibrated already, and only the reference is fitted.
+    """
     scale, vectors = fit_reference_vectors(train.features, seed)
     distances = neighbour_distance(unit_vectors(validation.features / scale), vectors)
     held_out = _FitPhotos(validation.logits, validation.labels, distances)
     extra = _out_of_fold(train, seed) if len(validation) < MIN_VALIDATION else None
-    rule = _fit(held_out, extra, scale, vectors)
+    rule = _fit(held_out, extra, scale, vectors, tag_thresholds)
     decisions: dict[int, Decision] = {}
     for rest, fold in _folds(validation.labels, seed):
-        fold_rule = _fit(held_out.take(rest), extra, scale, vectors)
+        fold_rule = _fit(held_out.take(rest), extra, scale, vectors, tag_thresholds)
         part = validation.take(fold)
         fold_decisions = fold_rule.decide(part.logits, part.features)
         decisions.update(zip(fold.tolist(), fold_decisions, strict=True))
@@ -190,9 +198,12 @@ def _fit(
     extra: _FitPhotos | None,
     scale: NDArray[np.float32],
     vectors: NDArray[np.float32],
+    tag_thresholds: tuple[float, ...] | None,
 ) -> DecisionRule:
     # Out-of-fold logits come from other heads, so the temperature is of validation photos alone.
-    temperature = fit_temperature(held_out.logits, held_out.labels)
+    temperature = 1.0
+    if tag_thresholds is None:
+        temperature = fit_temperature(held_out.logits, held_out.labels)
     probabilities = to_probabilities(held_out.logits, held_out.kind, temperature)
     # With out-of-fold photos, the looser of the two limits: a fine-tuned network has trained on
     # them, so they lie closer to each other than new photos will.
@@ -204,7 +215,7 @@ def _fit(
         validation = np.quantile(validation, np.linspace(0, 1, MAX_SCORES))
     reference = Reference(vectors, scale, validation, float(max(limits)))
     fit = fit_thresholds if held_out.kind == "single" else fit_tag_thresholds
-    thresholds = fit(probabilities, held_out.labels)
+    thresholds = tag_thresholds or fit(probabilities, held_out.labels)
     return DecisionRule(held_out.kind, temperature, thresholds, reference)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tagger.errors import OptionError
 from tagger.images.decode import Pixels
@@ -84,19 +85,31 @@ def initialize(network: keras.Model, backbone: str, photos: Iterable[Pixels]) ->
 
 
 def resize(network: keras.Model, image_size: int) -> keras.Model:
-    """The same layers for photos of another size: `uint8 (N, S, S, 3)` → logits `(N, C)`.
+    """The same layers for photos of another size: `uint8 (N, S, S, 3)` → features `(N, D)`.
 
     Batch normalisation stays in inference mode, as for a network that is fine-tuned.
     """
     import keras
 
-    body = network.get_layer(BACKBONE)
     photo = keras.Input((image_size, image_size, 3))
-    resized = keras.models.clone_model(body, photo, clone_function=lambda layer: layer)
+    body = keras.models.clone_model(
+        network.get_layer(BACKBONE), photo, clone_function=lambda layer: layer
+    )
     pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="pixels")
-    feature_map = resized(network.get_layer(SCALING)(pixels), training=False)
-    logits = network.get_layer(HEAD)(network.get_layer(FEATURES)(feature_map))
-    return keras.Model(pixels, logits, name=network.name)
+    feature_map = body(network.get_layer(SCALING)(pixels), training=False)
+    return keras.Model(pixels, network.get_layer(FEATURES)(feature_map))
+
+
+def replace_head(
+    network: keras.Model, weights: NDArray[np.float32], bias: NDArray[np.float32]
+) -> keras.Model:
+    """The same layers below a new head: `weights (D, C)` and `bias (C,)`."""
+    import keras
+
+    head = keras.layers.Dense(len(bias), name=HEAD, dtype="float32")
+    logits = head(network.get_layer(FEATURES).output)
+    head.set_weights([weights, bias])
+    return keras.Model(network.input, logits, name=network.name)
 
 
 @contextmanager

@@ -105,10 +105,13 @@ class TrainingConfig:
     `weights` is "imagenet", "none", a model's name or a file. `head` names one of
     `heads.HEAD_NAMES`, fitted on frozen features instead of fine-tuning; a random forest is
     evaluated and not saved. `captions` is a file of captions of the photos, see
-    `datasets.captions`, from which the model learns words. `unrelated` holds out-of-distribution
-    photos, `test` labelled photos of another collection; neither is trained on. `leave_out` is a
-    list written by `audit.Findings.write_list`. `about` goes into the card. `export` names formats
-    of `tagger.export`, written beside the model. Raises OptionError for values that do not fit.
+    `datasets.captions`, from which the model learns words. With `least_precision` only tags of
+    which so many are right are kept, see `evaluation.tag_selection`; `typical` is a folder in
+    `data` of photos like those that the model is made for, by default all. `unrelated` holds
+    out-of-distribution photos, `test` labelled photos of another collection; neither is trained on.
+    `leave_out` is a list written by `audit.Findings.write_list`. `about` goes into the card.
+    `export` names formats of `tagger.export`, written beside the model. Raises OptionError for
+    values that do not fit.
     """
 
     data: Path = DATASET
@@ -124,6 +127,8 @@ class TrainingConfig:
     export: Sequence[str] = ()
     head: str | None = None
     captions: Path | None = None
+    least_precision: float | None = None
+    typical: str | None = None
     leave_out: Path | None = None
     runs: Path = RUNS
     resume: bool = False
@@ -147,6 +152,8 @@ class TrainingConfig:
             raise OptionError(f"weights {self.weights}: distillation keeps what ImageNet's know")
         if self.captions and (self.head or self.hyperparameters.from_scratch):
             raise OptionError("captions teach a network that is fine-tuned from learned weights")
+        if self.least_precision is not None and not 0 < self.least_precision < 1:
+            raise OptionError(f"least precision {self.least_precision}: give a share from 0 to 1")
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")
         for folder in (self.unrelated, self.test):

@@ -122,6 +122,21 @@ class EpochEnded(ProgressEvent):
 
 
 @dataclass(frozen=True)
+class TagsSelected(ProgressEvent):
+    """The tags that are right often enough, and those that are left out of the model."""
+
+    kept: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        line = f"Tags: {len(self.kept):,} kept"
+        if not self.left_out:
+            return [line]
+        names = list_first(list(self.left_out))
+        return [f"{line}, {len(self.left_out):,} are not right often enough: {names}"]
+
+
+@dataclass(frozen=True)
 class FineTuningEnded(ProgressEvent):
     """No epoch follows. What remains takes seconds and cannot be stopped without losing it all.
 

@@ -117,10 +117,13 @@ def build_training_model(
 ) -> keras.Model:
     """The network's layers as a model of named outputs, compiled with a loss for each."""
     extras = extras or Extras()
-    side = data.hyperparameters.training_size
-    base = networks.resize(network, side) if side else network
-    features = base.get_layer(networks.FEATURES).output
-    inputs, outputs = base.input, {LOGITS: base.output}
+    inputs, logits = network.input, network.output
+    features = network.get_layer(networks.FEATURES).output
+    if data.hyperparameters.training_size:
+        resized = networks.resize(network, data.hyperparameters.training_size)
+        inputs, features = resized.input, resized.output
+        logits = network.get_layer(networks.HEAD)(features)
+    outputs = {LOGITS: logits}
     losses = {LOGITS: _label_loss(data.labels.kind, data.hyperparameters.from_scratch)}
     weights = {LOGITS: 1.0}
     if extras.teacher_head:
@@ -136,7 +139,7 @@ def build_training_model(
         outputs[SIMILARITY] = space([features, captions])
         if extras.words:
             space.set_weights([*extras.words, *space.get_weights()[len(extras.words) :]])
-        inputs = {PIXELS: base.input, CAPTIONS: captions}
+        inputs = {PIXELS: inputs, CAPTIONS: captions}
         losses[SIMILARITY], weights[SIMILARITY] = contrast_loss, 1.0
     if len(losses) > 1:
         weights[LOGITS] = TAG_SHARE * len(data.labels)

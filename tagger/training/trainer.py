@@ -18,12 +18,13 @@ from tagger.concurrency import Progress, silent
 from tagger.datasets import captions, dataset
 from tagger.datasets.dataset import Dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import Sample, target_matrix
+from tagger.datasets.sample import Sample, tag_matrix, target_matrix
 from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
+from tagger.evaluation.tag_selection import prevalence, select_tags
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
@@ -105,6 +106,11 @@ class _Trainer:
         fine_tuning = self._fit(network, collection, evaluator, state)
         if collection.labels.kind == "multi":
             self._correct_prior(network, collection)
+        tag_thresholds = None
+        if self.config.least_precision is not None and collection.labels.kind == "multi":
+            network, collection, tag_thresholds = self._select_tags(network, collection, evaluator)
+            evaluator = replace(evaluator, labels=collection.labels)
+            test = evaluator.load_test_samples(collection, self.emit)
         conversion = None if evaluator.forest else self._convert(network, collection)
         runtime = Runtime(conversion.network if conversion else convert.to_litert(network))
         with self._timed("calibrating"):
@@ -112,7 +118,7 @@ class _Trainer:
             trained_on = evaluator.run(runtime, sample, "Learning what is familiar")
             validation = self._validation_samples(collection)
             held_out = evaluator.run(runtime, validation, "Validating")
-            calibration = calibrate(trained_on, held_out, self._seed)
+            calibration = calibrate(trained_on, held_out, self._seed, tag_thresholds)
         words = self._teach_words(runtime, collection, evaluator, held_out)
         with self._timed("judging"):
             temperature, decisions = calibration.rule.temperature, calibration.decisions
@@ -308,6 +314,45 @@ class _Trainer:
         targets = target_matrix(collection.split("train"), len(collection.labels))
         correction = prior_correction(targets, self.config.hyperparameters.balance)
         _set_head(network, LinearHead(weights, bias + correction))
+
+    def _select_tags(
+        self, network: keras.Model, collection: Dataset, evaluator: Evaluator
+    ) -> tuple[keras.Model, Dataset, tuple[float, ...]]:
+        """The calibrated network of the tags that earn their place, and their thresholds."""
+        with self._timed("choosing tags"):
+            samples = collection.split("val")
+            runtime = Runtime(convert.to_litert(network))
+            outputs = evaluator.run(runtime, samples, "Choosing tags")
+            typical = np.array([self._is_typical(sample) for sample in samples])
+            everywhere = [
+                s for s in collection.samples if s.split != "test" and self._is_typical(s)
+            ]
+            selection = select_tags(
+                outputs.logits,
+                outputs.labels,
+                typical,
+                prevalence(tag_matrix(everywhere, len(collection.labels))),
+                self.config.least_precision or 0.0,
+                self._seed,
+            )
+        names = np.array(collection.labels.names)
+        kept = selection.kept
+        self.emit(events.TagsSelected(tuple(names[kept]), tuple(np.delete(names, kept))))
+        if not len(kept):
+            raise DatasetError(
+                f"{self.config.data}: no tag is right for {self.config.least_precision:.0%} of the"
+                " validation photos it is said of; lower --least-precision, or add photos"
+            )
+        weights, bias = network.get_layer(networks.HEAD).get_weights()
+        weights = weights[:, kept] * selection.slopes[kept]
+        bias = bias[kept] * selection.slopes[kept] + selection.shifts[kept]
+        network = networks.replace_head(network, weights, bias)
+        thresholds = tuple(selection.thresholds[kept].tolist())
+        return network, collection.keep_labels(kept.tolist()), thresholds
+
+    def _is_typical(self, sample: Sample) -> bool:
+        folder = self.config.typical
+        return folder is None or sample.path.is_relative_to(self.config.data / folder)
 
     def _teach_words(
         self,

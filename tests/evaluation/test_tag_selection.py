@@ -1,0 +1,63 @@
+"""Tags are calibrated for typical photos, and kept only if they are right there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tagger.datasets.sample import UNSEEN
+from tagger.evaluation.tag_selection import TagSelection, prevalence, select_tags
+from tagger.inference.decision import to_probabilities
+
+RNG = np.random.default_rng(0)
+PHOTOS = 600
+
+
+def select(scores: np.ndarray, cells: np.ndarray, typical: np.ndarray) -> TagSelection:
+    shares = prevalence(cells[typical])
+    return select_tags(scores.astype(np.float32), cells, typical, shares, 0.7, seed=0)
+
+
+def test_calibrated_probabilities_are_those_of_typical_photos() -> None:
+    truth = RNG.random((PHOTOS, 1)) < 0.2
+    scores = 4 * truth + RNG.normal(0, 1, truth.shape) + 3  # far too sure
+    selection = select(scores, truth.astype(np.int8), np.ones(PHOTOS, bool))
+    probabilities = to_probabilities(selection.slopes * scores + selection.shifts, "multi")
+    assert abs(probabilities.mean() - 0.2) < 0.02
+    assert selection.kept.tolist() == [0] and selection.precisions[0] > 0.8
+
+
+def test_a_tag_that_is_said_of_typical_photos_without_it_is_left_out() -> None:
+    """Photos of one collection show it; typical ones look the same to the network."""
+    typical = np.arange(PHOTOS) >= 100
+    truth = ~typical[:, None]
+    scores = RNG.normal(0, 1, truth.shape) + 1.0 * truth
+    selection = select(scores, truth.astype(np.int8), typical)
+    assert not selection.kept.size and np.isinf(selection.thresholds).all()
+
+
+def test_a_tag_of_another_collection_is_kept_if_typical_photos_do_not_look_like_it() -> None:
+    typical = np.arange(PHOTOS) >= 100
+    truth = ~typical[:, None]
+    scores = RNG.normal(0, 1, truth.shape) + 12.0 * truth
+    selection = select(scores, truth.astype(np.int8), typical)
+    assert selection.kept.tolist() == [0]
+    probabilities = to_probabilities(selection.slopes * scores + selection.shifts, "multi")
+    said = (probabilities >= selection.thresholds).ravel()
+    assert said[~typical].mean() > 0.5 and not said[typical].any()
+
+
+def test_unseen_cells_are_neither_right_nor_wrong() -> None:
+    truth = RNG.random((PHOTOS, 1)) < 0.3
+    cells = truth.astype(np.int8)
+    cells[PHOTOS // 2 :] = UNSEEN
+    scores = 6.0 * truth + RNG.normal(0, 1, truth.shape)
+    selection = select(scores, cells, np.ones(PHOTOS, bool))
+    assert selection.said[0] <= truth[: PHOTOS // 2].sum() * 1.2
+    assert selection.kept.tolist() == [0]
+
+
+def test_a_tag_without_photos_is_left_out() -> None:
+    cells = np.zeros((PHOTOS, 2), np.int8)
+    cells[:, 1] = UNSEEN
+    selection = select(RNG.normal(0, 1, cells.shape), cells, np.ones(PHOTOS, bool))
+    assert not selection.kept.size
