@@ -34,7 +34,7 @@ from tagger.tagger import Prediction, Tagger
 SPLIT = "val"
 MOST = 3  # of five people: a tag that so many mention is missed if it is not said
 AGREED = 2  # of five people: from here on a photo has the tag, for average precision
-PLACES = (1, 5, 10)  # for descriptions
+RANKS = (1, 5, 10)  # of a described photo
 MIN_SAID = 5  # times, before a tag's precision counts
 MIN_PHOTOS = 5  # with a tag, before its average precision counts
 AVERAGED = (  # tags of the mean average precision
@@ -118,22 +118,22 @@ def measure(photos: Sequence[OrdinaryPhoto], predictions: Sequence[Prediction]) 
     absurd: list[list[str]] = [[] for _ in photos]
     for name in names:
         mentioned = count_mentions(name, photos)
-        said = np.array([name in labels for labels in tags])
-        right = said & (mentioned >= 1)
+        predicted = np.array([name in labels for labels in tags])
+        right = predicted & (mentioned >= 1)
         scores = np.array([by_name[name] for by_name in scored])
         present = mentioned >= AGREED
         agreed = mentioned >= MOST
         rows[name] = {
-            "said": int(said.sum()),
+            "said": int(predicted.sum()),
             "right": int(right.sum()),
-            "missed": int((~said & agreed).sum()),
-            "recall": float(said[agreed].mean()) if agreed.any() else None,
-            "precision": float(right.sum() / said.sum()) if said.any() else None,
+            "missed": int((~predicted & agreed).sum()),
+            "recall": float(predicted[agreed].mean()) if agreed.any() else None,
+            "precision": float(right.sum() / predicted.sum()) if predicted.any() else None,
             "mentioned": int(present.sum()),
             "ap": average_precision(scores, present),
         }
         if is_thing(name):
-            for index in np.flatnonzero(said & ~is_named(name, texts) & (mentioned == 0)):
+            for index in np.flatnonzero(predicted & ~is_named(name, texts) & (mentioned == 0)):
                 absurd[index].append(name)
     averaged = [
         rows[name]["ap"] if name in rows else 0.0
@@ -203,13 +203,13 @@ def measure_descriptions(tagger: Tagger, photos: Sequence[OrdinaryPhoto]) -> dic
     try:
         vectors = np.stack([tagger.embed(photo.path) for photo in photos])  # (N, D)
     except NoWordsError:
-        return {f"first_{place}": None for place in PLACES}
+        return {f"first_{rank}": None for rank in RANKS}
     ranks = []
     for index, photo in enumerate(photos):
         for caption in photo.captions:
             cosines = vectors @ tagger.embed_text(caption)
             ranks.append(int((cosines > cosines[index]).sum()) + 1)
-    return {f"first_{place}": float(np.mean(np.array(ranks) <= place)) for place in PLACES}
+    return {f"first_{rank}": float(np.mean(np.array(ranks) <= rank)) for rank in RANKS}
 
 
 def report(results: dict[str, Any]) -> None:
@@ -233,8 +233,8 @@ def report(results: dict[str, Any]) -> None:
     for key, (name, comparison, bar) in BARS.items():
         value = results[key]
         met = value is not None and (value <= bar if comparison == "<=" else value >= bar)
-        shown = "none" if value is None else f"{value:.3f}"
-        print(f"{name:40} {shown:>7}  {comparison} {bar}: {'met' if met else 'MISSED'}")
+        text = "none" if value is None else f"{value:.3f}"
+        print(f"{name:40} {text:>7}  {comparison} {bar}: {'met' if met else 'MISSED'}")
 
 
 def show_photos(

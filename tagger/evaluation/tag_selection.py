@@ -22,9 +22,9 @@ from tagger.inference.decision import to_probabilities
 
 MIN_TYPICAL = 8  # typical photos with a tag, from which on no others are needed
 MIN_PRESENT = 4  # validation photos with a tag, below which it cannot be calibrated
-MIN_SAID = 5  # times: from here on a tag's precision is taken as it is
+MIN_PREDICTED = 5  # times: from here on a tag's precision is taken as it is
 MIN_RIGHT = (
-    2  # times: said less often than MIN_SAID, a tag has to be right so often and never wrong
+    2  # times: said less often than MIN_PREDICTED, a tag has to be right so often and never wrong
 )
 THRESHOLDS = (0.6, 0.7, 0.8, 0.9)  # probabilities from which on a tag may be said, lowest first
 BORROWED_THRESHOLD = 0.8  # the lowest for a tag whose positives were borrowed
@@ -38,14 +38,14 @@ class TagSelection:
     """Calibration of C tags and which of them are kept.
 
     A calibrated logit is `slopes * logit + shifts`; all arrays are `(C,)`. Infinite `thresholds`
-    are those of tags that are not kept. `said` and `precisions` are cross-fitted counts and shares
-    on the validation photos.
+    are those of tags that are not kept. `predicted` and `precisions` are cross-fitted counts and
+    shares on the validation photos.
     """
 
     slopes: NDArray[np.float64]
     shifts: NDArray[np.float64]
     thresholds: NDArray[np.float64]
-    said: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     precisions: NDArray[np.float64]
 
     @property
@@ -86,12 +86,12 @@ def select_tags(
                 calibrated = part.slope * scores[fold] + part.shift
                 probabilities[fold] = to_probabilities(calibrated, "multi")
         choices.append((fit, *_choose_threshold(probabilities, states, fit, least_precision)))
-    fits, thresholds, said, precisions = zip(*choices, strict=True)
+    fits, thresholds, predicted, precisions = zip(*choices, strict=True)
     return TagSelection(
         slopes=np.array([fit.slope for fit in fits]),
         shifts=np.array([fit.shift for fit in fits]),
         thresholds=np.array(thresholds),
-        said=np.array(said),
+        predicted=np.array(predicted),
         precisions=np.array(precisions),
     )
 
@@ -102,21 +102,23 @@ def _choose_threshold(
     fit: _Fit,
     least_precision: float,
 ) -> tuple[float, int, float]:
-    """The lowest threshold at which the tag earns its place, how often it is said, its precision.
+    """The lowest threshold at which a tag earns its place, its number of predictions, its precision.
 
     The threshold is infinite where there is none.
     """
-    said, precision = 0, 0.0
+    predicted, precision = 0, 0.0
     for threshold in THRESHOLDS:
         if threshold < fit.threshold:
             continue
-        is_said = (probabilities >= threshold) & (cells != UNSEEN)
-        said = int(is_said.sum())
-        right = int((is_said & (cells == PRESENT)).sum())
-        precision = right / max(said, 1)
-        if (said >= MIN_SAID and precision >= least_precision) or said == right >= MIN_RIGHT:
-            return threshold, said, precision
-    return np.inf, said, precision
+        is_predicted = (probabilities >= threshold) & (cells != UNSEEN)
+        predicted = int(is_predicted.sum())
+        right = int((is_predicted & (cells == PRESENT)).sum())
+        precision = right / max(predicted, 1)
+        if (predicted >= MIN_PREDICTED and precision >= least_precision) or (
+            predicted == right >= MIN_RIGHT
+        ):
+            return threshold, predicted, precision
+    return np.inf, predicted, precision
 
 
 def prevalence(cells: NDArray[np.int8]) -> NDArray[np.float64]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +27,7 @@ from tagger.models.weights import load_with_head, save_h5
 RECIPE = 1  # raised when the conversion changes; files of another recipe are made again
 BACKBONE = "mobilenet_v2"
 IMAGE_SIZE = 224
-FEATURES, CLASSES = 1280, 1000
+CLASSES = 1000
 WEIGHTS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
 NAMES_FILE = "imagenet_class_index.json"
 MAKING = "Making the model imagenet from Keras's weights: some seconds, this once."
@@ -103,18 +102,10 @@ def load_head() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     Raises WeightsUnavailableError if its weights are neither cached nor downloadable.
     """
     (weights,) = keras_cache.fetch("ImageNet weights are", _download, WEIGHTS_FILE)
-    arrays: dict[tuple[int, ...], NDArray[np.float32]] = {}
-
-    def keep(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and "predictions" in name:
-            arrays[item.shape] = np.asarray(item, np.float32)
-
-    try:
-        with h5py.File(weights, "r") as file:
-            file.visititems(keep)
-        return arrays[FEATURES, CLASSES], arrays[CLASSES,]
-    except (OSError, LookupError) as error:
-        raise WeightsUnavailableError(f"{weights} is not what Keras caches: {error}") from error
+    network = networks.build(BACKBONE, IMAGE_SIZE, CLASSES)
+    load_with_head(network, weights)
+    kernel, bias = network.get_layer(networks.HEAD).get_weights()
+    return kernel, bias
 
 
 def _download() -> None:

@@ -48,8 +48,8 @@ class CaptionTokens:
         """
         flags = np.full((len(photos), PER_PHOTO), OTHER, np.float32)
         in_batch = np.isin(self.owners, [photo for photo in photos if photo is not None])
-        others = rng.choice(np.flatnonzero(~in_batch), len(photos) * PER_PHOTO)
-        chosen = others.reshape(len(photos), PER_PHOTO)
+        numbers = rng.choice(np.flatnonzero(~in_batch), len(photos) * PER_PHOTO)
+        chosen = numbers.reshape(len(photos), PER_PHOTO)
         for row, photo in enumerate(photos):
             if photo is not None:
                 own = self.of(photo)[:MAX_OWN]
@@ -77,6 +77,6 @@ def number_tokens(tokens: Sequence[str], texts: Sequence[Sequence[str]]) -> NDAr
     numbers = {token: number for number, token in enumerate(tokens, start=1)}
     rows = np.zeros((len(texts), LENGTH), np.int32)
     for row, text in enumerate(texts):
-        known = [numbers[token] for token in text if token in numbers][:LENGTH]
-        rows[row, : len(known)] = known
+        row_numbers = [numbers[token] for token in text if token in numbers][:LENGTH]
+        rows[row, : len(row_numbers)] = row_numbers
     return rows

@@ -186,9 +186,9 @@ def make_words(
     words = replace(words, background=photos[rows].astype(np.float16))
     if captions is None:
         return replace(words, floor=DEFAULT_FLOOR)
-    others = []
+    foreign = []  # likeness of photos that a caption is not of
     for row, owner in zip(captions.rows, captions.owners, strict=True):
         text = unit_vectors((vectors[row[row > 0]].sum(axis=0) + text_bias)[None])[0]
         scores = likeness(photos @ text, photos[rows] @ text)
-        others.append(np.delete(scores, owner))
-    return replace(words, floor=float(np.quantile(np.concatenate(others), 1 - FALSE_SHARE)))
+        foreign.append(np.delete(scores, owner))
+    return replace(words, floor=float(np.quantile(np.concatenate(foreign), 1 - FALSE_SHARE)))

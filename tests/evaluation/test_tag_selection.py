@@ -42,8 +42,8 @@ def test_a_tag_of_another_collection_is_kept_if_typical_photos_do_not_look_like_
     selection = select(scores, truth.astype(np.int8), typical)
     assert selection.kept.tolist() == [0]
     probabilities = to_probabilities(selection.slopes * scores + selection.shifts, "multi")
-    said = (probabilities >= selection.thresholds).ravel()
-    assert said[~typical].mean() > 0.5 and not said[typical].any()
+    predicted = (probabilities >= selection.thresholds).ravel()
+    assert predicted[~typical].mean() > 0.5 and not predicted[typical].any()
 
 
 def test_unseen_cells_are_neither_right_nor_wrong() -> None:
@@ -52,7 +52,7 @@ def test_unseen_cells_are_neither_right_nor_wrong() -> None:
     cells[PHOTOS // 2 :] = UNSEEN
     scores = 6.0 * truth + RNG.normal(0, 1, truth.shape)
     selection = select(scores, cells, np.ones(PHOTOS, bool))
-    assert selection.said[0] <= truth[: PHOTOS // 2].sum() * 1.2
+    assert selection.predicted[0] <= truth[: PHOTOS // 2].sum() * 1.2
     assert selection.kept.tolist() == [0]
 
 
