@@ -102,7 +102,7 @@ def _choose_threshold(
     fit: _Fit,
     least_precision: float,
 ) -> tuple[float, int, float]:
-    """The lowest threshold at which a tag earns its place, its number of predictions, its precision.
+    """The lowest threshold at which a tag earns its place, its predictions and its precision.
 
     The threshold is infinite where there is none.
     """
