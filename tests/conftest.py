@@ -20,7 +20,7 @@ import pytest
 from filelock import FileLock
 
 from tagger.images import decode, transforms
-from tagger.inference import model_file
+from tagger.inference import model_file, registry
 from tagger.jobs import worker
 from tagger.jobs.requests import ImportFolderRequest, submit
 from tagger.library import descriptions, operations
@@ -311,8 +311,14 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 @pytest.fixture
 def wordless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No model here understands descriptions, whatever the bundled one does."""
-    monkeypatch.setattr(descriptions, "BUNDLED_MODEL", PETS_MODEL)
+    """The default model is `pets`, which does not understand descriptions."""
+    use_default_model(monkeypatch, PETS_MODEL)
+
+
+def use_default_model(patch: pytest.MonkeyPatch, path: Path) -> None:
+    """Put another model in place of the bundled default one, in this process."""
+    for module in (registry, descriptions):
+        patch.setattr(module, "BUNDLED_MODEL", path)
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,10 @@ _STOP_WORDS = """
     here their his her my your our they he she we you i some any very
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())  # they say nothing without other words
-_TOKEN = re.compile(rf"{STEM}?[a-z0-9]+")
+_TOKENS = re.compile(rf"(?:{STEM}?[a-z0-9]+\n)*+{STEM}?[a-z0-9]+")
 _WORD = re.compile(r"[a-z0-9]+")
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘ʼ`´＇"))
+_PHOTO_SIDE = ("projection", "photo_bias")  # fields
 _LISTED = 5  # words in a message
 _SHOWN = 40  # characters of a word in a message
 
@@ -87,9 +88,10 @@ class Words:
                 raise OptionError(
                     f"words: {name} is {array.dtype} {array.shape}, not {dtype} {shape}"
                 )
-            if not np.isfinite(array).all():
+            if not _is_finite(array):
                 raise OptionError(f"words: {name} has numbers that are not finite")
-        if len(set(self.tokens)) != len(self.tokens) or not all(map(_TOKEN.fullmatch, self.tokens)):
+        different = len(set(self.tokens)) == len(self.tokens)
+        if not different or not _TOKENS.fullmatch("\n".join(self.tokens)):
             raise OptionError("words: tokens are different words of a to z and 0 to 9")
         if not np.isfinite(self.floor):
             raise OptionError(f"words: the floor is {self.floor}, not a number")
@@ -141,10 +143,10 @@ class Words:
         for field in fields(self):
             array = getattr(self, field.name)
             if isinstance(array, np.ndarray):
-                data = f"{field.name} {array.shape} {array.dtype}".encode() + array.tobytes()
-                every.update(data)
-                if field.name in ("projection", "photo_bias"):
-                    photo_side.update(data)
+                header, data = _describe_array(field.name, array), array.tobytes()
+                for digest in (every, photo_side) if field.name in _PHOTO_SIDE else (every,):
+                    digest.update(header)
+                    digest.update(data)
         return every.hexdigest(), photo_side.hexdigest()
 
     def _rows(self, word: str) -> list[int]:
@@ -166,6 +168,18 @@ class Words:
     @cached_property
     def _background(self) -> NDArray[np.float32]:
         return self.background.astype(np.float32)
+
+
+def _describe_array(name: str, array: NDArray[Any]) -> bytes:
+    return f"{name} {array.shape} {array.dtype}".encode()
+
+
+def _is_finite(array: NDArray[Any]) -> bool:
+    """Whether all numbers are, also for float16, which NumPy takes longer to look at."""
+    if array.dtype == np.float16:
+        exponents = array.view(np.uint16) & 0x7C00
+        return bool((exponents != 0x7C00).all())
+    return bool(np.isfinite(array).all())
 
 
 def likeness(cosines: Floats, background: Floats) -> Floats:

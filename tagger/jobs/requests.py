@@ -184,9 +184,11 @@ def submit(library: Library, request: JobRequest) -> int:
 
 
 def submit_embedding(library: Library) -> int | None:
-    """Queue a job for photos without a vector in the library's space; its id.
+    """Queue the job for photos without a vector in the library's space; its id.
 
-    None if there are no such photos, such a job is active, or a person has stopped the last one.
+    A job that has ended is queued again, so that a library has one for each space. None if there
+    are no such photos, if such a job is active, or an import, which is followed by one, or if a
+    person has stopped the last one.
     """
     space = library.space()
     if space is None:
@@ -196,12 +198,17 @@ def submit_embedding(library: Library) -> int | None:
         if not vectors.find_missing(connection, space_id, limit=1):
             return None
     request = EmbedRequest(str(space.model), space.sha256)
+    kinds = (EmbedRequest.KIND, *(tagging.KIND for tagging in (ImportFolderRequest, RetagRequest)))
     with library.database.write_transaction() as connection:
-        jobs = operations.list_latest(connection, 1, (EmbedRequest.KIND,))
-        if any(job.active for job in jobs):
+        if operations.list_latest(connection, 1, kinds, active=True):
             return None
-        if any(job.status == "stopped" and job.options == request.to_options() for job in jobs):
-            return None
+        for job in operations.list_latest(connection, 1, (EmbedRequest.KIND,)):
+            if job.options == request.to_options():
+                if job.status == "stopped":
+                    return None
+                _queue_again(connection, job.id)
+                operations.set_columns(connection, job.id, done=0, result=None)
+                return job.id
         return _queue(connection, request, EMBED_TITLE)
 
 
@@ -216,17 +223,21 @@ def resume(library: Library, job_id: int) -> None:
             raise OptionError(f"run {job_id} ({job.title}) is {job.status}: nothing to go on with")
         if operations.was_undone(connection, job_id):
             raise OptionError(f"run {job_id} ({job.title}) was undone: begin anew instead")
-        operations.set_columns(
-            connection,
-            job_id,
-            status="queued",
-            stop_asked=False,
-            finished_at=None,
-            error=None,
-            claim=None,
-            attempts=0,
-            heartbeat_at=datetime.now(UTC),
-        )
+        _queue_again(connection, job_id)
+
+
+def _queue_again(connection: Connection, job_id: int) -> None:
+    operations.set_columns(
+        connection,
+        job_id,
+        status="queued",
+        stop_asked=False,
+        finished_at=None,
+        error=None,
+        claim=None,
+        attempts=0,
+        heartbeat_at=datetime.now(UTC),
+    )
 
 
 def _resolve_folder(path: str) -> str:

@@ -63,10 +63,9 @@ def find_space(active: Path) -> Space | None:
     for path in (active, BUNDLED_MODEL):
         try:
             stat = path.stat()
-            space = _load_space(path.absolute(), stat.st_mtime_ns, stat.st_size)
-        except (ModelError, OSError):
+        except OSError:
             continue
-        if space is not None:
+        if (space := _load_space(path.absolute(), stat.st_mtime_ns, stat.st_size)) is not None:
             return space
     return None
 
@@ -78,7 +77,11 @@ def bundled_space() -> Space | None:
 
 @lru_cache(maxsize=4)
 def _load_space(path: Path, modified: int, size: int) -> Space | None:
-    model = model_file.load(path)
+    """None for a model without words, and for a broken file."""
+    try:
+        model = model_file.load(path)
+    except ModelError:
+        return None
     if model.words is None or model.space is None:
         return None
     return Space(model.space, path, model.words)

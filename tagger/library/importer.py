@@ -278,6 +278,7 @@ class Importer:
                 case Duplicate(_, photo_id, path, stored):
                     if path is not None:
                         photos.relocate(connection, photo_id, path, stored)
+                        vectors.retry_unreadable(connection, [photo_id])
                     outcomes.append(("duplicate", photo_id))
                 case Unchanged(_, photo_id):
                     outcomes.append(("same", photo_id))

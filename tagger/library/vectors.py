@@ -59,8 +59,10 @@ def add(connection: Connection, space_id: int, embeddings: Mapping[int, Embeddin
     no longer in the library.
     """
     for chunk in chunks(embeddings, CHUNK):
-        has_vector = vectors.c.photo_id.in_(chunk), vectors.c.space_id == space_id
-        stored = set(connection.scalars(select(vectors.c.photo_id).where(*has_vector)))
+        readable = [photo_id for photo_id in chunk if embeddings[photo_id] is not None]
+        retry_unreadable(connection, readable)
+        has_row = vectors.c.photo_id.in_(chunk), vectors.c.space_id == space_id
+        stored = set(connection.scalars(select(vectors.c.photo_id).where(*has_row)))
         present = connection.scalars(select(photos.c.id).where(photos.c.id.in_(chunk)))
         rows = [
             {
@@ -73,6 +75,13 @@ def add(connection: Connection, space_id: int, embeddings: Mapping[int, Embeddin
         ]
         if rows:
             connection.execute(insert(vectors), rows)
+
+
+def retry_unreadable(connection: Connection, photo_ids: Sequence[int]) -> None:
+    """Forget that these photos could not be read."""
+    unreadable = vectors.c.photo_id.in_(photo_ids), vectors.c.vector.is_(None)
+    if connection.execute(delete(vectors).where(*unreadable)).rowcount:
+        note_removal(connection)
 
 
 def load(connection: Connection, photo_id: int, sha256: str | None) -> tuple[Embedding, str] | None:
@@ -340,8 +349,12 @@ def _read(
     )
     result = connection.execute(query, execution_options={"yield_per": _LOADED})
     for rows in result.partitions():
-        readable = [row for row in rows if row.vector is not None]
-        ids = np.array([row.photo_id for row in readable], np.int64)
-        decoded = _decode([row.vector for row in readable]) if readable else np.empty((0, 1))
-        unreadable = [row.photo_id for row in rows if row.vector is None]
-        yield rows[-1].id, ids, np.asarray(decoded, np.float32), unreadable
+        row_ids, photo_ids, stored = zip(*rows, strict=True)
+        unreadable: list[int] = []
+        if None in stored:
+            unreadable = [row.photo_id for row in rows if row.vector is None]
+            readable = [row for row in rows if row.vector is not None]
+            photo_ids = tuple(row.photo_id for row in readable)
+            stored = tuple(row.vector for row in readable)
+        unit_vectors = _decode(stored) if stored else np.empty((0, 1), np.float32)
+        yield row_ids[-1], np.array(photo_ids, np.int64), unit_vectors, unreadable

@@ -57,8 +57,7 @@ def test_eight_users_import_and_search_at_once(open_app: OpenApp, server: AppSer
         wait_until(lambda: search_all(pages, "") or search_all(pages, "unknown"), "all photos")
         assert library.count() == USERS * PHOTOS
         wait_until(lambda: not library.operations(active=True), "the jobs end")
-        assert [operation.counts for operation in library.operations()] == USERS * [
-            {"added": PHOTOS}
-        ]
+        imports = library.operations(kinds=["import"])
+        assert [operation.counts for operation in imports] == USERS * [{"added": PHOTOS}]
         names = {photo.name for photo in library.photos()}
     assert names == {name for number in range(USERS) for name, _ in make_uploads(number)}

@@ -21,7 +21,7 @@ from tagger.inference.decision import DecisionRule
 from tagger.inference.model_file import GROUP, ModelFile
 from tagger.jobs import worker
 from tagger.labels import Kind, LabelSet
-from tagger.library import descriptions, operations, tags
+from tagger.library import operations, tags
 from tagger.library.database.schema import models
 from tagger.library.importer import register_model
 from tagger.library.library import Library
@@ -29,7 +29,7 @@ from tagger.paths import ROOT
 from tagger.tagger import Tagger
 from tagger.training.report import html
 from tagger.training.trainer import TrainingResult
-from tests.conftest import PETS_MODEL, draw_png, import_folder
+from tests.conftest import PETS_MODEL, draw_png, import_folder, use_default_model
 from tests.frontend.pages import wait_for_jobs
 
 MakeModel = Callable[[str, Kind, float], Path]
@@ -160,8 +160,7 @@ def project_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(paths, "DATASET", tmp_path / "dataset")
     monkeypatch.setattr(registry, "OWN_MODEL", tmp_path / "model" / "image_tagger.h5")
-    monkeypatch.setattr(registry, "BUNDLED_MODEL", tmp_path / "model" / "pets.h5")
-    monkeypatch.setattr(descriptions, "BUNDLED_MODEL", tmp_path / "model" / "pets.h5")
+    use_default_model(monkeypatch, tmp_path / "model" / "pets.h5")
     monkeypatch.setattr(worker, "ROOT", tmp_path)
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)

@@ -9,7 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from tagger.jobs import worker
-from tagger.jobs.requests import EMBED_TITLE, EmbedRequest, resume, submit, submit_embedding
+from tagger.jobs.requests import (
+    EMBED_TITLE,
+    EmbedRequest,
+    ImportFolderRequest,
+    resume,
+    submit,
+    submit_embedding,
+)
 from tagger.library.database.schema import spaces, vectors
 from tagger.library.library import Library
 from tagger.tagger import Tagger
@@ -109,6 +116,23 @@ def test_a_photo_whose_file_is_gone_is_looked_at_in_its_thumbnail(
     assert lost.id not in tagged_by_pets.find_ids("like:zebra")
 
 
+def test_a_photo_that_was_unreadable_is_looked_at_when_its_file_is_back(
+    tagged_by_pets: Library, folder: Path, tmp_path: Path
+) -> None:
+    library = tagged_by_pets
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    lost, *_ = library.photos("folder:/disc")
+    lost.path.unlink()
+    library.storage.thumbnail_path(lost.sha256).unlink()
+    embed(library)
+    assert lost.id not in library.find_ids("like:ball")
+    assert import_folder(library, copy / "disc", model="pets").counts == {"duplicate": 12}
+    assert not_compared(library) == 1
+    embed(library)
+    assert lost.id in library.find_ids("like:ball")
+    assert not_compared(library) == 0
+
+
 def test_a_stopped_job_goes_on_when_it_is_told_to(tagged_by_pets: Library) -> None:
     library = tagged_by_pets
     job_id = submit_embedding(library)
@@ -136,7 +160,19 @@ def test_photos_that_are_added_later_are_looked_at_alone(
     library.delete(library.find_ids("folder:/later/disc"))
     assert not_compared(library) == 4
     job = library.operation(embed(library))
-    assert (job.total, job.result) == (4, {"photos": 4, "unreadable": 0})
+    assert (job.done, job.total, job.result) == (4, 4, {"photos": 4, "unreadable": 0})
+    assert len(library.operations(kinds=["embed"])) == 1  # the same one again
+
+
+def test_photos_are_looked_at_after_an_import_and_not_beside_it(
+    tagged_by_pets: Library, folder: Path
+) -> None:
+    library = tagged_by_pets
+    job_id = submit(library, ImportFolderRequest(str(folder)))
+    assert submit_embedding(library) is None
+    worker.run(library, job_id)
+    embed(library)
+    assert not_compared(library) == 0
 
 
 def test_a_model_that_is_gone_gives_a_message(tagged_by_pets: Library, tmp_path: Path) -> None:

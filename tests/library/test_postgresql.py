@@ -20,14 +20,14 @@ from tagger.errors import LibraryError, OptionError
 from tagger.images import decode
 from tagger.jobs import worker
 from tagger.jobs.requests import ImportFolderRequest, submit, submit_embedding
-from tagger.library import descriptions, export
+from tagger.library import export
 from tagger.library.database import database
 from tagger.library.database.database import Database
 from tagger.library.library import Library
 from tagger.paths import ROOT
 from tagger.service.prediction_log import DAY, Entry, PredictionLog
 from tagger.tagger import Prediction, Tagger
-from tests.conftest import PETS_MODEL, draw, draw_collection, import_folder
+from tests.conftest import PETS_MODEL, draw, draw_collection, import_folder, use_default_model
 
 UNPRIVILEGED = "postgres"  # Debian's user for it: the server refuses to run as root
 HOSTILE = "'; DROP TABLE photos;--"
@@ -72,7 +72,7 @@ def library(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Libr
     """A library with the server as `TAGGER_DATABASE`, shared by the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TAGGER_DATABASE", url)
-        patch.setattr(descriptions, "BUNDLED_MODEL", PETS_MODEL)  # as the other tests do
+        use_default_model(patch, PETS_MODEL)  # as the other tests of the library do
         opened = Library.open(tmp_path_factory.mktemp("pg") / "library")
         yield opened
         opened.close()
