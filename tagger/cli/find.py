@@ -39,14 +39,18 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=prog or "image-tagger find",
-        description="Find photos that look like a description, the best first.",
+        description="Find photos that look like a description in English, the best first.",
         formatter_class=console.Help,
     )
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="a folder of photos, or a photo")
     add("words", nargs="+", metavar="DESCRIPTION", help='as in "two dogs in the snow"')
     add("--top", type=int, default=TOP, metavar="N", help="photos listed; 0: all that look like it")
-    add("--model", metavar="NAME|FILE.h5", help="one that understands descriptions")
+    add(
+        "--model",
+        metavar="NAME|FILE.h5",
+        help="default: your own model if it understands descriptions, else the bundled one",
+    )
     add("--workers", type=int, metavar="N", help="threads; default: one a core")
     add("--json", action="store_true", help="one JSON object a line")
     return parser.parse_args(argv)

@@ -82,19 +82,16 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     add("--patience", type=int, default=recipe.patience, help="epochs to wait for a better one")
     add("--precision", default=recipe.precision, help="of training: float32 or bfloat16")
     add("--training-size", type=int, help="pixels a side while training; default: --image-size")
-    keep = "weight of the loss that keeps ImageNet's own answers"
+    keep = "weight of the loss that keeps the answers of ImageNet's own network; 0: none"
     add("--distillation", type=float, default=recipe.distillation, help=keep)
-    rare = "how far a rare tag weighs as much as a common one, from 0 to 1"
+    rare = "for tags, 0 to 1: at 1 photos with a tag weigh as much as all without it"
     add("--balance", type=float, default=recipe.balance, help=rare)
-    captions = "photos' descriptions, to learn words from: CSV, or COCO's JSON"
+    captions = "descriptions of the photos, to learn words from: CSV, or COCO's JSON"
     add("--captions", type=Path, metavar="FILE", help=captions)
-    add(
-        "--least-precision",
-        type=float,
-        metavar="P",
-        help="leave out tags that are right less often",
-    )
-    add("--typical", metavar="FOLDER", help="of --data: photos that tags are chosen for")
+    right = "keep only tags that are right so often where they are said, such as 0.7"
+    add("--least-precision", type=float, metavar="P", help=right)
+    typical = "in --data: photos like those it will tag, by which --least-precision calibrates"
+    add("--typical", metavar="FOLDER", help=typical)
     add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
     held_out = "share of photos to validate on where there is no val/"
     add("--validation-share", type=float, default=default.validation_share, help=held_out)

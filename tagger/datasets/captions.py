@@ -19,7 +19,6 @@ from tagger.datasets.readers.photo_index import Miss, PhotoIndex, read_text
 from tagger.errors import DatasetError
 from tagger.text import escape_controls, list_first
 
-COLUMNS = ("caption", "captions", "description", "text", "title", "comment")  # normalized headers
 MAX_CAPTION = 1000  # characters; the rest of a longer caption is not read
 IMAGES_FOLDER = "images/"
 
@@ -72,7 +71,7 @@ def _table_rows(
     """Position, photo and caption of each row."""
     rows = table_file.parse(text, file.name, display_path)
     keys = [table_file.normalize_header(name) for name in rows.header]
-    column = next((keys.index(name) for name in COLUMNS if name in keys), None)
+    column = next((keys.index(name) for name in table_file.CAPTION if name in keys), None)
     if column is None:
         raise DatasetError(
             f"{display_path}, line 1: no column of captions among {list_first(rows.header)}; call"

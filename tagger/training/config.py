@@ -19,6 +19,7 @@ from tagger.paths import DATASET, RUNS
 
 FROM_SCRATCH_IMAGE_SIZE = 32  # pixels a side
 FROM_SCRATCH_VALIDATION_SHARE = 0.1  # such a network needs the photos to learn from
+TEACHER = (DEFAULT_BACKBONE, IMAGENET)  # whose answers distillation keeps
 MIN_FROM_SCRATCH_BATCH = 16  # photos: batch normalisation needs some
 MIN_FROM_SCRATCH_STEPS = 16  # an epoch, before batches grow to `batch_size`
 _NOT_SETTINGS = (
@@ -148,12 +149,22 @@ class TrainingConfig:
             raise OptionError(f"head {self.head}: is judged and not saved, so nothing to export")
         if (side := self.hyperparameters.training_size) is not None:
             networks.check_image_size(self.backbone, side)
-        if self.hyperparameters.distillation and self.weights != IMAGENET:
-            raise OptionError(f"weights {self.weights}: distillation keeps what ImageNet's know")
+        if self.hyperparameters.distillation and (self.backbone, self.weights) != TEACHER:
+            raise OptionError(
+                f"backbone {self.backbone} with weights {self.weights}: distillation keeps the"
+                f" answers of {' with '.join(TEACHER)}"
+            )
         if self.captions and (self.head or self.hyperparameters.from_scratch):
             raise OptionError("captions teach a network that is fine-tuned from learned weights")
         if self.least_precision is not None and not 0 < self.least_precision < 1:
             raise OptionError(f"least precision {self.least_precision}: give a share from 0 to 1")
+        if self.typical is not None:
+            if self.least_precision is None:
+                raise OptionError(
+                    f"typical {self.typical}: is for choosing tags by least precision"
+                )
+            if not (self.data / self.typical).is_dir():
+                raise OptionError(f"{self.data / self.typical}: no such folder")
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")
         for folder in (self.unrelated, self.test):

@@ -37,10 +37,11 @@ def build_card(
     calibration: Calibration,
 ) -> Card:
     """The card without the decision rule and the digests, which the model file adds."""
+    is_selected = settings["least_precision"] is not None
     thresholds = (
         {"certain_share_kept": CERTAIN_SHARE}
         if evaluation.kind == "single"
-        else {"thresholds": "best F1"}
+        else {"thresholds": "least precision" if is_selected else "best F1"}
     )
     return {
         "name": evaluation.model,

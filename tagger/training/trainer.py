@@ -107,7 +107,7 @@ class _Trainer:
         if collection.labels.kind == "multi":
             self._correct_prior(network, collection)
         tag_thresholds = None
-        if self.config.least_precision is not None and collection.labels.kind == "multi":
+        if self.config.least_precision is not None:
             network, collection, tag_thresholds = self._select_tags(network, collection, evaluator)
             evaluator = replace(evaluator, labels=collection.labels)
             test = evaluator.load_test_samples(collection, self.emit)
@@ -175,6 +175,10 @@ class _Trainer:
                 leave_out,
             )
         self.emit(events.CollectionLoaded(collection))
+        if config.least_precision is not None and collection.labels.kind == "single":
+            raise DatasetError(
+                f"{config.data}: has one label a photo; a least precision chooses among tags"
+            )
         run_folder.check_collection(self.run, collection.fingerprint)
         return collection
 

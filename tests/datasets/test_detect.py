@@ -219,6 +219,8 @@ def folder_collection(root: Path) -> dict[str, set[str]]:
         ({"data.yaml": "{% x %}\n\t-", "classes.txt": "cat", "cat/0.txt": "a cat"}, "YOLO"),
         ({"classes.txt": "cat\ndog\n", "cat/0.txt": "a cat on a mat with a hat"}, "YOLO"),
         ({"manifest.csv": "id,name,email\n17,Ann,a@b.c\n18,Bob,b@b.c\n"}, ""),
+        ({"captions.csv": "image,caption\ncat/1.jpg,a cat\n"}, ""),
+        ({"catalogue.csv": "id,Title,Description\ncat/1.jpg,Tom,a cat\n"}, ""),
         ({"manifest.csv": "id,price,stock\ncat/1.jpg,17,3\n"}, "CSV"),
         ({"x.json": '{"images": [], "categories": [], "annotations": []}'}, "COCO"),
         ({"instances_train.json": '{"images": ['}, "COCO"),

@@ -170,7 +170,11 @@ def test_minus_one_and_blank_are_absent_or_unseen(
 
 def test_a_cell_may_hold_the_probability_of_a_tag(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg")
-    rows = [("image", "dog", "sky", "cat"), ("a.jpg", "1", "0.8", ""), ("b.jpg", ".2", "0.0", "0")]
+    rows = [
+        ("image", "dog", "sky", "cat"),
+        ("a.jpg", "1.00", "0.8", ""),
+        ("b.jpg", ".2", "0.00", "0"),
+    ]
     write(tmp_path / "labels.csv", rows)
     listing = detect.read(tmp_path, 1)
     assert not listing.remarks and listing.names == ("cat", "dog", "sky")
@@ -290,7 +294,9 @@ def test_cells_and_columns_without_meaning_are_counted(tmp_path: Path) -> None:
             "labels.csv: author",
             "labels.csv: column 4",
         ),
-        "1 cell is neither 1, 0 nor blank: taken as if nobody looked": ("labels.csv:4: cat=maybe",),
+        "1 cell is neither from 0 to 1 nor blank: taken as if nobody looked": (
+            "labels.csv:4: cat=maybe",
+        ),
         "1 tag is given by one row, not by another: taken as if nobody looked": (
             "labels.csv:32: dog",
         ),

@@ -30,6 +30,23 @@ def test_invalid_options_are_refused(tmp_path: Path) -> None:
         TrainingConfig(unrelated=tmp_path / "gone")
 
 
+def test_typical_photos_choose_tags_and_lie_in_the_collection(tmp_path: Path) -> None:
+    (tmp_path / "ordinary").mkdir()
+    assert TrainingConfig(data=tmp_path, typical="ordinary", least_precision=0.7).typical
+    with pytest.raises(OptionError, match="by least precision"):
+        TrainingConfig(data=tmp_path, typical="ordinary")
+    with pytest.raises(OptionError, match="gone: no such folder"):
+        TrainingConfig(data=tmp_path, typical="gone", least_precision=0.7)
+
+
+@pytest.mark.parametrize("changed", [{"weights": "none"}, {"backbone": "efficientnet_v2_b0"}])
+def test_only_the_network_whose_answers_they_are_keeps_them(changed: dict[str, str]) -> None:
+    keeping = Hyperparameters(distillation=0.5)
+    assert TrainingConfig(hyperparameters=keeping).hyperparameters.distillation
+    with pytest.raises(OptionError, match="answers of mobilenet_v2 with imagenet"):
+        TrainingConfig(hyperparameters=keeping, **changed)  # type: ignore[arg-type]
+
+
 def test_fine_tuning_uses_every_photo_in_batches_of_the_size_in_the_options() -> None:
     hyperparameters = Hyperparameters(batch_size=32)
     assert hyperparameters.batch_size_for(10) == 32

@@ -108,6 +108,11 @@ def test_a_failed_run_does_not_change_an_existing_model(tmp_path: Path) -> None:
 # --- tags
 
 
+def test_tags_alone_are_chosen_by_their_precision(shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="one label a photo; a least precision chooses among"):
+        trainer.train(tiny_config(shapes, tmp_path, least_precision=0.7))
+
+
 def test_tags_are_learned(tagged: TrainingResult) -> None:
     evaluation, scores = tagged.evaluation, tagged.evaluation.validation
     assert isinstance(scores, MultiLabelScores)

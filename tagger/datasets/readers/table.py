@@ -43,7 +43,7 @@ UNREAD_COLUMN = Remark(
     outcome="not read",
 )
 UNKNOWN_CELL = Remark(
-    *("cell", "is neither 1, 0 nor blank", "are neither 1, 0 nor blank"),
+    *("cell", "is neither from 0 to 1 nor blank", "are neither from 0 to 1 nor blank"),
     outcome="taken as if nobody looked",
 )
 REPEATED = Remark("row", "repeats another", "repeat others", outcome="counted once")

@@ -16,9 +16,9 @@ from tagger.text import list_first
 State = int | float  # PRESENT, ABSENT or UNSEEN, or a probability in (0, 1)
 
 # Cells in a column that belongs to a tag.
-PRESENT = frozenset(("1", "1.0", "true", "yes", "x"))
-ABSENT = frozenset(("0", "0.0", "false", "no"))
-MINUS = frozenset(("-1", "-1.0"))  # absent; in a table that has 0 for that, "not sure"
+PRESENT = frozenset(("1", "true", "yes", "x"))
+ABSENT = frozenset(("0", "false", "no"))
+MINUS = frozenset(("-1",))  # absent; in a table that has 0 for that, "not sure"
 BLANK = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
 
 EXPORT_HEADER = ("image", "label", "tags")  # of the photo library: the first tag, and all
@@ -31,6 +31,7 @@ _BOX = (
     *("x", "y", "w", "h", "x1", "y1", "x2", "y2", "xmin", "ymin", "xmax", "ymax", "bbox"),
     *("width", "height", "xcenter", "ycenter"),
 )
+_WHOLE = re.compile(r"(-?[01])\.0{1,20}")
 _PROBABILITY = re.compile(r"0?\.\d{1,20}")
 _MOST_CELLS = 0.9  # of a column's cells that are not blank
 
@@ -96,7 +97,7 @@ def _read_states(cells: set[str]) -> dict[str, State | None]:
     A table without any "absent" cell would give each photo every tag that was looked for. There
     -1 means absent, and in a table without -1, blank does.
     """
-    plain = {cell: cell.strip().lower() for cell in cells}
+    plain = {cell: _plain(cell) for cell in cells}
     has_absent = not ABSENT.isdisjoint(plain.values())
     absent = ABSENT if has_absent else ABSENT | MINUS
     if absent.isdisjoint(plain.values()):
@@ -106,16 +107,21 @@ def _read_states(cells: set[str]) -> dict[str, State | None]:
     return {cell: states.get(text, _probability(text)) for cell, text in plain.items()}
 
 
+def _plain(cell: str) -> str:
+    """A cell in lower case; "1.00" as "1"."""
+    return _WHOLE.sub(r"\1", cell.strip().lower())
+
+
 def _probability(cell: str) -> float | None:
     """A number between 0 and 1, without these; None for any other cell."""
-    return float(cell) if _PROBABILITY.fullmatch(cell) and float(cell) > 0 else None
+    return float(cell) if _PROBABILITY.fullmatch(cell) and 0 < float(cell) < 1 else None
 
 
 def _is_tag_column(cells: Counter[str]) -> bool:
     """Whether most cells of a column are a tag's state."""
     counts = Counter[str]()
     for cell, count in cells.items():
-        counts[cell.strip().lower()] += count
+        counts[_plain(cell)] += count
     filled = sum(count for cell, count in counts.items() if cell not in BLANK)
     states = sum(
         count

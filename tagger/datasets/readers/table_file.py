@@ -22,6 +22,7 @@ IMAGE = (
     *("image", "filename", "file", "path", "photo", "picture", "img", "imagename", "imagepath"),
     *("imagefile", "imgname", "imgpath", "filepath", "photopath", "imageid", "id"),
 )
+CAPTION = ("caption", "captions", "description", "text", "title", "comment")  # of a description
 
 # The first columns of tables of predictions: by `predict.py`, and by the photo library.
 PREDICTION_HEADER = ("path", "label", "confidence", "unknown", "reason", "ood_score", "tags")
@@ -51,13 +52,18 @@ class Table:
 def has_photo_column(index: PhotoIndex, path: str) -> bool:
     """Whether a table begins with a header that has a column of photos, or with a photo's row.
 
-    False for tables of predictions: a model would learn from its own answers.
+    False for tables of predictions, since a model would learn from its own answers, and for tables
+    of captions alone.
     """
     rows = _preview(index, path)
     own_headers = (PREDICTION_HEADER, LIBRARY_HEADER)
     if not rows or any(tuple(rows[0][: len(header)]) == header for header in own_headers):
         return False
-    return _is_photo_row(rows[0]) or find_image_column(rows[0]) is not None
+    image = find_image_column(rows[0])
+    if image is None:
+        return _is_photo_row(rows[0])
+    others = [normalize_header(name) for n, name in enumerate(rows[0]) if name and n != image]
+    return not others or not set(CAPTION).issuperset(others)
 
 
 def names_photos(index: PhotoIndex, path: str) -> bool:
