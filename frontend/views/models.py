@@ -149,6 +149,8 @@ def _show_model(models: list[Model], active: str) -> None:
     labels = ", ".join(model.labels[:MAX_LABELS])
     more = len(model.labels) - MAX_LABELS
     st.text(f"Labels: {labels}{f' and {more:,} more' if more > 0 else ''}")
+    if (tokens := get_number(card, "words", "tokens")) is not None:
+        st.text(f"Finds photos by a description: it knows {tokens:,.0f} words and stems.")
     run = find_run_folder(model)
     validation = read_validation(model, run)
     _show_scores(card)

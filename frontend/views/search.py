@@ -19,6 +19,7 @@ from frontend.ui.messages import show_error
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
 from tagger.errors import QueryError
+from tagger.library.descriptions import MAX_LIKE
 from tagger.library.records import DescriptionSummary, Photo, Sort
 from tagger.library.search.grammar import (
     And,
@@ -176,15 +177,14 @@ def explain_description(description: DescriptionSummary) -> list[str]:
         sentences.append("No photo has these words as tags, so they were taken as a description.")
     if description.unknown_words:
         words = list_first(description.unknown_words)
-        sentences.append(f"Passed over, since {description.model} does not know it: {words}.")
+        sentences.append(f"Words that {description.model} does not know: {words}.")
     if description.left_out:
         photos = count_noun(description.left_out, "photo")
-        sentences.append(f"{photos} more look like it: more words find fewer.")
+        best = f"the best {MAX_LIKE}"
+        sentences.append(f"Left out: {photos} beyond {best}. Add words to narrow the search.")
     if description.not_compared:
         photos = count_noun(description.not_compared, "photo")
-        sentences.append(
-            f"{photos} cannot be found by descriptions yet; Activity says how far it is."
-        )
+        sentences.append(f"{photos} cannot be found by description yet: see Activity.")
     return sentences
 
 

@@ -22,7 +22,7 @@ from tagger.library.operations import MAX_ACTIVE, Kind, Operation
 from tagger.text import count_noun, escape_controls
 
 MAX_MODEL_NAME = 60  # characters
-EMBED_TITLE = "Look at photos for descriptions"
+EMBED_TITLE = "Prepare photos for search by description"
 _NOT_STORED = ("files", "ids")  # they become rows of the table `files`
 
 

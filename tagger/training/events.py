@@ -53,7 +53,7 @@ class CaptionsLoaded(ProgressEvent):
     remarks: tuple[Remark, ...] = ()
 
     def lines(self) -> list[str]:
-        loaded = f"Captions: {self.captions:,} of training photos, {self.tokens:,} words"
+        loaded = f"Captions: {self.captions:,} of training photos, {self.tokens:,} words and stems"
         return [loaded, *(remark.sentence() for remark in self.remarks)]
 
 

@@ -72,6 +72,14 @@ def test_models_are_compared_and_activated(library: Library, shapes_model: Path)
     assert app.sidebar.selectbox[0].value == "shapes"
 
 
+def test_a_model_with_words_finds_photos_by_a_description(library: Library, worded: Path) -> None:
+    shutil.copyfile(worded, paths.MODELS / "worded.h5")
+    app = open_page("models")
+    assert "Finds photos by a description" not in page_text(app)
+    app.selectbox(key="models-shown").set_value("worded").run()
+    assert "Finds photos by a description: it knows 10 words and stems." in page_text(app)
+
+
 @pytest.mark.parametrize("source", ["card", "run folder"])
 def test_confusion_and_reliability_are_shown(
     library: Library, shapes_model: Path, source: str, trained: TrainingResult

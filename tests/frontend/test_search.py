@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagger.jobs import worker
-from tagger.jobs.requests import submit_embedding
+from tagger.jobs.requests import EMBED_TITLE, submit_embedding
 from tagger.library.library import Library
 from tests.frontend.pages import (
     HOSTILE,
@@ -151,7 +151,7 @@ def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
     app = open_page("search", q='like:"a purple ball"')
     total = drawn_shapes.count("like:ball")
     assert f"**{total} photos** found by description" in page_text(app)
-    assert "Passed over, since worded does not know it: purple." in page_text(app)
+    assert "Words that worded does not know: purple." in page_text(app)
     best = [photo.id for photo in drawn_shapes.search("like:ball").photos]
     assert [photo["id"] for photo in grid_photos(app, "search-grid")] == best
     assert [box.value for box in app.selectbox if box.label == "Order"] == ["likeness"]
@@ -183,12 +183,12 @@ def test_photos_that_descriptions_cannot_find_yet_are_counted(
     assert "no model here understands descriptions" in page_text(app)
     six_photos.set_active_model(str(worded))
     app = open_page("search", q="like:ball")
-    assert "6 photos cannot be found by descriptions yet" in page_text(app)
+    assert "6 photos cannot be found by description yet" in page_text(app)
     job_id = submit_embedding(six_photos)
     assert job_id is not None
     worker.run(six_photos, job_id)
     app = open_page("search", q="like:ball")
-    assert "cannot be found by descriptions yet" not in page_text(app)
+    assert "cannot be found by description yet" not in page_text(app)
     assert [key for key in button_keys(app) if "like:" in key]
     app = open_page("activity")
-    assert "Look at photos for descriptions" in page_text(app)
+    assert EMBED_TITLE in page_text(app)
