@@ -18,12 +18,13 @@ import os
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import Row, table
 from numpy.typing import NDArray
 
 from tagger.errors import NoWordsError
@@ -32,6 +33,7 @@ from tagger.inference import vocabulary
 from tagger.tagger import Prediction, Tagger
 
 SPLIT = "val"
+RIGHT = 1  # of five people: a tag that so many mention is right
 MOST = 3  # of five people: a tag that so many mention is missed if it is not said
 AGREED = 2  # of five people: from here on a photo has the tag, for average precision
 RANKS = (1, 5, 10)  # of a described photo
@@ -119,7 +121,7 @@ def measure(photos: Sequence[OrdinaryPhoto], predictions: Sequence[Prediction]) 
     for name in names:
         mentioned = count_mentions(name, photos)
         predicted = np.array([name in labels for labels in tags])
-        right = predicted & (mentioned >= 1)
+        right = predicted & (mentioned >= RIGHT)
         scores = np.array([by_name[name] for by_name in scored])
         present = mentioned >= AGREED
         agreed = mentioned >= MOST
@@ -213,6 +215,11 @@ def measure_descriptions(tagger: Tagger, photos: Sequence[OrdinaryPhoto]) -> dic
 
 
 def report(results: dict[str, Any]) -> None:
+    report_tags(results)
+    print(f"\n{table(bar_rows(BARS, results))}")
+
+
+def report_tags(results: dict[str, Any]) -> None:
     print(f"{results['photos']} ordinary photos\n")
     print("tag                  said  right  missed  precision     AP")
     rows = results["tags"].items()
@@ -229,12 +236,19 @@ def report(results: dict[str, Any]) -> None:
         print("\nabsurd:", ", ".join(f"{name} {n}" for name, n in results["absurd_tags"]))
     if results["lacking"]:
         print("\nnot among its tags:", ", ".join(results["lacking"]))
-    print()
-    for key, (name, comparison, bar) in BARS.items():
+
+
+def bar_rows(bars: Mapping[str, tuple[str, str, float]], results: Mapping[str, Any]) -> list[Row]:
+    """Figures beside their bars; `bars` has the name, "<=" or ">=", and the bar of each."""
+    rows: list[Row] = []
+    for key, (name, comparison, bar) in bars.items():
         value = results[key]
         met = value is not None and (value <= bar if comparison == "<=" else value >= bar)
-        text = "none" if value is None else f"{value:.3f}"
-        print(f"{name:40} {text:>7}  {comparison} {bar}: {'met' if met else 'MISSED'}")
+        verdict = f"{comparison} {bar:g}: {'met' if met else 'MISSED'}"
+        rows.append(
+            {"figure": name, "measured": "none" if value is None else value, "bar": verdict}
+        )
+    return rows
 
 
 def show_photos(

@@ -104,7 +104,7 @@ def losses(train_cells: NDArray[np.int8]) -> dict[str, Loss]:
 
     return {
         "binary cross-entropy": plain,
-        "weighted by halves (ships)": weighted,
+        "weighted by halves (default)": weighted,
         "focal (arXiv:1708.02002)": focal,
         "asymmetric (arXiv:2009.14119)": asymmetric,
     }
