@@ -61,8 +61,10 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     start = argparse.ArgumentParser(add_help=False)  # the other options' defaults depend on these
     start.add_argument("--backbone", default=TrainingConfig.backbone, help=", ".join(BACKBONES))
     start.add_argument("--weights", help="imagenet, none, a model's name or a file")
+    captions = "descriptions of the photos, to learn words from: CSV, or COCO's JSON"
+    start.add_argument("--captions", type=Path, metavar="FILE", help=captions)
     first, _ = start.parse_known_args(argv)
-    default = default_config(first.backbone, first.weights)
+    default = default_config(first.backbone, first.weights, first.captions)
     start.set_defaults(weights=default.weights)
     parser = argparse.ArgumentParser(
         prog=prog,
@@ -86,8 +88,6 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     add("--distillation", type=float, default=recipe.distillation, help=keep)
     rare = "for tags, 0 to 1: at 1 photos with a tag weigh as much as all without it"
     add("--balance", type=float, default=recipe.balance, help=rare)
-    captions = "descriptions of the photos, to learn words from: CSV, or COCO's JSON"
-    add("--captions", type=Path, metavar="FILE", help=captions)
     right = "keep only tags that are right so often where they are said, such as 0.7"
     add("--least-precision", type=float, metavar="P", help=right)
     typical = "in --data: photos like those it will tag, by which --least-precision calibrates"

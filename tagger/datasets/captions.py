@@ -6,6 +6,7 @@ A photo may have several captions, a row each. Chen et al., "Microsoft COCO Capt
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,11 @@ class Captions:
 
     by_photo: Mapping[Path, tuple[str, ...]]
     remarks: tuple[Remark, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the captions, in order."""
+        return hashlib.sha256(repr(list(self.by_photo.values())).encode()).hexdigest()
 
 
 def read(file: Path, root: Path) -> Captions:

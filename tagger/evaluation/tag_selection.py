@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import betainc
 from sklearn.model_selection import KFold
 
 from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
@@ -22,12 +23,15 @@ from tagger.inference.decision import to_probabilities
 
 MIN_TYPICAL = 8  # typical photos with a tag, from which on no others are needed
 MIN_PRESENT = 4  # validation photos with a tag, below which it cannot be calibrated
-MIN_PREDICTED = 5  # times: from here on a tag's precision is taken as it is
-MIN_RIGHT = (
-    2  # times: said less often than MIN_PREDICTED, a tag has to be right so often and never wrong
-)
-THRESHOLDS = (0.6, 0.7, 0.8, 0.9)  # probabilities from which on a tag may be said, lowest first
-BORROWED_THRESHOLD = 0.8  # the lowest for a tag whose positives were borrowed
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # probabilities that are tried
+# Without evidence for a lower one, the lowest threshold
+USUAL_THRESHOLD = 0.6
+BORROWED_THRESHOLD = 0.8  # of a tag whose positives were borrowed
+THING_THRESHOLD = 0.9  # of a thing: people notice one that is not there
+SURE_PRECISION = 0.95  # of many predictions on typical photos: evidence for a lower threshold
+SURE_PREDICTIONS = 30
+CONFIDENCE = 0.8  # that a precision is reached
+PRIOR_PREDICTIONS = 2.0  # at the precision that is asked for, more than there are
 SLOPE_WEIGHT = 0.02  # of the prior that calibration leaves the slope as it is
 PREVALENCE_PRIOR = 0.25  # photos with the tag, and as many without it, more than there are
 FOLDS = 5
@@ -58,7 +62,7 @@ class TagSelection:
 class _Fit:
     slope: float = 1.0
     shift: float = 0.0
-    threshold: float = np.inf  # the lowest
+    threshold: float = np.inf  # the usual one
 
 
 def select_tags(
@@ -66,13 +70,14 @@ def select_tags(
     cells: NDArray[np.int8],
     typical: NDArray[np.bool_],
     prevalences: NDArray[np.float64],
+    things: NDArray[np.bool_],
     least_precision: float,
     seed: int,
 ) -> TagSelection:
     """Calibrate tags by the `logits (N, C)` and `cells (N, C)` of validation photos.
 
     `typical (N,)` are the photos that the model is made for, `prevalences (C,)` the share of such
-    photos that has each tag.
+    photos that has each tag, and `things (C,)` the tags of single things.
     """
     folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(logits))
     choices = []
@@ -85,7 +90,9 @@ def select_tags(
             if part.threshold < np.inf:
                 calibrated = part.slope * scores[fold] + part.shift
                 probabilities[fold] = to_probabilities(calibrated, "multi")
-        choices.append((fit, *_choose_threshold(probabilities, states, fit, least_precision)))
+        usual = max(fit.threshold, THING_THRESHOLD) if things[tag] else fit.threshold
+        choice = _choose_threshold(probabilities, states, typical, usual, least_precision)
+        choices.append((fit, *choice))
     fits, thresholds, predicted, precisions = zip(*choices, strict=True)
     return TagSelection(
         slopes=np.array([fit.slope for fit in fits]),
@@ -99,26 +106,38 @@ def select_tags(
 def _choose_threshold(
     probabilities: NDArray[np.float64],
     cells: NDArray[np.int8],
-    fit: _Fit,
+    typical: NDArray[np.bool_],
+    usual: float,
     least_precision: float,
 ) -> tuple[float, int, float]:
     """The lowest threshold at which a tag earns its place, its predictions and its precision.
 
-    The threshold is infinite where there is none.
+    The threshold is infinite where there is none. It is below the `usual` one only if
+    SURE_PRECISION is reached on typical photos.
     """
     predicted, precision = 0, 0.0
     for threshold in THRESHOLDS:
-        if threshold < fit.threshold:
-            continue
         is_predicted = (probabilities >= threshold) & (cells != UNSEEN)
-        predicted = int(is_predicted.sum())
-        right = int((is_predicted & (cells == PRESENT)).sum())
+        is_right = is_predicted & (cells == PRESENT)
+        predicted, right = int(is_predicted.sum()), int(is_right.sum())
         precision = right / max(predicted, 1)
-        if (predicted >= MIN_PREDICTED and precision >= least_precision) or (
-            predicted == right >= MIN_RIGHT
-        ):
+        on_typical = int(is_predicted[typical].sum())
+        is_sure = on_typical >= SURE_PREDICTIONS and _reaches(
+            SURE_PRECISION, on_typical, int(is_right[typical].sum())
+        )
+        if (usual <= threshold or is_sure) and _reaches(least_precision, predicted, right):
             return threshold, predicted, precision
     return np.inf, predicted, precision
+
+
+def _reaches(precision: float, predicted: int, right: int) -> bool:
+    """Whether the precision is reached, with CONFIDENCE, by the predictions that were right.
+
+    The prior is a beta distribution around that precision.
+    """
+    prior = PRIOR_PREDICTIONS * precision
+    rest = predicted - right + PRIOR_PREDICTIONS - prior
+    return bool(1 - betainc(right + prior, rest, precision) >= CONFIDENCE)
 
 
 def prevalence(cells: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -135,7 +154,7 @@ def _fit(
 ) -> _Fit:
     """Logistic calibration of a tag (Platt 1999), weighted to its prevalence in typical photos."""
     present = logits[typical & (cells == PRESENT)]
-    threshold = THRESHOLDS[0]
+    threshold = USUAL_THRESHOLD
     if len(present) < MIN_TYPICAL:
         present, threshold = logits[cells == PRESENT], BORROWED_THRESHOLD
     absent = logits[typical & (cells == ABSENT)]

@@ -23,6 +23,12 @@ from tagger.text import fold
 FILE_NAME = "vocabulary.csv"  # beside this module, and a person's own in the library's folder
 COLUMNS = ("tag", "parents", "synonyms")
 
+THINGS = (  # kinds of single things, which people mention where they are
+    *("animal", "flower", "mushroom", "vehicle", "musical instrument", "electronics"),
+    *("furniture", "appliance", "container", "kitchenware", "tool", "machine", "weapon", "toy"),
+    *("food", "drink", "ball", "parachute", "clock", "umbrella", "statue", "pyramid", "watch"),
+)
+
 _BUILT_IN = Path(__file__).with_name(FILE_NAME)
 _SEPARATORS = re.compile(r"[\s_-]+")
 _PLURALS = (  # endings of a name's last word, and of its plural; the first that matches counts
@@ -74,6 +80,11 @@ class Vocabulary:
         means soccer too, but a label "football" is the tag of that name.
         """
         return self._spellings[tag]
+
+    def is_thing(self, word: str) -> bool:
+        """Whether a word is one of THINGS or a kind of them."""
+        tags = self.lookup(word)
+        return any(not {tag, *self.ancestors(tag)}.isdisjoint(THINGS) for tag in tags)
 
     def names(self, word: str) -> tuple[str, ...]:
         """The names of all labels that a word finds, folded, nearest first.

@@ -150,16 +150,22 @@ class Words:
         return every.hexdigest(), photo_side.hexdigest()
 
     def _rows(self, word: str) -> list[int]:
-        """The rows of a word and its stem; empty for an unknown word."""
+        """The rows of a word and its stem, or of another form of it; empty for an unknown word."""
         rows = [self._index[token] for token in word_tokens(word) if token in self._index]
-        if rows:
-            return rows
-        stem = find_stem(word)
-        return [self._index[token] for token in (STEM + stem, stem) if token in self._index][:1]
+        return rows or self._forms.get(find_stem(word), [])
 
     @cached_property
     def _index(self) -> dict[str, int]:
         return {token: row for row, token in enumerate(self.tokens)}
+
+    @cached_property
+    def _forms(self) -> dict[str, list[int]]:
+        """By stem the row of a word with that stem, the first in order."""
+        forms: dict[str, list[int]] = {}
+        for token, row in self._index.items():
+            if not token.startswith(STEM):
+                forms.setdefault(find_stem(token), [row])
+        return forms
 
     @cached_property
     def _projection(self) -> NDArray[np.float32]:
@@ -193,7 +199,7 @@ def likeness(cosines: Floats, background: Floats) -> Floats:
 
 
 def tokenize(text: str) -> list[str]:
-    """The tokens of a text in order: its words, each followed by its stem if that differs."""
+    """The tokens of a text in order: its words, each followed by its stem."""
     return [token for word in split_words(text) for token in word_tokens(word)]
 
 
@@ -216,9 +222,8 @@ def split_words(text: str) -> list[str]:
 
 
 def word_tokens(word: str) -> tuple[str, ...]:
-    """A word as a token, and its stem if that differs: ("running", "~run")."""
-    stem = find_stem(word)
-    return (word,) if stem == word else (word, STEM + stem)
+    """A word as a token, and its stem: ("running", "~run")."""
+    return (word,) if word in STOP_WORDS else (word, STEM + find_stem(word))
 
 
 def find_stem(word: str) -> str:

@@ -96,8 +96,13 @@ def _convert_weights(path: Path, say: Callable[[str], None]) -> None:
     model_file.save(path, temporary, model)
 
 
+def check_head() -> None:
+    """Raise WeightsUnavailableError if what `load_head` reads is not there."""
+    keras_cache.fetch("ImageNet weights are", _download, WEIGHTS_FILE, NAMES_FILE)
+
+
 def load_head() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Kernel `(1280, 1000)` and bias `(1000,)` of MobileNetV2's own head.
+    """Kernel `(1280, 1000)` and bias `(1000,)` of MobileNetV2's own head, for `load_names`.
 
     Raises WeightsUnavailableError if its weights are neither cached nor downloadable.
     """
@@ -106,6 +111,11 @@ def load_head() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     load_with_head(network, weights)
     kernel, bias = network.get_layer(networks.HEAD).get_weights()
     return kernel, bias
+
+
+def load_names() -> tuple[str, ...]:
+    """The names of the classes, in order. Raises WeightsUnavailableError."""
+    return class_names(*keras_cache.fetch("ImageNet class names are", _download, NAMES_FILE))
 
 
 def _download() -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.inference.words import tokenize
+from tagger.inference.words import STEM, find_stem, tokenize
 
 MIN_CAPTIONS = 3  # with a token, before it is learned
-MAX_TOKENS = 5_500  # vectors of 256 float16 each, beside the photo side, fill 4 MB
+MAX_TOKENS = 7_000  # vectors of 256 float16 each fill 3.6 MB
 LENGTH = 40  # tokens of a caption that are read
 PER_PHOTO = 16  # captions in a batch for each photo, most of them of other photos
 MAX_OWN = 5
-OWN, OTHER = 1.0, 0.0  # captions of the photo, and of another one that is not in the batch
+# A caption in a batch is the photo's own, another one's, or one of the same words as an own one,
+# which is neither right nor wrong.
+OWN, OTHER, SAME_WORDS = 1.0, 0.0, -1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,34 +45,65 @@ class CaptionTokens:
     def batch(
         self, photos: Sequence[int | None], rng: np.random.Generator
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Captions `(B, PER_PHOTO, LENGTH)` for `photos`, and which are a photo's own.
+        """Captions `(B, PER_PHOTO, LENGTH)` for `photos`, and what each is to each photo.
 
-        None is a photo without captions; it takes part with captions of others alone.
+        See `relate`. None is a photo without captions; it takes part with captions of others alone.
         """
-        flags = np.full((len(photos), PER_PHOTO), OTHER, np.float32)
         in_batch = np.isin(self.owners, [photo for photo in photos if photo is not None])
-        numbers = rng.choice(np.flatnonzero(~in_batch), len(photos) * PER_PHOTO)
+        others = np.flatnonzero(~in_batch)
+        numbers = rng.choice(others if others.size else len(self.owners), len(photos) * PER_PHOTO)
         chosen = numbers.reshape(len(photos), PER_PHOTO)
         for row, photo in enumerate(photos):
             if photo is not None:
                 own = self.of(photo)[:MAX_OWN]
                 chosen[row, : len(own)] = own
-                flags[row, : len(own)] = OWN
-        return self.rows[chosen], flags
+        return self.rows[chosen], self.relate(photos, chosen)
+
+    def relate(
+        self, photos: Sequence[int | None], chosen: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """What captions `chosen (B, K)`, by number, are to each of B photos: `(B, B * K)`.
+
+        OWN is a photo's own in its own row, SAME_WORDS another with the words of one of its own.
+        """
+        texts = self._texts[chosen].ravel()
+        relations = np.full((len(photos), chosen.size), OTHER, np.float32)
+        for row, photo in enumerate(photos):
+            if photo is not None:
+                own = self.of(photo)
+                relations[row, np.isin(texts, self._texts[own])] = SAME_WORDS
+                columns = row * chosen.shape[1] + np.flatnonzero(np.isin(chosen[row], own))
+                relations[row, columns] = OWN
+        return relations
+
+    @cached_property
+    def _texts(self) -> NDArray[np.int64]:
+        """A number `(M,)` for each caption; equal ones have the same."""
+        return np.asarray(np.unique(self.rows, axis=0, return_inverse=True)[1].reshape(-1))
 
 
-def tokenize_captions(
-    captions: Sequence[Iterable[str]], tokens: tuple[str, ...] | None = None
-) -> CaptionTokens:
-    """The captions of each photo, by default with the tokens that enough of them have."""
+def tokenize_captions(captions: Sequence[Iterable[str]], tokens: tuple[str, ...]) -> CaptionTokens:
+    """The captions of each photo as numbers of `tokens`; others are left out."""
     texts = [(photo, tokenize(text)) for photo, own in enumerate(captions) for text in own]
-    if tokens is None:
-        counts = Counter(token for _, own in texts for token in set(own))
-        tokens = tuple(
-            sorted(token for token, n in counts.most_common(MAX_TOKENS) if n >= MIN_CAPTIONS)
-        )
     rows = number_tokens(tokens, [own for _, own in texts])
     return CaptionTokens(tokens, rows, np.array([photo for photo, _ in texts], np.int64))
+
+
+def choose_tokens(texts: Iterable[str], first: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The tokens `first`, and those that MIN_CAPTIONS texts have, at most MAX_TOKENS in all.
+
+    A stem is a token if several words have it.
+    """
+    counts = Counter(token for text in texts for token in set(tokenize(text)))
+    frequent = [token for token, count in counts.most_common() if count >= MIN_CAPTIONS]
+    forms = Counter(STEM + find_stem(token) for token in {*first, *frequent})
+    is_known = set(first)
+    added = [
+        token
+        for token in frequent
+        if token not in is_known and (not token.startswith(STEM) or forms[token] > 1)
+    ]
+    return (*first, *sorted(added[: MAX_TOKENS - len(first)]))
 
 
 def number_tokens(tokens: Sequence[str], texts: Sequence[Sequence[str]]) -> NDArray[np.int32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, get_args
 from tagger.datasets import dataset
 from tagger.errors import OptionError
 from tagger.export.formats import check_formats
-from tagger.inference.registry import IMAGENET, OWN_MODEL
+from tagger.inference.registry import BUNDLED_MODEL, IMAGENET, OWN_MODEL
 from tagger.models import heads, networks
 from tagger.models.backbones import DEFAULT_BACKBONE, find_backbone
 from tagger.models.networks import Precision
@@ -57,13 +58,15 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.batch_size < 1 or self.patience < 1:
             raise OptionError("epochs must be 0 or more; batch size and patience 1 or more")
+        if self.from_scratch and self.training_size:
+            raise OptionError("a training size is for a network that has learned something before")
         if self.from_scratch and not self.epochs:
             raise OptionError("0 epochs: a network that starts from nothing has to be trained")
         if self.seed < 0:
             raise OptionError(f"seed {self.seed}: give 0 or more")
         if not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1:
             raise OptionError("the learning rate must lie in (0, 1), the weight decay in [0, 1)")
-        if self.distillation < 0:
+        if not 0 <= self.distillation < math.inf:
             raise OptionError(f"distillation {self.distillation}: give a weight of 0 or more")
         if not 0 <= self.balance <= 1:
             raise OptionError(f"balance {self.balance}: give a number from 0 to 1")
@@ -186,13 +189,18 @@ class TrainingConfig:
         }
 
 
-def default_config(backbone: str, weights: str | None = None) -> TrainingConfig:
-    """The default configuration for a backbone and the weights it starts from.
+def default_config(
+    backbone: str, weights: str | None = None, captions: Path | None = None
+) -> TrainingConfig:
+    """The default configuration for a backbone, the weights it starts from, and captions.
 
-    Raises OptionError for an unknown backbone.
+    With captions, a network of the bundled model's backbone starts from that model, and so from its
+    words. Raises OptionError for an unknown backbone.
     """
     if find_backbone(backbone).pretrained is not None:
-        return TrainingConfig(backbone=backbone, weights=weights or IMAGENET)
+        has_words = captions is not None and backbone == DEFAULT_BACKBONE
+        default = BUNDLED_MODEL.stem if has_words else IMAGENET
+        return TrainingConfig(backbone=backbone, weights=weights or default)
     if weights not in (None, NO_WEIGHTS):
         return TrainingConfig(
             backbone=backbone, weights=weights, image_size=FROM_SCRATCH_IMAGE_SIZE

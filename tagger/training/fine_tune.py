@@ -23,7 +23,7 @@ from tagger.concurrency import Progress, chunks, silent
 from tagger.datasets.sample import PRESENT, UNSEEN
 from tagger.evaluation import metrics
 from tagger.evaluation.outputs import label_array
-from tagger.labels import Kind
+from tagger.labels import Kind, LabelSet
 from tagger.models import networks
 from tagger.models.networks import compute_precision, recompute_statistics
 from tagger.training import checkpoints
@@ -51,15 +51,18 @@ TAG_SHARE = 0.1  # of a photo's loss for a tag, beside the losses of words and o
 FEATURE_DROPOUT = 0.2  # of the photo side of words, while everything is trained
 
 
+HeadWeights = tuple[NDArray[np.float32], NDArray[np.float32]]  # kernel (F, K), bias (K,)
+
+
 @dataclass(frozen=True, eq=False)
 class Extras:
     """What a training model has beside the network, and loses after the training.
 
-    `teacher_head` are kernel `(F, K)` and bias `(K,)` of the head whose answers
-    `TrainingData.teacher` are; `words` the first weights of a WordSpace.
+    `teacher_head` is the head whose answers `TrainingData.teacher` are; `words` are the first
+    weights of a WordSpace.
     """
 
-    teacher_head: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    teacher_head: HeadWeights | None = None
     words: Sequence[NDArray[np.float32]] | None = None
 
 
@@ -71,8 +74,10 @@ def fine_tune(
     progress: Progress = silent,
     emit: Emit = ignore,
     extras: Extras | None = None,
-) -> FineTuning:
+) -> tuple[FineTuning, HeadWeights | None]:
     """Train `network` in place from `state` on, and leave it with the best weights.
+
+    Returns what happened, and the teacher's head as it fits those weights, if there is a teacher.
 
     Those are a blend of its first weights and the best fine-tuned ones, its share chosen by
     validation loss: blends are more robust to photos of other collections than either end
@@ -109,7 +114,11 @@ def fine_tune(
         state.stopped = "interrupted"
     except tf.errors.OpError as error:
         raise data.error or error from None
-    return _choose_blend(validation, state, data.hyperparameters.from_scratch, folder)
+    result = _choose_blend(validation, state, data.hyperparameters.from_scratch, folder)
+    if not extras or not extras.teacher_head:
+        return result, None
+    kernel, bias = model.get_layer(TEACHER).get_weights()
+    return result, (kernel, bias)
 
 
 def build_training_model(
@@ -142,7 +151,7 @@ def build_training_model(
         inputs = {PIXELS: inputs, CAPTIONS: captions}
         losses[SIMILARITY], weights[SIMILARITY] = contrast_loss, 1.0
     if len(losses) > 1:
-        weights[LOGITS] = TAG_SHARE * len(data.labels)
+        weights[LOGITS] = _label_share(data.labels)
     model = keras.Model(inputs, outputs)
     optimizer = build_optimizer(data.hyperparameters, len(data.train))
     # XLA on a CPU takes minutes to compile this network and 5 GB, and is no faster afterwards.
@@ -159,6 +168,11 @@ def _label_loss(kind: Kind, from_scratch: bool) -> Any:
     # (Szegedy et al. 2015, arXiv:1512.00567).
     smoothing = FROM_SCRATCH_SMOOTHING if from_scratch else 0.0
     return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+
+
+def _label_share(labels: LabelSet) -> float:
+    """The weight of the labels' loss beside others; that of tags is a mean over them."""
+    return TAG_SHARE * len(labels) if labels.kind == "multi" else 1.0
 
 
 @dataclass(eq=False)
@@ -257,7 +271,7 @@ class _Validation:
         if data.captions is None or data.validation_captions is None:
             return row
         of_words = caption_loss(self.model.get_layer(NAME), features, data.validation_captions)
-        return replace(row, val_loss=TAG_SHARE * len(data.labels) * row.val_loss + of_words)
+        return replace(row, val_loss=_label_share(data.labels) * row.val_loss + of_words)
 
 
 def _choose_blend(

@@ -10,7 +10,8 @@ from tagger.datasets.splits import subsample
 from tagger.errors import WeightsUnavailableError
 from tagger.inference import model_file
 from tagger.inference.registry import BUNDLED_MODEL, IMAGENET, find_model
-from tagger.models import networks
+from tagger.inference.words import Words
+from tagger.models import imagenet, networks
 from tagger.models.weights import (
     NO_WEIGHTS,
     check_backbone,
@@ -33,6 +34,8 @@ def check_weights(config: TrainingConfig) -> None:
         imagenet_weights(config.backbone)
     elif config.weights not in (IMAGENET, NO_WEIGHTS):
         check_backbone(config.backbone, find_model(config.weights))
+    if config.hyperparameters.distillation:
+        imagenet.check_head()
 
 
 def build_network(
@@ -65,6 +68,12 @@ def build_network(
         pixels = store.rows(sample.row for sample in samples)
         networks.initialize(network, config.backbone, pixels)
     return network, config.weights
+
+
+def load_words(weights: str) -> Words | None:
+    """The words of a model, by its name or file; None if it has none. Raises TaggerError."""
+    path = find_model(weights)
+    return model_file.load(path).words if model_file.is_model_file(path) else None
 
 
 def _bundled_model_fits(config: TrainingConfig) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +32,21 @@ from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
 from tagger.images import decode
-from tagger.inference import model_file
+from tagger.inference import model_file, vocabulary
 from tagger.inference.decision import to_probabilities
 from tagger.inference.litert import Runtime
+from tagger.inference.registry import IMAGENET
 from tagger.inference.words import Words
 from tagger.models import convert, heads, imagenet, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
 from tagger.models.weights import NO_WEIGHTS, save_h5
 from tagger.training import checkpoints, events, initialize, model_card, run_folder
-from tagger.training.caption_batches import MIN_CAPTIONS, CaptionTokens, tokenize_captions
+from tagger.training.caption_batches import (
+    MIN_CAPTIONS,
+    CaptionTokens,
+    choose_tokens,
+    tokenize_captions,
+)
 from tagger.training.checkpoints import FineTuning, FineTuningState
 from tagger.training.config import TrainingConfig
 from tagger.training.evaluate import Evaluation, Evaluator
@@ -48,9 +57,11 @@ if TYPE_CHECKING:
     import keras
 
     from tagger.training.batches import TrainingData
-    from tagger.training.fine_tune import Extras
+    from tagger.training.fine_tune import Extras, HeadWeights
 
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
+NAMED_PHOTOS = 20  # of each label, whose names words are learned from
+CLASS_REPEATS = 2  # so often a class of the teacher takes part in learning words
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,35 @@ def train(
         run_folder.discard_unused(run)
 
 
+@dataclass(frozen=True)
+class _Captions:
+    """Captions by path of the photo; of each training photo, and its labels; and as tokens."""
+
+    by_photo: Mapping[Path, tuple[str, ...]]
+    texts: Sequence[tuple[str, ...]]
+    labels: Sequence[tuple[str, ...]]
+    train: CaptionTokens
+    validation: CaptionTokens | None
+
+    def with_names(self, seed: int) -> tuple[list[int], list[tuple[str, ...]]]:
+        """Training photos and the captions of each; labels are captions of photos without any.
+
+        Of these, NAMED_PHOTOS of each label are enough: more would outweigh the captions.
+        """
+        counts: Counter[str] = Counter()
+        photos: list[int] = []
+        texts: list[tuple[str, ...]] = []
+        for photo in np.random.default_rng(seed).permutation(len(self.texts)).tolist():
+            own, labels = self.texts[photo], self.labels[photo]
+            if not own and any(counts[label] < NAMED_PHOTOS for label in labels):
+                counts.update(labels)
+                own = labels
+            if own:
+                photos.append(photo)
+                texts.append(own)
+        return photos, texts
+
+
 @dataclass
 class _Trainer:
     """One training, stage by stage."""
@@ -91,14 +131,17 @@ class _Trainer:
     progress: Progress
     emit: Emit
     seconds: dict[str, float] = field(default_factory=dict)
-    _captions: tuple[CaptionTokens | None, CaptionTokens | None] = (None, None)
+    _captions: _Captions | None = None
+    _teacher_head: HeadWeights | None = None
 
     def train(self) -> TrainingResult:
         state = checkpoints.load_state(self.run)
-        collection = self._load_collection()
+        config = self.config
+        loaded = captions.read(config.captions, config.data) if config.captions else None
+        collection = self._load_collection(loaded)
         evaluator = Evaluator(self.config, collection.labels, self.store, self.progress)
         test = evaluator.load_test_samples(collection, self.emit)
-        self._captions = self._load_captions(collection)
+        self._captions = self._tokenize_captions(loaded, collection) if loaded else None
         networks.set_seed(self._seed)
         network, started_from = initialize.build_network(
             self.config, collection, self.store, self.emit
@@ -119,7 +162,7 @@ class _Trainer:
             validation = self._validation_samples(collection)
             held_out = evaluator.run(runtime, validation, "Validating")
             calibration = calibrate(trained_on, held_out, self._seed, tag_thresholds)
-        words = self._teach_words(runtime, collection, evaluator, held_out)
+        words = self._teach_words(runtime, collection, evaluator, validation, held_out)
         with self._timed("judging"):
             temperature, decisions = calibration.rule.temperature, calibration.decisions
             evaluation = Evaluation(
@@ -155,7 +198,7 @@ class _Trainer:
         """The validation samples, or a sample whose features fit into memory."""
         return subsample(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
 
-    def _load_collection(self) -> Dataset:
+    def _load_collection(self, loaded: captions.Captions | None) -> Dataset:
         """Read every photo; first check everything that could fail after hours of training."""
         config = self.config
         initialize.check_weights(config)
@@ -179,7 +222,10 @@ class _Trainer:
             raise DatasetError(
                 f"{config.data}: has one label a photo; a least precision chooses among tags"
             )
-        run_folder.check_collection(self.run, collection.fingerprint)
+        if config.typical and not any(map(self._is_typical, collection.split("val"))):
+            raise DatasetError(f"{config.typical}: no validation photos to choose tags by")
+        captions_digest = loaded.digest if loaded else ""
+        run_folder.check_collection(self.run, collection.fingerprint + captions_digest)
         return collection
 
     def _fit(
@@ -206,7 +252,8 @@ class _Trainer:
             collection.split("val"),
             collection.labels,
             self.config.hyperparameters,
-            *self._captions,
+            self._captions.train if self._captions else None,
+            self._captions.validation if self._captions else None,
         )
         extras = self._prepare_extras(network, data, evaluator, bool(state.history))
         with (
@@ -221,7 +268,9 @@ class _Trainer:
                     log(event.figures)
                 self.emit(event)
 
-            result = fine_tune(network, data, state, self.run, self.progress, record, extras)
+            result, self._teacher_head = fine_tune(
+                network, data, state, self.run, self.progress, record, extras
+            )
         self.emit(events.FineTuningEnded(result.stopped, result.kept_epoch, result.blend))
         return result
 
@@ -249,29 +298,38 @@ class _Trainer:
         words = None
         if data.captions is not None and not resumed:
             with self._timed("words"):
-                words = fit_words(features, data.captions, self._seed)
+                words = fit_words(features, data.captions, self._seed, self._first_words)
         return Extras(head, words)
 
-    def _load_captions(
-        self, collection: Dataset
-    ) -> tuple[CaptionTokens | None, CaptionTokens | None]:
-        """The captions of the training and the validation photos, as numbers of tokens."""
-        if self.config.captions is None:
-            return None, None
-        loaded = captions.read(self.config.captions, self.config.data)
+    def _tokenize_captions(self, loaded: captions.Captions, collection: Dataset) -> _Captions:
+        """The captions of the training and the validation photos."""
         of_train, of_val = (
             [loaded.by_photo.get(sample.path, ()) for sample in collection.split(split)]
             for split in ("train", "val")
         )
-        train = tokenize_captions(of_train)
-        if not train.tokens:
+        every = list(chain.from_iterable(of_train))
+        tokens = choose_tokens(every, self._first_words.tokens if self._first_words else ())
+        if not every or not tokens:
             raise DatasetError(
-                f"{self.config.captions}: {sum(map(len, of_train)):,} captions of training photos;"
+                f"{self.config.captions}: {len(every):,} captions of training photos;"
                 f" a word counts once {MIN_CAPTIONS} captions have it"
             )
-        self.emit(events.CaptionsLoaded(sum(map(len, of_train)), len(train.tokens), loaded.remarks))
-        validation = tokenize_captions(of_val, train.tokens)
-        return train, validation if len(validation.rows) else None
+        self.emit(events.CaptionsLoaded(len(every), len(tokens), loaded.remarks))
+        names = collection.labels.names
+        return _Captions(
+            loaded.by_photo,
+            of_train,
+            [tuple(names[n] for n in sample.present) for sample in collection.split("train")],
+            tokenize_captions(of_train, tokens),
+            tokenize_captions(of_val, tokens) if any(of_val) else None,
+        )
+
+    @cached_property
+    def _first_words(self) -> Words | None:
+        """The words of the model whose weights this training starts from."""
+        if self.config.weights in (IMAGENET, NO_WEIGHTS):
+            return None
+        return initialize.load_words(self.config.weights)
 
     def _fit_head(self, network: keras.Model, collection: Dataset, evaluator: Evaluator) -> None:
         """Fit a head on the backbone's features, and audit the labels by those."""
@@ -323,6 +381,7 @@ class _Trainer:
         self, network: keras.Model, collection: Dataset, evaluator: Evaluator
     ) -> tuple[keras.Model, Dataset, tuple[float, ...]]:
         """The calibrated network of the tags that earn their place, and their thresholds."""
+        table = vocabulary.load()
         with self._timed("choosing tags"):
             samples = collection.split("val")
             runtime = Runtime(convert.to_litert(network))
@@ -336,6 +395,7 @@ class _Trainer:
                 outputs.labels,
                 typical,
                 prevalence(tag_matrix(everywhere, len(collection.labels))),
+                np.array([table.is_thing(name) for name in collection.labels.names]),
                 self.config.least_precision or 0.0,
                 self._seed,
             )
@@ -363,22 +423,28 @@ class _Trainer:
         runtime: Runtime,
         collection: Dataset,
         evaluator: Evaluator,
+        validation: Sequence[Sample],
         held_out: LabelledOutputs,
     ) -> Words | None:
         """The words of the model, fitted to the features of the network that ships."""
-        of_train, of_val = self._captions
-        if of_train is None:
+        if self._captions is None:
             return None
-        from tagger.training.word_space import fit_words, make_words
+        from tagger.training.word_space import class_features, fit_words, make_words
 
-        train = collection.split("train")
         with self._timed("words"):
-            photos = np.unique(of_train.owners)
-            outputs = evaluator.run(runtime, [train[photo] for photo in photos], "Teaching words")
-            features = np.zeros((len(train), runtime.feature_count), np.float32)
-            features[photos] = outputs.features
-            space = fit_words(features, of_train, self._seed)
-            return make_words(space, of_train.tokens, held_out.features, of_val, self._seed)
+            photos, texts = self._captions.with_names(self._seed)
+            samples = [collection.split("train")[photo] for photo in photos]
+            features = evaluator.run(runtime, samples, "Teaching words").features
+            if self._teacher_head:
+                of_classes = class_features(self._teacher_head[0], features)
+                features = np.concatenate([features, *[of_classes] * CLASS_REPEATS])
+                texts += [(name,) for name in imagenet.load_names()] * CLASS_REPEATS
+            tokens = choose_tokens(chain.from_iterable(texts), self._captions.train.tokens)
+            taught = tokenize_captions(texts, tokens)
+            space = fit_words(features, taught, self._seed, self._first_words)
+            own = [self._captions.by_photo.get(sample.path, ()) for sample in validation]
+            of_val = tokenize_captions(own, tokens)
+            return make_words(space, tokens, held_out.features, of_val, self._seed)
 
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")

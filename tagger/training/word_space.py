@@ -26,10 +26,13 @@ DIMENSIONS = 256
 FEATURE_DROPOUT, TOKEN_DROPOUT = 0.5, 0.2
 START_SCALE = 10.0  # of cosines, before the softmax
 MAX_SCALE = 60.0
+_NEVER = -1e9  # the similarity of what cannot be chosen
 # Of fitting words to fixed features:
 EPOCHS = 30
 BATCH = 1024  # photos, each with one of its captions
 LEARNING_RATE = 2e-3
+CLASS_DISTANCE = 3.0
+MAX_CONTRASTED = 2_000  # validation photos that are compared with each other's captions
 BACKGROUND = 512  # photos
 FALSE_SHARE = 0.002  # of the photos that a description is not about; they reach the floor
 DEFAULT_FLOOR = 3.0  # standard deviations, without captions of validation photos
@@ -46,10 +49,14 @@ class WordSpace(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, shapes: Any) -> None:
         rng = keras.random.SeedGenerator(self.initial_seed)
-        spread = keras.initializers.RandomNormal(0.3 / DIMENSIONS**0.5, seed=rng)
-        self.projection = self.add_weight((shapes[0][-1], DIMENSIONS), spread, name="projection")
+        features = shapes[0][-1]
+        of_photos, of_words = (
+            keras.initializers.RandomNormal(stddev=deviation, seed=rng)
+            for deviation in (features**-0.5, 0.3 * DIMENSIONS**-0.5)
+        )
+        self.projection = self.add_weight((features, DIMENSIONS), of_photos, name="projection")
         self.photo_bias = self.add_weight((DIMENSIONS,), "zeros", name="photo_bias")
-        self.vectors = self.add_weight((self.tokens + 1, DIMENSIONS), spread, name="vectors")
+        self.vectors = self.add_weight((self.tokens + 1, DIMENSIONS), of_words, name="vectors")
         self.text_bias = self.add_weight((DIMENSIONS,), "zeros", name="text_bias")
         log_scale = keras.initializers.Constant(float(np.log(START_SCALE)))
         self.log_scale = self.add_weight((), log_scale, name="log_scale")
@@ -71,22 +78,21 @@ class WordSpace(keras.layers.Layer):  # type: ignore[misc]
         return scale * ops.matmul(photos, ops.transpose(texts))
 
 
-def contrast_loss(own: Any, similarity: Any) -> Any:
-    """Losses `(B,)` of photos, from which captions are their own `(B, K)` and the similarity.
+def contrast_loss(relations: Any, similarity: Any) -> Any:
+    """Losses `(B,)` of photos, by their similarity with captions `(B, M)` and `relations` to them.
 
-    Photos without captions of their own lose nothing, and no caption can choose them.
+    Those are as `CaptionTokens.relate` gives them. Photos without captions of their own lose
+    nothing, and no caption can choose them.
     """
-    count = ops.shape(own)[0]
-    described = ops.cast(ops.any(own > 0, axis=1), "float32")  # (B,)
+    own = ops.cast(relations > 0, "float32")
+    described = ops.cast(ops.any(relations > 0, axis=1), "float32")  # (B,)
+    similarity = ops.where(relations < 0, _NEVER, similarity)
     to_captions = ops.log_softmax(similarity, axis=1)
-    candidates = ops.where(described[:, None] > 0, similarity, -1e9)
+    candidates = ops.where(described[:, None] > 0, similarity, _NEVER)
     to_photos = ops.log_softmax(candidates, axis=0)
-    blocks = ops.reshape((to_captions + to_photos) / 2, (count, count, -1))  # (B, B, K)
-    numbers = ops.arange(count)
-    is_own = ops.cast(numbers[:, None] == numbers[None], "float32")
-    of_photo = ops.sum(blocks * is_own[..., None], axis=1)  # (B, K)
-    losses = -ops.sum(of_photo * own, axis=1) / ops.maximum(ops.sum(own, axis=1), 1.0)
-    return losses * ops.cast(count, "float32") / ops.maximum(ops.sum(described), 1.0)
+    of_photo = ops.sum((to_captions + to_photos) / 2 * own, axis=1)
+    losses = -of_photo / ops.maximum(ops.sum(own, axis=1), 1.0)
+    return losses * ops.cast(ops.size(described), "float32") / ops.maximum(ops.sum(described), 1.0)
 
 
 @dataclass(eq=False)
@@ -109,9 +115,9 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> Any:
         part = slice(index * self._size, (index + 1) * self._size)
-        captions = self.captions.rows[self._chosen[part]][:, None]  # (B, 1, LENGTH)
-        own = np.ones((self._size, 1), np.float32)
-        return (self.features[self._order[part]], captions), own
+        photos, chosen = self._order[part], self._chosen[part][:, None]
+        inputs = self.features[photos], self.captions.rows[chosen]  # captions: (B, 1, LENGTH)
+        return inputs, self.captions.relate(photos.tolist(), chosen)
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
@@ -120,19 +126,27 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def _draw(self) -> None:
         rng = np.random.default_rng([self.seed, self.epoch])
         self._order = rng.permutation(self._photos)
-        self._chosen = [rng.choice(self.captions.of(photo)) for photo in self._order]
+        self._chosen = np.array([rng.choice(self.captions.of(photo)) for photo in self._order])
 
 
 def fit_words(
-    features: NDArray[np.float32], captions: CaptionTokens, seed: int
+    features: NDArray[np.float32],
+    captions: CaptionTokens,
+    seed: int,
+    start: Words | None = None,
 ) -> list[NDArray[np.float32]]:
-    """Weights of a WordSpace for `features (N, F)` and the captions of these photos."""
+    """Weights of a WordSpace for `features (N, F)` and the captions of these photos.
+
+    `start` are words that are known already; the tokens of `captions` begin with theirs.
+    """
     described = features[np.unique(captions.owners)]
     mean, deviation = described.mean(axis=0), described.std(axis=0) + 0.01
     scaled = np.asarray((features - mean) / deviation, np.float32)
     inputs = keras.Input((features.shape[1],)), keras.Input((None, LENGTH), dtype="int32")
     layer = WordSpace(len(captions.tokens), FEATURE_DROPOUT, seed)
     model = keras.Model(inputs, layer(inputs))
+    if start:
+        _set_words(layer, start, mean, deviation)
     batches = FeatureBatches(scaled, captions, seed)
     schedule = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE / 10,
@@ -147,6 +161,35 @@ def fit_words(
     return [projection, photo_bias - mean @ projection, *rest]
 
 
+def class_features(
+    kernel: NDArray[np.float32], features: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Features `(K, F)` that photos of each class of a linear head `(F, K)` are likely to have.
+
+    A class lies in the direction of its weights times the covariance of features (linear
+    discriminant analysis: Hastie et al., "The Elements of Statistical Learning", 2009, chapter
+    4.3), CLASS_DISTANCE deviations from the mean of `features (N, F)`.
+    """
+    mean, covariance = features.mean(axis=0), np.cov(features, rowvar=False)
+    directions = covariance @ kernel  # (F, K)
+    deviations = np.sqrt((kernel * directions).sum(axis=0))
+    likely = mean + CLASS_DISTANCE * (directions / deviations).T
+    return np.asarray(np.maximum(likely, 0), np.float32)  # as pooled ReLUs are
+
+
+def _set_words(
+    layer: WordSpace, words: Words, mean: NDArray[np.float32], deviation: NDArray[np.float32]
+) -> None:
+    """Let the layer begin with `words`, for features that are scaled by mean and deviation."""
+    projection = words.projection.astype(np.float32)
+    vectors = np.array(layer.vectors)
+    vectors[1 : 1 + len(words.tokens)] = words.vectors
+    layer.projection.assign(projection * deviation[:, None])
+    layer.photo_bias.assign(words.photo_bias + mean @ projection)
+    layer.vectors.assign(vectors)
+    layer.text_bias.assign(words.text_bias)
+
+
 def caption_loss(space: WordSpace, features: NDArray[np.float32], captions: CaptionTokens) -> float:
     """The contrast of all photos that have captions, by `features (N, F)`, with all captions."""
     photos, first = np.unique(captions.owners, return_index=True)
@@ -154,8 +197,8 @@ def caption_loss(space: WordSpace, features: NDArray[np.float32], captions: Capt
     for number in range(min(np.bincount(captions.owners)[photos])):
         rows = captions.rows[first + number][:, None]  # a caption of each photo
         similarity = space((features[photos], rows))
-        own = np.ones((len(photos), 1), np.float32)
-        losses.append(float(np.mean(ops.convert_to_numpy(contrast_loss(own, similarity)))))
+        relations = captions.relate(photos.tolist(), (first + number)[:, None])
+        losses.append(float(np.mean(ops.convert_to_numpy(contrast_loss(relations, similarity)))))
     return float(np.mean(losses))
 
 
@@ -163,7 +206,7 @@ def make_words(
     space: Sequence[NDArray[np.float32]],
     tokens: tuple[str, ...],
     features: NDArray[np.float32],
-    captions: CaptionTokens | None,
+    captions: CaptionTokens,
     seed: int,
 ) -> Words:
     """The words of a model from a WordSpace's weights.
@@ -184,7 +227,7 @@ def make_words(
     )
     photos = words.embed_photos(features)
     words = replace(words, background=photos[rows].astype(np.float16))
-    if captions is None:
+    if not len(captions.rows):
         return replace(words, floor=DEFAULT_FLOOR)
     foreign = []  # likeness of photos that a caption is not of
     for row, owner in zip(captions.rows, captions.owners, strict=True):

@@ -12,9 +12,14 @@ RNG = np.random.default_rng(0)
 PHOTOS = 600
 
 
-def select(scores: np.ndarray, cells: np.ndarray, typical: np.ndarray) -> TagSelection:
+def select(
+    scores: np.ndarray, cells: np.ndarray, typical: np.ndarray, are_things: bool = False
+) -> TagSelection:
     shares = prevalence(cells[typical])
-    return select_tags(scores.astype(np.float32), cells, typical, shares, 0.7, seed=0)
+    things = np.full(len(shares), are_things)
+    return select_tags(
+        scores.astype(np.float32), cells, typical, shares, things, least_precision=0.7, seed=0
+    )
 
 
 def test_calibrated_probabilities_are_those_of_typical_photos() -> None:
@@ -61,3 +66,32 @@ def test_a_tag_without_photos_is_left_out() -> None:
     cells[:, 1] = UNSEEN
     selection = select(RNG.normal(0, 1, cells.shape), cells, np.ones(PHOTOS, bool))
     assert not selection.kept.size
+
+
+def test_things_are_predicted_when_the_network_is_surer() -> None:
+    truth = RNG.random((PHOTOS, 1)) < 0.1
+    scores = 3.0 * truth + RNG.normal(0, 1, truth.shape)
+    typical = np.ones(PHOTOS, bool)
+    usual = select(scores, truth.astype(np.int8), typical)
+    thing = select(scores, truth.astype(np.int8), typical, are_things=True)
+    assert usual.thresholds[0] < thing.thresholds[0]
+    assert usual.predicted[0] > thing.predicted[0]
+
+
+def test_a_thing_that_is_easily_recognised_has_a_low_threshold() -> None:
+    truth = RNG.random((PHOTOS, 1)) < 0.3
+    scores = 12.0 * truth + RNG.normal(0, 1, truth.shape)
+    selection = select(scores, truth.astype(np.int8), np.ones(PHOTOS, bool), are_things=True)
+    assert selection.thresholds[0] < 0.6
+
+
+def test_weak_tags_that_are_right_by_chance_are_left_out() -> None:
+    """Of those that are kept, most have to be as right on photos that nobody chose by."""
+    truth = RNG.random((2000, 200)) < 0.01
+    scores = truth * 2.0 + RNG.normal(0, 1, truth.shape)
+    half = np.arange(2000) < 1000
+    selection = select(scores[half], truth[half].astype(np.int8), np.ones(1000, bool))
+    probabilities = to_probabilities(selection.slopes * scores + selection.shifts, "multi")
+    predicted = (probabilities >= selection.thresholds) & ~half[:, None]
+    assert len(selection.kept) < 20
+    assert not predicted.any() or (truth & predicted).sum() / predicted.sum() > 0.5
