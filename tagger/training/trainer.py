@@ -102,23 +102,21 @@ class _Captions:
     train: CaptionTokens
     validation: CaptionTokens | None
 
-    def with_names(self, seed: int) -> tuple[list[int], list[tuple[str, ...]]]:
-        """Training photos and the captions of each; labels are captions of photos without any.
+    def with_names(self, seed: int) -> tuple[list[int], list[tuple[str, ...]], int]:
+        """Training photos, their captions, and the number of photos that have captions.
 
-        Of these, NAMED_PHOTOS of each label are enough: more would outweigh the captions.
+        Photos without any follow these, with their labels as captions. Of them, NAMED_PHOTOS of
+        each label are enough.
         """
+        photos = [photo for photo, own in enumerate(self.texts) if own]
+        described = len(photos)
         counts: Counter[str] = Counter()
-        photos: list[int] = []
-        texts: list[tuple[str, ...]] = []
         for photo in np.random.default_rng(seed).permutation(len(self.texts)).tolist():
-            own, labels = self.texts[photo], self.labels[photo]
-            if not own and any(counts[label] < NAMED_PHOTOS for label in labels):
+            labels = self.labels[photo]
+            if not self.texts[photo] and any(counts[name] < NAMED_PHOTOS for name in labels):
                 counts.update(labels)
-                own = labels
-            if own:
                 photos.append(photo)
-                texts.append(own)
-        return photos, texts
+        return photos, [self.texts[photo] or self.labels[photo] for photo in photos], described
 
 
 @dataclass
@@ -298,7 +296,9 @@ class _Trainer:
         words = None
         if data.captions is not None and not resumed:
             with self._timed("words"):
-                words = fit_words(features, data.captions, self._seed, self._first_words)
+                words = fit_words(
+                    features, data.captions, len(features), self._seed, self._first_words
+                )
         return Extras(head, words)
 
     def _tokenize_captions(self, loaded: captions.Captions, collection: Dataset) -> _Captions:
@@ -432,7 +432,7 @@ class _Trainer:
         from tagger.training.word_space import class_features, fit_words, make_words
 
         with self._timed("words"):
-            photos, texts = self._captions.with_names(self._seed)
+            photos, texts, described = self._captions.with_names(self._seed)
             samples = [collection.split("train")[photo] for photo in photos]
             features = evaluator.run(runtime, samples, "Teaching words").features
             if self._teacher_head:
@@ -441,7 +441,7 @@ class _Trainer:
                 texts += [(name,) for name in imagenet.load_names()] * CLASS_REPEATS
             tokens = choose_tokens(chain.from_iterable(texts), self._captions.train.tokens)
             taught = tokenize_captions(texts, tokens)
-            space = fit_words(features, taught, self._seed, self._first_words)
+            space = fit_words(features, taught, described, self._seed, self._first_words)
             own = [self._captions.by_photo.get(sample.path, ()) for sample in validation]
             of_val = tokenize_captions(own, tokens)
             return make_words(space, tokens, held_out.features, of_val, self._seed)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tagger.inference.decision import unit_vectors
 from tagger.inference.words import Words, likeness
-from tagger.training.caption_batches import LENGTH, CaptionTokens
+from tagger.training.caption_batches import LENGTH, MAX_OWN, CaptionTokens
 
 NAME = "word_space"
 DIMENSIONS = 256
@@ -97,25 +97,30 @@ def contrast_loss(relations: Any, similarity: Any) -> Any:
 
 @dataclass(eq=False)
 class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of fixed features, each photo with one of its captions, anew every epoch."""
+    """Batches of fixed features, each photo with one of its captions, anew every epoch.
+
+    A batch is of photos before number `first_named`, or of the rest, whose captions are names:
+    names are too easily separated from captions.
+    """
 
     features: NDArray[np.float32]
     captions: CaptionTokens
+    first_named: int
     seed: int
     epoch: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         super().__init__()
-        self._photos = np.unique(self.captions.owners)
-        self._size = min(BATCH, len(self._photos))
+        photos = np.unique(self.captions.owners)
+        groups = np.split(photos, [np.searchsorted(photos, self.first_named)])
+        self._groups = [group for group in groups if group.size]
         self._draw()
 
     def __len__(self) -> int:
-        return len(self._photos) // self._size
+        return len(self._batches)
 
     def __getitem__(self, index: int) -> Any:
-        part = slice(index * self._size, (index + 1) * self._size)
-        photos, chosen = self._order[part], self._chosen[part][:, None]
+        photos, chosen = self._batches[index], self._chosen[index][:, None]
         inputs = self.features[photos], self.captions.rows[chosen]  # captions: (B, 1, LENGTH)
         return inputs, self.captions.relate(photos.tolist(), chosen)
 
@@ -125,19 +130,29 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def _draw(self) -> None:
         rng = np.random.default_rng([self.seed, self.epoch])
-        self._order = rng.permutation(self._photos)
-        self._chosen = np.array([rng.choice(self.captions.of(photo)) for photo in self._order])
+        batches: list[NDArray[np.int64]] = []
+        for group in self._groups:
+            size = min(BATCH, len(group))
+            full = len(group) // size * size
+            batches += np.split(rng.permutation(group)[:full], full // size)
+        self._batches = [batches[number] for number in rng.permutation(len(batches))]
+        self._chosen = [
+            np.array([rng.choice(self.captions.of(photo)) for photo in batch])
+            for batch in self._batches
+        ]
 
 
 def fit_words(
     features: NDArray[np.float32],
     captions: CaptionTokens,
+    first_named: int,
     seed: int,
     start: Words | None = None,
 ) -> list[NDArray[np.float32]]:
     """Weights of a WordSpace for `features (N, F)` and the captions of these photos.
 
-    `start` are words that are known already; the tokens of `captions` begin with theirs.
+    From photo `first_named` on the captions are names. `start` are words that are known already;
+    the tokens of `captions` begin with theirs.
     """
     described = features[np.unique(captions.owners)]
     mean, deviation = described.mean(axis=0), described.std(axis=0) + 0.01
@@ -147,7 +162,7 @@ def fit_words(
     model = keras.Model(inputs, layer(inputs))
     if start:
         _set_words(layer, start, mean, deviation)
-    batches = FeatureBatches(scaled, captions, seed)
+    batches = FeatureBatches(scaled, captions, first_named, seed)
     schedule = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE / 10,
         EPOCHS * len(batches),
@@ -191,10 +206,14 @@ def _set_words(
 
 
 def caption_loss(space: WordSpace, features: NDArray[np.float32], captions: CaptionTokens) -> float:
-    """The contrast of all photos that have captions, by `features (N, F)`, with all captions."""
+    """The contrast of photos that have captions, by `features (N, F)`, with each other's.
+
+    The first MAX_CONTRASTED photos take part.
+    """
     photos, first = np.unique(captions.owners, return_index=True)
+    photos, first = photos[:MAX_CONTRASTED], first[:MAX_CONTRASTED]
     losses = []
-    for number in range(min(np.bincount(captions.owners)[photos])):
+    for number in range(min(MAX_OWN, *np.bincount(captions.owners)[photos])):
         rows = captions.rows[first + number][:, None]  # a caption of each photo
         similarity = space((features[photos], rows))
         relations = captions.relate(photos.tolist(), (first + number)[:, None])
