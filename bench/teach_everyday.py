@@ -40,12 +40,19 @@ PARENTS = (  # tags that are taught through their kinds
     *("animal", "insect", "reptile", "plant", "vehicle", "aircraft", "building", "room"),
     *("furniture", "musical instrument", "food", "fruit", "vegetable", "clothing", "sport"),
 )
+ABOUT = (
+    "People, animals, plants, places, vehicles, sports, clothes, food and things in ordinary"
+    " photos. Taught with photos that people took of their lives, each described by five others,"
+    " with photos of nine collections for which some tags were looked for, and with photos of fifty"
+    " kinds of single things, cats and dogs; and with the answers of ImageNet's own network."
+)
 SETTINGS = (
     *("--backbone", "mobilenet_v2", "--image-size", "192", "--weights", "imagenet"),
     *("--training-size", "160", "--fine-tune", "12", "--batch-size", "64", "--patience", "12"),
     *("--learning-rate", "3e-4", "--weight-decay", "0.02", "--balance", "0.4"),
     *("--least-precision", "0.7", "--typical", "ordinary"),
     *("--distillation", "0.5", "--seed", "42", "--output", "model/everyday.h5"),
+    *("--about", ABOUT),
 )
 
 
@@ -71,7 +78,10 @@ def main() -> None:
         [*ordinary(data, tags), *everyday(data, tags), *single_things(data, tags)],
     )
     if "--collect" not in options:
-        files = ("--data", str(folder), "--captions", str(folder / "captions.csv"))
+        files = (
+            *("--data", str(folder), "--captions", str(folder / "captions.csv")),
+            *("--unrelated", str(data / "unrelated" / "textures"), "--test", str(data / "coco128")),
+        )
         sys.exit(train.main([*files, *SETTINGS, *options]))
 
 
