@@ -62,8 +62,8 @@ def has_photo_column(index: PhotoIndex, path: str) -> bool:
     image = find_image_column(rows[0])
     if image is None:
         return _is_photo_row(rows[0])
-    others = [normalize_header(name) for n, name in enumerate(rows[0]) if name and n != image]
-    return not others or not set(CAPTION).issuperset(others)
+    columns = [normalize_header(name) for n, name in enumerate(rows[0]) if name and n != image]
+    return not columns or not set(CAPTION).issuperset(columns)
 
 
 def names_photos(index: PhotoIndex, path: str) -> bool:
