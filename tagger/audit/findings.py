@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tagger.audit.label_errors import LabelScores, score_labels, score_tags
 from tagger.datasets.dataset import Dataset
-from tagger.datasets.sample import Sample, tag_matrix
+from tagger.datasets.sample import Sample, contradict, tag_matrix
 from tagger.errors import DatasetError
 from tagger.files import write_atomically
 from tagger.images import quality
@@ -263,9 +263,7 @@ def _find_near_copies(collection: Dataset) -> Iterator[Finding]:
         members.setdefault(group, []).append(sample)
     for copies in members.values():
         paths = [_relative_path(collection, sample) for sample in copies]
-        present = {label for sample in copies for label in sample.present}
-        # A label present in one copy and absent from another.
-        if any(present - {*sample.present, *sample.unseen} for sample in copies):
+        if contradict(copies):
             for sample, path in zip(copies, paths, strict=True):
                 details = (
                     f"{_describe_labels(collection, sample)}; like {_list_others(paths, path)}"

@@ -41,12 +41,14 @@ class Captions:
         return hashlib.sha256(repr(list(self.by_photo.values())).encode()).hexdigest()
 
 
-def read(file: Path, root: Path) -> Captions:
+def read(file: Path, root: Path, copies: Mapping[Path, Path] | None = None) -> Captions:
     """The captions in `file` of the photos in the folder `root`.
 
-    Photos are named as in a table of labels: by a path from `root`, or the end of one. Raises
+    Photos are named as in a table of labels: by a path from `root`, or the end of one. Captions of
+    exact copies go to the photo that `copies` has for each, as `Dataset.copies` does. Raises
     DatasetError for a file without captions of these photos.
     """
+    copies = copies or {}
     text = read_text(file)
     display_path = escape_controls(str(file))
     read_rows = _coco_rows if text.lstrip()[:1] in ("{", "[") else _table_rows
@@ -60,7 +62,8 @@ def read(file: Path, root: Path) -> Captions:
         elif not (words := " ".join(caption.split())[:MAX_CAPTION]):
             cases[NO_TEXT].append(position)
         else:
-            by_photo[index.absolute(photo)][words] = None
+            path = index.absolute(photo)
+            by_photo[copies.get(path, path)][words] = None
     if not by_photo:
         first = list_first([name for names in cases.values() for name in names])
         raise DatasetError(

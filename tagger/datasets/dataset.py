@@ -118,6 +118,10 @@ class Dataset:
             for split in self.sizes()
         }
 
+    def copies(self) -> dict[Path, Path]:
+        """The exact copies that are left out, each with the photo that is kept."""
+        return {self.root / copy: self.root / kept for copy, kept in self.problems.copies}
+
     def sizes(self) -> dict[str, int]:
         """Photos by split."""
         counts = Counter(sample.split for sample in self.samples)

@@ -59,7 +59,9 @@ def _renumber_samples(listing: Listing, labels: LabelSet) -> list[Sample]:
         unseen = set(range(len(labels))) - looked_for - set(present)
         unseen |= {numbers[label] for label in sample.unseen if label in numbers}
         if labels.kind == "multi" and len(unseen) < len(labels):
-            samples.append(replace(sample, present=present, unseen=tuple(unseen), split="test"))
+            doubtful = tuple((numbers[tag], p) for tag, p in sample.doubtful if tag in numbers)
+            sample = replace(sample, unseen=tuple(unseen), doubtful=doubtful)
+            samples.append(replace(sample, present=present, split="test"))
         elif labels.kind == "single" and present:
             samples.append(replace(sample, present=present, split="test"))
     return samples

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,39 @@ class Sample:
         (label,) = self.present
         return label
 
+    @property
+    def undecided(self) -> frozenset[int]:
+        """The tags that are neither surely present nor surely absent."""
+        return frozenset((*self.unseen, *(tag for tag, _ in self.doubtful)))
+
+
+def contradict(samples: Sequence[Sample]) -> bool:
+    """Whether a label is surely present in one of these photos and surely absent from another."""
+    present = {label for sample in samples for label in {*sample.present} - sample.undecided}
+    return any(present - {*sample.present, *sample.unseen} for sample in samples)
+
+
+def merge_copies(samples: Sequence[Sample]) -> Sample:
+    """The first of some copies of a photo, with what all of them say of its labels.
+
+    They must not contradict each other. A copy that is certain of a tag counts; where none is, the
+    mean of their probabilities does.
+    """
+    present = {label for sample in samples for label in {*sample.present} - sample.undecided}
+    undecided = frozenset.intersection(*(sample.undecided for sample in samples))
+    probabilities: dict[int, list[float]] = {}
+    for sample in samples:
+        for tag, probability in sample.doubtful:
+            probabilities.setdefault(tag, []).append(probability)
+    doubtful = {tag: fmean(p) for tag, p in sorted(probabilities.items()) if tag in undecided}
+    present |= {tag for tag, probability in doubtful.items() if probability >= LIKELY}
+    return replace(
+        samples[0],
+        present=tuple(sorted(present)),
+        unseen=tuple(sorted(undecided - present)),
+        doubtful=tuple(doubtful.items()),
+    )
+
 
 def tag_matrix(samples: Sequence[Sample], count: int) -> NDArray[np.int8]:
     """The states `(N, C)` of `count` tags: 1 present, 0 absent, -1 unseen."""
@@ -55,11 +89,17 @@ def tag_matrix(samples: Sequence[Sample], count: int) -> NDArray[np.int8]:
 
 def target_matrix(samples: Sequence[Sample], count: int) -> NDArray[np.float32]:
     """What training aims at `(N, C)`: the probabilities of `count` tags, NaN where unseen."""
-    targets = tag_matrix(samples, count).astype(np.float32)
-    targets[targets == UNSEEN] = np.nan
+    targets = to_targets(tag_matrix(samples, count))
     for row, sample in enumerate(samples):
         for tag, probability in sample.doubtful:
             targets[row, tag] = probability
+    return targets
+
+
+def to_targets(states: NDArray[np.int8]) -> NDArray[np.float32]:
+    """The probabilities `(N, C)` of tags in these states, NaN where unseen."""
+    targets = states.astype(np.float32)
+    targets[states == UNSEEN] = np.nan
     return targets
 
 

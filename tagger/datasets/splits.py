@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tagger.datasets.sample import Sample
+from tagger.datasets.sample import Sample, contradict, merge_copies
 from tagger.images.hashing import group_near_copies
 
 T = TypeVar("T")
@@ -57,7 +57,8 @@ def remove_copies(samples: list[Sample]) -> tuple[list[Sample], list[list[Path]]
     """Keep one sample of each file, and none of files whose labels contradict each other.
 
     Returns the samples kept, the groups of contradicting copies, and each removed copy with its
-    kept sample. A copy in "test" or "val" is preferred; it gets the labels of all its copies.
+    kept sample. A copy in "test" or "val" is preferred; it gets the labels of all its copies, see
+    `merge_copies`.
     """
     by_digest: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -67,12 +68,10 @@ def remove_copies(samples: list[Sample]) -> tuple[list[Sample], list[list[Path]]
     copies: list[Copy] = []
     for same in by_digest.values():
         first, *rest = sorted(same, key=lambda sample: -SPLITS.index(sample.split))
-        present = {label for sample in same for label in sample.present}
-        if any(present - {*sample.present, *sample.unseen} for sample in same):
+        if contradict(same):
             conflicting.append([sample.path for sample in same])
             continue
-        unseen = set(first.unseen).intersection(*(sample.unseen for sample in rest)) - present
-        kept.append(replace(first, present=tuple(sorted(present)), unseen=tuple(sorted(unseen))))
+        kept.append(merge_copies([first, *rest]))
         copies.extend((sample.path, first.path) for sample in rest)
     return sorted(kept, key=lambda sample: sample.row), conflicting, copies
 

@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -166,6 +167,18 @@ def collection(kind: Kind, samples: Sequence[Sample], tags: int) -> dataset.Data
     """A dataset of photos that need not exist."""
     labels = LabelSet(tuple(f"tag {number:02}" for number in range(tags)), kind)
     return dataset.Dataset(Path("/photos"), labels, tuple(samples))
+
+
+def test_near_copies_conflict_only_where_both_are_certain() -> None:
+    """The third is likely to have the tag that only the first surely has."""
+    certain, without, likely = (
+        Sample(Path(f"/photos/{n}.jpg"), present, "train", n, str(n), 5)
+        for n, present in enumerate([(0,), (), (0,)])
+    )
+    likely = replace(likely, doubtful=((0, 0.6),))
+    for pair, count in (((certain, without), 2), ((certain, likely), 0), ((without, likely), 0)):
+        report = findings.collect_findings(collection("multi", pair, 1), 192)
+        assert len(report.of_kind("near_conflict")) == count
 
 
 def test_ten_thousand_near_copies_take_seconds() -> None:

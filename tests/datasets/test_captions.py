@@ -44,6 +44,16 @@ def test_the_table_may_have_other_columns_and_another_delimiter(root: Path) -> N
     assert read(root, table, "products.tsv") == {"dog/a.jpg": ("a dog, running",)}
 
 
+def test_captions_of_exact_copies_go_to_the_photo_that_is_kept(root: Path) -> None:
+    table = "image,caption\ncat/b.jpg,a cat\ndog/a.jpg,a dog\nc.jpg,a cat\nc.jpg,asleep\n"
+    file = write_file(root.parent / "captions.csv", table)
+    copies = {root / "images" / "c.jpg": root / "cat" / "b.jpg"}
+    assert by_path(captions.read(file, root, copies), root) == {
+        "cat/b.jpg": ("a cat", "asleep"),
+        "dog/a.jpg": ("a dog",),
+    }
+
+
 def test_cocos_json_of_captions(root: Path) -> None:
     content = {
         "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}, 7],

@@ -137,6 +137,11 @@ def test_an_exact_copy_counts_once(root: Path, store: PixelStore) -> None:
     )
     assert loaded.problems.lines() == ["2 photos are exact copies of another photo: left out"]
     assert len(loaded.samples) == 20
+    assert loaded.copies() == {
+        root / "cat" / "again" / "003.png": root / "cat" / "003.png",
+        root / "cat" / "again" / "004.png": root / "cat" / "004.png",
+    }
+    assert {sample.path for sample in loaded.samples} >= set(loaded.copies().values())
 
 
 def test_a_photo_under_two_labels_is_used_for_neither(root: Path, store: PixelStore) -> None:

@@ -45,6 +45,14 @@ def test_a_single_label_is_enough(root: Path, store: PixelStore) -> None:
     assert [sample.label for sample in samples] == [1, 1, 1] and not unreadable
 
 
+def test_doubtful_tags_get_the_numbers_of_the_model(root: Path, store: PixelStore) -> None:
+    write_photos(root, 1, 2)
+    (root / "labels.csv").write_text("image,ape,cat,dog\n001.png,0.3,0.2,1\n002.png,0,1,0.7\n")
+    samples, _ = evaluation_set.load(root, LabelSet(("dog", "cat"), "multi"), store)
+    assert [sample.doubtful for sample in samples] == [((1, 0.2),), ((0, 0.7),)]
+    assert [(sample.present, sample.unseen) for sample in samples] == [((0,), (1,)), ((1, 0), ())]
+
+
 def test_no_readable_photo_is_an_error(root: Path, store: PixelStore) -> None:
     for label in ("cat", "dog"):
         (root / label).mkdir()

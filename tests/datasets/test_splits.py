@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.datasets.sample import Sample, tag_matrix
+from tagger.datasets.sample import Sample, tag_matrix, target_matrix
 from tagger.datasets.splits import remove_copies, remove_leaks, split_validation
 from tagger.images.hashing import NEAR_BITS
 from tests.images.test_hashing import brute_groups, near_hashes
@@ -146,8 +146,13 @@ def test_test_photos_do_not_change_the_validation_share() -> None:
 # --- several labels a photo
 
 
-def tagged(number: int, present: tuple[int, ...], unseen: tuple[int, ...] = ()) -> Sample:
-    return replace(sample(number), present=present, unseen=unseen)
+def tagged(
+    number: int,
+    present: tuple[int, ...],
+    unseen: tuple[int, ...] = (),
+    doubtful: tuple[tuple[int, float], ...] = (),
+) -> Sample:
+    return replace(sample(number), present=present, unseen=unseen, doubtful=doubtful)
 
 
 def test_a_tag_matrix_has_present_absent_and_unseen() -> None:
@@ -166,6 +171,36 @@ def test_copies_that_contradict_each_other_are_left_out() -> None:
     first, second = tagged(1, (0,)), tagged(2, (0, 1))
     kept, conflicting, _ = remove_copies([first, replace(second, digest=first.digest)])
     assert not kept and conflicting == [[first.path, second.path]]
+
+
+def test_a_copy_that_is_certain_of_a_tag_counts() -> None:
+    """The tags: surely present in a copy, surely absent from one, unseen in one, unseen in all."""
+    unsure = tagged(1, (0, 1, 2), (3,), ((0, 0.6), (1, 0.7), (2, 0.8)))
+    certain = replace(tagged(2, (0,), (2, 3)), digest=unsure.digest)
+    for copies in ([unsure, certain], [certain, unsure]):
+        (kept,), conflicting, _ = remove_copies(copies)
+        assert not conflicting
+        assert (kept.present, kept.unseen, kept.doubtful) == ((0, 2), (3,), ((2, 0.8),))
+        np.testing.assert_allclose(target_matrix([kept], 4), [[1, 0, 0.8, np.nan]])
+
+
+def test_copies_that_doubt_a_tag_agree_on_the_mean() -> None:
+    shares = ((0.2, 0.4), (0.4, 0.7), (0.9, 0.5))
+    copies = [
+        tagged(
+            number,
+            tuple(tag for tag, p in enumerate(row) if p >= 0.5),
+            tuple(tag for tag, p in enumerate(row) if p < 0.5),
+            tuple(enumerate(row)),
+        )
+        for number, row in enumerate(shares)
+    ]
+    (kept,), _, _ = remove_copies([replace(copy, digest="same") for copy in copies])
+    assert kept.doubtful == ((0, pytest.approx(0.5)), (1, pytest.approx(1.6 / 3)))
+    assert (kept.present, kept.unseen) == ((0, 1), ())
+    (kept,), _, _ = remove_copies([replace(copy, digest="same") for copy in copies[:2]])
+    assert kept.doubtful == ((0, pytest.approx(0.3)), (1, pytest.approx(0.55)))
+    assert (kept.present, kept.unseen) == ((1,), (0,))
 
 
 def test_rare_tags_have_validation_photos() -> None:
