@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tagger.datasets import dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import PRESENT, UNSEEN, tag_matrix
+from tagger.datasets.sample import PRESENT, UNSEEN, tag_matrix, to_targets
 from tagger.evaluation import metrics
 from tagger.evaluation.calibration import fit_tag_thresholds, fit_temperature
 from tagger.inference.decision import to_probabilities
@@ -85,7 +85,7 @@ def losses(train_cells: NDArray[np.int8]) -> dict[str, Loss]:
     """Losses by name and paper."""
     from keras import ops
 
-    of_present, of_absent = class_weights(train_cells)
+    of_present, of_absent = class_weights(to_targets(train_cells))
 
     def plain(truth: Any, logits: Any) -> Any:
         return ops.softplus(ops.where(truth > 0, -logits, logits))
@@ -121,7 +121,7 @@ def study(
     head = fit(loss, *train, epochs, seed)
     logits, truth = head(validation[0]), validation[1]
     if loss.__name__ == "weighted":
-        logits = logits + prior_correction(train[1])
+        logits = logits + prior_correction(to_targets(train[1]))
     return {
         "map": metrics.mean_average_precision(logits, truth),
         **evaluate(logits, truth, seed),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
+from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN, to_targets
 from tagger.inference.decision import to_probabilities
 from tagger.models.heads import fit_tags
 
@@ -105,7 +105,7 @@ def score_tags(
     points, cells = _principal_components(features, seed), cells[:, tags]
     probabilities = np.full(cells.shape, np.nan, np.float32)
     for rest, fold in _split_folds(_rarest_tags(cells), groups, seed):
-        head = fit_tags(points[rest], cells[rest], seed, REGULARISATION)
+        head = fit_tags(points[rest], to_targets(cells[rest]), seed, REGULARISATION)
         predicted = to_probabilities(head.logits(points[fold]), "multi")
         both = [(cells[rest] == side).any(axis=0) for side in (PRESENT, ABSENT)]
         probabilities[fold] = np.where(np.all(both, axis=0), predicted, np.nan)

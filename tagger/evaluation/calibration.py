@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.cluster import KMeans
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
+from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN, to_targets
 from tagger.evaluation.metrics import f1, log_loss
 from tagger.evaluation.outputs import LabelledOutputs
 from tagger.inference.decision import (
@@ -228,8 +228,9 @@ def _out_of_fold(train: LabelledOutputs, seed: int) -> _FitPhotos:
         if train.labels.ndim == 1:
             head = fit_logistic(part.features, part.labels, train.logits.shape[1], seed)
         else:
-            head = fit_tags(part.features, part.labels, seed)
-            head = LinearHead(head.weights, head.bias + prior_correction(part.labels))
+            targets = to_targets(part.labels)
+            head = fit_tags(part.features, targets, seed)
+            head = LinearHead(head.weights, head.bias + prior_correction(targets))
         logits[fold] = head.logits(train.features[fold])
         scale, vectors = fit_reference_vectors(part.features, seed)
         distances[fold] = neighbour_distance(unit_vectors(train.features[fold] / scale), vectors)

@@ -1,8 +1,8 @@
 """Heads: classifiers on frozen features, for one label a photo or for many tags.
 
 Logistic regression starts every network; SVM and random forest are for comparison. Labels are
-numbers `(N,)`, or for tags cells `(N, C)`: PRESENT, ABSENT or UNSEEN, see `datasets.sample`, or
-for logistic regression their probabilities.
+numbers `(N,)`. Of tags, logistic regression takes targets `(N, C)`: their probabilities, NaN where
+unseen; the others take cells `(N, C)`: PRESENT, ABSENT or UNSEEN. See `datasets.sample`.
 """
 
 from __future__ import annotations
@@ -174,22 +174,22 @@ def _to_linear_head(model: LogisticRegression | LinearSVC, label_count: int) -> 
 
 def fit_tags(
     features: NDArray[np.float32],
-    cells: NDArray[Any],
+    targets: NDArray[np.float32],
     seed: int,
     regularisation: float = TAG_REGULARISATION,
     balance: float = 1.0,
 ) -> LinearHead:
-    """One logistic regression a tag, on `features (N, D)` and `cells (N, C)`.
+    """One logistic regression a tag, on `features (N, D)` and `targets (N, C)`.
 
-    Cells are as in `tag_targets`, weighted by `cell_weights` and `class_weights`. All tags are
-    fitted at once: they share the features.
+    The targets are weighted by `class_weights`. All tags are fitted at once: they share the
+    features.
     """
-    if len(cells) > MAX_HEAD_PHOTOS:
-        rows = np.random.default_rng(seed).choice(len(cells), MAX_HEAD_PHOTOS, replace=False)
-        features, cells = features[rows], cells[rows]
+    if len(targets) > MAX_HEAD_PHOTOS:
+        rows = np.random.default_rng(seed).choice(len(targets), MAX_HEAD_PHOTOS, replace=False)
+        features, targets = features[rows], targets[rows]
     width = features.shape[1]
-    weights = cell_weights(cells, *class_weights(cells, balance)) * regularisation
-    targets = np.nan_to_num(tag_targets(cells))
+    weights, targets = balance_targets(targets, *class_weights(targets, balance))
+    weights *= regularisation
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         head = flat.reshape(width + 1, -1).astype(np.float32)  # the bias is the last row
@@ -200,7 +200,7 @@ def fit_tags(
         value += 0.5 * (head[:-1] ** 2).sum()
         return float(value), gradient.ravel().astype(np.float64)
 
-    start = np.zeros((width + 1) * cells.shape[1])
+    start = np.zeros((width + 1) * targets.shape[1])
     limit = {"maxiter": TAG_ITERATIONS}
     with one_blas_thread():  # several would wait for each other, most of all beside other work
         solution = minimize(loss, start, jac=True, method="L-BFGS-B", options=limit)
@@ -208,27 +208,15 @@ def fit_tags(
     return LinearHead(head[:-1], head[-1])
 
 
-def tag_targets(cells: NDArray[Any]) -> NDArray[np.float32]:
-    """Probabilities `(N, C)` of tags, NaN where unseen.
-
-    `cells` are such probabilities already, or whole numbers: PRESENT, ABSENT or UNSEEN.
-    """
-    targets = cells.astype(np.float32)
-    if cells.dtype.kind in "bi":
-        targets[cells == UNSEEN] = np.nan
-    return targets
-
-
 def class_weights(
-    cells: NDArray[Any], balance: float = 1.0
+    targets: NDArray[np.float32], balance: float = 1.0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights `(C,)` of each tag's present and absent cells, as in `tag_targets`.
+    """Weights `(C,)` of each tag's present and absent cells in `targets (N, C)`.
 
     A present cell weighs as many absent ones as there are for each, to the power `balance`: at 1
-    both sides weigh half, at 0 every cell the same. The mean over a tag's seen cells is 1. Where
-    one side is missing, both are 1.
+    both sides weigh half, at 0 every cell the same. A cell in between is partly either. The mean
+    over a tag's seen cells is 1. Where one side is missing, both are 1.
     """
-    targets = tag_targets(cells)
     present = np.nansum(targets, axis=0)
     absent = np.nansum(1 - targets, axis=0)
     one_sided = (present == 0) | (absent == 0)
@@ -238,24 +226,32 @@ def class_weights(
     return weights[0].astype(np.float32), weights[1].astype(np.float32)
 
 
-def prior_correction(cells: NDArray[Any], balance: float = 1.0) -> NDArray[np.float32]:
+def prior_correction(targets: NDArray[np.float32], balance: float = 1.0) -> NDArray[np.float32]:
     """The shift `(C,)` from logits fitted with `class_weights` to unweighted logits.
 
     Class weights move a tag's log odds by the log of their ratio (King & Zeng, "Logistic
     Regression in Rare Events Data", 2001).
     """
-    of_present, of_absent = class_weights(cells, balance)
+    of_present, of_absent = class_weights(targets, balance)
     shift: NDArray[np.float32] = np.log(of_absent / of_present).astype(np.float32)
     return shift
 
 
-def cell_weights(
-    cells: NDArray[Any], of_present: NDArray[np.float32], of_absent: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The weight `(N, C)` of each cell in a loss; an unseen cell counts UNSEEN_WEIGHT."""
-    targets = tag_targets(cells)
-    weights = targets * of_present + (1 - targets) * of_absent
-    return np.where(np.isnan(targets), UNSEEN_WEIGHT * of_absent, weights).astype(np.float32)
+def balance_targets(
+    targets: NDArray[np.float32], of_present: NDArray[np.float32], of_absent: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights and targets `(N, C)` of a cross-entropy that weighs its two halves apart.
+
+    At logit x, `t of_present softplus(-x) + (1 - t) of_absent softplus(x)` is a cross-entropy whose
+    weight w is `t of_present + (1 - t) of_absent` and whose target is `t of_present / w`. So a cell
+    in between moves with the balance as all others do. An unseen cell counts as absent, by
+    UNSEEN_WEIGHT.
+    """
+    present = targets * of_present
+    weights = present + (1 - targets) * of_absent
+    balanced = np.nan_to_num(present / weights)
+    weights = np.where(np.isnan(targets), UNSEEN_WEIGHT * of_absent, weights)
+    return weights.astype(np.float32), balanced.astype(np.float32)
 
 
 # Support vector machines and random forests

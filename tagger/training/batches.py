@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tagger.concurrency import chunks
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import Sample, merge_tag_rows, target_matrix
+from tagger.datasets.sample import Sample, merge_tag_rows, target_matrix, to_targets
 from tagger.evaluation.outputs import label_array
 from tagger.images.decode import Pixels
 from tagger.labels import LabelSet
-from tagger.models.heads import cell_weights, class_weights
+from tagger.models.heads import balance_targets, class_weights
 from tagger.training.augmentation import (
     MOSAIC_TILES,
     SCENES,
@@ -84,12 +84,12 @@ class TrainingData(keras.utils.PyDataset):  # type: ignore[misc]
             yield list(self.store.rows(self.train[row].row for row in rows))
 
     def weights_of(self, labels: NDArray[Any]) -> NDArray[np.float32]:
-        """Weights of photos' labels `(N,)`, or of tags' cells `(N, C)`, that balance them.
+        """Weights of photos' labels `(N,)`, or of tags' states `(N, C)`, that balance them.
 
         Their mean over the training photos, or over what is annotated in these, is 1.
         """
         if self.labels.kind == "multi":
-            return cell_weights(labels, *self._tag_weights)
+            return balance_targets(to_targets(labels), *self._tag_weights)[0]
         return np.asarray(self._label_weights[labels], np.float32)
 
     def __len__(self) -> int:
@@ -105,15 +105,15 @@ class TrainingData(keras.utils.PyDataset):  # type: ignore[misc]
     def _batch(self, index: int) -> Batch:
         rows = self._rows[index]
         pixels, labels, is_mosaic = self._augmented_batch(rows)
-        cell_weights = self.weights_of(labels)
         if self.labels.kind == "multi":
             seen_cells = int((~np.isnan(labels)).sum())
+            label_weights, labels = balance_targets(labels, *self._tag_weights)
             # Keras divides by the number of cells, annotated or not.
-            cell_weights *= cell_weights.size / max(1, seen_cells)
-            labels = np.nan_to_num(labels)
+            label_weights *= label_weights.size / max(1, seen_cells)
         else:
+            label_weights = self.weights_of(labels)
             labels = np.eye(len(self.labels), dtype=np.float32)[labels]
-        targets, weights = {LOGITS: labels}, {LOGITS: cell_weights}
+        targets, weights = {LOGITS: labels}, {LOGITS: label_weights}
         if self.teacher is not None:
             targets[TEACHER] = self.teacher[rows].astype(np.float32)
             weights[TEACHER] = np.where(is_mosaic, 0, 1).astype(np.float32)

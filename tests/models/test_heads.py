@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from tagger.datasets.sample import to_targets
 from tagger.errors import OptionError
 from tagger.evaluation import metrics
 from tagger.evaluation.calibration import TEMPERATURE_RANGE, fit_temperature
@@ -18,6 +21,7 @@ from tagger.models.heads import (
     REGULARISATION,
     LabelledFeatures,
     LinearHead,
+    balance_targets,
     check_head_name,
     choose_logistic,
     fit_forest,
@@ -117,39 +121,38 @@ def test_a_random_sample_stands_for_very_many_photos() -> None:
 
 
 def tagged_features(photos: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features and cells of three tags, the last rare; the first three features show them."""
+    """Features and targets of three tags, the last rare; the first three features show them."""
     rng = np.random.default_rng(seed)
     present = rng.random((photos, 3)) < (0.5, 0.3, 0.05)
     features = rng.normal(0, 0.3, (photos, 8))
     features[:, :3] += present
-    return features.astype(np.float32), present.astype(np.int8)
+    return features.astype(np.float32), present.astype(np.float32)
 
 
 def test_each_tag_is_ranked() -> None:
     head = fit_tags(*tagged_features(800, 0), seed=0, regularisation=1.0)
-    features, cells = tagged_features(800, 1)
+    features, targets = tagged_features(800, 1)
+    cells = targets.astype(np.int8)
     assert all(ap and ap > 0.6 for ap in metrics.average_precisions(head.logits(features), cells))
     assert (mean_average_precision(head.logits(features), cells) or 0) > 0.85
 
 
 def test_each_tags_weights_equal_scikit_learns() -> None:
-    features, cells = tagged_features(400, 2)
-    head = fit_tags(features, cells, seed=0, regularisation=0.1)
+    features, targets = tagged_features(400, 2)
+    head = fit_tags(features, targets, seed=0, regularisation=0.1)
     for tag in range(3):
         model = LogisticRegression(C=0.1, class_weight="balanced", tol=1e-8, max_iter=1000)
-        model.fit(features, cells[:, tag])
+        model.fit(features, targets[:, tag])
         np.testing.assert_allclose(head.weights[:, tag], model.coef_[0], atol=5e-3)
         assert head.bias[tag] == pytest.approx(model.intercept_[0], abs=5e-3)
 
 
 def test_unseen_cells_teach_nothing() -> None:
-    features, cells = tagged_features(400, 3)
-    wrong = cells.copy()
-    wrong[:200, 1] = 1 - wrong[:200, 1]
-    masked = wrong.copy()
-    masked[:200, 1] = -1
+    features, targets = tagged_features(400, 3)
+    masked = targets.copy()
+    masked[:200, 1] = np.nan
     head = fit_tags(features, masked, seed=0)
-    alone = fit_tags(features[200:], cells[200:], seed=0)
+    alone = fit_tags(features[200:], targets[200:], seed=0)
     np.testing.assert_allclose(head.weights[:, 1], alone.weights[:, 1], atol=3e-3)
 
 
@@ -163,10 +166,10 @@ def test_unseen_cells_count_a_little_as_absent(
     features = np.vstack([seen_photos, unseen_photos]) + rng.normal(0, 0.1, (1_200, 3)).astype(
         np.float32
     )
-    cells = np.concatenate([seen_photos[:, 0], np.full(1_000, -1)]).astype(np.int8)[:, None]
+    targets = np.concatenate([seen_photos[:, 0], np.full(1_000, np.nan, np.float32)])[:, None]
 
     def mean_logits() -> tuple[float, float]:
-        logits = fit_tags(features, cells, seed=0, regularisation=1.0).logits(features)[:, 0]
+        logits = fit_tags(features, targets, seed=0, regularisation=1.0).logits(features)[:, 0]
         return float(logits[200:].mean()), float(logits[:200][seen_photos[:, 0] == 1].mean())
 
     unseen, present = mean_logits()
@@ -177,26 +180,55 @@ def test_unseen_cells_count_a_little_as_absent(
 
 
 def test_the_prior_correction_makes_probabilities_as_rare_as_the_tags() -> None:
-    features, cells = tagged_features(4000, 4)
-    head = fit_tags(features, cells, seed=0, regularisation=10.0)
+    features, targets = tagged_features(4000, 4)
+    head = fit_tags(features, targets, seed=0, regularisation=10.0)
     weighted = to_probabilities(head.logits(features), "multi").mean(axis=0)
-    shifted = to_probabilities(head.logits(features) + prior_correction(cells), "multi").mean(
+    shifted = to_probabilities(head.logits(features) + prior_correction(targets), "multi").mean(
         axis=0
     )
-    np.testing.assert_allclose(shifted, cells.mean(axis=0), atol=0.02)
-    assert weighted[2] > 1.5 * cells[:, 2].mean()
+    np.testing.assert_allclose(shifted, targets.mean(axis=0), atol=0.02)
+    assert weighted[2] > 1.5 * targets[:, 2].mean()
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_a_doubtful_tag_is_predicted_with_its_own_probability(balance: float) -> None:
+    """Of three kinds of photos, the first surely has a rare tag, the second perhaps."""
+    kinds = np.repeat([0, 1, 2], [30, 170, 800])
+    targets = np.array([1, 0.35, 0], np.float32)[kinds][:, None]
+    features = np.eye(3, dtype=np.float32)[kinds]
+    head = fit_tags(features, targets, 0, regularisation=1e4, balance=balance)
+    logits = head.logits(np.eye(3, dtype=np.float32)) + prior_correction(targets, balance)
+    probabilities = to_probabilities(logits, "multi")[:, 0]
+    np.testing.assert_allclose(probabilities, [1, 0.35, 0], atol=0.02)
+
+
+def test_balanced_targets_weigh_the_two_halves_of_a_cross_entropy_apart() -> None:
+    targets = np.array([[1], [0.35], [0], [np.nan]], np.float32)
+    of_present, of_absent = np.array([6], np.float32), np.array([0.5], np.float32)
+    weights, balanced = balance_targets(targets, of_present, of_absent)
+    for logit in (-2.0, 0.3, 4.0):
+        present, absent = np.logaddexp(0, -logit), np.logaddexp(0, logit)
+        losses = weights * (balanced * present + (1 - balanced) * absent)
+        apart = [6 * present, 0.35 * 6 * present + 0.65 * 0.5 * absent, 0.5 * absent]
+        unseen = heads.UNSEEN_WEIGHT * 0.5 * absent
+        np.testing.assert_allclose(losses[:, 0], [*apart, unseen], rtol=1e-6)
 
 
 def test_a_tag_of_every_photo_is_fitted() -> None:
-    features, cells = tagged_features(100, 5)
-    cells[:, 0], cells[:, 1] = 1, -1
-    head = fit_tags(features, cells, seed=0)
-    assert np.isfinite(head.weights).all() and np.isfinite(prior_correction(cells)).all()
-    assert (head.logits(features)[:, 0] > 0).all() and not prior_correction(cells)[:2].any()
+    features, targets = tagged_features(100, 5)
+    targets[:, 0], targets[:, 1] = 1, np.nan
+    head = fit_tags(features, targets, seed=0)
+    assert np.isfinite(head.weights).all() and np.isfinite(prior_correction(targets)).all()
+    assert (head.logits(features)[:, 0] > 0).all() and not prior_correction(targets)[:2].any()
 
 
 RNG = np.random.default_rng(8)
 WIDTH = 48
+
+
+def labels_for(name: str, cells: NDArray[np.int8]) -> NDArray[Any]:
+    """What a head of this name is fitted to."""
+    return to_targets(cells) if name == heads.LOGISTIC else cells
 
 
 def clouds(labels: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -232,7 +264,8 @@ def test_every_head_learns_a_tag_from_its_seen_cells(name: str) -> None:
     misled = cells.copy()
     misled[:100, 0] = -1
     features[:100, :WIDTH] += 50  # would mislead if these cells were used
-    head = fit_head(name, (features, misled), (features[:0], misled[:0]), 3, 0)
+    labels = labels_for(name, misled)
+    head = fit_head(name, (features, labels), (features[:0], labels[:0]), 3, 0)
     predicted = head.logits(features[100:]) > 0
     assert (predicted[:, 0] == first[100:]).mean() > 0.85
     assert (predicted[:, 1] == second[100:]).mean() > 0.85
@@ -246,7 +279,8 @@ def test_a_tag_of_every_photo_is_always_predicted_and_one_of_none_never(name: st
     cells = np.full((300, 3), -1, np.int8)
     cells[:, 0], cells[:100, 1], cells[:100, 2] = first, 1, 0
     features = clouds(first)
-    head = fit_head(name, (features, cells), (features[:0], cells[:0]), 3, 0)
+    labels = labels_for(name, cells)
+    head = fit_head(name, (features, labels), (features[:0], labels[:0]), 3, 0)
     predicted = head.logits(clouds(RNG.integers(0, 2, 200))) > 0
     assert predicted[:, 1].all() and not predicted[:, 2].any()
 

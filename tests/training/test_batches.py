@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import ABSENT, PRESENT, Sample, merge_tag_rows, tag_matrix
+from tagger.datasets.sample import (
+    ABSENT,
+    PRESENT,
+    Sample,
+    merge_tag_rows,
+    tag_matrix,
+    target_matrix,
+)
 from tagger.labels import LabelSet
+from tagger.models.heads import prior_correction
 from tagger.training.batches import LOGITS, TrainingData
 from tagger.training.config import Hyperparameters
 
@@ -91,6 +100,24 @@ def test_a_mosaic_has_the_tags_of_all_its_photos(store: PixelStore) -> None:
             absent = (after == 0) & (weight > 0.2)  # an unseen cell weighs next to nothing
             assert (before[absent] == ABSENT).all()  # absent are only tags that none has
     assert mosaics > 20
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_a_doubtful_tag_moves_with_the_balance_as_all_others_do(
+    store: PixelStore, balance: float
+) -> None:
+    """A tag that every photo has with the same probability, so mosaics have it too."""
+    train = [
+        replace(add_photo(store, number, (), 0), doubtful=((0, 0.35),)) for number in range(12)
+    ]
+    labels = LabelSet(("cat",), "multi")
+    data = TrainingData(store, train, [], labels, Hyperparameters(balance=balance))
+    _, targets, weights = data[0]
+    logits = np.log(targets[LOGITS] / (1 - targets[LOGITS]))  # where the loss is lowest
+    np.testing.assert_allclose(targets[LOGITS].max(), 0.35 + 0.15 * balance, atol=0.01)
+    logits += prior_correction(target_matrix(train, 1), balance)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), 0.35, rtol=1e-4)
+    np.testing.assert_allclose(weights[LOGITS], 1, rtol=1e-4)
 
 
 def test_merged_tags_are_likely_in_any_and_absent_in_all() -> None:
