@@ -187,6 +187,28 @@ def test_a_cell_may_hold_the_probability_of_a_tag(tmp_path: Path) -> None:
     np.testing.assert_allclose(targets, [[nan, 1, 0.8], [0, 0.2, 0]])
 
 
+def test_blank_is_unseen_in_a_table_of_probabilities(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    rows = [("image", "dog", "sky"), ("a.jpg", "0.900", "1.000"), ("b.jpg", "", "0.250")]
+    write(tmp_path / "labels.csv", [*rows, ("c.jpg", "0.600", "")])
+    listing = detect.read(tmp_path, 1)
+    nan = float("nan")
+    expected = [[0.9, 1], [nan, 0.25], [0.6, nan]]
+    np.testing.assert_allclose(target_matrix(listing.samples, 2), expected)
+    assert not listing.remarks
+
+
+def test_a_ratio_beside_tags_is_not_learned(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    rows = [("image", "dog", "ratio_of_sides"), ("a.jpg", "1", "0.75"), ("b.jpg", "0", "0.66")]
+    write(tmp_path / "labels.csv", rows)
+    listing = detect.read(tmp_path, 1)
+    assert listing.names == ("dog",)
+    (remark,) = listing.remarks
+    assert remark.sentence() == "1 column holds neither photos, labels nor splits: not read"
+    assert remark.names == ("labels.csv: ratio_of_sides",)
+
+
 def test_rows_of_a_photo_agree_on_a_mean_probability(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     rows = [("image", "dog", "sky", "cat"), ("a.jpg", ".6", ".5", "0"), ("a.jpg", ".8", "0", ".1")]

@@ -54,13 +54,69 @@ def test_a_column_for_each_tag_and_one_for_the_split() -> None:
         ("1 -1 ", {"1": 1, "-1": 0, "": -1}),
         ("1 0 -1 ", {"1": 1, "0": 0, "-1": -1, "": -1}),
         ("TRUE No n/a", {"TRUE": 1, "No": 0, "n/a": -1, "1": 1}),
+        ("0.9  0.6 1", {"0.9": 0.9, "": -1, "0.6": 0.6, "1": 1}),
+        ("0.9 0 ", {"0.9": 0.9, "0": 0, "": -1, "1": 1}),
+        ("1 -1 0.5 ", {"1": 1, "-1": 0, "0.5": 0.5, "": -1}),
+        ("1.000 0.000 -0.0 0.250", {"1.000": 1, "0.000": 0, "-0.0": 0, "0.250": 0.25, "1": 1}),
+        ("1. .0 1e0 0e-3 5E-05", {"1.": 1, ".0": 0, "1e0": 1, "0e-3": 0, "5E-05": 5e-5, "1": 1}),
+        ("1.000 -1.000", {"1.000": 1, "-1.000": 0, "1": 1}),
+        (f"{1:.18e} {0.3:.18e} 0", {f"{1:.18e}": 1, f"{0.3:.18e}": 0.3, "0": 0, "1": 1}),
     ],
 )
 def test_the_state_of_minus_one_and_blank_depends_on_the_other_cells(
     cells: str, states: dict[str, int]
 ) -> None:
-    result = columns("image,x,y", *(f"{n},{cell},1" for n, cell in enumerate(cells.split(" "))))
+    result = columns("image,dog,cat", *(f"{n},{cell},1" for n, cell in enumerate(cells.split(" "))))
     assert result.states == states
+
+
+def test_minus_one_is_unseen_among_probabilities_without_a_one() -> None:
+    assert columns("image,dog,cat", "a,0.9,0.2", "b,-1,").states == {
+        "0.9": 0.9,
+        "0.2": 0.2,
+        "-1": -1,
+        "": -1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "tags"),
+    [
+        (["1,0,0.75", "0,1,0.66", "1,1,0.5"], "dog cat"),  # a ratio beside tags
+        (["1,0,0.75", "0,1,0.66", "1,1,"], "dog cat"),
+        (["1,0,0.75", "0,1,1.00", "1,1,0.5"], "dog cat size"),  # says 1 of a photo
+        (["1,0.4,0.75", "0.2,1,0.66", "0.6,0,0.5"], "dog cat size"),  # a table of probabilities
+        (["0.1,0.4,0.75", "0.2,0.3,0.66", "0.6,,0.5"], "dog cat size"),
+        (["0.1,,0.75", "0.2,,0.66", "0.6,,0.5"], "dog cat size"),  # nobody looked for cats
+        (["0.1,tabby,0.75", "0.2,siamese,0.66", "0.6,manx,0.5"], ""),
+        (["1,tabby,0.75", "0,siamese,0.66", "0,manx,0.5"], "dog"),
+        (["1,0,1.33", "0,1,0.66", "1,1,1.5"], "dog cat"),
+    ],
+)
+def test_fractions_alone_are_a_tag_only_in_a_table_of_probabilities(
+    rows: list[str], tags: str
+) -> None:
+    header, numbered = "image,dog,cat,size", [f"{n},{row}" for n, row in enumerate(rows)]
+    if tags:
+        result = columns(header, *numbered)
+        assert [header.split(",")[n] for n in result.tags] == tags.split()
+        assert {*result.unread, *tags.split()} == {"dog", "cat", "size"}
+    else:
+        with pytest.raises(DatasetError, match="which column holds the labels: dog, cat, size"):
+            columns(header, *numbered)
+
+
+def test_fractions_beside_a_label_of_ones_and_zeros_are_not_read() -> None:
+    result = columns("image,label,sharpness", "a,1,0.7", "b,0,0.2")
+    assert (result.labels, result.tags, result.unread) == (1, (), ("sharpness",))
+
+
+@pytest.mark.parametrize("name", ["Score", "confidence", "aspect_ratio", "xmin"])
+def test_fractions_in_a_column_called_like_a_figure_are_no_tag(name: str) -> None:
+    assert columns(f"image,dog,{name}", "a,0.5,1.000", "b,1,0").tags == (1, 2)
+    result = columns(f"image,dog,{name}", "a,0.5,0.9", "b,1,1.000", "c,0,0.000")
+    assert (result.tags, result.unread) == ((1,), (name,))
+    assert columns(f"image,{name},dog", "a,0.25,0.9", "b,1.000,0.8").tags == (2,)
 
 
 def test_any_other_cell_has_no_state() -> None:

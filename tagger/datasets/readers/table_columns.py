@@ -31,8 +31,8 @@ _BOX = (
     *("x", "y", "w", "h", "x1", "y1", "x2", "y2", "xmin", "ymin", "xmax", "ymax", "bbox"),
     *("width", "height", "xcenter", "ycenter"),
 )
-_WHOLE = re.compile(r"(-?[01])\.0{1,20}")
-_PROBABILITY = re.compile(r"0?\.\d{1,20}")
+_FIGURES = (*_BOX, "score", "confidence", "probability", "weight", "ratio", "aspectratio")
+_NUMBER = re.compile(r"-?(\d(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.ASCII)
 _MOST_CELLS = 0.9  # of a column's cells that are not blank
 
 
@@ -65,7 +65,7 @@ def read_columns(table: Table, display_path: str) -> Columns:
     named = [n for n, name in enumerate(table.header) if name and n != table.image]
     split = next((n for n in named if keys[n] in SPLIT and any(map(split_named, cells[n]))), None)
     rest = [n for n in named if n != split]
-    tags = [n for n in rest if _is_tag_column(cells[n])]
+    tags = _tag_columns(keys, cells, rest)
     labels = next((n for key in (*TAG_LISTS, *SINGLE_LABELS) for n in rest if keys[n] == key), None)
     if labels in tags and len(tags) > 1:  # a tag of that name among others
         labels = None
@@ -95,12 +95,16 @@ def _read_states(cells: set[str]) -> dict[str, State | None]:
     """The tag state of each cell.
 
     A table without any "absent" cell would give each photo every tag that was looked for. There
-    -1 means absent, and in a table without -1, blank does.
+    -1 means absent, and in a table without -1, blank does. A table of probabilities needs neither:
+    low ones say it. There blank is unseen, and so is -1 unless it is the opposite of a 1.
     """
     plain = {cell: _plain(cell) for cell in cells}
-    has_absent = not ABSENT.isdisjoint(plain.values())
-    absent = ABSENT if has_absent else ABSENT | MINUS
-    if absent.isdisjoint(plain.values()):
+    texts = set(plain.values())
+    has_probabilities = any(_probability(text) is not None for text in texts)
+    absent = ABSENT
+    if ABSENT.isdisjoint(texts) and not (has_probabilities and PRESENT.isdisjoint(texts)):
+        absent |= MINUS
+    if absent.isdisjoint(texts) and not has_probabilities:
         absent |= BLANK
     states: dict[str, State] = dict.fromkeys(MINUS | BLANK, sample.UNSEEN)
     states |= dict.fromkeys(absent, sample.ABSENT) | dict.fromkeys(PRESENT, sample.PRESENT)
@@ -108,20 +112,46 @@ def _read_states(cells: set[str]) -> dict[str, State | None]:
 
 
 def _plain(cell: str) -> str:
-    """A cell in lower case; "1.00" as "1"."""
-    return _WHOLE.sub(r"\1", cell.strip().lower())
+    """A cell in lower case; "1.00" and "1e0" as "1"."""
+    text = cell.strip().lower()
+    if not _NUMBER.fullmatch(text) or float(text) not in (-1, 0, 1):
+        return text
+    return str(int(float(text)))
 
 
 def _probability(cell: str) -> float | None:
     """A number between 0 and 1, without these; None for any other cell."""
-    return float(cell) if _PROBABILITY.fullmatch(cell) and 0 < float(cell) < 1 else None
+    return float(cell) if _NUMBER.fullmatch(cell) and 0 < float(cell) < 1 else None
 
 
-def _is_tag_column(cells: Counter[str]) -> bool:
-    """Whether most cells of a column are a tag's state."""
+def _tag_columns(keys: list[str], cells: list[Counter[str]], rest: list[int]) -> list[int]:
+    """The columns that hold a tag's states.
+
+    A column of fractions alone may hold a score or a ratio. It is a tag's in a table of
+    probabilities: beside a column of fractions with a 1 or 0 among them, or where all columns are
+    like it.
+    """
+    texts = {n: _count_texts(cells[n]) for n in rest}
+    figures = {n for n in rest if keys[n] in _FIGURES}
+    fractions = {n for n in rest if any(_probability(text) is not None for text in texts[n])}
+    certain = {n for n in rest if not texts[n].keys().isdisjoint(PRESENT | ABSENT)}
+    tags = {n for n in rest if _is_tag_column(texts[n])} - (figures & fractions)
+    alone = tags & fractions - certain
+    others = {n for n in rest if not texts[n].keys() <= BLANK} - figures - alone
+    if others and not tags & fractions & certain:
+        tags -= alone
+    return sorted(tags)
+
+
+def _count_texts(cells: Counter[str]) -> Counter[str]:
     counts = Counter[str]()
     for cell, count in cells.items():
         counts[_plain(cell)] += count
+    return counts
+
+
+def _is_tag_column(counts: Counter[str]) -> bool:
+    """Whether most cells of a column, which are counted as `_plain` gives them, are states."""
     filled = sum(count for cell, count in counts.items() if cell not in BLANK)
     states = sum(
         count
