@@ -137,8 +137,8 @@ def _tag_columns(keys: list[str], cells: list[Counter[str]], rest: list[int]) ->
     certain = {n for n in rest if not texts[n].keys().isdisjoint(PRESENT | ABSENT)}
     tags = {n for n in rest if _is_tag_column(texts[n])} - (figures & fractions)
     alone = tags & fractions - certain
-    others = {n for n in rest if not texts[n].keys() <= BLANK} - figures - alone
-    if others and not tags & fractions & certain:
+    other_columns = {n for n in rest if not texts[n].keys() <= BLANK} - figures - alone
+    if other_columns and not tags & fractions & certain:
         tags -= alone
     return sorted(tags)
 
