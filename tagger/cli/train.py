@@ -60,7 +60,9 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     """The options. Raises OptionError for a backbone there is not."""
     start = argparse.ArgumentParser(add_help=False)  # the other options' defaults depend on these
     start.add_argument("--backbone", default=TrainingConfig.backbone, help=", ".join(BACKBONES))
-    start.add_argument("--weights", help="imagenet, none, a model's name or a file")
+    start.add_argument(
+        "--weights", help="imagenet, none, a model's name or a file; with --captions everyday"
+    )
     captions = "descriptions of the photos, to learn words from: CSV, or COCO's JSON"
     start.add_argument("--captions", type=Path, metavar="FILE", help=captions)
     first, _ = start.parse_known_args(argv)

@@ -50,8 +50,8 @@ class CaptionTokens:
         See `relate`. None is a photo without captions; it takes part with captions of others alone.
         """
         in_batch = np.isin(self.owners, [photo for photo in photos if photo is not None])
-        others = np.flatnonzero(~in_batch)
-        numbers = rng.choice(others if others.size else len(self.owners), len(photos) * PER_PHOTO)
+        outside = np.flatnonzero(~in_batch)
+        numbers = rng.choice(outside if outside.size else len(self.owners), len(photos) * PER_PHOTO)
         chosen = numbers.reshape(len(photos), PER_PHOTO)
         for row, photo in enumerate(photos):
             if photo is not None:
