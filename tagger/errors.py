@@ -74,16 +74,24 @@ class LibraryError(TaggerError):
 
 
 class VocabularyError(LibraryError):
-    """A vocabulary that cannot be used: `line` of the file `path` is wrong for this `reason`."""
+    """A vocabulary that cannot be used: the file `path` is wrong for this `reason`.
 
-    def __init__(self, path: Path, line: int, reason: str) -> None:
+    `line` is where; None if the file cannot be read.
+    """
+
+    def __init__(self, path: Path, line: int | None, reason: str) -> None:
         super().__init__(path, line, reason)
         self.path = path
         self.line = line
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.path}, line {self.line}: {self.reason}"
+        return f"{self.path}{self.detail}"
+
+    @property
+    def detail(self) -> str:
+        """What is wrong and where in the file, to follow its name or path."""
+        return f"{'' if self.line is None else f', line {self.line}'}: {self.reason}"
 
 
 class DatabaseUnavailableError(LibraryError):

@@ -65,8 +65,20 @@ def add_words(model: Path, target: Path, draw: Callable[[str, int], Pixels]) -> 
         background=background.astype(np.float16),
         floor=FLOOR,
     )
+    return _save_with_words(model, target, words)
+
+
+def copy_to_other_space(model: Path, target: Path) -> Path:
+    """Write a model with words again, so that its photos' vectors count as those of another."""
+    words = model_file.load(model).words
+    assert words is not None
+    doubled = replace(words, projection=words.projection * 2, photo_bias=words.photo_bias * 2)
+    return _save_with_words(model, target, doubled)
+
+
+def _save_with_words(model: Path, target: Path, words: Words) -> Path:
     keras_file = Path(shutil.copyfile(model, target.with_suffix(".keras")))
     with h5py.File(keras_file, "r+") as file:
         del file[model_file.GROUP]
-    model_file.save(target, keras_file, replace(trained, words=words))
+    model_file.save(target, keras_file, replace(model_file.load(model), words=words))
     return target

@@ -13,6 +13,7 @@ from frontend.components.html_blocks import show_list, show_tiles
 from frontend.training import evaluation
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, notify, show_error
+from frontend.ui.models import activate_model
 from frontend.ui.text import escape_markdown, rough_duration, time_left
 from tagger.datasets.dataset import too_few_to_check
 from tagger.jobs.requests import RetagRequest, TrainRequest
@@ -147,7 +148,7 @@ def _offer_use(job: Operation, name: str) -> None:
             "Use this model now", key="train-use", type="primary", icon=":material/check_circle:"
         ):
             with catch_errors():
-                library.set_active_model(name)
+                activate_model(name)
                 notify(f"{name} tags your photos from now on.")
                 st.rerun()
         return

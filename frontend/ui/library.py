@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import get_args
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from tagger.datasets.sample_photos import write_samples
 from tagger.errors import TaggerError
 from tagger.jobs import worker
 from tagger.library.library import Library
+from tagger.library.operations import MAX_ACTIVE, Kind
 
 RESUME_SECONDS = 15  # between two checks for jobs whose process died
 
@@ -53,12 +55,9 @@ def count_tags() -> list[tuple[str, int]]:
     """Every tag with its number of photos, the most frequent first; cached until a change."""
     library = open_library()
     # Every change is an operation: a new one, or one in progress that counts its photos.
-    operations = [*library.operations(limit=1), *library.operations(active=True)]
-    state = tuple(
-        (operation.id, operation.status, operation.done)
-        for operation in operations
-        if operation.kind != "embed"  # which changes no tags
-    )
+    kinds = [kind for kind in get_args(Kind) if kind != "embed"]  # which changes no tags
+    operations = library.operations(1, kinds) + library.operations(MAX_ACTIVE, kinds, active=True)
+    state = tuple((operation.id, operation.status, operation.done) for operation in operations)
     return _count_tags(library.url, state, library)
 
 

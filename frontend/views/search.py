@@ -20,7 +20,7 @@ from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
 from tagger.errors import QueryError
 from tagger.library.descriptions import MAX_LIKE
-from tagger.library.records import DescriptionSummary, Photo, Sort
+from tagger.library.records import DescriptionSummary, Photo, PhotoPage, Sort
 from tagger.library.search.grammar import (
     And,
     Condition,
@@ -66,14 +66,14 @@ def show() -> None:
     explanation = st.container()
     _offer_examples()
     try:
-        found_photos = library.search(query, limit=0)
+        page = library.search(query, limit=0)
         with explanation:
             _explain(library.explain(query))
     except QueryError as error:
         show_error(f"That cannot be understood: {error}.")
         st.code(error.with_caret(), language=None)
         return
-    _show_results(query, found_photos.total, found_photos.description)
+    _show_results(query, page.total, page.description)
 
 
 def _explain(words: Sequence[Interpretation]) -> None:
@@ -128,7 +128,8 @@ _SYNTAX = """
   and children. The line below your words says which tags they are; `tag==person` is that tag alone.
 - `"golden retriever"` in quotes is one tag of two words; `gold*` is every tag that begins so.
 - `like:beach`, `like:"two dogs in the snow"`: photos that look like a description, the best first.
-  `-like:beach` leaves them out. Words that no photo has as tags are taken as a description.
+  `-like:beach` leaves them out. Words that no photo has as tags are taken as a description. The
+  number below a photo says how much it looks like it: how far it stands out from other photos.
 - `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
 - `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
 - `added>2026-01-01`, `taken:2024-05`: a whole year, month or day.
@@ -139,6 +140,10 @@ _SYNTAX = """
 
 
 def _show_results(query: str, count: int, description: DescriptionSummary | None) -> None:
+    if description is not None and description.fallback is not None:
+        exact_query = description.fallback  # exports and edits take words as tags alone
+    else:
+        exact_query = query
     sorts = details.SORTS if description is None else {**LIKENESS, **details.SORTS}
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
         by = "" if description is None else " by description"
@@ -158,22 +163,37 @@ def _show_results(query: str, count: int, description: DescriptionSummary | None
     results = open_library().search(query, sort, first, size)
     with slot:
         events = (
-            photo_grid.show_grid(results.photos, key=GRID_KEY)
+            photo_grid.show_grid(results.photos, key=GRID_KEY, captions=_captions(results))
             if form == GRID
-            else _show_table(results.photos)
+            else _show_table(results)
         )
     if events.opened is not None:
         ids = [photo.id for photo in results.photos]
         details.open_photo(events.opened, first + ids.index(events.opened))
         st.rerun()
-    _offer_exports(query, count)
-    selection_bar.show_selection_bar(PAGE, GRID_KEY, results, events.selected, query)
+    _offer_exports(exact_query, count)
+    selection_bar.show_selection_bar(PAGE, GRID_KEY, results, events.selected, exact_query)
+
+
+def _captions(results: PhotoPage) -> dict[int, str]:
+    """Why each photo was found, where its first tag, which the grid shows, does not say so."""
+    reasons = {photo.id: explain_match(photo, results) for photo in results.photos}
+    labels = {photo.id: photo_grid.short_label(photo) for photo in results.photos}
+    return {id: reason for id, reason in reasons.items() if reason != labels[id]}
+
+
+def explain_match(photo: Photo, results: PhotoPage) -> str:
+    """The tags for which a photo was found, and how alike it is to a description."""
+    reasons = list(results.matching_tags.get(photo.id, ()))
+    if (likeness := results.likeness.get(photo.id)) is not None:
+        reasons.append(f"by description, {likeness:.1f}")
+    return " · ".join(reasons)
 
 
 def explain_description(description: DescriptionSummary) -> list[str]:
     """Why these photos were found by a description, and what is not among them, in sentences."""
     sentences = []
-    if description.whole_query:
+    if description.fallback is not None:
         sentences.append("No photo has these words as tags, so they were taken as a description.")
     if description.unknown_words:
         words = list_first(description.unknown_words)
@@ -181,7 +201,7 @@ def explain_description(description: DescriptionSummary) -> list[str]:
     if description.left_out:
         photos = count_noun(description.left_out, "photo")
         best = f"the best {MAX_LIKE}"
-        sentences.append(f"Left out: {photos} beyond {best}. Add words to narrow the search.")
+        sentences.append(f"Left out: {photos} beyond {best}. A tag or a date narrows the search.")
     if description.not_compared:
         photos = count_noun(description.not_compared, "photo")
         sentences.append(f"{photos} cannot be found by description yet: see Activity.")
@@ -210,14 +230,16 @@ def _offer_suggestions(query: str) -> None:
                 )
 
 
-def _show_table(photos: Sequence[Photo]) -> GridEvents:
+def _show_table(results: PhotoPage) -> GridEvents:
     """The results as a table; selecting a row opens the photo."""
+    photos = results.photos
     st.html(_TABLE_STYLE)
     with st.container(key="search-table"):
         table = st.dataframe(
             {
                 "Photo": [escape_controls(photo.name) for photo in photos],
                 "Tags": [escape_controls(_describe_tags(photo)) for photo in photos],
+                "Found by": [escape_controls(explain_match(photo, results)) for photo in photos],
                 "Sure": [photo.confidence for photo in photos],
                 "Model": [photo.model for photo in photos],
                 "Taken": [photo.taken_at for photo in photos],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import stat
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from tagger.text import fold
 
 FILE_NAME = "vocabulary.csv"  # beside this module, and a person's own in the library's folder
 COLUMNS = ("tag", "parents", "synonyms")
+MAX_BYTES = 16_000_000  # of a person's own file: some 500,000 tags
 
 THINGS = (  # kinds of single things, which people mention where they are
     *("animal", "flower", "mushroom", "vehicle", "musical instrument", "electronics"),
@@ -114,6 +116,13 @@ def load(home: Path | None = None) -> Vocabulary:
         status = path.stat()
     except FileNotFoundError:
         return _load(None, None)
+    except OSError as error:
+        raise VocabularyError(path, None, f"cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise VocabularyError(path, None, "no file; put the table there, or nothing")
+    if status.st_size > MAX_BYTES:
+        size, limit = f"{status.st_size / 1e6:,.0f} MB", f"{MAX_BYTES / 1e6:.0f} MB"
+        raise VocabularyError(path, None, f"{size}; a vocabulary has at most {limit}")
     return _load(path, (status.st_mtime_ns, status.st_size))
 
 
@@ -158,7 +167,12 @@ def _read(path: Path) -> dict[str, _Row]:
 def _read_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The line and the cells of each row, in the order of `COLUMNS`."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+    except OSError as error:
+        raise VocabularyError(path, None, f"cannot be read ({error.strerror})") from None
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise VocabularyError(path, line, "not UTF-8; save the file in that encoding") from None

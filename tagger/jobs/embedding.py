@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tagger.concurrency import chunks, one_blas_thread, ordered_map
-from tagger.errors import ImageError
+from tagger.errors import ImageError, ModelError
 from tagger.inference.embeddings import Embedding
 from tagger.jobs.lease import Lease
 from tagger.jobs.requests import EmbedRequest
-from tagger.library import descriptions, photos, vectors
+from tagger.library import photos, vectors
+from tagger.library.library import used_spaces
 from tagger.library.records import Photo
 from tagger.library.storage import Storage, read_original
 from tagger.tagger import Tagger
@@ -46,7 +48,8 @@ def embed_photos(lease: Lease, request: EmbedRequest) -> dict[str, Any]:
         batches = ordered_map(embed, chunks(_missing_photos(lease, space_id), BATCH_SIZE))
         for embedded in _merge(batches):
             with lease.write_transaction() as connection:
-                vectors.add(connection, space_id, embedded)
+                # Another job may have deleted the space, if its model was not active meanwhile.
+                vectors.add(connection, vectors.register_space(connection, space), embedded)
                 lease.add_done(connection, len(embedded))
             counts["photos"] += len(embedded)
             counts["unreadable"] += sum(vector is None for vector in embedded.values())
@@ -96,10 +99,13 @@ def _merge(
 
 
 def _delete_unused(lease: Lease, space: str) -> None:
-    """Delete vectors, little by little, except of this space, the library's and the bundled one."""
-    in_use = lease.library.space(), descriptions.bundled_space()
-    kept = [space, *(other.sha256 for other in in_use if other is not None)]
+    """Delete vectors, little by little, except of this space and those that are used then.
+
+    None are deleted while a model's file is broken, as it may come back.
+    """
     deleted = True
     while deleted:
-        with lease.write_transaction() as connection:
-            deleted = bool(vectors.delete_some(connection, kept))
+        with lease.write_transaction() as connection, suppress(ModelError):
+            deleted = False
+            kept = used_spaces(connection) | {space}
+            deleted = bool(vectors.delete_some(connection, sorted(kept)))

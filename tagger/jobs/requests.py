@@ -186,23 +186,29 @@ def submit(library: Library, request: JobRequest) -> int:
 def submit_embedding(library: Library) -> int | None:
     """Queue the job for photos without a vector in the library's space; its id.
 
-    A job that has ended is queued again, so that a library has one for each space. None if there
-    are no such photos, if such a job is active, or an import, which is followed by one, or if a
-    person has stopped the last one.
+    A job that has ended is queued again, so that a library has one for each space; one for another
+    space is told to stop. None if there are no such photos, if such a job is active, or an import,
+    which is followed by one, or if a person has stopped the last one.
     """
     space = library.space()
     if space is None:
         return None
     with library.database.read_transaction() as connection:
-        space_id = vectors.find_space(connection, space.sha256)
+        space_id = vectors.find_space_id(connection, space.sha256)
         if not vectors.find_missing(connection, space_id, limit=1):
             return None
     request = EmbedRequest(str(space.model), space.sha256)
-    kinds = (EmbedRequest.KIND, *(tagging.KIND for tagging in (ImportFolderRequest, RetagRequest)))
+    kinds = ImportFolderRequest.KIND, RetagRequest.KIND
     with library.database.write_transaction() as connection:
-        if operations.list_latest(connection, 1, kinds, active=True):
+        is_active = False
+        for job in operations.list_latest(connection, MAX_ACTIVE, (request.KIND,), active=True):
+            if job.options != request.to_options():
+                operations.set_columns(connection, job.id, stop_asked=True)
+            elif not job.stop_asked:
+                is_active = True
+        if is_active or operations.list_latest(connection, 1, kinds, active=True):
             return None
-        for job in operations.list_latest(connection, 1, (EmbedRequest.KIND,)):
+        for job in operations.list_latest(connection, 1, (request.KIND,)):
             if job.options == request.to_options():
                 if job.status == "stopped":
                     return None

@@ -144,14 +144,22 @@ def _execute(lease: Lease) -> dict[str, Any]:
 
 
 def _run_with_background_work(library: Library, job_id: int) -> None:
-    """Run a job, and then give its photos the vectors that its model did not."""
+    """Run a job, and then give photos the vectors that are missing in the library's space.
+
+    That may be another one after each job, as the active model may have changed meanwhile.
+    """
     is_background = library.operation(job_id).kind == EmbedRequest.KIND
     if is_background:
         _lower_priority(BACKGROUND_NICENESS)
     run(library, job_id)
-    if not is_background and (embedding := submit_embedding(library)) is not None:
-        _lower_priority(BACKGROUND_NICENESS)
-        run(library, embedding)
+    while not is_background or library.operation(job_id).status != "failed":
+        next_job = submit_embedding(library)
+        if next_job is None:
+            return
+        if not is_background:
+            _lower_priority(BACKGROUND_NICENESS)
+        job_id, is_background = next_job, True
+        run(library, job_id)
 
 
 def _lower_priority(niceness: int) -> None:

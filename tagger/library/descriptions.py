@@ -1,15 +1,14 @@
 """Descriptions in queries: `like:"two dogs in the snow"` becomes a list of photos.
 
 Descriptions and photos are compared in one space, that of a model that understands words: the
-active model if it does, else the one that comes with the project. A query without descriptions
-whose words are on no photo as tags is itself taken as a description.
+active model if it does, else the one that comes with the project. Where a search asks for it, the
+words of a query that finds nothing by tags are taken as a description.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,13 +26,22 @@ from tagger.inference.words import Description, Words
 from tagger.library.database.schema import photos
 from tagger.library.records import DescriptionSummary
 from tagger.library.search import planner
-from tagger.library.search.grammar import And, Label, Like, Listed, Not, Or, Query, parse
-from tagger.library.search.lexer import Lexer
+from tagger.library.search.grammar import (
+    And,
+    Like,
+    Listed,
+    Not,
+    Or,
+    Query,
+    format_query,
+    parse,
+    parse_description,
+)
+from tagger.library.search.lexer import MAX_LENGTH, Lexer
 from tagger.library.vectors import Ids, VectorCache
 from tagger.tagger import Tagger
 
-MAX_LIKE = 500  # photos that a description keeps, the best ones
-_MARKS = re.compile("[()<>=:≤≥]")  # characters with a meaning in queries
+MAX_LIKE = 500  # photos that a query with descriptions keeps of those that look like them, the best
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +57,7 @@ class Space:
 class ResolvedQuery:
     """A query without its descriptions, which became lists of photos.
 
-    `likeness` has the photos kept by descriptions that are not negated, with the sum of how alike
+    `likeness` has the photos kept for descriptions that are not negated, with the sum of how alike
     each is to them, best first.
     """
 
@@ -58,8 +66,15 @@ class ResolvedQuery:
     likeness: Mapping[int, float] = field(default_factory=dict)
 
 
-def find_space(active: Path) -> Space | None:
-    """The space in use; None if neither the active model nor the bundled one understands words."""
+_Lists = Mapping[tuple[Like, bool], tuple[int, ...]]  # False: of a negated description
+LoadSpace = Callable[[], Space | None]  # raises ModelError
+
+
+def load_space(active: Path) -> Space | None:
+    """The space of the active model, or else of the bundled one; None if neither knows words.
+
+    Raises ModelError for a model file that is broken.
+    """
     for path in (active, BUNDLED_MODEL):
         try:
             stat = path.stat()
@@ -70,18 +85,10 @@ def find_space(active: Path) -> Space | None:
     return None
 
 
-def bundled_space() -> Space | None:
-    """The space of the bundled model, if it understands words."""
-    return find_space(BUNDLED_MODEL)
-
-
 @lru_cache(maxsize=4)
 def _load_space(path: Path, modified: int, size: int) -> Space | None:
-    """None for a model without words, and for a broken file."""
-    try:
-        model = model_file.load(path)
-    except ModelError:
-        return None
+    """None for a model without words. Raises ModelError."""
+    model = model_file.load(path)
     if model.words is None or model.space is None:
         return None
     return Space(model.space, path, model.words)
@@ -98,49 +105,108 @@ def _load_tagger(space: Space) -> Tagger:
 
 
 def resolve(
-    connection: Connection,
-    query: str,
-    vocabulary: Vocabulary,
-    space: Space | None,
-    cache: VectorCache,
+    connection: Connection, query: str, vocabulary: Vocabulary, load: LoadSpace, cache: VectorCache
 ) -> ResolvedQuery:
-    """Look up the descriptions of a query.
+    """Look up the descriptions of a query; `load` loads the space, where there are any.
 
     Raises QueryError for a query that cannot be parsed, and at the position of a description that
     cannot be answered.
     """
     tree = parse(query)
-    likes = list(dict.fromkeys(_find_likes(tree)))
-    whole_query = False
-    if not likes and space is not None and _is_plain(query, tree):
-        whole_query = _is_understood(query, space) and not planner.has_match(
-            connection, tree, vocabulary
-        )
-        if whole_query:
-            tree = Like(query)
-            likes = [(tree, True)]
-    if not likes:
+    first = next(_find_likes(tree), None)
+    if first is None:
         return ResolvedQuery(tree)
+    space = _require_space(query, first[0].position, load)
+    return _look_up(connection, query, tree, vocabulary, space, cache)
+
+
+def resolve_words(
+    connection: Connection, query: str, vocabulary: Vocabulary, load: LoadSpace, cache: VectorCache
+) -> ResolvedQuery:
+    """As `resolve`, but words that find nothing are taken as a description, if a model knows any.
+
+    The summary then has the query with `like:` as `fallback`.
+    """
+    tree = parse(query)
+    described = None if any(_find_likes(tree)) else parse_description(query)
+    if described is not None and not planner.has_match(connection, tree, vocabulary):
+        fallback = format_query(described)
+        space = _find_space_of_words(described, load)
+        if space is not None and len(fallback) <= MAX_LENGTH:
+            resolved = _look_up(connection, fallback, described, vocabulary, space, cache)
+            summary = resolved.summary and replace(resolved.summary, fallback=fallback)
+            return replace(resolved, summary=summary)
+    return resolve(connection, query, vocabulary, load, cache)
+
+
+def _require_space(query: str, position: int, load: LoadSpace) -> Space:
+    """The space. Raises QueryError where there is none, or its model is broken."""
+    try:
+        space = load()
+    except ModelError as error:
+        message = f"the model that understands descriptions cannot be used: {error}"
+        raise Lexer(query).error(message, position) from error
     if space is None:
         message = "no model here understands descriptions; choose or teach one that does"
-        raise Lexer(query).error(message, likes[0][0].position)
+        raise Lexer(query).error(message, position)
+    return space
+
+
+def _find_space_of_words(described: Query, load: LoadSpace) -> Space | None:
+    """The space, if its model knows a word of the only description."""
+    try:
+        space = load()
+        if space is not None:
+            for like, _ in _find_likes(described):
+                space.words.describe(like.text)
+    except (ModelError, DescriptionError):  # then the tags alone answer, as without such a model
+        return None
+    return space
+
+
+def _look_up(
+    connection: Connection,
+    query: str,
+    tree: Query,
+    vocabulary: Vocabulary,
+    space: Space,
+    cache: VectorCache,
+) -> ResolvedQuery:
+    """Compare photos with the descriptions of a tree, and keep the best of those that match."""
+    likes = list(dict.fromkeys(_find_likes(tree)))
     descriptions = {like: _describe(query, like, space) for like, _ in likes}
     comparison = _Comparison.run(connection, space, cache, descriptions)
-    lists = {
-        (like, positive): comparison.list_photos(like, MAX_LIKE if positive else None)
-        for like, positive in likes
-    }
-    positive_likes = [like for like, positive in likes if positive]
+    ranked, scores = comparison.rank([like for like, positive in likes if positive])
+    if isinstance(tree, Like):
+        left_out = max(0, len(ranked) - MAX_LIKE)
+        resolved: Query = Listed(tuple(ranked[:MAX_LIKE].tolist()))
+    else:
+        lists = {(like, positive): comparison.list_photos(like) for like, positive in likes}
+        resolved, left_out = _replace(tree, lists), 0
+        if len(ranked) > MAX_LIKE:
+            matching = np.array(planner.find_ids(connection, resolved, vocabulary), np.int64)
+            is_match = np.isin(ranked, matching)
+            ranked, scores = ranked[is_match], scores[is_match]
+            resolved = _replace(tree, _shorten(lists, set(ranked[:MAX_LIKE].tolist())))
+            if len(ranked) > MAX_LIKE:  # of the others, some may match without a description
+                left_out = len(matching) - planner.count_photos(connection, resolved, vocabulary)
     unknown = (word for d in descriptions.values() for word in d.unknown_words)
     summary = DescriptionSummary(
         model=space.model.stem,
-        whole_query=whole_query,
         unknown_words=tuple(dict.fromkeys(unknown)),
-        left_out=sum(comparison.count(like) - len(lists[like, True]) for like in positive_likes),
+        left_out=left_out,
         not_compared=comparison.not_compared,
     )
-    kept = {like: lists[like, True] for like in positive_likes}
-    return ResolvedQuery(_replace(tree, lists), summary, comparison.rank(kept))
+    best = zip(ranked[:MAX_LIKE].tolist(), scores[:MAX_LIKE].tolist(), strict=True)
+    return ResolvedQuery(resolved, summary, dict(best))
+
+
+def _shorten(lists: _Lists, kept: Collection[int]) -> _Lists:
+    """The lists with the kept photos alone; those of negated descriptions as they are."""
+    return {
+        (like, positive): tuple(id for id in ids if id in kept) if positive else ids
+        for (like, positive), ids in lists.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,26 +249,19 @@ class _Comparison:
         stored = len(loaded.photo_ids) + len(loaded.unreadable) - loaded.count_among(deleted)
         return cls(loaded.photo_ids, scores, rows, max(0, total - len(deleted) - stored))
 
-    def count(self, like: Like) -> int:
-        """The number of photos above the floor of a description."""
-        return len(self.rows[like])
-
-    def list_photos(self, like: Like, limit: int | None) -> tuple[int, ...]:
+    def list_photos(self, like: Like) -> tuple[int, ...]:
         """Photos above the floor of a description, best first."""
-        ids: list[int] = self.photo_ids[self.rows[like][:limit]].tolist()
+        ids: list[int] = self.photo_ids[self.rows[like]].tolist()
         return tuple(ids)
 
-    def rank(self, kept: Mapping[Like, Sequence[int]]) -> dict[int, float]:
-        """The photos of all lists with the sum of their scores, best first."""
-        if not kept:
-            return {}
-        rows = np.unique(
-            np.concatenate([self.rows[like][: len(ids)] for like, ids in kept.items()])
-        )
-        sums = np.sum([self.scores[like][rows] for like in kept], axis=0)
+    def rank(self, likes: Sequence[Like]) -> tuple[Ids, Floats]:
+        """Photos above the floor of any of these, and the sum of their scores, best first."""
+        if not likes:
+            return np.empty(0, np.int64), np.empty(0)
+        rows = np.unique(np.concatenate([self.rows[like] for like in likes]))
+        sums = np.sum([self.scores[like][rows] for like in likes], axis=0)
         order = np.argsort(-sums, kind="stable")
-        ids, best = self.photo_ids[rows[order]].tolist(), sums[order].tolist()
-        return dict(zip(ids, best, strict=True))
+        return self.photo_ids[rows[order]], sums[order]
 
 
 def _find_likes(tree: Query, positive: bool = True) -> Iterator[tuple[Like, bool]]:
@@ -217,9 +276,7 @@ def _find_likes(tree: Query, positive: bool = True) -> Iterator[tuple[Like, bool
                 yield from _find_likes(term, positive)
 
 
-def _replace(
-    tree: Query, lists: Mapping[tuple[Like, bool], tuple[int, ...]], positive: bool = True
-) -> Query:
+def _replace(tree: Query, lists: _Lists, positive: bool = True) -> Query:
     """The tree with lists of photos instead of descriptions."""
     match tree:
         case Like():
@@ -232,21 +289,6 @@ def _replace(
             return Or(tuple(_replace(term, lists, positive) for term in terms))
         case _:
             return tree
-
-
-def _is_plain(query: str, tree: Query) -> bool:
-    """Whether a query has words alone, which could be those of a description."""
-    terms = tree.terms if isinstance(tree, And) else (tree,)
-    are_words = all(isinstance(term, Label) and not term.wildcard for term in terms)
-    return are_words and not _MARKS.search(query)
-
-
-def _is_understood(query: str, space: Space) -> bool:
-    try:
-        space.words.describe(query)
-    except DescriptionError:
-        return False
-    return True
 
 
 def _describe(query: str, like: Like, space: Space) -> Description:

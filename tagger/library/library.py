@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
@@ -35,6 +37,7 @@ from tagger.library.importer import (
 from tagger.library.operations import Operation, OperationFile
 from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
 from tagger.library.search import interpretation, planner, suggestions
+from tagger.library.search.grammar import label_terms, parse
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
 from tagger.library.statistics import Statistics
@@ -91,11 +94,12 @@ class Library:
     def space(self) -> Space | None:
         """The space of descriptions and similar photos.
 
-        That is the active model's if it understands words, else the bundled model's; None if
-        neither does.
+        That is the active model's if it understands words, else the bundled model's. None if
+        neither does or the model's file is broken: a search with a description says which.
         """
-        with self.database.read_transaction() as connection:
-            return _find_space(connection)
+        with self.database.read_transaction() as connection, suppress(ModelError):
+            return _load_space(connection)
+        return None
 
     def set_active_model(self, model: str) -> None:
         """Use a model for tagging from now on, by name or file. Raises ModelError."""
@@ -179,13 +183,13 @@ class Library:
         """
         return edits.purge(self.database, self.storage)
 
-    # Search and photos. Each search raises VocabularyError for a broken `vocabulary.csv`.
+    # Search and photos
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of searches: the built-in one and the library's own `vocabulary.csv`.
 
-        Raises VocabularyError.
+        Raises VocabularyError, as a search for a word does.
         """
         return vocabulary.load(self.home)
 
@@ -194,24 +198,29 @@ class Library:
     ) -> PhotoPage:
         """A page of the photos that match a query, and their number. Raises QueryError.
 
-        The default order is "likeness" for a query with a description, else "newest".
+        Words that no photo has as tags are taken as a description: see `DescriptionSummary`. This
+        method alone does so, as it says so. The default order is "likeness" for a query with a
+        description, else "newest".
         """
         with self.database.read_transaction() as connection:
-            resolved = self._resolve(connection, query)
-            ids, total = self._find_page(connection, resolved, sort, offset, limit)
+            words = self._vocabulary_for(query)
+            load = partial(_load_space, connection)
+            resolved = descriptions.resolve_words(connection, query, words, load, self._vectors)
+            ids, total = self._find_page(connection, resolved, words, sort, offset, limit)
             return PhotoPage(
                 tuple(photos.load_photos(connection, ids, self.home)),
                 total,
                 resolved.summary,
                 {id: resolved.likeness[id] for id in ids if id in resolved.likeness},
+                planner.find_matching_tags(connection, resolved.tree, words, ids),
             )
 
     def photos(self, query: str = "", sort: Sort | None = None) -> Iterator[Photo]:
         """Every photo that matches a query, loaded in chunks. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            resolved = self._resolve(connection, query)
-            total = planner.count_photos(connection, resolved.tree, self.vocabulary)
-            ids, _ = self._find_page(connection, resolved, sort, 0, total)
+            resolved, words = self._resolve(connection, query)
+            total = planner.count_photos(connection, resolved.tree, words)
+            ids, _ = self._find_page(connection, resolved, words, sort, 0, total)
         for chunk in chunks(ids, tags.CHUNK):
             with self.database.read_transaction() as connection:
                 loaded = list(photos.load_photos(connection, chunk, self.home))
@@ -220,30 +229,30 @@ class Library:
     def find_ids(self, query: str = "") -> list[int]:
         """The ids of all photos that match a query, ascending. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            tree = self._resolve(connection, query).tree
-            return planner.find_ids(connection, tree, self.vocabulary)
+            resolved, words = self._resolve(connection, query)
+            return planner.find_ids(connection, resolved.tree, words)
 
     def count(self, query: str = "") -> int:
         """The number of photos that match a query. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            tree = self._resolve(connection, query).tree
-            return planner.count_photos(connection, tree, self.vocabulary)
+            resolved, words = self._resolve(connection, query)
+            return planner.count_photos(connection, resolved.tree, words)
 
     def explain(self, query: str) -> list[Interpretation]:
         """The tags that each word of a query finds. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return interpretation.explain(connection, query, self.vocabulary)
+            return interpretation.explain(connection, query, self._vocabulary_for(query))
 
     def suggest_tags(self, query: str) -> list[Suggestion]:
         """Tags and words to try for each word of a query that finds nothing. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return suggestions.suggest(connection, query, self.vocabulary)
+            return suggestions.suggest(connection, query, self._vocabulary_for(query))
 
     def label_counts(self, query: str = "") -> list[tuple[str, int]]:
         """The tags of the photos that match a query, most frequent first. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            tree = self._resolve(connection, query).tree
-            return planner.count_labels(connection, tree, self.vocabulary)
+            resolved, words = self._resolve(connection, query)
+            return planner.count_labels(connection, resolved.tree, words)
 
     def labels(self) -> list[str]:
         """Every label of the library, in alphabetical order."""
@@ -323,8 +332,8 @@ class Library:
         They are compared in `space`, or where the photo has no vector there yet, in the latest
         that it has one in.
         """
+        space = self.space()
         with self.database.read_transaction() as connection:
-            space = _find_space(connection)
             stored = vectors.load(connection, photo.id, space.sha256 if space else None)
         return [] if stored is None else self.find_similar(*stored, count, exclude=photo.id)
 
@@ -354,24 +363,42 @@ class Library:
         with self.database.read_transaction() as connection:
             return statistics.gather(connection)
 
-    def _resolve(self, connection: Connection, query: str) -> ResolvedQuery:
-        space = _find_space(connection)
-        return descriptions.resolve(connection, query, self.vocabulary, space, self._vectors)
+    def _resolve(self, connection: Connection, query: str) -> tuple[ResolvedQuery, Vocabulary]:
+        """A query without its descriptions, and the vocabulary of its words."""
+        words = self._vocabulary_for(query)
+        load = partial(_load_space, connection)
+        return descriptions.resolve(connection, query, words, load, self._vectors), words
+
+    def _vocabulary_for(self, query: str) -> Vocabulary:
+        """The vocabulary; the built-in one where it makes no difference, so that none is broken."""
+        terms = label_terms(parse(query))
+        is_used = any(not (term.exact or term.wildcard) for term in terms)
+        return self.vocabulary if is_used else vocabulary.load()
 
     def _find_page(
         self,
         connection: Connection,
         resolved: ResolvedQuery,
+        words: Vocabulary,
         sort: Sort | None,
         offset: int,
         limit: int,
     ) -> tuple[list[int], int]:
         """As `planner.find_page`; without a sort, by likeness if there are descriptions."""
-        tree, vocabulary = resolved.tree, self.vocabulary
+        tree = resolved.tree
         if resolved.likeness and sort in (None, "likeness"):
             ranked = list(resolved.likeness)
-            return planner.find_ranked_page(connection, tree, vocabulary, ranked, offset, limit)
-        return planner.find_page(connection, tree, vocabulary, sort or "newest", offset, limit)
+            return planner.find_ranked_page(connection, tree, words, ranked, offset, limit)
+        return planner.find_page(connection, tree, words, sort or "newest", offset, limit)
+
+
+def used_spaces(connection: Connection) -> set[str]:
+    """The spaces whose vectors are of use: the library's, and the bundled model's.
+
+    Raises ModelError for a broken model file.
+    """
+    spaces = _load_space(connection), descriptions.load_space(registry.BUNDLED_MODEL)
+    return {space.sha256 for space in spaces if space is not None}
 
 
 def _find_active_model(connection: Connection) -> Path:
@@ -383,9 +410,10 @@ def _find_active_model(connection: Connection) -> Path:
         return registry.find_model()
 
 
-def _find_space(connection: Connection) -> Space | None:
+def _load_space(connection: Connection) -> Space | None:
+    """As `Library.space`. Raises ModelError for a broken model file."""
     try:
         active = _find_active_model(connection)
     except ModelError:  # no model at all
         return None
-    return descriptions.find_space(active)
+    return descriptions.load_space(active)

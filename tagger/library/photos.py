@@ -26,6 +26,7 @@ from tagger.library.records import Annotation, Photo, StoredPrediction, Tag
 from tagger.library.tags import CHUNK
 from tagger.text import fold
 
+TAG_ORDER = tags.c.by_person.desc(), tags.c.score.desc().nulls_last(), labels.c.name
 MAX_ID = 2**31  # ids are below: PostgreSQL's integers have 32 bits
 
 
@@ -237,7 +238,7 @@ def _load_tags(connection: Connection, photo_ids: Sequence[int]) -> dict[int, li
         .join(labels, labels.c.id == tags.c.label_id)
         .outerjoin(models, models.c.id == tags.c.model_id)
         .where(tags.c.photo_id.in_(photo_ids))
-        .order_by(tags.c.by_person.desc(), tags.c.score.desc().nulls_last(), labels.c.name)
+        .order_by(*TAG_ORDER)
     )
     by_photo: dict[int, list[Tag]] = defaultdict(list)
     for photo_id, *fields in connection.execute(query).all():

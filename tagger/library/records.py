@@ -98,28 +98,30 @@ class AddedPhoto:
 class DescriptionSummary:
     """How the descriptions of a search were answered.
 
-    `whole_query`: it has no `like:`, but no photo has its words as tags, so that it was answered
-    as a description. `unknown_words` were passed over, as the model does not know them. `left_out`
-    is the number of photos that are like a description, but beyond the best that are kept.
-    `not_compared` photos have no vector yet.
+    `unknown_words` were passed over, as the model does not know them. `left_out` is the number of
+    photos that match too, beyond the best that are kept. `not_compared` photos have no vector yet.
+    `fallback`: no photo has the words of the search as tags, so that they were taken as a
+    description; this query, with `like:`, finds the same photos.
     """
 
     model: str
-    whole_query: bool
     unknown_words: tuple[str, ...]
     left_out: int
     not_compared: int
+    fallback: str | None = None
 
 
 @dataclass(frozen=True)
 class PhotoPage:
     """A page of the photos that match a search, and the total number of matches.
 
-    Of a search with descriptions also how these were answered, and by photo id how alike each
-    photo is, in standard deviations (see `inference.words.likeness`).
+    Why each photo matches, by its id: `matching_tags` are those of its tags that the words of the
+    search find, `likeness` is how alike it is to a description, in standard deviations (see
+    `inference.words.likeness`). `description` says how descriptions were answered.
     """
 
     photos: tuple[Photo, ...]
     total: int
     description: DescriptionSummary | None = None
     likeness: Mapping[int, float] = field(default_factory=dict)
+    matching_tags: Mapping[int, tuple[str, ...]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, exists, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from tagger.concurrency import chunks, one_blas_thread, ordered_map
 from tagger.inference.decision import Floats
@@ -23,6 +23,7 @@ from tagger.library.database.schema import photos, settings, spaces, vectors
 from tagger.library.photos import filter_existing
 from tagger.library.tags import CHUNK
 
+MAX_CACHED = 2  # spaces in memory: one that is in use, and one that is being filled
 MAX_EXACT = 100_000  # vectors in memory as float32; as int8 beyond
 REMOVALS = "vector_removals"  # the name of a setting: how often vectors were removed
 _BLOCK = 65_536  # vectors in one array
@@ -38,14 +39,14 @@ _NO_IDS: Ids = np.empty(0, np.int64)
 # In the database
 
 
-def find_space(connection: Connection, sha256: str) -> int | None:
+def find_space_id(connection: Connection, sha256: str) -> int | None:
     """The id of a space, if it was ever used."""
     return connection.scalar(select(spaces.c.id).where(spaces.c.sha256 == sha256))
 
 
 def register_space(connection: Connection, sha256: str) -> int:
     """The id of a space, added if it is new."""
-    space_id = find_space(connection, sha256)
+    space_id = find_space_id(connection, sha256)
     if space_id is None:
         row = insert(spaces).values(sha256=sha256).returning(spaces.c.id)
         space_id = connection.execute(row).scalar_one()
@@ -118,17 +119,25 @@ def count_missing(connection: Connection, space_id: int) -> int:
 
 
 def delete_some(connection: Connection, kept_spaces: Sequence[str]) -> int:
-    """Delete some vectors of other spaces than these; how many. 0: all of them are gone."""
-    unused = select(spaces.c.id).where(spaces.c.sha256.not_in(kept_spaces))
+    """Delete some vectors of other spaces than these; how many. 0: all of them are gone.
+
+    Such a space loses its name at once. Should it be used again, it is a new one, and no vectors
+    are added to those that are being deleted.
+    """
+    is_unused = spaces.c.sha256.not_in(kept_spaces)
+    for space_id in connection.scalars(select(spaces.c.id).where(is_unused)).all():
+        unnamed = update(spaces).where(spaces.c.id == space_id).values(sha256=f"unused {space_id}")
+        connection.execute(unnamed)
+    unused = select(spaces.c.id).where(is_unused)
     first = select(vectors.c.id).where(vectors.c.space_id.in_(unused)).limit(_DELETED)
     deleted = connection.execute(delete(vectors).where(vectors.c.id.in_(first))).rowcount
-    if not deleted:
-        connection.execute(delete(spaces).where(spaces.c.sha256.not_in(kept_spaces)))
+    if not deleted and connection.execute(delete(spaces).where(is_unused)).rowcount:
+        note_removal(connection)  # databases use ids again
     return deleted
 
 
 def note_removal(connection: Connection) -> None:
-    """Note that photos, and with them vectors, were removed: see `VectorCache`."""
+    """Note that vectors, photos or spaces were removed: see `VectorCache`."""
     count = _count_removals(connection)
     connection.execute(delete(settings).where(settings.c.name == REMOVALS))
     connection.execute(insert(settings).values(name=REMOVALS, value=count + 1))
@@ -213,9 +222,9 @@ class Vectors:
 
 @dataclass
 class _Cached:
-    """The vectors of one space in memory. `key`: the space, and the number of removals."""
+    """The vectors of one space in memory. `removals`: their number when it was first read."""
 
-    key: tuple[str, int]
+    removals: int
     last_id: int = 0
     blocks: list[_Block] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
@@ -247,7 +256,7 @@ class _Cached:
 
 
 class VectorCache:
-    """The vectors of one space in memory, for threads to share.
+    """The vectors of up to `MAX_CACHED` spaces in memory, for threads to share.
 
     New ones are read when they are needed; after a removal all are read again. Deleted photos are
     among them.
@@ -255,17 +264,21 @@ class VectorCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._cached: _Cached | None = None
+        self._cached: dict[tuple[str, int], _Cached] = {}  # the one used last comes last
 
     def load(self, connection: Connection, sha256: str) -> Vectors:
         """All vectors of a space, in the order in which they were added."""
-        space_id = find_space(connection, sha256)
-        key = sha256, _count_removals(connection)
+        space_id = find_space_id(connection, sha256)
+        if space_id is None:
+            return Vectors(_NO_IDS, _NO_IDS, ())
+        removals, key = _count_removals(connection), (sha256, space_id)
         with self._lock:
-            if self._cached is None or self._cached.key != key:
-                self._cached = None  # frees its memory first
-                self._cached = _Cached(key)
-            cached = self._cached
+            valid = {k: c for k, c in self._cached.items() if c.removals >= removals}
+            cached = valid.pop(key, None)
+            while len(valid) >= MAX_CACHED:
+                del valid[next(iter(valid))]
+            self._cached = valid  # frees the memory of the others before more is read
+            cached = valid[key] = cached or _Cached(removals)
             is_changed = False
             try:
                 rows = _read(connection, space_id, cached.last_id)
@@ -339,7 +352,7 @@ def _cosines(block: _Block, count: int, queries: NDArray[np.float32]) -> NDArray
 
 
 def _read(
-    connection: Connection, space_id: int | None, after: int
+    connection: Connection, space_id: int, after: int
 ) -> Iterator[tuple[int, Ids, NDArray[np.float32], list[int]]]:
     """Vectors behind the row `after`: the last row's id, photo ids, vectors, unreadable photos."""
     query = (

@@ -13,6 +13,7 @@ Further settings are environment variables:
   TAGGER_CORS            origins whose pages may send requests, separated by commas
   TAGGER_KEEP_PHOTOS     1: keep the photos in the library's folder
   TAGGER_OPEN_INVOCATIONS  1: no token for POST /invocations
+  TAGGER_EMBED_PHOTOS    0: start no process that looks at the library's photos for descriptions
   TAGGER_HOME, TAGGER_DATABASE  the library, as for the app
 """
 
@@ -61,11 +62,13 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
         app.state.predictor = predictor or Predictor(settings)
         app.state.access_log = AccessLog()
         library = app.state.predictor.library
-        embedding = asyncio.create_task(asyncio.to_thread(_start_embedding, library))
+        start = asyncio.to_thread(_start_embedding, library) if settings.embed_photos else None
+        embedding = None if start is None else asyncio.create_task(start)
         try:
             yield
         finally:
-            await embedding
+            if embedding is not None:
+                await embedding
             app.state.access_log.close()
             if predictor is None:
                 app.state.predictor.close()
@@ -113,6 +116,8 @@ def _start_embedding(library: Library) -> None:
         worker.start_embedding(library)
     except (TaggerError, OSError) as error:
         _log.warning("photos are not looked at for descriptions: %s", error)
+    except Exception:  # noqa: BLE001 - the service answers without it
+        _log.exception("photos are not looked at for descriptions")
 
 
 @cache

@@ -24,6 +24,7 @@ from tagger.errors import (
     OptionError,
     QueryError,
     TaggerError,
+    VocabularyError,
     WeightsUnavailableError,
 )
 from tagger.service import schemas
@@ -42,6 +43,7 @@ STATUS_CODES: dict[type[TaggerError], int] = {
     QueryError: 422,
     OptionError: 422,
     BusyError: 503,
+    VocabularyError: 422,
     LibraryError: 503,
 }
 
@@ -77,6 +79,9 @@ def _handle_tagger_error(request: Request, exception: Exception) -> JSONResponse
     if isinstance(error, DatabaseUnavailableError):  # its message may name hosts
         _log.warning("%s", error)
         content["detail"] = "the library's database cannot be used now: try again in a moment"
+    if isinstance(error, VocabularyError):  # its message has the path
+        _log.warning("%s", error)
+        content["detail"] = f"{error.path.name}{error.detail}"
     if isinstance(error, QueryError):
         content["position"] = error.position
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else None

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError, ModelError, OptionError
 from tagger.images.decode import FORMAT_NAMES
 from tagger.library import export as exports
-from tagger.library.records import Photo, Sort
+from tagger.library.records import Photo, PhotoPage, Sort
 from tagger.library.search.lexer import MAX_LENGTH
 from tagger.service import schemas
 from tagger.service.access import OPEN_PATHS
@@ -166,10 +166,12 @@ def photos(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = PAGE_SIZE,
 ) -> schemas.PhotoPage:
     """Photos of the library that match a query."""
-    page = predictor(request).library.search(query, sort, offset, limit)
+    library = predictor(request).library
+    page = library.search(query, sort, offset, limit)
     return schemas.PhotoPage(
         total=page.total,
-        photos=[_photo_line(photo, page.likeness.get(photo.id)) for photo in page.photos],
+        photos=[_photo_line(photo, page) for photo in page.photos],
+        words=[schemas.Interpretation(**asdict(word)) for word in library.explain(query)],
         description=schemas.DescriptionSummary(**asdict(page.description))
         if page.description
         else None,
@@ -178,7 +180,7 @@ def photos(
 
 @router.get("/export.csv", response_class=StreamingResponse, responses=_text_response("text/csv"))
 def export(request: Request, query: Search = "", sort: Order = None) -> StreamingResponse:
-    """The same photos as a table, one row each."""
+    """The same photos as a table, one row each; words that are no tags find none here."""
     file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
     try:
         exports.write_csv(predictor(request).library.photos(query, sort), file)
@@ -260,7 +262,7 @@ def _model_line(cache: ModelCache, name: str) -> schemas.ModelLine | None:
     )
 
 
-def _photo_line(photo: Photo, likeness: float | None) -> schemas.PhotoLine:
+def _photo_line(photo: Photo, page: PhotoPage) -> schemas.PhotoLine:
     return schemas.PhotoLine(
         id=photo.id,
         name=photo.name,
@@ -272,11 +274,12 @@ def _photo_line(photo: Photo, likeness: float | None) -> schemas.PhotoLine:
         unknown=photo.unknown,
         reviewed=photo.reviewed,
         confidence=photo.confidence,
-        likeness=likeness,
+        likeness=page.likeness.get(photo.id),
         tags=[
             schemas.PhotoTag(label=t.label, score=t.score, by_person=t.by_person, model=t.model)
             for t in photo.tags
         ],
+        matching_tags=list(page.matching_tags.get(photo.id, ())),
     )
 
 

@@ -165,6 +165,7 @@ class PhotoTag(BaseModel):
 class PhotoLine(BaseModel):
     """A photo of the library.
 
+    Why it was found: `matching_tags` are those of its tags that the words of the query find;
     `likeness` says how much it looks like the description of the query, if that has one, in
     standard deviations above ordinary photos.
     """
@@ -181,28 +182,42 @@ class PhotoLine(BaseModel):
     confidence: float | None
     likeness: float | None
     tags: list[PhotoTag]
+    matching_tags: list[str]
 
 
 class DescriptionSummary(BaseModel):
     """How the descriptions of a query were answered.
 
-    `whole_query`: it has no `like:`, but no photo has its words as tags, so that it was answered
-    as a description. The model passed over the `unknown_words`. `left_out` photos are like a
-    description too, but not among the best 500; `not_compared` photos have not been looked at yet.
+    The model passed over the `unknown_words`. `left_out` photos match too, but are not among the
+    best 500; `not_compared` photos have not been looked at yet. `fallback`: no photo has the words
+    of the query as tags, so that they were taken as a description; this query, with `like:`, finds
+    the same photos, as for /export.csv, which takes words as tags alone.
     """
 
     model: str
-    whole_query: bool
     unknown_words: list[str]
     left_out: int
     not_compared: int
+    fallback: str | None
+
+
+class Interpretation(BaseModel):
+    """A word of a query, its `meanings` in the vocabulary, and the library's `tags` it finds."""
+
+    word: str
+    meanings: list[str]
+    tags: list[str]
 
 
 class PhotoPage(BaseModel):
-    """One page of the photos that match a query, and the number of all matches."""
+    """One page of the photos that match a query, and the number of all matches.
+
+    `words` and `description` say how the query was understood.
+    """
 
     total: int
     photos: list[PhotoLine]
+    words: list[Interpretation]
     description: DescriptionSummary | None = Field(description="null if the query has none")
 
 

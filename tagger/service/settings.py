@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     origins whose pages may call the service. `keep_photos` stores each photo in the library's
     folder. `open_invocations` lets /invocations be called without a token, where the surrounding
     platform does the authentication. `request_seconds` is how long a request may take to arrive.
+    `embed_photos`: at the start, a process of its own begins to look at photos of the library that
+    descriptions cannot find yet.
     Raises OptionError for an invalid value.
     """
 
@@ -51,6 +53,7 @@ class Settings(BaseSettings):
     keep_photos: bool = False
     open_invocations: bool = False
     request_seconds: float = REQUEST_SECONDS
+    embed_photos: bool = True
 
     @field_validator("workers", "queue", "request_seconds", mode="before")
     @classmethod
@@ -61,7 +64,7 @@ class Settings(BaseSettings):
             raise _invalid(info, f"give a whole number from {minimum} on", value)
         return value
 
-    @field_validator("keep_photos", "open_invocations", mode="before")
+    @field_validator("keep_photos", "open_invocations", "embed_photos", mode="before")
     @classmethod
     def _check_switch(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, str) and value.lower() not in ("0", "1", "false", "true", "no", "yes"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagger.jobs import worker
+from tagger.jobs.requests import EmbedRequest, submit
 from tagger.library.library import Library
 from tests.frontend.conftest import import_drawn_photos, save_predictions
 from tests.frontend.pages import (
@@ -63,6 +64,18 @@ def test_a_tag_filter_is_kept_in_the_url(six_photos: Library) -> None:
     app.run()  # the filter's title changes with the count
     assert [photo["id"] for photo in grid_photos(app)] == [4]
     assert "cat · 1" in app.main.selectbox[0].options
+
+
+def test_counts_of_tags_are_fresh_after_a_look_at_photos_for_descriptions(
+    six_photos: Library,
+) -> None:
+    request = EmbedRequest("worded.h5", "0" * 64)
+    for edited in (1, 2):
+        six_photos.edit_tags([edited], remove=["dog"])
+        six_photos.stop(job_id := submit(six_photos, request))
+        worker.run(six_photos, job_id)
+        options = open_page("gallery").main.selectbox[0].options
+        assert ("dog · 1" in options) == (edited == 1)
 
 
 def test_a_tag_filter_shows_as_many_photos_as_it_says(six_photos: Library) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,10 @@ def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
     assert f"**{total} photos** found by description" in page_text(app)
     assert "Words that worded does not know: purple." in page_text(app)
     best = [photo.id for photo in drawn_shapes.search("like:ball").photos]
-    assert [photo["id"] for photo in grid_photos(app, "search-grid")] == best
+    tiles = grid_photos(app, "search-grid")
+    assert [photo["id"] for photo in tiles] == best
+    likeness = drawn_shapes.search("like:ball").likeness
+    assert tiles[0]["caption"] == f"by description, {likeness[best[0]]:.1f}"
     assert [box.value for box in app.selectbox if box.label == "Order"] == ["likeness"]
     app = use_grid(app, "search-grid", open=best[0])
     press(app, "search-next")
@@ -161,6 +165,33 @@ def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
     app = open_page("search", q="like:ball", sort="newest")
     newest = sorted(drawn_shapes.find_ids("like:ball"), reverse=True)
     assert [photo["id"] for photo in grid_photos(app, "search-grid")] == newest[:48]
+
+
+def test_each_photo_says_why_it_was_found(drawn_shapes: Library) -> None:
+    first, second = drawn_shapes.find_ids("folder:/stripes")[:2]
+    drawn_shapes.edit_tags([first], add=["a tree", "poodle", "Man"])
+    drawn_shapes.edit_tags([second], add=["beagle"])
+    app = open_page("search", q="dog OR people OR like:zebra")
+    captions = {tile["id"]: tile["caption"] for tile in grid_photos(app, "search-grid")}
+    likeness = drawn_shapes.search("like:zebra").likeness
+    assert captions[first] == f"Man · poodle · by description, {likeness[first]:.1f}"
+    app = open_page("search", q="dog")
+    captions = {tile["id"]: tile["caption"] for tile in grid_photos(app, "search-grid")}
+    assert captions == {first: "poodle", second: ""}  # the tile shows "beagle"
+    app = open_page("search", q="dog", sort="oldest", **{"as": "Table"})
+    assert list(app.dataframe[0].value["Found by"]) == ["poodle", "beagle"]
+
+
+def test_words_taken_as_a_description_are_exported_as_one(drawn_shapes: Library) -> None:
+    app = open_page("search", q="zebras or a zebra")
+    photos = list(drawn_shapes.photos('like:"zebras or a zebra"'))
+    assert f"**{len(photos)} photos** found by description" in page_text(app)
+    press(app, "leaving-zip")
+    (path,) = (drawn_shapes.home / "exports").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name != "labels.csv"]
+    ids = {int(Path(name).name.partition("-")[0]) for name in names}
+    assert ids == {photo.id for photo in photos if photo.tags} != set()
 
 
 def test_words_without_tags_are_taken_as_a_description(drawn_shapes: Library) -> None:

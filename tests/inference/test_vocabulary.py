@@ -252,6 +252,32 @@ def test_a_spreadsheets_file_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "vocabulary.csv").write_bytes(text.encode())
     own = vocabulary.load(tmp_path)
     assert own.entries["Rex"] == vocabulary.Entry("Rex", ("dog",), ("Rexie", "our dog"))
+    (tmp_path / "vocabulary.csv").write_bytes(text.removeprefix("\ufeff").encode("utf-16"))
+    assert vocabulary.load(tmp_path).entries["Rex"] == own.entries["Rex"]
+
+
+def test_what_is_no_table_is_an_error_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explain() -> str:
+        with pytest.raises(VocabularyError) as error:
+            vocabulary.load(tmp_path)
+        assert (error.value.path, error.value.line) == (file, None)
+        return str(error.value)
+
+    file = tmp_path / "vocabulary.csv"
+    file.mkdir()
+    assert explain() == f"{file}: no file; put the table there, or nothing"
+    file.rmdir()
+    os.mkfifo(file)  # reading it would wait for ever
+    assert "no file" in explain()
+    file.unlink()
+    file.symlink_to(file)
+    assert "cannot be read" in explain()
+    file.unlink()
+    extend(tmp_path, "Rex,dog,")
+    monkeypatch.setattr(vocabulary, "MAX_BYTES", 10)
+    assert "a vocabulary has at most" in explain()
 
 
 @pytest.mark.parametrize(

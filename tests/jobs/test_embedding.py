@@ -21,6 +21,7 @@ from tagger.library.database.schema import spaces, vectors
 from tagger.library.library import Library
 from tagger.tagger import Tagger
 from tests.conftest import draw_collection, import_folder
+from tests.words import copy_to_other_space
 
 pytestmark = pytest.mark.usefixtures("wordless")
 
@@ -172,6 +173,51 @@ def test_photos_are_looked_at_after_an_import_and_not_beside_it(
     assert submit_embedding(library) is None
     worker.run(library, job_id)
     embed(library)
+    assert not_compared(library) == 0
+
+
+def test_another_active_model_has_a_job_of_its_own(
+    tagged_by_pets: Library, worded: Path, tmp_path: Path
+) -> None:
+    library = tagged_by_pets
+    other = copy_to_other_space(worded, tmp_path / "other.h5")
+    first = submit_embedding(library)
+    library.set_active_model(str(other))
+    second = submit_embedding(library)
+    assert first is not None and second is not None and first != second
+    assert library.operation(first).stop_asked and not library.operation(second).stop_asked
+    assert submit_embedding(library) is None
+    for job_id, status in ((first, "stopped"), (second, "done")):
+        worker.run(library, job_id)
+        assert library.operation(job_id).status == status
+    assert not_compared(library) == 0
+    photo = next(library.photos())
+    assert len(library.find_similar_to(photo, 50)) == 35
+    library.set_active_model(str(worded))  # back again, though a job of its was stopped
+    assert not_compared(library) == 36
+    embed(library)
+    assert not_compared(library) == 0
+    similar = [each.id for each, _ in library.find_similar_to(photo, 50)]
+    assert len(similar) == len(set(similar)) == 35
+    assert submit_embedding(library) is None
+
+
+def test_no_vectors_are_deleted_while_the_active_model_is_broken(
+    tagged_by_pets: Library, worded: Path, tmp_path: Path
+) -> None:
+    library = tagged_by_pets
+    embed(library)
+    own = copy_to_other_space(worded, tmp_path / "own.h5")
+    library.set_active_model(str(own))
+    job_id = submit_embedding(library)
+    assert job_id is not None
+    broken = Path(shutil.copy(own, tmp_path / "broken.h5"))
+    library.set_active_model(str(broken))
+    broken.write_bytes(b"broken")
+    assert submit_embedding(library) is None
+    worker.run(library, job_id)
+    assert library.operation(job_id).status == "done"
+    library.set_active_model(str(worded))
     assert not_compared(library) == 0
 
 

@@ -34,6 +34,7 @@ from tests.conftest import (
     import_folder,
     wait_until,
 )
+from tests.words import copy_to_other_space
 
 pytestmark = pytest.mark.service  # starts worker processes
 
@@ -53,6 +54,20 @@ def start_process(library: Library, job_id: int) -> subprocess.Popen[bytes]:
         cwd=ROOT,
         env=os.environ | environment,
     )
+
+
+def test_a_job_in_the_background_is_followed_by_that_of_the_model_that_is_active_then(
+    library: Library, worded: Path, tmp_path: Path
+) -> None:
+    import_folder(library, draw_collection(tmp_path / "photos", 3), model="pets")
+    job_id = submit_embedding(library)
+    assert job_id is not None
+    library.set_active_model(str(copy_to_other_space(worded, tmp_path / "other.h5")))
+    assert start_process(library, job_id).wait(TIMEOUT) == 0
+    jobs = library.operations(kinds=["embed"])
+    assert [job.status for job in jobs] == ["done", "done"]
+    description = library.search("like:ball").description
+    assert description is not None and description.not_compared == 0
 
 
 def check_consistent(library: Library) -> None:

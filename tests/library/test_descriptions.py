@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tagger.errors import QueryError
+from tagger.errors import OptionError, QueryError
+from tagger.jobs.requests import RetagRequest, submit
 from tagger.library import descriptions
 from tagger.library.library import Library
 from tagger.library.records import Photo
@@ -42,7 +44,7 @@ def test_a_description_finds_photos_that_look_like_it(drawn: Library) -> None:
         likeness = [page.likeness[photo.id] for photo in page.photos]
         assert likeness == sorted(likeness, reverse=True) and likeness[-1] >= 0.5
         assert page.description is not None and page.description.model == "worded"
-        assert not page.description.whole_query and not page.description.unknown_words
+        assert page.description.fallback is None and not page.description.unknown_words
         assert page.description.left_out == page.description.not_compared == 0
 
 
@@ -103,6 +105,38 @@ def test_the_best_are_kept_and_the_rest_counted(
     assert negated.description is not None and negated.description.left_out == 0
 
 
+def test_the_best_are_kept_of_those_that_match_the_whole_query(
+    drawn: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = [photo.id for photo in drawn.search("like:ball", limit=200).photos]
+    others = set(drawn.find_ids("folder:/square OR folder:/stripes"))
+    stripes = set(drawn.find_ids("like:zebra"))
+    monkeypatch.setattr(descriptions, "MAX_LIKE", 5)
+
+    def search(query: str) -> tuple[list[int], int]:
+        page = drawn.search(query, limit=200)
+        assert page.total == len(page.photos) == drawn.count(query)
+        assert sorted(photo.id for photo in page.photos) == drawn.find_ids(query)
+        assert page.description is not None
+        return [photo.id for photo in page.photos], page.description.left_out
+
+    last = whole[-1]
+    assert search(f"like:ball id:{last}") == ([last], 0)
+    few = whole[-4:]
+    assert search(f"like:ball ({' OR '.join(f'id:{n}' for n in few)})") == (few, 0)
+    many = whole[10:20]
+    assert search(f"like:ball ({' OR '.join(f'id:{n}' for n in many)})") == (many[:5], 5)
+    # what matches without a description is not left out
+    ids, left_out = search("like:ball OR folder:/square OR folder:/stripes")
+    assert ids[:5] == whole[:5] and set(ids) == {*whole[:5], *others}
+    assert left_out == len(set(whole[5:]) - others)
+    ids, left_out = search("like:ball OR like:zebra")
+    assert len(ids) == 5 and left_out == len({*whole} | stripes) - 5
+    ids, left_out = search("like:ball -like:zebra")
+    assert ids == [n for n in whole if n not in stripes][:5]
+    assert left_out == len(set(whole) - stripes) - 5
+
+
 def test_unknown_words_are_passed_over_and_named(drawn: Library) -> None:
     page = drawn.search('like:"a purple ball" -like:"huge boxes"')
     assert page.description is not None
@@ -128,13 +162,34 @@ def test_a_description_without_a_known_word_is_an_error_at_its_position(
         assert message in str(raised.value) and raised.value.position == position
 
 
-@pytest.mark.parametrize("query", ["ball", "a picture of balls", '"ball"', "ball and circle"])
-def test_words_that_are_no_tags_are_answered_by_description(drawn: Library, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "fallback"),
+    [
+        ("ball", "like:ball"),
+        ("a picture of balls", 'like:"a picture of balls"'),
+        ('"ball" circle', 'like:"ball circle"'),
+        ("circle and ball", 'like:"circle and ball"'),
+        ("dogs or balls", 'like:"dogs or balls"'),
+        ("a ball not in a zebra", 'like:"a ball not in a zebra"'),
+        ("unknown ball", 'like:"unknown ball"'),
+        ("ball added>2001", "like:ball AND added>2001"),
+        ("a ball folder:/disc", 'like:"a ball" AND folder:/disc'),
+        ("ball -(square or stripes)", "like:ball AND NOT (square OR stripes)"),
+    ],
+)
+def test_words_that_are_no_tags_are_answered_by_description(
+    drawn: Library, query: str, fallback: str
+) -> None:
     page = drawn.search(query, limit=200)
-    assert page.description is not None and page.description.whole_query
-    assert page.total == drawn.count(query) > 30
-    assert [shape_of(photo) for photo in page.photos[:10]] == ["disc"] * 10
-    assert [photo.id for photo in drawn.photos(query)] == [photo.id for photo in page.photos]
+    assert page.description is not None and page.description.fallback == fallback
+    assert page.total == len(page.photos) == drawn.count(fallback) > 0
+    assert [photo.id for photo in page.photos] == [photo.id for photo in drawn.photos(fallback)]
+    assert shape_of(page.photos[0]) in ("disc", "stripes")
+    # only a search can say so: nothing is exported or edited by words that find no tag
+    assert drawn.count(query) == 0
+    assert list(drawn.photos(query)) == drawn.find_ids(query) == drawn.label_counts(query) == []
+    with pytest.raises(OptionError, match="nothing in the library matches"):
+        submit(drawn, RetagRequest(query))
 
 
 @pytest.mark.parametrize(
@@ -142,24 +197,34 @@ def test_words_that_are_no_tags_are_answered_by_description(drawn: Library, quer
     [
         "disc",
         "disc -square",
+        "disc or ball",
         "tag:ball",
+        "tag==ball",
         "ball*",
         "ball OR circle",
+        "(ball)",
         "-ball",
-        "ball unknown",
+        "ball score>0.5",
+        "ball by:person",
+        "ball -like:zebra",
+        "unknown untagged",
         "purple",
+        "the",
+        f'"{"ball " * 199}"',  # too long with "like" in front
+        " and ".join(["ball"] * 60),  # too many words where "and" is one
     ],
 )
 def test_other_queries_are_not(drawn: Library, query: str) -> None:
-    assert drawn.search(query).description is None
-    assert drawn.count(query) == drawn.search(query).total
+    page = drawn.search(query, limit=200)
+    assert page.description is None or page.description.fallback is None
+    assert drawn.count(query) == page.total == len(page.photos)
 
 
 def test_a_tag_comes_before_a_description(drawn: Library, shapes: Path, library: Library) -> None:
     library.set_active_model(drawn.active_model())
     import_folder(library, shapes, model=drawn.active_model())
     (photo,) = library.search("folder:/stripes", limit=1).photos
-    assert library.count("ball") > 30
+    assert library.search("ball").total > 30
     library.edit_tags([photo.id], add=["ball"])
     page = library.search("ball")
     assert [p.id for p in page.photos] == [photo.id] and page.description is None
@@ -212,6 +277,45 @@ def test_photos_without_a_vector_are_counted(library: Library, shapes: Path, wor
     page = library.search("like:box")
     assert page.total > 30
     assert page.description is not None and page.description.not_compared == 40
+
+
+def test_a_photo_comes_with_the_tags_it_is_found_for(library: Library, pets: Tagger) -> None:
+    photos = [library.add_photo(f"{n}.png", draw_png(n), pets).photo for n in range(4)]
+    library.edit_tags([photos[0].id], add=["poodle", "Man", "tree"])
+    library.edit_tags([photos[1].id], add=["beagle", "poodle"])
+    library.edit_tags([photos[2].id], add=["tree"])
+
+    def search(query: str) -> list[tuple[str, ...]]:
+        page = library.search(query, "oldest")
+        return [page.matching_tags.get(photo.id, ()) for photo in page.photos]
+
+    assert search("dogs") == [("poodle",), ("beagle", "poodle")]
+    assert search("animal people") == [("Man", "poodle")]
+    assert search("tag==beagle OR tree") == [("tree",), ("beagle",), ("tree",)]
+    assert search("poo* -beagle") == [("poodle",)]
+    assert search("(dog score>=1) OR id:4") == [("poodle",), ("beagle", "poodle"), ()]
+    assert search("dog by:model") == []
+    assert search("") == search("by:person OR -by:person") == [()] * 4
+
+
+def test_a_broken_model_is_no_model_that_knows_no_words(
+    library: Library, worded: Path, pets: Tagger, tmp_path: Path
+) -> None:
+    model = tmp_path / "own.h5"
+    shutil.copy(worded, model)
+    library.set_active_model(str(model))
+    photo = library.add_photo("disc.png", draw_png(3), Tagger.load(model)).photo
+    model.write_bytes(model.read_bytes()[:5_000])
+    with pytest.raises(QueryError, match=r"own\.h5: .*(broken|damaged|not)") as raised:
+        library.search("cat OR like:ball")
+    assert raised.value.position == 12
+    assert library.search("ball").total == 0  # tags can be searched for
+    assert library.find_similar_to(photo) == []
+    other = library.add_photo("other.png", draw_png(4), pets).photo
+    assert library.find_similar_to(other) == []
+    model.unlink()
+    with pytest.raises(QueryError, match="no model here understands descriptions"):
+        library.search("like:ball")
 
 
 def test_without_a_model_that_knows_words_the_query_says_so(library: Library, pets: Tagger) -> None:

@@ -58,5 +58,13 @@ def test_a_librarys_own_rows_are_searched_by(tagged: Library) -> None:
     for search in (tagged.search, tagged.count, tagged.explain, tagged.suggest_tags):
         with pytest.raises(VocabularyError, match=r"vocabulary\.csv, line 2"):
             search("dog")
+    # what needs no vocabulary goes on
+    assert tagged.count() == tagged.count("tag==rex re* -unknown") == tagged.search("").total == 1
+    assert ("Rex", 1) in tagged.label_counts() and tagged.explain("") == tagged.explain("re*") == []
+    assert [photo.id for photo in tagged.photos("reviewed")] == tagged.find_ids("by:person") != []
     file.unlink()
+    file.mkdir()
+    with pytest.raises(VocabularyError, match=r"vocabulary\.csv: no file"):
+        tagged.search("dog")
+    file.rmdir()
     assert tagged.explain("pet")[0].tags == ("dog", "toy poodle")

@@ -98,7 +98,7 @@ def test_photos_without_a_vector_are_listed_without_deleted_ones(filled: Library
     add(filled, SPACE, {number: make_vectors(1)[0] for number in range(2, PHOTOS - 3)})
     add(filled, SPACE, {PHOTOS: None})  # could not be read
     with filled.database.read_transaction() as connection:
-        space_id = vectors.find_space(connection, SPACE)
+        space_id = vectors.find_space_id(connection, SPACE)
         assert space_id is not None
         missing = vectors.find_missing(connection, space_id, 10)
         assert missing == [PHOTOS - 3, PHOTOS - 2, PHOTOS - 1]  # 1 is deleted
@@ -132,6 +132,51 @@ def test_vectors_of_other_spaces_are_deleted(
     assert sum(counts) == 2 * PHOTOS and max(counts) == 1_000
     assert len(load(filled, cache).photo_ids) == PHOTOS
     assert len(load(filled, cache, OTHER).photo_ids) == 0
+
+
+def test_a_space_that_is_used_again_begins_anew(
+    filled: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "_DELETED", 1_000)
+    cache = VectorCache()
+    rows = number_rows(filled)
+    first = {number: rows[number] for number in range(1, 1_501)}
+
+    def delete_some(kept: str) -> int:
+        with filled.database.write_transaction() as connection:
+            return vectors.delete_some(connection, [kept])
+
+    for is_finished in (True, False):  # or while the old vectors are being deleted
+        add(filled, OTHER, rows)
+        add(filled, SPACE, first)
+        assert load(filled, cache).photo_ids.tolist() == list(first)
+        delete_some(OTHER)
+        while is_finished and delete_some(OTHER):
+            pass
+        assert load(filled, cache).photo_ids.tolist() == []
+        add(filled, SPACE, first)
+        assert load(filled, cache).photo_ids.tolist() == list(first)
+        while delete_some(SPACE):
+            pass
+        query = make_vectors(1, seed=3)[0]
+        nearest = [photo.id for photo, _ in filled.find_similar(query, SPACE, 20)]
+        assert len(nearest) == len(set(nearest)) == 20
+        while delete_some("c" * 64):
+            pass
+
+
+def test_two_spaces_stay_in_memory(filled: Library) -> None:
+    cache, third = VectorCache(), "c" * 64
+    for space in (SPACE, OTHER, third):
+        add(filled, space, number_rows(filled))
+    loaded = load(filled, cache), load(filled, cache, OTHER)
+    for _ in range(2):
+        assert (load(filled, cache), load(filled, cache, OTHER)) == loaded
+    assert load(filled, cache, "d" * 64).photo_ids.tolist() == []  # a space never used
+    assert load(filled, cache) is loaded[0]
+    load(filled, cache, third)
+    assert load(filled, cache) is loaded[0]
+    assert load(filled, cache, OTHER) is not loaded[1]
 
 
 def test_the_nearest_photos_are_not_deleted_ones(filled: Library) -> None:

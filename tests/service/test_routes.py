@@ -150,7 +150,8 @@ def test_health_readiness_statistics_and_metrics(service: ServiceProcess) -> Non
 
 def test_an_empty_library_is_searched_and_exported(service: ServiceProcess) -> None:
     page = service.request("GET", "/photos?query=cat%20AND%20NOT%20dog").json()
-    assert page == {"total": 0, "photos": [], "description": None}
+    words = [{"word": word, "meanings": [word], "tags": []} for word in ("cat", "dog")]
+    assert page == {"total": 0, "photos": [], "words": words, "description": None}
     response = service.request("GET", "/photos?query=cat%20AND")
     assert response.status == 422 and response.json()["position"] == 4
     response = service.request("GET", "/export.csv")
@@ -173,10 +174,37 @@ def test_photos_come_with_their_tags_and_without_their_paths(tmp_path: Path) -> 
         assert page["total"] == 1 and photo["name"] == "=cmd0.png"
         assert [(tag["label"], tag["by_person"]) for tag in photo["tags"]] == [("drawn", True)]
         assert "path" not in photo
+        assert photo["matching_tags"] == ["drawn"] and photo["likeness"] is None
+        assert page["words"] == [{"word": "drawn", "meanings": [], "tags": ["drawn"]}]
         assert len(service.request("GET", "/photos?limit=2&offset=2").json()["photos"]) == 1
         text = service.request("GET", "/export.csv").body.decode()
         rows = list(csv.reader(io.StringIO(text)))
         assert len(rows) == 4 and all(row[1].startswith("'=cmd") for row in rows[1:])
+
+
+def test_a_broken_vocabulary_is_named_without_its_path(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with run_service(home) as service:
+        (home / "vocabulary.csv").write_text("tag,parents,synonyms\ncat,nosuch,\n")
+        response = service.request("GET", "/photos?query=cat")
+        reason = "the parent 'nosuch' is not a tag; give it a row of its own"
+        assert response.status == 422 and "retry-after" not in response.headers
+        assert response.json()["detail"] == f"vocabulary.csv, line 2: {reason}"
+        assert str(home / "vocabulary.csv") in service.output()
+        assert service.request("GET", "/photos?query=unknown").status == 200
+        assert service.request("GET", "/export.csv").status == 200
+
+
+def test_photos_are_looked_at_only_if_the_settings_say_so(tmp_path: Path, worded: Path) -> None:
+    home = tmp_path / "home"
+    library = Library.open(home)
+    library.add_photo("disc.png", photo_bytes(), Tagger.load("pets"))
+    library.set_active_model(str(worded))
+    with run_service(home, TAGGER_EMBED_PHOTOS="0") as service:
+        page = service.request("GET", "/photos?query=like:ball").json()
+        assert page["description"]["not_compared"] == 1
+    assert not library.operations(kinds=["embed"])
+    library.close()
 
 
 def test_photos_are_ranked_by_a_description(tmp_path: Path, worded: Path) -> None:
@@ -196,14 +224,18 @@ def test_photos_are_ranked_by_a_description(tmp_path: Path, worded: Path) -> Non
             return answer
 
         wait_until(lambda: description()["not_compared"] == 0)
-        expected = {"whole_query": False, "unknown_words": ["purple"], "left_out": 0}
+        expected = {"fallback": None, "unknown_words": ["purple"], "left_out": 0}
         assert description() == {"model": "worded", "not_compared": 0, **expected}
         page = service.request("GET", like).json()
         assert {photo["name"] for photo in page["photos"][:3]} == {f"disc{n}.png" for n in range(3)}
         likeness = [photo["likeness"] for photo in page["photos"]]
         assert likeness == sorted(likeness, reverse=True) and likeness[0] > 1
         page = service.request("GET", "/photos?query=zebras&limit=2&offset=1").json()
-        assert page["description"]["whole_query"] and len(page["photos"]) == 2
+        assert page["description"]["fallback"] == "like:zebras" and len(page["photos"]) == 2
+        rows = service.request("GET", "/export.csv?query=zebras").body.decode().splitlines()
+        assert len(rows) == 1  # which cannot say that it took the word as a description
+        rows = service.request("GET", "/export.csv?query=like:zebras").body.decode().splitlines()
+        assert len(rows) == 1 + page["total"]
         response = service.request("GET", "/photos?query=cat%20OR%20like:purple")
         assert response.status == 422 and response.json()["position"] == 12
         assert "none of these words: purple" in response.json()["detail"]

@@ -20,6 +20,7 @@ def test_defaults_and_empty_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = Settings()
     for name, text in {
         "TAGGER_MODEL": "pets",
         "TAGGER_PREDICT_TOKEN": "a",
@@ -29,12 +30,14 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         "TAGGER_CORS": "https://a.example, https://b.example",
         "TAGGER_KEEP_PHOTOS": "1",
         "TAGGER_OPEN_INVOCATIONS": "Yes",
+        "TAGGER_EMBED_PHOTOS": "0",
     }.items():
         monkeypatch.setenv(name, text)
     settings = Settings()
     assert (settings.model, settings.predict_token, settings.admin_token) == ("pets", "a", None)
     assert (settings.workers, settings.queue, settings.request_seconds) == (3, 0, 7)
     assert settings.cors == ("https://a.example", "https://b.example")
+    assert defaults.embed_photos and not settings.embed_photos
     assert settings.keep_photos and settings.open_invocations and settings.needs_token
 
 
@@ -48,6 +51,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("TAGGER_QUEUE", "²"),
         ("TAGGER_REQUEST_SECONDS", " 5"),
         ("TAGGER_KEEP_PHOTOS", "maybe"),
+        ("TAGGER_EMBED_PHOTOS", "later"),
         ("TAGGER_PREDICT_TOKEN", "two words"),
         ("TAGGER_ADMIN_TOKEN", "pässwort"),
         ("TAGGER_CORS", "example.org"),

@@ -25,7 +25,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, cast, get_args
 
-from tagger.library.search.lexer import KEYWORD, MARK, VALUE, WORD, Lexer
+from tagger.errors import QueryError
+from tagger.library.search.lexer import KEYWORD, MARK, QUOTATION_MARKS, VALUE, WORD, Lexer
 from tagger.text import escape_controls
 
 MAX_TERMS = 100
@@ -50,6 +51,7 @@ Comparison = Literal["<", "<=", "=", ">=", ">"]
 State = Literal["unknown", "untagged", "tagged", "reviewed"]
 
 _STATES = get_args(State)
+_ABOUT_TAGS = ("score", "by")  # fields
 _ORDERED = ("score", "added", "taken")  # fields that < and > apply to
 _WITH_WILDCARDS = ("name", "folder")
 _MARKS: dict[str, Comparison] = {mark: mark for mark in get_args(Comparison)}
@@ -145,6 +147,39 @@ Query = Everything | Label | Flag | Condition | Like | Listed | Not | And | Or
 def parse(text: str) -> Query:
     """The tree of a query; `Everything` for an empty one. Raises QueryError."""
     return _Parser(text).parse()
+
+
+def parse_description(text: str) -> Query | None:
+    """The tree of a query without `like:` whose words are one description.
+
+    `cat asleep added:2026` becomes `like:"cat asleep" AND added:2026`. Words are those outside
+    parentheses and negations; among them are `and`, `or` and `not` in small letters and the names
+    of states. None for a query that the grammar alone explains: without a word, or with OR in
+    capitals, a `*`, `tag:`, `score` or `by`; and for one that cannot be parsed.
+    """
+    try:
+        tree = _DescriptionParser(text).parse()
+    except QueryError:
+        return None
+    terms = tree.terms if isinstance(tree, And) else (tree,)
+    words = [term.text for term in terms if isinstance(term, Like)]
+    rest = tuple(term for term in terms if not isinstance(term, Like))
+    only_states = all(word.lower() in _STATES for word in words)
+    if only_states or not all(map(_may_stand_beside, rest)):
+        return None
+    like = Like(" ".join(words))
+    return And((like, *rest)) if rest else like
+
+
+def _may_stand_beside(term: Query) -> bool:
+    """Whether a term restricts a description, rather than being about tags that photos lack."""
+    match term:
+        case Condition(field):
+            return field not in _ABOUT_TAGS
+        case Not(inner):
+            return not isinstance(inner, Condition) or _may_stand_beside(inner)
+        case _:
+            return False
 
 
 def format_query(query: Query) -> str:
@@ -326,6 +361,25 @@ class _Parser(Lexer):
             raise self.error(message, start)
         wildcard = field in _WITH_WILDCARDS and not quoted and "*" in text
         return Condition(field, _MARKS[mark], value, wildcard)
+
+
+class _DescriptionParser(_Parser):
+    """A parser for `parse_description`: words are `Like`, and keywords are in capitals."""
+
+    @property
+    def keyword(self) -> str:
+        keyword = super().keyword
+        is_word = not self.depth and not self.text.startswith(keyword, self.position)
+        return "" if is_word else keyword
+
+    def parse_term(self) -> Query:
+        start = self.position
+        term = super().parse_term()
+        source = self.text[start : self.position]
+        is_word = source[0] in QUOTATION_MARKS or not MARK.search(source)
+        if self.depth or not is_word or (isinstance(term, Label) and term.wildcard):
+            return term
+        return Like(term.name) if isinstance(term, Label | Flag) else term
 
 
 def _canonical_value(field: str, text: str) -> str | None:

@@ -13,6 +13,7 @@ WORD = re.compile(r'[^\s()"“”„<>=:≤≥]+')
 VALUE = re.compile(r'[^\s()"“”„]+')
 MARK = re.compile(r"[<>=:≤≥]+")
 KEYWORD = re.compile(r'(AND|OR|NOT)(?![^\s()"“”„])|-', re.IGNORECASE)
+QUOTATION_MARKS = ('"', "“", "”", "„")  # that begin quoted text
 _SPACES = re.compile(r"\s*")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"|[“”„]([^“”]*)[“”]')  # "" is a quotation mark in the text
 _INVISIBLE = dict.fromkeys((0x200B, 0x2060, 0xFEFF))  # often copied along from web pages
@@ -60,7 +61,7 @@ class Lexer:
 
     def take_quoted(self) -> str:
         """The text in the quotation marks at the position, and move behind them; "" if none."""
-        if self.next not in ('"', "“", "”", "„"):
+        if self.next not in QUOTATION_MARKS:
             return ""
         start, match = self.position, _QUOTED.match(self.text, self.position)
         if not match:

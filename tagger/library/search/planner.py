@@ -10,7 +10,7 @@ than from all photos.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,10 @@ from sqlalchemy import (
     union_all,
 )
 
+from tagger.concurrency import chunks
 from tagger.inference.vocabulary import Vocabulary
 from tagger.library.database.schema import labels, photos, tags
+from tagger.library.photos import TAG_ORDER
 from tagger.library.records import Sort
 from tagger.library.search import conditions
 from tagger.library.search.conditions import LabelIds, Where
@@ -49,6 +51,7 @@ from tagger.library.search.grammar import (
     label_terms,
     parse,
 )
+from tagger.library.tags import CHUNK
 
 MAX_SORTED = 2000  # matches: up to this many, all are sorted for a page
 MAX_PROBED = 2000  # photos in order: up to this many, each is tested for a match
@@ -159,6 +162,50 @@ def count_labels(
     return [(str(name), int(times)) for name, times in connection.execute(counts)]
 
 
+def find_matching_tags(
+    connection: Connection, query: str | Query, vocabulary: Vocabulary, photo_ids: Sequence[int]
+) -> dict[int, tuple[str, ...]]:
+    """The tags for which a query finds photos, by photo, as `Photo.tags` are ordered.
+
+    Photos that are found for something else are left out. Raises QueryError.
+    """
+    tree = parse(query) if isinstance(query, str) else query
+    terms = list(label_terms(tree))
+    if not terms:
+        return {}
+    label_ids = conditions.find_label_ids(connection, terms, vocabulary)
+    wheres = list(_tag_conditions(tree, label_ids))
+    by_photo: dict[int, list[str]] = {}
+    for chunk in chunks(photo_ids if wheres else (), CHUNK):
+        matching = (
+            select(tags.c.photo_id, labels.c.name)
+            .join(labels, labels.c.id == tags.c.label_id)
+            .where(tags.c.photo_id.in_(chunk), or_(*wheres))
+            .order_by(*TAG_ORDER)
+        )
+        for photo_id, name in connection.execute(matching):
+            by_photo.setdefault(photo_id, []).append(name)
+    return {photo_id: tuple(names) for photo_id, names in by_photo.items()}
+
+
+def _tag_conditions(
+    tree: Query, label_ids: LabelIds, scope: tuple[Where, ...] = ()
+) -> Iterator[Where]:
+    """A condition on `tags` for each label that is not negated, with its `score` and `by`."""
+    match tree:
+        case Label():
+            yield and_(conditions.label_condition(tree, label_ids), *scope)
+        case Or(terms):
+            for term in terms:
+                yield from _tag_conditions(term, label_ids, scope)
+        case And(terms):
+            about = _scope_terms(terms)
+            own = (*scope, *map(conditions.tag_condition, about))
+            for term in terms:
+                if term not in about:
+                    yield from _tag_conditions(term, label_ids, own)
+
+
 def _plan_query(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> Plan:
     tree = parse(query) if isinstance(query, str) else query
     return _plan(tree, conditions.find_label_ids(connection, label_terms(tree), vocabulary))
@@ -267,11 +314,16 @@ def _plan_group(
     terms: tuple[Query, ...], label_ids: LabelIds, scope: tuple[Where, ...]
 ) -> list[Plan]:
     """The terms of an AND group; its `score` and `by` conditions are the scope of the others."""
-    has_labels = any(map(_has_labels, terms))
-    about = tuple(t for t in terms if _is_about_tags(t) and (has_labels or not isinstance(t, Not)))
+    has_labels, about = any(map(_has_labels, terms)), _scope_terms(terms)
     own = (*scope, *map(conditions.tag_condition, about))
     plans = [_plan(term, label_ids, own) for term in terms if term not in about]
     return [_any_tag(about, scope), *plans] if about and not has_labels else plans
+
+
+def _scope_terms(terms: tuple[Query, ...]) -> tuple[Query, ...]:
+    """The terms of an AND group that are `score` and `by` conditions on the tags of the others."""
+    has_labels = any(map(_has_labels, terms))
+    return tuple(t for t in terms if _is_about_tags(t) and (has_labels or not isinstance(t, Not)))
 
 
 def _any_tag(about: tuple[Query, ...], scope: tuple[Where, ...]) -> Plan:
