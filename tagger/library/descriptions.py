@@ -131,7 +131,7 @@ def resolve_words(
     described = None if any(_find_likes(tree)) else parse_description(query)
     if described is not None and not planner.has_match(connection, tree, vocabulary):
         fallback = format_query(described)
-        space = _find_space_of_words(described, load)
+        space = _load_space_for(described, load)
         if space is not None and len(fallback) <= MAX_LENGTH:
             resolved = _look_up(connection, fallback, described, vocabulary, space, cache)
             summary = resolved.summary and replace(resolved.summary, fallback=fallback)
@@ -152,7 +152,7 @@ def _require_space(query: str, position: int, load: LoadSpace) -> Space:
     return space
 
 
-def _find_space_of_words(described: Query, load: LoadSpace) -> Space | None:
+def _load_space_for(described: Query, load: LoadSpace) -> Space | None:
     """The space, if its model knows a word of the only description."""
     try:
         space = load()
