@@ -109,7 +109,7 @@ def test_the_best_are_kept_of_those_that_match_the_whole_query(
     drawn: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = [photo.id for photo in drawn.search("like:ball", limit=200).photos]
-    others = set(drawn.find_ids("folder:/square OR folder:/stripes"))
+    elsewhere = set(drawn.find_ids("folder:/square OR folder:/stripes"))
     stripes = set(drawn.find_ids("like:zebra"))
     monkeypatch.setattr(descriptions, "MAX_LIKE", 5)
 
@@ -128,8 +128,8 @@ def test_the_best_are_kept_of_those_that_match_the_whole_query(
     assert search(f"like:ball ({' OR '.join(f'id:{n}' for n in many)})") == (many[:5], 5)
     # what matches without a description is not left out
     ids, left_out = search("like:ball OR folder:/square OR folder:/stripes")
-    assert ids[:5] == whole[:5] and set(ids) == {*whole[:5], *others}
-    assert left_out == len(set(whole[5:]) - others)
+    assert ids[:5] == whole[:5] and set(ids) == {*whole[:5], *elsewhere}
+    assert left_out == len(set(whole[5:]) - elsewhere)
     ids, left_out = search("like:ball OR like:zebra")
     assert len(ids) == 5 and left_out == len({*whole} | stripes) - 5
     ids, left_out = search("like:ball -like:zebra")
