@@ -8,7 +8,7 @@ from typing import cast
 import streamlit as st
 
 from frontend.components import job_panel, photo_grid
-from frontend.photos import details, edits, selection_bar
+from frontend.photos import details, edits, retagging, selection_bar
 from frontend.photos.details import Results
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, load_sample_photos, open_library
@@ -36,6 +36,7 @@ def show() -> None:
     edits.show_retag_job(PAGE)
     total = open_library().count()
     if total:
+        retagging.offer_retagging(PAGE)
         _show_photos(total)
     else:
         _show_empty()

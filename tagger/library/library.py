@@ -15,13 +15,22 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, select
 
 from tagger import paths
-from tagger.concurrency import chunks
+from tagger.concurrency import chunks, ordered_map
 from tagger.errors import ImageError, LibraryError, ModelError, OptionError
 from tagger.images.decode import Source
 from tagger.inference import registry, vocabulary
 from tagger.inference.embeddings import Embedding
 from tagger.inference.vocabulary import Vocabulary
-from tagger.library import descriptions, edits, operations, photos, statistics, tags, vectors
+from tagger.library import (
+    descriptions,
+    edits,
+    operations,
+    photos,
+    retagging,
+    statistics,
+    tags,
+    vectors,
+)
 from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import labels, settings
 from tagger.library.descriptions import ResolvedQuery, Space
@@ -36,6 +45,7 @@ from tagger.library.importer import (
 )
 from tagger.library.operations import Operation, OperationFile
 from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
+from tagger.library.retagging import RetagPreview
 from tagger.library.search import interpretation, planner, suggestions
 from tagger.library.search.grammar import label_terms, parse
 from tagger.library.search.interpretation import Interpretation
@@ -44,7 +54,7 @@ from tagger.library.statistics import Statistics
 from tagger.library.storage import Storage, base_name, read_original
 from tagger.library.undo import UndoResult
 from tagger.library.vectors import VectorCache
-from tagger.tagger import Tagger
+from tagger.tagger import Prediction, Tagger
 from tagger.text import escape_controls
 
 ACTIVE_MODEL = "active_model"  # the name of a setting
@@ -336,6 +346,43 @@ class Library:
         with self.database.read_transaction() as connection:
             stored = vectors.load(connection, photo.id, space.sha256 if space else None)
         return [] if stored is None else self.find_similar(*stored, count, exclude=photo.id)
+
+    # Photos that an earlier version of a model tagged
+
+    def count_outdated(self, tagger: Tagger) -> int:
+        """The number of photos whose tags are by another model of the same name."""
+        with self.database.read_transaction() as connection:
+            return retagging.count_outdated(connection, tagger)
+
+    def find_outdated(self, tagger: Tagger) -> list[int]:
+        """The ids of these photos, ascending."""
+        with self.database.read_transaction() as connection:
+            return retagging.find_outdated(connection, tagger)
+
+    def preview_retagging(self, tagger: Tagger, count: int = 24) -> RetagPreview:
+        """What tagging these photos again would change, of at most `count` of them; tags none."""
+        sample = retagging.choose_sample(self.find_outdated(tagger), count)
+        with self.database.read_transaction() as connection:
+            loaded = list(photos.load_photos(connection, sample, self.home))
+            annotations = [photos.load_annotations(connection, photo.id) for photo in loaded]
+
+        def predict(photo: Photo) -> Prediction | None:
+            try:
+                return tagger.tag(read_original(photo))
+            except (ImageError, OSError):
+                return None
+
+        predictions = list(ordered_map(predict, loaded))
+        changes = [
+            retagging.compare(photo, answers, prediction)
+            for photo, answers, prediction in zip(loaded, annotations, predictions, strict=True)
+            if prediction is not None
+        ]
+        return RetagPreview(
+            sample=len(loaded),
+            changes=tuple(change for change in changes if change.added or change.removed),
+            unreadable=predictions.count(None),
+        )
 
     # Operations
 

@@ -87,12 +87,12 @@ def make_model(tmp_path: Path) -> MakeModel:
     return make
 
 
-def import_drawn_photos(library: Library, folder: Path, count: int) -> None:
+def import_drawn_photos(library: Library, folder: Path, count: int, model: str = "pets") -> None:
     """Import drawn photos, numbered from 1, which "pets" calls unknown."""
     folder.mkdir()
     for seed in range(count):
         (folder / f"{seed + 1:03}.png").write_bytes(draw_png(seed, 64))
-    import_folder(library, folder)
+    import_folder(library, folder, model=model)
 
 
 def save_predictions(
