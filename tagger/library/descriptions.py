@@ -7,6 +7,7 @@ words of a query that finds nothing by tags are taken as a description.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -87,8 +88,11 @@ def load_space(active: Path) -> Space | None:
 
 @lru_cache(maxsize=4)
 def _load_space(path: Path, modified: int, size: int) -> Space | None:
-    """None for a model without words. Raises ModelError."""
-    model = model_file.load(path)
+    """None for a model without words. Raises ModelError, without folders: HTTP clients see it."""
+    try:
+        model = model_file.load(path)
+    except ModelError as error:
+        raise type(error)(str(error).replace(f"{path.parent}{os.sep}", "")) from error
     if model.words is None or model.space is None:
         return None
     return Space(model.space, path, model.words)
@@ -188,7 +192,9 @@ def _look_up(
             is_match = np.isin(ranked, matching)
             ranked, scores = ranked[is_match], scores[is_match]
             resolved = _replace(tree, _shorten(lists, set(ranked[:MAX_LIKE].tolist())))
-            if len(ranked) > MAX_LIKE:  # of the others, some may match without a description
+            if len(ranked) > MAX_LIKE and _needs_description(tree):
+                left_out = len(ranked) - MAX_LIKE
+            elif len(ranked) > MAX_LIKE:  # some of the others match without a description
                 left_out = len(matching) - planner.count_photos(connection, resolved, vocabulary)
     unknown = (word for d in descriptions.values() for word in d.unknown_words)
     summary = DescriptionSummary(
@@ -199,6 +205,19 @@ def _look_up(
     )
     best = zip(ranked[:MAX_LIKE].tolist(), scores[:MAX_LIKE].tolist(), strict=True)
     return ResolvedQuery(resolved, summary, dict(best))
+
+
+def _needs_description(tree: Query) -> bool:
+    """Whether a photo matches only if it looks like a description that is not negated."""
+    match tree:
+        case Like():
+            return True
+        case And(terms):
+            return any(map(_needs_description, terms))
+        case Or(terms):
+            return all(map(_needs_description, terms))
+        case _:
+            return False
 
 
 def _shorten(lists: _Lists, kept: Collection[int]) -> _Lists:
