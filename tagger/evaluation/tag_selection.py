@@ -19,18 +19,22 @@ from scipy.special import betainc
 from sklearn.model_selection import KFold
 
 from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
+from tagger.evaluation.metrics import average_precisions
 from tagger.inference.decision import to_probabilities
+from tagger.models.heads import LinearHead
 
 MIN_TYPICAL = 8  # typical photos with a tag, from which on no others are needed
 MIN_PRESENT = 4  # validation photos with a tag, below which it cannot be calibrated
-THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # probabilities that are tried
+THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # probabilities that are tried
 # Without evidence for a lower one, the lowest threshold
-USUAL_THRESHOLD = 0.6
+USUAL_THRESHOLD = 0.5
 BORROWED_THRESHOLD = 0.8  # of a tag whose positives were borrowed
-THING_THRESHOLD = 0.9  # of a thing: people notice one that is not there
+THING_THRESHOLD = 0.95  # of a thing: people notice one that is not there
 SURE_PRECISION = 0.95  # of many predictions on typical photos: evidence for a lower threshold
 SURE_PREDICTIONS = 30
-CONFIDENCE = 0.8  # that a precision is reached
+SURE_CONFIDENCE = 0.9
+CONFIDENCE = 0.7  # that the least precision is reached
+MIN_PREDICTED = 3  # photos: said of fewer, nobody knows how right a tag is
 PRIOR_PREDICTIONS = 3.0  # at the precision that is asked for, more than there are
 SLOPE_WEIGHT = 0.02  # of the prior that calibration leaves the slope as it is
 PREVALENCE_PRIOR = 0.25  # photos with the tag, and as many without it, more than there are
@@ -122,22 +126,45 @@ def _choose_threshold(
         predicted, right = int(is_predicted.sum()), int(is_right.sum())
         precision = right / max(predicted, 1)
         on_typical = int(is_predicted[typical].sum())
-        is_sure = on_typical >= SURE_PREDICTIONS and _reaches(
-            SURE_PRECISION, on_typical, int(is_right[typical].sum())
+        right_on_typical = int(is_right[typical].sum())
+        is_sure = on_typical >= SURE_PREDICTIONS and (
+            _confidence(SURE_PRECISION, on_typical, right_on_typical) >= SURE_CONFIDENCE
         )
-        if (usual <= threshold or is_sure) and _reaches(least_precision, predicted, right):
+        is_right_enough = _confidence(least_precision, predicted, right) >= CONFIDENCE
+        if (usual <= threshold or is_sure) and is_right_enough and predicted >= MIN_PREDICTED:
             return threshold, predicted, precision
     return np.inf, predicted, precision
 
 
-def _reaches(precision: float, predicted: int, right: int) -> bool:
-    """Whether the precision is reached, with CONFIDENCE, by the predictions that were right.
+def _confidence(precision: float, predicted: int, right: int) -> float:
+    """The probability that the precision is reached, when `right` of the predictions were right.
 
     The prior is a beta distribution around that precision.
     """
     prior = PRIOR_PREDICTIONS * precision
     rest = predicted - right + PRIOR_PREDICTIONS - prior
-    return bool(1 - betainc(right + prior, rest, precision) >= CONFIDENCE)
+    return float(1 - betainc(right + prior, rest, precision))
+
+
+def mix_heads(
+    first: LinearHead, second: LinearHead, features: NDArray[np.float32], cells: NDArray[np.int8]
+) -> LinearHead:
+    """For each tag one of two heads, or their mean: what ranks validation photos best.
+
+    Those have `features (N, F)` and `cells (N, C)`. Tags that cannot be ranked get the mean.
+    """
+    mean = LinearHead(
+        np.asarray((first.weights + second.weights) / 2, np.float32),
+        np.asarray((first.bias + second.bias) / 2, np.float32),
+    )
+    candidates = (mean, first, second)
+    precisions = [average_precisions(head.logits(features), cells) for head in candidates]
+    ranks = np.array([[ap or 0.0 for ap in row] for row in precisions])  # (3, C)
+    best, tags = ranks.argmax(axis=0), np.arange(len(mean.bias))
+    weights = np.stack([head.weights for head in candidates])  # (3, F, C)
+    biases = np.stack([head.bias for head in candidates])  # (3, C)
+    chosen: NDArray[np.float32] = weights[best, :, tags].T
+    return LinearHead(chosen, np.asarray(biases[best, tags], np.float32))
 
 
 def prevalence(cells: NDArray[np.int8]) -> NDArray[np.float64]:

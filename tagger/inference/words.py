@@ -34,6 +34,7 @@ _TOKENS = re.compile(rf"(?:{STEM}?[a-z0-9]+\n)*+{STEM}?[a-z0-9]+")
 _WORD = re.compile(r"[a-z0-9]+")
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘ʼ`´＇"))
 _PHOTO_SIDE = ("projection", "photo_bias")  # fields
+_LOW, _LOW_DEVIATIONS = 0.05, 1.645  # of a normal distribution's values, and how far below its mean
 _LISTED = 5  # words in a message
 _SHOWN = 40  # characters of a word in a message
 
@@ -189,12 +190,15 @@ def _is_finite(array: NDArray[Any]) -> bool:
 
 
 def likeness(cosines: Floats, background: Floats) -> Floats:
-    """How many standard deviations the `cosines (N,)` are above the mean of the `background (R,)`.
+    """How many deviations the `cosines (N,)` are above the median of the `background (R,)`.
 
-    Both are cosines with the same description.
+    Both are cosines with the same description. The deviation is that of a normal distribution
+    with the background's lower quantiles: the upper ones are of photos that show what is
+    described, and the more there are, the further they would push it.
     """
-    deviation = max(float(background.std()), 1e-6)
-    scores: Floats = (cosines - float(background.mean())) / deviation
+    low, median = np.quantile(background, (_LOW, 0.5))
+    deviation = max(float(median - low) / _LOW_DEVIATIONS, 1e-6)
+    scores: Floats = (cosines - float(median)) / deviation
     return scores
 
 

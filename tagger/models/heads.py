@@ -29,6 +29,7 @@ MAX_HEAD_PHOTOS = 50_000  # a random sample of more: 256 MB of features
 REGULARISATION = (0.001, 0.01, 0.1)  # scikit-learn's C; the default is the middle one
 
 TAG_REGULARISATION = 0.01
+TUNED_TAG_REGULARISATION = 0.001  # on features that were fine-tuned for the same tags
 TAG_ITERATIONS = 200
 # The weight of an unseen cell, which counts as absent. Most are absent; at weight 0 a fine-tuned
 # network scores them arbitrarily (weakly assumed negatives: Cole et al., "Multi-Label Learning

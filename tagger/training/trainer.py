@@ -27,7 +27,7 @@ from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
-from tagger.evaluation.tag_selection import prevalence, select_tags
+from tagger.evaluation.tag_selection import mix_heads, prevalence, select_tags
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
 NAMED_PHOTOS = 20  # of each label, whose names words are learned from
-CLASS_REPEATS = 2  # so often a class of the teacher takes part in learning words
+CLASS_REPEATS = MIN_CAPTIONS  # so often a class of the teacher takes part in learning words
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,9 @@ class _Trainer:
         collection = self._load_collection(loaded)
         evaluator = Evaluator(self.config, collection.labels, self.store, self.progress)
         test = evaluator.load_test_samples(collection, self.emit)
-        self._captions = self._tokenize_captions(loaded, collection) if loaded else None
+        if config.captions:
+            loaded = captions.read(config.captions, config.data, collection.copies())
+            self._captions = self._tokenize_captions(loaded, collection)
         networks.set_seed(self._seed)
         network, started_from = initialize.build_network(
             self.config, collection, self.store, self.emit
@@ -369,6 +371,25 @@ class _Trainer:
         audit = findings.collect_findings(collection, self.config.image_size, features, self._seed)
         write_atomically(self.run / run_folder.FINDINGS, json.dumps(audit.to_dict()))
         self.emit(events.CollectionAudited(audit))
+
+    def _refit_head(self, network: keras.Model, collection: Dataset, evaluator: Evaluator) -> None:
+        """Fit a head anew on the fine-tuned features, and take it for the tags it ranks better."""
+        runtime, hyperparameters = Runtime(convert.to_litert(network)), self.config.hyperparameters
+        with self._timed("features"):
+            samples = subsample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
+            train = evaluator.run(runtime, samples, "Computing features")
+            held_out = evaluator.run(runtime, self._validation_samples(collection), "Validating")
+        with self._timed("head"):
+            refitted = heads.fit_tags(
+                train.features,
+                target_matrix(samples, len(collection.labels)),
+                self._seed,
+                heads.TUNED_TAG_REGULARISATION,
+                hyperparameters.balance,
+            )
+            trained = LinearHead(*network.get_layer(networks.HEAD).get_weights())
+            head = mix_heads(trained, refitted, held_out.features, held_out.labels)
+            _set_head(network, head)
 
     def _correct_prior(self, network: keras.Model, collection: Dataset) -> None:
         """Undo the balancing of tags, so that probabilities fit their true frequency."""

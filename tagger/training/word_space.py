@@ -34,8 +34,9 @@ LEARNING_RATE = 2e-3
 CLASS_DISTANCE = 3.0
 MAX_CONTRASTED = 2_000  # validation photos that are compared with each other's captions
 BACKGROUND = 512  # photos
-FALSE_SHARE = 0.002  # of the photos that a description is not about; they reach the floor
-DEFAULT_FLOOR = 3.0  # standard deviations, without captions of validation photos
+MIN_BACKGROUND = 50  # validation photos with captions, fewer of which set no floor
+FALSE_SHARE = 0.0025  # of the photos that a description is not about; they reach the floor
+DEFAULT_FLOOR = 4.5  # deviations, without captions of validation photos
 
 
 class WordSpace(keras.layers.Layer):  # type: ignore[misc]
@@ -230,11 +231,14 @@ def make_words(
 ) -> Words:
     """The words of a model from a WordSpace's weights.
 
-    Validation photos, by their `features (N, F)` and `captions`, are the background, and set the
-    floor: the likeness that FALSE_SHARE of the photos reach that a caption is not about.
+    Validation photos, by their `features (N, F)` and `captions`, are the background, those with
+    captions if there are enough. They set the floor: the likeness that FALSE_SHARE of the photos
+    reach that a caption is not of.
     """
     projection, photo_bias, vectors, text_bias, _ = space
-    rows = np.random.default_rng(seed).permutation(len(features))[:BACKGROUND]
+    rng = np.random.default_rng(seed)
+    described = np.unique(captions.owners)
+    usual = described if len(described) >= MIN_BACKGROUND else np.arange(len(features))
     words = Words(
         tokens,
         vectors[1:].astype(np.float16),
@@ -244,13 +248,16 @@ def make_words(
         np.zeros((1, DIMENSIONS), np.float16),
         0.0,
     )
-    photos = words.embed_photos(features)
-    words = replace(words, background=photos[rows].astype(np.float16))
-    if not len(captions.rows):
+    background = words.embed_photos(features[rng.permutation(usual)[:BACKGROUND]])
+    words = replace(words, background=background.astype(np.float16))
+    if len(described) < MIN_BACKGROUND:
         return replace(words, floor=DEFAULT_FLOOR)
+    compared = np.sort(rng.permutation(described)[:MAX_CONTRASTED])
+    photos = words.embed_photos(features[compared])
     foreign = []  # likeness of photos that a caption is not of
-    for row, owner in zip(captions.rows, captions.owners, strict=True):
-        text = unit_vectors((vectors[row[row > 0]].sum(axis=0) + text_bias)[None])[0]
-        scores = likeness(photos @ text, photos[rows] @ text)
-        foreign.append(np.delete(scores, owner))
+    for position, owner in enumerate(compared.tolist()):
+        for row in captions.rows[captions.of(owner)[:MAX_OWN]]:
+            text = unit_vectors((vectors[row[row > 0]].sum(axis=0) + text_bias)[None])[0]
+            scores = likeness(photos @ text, background @ text)
+            foreign.append(np.delete(scores, position).astype(np.float16))
     return replace(words, floor=float(np.quantile(np.concatenate(foreign), 1 - FALSE_SHARE)))
