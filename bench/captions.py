@@ -73,9 +73,8 @@ def main() -> None:
     for count in PHOTOS:
         chosen = order[:count]
         learned = learn(of_train[chosen], [captions[photo] for photo in chosen])
-        print(
-            f"{len(chosen):6,} {len(learned.tokens):6,} {recall(learned, of_val, descriptions):7.1%}"
-        )
+        share = recall(learned, of_val, descriptions)
+        print(f"{len(chosen):6,} {len(learned.tokens):6,} {share:7.1%}")
 
     rows = read_rows(data / "objects")
     kinds = sorted({row["label"] for row in rows})[:: len({r["label"] for r in rows}) // len(NAMES)]
