@@ -44,7 +44,8 @@ ABOUT = (
     "People, animals, plants, places, vehicles, sports, clothes, food and things in ordinary"
     " photos. Taught with photos that people took of their lives, each described by five others,"
     " with photos of nine collections for which some tags were looked for, and with photos of fifty"
-    " kinds of single things, cats and dogs; and with the answers of ImageNet's own network."
+    " kinds of single things, cats and dogs; and with the answers of ImageNet's own network, by"
+    " bench/teach_everyday.py."
 )
 SETTINGS = (
     *("--backbone", "mobilenet_v2", "--image-size", "192", "--weights", "imagenet"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tagger.concurrency import ordered_map
@@ -12,15 +13,14 @@ from tagger.datasets.readers import detect
 from tagger.datasets.sample import Sample, tag_matrix
 from tagger.evaluation import metrics
 from tagger.images import decode, transforms
-from tagger.inference import model_file
+from tagger.inference import model_file, vocabulary
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.tagger import Prediction, Tagger
 
-MIN_MAP = 0.95
-MIN_PERSON_AP = 0.70
+MIN_PERSON_AP = 0.88  # on coco128
 MIN_CAR_AP = 0.20  # most cars in coco128 are tiny
-MIN_UNKNOWN = 0.6  # share of textures
+MIN_UNKNOWN = 0.7  # share of textures
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +35,58 @@ def score(model: model_file.ModelFile, samples: list[Sample]) -> np.ndarray:
     return np.stack([output.logits for output in runtime.run_all(prepared)])
 
 
-def test_the_card_has_58_tags_and_their_scores(everyday: model_file.ModelFile) -> None:
+def test_the_card_has_its_tags_and_their_scores(everyday: model_file.ModelFile) -> None:
     scores = everyday.card["scores"]["validation"]
-    assert everyday.labels.kind == "multi" and len(everyday.labels) == 58
-    assert scores["map"] >= MIN_MAP and scores["accuracy"] > scores["accuracy_of_silence"]
-    assert everyday.card["command"].startswith("python train.py --data $TAGGER_DATA/everyday")
+    assert everyday.labels.kind == "multi" and len(everyday.labels) >= 100
+    assert set(scores["ap"]) == set(everyday.labels.names)
+    assert scores["accuracy"] > scores["accuracy_of_silence"]
     assert everyday.card["weakest"] and everyday.card["about"]
 
 
-def test_mean_average_precision_on_validation_photos(
-    everyday: model_file.ModelFile, data: Path
-) -> None:
-    listing = detect.read(data / "everyday", 1)
-    samples = [sample for sample in listing.samples if sample.split == "val"]
-    assert listing.names == everyday.labels.names and len(samples) == 1_072
-    cells = tag_matrix(samples, len(listing.names))
-    assert metrics.mean_average_precision(score(everyday, samples), cells) >= MIN_MAP
+def test_tags_are_words_that_people_say(everyday: model_file.ModelFile) -> None:
+    names = set(everyday.labels.names)
+    assert {"person", "child", "dog", "cat", "beach", "snow", "bicycle", "street"} <= names
+    assert not names & {"outwear", "longsleeve", "trees", "mountains"}
+    assert all(vocabulary.load().lookup(name) for name in names)
+
+
+def test_ordinary_photos_get_tags_that_fit(data: Path) -> None:
+    """Children on a beach, dogs in snow: no chain saws."""
+    mentions = pd.read_csv(data / "ordinary" / "mentions.csv").query("split == 'val'")
+    photos = [data / "ordinary" / name for name in mentions["image"]]
+    tags = [
+        {tag.label for tag in prediction.tags}
+        for prediction in Tagger.load("everyday").tag_many(photos)
+        if isinstance(prediction, Prediction)
+    ]
+    assert len(tags) == 510 and np.median([len(own) for own in tags]) >= 3
+    assert np.mean([not own for own in tags]) <= 0.04
+    for tag, least in (("person", 0.95), ("dog", 0.8)):
+        counts = mentions[tag].to_numpy()
+        predicted = np.array([tag in own for own in tags])
+        assert predicted[counts >= 3].mean() >= least
+        assert (counts[predicted] >= 1).mean() >= 0.95
+
+
+def test_photos_are_found_by_descriptions(data: Path) -> None:
+    captions = pd.read_csv(data / "ordinary" / "captions.csv")
+    mentions = pd.read_csv(data / "ordinary" / "mentions.csv").query("split == 'val'")
+    names = mentions["image"].tolist()
+    tagger = Tagger.load("everyday")
+    photos = np.stack([tagger.embed(data / "ordinary" / name) for name in names])
+    rows = captions[captions["image"].isin(names)].iloc[::5]
+    ranks = [
+        int((cosines > cosines[names.index(name)]).sum())
+        for name, text in zip(rows["image"], rows["caption"], strict=True)
+        for cosines in [photos @ tagger.embed_text(text)]
+    ]
+    assert np.mean(np.array(ranks) < 10) >= 0.6
+
+
+def test_words_of_other_collections_are_known() -> None:
+    tagger = Tagger.load("everyday")
+    for text in ("pizza", "a sunflower", "the kitchen", "zebras", "girl in a pink dress"):
+        assert np.linalg.norm(tagger.embed_text(text)) == pytest.approx(1, abs=1e-5)
 
 
 def test_average_precision_of_people_and_cars_on_coco128(
