@@ -21,7 +21,7 @@ from tagger.inference.decision import unit_vectors
 from tagger.inference.litert import Runtime
 from tagger.inference.words import Words
 
-FLOOR = 1.2  # deviations
+FLOOR = 1.0  # deviations
 PHOTOS = 40  # of each shape to fit on
 TOKENS = {  # the shape that a token means, None: any
     "disc": "disc",
