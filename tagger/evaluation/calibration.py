@@ -33,6 +33,7 @@ from tagger.labels import Kind
 from tagger.models.heads import UNSEEN_WEIGHT, LinearHead, fit_logistic, fit_tags, prior_correction
 
 IN_DISTRIBUTION_SHARE = 0.99  # of validation photos that the reference accepts
+SELECTED_SHARE = 0.98  # the same where tags were chosen: few photos have none of many tags
 CERTAIN_SHARE = 0.99  # of a label's correctly predicted photos that reach its threshold
 THRESHOLD_RANGE = (0.5, 0.95)  # of a fitted threshold
 MIN_FOR_THRESHOLD = 100  # correctly predicted photos of a label, before one is fitted
@@ -209,7 +210,8 @@ def _fit(
     # them, so they lie closer to each other than new photos will.
     parts = [held_out] if extra is None else [held_out, extra]
     distances = [part.ood_distance(temperature) for part in parts]
-    limits = [np.quantile(part, IN_DISTRIBUTION_SHARE, method="higher") for part in distances]
+    share = SELECTED_SHARE if tag_thresholds else IN_DISTRIBUTION_SHARE
+    limits = [np.quantile(part, share, method="higher") for part in distances]
     validation = np.sort(np.concatenate(distances))
     if len(validation) > MAX_SCORES:
         validation = np.quantile(validation, np.linspace(0, 1, MAX_SCORES))

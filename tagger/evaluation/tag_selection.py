@@ -33,8 +33,8 @@ THING_THRESHOLD = 0.95  # of a thing: people notice one that is not there
 SURE_PRECISION = 0.95  # of many predictions on typical photos: evidence for a lower threshold
 SURE_PREDICTIONS = 30
 SURE_CONFIDENCE = 0.9
-CONFIDENCE = 0.7  # that the least precision is reached
-MIN_PREDICTED = 3  # photos: said of fewer, nobody knows how right a tag is
+CONFIDENCE = 0.6  # that the least precision is reached
+MIN_PREDICTED = 2  # photos: said of fewer, nobody knows how right a tag is
 PRIOR_PREDICTIONS = 3.0  # at the precision that is asked for, more than there are
 SLOPE_WEIGHT = 0.02  # of the prior that calibration leaves the slope as it is
 PREVALENCE_PRIOR = 0.25  # photos with the tag, and as many without it, more than there are
@@ -72,6 +72,7 @@ class _Fit:
 def select_tags(
     logits: NDArray[np.float32],
     cells: NDArray[np.int8],
+    doubtful: NDArray[np.bool_],
     typical: NDArray[np.bool_],
     prevalences: NDArray[np.float64],
     things: NDArray[np.bool_],
@@ -80,8 +81,9 @@ def select_tags(
 ) -> TagSelection:
     """Calibrate tags by the `logits (N, C)` and `cells (N, C)` of validation photos.
 
-    `typical (N,)` are the photos that the model is made for, `prevalences (C,)` the share of such
-    photos that has each tag, and `things (C,)` the tags of single things.
+    `doubtful (N, C)` are unseen cells of which somebody said that the photo has the tag; to say it
+    there is not wrong. `typical (N,)` are the photos that the model is made for, `prevalences (C,)`
+    the share of such photos that has each tag, and `things (C,)` the tags of single things.
     """
     folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(logits))
     choices = []
@@ -95,7 +97,8 @@ def select_tags(
                 calibrated = part.slope * scores[fold] + part.shift
                 probabilities[fold] = to_probabilities(calibrated, "multi")
         usual = max(fit.threshold, THING_THRESHOLD) if things[tag] else fit.threshold
-        choice = _choose_threshold(probabilities, states, typical, usual, least_precision)
+        seen = _Seen(states == PRESENT, states == ABSENT, doubtful[:, tag], typical)
+        choice = _choose_threshold(probabilities, seen, usual, least_precision)
         choices.append((fit, *choice))
     fits, thresholds, predicted, precisions = zip(*choices, strict=True)
     return TagSelection(
@@ -107,12 +110,18 @@ def select_tags(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is known of a tag in each photo; all arrays are bool `(N,)`."""
+
+    present: NDArray[np.bool_]
+    absent: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
+    typical: NDArray[np.bool_]
+
+
 def _choose_threshold(
-    probabilities: NDArray[np.float64],
-    cells: NDArray[np.int8],
-    typical: NDArray[np.bool_],
-    usual: float,
-    least_precision: float,
+    probabilities: NDArray[np.float64], seen: _Seen, usual: float, least_precision: float
 ) -> tuple[float, int, float]:
     """The lowest threshold at which a tag earns its place, its predictions and its precision.
 
@@ -121,17 +130,26 @@ def _choose_threshold(
     """
     predicted, precision = 0, 0.0
     for threshold in THRESHOLDS:
-        is_predicted = (probabilities >= threshold) & (cells != UNSEEN)
-        is_right = is_predicted & (cells == PRESENT)
-        predicted, right = int(is_predicted.sum()), int(is_right.sum())
+        is_predicted = probabilities >= threshold
+        right = int((is_predicted & seen.present).sum())
+        predicted = right + int((is_predicted & seen.absent).sum())
         precision = right / max(predicted, 1)
-        on_typical = int(is_predicted[typical].sum())
-        right_on_typical = int(is_right[typical].sum())
-        is_sure = on_typical >= SURE_PREDICTIONS and (
-            _confidence(SURE_PRECISION, on_typical, right_on_typical) >= SURE_CONFIDENCE
+        on_typical = is_predicted & seen.typical
+        right_on_typical = int((on_typical & (seen.present | seen.doubtful)).sum())
+        predicted_on_typical = right_on_typical + int((on_typical & seen.absent).sum())
+        is_right_enough = (
+            predicted >= MIN_PREDICTED
+            and _confidence(least_precision, predicted, right) >= CONFIDENCE
+            and (
+                not predicted_on_typical
+                or _confidence(least_precision, predicted_on_typical, right_on_typical)
+                >= CONFIDENCE
+            )
         )
-        is_right_enough = _confidence(least_precision, predicted, right) >= CONFIDENCE
-        if (usual <= threshold or is_sure) and is_right_enough and predicted >= MIN_PREDICTED:
+        is_sure = predicted_on_typical >= SURE_PREDICTIONS and (
+            _confidence(SURE_PRECISION, predicted_on_typical, right_on_typical) >= SURE_CONFIDENCE
+        )
+        if (usual <= threshold or is_sure) and is_right_enough:
             return threshold, predicted, precision
     return np.inf, predicted, precision
 

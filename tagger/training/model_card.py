@@ -9,7 +9,12 @@ from typing import Any
 
 from tagger import provenance
 from tagger.datasets.dataset import Dataset
-from tagger.evaluation.calibration import CERTAIN_SHARE, IN_DISTRIBUTION_SHARE, Calibration
+from tagger.evaluation.calibration import (
+    CERTAIN_SHARE,
+    IN_DISTRIBUTION_SHARE,
+    SELECTED_SHARE,
+    Calibration,
+)
 from tagger.evaluation.metrics import MIN_POSITIVES
 from tagger.evaluation.results import (
     AcceptedShare,
@@ -65,7 +70,7 @@ def build_card(
         "rule_fitted_on": {
             "validation_photos": evaluation.validation.photos,
             "out_of_fold_training_photos": calibration.out_of_fold,
-            "familiar_share_kept": IN_DISTRIBUTION_SHARE,
+            "familiar_share_kept": SELECTED_SHARE if is_selected else IN_DISTRIBUTION_SHARE,
             **thresholds,
         },
         "weakest": _weaknesses(evaluation.validation, evaluation.unknown, evaluation.test),

@@ -414,6 +414,7 @@ class _Trainer:
             selection = select_tags(
                 outputs.logits,
                 outputs.labels,
+                np.nan_to_num(target_matrix(samples, len(collection.labels))) % 1 > 0,
                 typical,
                 prevalence(tag_matrix(everywhere, len(collection.labels))),
                 np.array([table.is_thing(name) for name in collection.labels.names]),

@@ -19,12 +19,23 @@ PHOTOS = 600
 
 
 def select(
-    scores: np.ndarray, cells: np.ndarray, typical: np.ndarray, are_things: bool = False
+    scores: np.ndarray,
+    cells: np.ndarray,
+    typical: np.ndarray,
+    are_things: bool = False,
+    doubtful: np.ndarray | None = None,
 ) -> TagSelection:
     shares = prevalence(cells[typical])
     things = np.full(len(shares), are_things)
     return select_tags(
-        scores.astype(np.float32), cells, typical, shares, things, least_precision=0.7, seed=0
+        scores.astype(np.float32),
+        cells,
+        np.zeros(cells.shape, bool) if doubtful is None else doubtful,
+        typical,
+        shares,
+        things,
+        least_precision=0.7,
+        seed=0,
     )
 
 
@@ -93,9 +104,9 @@ def test_a_thing_that_is_easily_recognised_has_a_low_threshold() -> None:
 
 def test_few_weak_tags_that_are_right_by_chance_are_kept() -> None:
     truth = RNG.random((1000, 200)) < 0.01
-    scores = truth * 2.0 + RNG.normal(0, 1, truth.shape)
+    scores = truth * 1.0 + RNG.normal(0, 1, truth.shape)
     selection = select(scores, truth.astype(np.int8), np.ones(1000, bool))
-    assert len(selection.kept) < 30
+    assert len(selection.kept) < 10
 
 
 def test_each_tag_has_the_head_that_ranks_it_best() -> None:
@@ -107,3 +118,14 @@ def test_each_tag_has_the_head_that_ranks_it_best() -> None:
     second = LinearHead(np.stack([wrong[:, 0], right[:, 1]], axis=1), bias + 1)
     mixed = mix_heads(first, second, features, cells)
     assert np.array_equal(mixed.weights, right) and mixed.bias.tolist() == [0, 1]
+
+
+def test_a_tag_that_somebody_mentions_is_not_wrong() -> None:
+    """The network predicts it of photos of which one of several people said so."""
+    truth = RNG.random((PHOTOS, 1)) < 0.3
+    scores = 8.0 * truth + RNG.normal(0, 1, truth.shape)
+    doubtful = truth & (RNG.random(truth.shape) < 0.5)
+    cells = np.where(doubtful, UNSEEN, truth).astype(np.int8)
+    typical = np.ones(PHOTOS, bool)
+    selection = select(scores, cells, typical, doubtful=doubtful)
+    assert selection.kept.tolist() == [0] and selection.thresholds[0] <= 0.5
