@@ -96,7 +96,7 @@ def choose_tokens(texts: Iterable[str], first: tuple[str, ...] = ()) -> tuple[st
     """
     counts = Counter(token for text in texts for token in set(tokenize(text)))
     frequent = [token for token, count in counts.most_common() if count >= MIN_CAPTIONS]
-    forms = Counter(STEM + find_stem(token) for token in {*first, *frequent})
+    forms = Counter(STEM + find_stem(token) for token in {*first, *counts})
     is_known = set(first)
     added = [
         token

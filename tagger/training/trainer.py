@@ -154,7 +154,10 @@ class _Trainer:
             network, collection, tag_thresholds = self._select_tags(network, collection, evaluator)
             evaluator = replace(evaluator, labels=collection.labels)
             test = evaluator.load_test_samples(collection, self.emit)
-        conversion = None if evaluator.forest else self._convert(network, collection)
+        conversion = None
+        if not evaluator.forest:
+            self.emit(events.ConversionStarted())
+            conversion = self._convert(network, collection)
         runtime = Runtime(conversion.network if conversion else convert.to_litert(network))
         with self._timed("calibrating"):
             sample = subsample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
@@ -401,11 +404,15 @@ class _Trainer:
     def _select_tags(
         self, network: keras.Model, collection: Dataset, evaluator: Evaluator
     ) -> tuple[keras.Model, Dataset, tuple[float, ...]]:
-        """The calibrated network of the tags that earn their place, and their thresholds."""
+        """The calibrated network of the tags that earn their place, and their thresholds.
+
+        They are chosen by what the converted network says, which may be a little less right.
+        """
         table = vocabulary.load()
+        conversion = self._convert(network, collection)
         with self._timed("choosing tags"):
             samples = collection.split("val")
-            runtime = Runtime(convert.to_litert(network))
+            runtime = Runtime(conversion.network)
             outputs = evaluator.run(runtime, samples, "Choosing tags")
             typical = np.array([self._is_typical(sample) for sample in samples])
             everywhere = [
@@ -471,7 +478,6 @@ class _Trainer:
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")
         ranges = subsample(collection.split("train"), INT8_RANGE_PHOTOS, self._seed)
-        self.emit(events.ConversionStarted())
         with self._timed("converting"):
             return convert.choose_precision(
                 network,
