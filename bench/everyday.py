@@ -30,7 +30,7 @@ import numpy as np
 import ordinary
 from measuring import Row, table
 from numpy.typing import NDArray
-from ordinary import MIN_SAID, count_mentions, is_thing
+from ordinary import MIN_SAID, count_mentions
 from teach_everyday import Photo, everyday, only, read_rows, tag_columns, with_parents
 
 from tagger.datasets.sample import PRESENT, UNSEEN
@@ -339,7 +339,7 @@ def measure_samples(tagger: Tagger) -> dict[str, Any]:
             "tags": tags,
             "reason": prediction.reason,
             "true": [tag for tag in tags if tag in true],
-            "absurd": [tag for tag in tags if tag not in true and is_thing(tag)],
+            "absurd": [tag for tag in tags if tag not in true and vocabulary.load().is_thing(tag)],
         }
     right = [bool(row["true"]) and not row["absurd"] for row in rows.values()]
     return {"photos": rows, "right": sum(right)}

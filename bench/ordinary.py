@@ -45,11 +45,6 @@ AVERAGED = (  # tags of the mean average precision
     *("ball", "soccer", "swimming pool", "climbing", "swimming", "bench", "hat", "building"),
     "playground",
 )
-THINGS = (  # kinds of single things, which people mention where they are
-    *("animal", "flower", "mushroom", "vehicle", "musical instrument", "electronics"),
-    *("furniture", "appliance", "container", "kitchenware", "tool", "machine", "weapon", "toy"),
-    *("food", "drink", "ball", "parachute", "clock", "umbrella", "statue", "pyramid", "watch"),
-)
 BARS = {
     "absurd": ("photos with an absurd tag", "<=", 0.01),
     "untagged": ("photos without a tag", "<=", 0.04),
@@ -134,7 +129,7 @@ def measure(photos: Sequence[OrdinaryPhoto], predictions: Sequence[Prediction]) 
             "mentioned": int(present.sum()),
             "ap": average_precision(scores, present),
         }
-        if is_thing(name):
+        if vocabulary.load().is_thing(name):
             for index in np.flatnonzero(predicted & ~is_named(name, texts) & (mentioned == 0)):
                 absurd[index].append(name)
     averaged = [
@@ -178,13 +173,6 @@ def words(text: str) -> str:
 
 def mentions_any(names: Iterable[str], text: str) -> bool:
     return any(f" {name} " in text for name in names)
-
-
-def is_thing(name: str) -> bool:
-    table = vocabulary.load()
-    return any(
-        tag in THINGS or set(THINGS) & set(table.ancestors(tag)) for tag in table.lookup(name)
-    )
 
 
 def is_named(name: str, texts: Sequence[str]) -> NDArray[np.bool_]:

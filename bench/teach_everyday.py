@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ordinary import count_mentions, is_thing, load_photos
+from ordinary import count_mentions, load_photos
 
 from tagger.cli import train
 from tagger.inference import vocabulary
@@ -130,7 +130,7 @@ def single_things(data: Path, tags: Sequence[str]) -> Iterator[Photo]:
 def only(label: str, tags: Sequence[str]) -> dict[str, float]:
     """The cells of a photo that shows one thing; of its own kinds nobody knows which it is."""
     table = vocabulary.load()
-    things = {tag: 0.0 for tag in tags if is_thing(tag) and label not in table.ancestors(tag)}
+    things = {tag: 0.0 for tag in tags if table.is_thing(tag) and label not in table.ancestors(tag)}
     return with_parents(things | {label: 1.0}, tags)
 
 

@@ -37,8 +37,9 @@ class Captions:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the captions, in order."""
-        return hashlib.sha256(repr(list(self.by_photo.values())).encode()).hexdigest()
+        """SHA-256 of the captions, in order, and the names of their photos."""
+        rows = [(path.name, texts) for path, texts in self.by_photo.items()]
+        return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def read(file: Path, root: Path, copies: Mapping[Path, Path] | None = None) -> Captions:

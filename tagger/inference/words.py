@@ -30,6 +30,7 @@ _STOP_WORDS = """
     here their his her my your our they he she we you i some any very
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())  # they say nothing without other words
+_TOKEN = re.compile(rf"{STEM}?[a-z0-9]+")
 _TOKENS = re.compile(rf"(?:{STEM}?[a-z0-9]+\n)*+{STEM}?[a-z0-9]+")
 _WORD = re.compile(r"[a-z0-9]+")
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘ʼ`´＇"))
@@ -228,6 +229,11 @@ def split_words(text: str) -> list[str]:
 def word_tokens(word: str) -> tuple[str, ...]:
     """A word as a token, and its stem: ("running", "~run")."""
     return (word,) if word in STOP_WORDS else (word, STEM + find_stem(word))
+
+
+def is_token(text: str) -> bool:
+    """Whether a model can know a word: it is of a to z and 0 to 9, with STEM in front or not."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def find_stem(word: str) -> str:

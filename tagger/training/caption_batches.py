@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.inference.words import STEM, find_stem, tokenize
+from tagger.inference.words import STEM, find_stem, is_token, tokenize
 
 MIN_CAPTIONS = 3  # with a token, before it is learned
 MAX_TOKENS = 7_000  # vectors of 256 float16 each fill 3.6 MB
@@ -95,7 +95,9 @@ def choose_tokens(texts: Iterable[str], first: tuple[str, ...] = ()) -> tuple[st
     A stem is a token if several words have it.
     """
     counts = Counter(token for text in texts for token in set(tokenize(text)))
-    frequent = [token for token, count in counts.most_common() if count >= MIN_CAPTIONS]
+    frequent = [
+        token for token, count in counts.most_common() if count >= MIN_CAPTIONS and is_token(token)
+    ]
     forms = Counter(STEM + find_stem(token) for token in {*first, *counts})
     is_known = set(first)
     added = [
@@ -103,7 +105,7 @@ def choose_tokens(texts: Iterable[str], first: tuple[str, ...] = ()) -> tuple[st
         for token in frequent
         if token not in is_known and (not token.startswith(STEM) or forms[token] > 1)
     ]
-    return (*first, *sorted(added[: MAX_TOKENS - len(first)]))
+    return (*first, *sorted(added[: max(0, MAX_TOKENS - len(first))]))
 
 
 def number_tokens(tokens: Sequence[str], texts: Sequence[Sequence[str]]) -> NDArray[np.int32]:

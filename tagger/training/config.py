@@ -148,6 +148,8 @@ class TrainingConfig:
         heads.check_head_name(self.head)
         if self.head and self.hyperparameters.from_scratch:
             raise OptionError(f"head {self.head}: needs a backbone that has learned something")
+        if self.head == heads.FOREST and self.least_precision is not None:
+            raise OptionError(f"head {self.head}: its tags cannot be chosen by a least precision")
         if self.head == heads.FOREST and self.export:
             raise OptionError(f"head {self.head}: is judged and not saved, so nothing to export")
         if (side := self.hyperparameters.training_size) is not None:

@@ -20,7 +20,8 @@ from tagger.provenance import command, versions
 
 CONFIG, METRICS, HISTORY = "config.json", "metrics.json", "history.csv"
 COLLECTION, FINDINGS = "collection.sha256", "findings.json"
-_MAY_CHANGE = ("about", "test", "unrelated")  # settings that do not affect the weights
+# Settings that do not affect the weights
+_MAY_CHANGE = ("about", "test", "unrelated", "least_precision", "typical")
 
 
 def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -> Path:

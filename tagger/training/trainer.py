@@ -27,7 +27,7 @@ from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
-from tagger.evaluation.tag_selection import mix_heads, prevalence, select_tags
+from tagger.evaluation.tag_selection import MIN_PHOTOS, mix_heads, prevalence, select_tags
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
@@ -147,6 +147,8 @@ class _Trainer:
             self.config, collection, self.store, self.emit
         )
         fine_tuning = self._fit(network, collection, evaluator, state)
+        if self.config.least_precision is not None and fine_tuning.epochs:
+            self._refit_head(network, collection, evaluator)
         if collection.labels.kind == "multi":
             self._correct_prior(network, collection)
         tag_thresholds = None
@@ -225,8 +227,13 @@ class _Trainer:
             raise DatasetError(
                 f"{config.data}: has one label a photo; a least precision chooses among tags"
             )
-        if config.typical and not any(map(self._is_typical, collection.split("val"))):
-            raise DatasetError(f"{config.typical}: no validation photos to choose tags by")
+        if config.least_precision is not None:
+            typical = sum(map(self._is_typical, collection.split("val")))
+            if typical < MIN_PHOTOS:
+                raise DatasetError(
+                    f"{config.data / (config.typical or '')}: {typical} validation photos; tags are"
+                    f" chosen by {MIN_PHOTOS} at least"
+                )
         captions_digest = loaded.digest if loaded else ""
         run_folder.check_collection(self.run, collection.fingerprint + captions_digest)
         return collection

@@ -71,12 +71,17 @@ class WordSpace(keras.layers.Layer):  # type: ignore[misc]
             )
             noise = keras.random.uniform(ops.shape(present), seed=self.seed_generator)
             present = ops.where(noise < TOKEN_DROPOUT, 0.0, present)
-        photos = ops.normalize(ops.matmul(features, self.projection) + self.photo_bias)
+        photos = _unit(ops.matmul(features, self.projection) + self.photo_bias)
         words = ops.take(self.vectors, captions, axis=0) * present[..., None]  # (B, K, LENGTH, D)
-        texts = ops.normalize(ops.sum(words, axis=2) + self.text_bias)
+        texts = _unit(ops.sum(words, axis=2) + self.text_bias)
         texts = ops.reshape(texts, (-1, DIMENSIONS))
         scale = ops.exp(ops.minimum(self.log_scale, float(np.log(MAX_SCALE))))
         return scale * ops.matmul(photos, ops.transpose(texts))
+
+
+def _unit(vectors: Any) -> Any:
+    """Vectors of length 1; one of length 0, such as a caption without words, has no steep slope."""
+    return vectors * ops.rsqrt(ops.sum(vectors * vectors, axis=-1, keepdims=True) + 1e-4)
 
 
 def contrast_loss(relations: Any, similarity: Any) -> Any:

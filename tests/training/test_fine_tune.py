@@ -77,7 +77,8 @@ def tune(
     network = networks.build(tiny.WITH_DROPOUT, tiny.IMAGE_SIZE, 3, train_normalisation=True)
     folder.mkdir(exist_ok=True)
     state = load_state(folder)
-    return network, state, fine_tune(network, data, state, folder, progress, emit)
+    result, _ = fine_tune(network, data, state, folder, progress, emit)
+    return network, state, result
 
 
 def kill_after(epoch: int) -> Emit:
