@@ -211,7 +211,7 @@ def test_help_shows_the_defaults_of_the_chosen_backbone(run_main: RunMain) -> No
     ):
         assert f"pixels a side (default: {size})" in texts[backbone]
         assert f"photos a step (default: {batch})" in texts[backbone]
-        assert f"a model's name or a file (default: {weights})" in texts[backbone]
+        assert f"with --captions everyday (default: {weights})" in texts[backbone]
 
 
 def test_training_from_scratch_takes_no_weights_and_at_least_one_epoch() -> None:
