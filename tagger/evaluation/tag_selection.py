@@ -98,8 +98,8 @@ def select_tags(
                 calibrated = part.slope * scores[fold] + part.shift
                 probabilities[fold] = to_probabilities(calibrated, "multi")
         usual = max(fit.threshold, THING_THRESHOLD) if things[tag] else fit.threshold
-        seen = _Seen(states == PRESENT, states == ABSENT, doubtful[:, tag], typical)
-        choice = _choose_threshold(probabilities, seen, usual, least_precision)
+        evidence = _Evidence(states == PRESENT, states == ABSENT, doubtful[:, tag], typical)
+        choice = _choose_threshold(probabilities, evidence, usual, least_precision)
         choices.append((fit, *choice))
     fits, thresholds, predicted, precisions = zip(*choices, strict=True)
     return TagSelection(
@@ -112,7 +112,7 @@ def select_tags(
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
+class _Evidence:
     """What is known of a tag in each photo; all arrays are bool `(N,)`."""
 
     present: NDArray[np.bool_]
@@ -122,7 +122,7 @@ class _Seen:
 
 
 def _choose_threshold(
-    probabilities: NDArray[np.float64], seen: _Seen, usual: float, least_precision: float
+    probabilities: NDArray[np.float64], evidence: _Evidence, usual: float, least_precision: float
 ) -> tuple[float, int, float]:
     """The lowest threshold at which a tag earns its place, its predictions and its precision.
 
@@ -132,12 +132,12 @@ def _choose_threshold(
     predicted, precision = 0, 0.0
     for threshold in THRESHOLDS:
         is_predicted = probabilities >= threshold
-        right = int((is_predicted & seen.present).sum())
-        predicted = right + int((is_predicted & seen.absent).sum())
+        right = int((is_predicted & evidence.present).sum())
+        predicted = right + int((is_predicted & evidence.absent).sum())
         precision = right / max(predicted, 1)
-        on_typical = is_predicted & seen.typical
-        right_on_typical = int((on_typical & (seen.present | seen.doubtful)).sum())
-        predicted_on_typical = right_on_typical + int((on_typical & seen.absent).sum())
+        on_typical = is_predicted & evidence.typical
+        right_on_typical = int((on_typical & (evidence.present | evidence.doubtful)).sum())
+        predicted_on_typical = right_on_typical + int((on_typical & evidence.absent).sum())
         is_right_enough = (
             predicted >= MIN_PREDICTED
             and _confidence(least_precision, predicted, right) >= CONFIDENCE

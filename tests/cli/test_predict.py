@@ -124,7 +124,7 @@ def test_a_bad_photo_never_stops_the_others(
         (["cat.png", "--label", "dog"], "--label dog: is for --heatmap"),
         (
             ["cat.png", "--heatmap", "x.png", "--label", "ghost"],
-            "label 'ghost': the model has apple",
+            "label 'ghost': the model has accordion",
         ),
         (["empty"], "found 0 photos; looked for"),
     ],
