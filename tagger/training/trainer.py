@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -41,13 +40,9 @@ from tagger.models import convert, heads, imagenet, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
 from tagger.models.weights import NO_WEIGHTS, save_h5
 from tagger.training import checkpoints, events, initialize, model_card, run_folder
-from tagger.training.caption_batches import (
-    MIN_CAPTIONS,
-    CaptionTokens,
-    choose_tokens,
-    tokenize_captions,
-)
+from tagger.training.caption_batches import MIN_CAPTIONS, choose_tokens, tokenize_captions
 from tagger.training.checkpoints import FineTuning, FineTuningState
+from tagger.training.collection_captions import CollectionCaptions, tokenize
 from tagger.training.config import TrainingConfig
 from tagger.training.evaluate import Evaluation, Evaluator
 from tagger.training.events import Emit, ignore
@@ -60,7 +55,6 @@ if TYPE_CHECKING:
     from tagger.training.fine_tune import Extras, HeadWeights
 
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
-NAMED_PHOTOS = 20  # of each label, whose names words are learned from
 CLASS_REPEATS = MIN_CAPTIONS  # so often a class of the teacher takes part in learning words
 
 
@@ -92,33 +86,6 @@ def train(
         run_folder.discard_unused(run)
 
 
-@dataclass(frozen=True)
-class _Captions:
-    """Captions by path of the photo; of each training photo, and its labels; and as tokens."""
-
-    by_photo: Mapping[Path, tuple[str, ...]]
-    texts: Sequence[tuple[str, ...]]
-    labels: Sequence[tuple[str, ...]]
-    train: CaptionTokens
-    validation: CaptionTokens | None
-
-    def with_names(self, seed: int) -> tuple[list[int], list[tuple[str, ...]], int]:
-        """Training photos, their captions, and the number of photos that have captions.
-
-        Photos without any follow these, with their labels as captions. Of them, NAMED_PHOTOS of
-        each label are enough.
-        """
-        photos = [photo for photo, own in enumerate(self.texts) if own]
-        described = len(photos)
-        counts: Counter[str] = Counter()
-        for photo in np.random.default_rng(seed).permutation(len(self.texts)).tolist():
-            labels = self.labels[photo]
-            if not self.texts[photo] and any(counts[name] < NAMED_PHOTOS for name in labels):
-                counts.update(labels)
-                photos.append(photo)
-        return photos, [self.texts[photo] or self.labels[photo] for photo in photos], described
-
-
 @dataclass
 class _Trainer:
     """One training, stage by stage."""
@@ -129,7 +96,7 @@ class _Trainer:
     progress: Progress
     emit: Emit
     seconds: dict[str, float] = field(default_factory=dict)
-    _captions: _Captions | None = None
+    _captions: CollectionCaptions | None = None
     _teacher_head: HeadWeights | None = None
 
     def train(self) -> TrainingResult:
@@ -141,7 +108,9 @@ class _Trainer:
         test = evaluator.load_test_samples(collection, self.emit)
         if config.captions:
             loaded = captions.read(config.captions, config.data, collection.copies())
-            self._captions = self._tokenize_captions(loaded, collection)
+            self._captions = tokenize(config.captions, loaded, collection, self._first_words)
+            train = self._captions.train
+            self.emit(events.CaptionsLoaded(len(train.rows), len(train.tokens), loaded.remarks))
         networks.set_seed(self._seed)
         network, started_from = initialize.build_network(
             self.config, collection, self.store, self.emit
@@ -312,29 +281,6 @@ class _Trainer:
                     features, data.captions, len(features), self._seed, self._first_words
                 )
         return Extras(head, words)
-
-    def _tokenize_captions(self, loaded: captions.Captions, collection: Dataset) -> _Captions:
-        """The captions of the training and the validation photos."""
-        of_train, of_val = (
-            [loaded.by_photo.get(sample.path, ()) for sample in collection.split(split)]
-            for split in ("train", "val")
-        )
-        every = list(chain.from_iterable(of_train))
-        tokens = choose_tokens(every, self._first_words.tokens if self._first_words else ())
-        if not every or not tokens:
-            raise DatasetError(
-                f"{self.config.captions}: {len(every):,} captions of training photos;"
-                f" a word counts once {MIN_CAPTIONS} captions have it"
-            )
-        self.emit(events.CaptionsLoaded(len(every), len(tokens), loaded.remarks))
-        names = collection.labels.names
-        return _Captions(
-            loaded.by_photo,
-            of_train,
-            [tuple(names[n] for n in sample.present) for sample in collection.split("train")],
-            tokenize_captions(of_train, tokens),
-            tokenize_captions(of_val, tokens) if any(of_val) else None,
-        )
 
     @cached_property
     def _first_words(self) -> Words | None:
