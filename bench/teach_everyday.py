@@ -10,7 +10,7 @@ training that was stopped.
 A cell of `labels.csv` is 1 or 0 where somebody looked, blank where nobody did. In `ordinary/` five
 people describe each photo: a tag that three of them mention is present, fewer make it more or less
 likely (MENTIONED), and one that nobody mentions counts as absent. A photo of one thing shows none
-of the other things, but may show any scene, person or plant.
+of the other things, but may show any scene or plant, and people unless it is one of WITHOUT_PEOPLE.
 """
 
 from __future__ import annotations
@@ -40,6 +40,24 @@ PARENTS = (  # tags that are taught through their kinds
     *("animal", "insect", "reptile", "plant", "vehicle", "aircraft", "building", "room"),
     *("furniture", "musical instrument", "food", "fruit", "vegetable", "clothing", "sport"),
 )
+# Labels whose photos show no people; we looked through them. A hand that holds an apple is not one.
+WITHOUT_PEOPLE = {
+    "everyday": frozenset(
+        (
+            *("kitchen", "bedroom", "bathroom", "house", "car", "clothing", "fruit", "vegetable"),
+            *("packaged food", "mushroom", "daisy", "dandelion", "tulip"),
+        )
+    ),
+    "objects": frozenset(
+        (
+            *("airplane", "ball", "bear", "bird", "building", "butterfly", "camera", "car"),
+            *("chair", "chicken", "computer", "crab", "cup", "dolphin", "flower", "headphones"),
+            *("hedgehog", "helicopter", "insect", "kangaroo", "lamp", "lobster", "motorcycle"),
+            *("octopus", "piano", "plant", "pyramid", "rhinoceros", "roller skates", "scissors"),
+            *("scorpion", "sign", "starfish", "strawberry", "turtle", "watch", "wild cat"),
+        )
+    ),
+}
 ABOUT = (
     "People, animals, plants, places, vehicles, sports, clothes, food and things in ordinary"
     " photos. Taught with photos that people took of their lives, each described by five others,"
@@ -49,7 +67,7 @@ ABOUT = (
 )
 SETTINGS = (
     *("--backbone", "mobilenet_v2", "--image-size", "192", "--weights", "imagenet"),
-    *("--training-size", "160", "--fine-tune", "12", "--batch-size", "64", "--patience", "12"),
+    *("--training-size", "160", "--fine-tune", "12", "--batch-size", "56", "--patience", "12"),
     *("--learning-rate", "3e-4", "--weight-decay", "0.02", "--balance", "0.4"),
     *("--least-precision", "0.7", "--typical", "ordinary"),
     *("--distillation", "0.5", "--seed", "42", "--output", "model/everyday.h5"),
@@ -114,13 +132,19 @@ def everyday(data: Path, tags: Sequence[str]) -> Iterator[Photo]:
     columns = tag_columns(data)
     for row in read_rows(data / "everyday"):
         cells = {columns[name]: float(row[name]) for name in columns if row[name]}
-        yield Photo(data / "everyday" / row["image"], row["split"], with_parents(cells, tags))
+        labels = {tag for tag, cell in cells.items() if cell == 1}
+        if labels & WITHOUT_PEOPLE["everyday"]:
+            cells = no_people(tags) | cells
+        cells = with_parents(cells, tags)
+        yield Photo(data / "everyday" / row["image"], row["split"], cells)
 
 
 def single_things(data: Path, tags: Sequence[str]) -> Iterator[Photo]:
     """Photos of one thing each."""
     for row in read_rows(data / "objects"):
         cells = only(row["label"], tags)
+        if row["label"] in WITHOUT_PEOPLE["objects"]:
+            cells = no_people(tags) | cells
         yield Photo(data / "objects" / row["image"], row["split"], cells)
     for label in ("cat", "dog"):
         for path in sorted((data / "pets" / "train" / label).iterdir())[:PETS]:
@@ -141,6 +165,12 @@ def with_parents(cells: dict[str, float], tags: Sequence[str]) -> dict[str, floa
         parent for tag, cell in cells.items() if cell == 1 for parent in table.ancestors(tag)
     }
     return cells | dict.fromkeys(parents.intersection(tags), 1.0)
+
+
+def no_people(tags: Iterable[str]) -> dict[str, float]:
+    """0 for each of `tags` that is a person."""
+    table = vocabulary.load()
+    return {tag: 0.0 for tag in tags if "person" in (tag, *table.ancestors(tag))}
 
 
 def tag_columns(data: Path) -> dict[str, str]:
