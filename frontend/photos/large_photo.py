@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from frontend.ui.images import show_jpeg
 from frontend.ui.library import open_library
 from frontend.ui.messages import describe_error
 from frontend.ui.models import load_tagger
@@ -32,9 +33,9 @@ def show_large_photo(
     name = escape_controls(photo.name)
     slot = st.empty()
     try:
-        slot.image(_read_photo(photo), width="stretch", alt=name)
+        show_jpeg(_read_photo(photo), name, slot)
     except ImageError as error:
-        slot.image(open_library().read_thumbnail(photo), alt=name)
+        show_jpeg(open_library().read_thumbnail(photo), name, slot, "content")
         reason = escape_markdown(describe_error(error))
         st.warning(f"Only its thumbnail is left. {reason}", icon=":material/broken_image:")
         return
@@ -62,7 +63,7 @@ def choose_heatmap_label(labels: Sequence[str], tagger: Tagger, key: str) -> str
 def show_heatmap(slot: DeltaGenerator, tagger: Tagger, image: bytes, label: str, name: str) -> None:
     """Show the photo with the heatmap of a label in `slot`. Raises ModelError, ImageError."""
     heatmap = decode.encode(tagger.heatmap(image, label), "JPEG")
-    slot.image(heatmap, width="stretch", alt=f"{name}: what speaks for {label}")
+    show_jpeg(heatmap, f"{name}: what speaks for {label}", slot)
     st.caption("The brighter, the more it counted. The dark edges were not looked at.")
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from frontend.components import photo_grid
 from frontend.components.html_blocks import escape_text, show_bars
 from frontend.photos.large_photo import choose_heatmap_label, show_heatmap
+from frontend.ui.images import show_jpeg
 from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.models import load_tagger
@@ -123,7 +124,7 @@ def _offer_samples(invitation: str) -> None:
     with st.container(horizontal=True, key="tag-samples", gap="small"):
         for name, data in load_sample_photos().items():
             with st.container(width=132):
-                st.image(_encode_thumbnail(name, data), width=132, alt="")
+                show_jpeg(_encode_thumbnail(name, data), "", width=132)
                 title = name.rsplit(".", 1)[0].capitalize()
                 key = f"tag-try-{name}"
                 st.button(title, key=key, width="stretch", on_click=_take_sample, args=(name,))
@@ -176,7 +177,7 @@ def _show_photo(photo: InputPhoto, jpeg: bytes, prediction: Prediction, tagger: 
             with catch_errors():
                 show_heatmap(slot, tagger, photo.data, label, name)
                 return
-        slot.image(jpeg, width="stretch", alt=name)
+        show_jpeg(jpeg, name, slot)
 
 
 def _show_prediction(prediction: Prediction, tagger: Tagger) -> None:

@@ -27,6 +27,7 @@ MIN_AGREEMENT = 0.99  # share of photos with the same likeliest label
 MIN_TAG_AGREEMENT = 0.9  # share of tags; lower, since many tags lie close to even odds
 MAX_ACCURACY_LOSS = 0.003
 MAX_MAP_LOSS = 0.01  # one photo of a rare tag moves mAP by more than accuracy
+HEAD_OPERATION = "FULLY_CONNECTED"  # stays in float
 BATCH = 50  # photos the float network predicts at once
 
 
@@ -56,7 +57,8 @@ def to_litert(network: keras.Model, ranges: Sequence[Pixels] | None = None) -> b
     """A LiteRT flatbuffer for one photo, with outputs logits, features and feature_map.
 
     With `ranges`, photos `uint8 (S, S, 3)`, weights and activations become int8; the photos give
-    the ranges of activations (Jacob et al. 2018, arXiv:1712.05877).
+    the ranges of activations (Jacob et al. 2018, arXiv:1712.05877). The head stays in float: one
+    int8 scale for the logits of all tags would give many photos the very same probability.
     """
     return to_flatbuffer(with_all_outputs(network), ranges)
 
@@ -66,8 +68,8 @@ def to_flatbuffer(
 ) -> bytes:
     """The LiteRT flatbuffer of a Keras model for one photo, with the model's output names.
 
-    In float, or with `ranges` in int8. `integer_only` allows no float operation except at the
-    outputs; the input, `float32` in Keras, becomes `uint8`.
+    In float, or with `ranges` in int8 but for HEAD_OPERATION. `integer_only` allows no float
+    operation except at the outputs; the input, `float32` in Keras, becomes `uint8`.
     """
     import tensorflow as tf
 
@@ -87,7 +89,17 @@ def to_flatbuffer(
                 converter.inference_input_type = tf.uint8
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return bytes(converter.convert())
+            if ranges is None or integer_only:
+                return bytes(converter.convert())
+            # TensorFlow's way to keep chosen operations in float.
+            debugger = tf.lite.experimental.QuantizationDebugger(
+                converter=converter,
+                debug_dataset=representative_dataset,
+                debug_options=tf.lite.experimental.QuantizationDebugOptions(
+                    denylisted_ops=[HEAD_OPERATION]
+                ),
+            )
+            return bytes(debugger.get_nondebug_quantized_model())
 
 
 def _save_model(model: keras.Model, folder: str) -> None:

@@ -33,9 +33,6 @@ _IS_IDLE = """milliseconds => {
   window.idleSince = idle ? window.idleSince ?? performance.now() : null;
   return idle && performance.now() - window.idleSince > milliseconds;
 }"""
-# Streamlit drops an image once the page has another; a request still under way then gets a 404.
-_IMAGES_LOADED = """() => [...document.querySelectorAll('[data-testid="stMain"] img')]
-  .every(image => image.complete || image.loading === "lazy")"""
 _IDLE_FOR, _POLL_EVERY = 100, 20  # milliseconds
 
 Upload = Path | tuple[str, bytes]
@@ -118,7 +115,6 @@ class AppPage:
 
     def upload(self, files: Iterable[Upload]) -> None:
         """Drop files into the page's uploader."""
-        self.page.wait_for_function(_IMAGES_LOADED)
         self.page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
             [
                 file

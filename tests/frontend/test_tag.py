@@ -66,7 +66,7 @@ def test_a_switch_shows_the_heatmap(library: Library) -> None:
 def test_formats_unknown_to_browsers_are_converted(library: Library, format: str) -> None:
     app = upload(open_page(), (f"disc.{format.lower()}", photo(format=format)))
     assert not app.error
-    assert app.image[0].proto.imgs[0].url.endswith(".jpg")
+    assert app.image[0].proto.imgs[0].url.startswith("data:image/jpeg;base64,")
 
 
 @pytest.mark.parametrize("data", [b"", b"no photo", photo()[:200]])

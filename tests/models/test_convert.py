@@ -40,6 +40,14 @@ def test_int8_is_kept_if_it_agrees(network) -> None:  # type: ignore[no-untyped-
     assert len(conversion.network) < len(convert.to_litert(network)) / 2  # a byte a weight
 
 
+def test_the_head_of_an_int8_network_computes_in_float(network) -> None:  # type: ignore[no-untyped-def]
+    """Its logits are those of the float head, to the last digit: no steps of an int8 scale."""
+    outputs = list(Runtime(convert.to_litert(network, PHOTOS)).run_all(PHOTOS))
+    weights, bias = network.get_layer(networks.HEAD).get_weights()
+    exact = np.stack([output.features for output in outputs]) @ weights + bias
+    np.testing.assert_allclose(np.stack([output.logits for output in outputs]), exact, atol=1e-4)
+
+
 def test_int8_is_dropped_if_it_disagrees(network) -> None:  # type: ignore[no-untyped-def]
     """Ranges from black photos clip every activation."""
     truth = network.predict_on_batch(np.stack(PHOTOS)).argmax(axis=1)
