@@ -74,8 +74,13 @@ class TrainingData(keras.utils.PyDataset):  # type: ignore[misc]
         """Let the batches be those of `epoch`, counted from 1, in an order of its own."""
         count = len(self.train)
         order = np.random.default_rng([self.hyperparameters.seed, epoch]).permutation(count)
-        batches = chunks(order.tolist(), self.hyperparameters.batch_size_for(count))
-        self._rows = list(batches)[: self.hyperparameters.steps_per_epoch(count)]
+        size = self.hyperparameters.batch_size_for(count)
+        batches = list(chunks(order.tolist(), size))[: self.hyperparameters.steps_per_epoch(count)]
+        if self.captions is not None and len(batches) > 1:
+            # Every photo is compared with all captions of its batch, and Keras takes the shapes of
+            # the first two batches for those of all.
+            batches[-1] += order[: size - len(batches[-1])].tolist()
+        self._rows = batches
         self._epoch = epoch
 
     def unaugmented(self, count: int) -> Iterator[list[Pixels]]:

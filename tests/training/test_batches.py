@@ -20,7 +20,8 @@ from tagger.datasets.sample import (
 )
 from tagger.labels import LabelSet
 from tagger.models.heads import prior_correction
-from tagger.training.batches import LOGITS, TrainingData
+from tagger.training.batches import CAPTIONS, LOGITS, PIXELS, SIMILARITY, TrainingData
+from tagger.training.caption_batches import tokenize_captions
 from tagger.training.config import Hyperparameters
 
 
@@ -125,3 +126,21 @@ def test_merged_tags_are_likely_in_any_and_absent_in_all() -> None:
     targets = np.array([[1, 0, 0, nan, nan, 0.2, 0.8], [0, 0, nan, nan, 1, 0, nan]], np.float32)
     expected = [1, 0, nan, nan, 1, 0.2, 0.8]
     np.testing.assert_allclose(merge_tag_rows(targets), expected)
+
+
+@pytest.mark.parametrize("photos", [3, 8, 11, 13])
+def test_every_batch_of_captioned_photos_is_full(store: PixelStore, photos: int) -> None:
+    """Or there is only one: Keras takes the shapes of the first batches for all."""
+    train = [add_photo(store, number, (number % 2,)) for number in range(photos)]
+    captions = tokenize_captions([["a cat", "a dog"]] * photos, ("cat", "dog"))
+    hyperparameters = Hyperparameters(batch_size=4, seed=0)
+    labels = LabelSet(("cat", "dog"), "multi")
+    data = TrainingData(store, train, train, labels, hyperparameters, captions, captions)
+    batches = [data[index] for index in range(len(data))]
+    assert len(batches) == -(-photos // 4)
+    shapes = {
+        (inputs[PIXELS].shape, inputs[CAPTIONS].shape, targets[SIMILARITY].shape)
+        for inputs, targets, _ in batches
+        if isinstance(inputs, dict)
+    }
+    assert len(shapes) == 1
