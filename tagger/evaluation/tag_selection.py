@@ -19,9 +19,7 @@ from scipy.special import betainc
 from sklearn.model_selection import KFold
 
 from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
-from tagger.evaluation.metrics import average_precisions
 from tagger.inference.decision import to_probabilities
-from tagger.models.heads import LinearHead
 
 MIN_TYPICAL = 8  # typical photos with a tag, from which on no others are needed
 MIN_PRESENT = 4  # validation photos with a tag, below which it cannot be calibrated
@@ -163,27 +161,6 @@ def _confidence(precision: float, predicted: int, right: int) -> float:
     prior = PRIOR_PREDICTIONS * precision
     rest = predicted - right + PRIOR_PREDICTIONS - prior
     return float(1 - betainc(right + prior, rest, precision))
-
-
-def mix_heads(
-    first: LinearHead, second: LinearHead, features: NDArray[np.float32], cells: NDArray[np.int8]
-) -> LinearHead:
-    """For each tag one of two heads, or their mean: what ranks validation photos best.
-
-    Those have `features (N, F)` and `cells (N, C)`. Tags that cannot be ranked get the mean.
-    """
-    mean = LinearHead(
-        np.asarray((first.weights + second.weights) / 2, np.float32),
-        np.asarray((first.bias + second.bias) / 2, np.float32),
-    )
-    candidates = (mean, first, second)
-    precisions = [average_precisions(head.logits(features), cells) for head in candidates]
-    ranks = np.array([[ap or 0.0 for ap in row] for row in precisions])  # (3, C)
-    best, tags = ranks.argmax(axis=0), np.arange(len(mean.bias))
-    weights = np.stack([head.weights for head in candidates])  # (3, F, C)
-    biases = np.stack([head.bias for head in candidates])  # (3, C)
-    chosen: NDArray[np.float32] = weights[best, :, tags].T
-    return LinearHead(chosen, np.asarray(biases[best, tags], np.float32))
 
 
 def prevalence(cells: NDArray[np.int8]) -> NDArray[np.float64]:

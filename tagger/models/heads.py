@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
 from tagger.concurrency import one_blas_thread
@@ -30,6 +30,8 @@ REGULARISATION = (0.001, 0.01, 0.1)  # scikit-learn's C; the default is the midd
 
 TAG_REGULARISATION = 0.01
 TUNED_TAG_REGULARISATION = 0.001  # on features that were fine-tuned for the same tags
+LOG_ODDS_REGULARISATION = 100.0
+LEAST_PROBABILITY = 1e-6  # and the most is as far from 1
 TAG_ITERATIONS = 200
 # The weight of an unseen cell, which counts as absent. Most are absent; at weight 0 a fine-tuned
 # network scores them arbitrarily (weakly assumed negatives: Cole et al., "Multi-Label Learning
@@ -179,12 +181,17 @@ def fit_tags(
     seed: int,
     regularisation: float = TAG_REGULARISATION,
     balance: float = 1.0,
+    prior: NDArray[np.float32] | None = None,
 ) -> LinearHead:
     """One logistic regression a tag, on `features (N, D)` and `targets (N, C)`.
 
     The targets are weighted by `class_weights`. All tags are fitted at once: they share the
-    features.
+    features. `prior (D, C)` are the weights that a tag without photos gets, in place of 0: the
+    fewer photos, the closer its own stay to them (Chelba & Acero, "Adaptation of Maximum Entropy
+    Capitalizer", 2006).
     """
+    if prior is None:
+        prior = np.zeros((features.shape[1], targets.shape[1]), np.float32)
     if len(targets) > MAX_HEAD_PHOTOS:
         rows = np.random.default_rng(seed).choice(len(targets), MAX_HEAD_PHOTOS, replace=False)
         features, targets = features[rows], targets[rows]
@@ -196,17 +203,28 @@ def fit_tags(
         head = flat.reshape(width + 1, -1).astype(np.float32)  # the bias is the last row
         logits = features @ head[:-1] + head[-1]  # (N, C)
         slope = weights * (1 / (1 + np.exp(-np.clip(logits, -80, 80))) - targets)
-        gradient = np.vstack([features.T @ slope + head[:-1], slope.sum(axis=0)])
+        from_prior = head[:-1] - prior
+        gradient = np.vstack([features.T @ slope + from_prior, slope.sum(axis=0)])
         value = (weights * (np.logaddexp(0, logits) - targets * logits)).sum()
-        value += 0.5 * (head[:-1] ** 2).sum()
+        value += 0.5 * (from_prior**2).sum()
         return float(value), gradient.ravel().astype(np.float64)
 
-    start = np.zeros((width + 1) * targets.shape[1])
+    start = np.append(prior.ravel(), np.zeros(targets.shape[1]))
     limit = {"maxiter": TAG_ITERATIONS}
     with one_blas_thread():  # several would wait for each other, most of all beside other work
         solution = minimize(loss, start, jac=True, method="L-BFGS-B", options=limit)
     head = solution.x.reshape(width + 1, -1).astype(np.float32)
     return LinearHead(head[:-1], head[-1])
+
+
+def fit_log_odds(
+    features: NDArray[np.float32], probabilities: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Weights `(D, C)` by which `features (N, D)` tell the log odds of `probabilities (N, C)`."""
+    likely = np.clip(probabilities.astype(np.float64), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    with one_blas_thread():
+        ridge = Ridge(alpha=LOG_ODDS_REGULARISATION).fit(features, np.log(likely / (1 - likely)))
+    return np.asarray(ridge.coef_, np.float32).T
 
 
 def class_weights(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from tagger import provenance
 from tagger.errors import ModelError, WeightsUnavailableError
 from tagger.images.transforms import PREPROCESSING
-from tagger.inference import model_file, registry
-from tagger.inference.decision import DEFAULT_THRESHOLD, DecisionRule
+from tagger.inference import model_file, registry, vocabulary
+from tagger.inference.decision import DEFAULT_THRESHOLD, DecisionRule, to_probabilities
 from tagger.labels import LabelSet
 from tagger.models import convert, keras_cache, networks
 from tagger.models.weights import load_with_head, save_h5
@@ -28,6 +28,7 @@ RECIPE = 1  # raised when the conversion changes; files of another recipe are ma
 BACKBONE = "mobilenet_v2"
 IMAGE_SIZE = 224
 CLASSES = 1000
+CHUNK = 1000  # photos whose probabilities are computed at once
 WEIGHTS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
 NAMES_FILE = "imagenet_class_index.json"
 MAKING = "Making the model imagenet from Keras's weights: some seconds, this once."
@@ -111,6 +112,33 @@ def load_head() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     load_with_head(network, weights)
     kernel, bias = network.get_layer(networks.HEAD).get_weights()
     return kernel, bias
+
+
+def class_probabilities(
+    features: NDArray[np.float32], head: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> NDArray[np.float16]:
+    """The probability `(N, K)` of each class by `features (N, D)` and a head of K classes."""
+    kernel, bias = head
+    parts = np.array_split(features, max(1, len(features) // CHUNK))
+    return np.concatenate(
+        [to_probabilities(part @ kernel + bias, "single").astype(np.float16) for part in parts]
+    )
+
+
+def roll_up(tags: Sequence[str]) -> NDArray[np.float32]:
+    """Which classes `(CLASSES, C)` each of C tags sums up: 1 for those below it, else 0.
+
+    A Doberman and a pointer are dogs by `vocabulary.csv`; a tag that it does not know has none.
+    Raises WeightsUnavailableError.
+    """
+    table = vocabulary.load()
+    numbers = {tag: number for number, tag in enumerate(tags)}
+    rolled_up = np.zeros((CLASSES, len(tags)), np.float32)
+    for row, name in zip(rolled_up, load_names(), strict=True):
+        for meaning in table.lookup(name)[:1]:
+            above = (meaning, *table.ancestors(meaning))
+            row[[numbers[tag] for tag in above if tag in numbers]] = 1
+    return rolled_up
 
 
 def load_names() -> tuple[str, ...]:

@@ -26,13 +26,12 @@ from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
-from tagger.evaluation.tag_selection import MIN_PHOTOS, mix_heads, prevalence, select_tags
+from tagger.evaluation.tag_selection import MIN_PHOTOS, prevalence, select_tags
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
 from tagger.images import decode
 from tagger.inference import model_file, vocabulary
-from tagger.inference.decision import to_probabilities
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import IMAGENET
 from tagger.inference.words import Words
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from tagger.training.fine_tune import Extras, HeadWeights
 
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
+ROLLED_UP_SHARE = 0.5  # of the teacher's log odds of a tag, as the prior of its weights
 CLASS_REPEATS = MIN_CAPTIONS  # so often a class of the teacher takes part in learning words
 
 
@@ -268,12 +268,8 @@ class _Trainer:
             features = evaluator.run(runtime, data.train, "Computing features").features
         head = None
         if distillation:
-            kernel, bias = head = imagenet.load_head()
-            probabilities = [
-                to_probabilities(part @ kernel + bias, "single").astype(np.float16)
-                for part in np.array_split(features, max(1, len(features) // 1000))
-            ]
-            data.teacher = np.concatenate(probabilities)
+            head = imagenet.load_head()
+            data.teacher = imagenet.class_probabilities(features, head)
         words = None
         if data.captions is not None and not resumed:
             with self._timed("words"):
@@ -329,23 +325,31 @@ class _Trainer:
         self.emit(events.CollectionAudited(audit))
 
     def _refit_head(self, network: keras.Model, collection: Dataset, evaluator: Evaluator) -> None:
-        """Fit a head anew on the fine-tuned features, and take it for the tags it ranks better."""
-        runtime, hyperparameters = Runtime(convert.to_litert(network)), self.config.hyperparameters
+        """Fit a head anew on the fine-tuned features, and take the mean of it and the trained one.
+
+        With a teacher it starts from the teacher's answers, rolled up to tags.
+        """
+        runtime, names = Runtime(convert.to_litert(network)), collection.labels.names
         with self._timed("features"):
             samples = subsample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
-            train = evaluator.run(runtime, samples, "Computing features")
-            held_out = evaluator.run(runtime, self._validation_samples(collection), "Validating")
+            features = evaluator.run(runtime, samples, "Computing features").features
         with self._timed("head"):
+            prior = None
+            if self._teacher_head:
+                classes = imagenet.class_probabilities(features, self._teacher_head)
+                rolled_up = classes.astype(np.float32) @ imagenet.roll_up(names)
+                prior = ROLLED_UP_SHARE * heads.fit_log_odds(features, rolled_up)
             refitted = heads.fit_tags(
-                train.features,
-                target_matrix(samples, len(collection.labels)),
+                features,
+                target_matrix(samples, len(names)),
                 self._seed,
                 heads.TUNED_TAG_REGULARISATION,
-                hyperparameters.balance,
+                self.config.hyperparameters.balance,
+                prior,
             )
-            trained = LinearHead(*network.get_layer(networks.HEAD).get_weights())
-            head = mix_heads(trained, refitted, held_out.features, held_out.labels)
-            _set_head(network, head)
+            weights, bias = network.get_layer(networks.HEAD).get_weights()
+            mean = LinearHead((weights + refitted.weights) / 2, (bias + refitted.bias) / 2)
+            _set_head(network, mean)
 
     def _correct_prior(self, network: keras.Model, collection: Dataset) -> None:
         """Undo the balancing of tags, so that probabilities fit their true frequency."""

@@ -7,12 +7,10 @@ import numpy as np
 from tagger.datasets.sample import UNSEEN
 from tagger.evaluation.tag_selection import (
     TagSelection,
-    mix_heads,
     prevalence,
     select_tags,
 )
 from tagger.inference.decision import to_probabilities
-from tagger.models.heads import LinearHead
 
 RNG = np.random.default_rng(0)
 PHOTOS = 600
@@ -107,17 +105,6 @@ def test_few_weak_tags_that_are_right_by_chance_are_kept() -> None:
     scores = truth * 1.0 + RNG.normal(0, 1, truth.shape)
     selection = select(scores, truth.astype(np.int8), np.ones(1000, bool))
     assert len(selection.kept) < 10
-
-
-def test_each_tag_has_the_head_that_ranks_it_best() -> None:
-    features = RNG.normal(0, 1, (300, 4)).astype(np.float32)
-    cells = (features[:, :2] > 0).astype(np.int8)
-    right, wrong = np.eye(4, 2, dtype=np.float32), -np.eye(4, 2, dtype=np.float32)
-    bias = np.zeros(2, np.float32)
-    first = LinearHead(np.stack([right[:, 0], wrong[:, 1]], axis=1), bias)
-    second = LinearHead(np.stack([wrong[:, 0], right[:, 1]], axis=1), bias + 1)
-    mixed = mix_heads(first, second, features, cells)
-    assert np.array_equal(mixed.weights, right) and mixed.bias.tolist() == [0, 1]
 
 
 def test_a_tag_that_somebody_mentions_is_not_wrong() -> None:

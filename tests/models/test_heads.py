@@ -26,6 +26,7 @@ from tagger.models.heads import (
     choose_logistic,
     fit_forest,
     fit_head,
+    fit_log_odds,
     fit_logistic,
     fit_tags,
     prior_correction,
@@ -145,6 +146,30 @@ def test_each_tags_weights_equal_scikit_learns() -> None:
         model.fit(features, targets[:, tag])
         np.testing.assert_allclose(head.weights[:, tag], model.coef_[0], atol=5e-3)
         assert head.bias[tag] == pytest.approx(model.intercept_[0], abs=5e-3)
+
+
+def test_the_fewer_photos_the_closer_weights_stay_to_the_prior() -> None:
+    features, targets = tagged_features(400, 2)
+    prior = np.random.default_rng(0).normal(0, 2, (features.shape[1], 3)).astype(np.float32)
+    distances = []
+    for count in (0, 20, 400):
+        cells = targets.copy()
+        cells[count:] = np.nan
+        head = fit_tags(features, cells, seed=0, prior=prior)
+        distances.append(np.linalg.norm(head.weights - prior))
+    assert distances[0] < 0.01 < distances[1] < distances[2]
+
+
+def test_weights_that_tell_log_odds() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(0, 1, (20_000, 5)).astype(np.float32)
+    weights = rng.normal(0, 1, (5, 3)).astype(np.float32)
+    probabilities = np.asarray(to_probabilities(features @ weights - 2, "multi"), np.float32)
+    learned = fit_log_odds(features, probabilities)
+    assert learned.shape == (5, 3)
+    np.testing.assert_allclose(learned, weights, atol=0.1)
+    nothing = fit_log_odds(features, np.zeros((20_000, 1), np.float32))
+    assert not np.abs(nothing).max() > 1e-6
 
 
 def test_unseen_cells_teach_nothing() -> None:

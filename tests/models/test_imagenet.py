@@ -46,6 +46,22 @@ def photos(data: Path) -> tuple[list[Path], np.ndarray]:
     return paths, np.array([int(row["class_index"]) for row in rows])
 
 
+def test_classes_are_rolled_up_to_tags(tagger: Tagger) -> None:
+    tags = ("animal", "dog", "Doberman", "cup", "vehicle", "a tag of nobody's")
+    rolled_up = imagenet.roll_up(tags)
+    assert rolled_up.shape == (1000, 6) and set(np.unique(rolled_up)) == {0, 1}
+    assert rolled_up.sum(axis=0)[[2, 5]].tolist() == [1, 0]
+    animal, dog, doberman, cup, vehicle, _ = rolled_up.T.astype(bool)
+    assert 110 < dog.sum() < 130 and 380 < animal.sum() < 420
+    assert animal[dog].all() and dog[doberman].all() and not (vehicle & dog).any()
+    names = np.array(tagger.labels.names)
+    assert "espresso" not in {name.lower() for name in names[cup]} and cup.any()
+    parts = {"Doberman": 0.45, "vizsla": 0.36, "Labrador retriever": 0.05, "sports car": 0.14}
+    probabilities = np.array([parts.get(name, 0.0) for name in names])
+    assert probabilities.sum() == pytest.approx(1)
+    assert (probabilities @ rolled_up)[[0, 1]].tolist() == pytest.approx([0.86, 0.86])
+
+
 def test_it_predicts_what_keras_predicts(
     tagger: Tagger, photos: tuple[list[Path], np.ndarray]
 ) -> None:
