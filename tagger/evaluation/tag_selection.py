@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import betainc
-from sklearn.model_selection import KFold
 
 from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN
 from tagger.inference.decision import to_probabilities
 
 MIN_TYPICAL = 8  # typical photos with a tag, from which on no others are needed
-MIN_PRESENT = 4  # validation photos with a tag, below which it cannot be calibrated
+MIN_PRESENT = 4  # photos with a tag, below which it cannot be calibrated
 THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # probabilities that are tried
 # Without evidence for a lower one, the lowest threshold
 USUAL_THRESHOLD = 0.5
@@ -61,11 +60,10 @@ class TagSelection:
         return np.flatnonzero(np.isfinite(self.thresholds))
 
 
-@dataclass(frozen=True, eq=False)
-class _Fit:
+@dataclass(frozen=True)
+class _Calibration:
     slope: float = 1.0
     shift: float = 0.0
-    threshold: float = np.inf  # the usual one
 
 
 def select_tags(
@@ -84,21 +82,28 @@ def select_tags(
     there is not wrong. `typical (N,)` are the photos that the model is made for, `prevalences (C,)`
     the share of such photos that has each tag, and `things (C,)` the tags of single things.
     """
-    folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(logits))
+    rng = np.random.default_rng(seed)
     choices = []
     for tag, share in enumerate(prevalences.tolist()):
         scores, states = logits[:, tag].astype(np.float64), cells[:, tag]
-        fit = _fit(scores, states, typical, share)
+        usual = USUAL_THRESHOLD
+        positives = typical & (states == PRESENT)
+        if positives.sum() < MIN_TYPICAL:
+            positives, usual = states == PRESENT, BORROWED_THRESHOLD
+        usual = max(usual, THING_THRESHOLD) if things[tag] else usual
+        negatives = typical & (states == ABSENT)
+        fit = _calibrate(scores[positives], scores[negatives], share)
         probabilities = np.zeros(len(scores))
-        for rest, fold in folds:
-            part = _fit(scores[rest], states[rest], typical[rest], share)
-            if part.threshold < np.inf:
-                calibrated = part.slope * scores[fold] + part.shift
-                probabilities[fold] = to_probabilities(calibrated, "multi")
-        usual = max(fit.threshold, THING_THRESHOLD) if things[tag] else fit.threshold
+        folds = _stratified_folds(2 * states.astype(np.int64) + typical, rng)
+        for fold in range(FOLDS):
+            held_out = folds == fold
+            part = _calibrate(scores[positives & ~held_out], scores[negatives & ~held_out], share)
+            if part is not None:
+                calibrated = part.slope * scores[held_out] + part.shift
+                probabilities[held_out] = to_probabilities(calibrated, "multi")
         evidence = _Evidence(states == PRESENT, states == ABSENT, doubtful[:, tag], typical)
         choice = _choose_threshold(probabilities, evidence, usual, least_precision)
-        choices.append((fit, *choice))
+        choices.append((fit or _Calibration(), *choice))
     fits, thresholds, predicted, precisions = zip(*choices, strict=True)
     return TagSelection(
         slopes=np.array([fit.slope for fit in fits]),
@@ -169,20 +174,24 @@ def prevalence(cells: NDArray[np.int8]) -> NDArray[np.float64]:
     return np.asarray((present + PREVALENCE_PRIOR) / (looked_at + 2 * PREVALENCE_PRIOR))
 
 
-def _fit(
-    logits: NDArray[np.float64],
-    cells: NDArray[np.int8],
-    typical: NDArray[np.bool_],
-    prevalence: float,
-) -> _Fit:
-    """Logistic calibration of a tag (Platt 1999), weighted to its prevalence in typical photos."""
-    present = logits[typical & (cells == PRESENT)]
-    threshold = USUAL_THRESHOLD
-    if len(present) < MIN_TYPICAL:
-        present, threshold = logits[cells == PRESENT], BORROWED_THRESHOLD
-    absent = logits[typical & (cells == ABSENT)]
+def _stratified_folds(strata: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """The fold `(N,)` of each photo; each has its part of every one of the `strata (N,)`."""
+    order = rng.permutation(len(strata))
+    order = order[np.argsort(strata[order], kind="stable")]
+    folds = np.empty(len(strata), np.int64)
+    folds[order] = np.arange(len(strata)) % FOLDS
+    return folds
+
+
+def _calibrate(
+    present: NDArray[np.float64], absent: NDArray[np.float64], prevalence: float
+) -> _Calibration | None:
+    """Logistic calibration (Platt 1999) of the logits of photos with a tag and without.
+
+    It is weighted to the tag's prevalence. None if there are too few photos.
+    """
     if len(present) < MIN_PRESENT or not len(absent):
-        return _Fit()
+        return None
     weight = len(absent) * prevalence / (1 - prevalence) / len(present)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -200,4 +209,4 @@ def _fit(
 
     start: NDArray[Any] = np.array([0.0, np.log(prevalence / (1 - prevalence))])
     result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-3, 3), (-60, 60)])
-    return _Fit(float(np.exp(result.x[0])), float(result.x[1]), threshold)
+    return _Calibration(float(np.exp(result.x[0])), float(result.x[1]))
