@@ -225,11 +225,23 @@ def _show_labels(model: Model) -> None:
         for name in model.labels
     ]
     head = ["label", "F1", "said from", "learned from", "checked on"]
-    show_table(head, rows, "The labels of the model")
-    st.caption(
+    caption = (
         "F1 joins how many of a label's photos it finds and how many it names rightly. A label is"
         " said from the probability shown on. A photo with none is unknown."
     )
+    if isinstance(model.card.get("tags"), Mapping):
+        head += ["said of", "right"]
+        for name, row in zip(model.labels, rows, strict=True):
+            row += [
+                _count(get_number(model.card, "tags", name, "predicted")),
+                _share(model.card, "tags", name, "precision"),
+            ]
+        caption += (
+            " Said of counts the photos kept aside that got the tag, where somebody looked for it,"
+            " and right is the share of them that have it; no photo counts that fitted the tag."
+        )
+    show_table(head, rows, "The labels of the model")
+    st.caption(caption)
 
 
 def _show_weakest_tags(validation: Mapping[str, Any]) -> None:

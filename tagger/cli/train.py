@@ -74,9 +74,37 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
         formatter_class=console.Help,
         parents=[start],
     )
-    recipe, add = default.hyperparameters, parser.add_argument
+    _add_files(parser, default)
+    _add_recipe(parser, default)
+    add = parser.add_argument
+    add("--check", action="store_true", help="say what is wrong with the photos; train nothing")
+    add_options(parser, prefix="with --check: ")
+    options = parser.parse_args(argv)
+    _refuse_unused(parser, options)
+    return options
+
+
+def _add_files(parser: argparse.ArgumentParser, default: TrainingConfig) -> None:
+    """The options of what is read and written."""
+    add = parser.add_argument
     add("--data", type=Path, default=default.data, help="folders, CSV, COCO, VOC or YOLO labels")
+    held_out = "share of photos to validate on where there is no val/"
+    add("--validation-share", type=float, default=default.validation_share, help=held_out)
+    add("--leave-out", type=Path, metavar="FILE", help="list of photos not to train on")
+    add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
+    add("--test", type=Path, help="labelled photos from elsewhere, to test on")
     add("--output", type=Path, default=default.output, help="model file to write")
+    add("--about", default="", help="a sentence for the card: what the photos are")
+    add("--export", nargs="+", default=(), metavar="FORMAT", help="such as onnx; see export.py")
+    add("--runs", type=Path, default=default.runs, help="where each run keeps its folder")
+    add("--resume", action="store_true", help="go on with the run that was stopped")
+    add("--tensorboard", action="store_true", help="write logs for TensorBoard into the run")
+    add("--workers", type=int, help="threads that decode and tag; default: one a core")
+
+
+def _add_recipe(parser: argparse.ArgumentParser, default: TrainingConfig) -> None:
+    """The options of how the network learns."""
+    recipe, add = default.hyperparameters, parser.add_argument
     add("--image-size", type=int, default=default.image_size, help="pixels a side")
     add("--fine-tune", type=int, default=recipe.epochs, metavar="EPOCHS", help="0: head alone")
     add("--head", choices=HEAD_NAMES, help="fit it on frozen features; no fine-tuning")
@@ -95,22 +123,10 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     typical = "in --data: photos like those it will tag, by which --least-precision calibrates"
     add("--typical", metavar="FOLDER", help=typical)
     add("--seed", type=int, default=recipe.seed, help="equal seeds make equal models")
-    held_out = "share of photos to validate on where there is no val/"
-    add("--validation-share", type=float, default=default.validation_share, help=held_out)
-    add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
-    add(
-        "--test", type=Path, default=default.test, help="labelled photos from elsewhere, to test on"
-    )
-    add("--about", default="", help="a sentence for the card: what the photos are")
-    add("--export", nargs="+", default=(), metavar="FORMAT", help="such as onnx; see export.py")
-    add("--runs", type=Path, default=default.runs, help="where each run keeps its folder")
-    add("--workers", type=int, help="threads that decode and tag; default: one a core")
-    add("--resume", action="store_true", help="go on with the run that was stopped")
-    add("--tensorboard", action="store_true", help="write logs for TensorBoard into the run")
-    add("--leave-out", type=Path, metavar="FILE", help="list of photos not to train on")
-    add("--check", action="store_true", help="say what is wrong with the photos; train nothing")
-    add_options(parser, prefix="with --check: ")
-    options = parser.parse_args(argv)
+
+
+def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End the program if there are options that are for `--check` alone, or not for it."""
     if (options.json or options.fix) and not options.check:
         parser.error("--json and --fix go with --check")
     used_by_check = (*CHECK_ONLY, *AUDIT_OPTIONS, "backbone")
@@ -121,7 +137,6 @@ def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
     ]
     if options.check and unused:
         parser.error(f"--check trains nothing: leave out {', '.join(unused)}")
-    return options
 
 
 def training_config(options: argparse.Namespace) -> TrainingConfig:

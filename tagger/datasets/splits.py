@@ -45,7 +45,7 @@ def draw(items: Sequence[T], limit: int) -> tuple[T, ...]:
     return tuple(items[index] for index in order.tolist())
 
 
-def subsample(samples: Sequence[Sample], limit: int, seed: int) -> list[Sample]:
+def subsample(samples: Sequence[T], limit: int, seed: int) -> list[T]:
     """At most `limit` random samples, in their order."""
     if len(samples) <= limit:
         return list(samples)

@@ -24,6 +24,7 @@ from tagger.inference.decision import to_probabilities
 
 LOGISTIC, SVM, FOREST = "logistic", "svm", "random_forest"
 HEAD_NAMES = (LOGISTIC, SVM, FOREST)
+ALWAYS_BALANCED = (SVM, FOREST)  # they have no option for it
 
 MAX_HEAD_PHOTOS = 50_000  # a random sample of more: 256 MB of features
 REGULARISATION = (0.001, 0.01, 0.1)  # scikit-learn's C; the default is the middle one

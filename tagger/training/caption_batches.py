@@ -10,7 +10,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.inference.words import STEM, find_stem, is_token, tokenize
+from tagger.inference.words import (
+    STEM,
+    find_stem,
+    is_token,
+    split_words,
+    tokenize,
+    word_tokens,
+)
 
 MIN_CAPTIONS = 3  # with a token, before it is learned
 MAX_TOKENS = 7_000  # vectors of 256 float16 each fill 3.6 MB
@@ -41,6 +48,12 @@ class CaptionTokens:
     def has(self, photo: int) -> bool:
         """Whether a photo has captions."""
         return bool(self.of(photo).size)
+
+    def take(self, photos: NDArray[np.int64]) -> CaptionTokens:
+        """The captions of these photos alone, in rising order; they are numbered anew."""
+        taken = np.isin(self.owners, photos)
+        owners = np.searchsorted(photos, self.owners[taken])
+        return CaptionTokens(self.tokens, self.rows[taken], owners)
 
     def batch(
         self, photos: Sequence[int | None], rng: np.random.Generator
@@ -95,9 +108,7 @@ def choose_tokens(texts: Iterable[str], first: tuple[str, ...] = ()) -> tuple[st
     A stem is a token if several words have it.
     """
     counts = Counter(token for text in texts for token in set(tokenize(text)))
-    frequent = [
-        token for token, count in counts.most_common() if count >= MIN_CAPTIONS and is_token(token)
-    ]
+    frequent = [token for token in _frequent(counts) if is_token(token)]
     forms = Counter(STEM + find_stem(token) for token in {*first, *counts})
     is_known = set(first)
     added = [
@@ -106,6 +117,19 @@ def choose_tokens(texts: Iterable[str], first: tuple[str, ...] = ()) -> tuple[st
         if token not in is_known and (not token.startswith(STEM) or forms[token] > 1)
     ]
     return (*first, *sorted(added[: max(0, MAX_TOKENS - len(first))]))
+
+
+def frequent_words_without(tokens: Sequence[str], texts: Iterable[str]) -> tuple[str, ...]:
+    """The words that MIN_CAPTIONS texts have and no token stands for, most frequent ones first."""
+    known = set(tokens)
+    counts = Counter(word for text in texts for word in set(split_words(text)))
+    return tuple(word for word in _frequent(counts) if not known.intersection(word_tokens(word)))
+
+
+def _frequent(counts: Counter[str]) -> list[str]:
+    """What is counted MIN_CAPTIONS times, most frequent first; equally frequent ones by name."""
+    frequent = [text for text, count in counts.items() if count >= MIN_CAPTIONS]
+    return sorted(frequent, key=lambda text: (-counts[text], text))
 
 
 def number_tokens(tokens: Sequence[str], texts: Sequence[Sequence[str]]) -> NDArray[np.int32]:

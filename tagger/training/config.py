@@ -154,11 +154,18 @@ class TrainingConfig:
             raise OptionError(f"head {self.head}: is judged and not saved, so nothing to export")
         if (side := self.hyperparameters.training_size) is not None:
             networks.check_image_size(self.backbone, side)
+        balance = self.hyperparameters.balance
+        if self.head in heads.ALWAYS_BALANCED and balance != Hyperparameters.balance:
+            raise OptionError(
+                f"balance {balance}: head {self.head} always weighs both sides of a tag the same"
+            )
         if self.hyperparameters.distillation and (self.backbone, self.weights) != TEACHER:
             raise OptionError(
                 f"backbone {self.backbone} with weights {self.weights}: distillation keeps the"
-                f" answers of {' with '.join(TEACHER)}"
+                f" answers of {' with '.join(TEACHER)}; {_name_missing(self.backbone)}"
             )
+        if self.hyperparameters.distillation and not self.epochs:
+            raise OptionError("distillation is for fine-tuning, and nothing is fine-tuned here")
         if self.captions and (self.head or self.hyperparameters.from_scratch):
             raise OptionError("captions teach a network that is fine-tuned from learned weights")
         if self.least_precision is not None and not 0 < self.least_precision < 1:
@@ -189,6 +196,13 @@ class TrainingConfig:
             for key, value in options.items()
             if key not in _NOT_SETTINGS
         }
+
+
+def _name_missing(backbone: str) -> str:
+    """What to add to the options, so that the network is that of the TEACHER."""
+    own, weights = TEACHER
+    is_missing = "" if backbone == own else f"--backbone {own} "
+    return f"add {is_missing}--weights {weights}"
 
 
 def default_config(

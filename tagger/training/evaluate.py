@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tagger.concurrency import Progress
 from tagger.datasets import evaluation_set
@@ -27,6 +28,8 @@ from tagger.models.heads import Head
 from tagger.training.checkpoints import FineTuning
 from tagger.training.config import TrainingConfig
 from tagger.training.events import Emit, EvaluationPhotosSkipped
+
+PART = 1000  # photos whose features are held at once, where all are not needed together
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,15 @@ class Evaluator:
         if self.forest:
             logits = self.forest.logits(features)
         return LabelledOutputs(logits, features, label_array(samples, self.labels))
+
+    def run_in_parts(
+        self, runtime: Runtime, samples: Sequence[Sample], stage: str
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Rows and features of about PART samples at a time, for more than fit into memory."""
+        workers = self.config.workers
+        outputs = iter(run_network(runtime, self.store, samples, workers, self.progress, stage))
+        for rows in np.array_split(np.arange(len(samples)), max(1, len(samples) // PART)):
+            yield rows, np.stack([next(outputs).features for _ in rows])
 
     def load_test_samples(self, collection: Dataset, emit: Emit) -> list[Sample]:
         """The samples of the configured test folder, or the collection's own test split.

@@ -9,7 +9,8 @@ from pathlib import Path
 from tagger.audit.findings import Findings
 from tagger.datasets.dataset import Dataset
 from tagger.datasets.readers.listing import Remark
-from tagger.text import list_first
+from tagger.text import count_noun, list_first
+from tagger.training.caption_batches import MAX_TOKENS
 from tagger.training.run_folder import Epoch
 
 _STOP_REASONS = {"no better": "no better for a while", "interrupted": "interrupted"}
@@ -46,15 +47,53 @@ class CollectionLoaded(ProgressEvent):
 
 @dataclass(frozen=True)
 class CaptionsLoaded(ProgressEvent):
-    """The captions of training photos were read, and the words that enough of them have."""
+    """The captions of training photos were read, and the words that enough of them have.
+
+    `added` of the `tokens` are not of the model that training starts from; `left_out` are frequent
+    words that are not learned.
+    """
 
     captions: int
     tokens: int
+    added: int
+    left_out: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
     def lines(self) -> list[str]:
         loaded = f"Captions: {self.captions:,} of training photos, {self.tokens:,} words and stems"
-        return [loaded, *(remark.sentence() for remark in self.remarks)]
+        if self.added < self.tokens:
+            loaded += f", {self.added:,} of them new"
+        lines = [loaded]
+        if self.left_out:
+            lines.append(
+                f"{count_noun(len(self.left_out), 'frequent word')} left out, since a model knows"
+                f" {MAX_TOKENS:,} of a to z at most: {list_first(self.left_out)}"
+            )
+        return [*lines, *(remark.sentence() for remark in self.remarks)]
+
+
+@dataclass(frozen=True)
+class WordsTaught(ProgressEvent):
+    """The words of the model, and the floor of likeness.
+
+    It was fitted to `photos`, of a `split`: "val", or "train" where too few others have captions.
+    With no photos it is the default one.
+    """
+
+    tokens: int
+    floor: float
+    photos: int
+    split: str
+
+    def lines(self) -> list[str]:
+        by = "by default: too few photos have captions"
+        if self.photos:
+            photos = "validation" if self.split == "val" else "training"
+            by = f"by the captions of {count_noun(self.photos, f'{photos} photo')}"
+        return [
+            f"Words: {self.tokens:,} words and stems; a photo counts as what is described from a"
+            f" likeness of {self.floor:.1f} on, {by}"
+        ]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tagger.evaluation.results import (
     SingleLabelScores,
     to_json,
 )
+from tagger.evaluation.tag_selection import TagSelection
 from tagger.images.transforms import PREPROCESSING
 from tagger.inference.model_file import Card
 from tagger.paths import public_path
@@ -40,8 +41,12 @@ def build_card(
     collection: Dataset,
     evaluation: Evaluation,
     calibration: Calibration,
+    selection: TagSelection | None = None,
 ) -> Card:
-    """The card without the decision rule and the digests, which the model file adds."""
+    """The card without the decision rule and the digests, which the model file adds.
+
+    `selection` chose the labels among more, as `collection.keep_labels` did.
+    """
     is_selected = settings["least_precision"] is not None
     thresholds = (
         {"certain_share_kept": CERTAIN_SHARE}
@@ -73,6 +78,7 @@ def build_card(
             "familiar_share_kept": SELECTED_SHARE if is_selected else IN_DISTRIBUTION_SHARE,
             **thresholds,
         },
+        "tags": _count_predictions(collection, selection) if selection else None,
         "weakest": _weaknesses(evaluation.validation, evaluation.unknown, evaluation.test),
         "settings": {
             key: public_path(value) if key in _PATHS and value else value
@@ -81,6 +87,20 @@ def build_card(
         "versions": provenance.versions(),
         "command": _command(settings),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _count_predictions(collection: Dataset, selection: TagSelection) -> dict[str, dict[str, float]]:
+    """How many validation photos each tag was predicted for, and the share of them that have it.
+
+    Photos for which nobody looked do not count. The figures are cross-fitted.
+    """
+    return {
+        name: {
+            "predicted": int(selection.predicted[tag]),
+            "precision": round(float(selection.precisions[tag]), 4),
+        }
+        for name, tag in zip(collection.labels.names, selection.kept, strict=True)
     }
 
 

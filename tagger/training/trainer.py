@@ -23,10 +23,15 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample, tag_matrix, target_matrix
 from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError
-from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, Calibration, calibrate
+from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, calibrate
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
-from tagger.evaluation.tag_selection import MIN_PHOTOS, prevalence, select_tags
+from tagger.evaluation.tag_selection import (
+    MIN_PHOTOS,
+    TagSelection,
+    prevalence,
+    select_tags,
+)
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
@@ -42,7 +47,7 @@ from tagger.training import checkpoints, events, initialize, model_card, run_fol
 from tagger.training.caption_batches import MIN_CAPTIONS, choose_tokens, tokenize_captions
 from tagger.training.checkpoints import FineTuning, FineTuningState
 from tagger.training.collection_captions import CollectionCaptions, tokenize
-from tagger.training.config import TrainingConfig
+from tagger.training.config import Hyperparameters, TrainingConfig
 from tagger.training.evaluate import Evaluation, Evaluator
 from tagger.training.events import Emit, ignore
 from tagger.training.run_folder import Epoch
@@ -101,30 +106,48 @@ class _Trainer:
 
     def train(self) -> TrainingResult:
         state = checkpoints.load_state(self.run)
-        config = self.config
-        loaded = captions.read(config.captions, config.data) if config.captions else None
-        collection = self._load_collection(loaded)
+        collection = self._load_collection()
         evaluator = Evaluator(self.config, collection.labels, self.store, self.progress)
         test = evaluator.load_test_samples(collection, self.emit)
-        if config.captions:
-            loaded = captions.read(config.captions, config.data, collection.copies())
-            self._captions = tokenize(config.captions, loaded, collection, self._first_words)
-            train = self._captions.train
-            self.emit(events.CaptionsLoaded(len(train.rows), len(train.tokens), loaded.remarks))
+        if self.config.captions:
+            self._captions = self._load_captions(self.config.captions, collection)
         networks.set_seed(self._seed)
         network, started_from = initialize.build_network(
             self.config, collection, self.store, self.emit
         )
         fine_tuning = self._fit(network, collection, evaluator, state)
-        if self.config.least_precision is not None and fine_tuning.epochs:
-            self._refit_head(network, collection, evaluator)
         if collection.labels.kind == "multi":
+            if self.config.least_precision is not None and fine_tuning.epochs:
+                self._refit_head(network, collection, evaluator)
             self._correct_prior(network, collection)
-        tag_thresholds = None
+        selection = None
         if self.config.least_precision is not None:
-            network, collection, tag_thresholds = self._select_tags(network, collection, evaluator)
+            network, collection, selection = self._select_tags(network, collection, evaluator)
             evaluator = replace(evaluator, labels=collection.labels)
             test = evaluator.load_test_samples(collection, self.emit)
+        evaluation = self._complete(
+            network, collection, evaluator, test, selection, fine_tuning, started_from
+        )
+        evaluation = replace(
+            evaluation,
+            exports=self._export(collection),
+            seconds=self.seconds,
+            peak_memory_mb=run_folder.peak_memory_mb(),
+        )
+        self._finish(evaluation, state.history)
+        return TrainingResult(self.config.output, self.run, evaluation, state.history)
+
+    def _complete(
+        self,
+        network: keras.Model,
+        collection: Dataset,
+        evaluator: Evaluator,
+        test: Sequence[Sample],
+        selection: TagSelection | None,
+        fine_tuning: FineTuning,
+        started_from: str,
+    ) -> Evaluation:
+        """Convert the network, fit its decision rule and words, judge it, and save the model."""
         conversion = None
         if not evaluator.forest:
             self.emit(events.ConversionStarted())
@@ -135,7 +158,10 @@ class _Trainer:
             trained_on = evaluator.run(runtime, sample, "Learning what is familiar")
             validation = self._validation_samples(collection)
             held_out = evaluator.run(runtime, validation, "Validating")
-            calibration = calibrate(trained_on, held_out, self._seed, tag_thresholds)
+            thresholds = selection.thresholds[selection.kept].tolist() if selection else None
+            calibration = calibrate(
+                trained_on, held_out, self._seed, tuple(thresholds) if thresholds else None
+            )
         words = self._teach_words(runtime, collection, evaluator, validation, held_out)
         with self._timed("judging"):
             temperature, decisions = calibration.rule.temperature, calibration.decisions
@@ -154,15 +180,15 @@ class _Trainer:
                 started_from=started_from,
             )
         if conversion:
-            self._save(network, conversion.network, collection, evaluation, calibration, words)
-        evaluation = replace(
-            evaluation,
-            exports=self._export(collection),
-            seconds=self.seconds,
-            peak_memory_mb=run_folder.peak_memory_mb(),
-        )
-        self._finish(evaluation, state.history)
-        return TrainingResult(self.config.output, self.run, evaluation, state.history)
+            card = model_card.build_card(
+                self.config.settings(), collection, evaluation, calibration, selection
+            )
+            rule, size = calibration.rule, self.config.image_size
+            model = model_file.ModelFile(
+                collection.labels, size, rule, conversion.network, card, words=words
+            )
+            self._save(network, model)
+        return evaluation
 
     @property
     def _seed(self) -> int:
@@ -172,9 +198,10 @@ class _Trainer:
         """The validation samples, or a sample whose features fit into memory."""
         return subsample(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
 
-    def _load_collection(self, loaded: captions.Captions | None) -> Dataset:
+    def _load_collection(self) -> Dataset:
         """Read every photo; first check everything that could fail after hours of training."""
         config = self.config
+        loaded = captions.read(config.captions, config.data) if config.captions else None
         initialize.check_weights(config)
         config.output.parent.mkdir(parents=True, exist_ok=True)
         export_paths(config.output, config.export)
@@ -192,10 +219,24 @@ class _Trainer:
                 leave_out,
             )
         self.emit(events.CollectionLoaded(collection))
-        if config.least_precision is not None and collection.labels.kind == "single":
-            raise DatasetError(
-                f"{config.data}: has one label a photo; a least precision chooses among tags"
-            )
+        self._check_tag_options(collection)
+        captions_digest = loaded.digest if loaded else ""
+        run_folder.check_collection(self.run, collection.fingerprint + captions_digest)
+        return collection
+
+    def _check_tag_options(self, collection: Dataset) -> None:
+        """Raise DatasetError where options are for tags, and the collection does not fit them."""
+        config, balance = self.config, self.config.hyperparameters.balance
+        if collection.labels.kind == "single":
+            if config.least_precision is not None:
+                raise DatasetError(
+                    f"{config.data}: has one label a photo; a least precision chooses among tags"
+                )
+            if balance != Hyperparameters.balance:
+                raise DatasetError(
+                    f"{config.data}: has one label a photo; a balance of {balance} is for tags,"
+                    " labels weigh the same"
+                )
         if config.least_precision is not None:
             typical = sum(map(self._is_typical, collection.split("val")))
             if typical < MIN_PHOTOS:
@@ -203,9 +244,21 @@ class _Trainer:
                     f"{config.data / (config.typical or '')}: {typical} validation photos; tags are"
                     f" chosen by {MIN_PHOTOS} at least"
                 )
-        captions_digest = loaded.digest if loaded else ""
-        run_folder.check_collection(self.run, collection.fingerprint + captions_digest)
-        return collection
+
+    def _load_captions(self, file: Path, collection: Dataset) -> CollectionCaptions:
+        loaded = captions.read(file, self.config.data, collection.copies())
+        first = self._first_words
+        tokenized = tokenize(file, loaded, collection, first, self._seed)
+        self.emit(
+            events.CaptionsLoaded(
+                len(tokenized.train.rows),
+                len(tokenized.train.tokens),
+                len(tokenized.train.tokens) - len(first.tokens if first else ()),
+                tokenized.left_out,
+                loaded.remarks,
+            )
+        )
+        return tokenized
 
     def _fit(
         self,
@@ -260,21 +313,30 @@ class _Trainer:
         from tagger.training.fine_tune import Extras
         from tagger.training.word_space import fit_words
 
-        distillation = self.config.hyperparameters.distillation
-        if not distillation and (data.captions is None or resumed):
+        is_teaching = self.config.hyperparameters.distillation > 0
+        described = [] if self._captions is None or resumed else self._captions.described
+        if not is_teaching and not described:
             return Extras()
+        photos = range(len(data.train)) if is_teaching else described
+        is_described = np.isin(photos, described)
+        answers: list[NDArray[np.float16]] = []  # of the teacher to each photo
+        kept: list[NDArray[np.float32]] = []  # features of photos with captions
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
-            features = evaluator.run(runtime, data.train, "Computing features").features
-        head = None
-        if distillation:
-            head = imagenet.load_head()
-            data.teacher = imagenet.class_probabilities(features, head)
+            head = imagenet.load_head() if is_teaching else None
+            samples = [data.train[photo] for photo in photos]
+            for rows, features in evaluator.run_in_parts(runtime, samples, "Computing features"):
+                if head:
+                    answers.append(imagenet.class_probabilities(features, head))
+                kept.append(features[is_described[rows]])
+        if answers:
+            data.teacher = np.concatenate(answers)
         words = None
-        if data.captions is not None and not resumed:
+        if self._captions and described:
+            captions = self._captions.of_described()
             with self._timed("words"):
                 words = fit_words(
-                    features, data.captions, len(features), self._seed, self._first_words
+                    np.concatenate(kept), captions, len(described), self._seed, self._first_words
                 )
         return Extras(head, words)
 
@@ -360,15 +422,15 @@ class _Trainer:
 
     def _select_tags(
         self, network: keras.Model, collection: Dataset, evaluator: Evaluator
-    ) -> tuple[keras.Model, Dataset, tuple[float, ...]]:
-        """The calibrated network of the tags that earn their place, and their thresholds.
+    ) -> tuple[keras.Model, Dataset, TagSelection]:
+        """The calibrated network and the collection of the tags that earn their place.
 
         They are chosen by what the converted network says, which may be a little less right.
         """
         table = vocabulary.load()
         conversion = self._convert(network, collection)
         with self._timed("choosing tags"):
-            samples = collection.split("val")
+            samples = self._validation_samples(collection)
             runtime = Runtime(conversion.network)
             outputs = evaluator.run(runtime, samples, "Choosing tags")
             typical = np.array([self._is_typical(sample) for sample in samples])
@@ -397,8 +459,7 @@ class _Trainer:
         weights = weights[:, kept] * selection.slopes[kept]
         bias = bias[kept] * selection.slopes[kept] + selection.shifts[kept]
         network = networks.replace_head(network, weights, bias)
-        thresholds = tuple(selection.thresholds[kept].tolist())
-        return network, collection.keep_labels(kept.tolist()), thresholds
+        return network, collection.keep_labels(kept.tolist()), selection
 
     def _is_typical(self, sample: Sample) -> bool:
         folder = self.config.typical
@@ -415,10 +476,17 @@ class _Trainer:
         """The words of the model, fitted to the features of the network that ships."""
         if self._captions is None:
             return None
-        from tagger.training.word_space import class_features, fit_words, make_words
+        from tagger.training.word_space import (
+            MIN_BACKGROUND,
+            class_features,
+            fit_floor,
+            fit_words,
+            make_words,
+        )
 
         with self._timed("words"):
-            photos, texts, described = self._captions.with_names(self._seed)
+            photos, texts = self._captions.with_names(self._seed)
+            described = len(self._captions.described)
             samples = [collection.split("train")[photo] for photo in photos]
             features = evaluator.run(runtime, samples, "Teaching words").features
             if self._teacher_head:
@@ -430,7 +498,20 @@ class _Trainer:
             space = fit_words(features, taught, described, self._seed, self._first_words)
             own = [self._captions.by_photo.get(sample.path, ()) for sample in validation]
             of_val = tokenize_captions(own, tokens)
-            return make_words(space, tokens, held_out.features, of_val, self._seed)
+            judged, background = len(np.unique(of_val.owners)), held_out.features
+            has_few = judged < MIN_BACKGROUND
+            if has_few and len(background) < MIN_BACKGROUND:
+                background = np.concatenate([background, features[:described]])
+            words = make_words(space, tokens, background, of_val, self._seed)
+            if has_few:
+                of_train = taught.take(np.arange(described))
+                floor, judged = fit_floor(
+                    features[:described], of_train, background, self._seed, self._first_words
+                )
+                words = replace(words, floor=floor)
+        split = "train" if has_few else "val"
+        self.emit(events.WordsTaught(len(tokens), words.floor, judged, split))
+        return words
 
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")
@@ -444,20 +525,8 @@ class _Trainer:
                 mean_average_precision,
             )
 
-    def _save(
-        self,
-        network: keras.Model,
-        litert: bytes,
-        collection: Dataset,
-        evaluation: Evaluation,
-        calibration: Calibration,
-        words: Words | None,
-    ) -> None:
+    def _save(self, network: keras.Model, model: model_file.ModelFile) -> None:
         output = self.config.output
-        card = model_card.build_card(self.config.settings(), collection, evaluation, calibration)
-        model = model_file.ModelFile(
-            collection.labels, self.config.image_size, calibration.rule, litert, card, words=words
-        )
         temporary = output.with_name(f".{output.stem}.unfinished.h5")
         with self._timed("saving"):
             save_h5(network, temporary)

@@ -18,7 +18,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from tagger.inference.decision import unit_vectors
-from tagger.inference.words import Words, likeness
+from tagger.inference.words import STOP_WORDS, Words, likeness
 from tagger.training.caption_batches import LENGTH, MAX_OWN, CaptionTokens
 
 NAME = "word_space"
@@ -36,7 +36,13 @@ MAX_CONTRASTED = 2_000  # validation photos that are compared with each other's 
 BACKGROUND = 512  # photos
 MIN_BACKGROUND = 50  # validation photos with captions, fewer of which set no floor
 FALSE_SHARE = 0.0025  # of the photos that a description is not about; they reach the floor
-DEFAULT_FLOOR = 4.5  # deviations, without captions of validation photos
+DEFAULT_FLOOR = 4.5  # deviations, about that of `everyday`, where hardly any photo has a caption
+FOLDS = 5  # of training photos that judge the floor where too few others have captions
+MIN_CROSS_FITTED = 10  # training photos with captions, to do so
+MIN_JUDGED = 250  # photos, before the remaining folds are left out
+LISTED_SHARE = 0.75  # of the photos that a description is about; they reach such a floor
+MIN_FLOOR = 1.5  # deviations, at which one in fifteen photos of anything is listed
+MAX_MOMENTS = 20_000  # photos that moments of features are computed of
 
 
 class WordSpace(keras.layers.Layer):  # type: ignore[misc]
@@ -106,10 +112,13 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of fixed features, each photo with one of its captions, anew every epoch.
 
     A batch is of photos before number `first_named`, or of the rest, whose captions are names:
-    names are too easily separated from captions.
+    names are too easily separated from captions. Features are less `mean (F,)`, in units of
+    `deviation (F,)`.
     """
 
     features: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
     captions: CaptionTokens
     first_named: int
     seed: int
@@ -127,7 +136,8 @@ class FeatureBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> Any:
         photos, chosen = self._batches[index], self._chosen[index][:, None]
-        inputs = self.features[photos], self.captions.rows[chosen]  # captions: (B, 1, LENGTH)
+        features = (self.features[photos] - self.mean) / self.deviation
+        inputs = features, self.captions.rows[chosen]  # captions: (B, 1, LENGTH)
         return inputs, self.captions.relate(photos.tolist(), chosen)
 
     def on_epoch_end(self) -> None:
@@ -160,15 +170,14 @@ def fit_words(
     From photo `first_named` on the captions are names. `start` are words that are known already;
     the tokens of `captions` begin with theirs.
     """
-    described = features[np.unique(captions.owners)]
+    described = features[_thin(np.unique(captions.owners))]
     mean, deviation = described.mean(axis=0), described.std(axis=0) + 0.01
-    scaled = np.asarray((features - mean) / deviation, np.float32)
     inputs = keras.Input((features.shape[1],)), keras.Input((None, LENGTH), dtype="int32")
     layer = WordSpace(len(captions.tokens), FEATURE_DROPOUT, seed)
     model = keras.Model(inputs, layer(inputs))
     if start:
         _set_words(layer, start, mean, deviation)
-    batches = FeatureBatches(scaled, captions, first_named, seed)
+    batches = FeatureBatches(features, mean, deviation, captions, first_named, seed)
     schedule = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE / 10,
         EPOCHS * len(batches),
@@ -182,6 +191,11 @@ def fit_words(
     return [projection, photo_bias - mean @ projection, *rest]
 
 
+def _thin(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Every nth of more than MAX_MOMENTS rows."""
+    return rows[:: -(-len(rows) // MAX_MOMENTS) or 1]
+
+
 def class_features(
     kernel: NDArray[np.float32], features: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -191,6 +205,7 @@ def class_features(
     discriminant analysis: Hastie et al., "The Elements of Statistical Learning", 2009, chapter
     4.3), CLASS_DISTANCE deviations from the mean of `features (N, F)`.
     """
+    features = features[_thin(np.arange(len(features)))]
     mean, covariance = features.mean(axis=0), np.cov(features, rowvar=False)
     directions = covariance @ kernel  # (F, K)
     deviations = np.sqrt((kernel * directions).sum(axis=0))
@@ -262,7 +277,69 @@ def make_words(
     foreign = []  # likeness of photos that a caption is not of
     for position, owner in enumerate(compared.tolist()):
         for row in captions.rows[captions.of(owner)[:MAX_OWN]]:
-            text = unit_vectors((vectors[row[row > 0]].sum(axis=0) + text_bias)[None])[0]
-            scores = likeness(photos @ text, background @ text)
+            scores = _likeness(space, row, photos, background)
             foreign.append(np.delete(scores, position).astype(np.float16))
     return replace(words, floor=float(np.quantile(np.concatenate(foreign), 1 - FALSE_SHARE)))
+
+
+def fit_floor(
+    features: NDArray[np.float32],
+    captions: CaptionTokens,
+    background: NDArray[np.float32],
+    seed: int,
+    start: Words | None = None,
+) -> tuple[float, int]:
+    """The floor of likeness by training photos, and their number; 0 for the default floor.
+
+    It is for words that `make_words` has too few validation photos with captions for. The training
+    photos, by their `features (N, F)` and `captions`, judge words that were fitted without them,
+    a fold at a time, until MIN_JUDGED have. The floor is the likeness that FALSE_SHARE of the
+    photos reach that lack a word of a caption, or if that is lower the one that LISTED_SHARE of the
+    others reach: with few photos, the highest likenesses are those of a poor fit. `background
+    (R, F)` are the features of the background.
+    """
+    described = np.unique(captions.owners)
+    if len(described) < MIN_CROSS_FITTED:
+        return DEFAULT_FLOOR, 0
+    stop_words = [n for n, token in enumerate(captions.tokens, start=1) if token in STOP_WORDS]
+    folds = np.array_split(np.random.default_rng(seed).permutation(described), FOLDS)
+    right: list[NDArray[Any]] = []
+    wrong: list[NDArray[Any]] = []
+    judged = 0
+    for fold in folds:
+        rest, fold = np.setdiff1d(described, fold), np.sort(fold)[:MAX_CONTRASTED]
+        space = fit_words(features[rest], captions.take(rest), len(rest), seed, start)
+        photos, others = (_embed(space, part) for part in (features[fold], background))
+        of_fold = captions.take(fold)
+        of_photos = [set(of_fold.rows[of_fold.of(photo)].ravel()) for photo in range(len(fold))]
+        for row in of_fold.rows:
+            of_caption = set(row[row > 0]).difference(stop_words)
+            is_right = np.array([of_caption <= of_photo for of_photo in of_photos])
+            scores = _likeness(space, row, photos, others)
+            right.append(scores[is_right])
+            wrong.append(scores[~is_right])
+        judged += len(fold)
+        if judged >= MIN_JUDGED:
+            break
+    of_right, of_wrong = np.concatenate(right), np.concatenate(wrong)
+    if not of_wrong.size:
+        return DEFAULT_FLOOR, 0
+    floor = min(np.quantile(of_wrong, 1 - FALSE_SHARE), np.quantile(of_right, 1 - LISTED_SHARE))
+    return float(max(floor, MIN_FLOOR)), judged
+
+
+def _embed(space: Sequence[NDArray[np.float32]], features: NDArray[np.float32]) -> NDArray[Any]:
+    """Unit vectors of photos by the weights of a WordSpace."""
+    return unit_vectors(features @ space[0] + space[1])
+
+
+def _likeness(
+    space: Sequence[NDArray[np.float32]],
+    caption: NDArray[np.int32],
+    photos: NDArray[np.float32],
+    background: NDArray[np.float32],
+) -> NDArray[Any]:
+    """How much photos look like a caption `(LENGTH,)`, by the weights of a WordSpace."""
+    _, _, vectors, text_bias, _ = space
+    text = unit_vectors((vectors[caption[caption > 0]].sum(axis=0) + text_bias)[None])[0]
+    return likeness(photos @ text, background @ text)

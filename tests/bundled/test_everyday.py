@@ -85,8 +85,30 @@ def test_photos_are_found_by_descriptions(data: Path) -> None:
 
 def test_words_of_other_collections_are_known() -> None:
     tagger = Tagger.load("everyday")
-    for text in ("pizza", "a sunflower", "the kitchen", "zebras", "girl in a pink dress"):
-        assert np.linalg.norm(tagger.embed_text(text)) == pytest.approx(1, abs=1e-5)
+    texts = ("pizza", "a sunflower", "the kitchen", "zebras", "girl in a pink dress")
+    assert not any(tagger.unknown_words(text) for text in texts)
+    vectors = np.stack([tagger.embed_text(text) for text in texts])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    cosines = vectors @ vectors.T
+    assert cosines[np.triu_indices(len(texts), 1)].max() < 0.7  # each means something else
+    for text, same in (("zebras", "zebra"), ("pizza", "a slice of pizza"), ("sunflower", "flower")):
+        nearest = np.argmax(vectors @ tagger.embed_text(same))
+        assert text in texts[nearest]
+
+
+def test_photos_of_other_collections_are_found_by_their_words(data: Path) -> None:
+    """Photos of single things: for each kind, the five most like its name."""
+    table = pd.read_csv(data / "objects" / "labels.csv").query("split == 'val'")
+    kinds = ("accordion", "elephant", "helicopter", "hedgehog", "piano", "pizza", "starfish")
+    table = table[table["label"].isin(kinds)]
+    tagger = Tagger.load("everyday")
+    photos = np.stack([tagger.embed(data / "objects" / name) for name in table["image"]])
+    labels = table["label"].to_numpy()
+    right = [
+        (labels[np.argsort(-(photos @ tagger.embed_text(kind)))[:5]] == kind).mean()
+        for kind in kinds
+    ]
+    assert np.mean(right) >= 0.75
 
 
 def test_average_precision_of_people_and_cars_on_coco128(

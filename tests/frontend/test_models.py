@@ -113,6 +113,27 @@ def test_a_run_folder_of_another_model_with_the_same_name_is_ignored(
     assert not open_page("models").main.get("download_button")
 
 
+def test_the_run_folder_of_a_training_with_captions_is_its_own(
+    library: Library, shapes_model: Path
+) -> None:
+    (run,) = (paths.RUNS).iterdir()
+    with open(run / run_folder.COLLECTION, "a") as note:
+        note.write("digest of the captions")
+    library.set_active_model("shapes")
+    assert open_page("models").main.get("download_button")
+
+
+def test_how_often_a_tag_is_right_is_shown_if_the_card_has_it(
+    library: Library, shapes_model: Path
+) -> None:
+    library.set_active_model("shapes")
+    assert "said of" not in page_text(open_page("models"))
+    tags = {"disc": {"predicted": 1234, "precision": 0.917}, "square": {}, "stripes": "many"}
+    rewrite_card(shapes_model, lambda card: card.update(tags=tags))
+    text = page_text(open_page("models"))
+    assert "1,234" in text and "91.7%" in text and "said of" in text
+
+
 def write_broken_models(folder: Path) -> None:
     content = PETS_MODEL.read_bytes()
     (folder / "empty.h5").touch()

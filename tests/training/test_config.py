@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,12 +40,35 @@ def test_typical_photos_choose_tags_and_lie_in_the_collection(tmp_path: Path) ->
         TrainingConfig(data=tmp_path, typical="gone", least_precision=0.7)
 
 
-@pytest.mark.parametrize("changed", [{"weights": "none"}, {"backbone": "efficientnet_v2_b0"}])
-def test_only_the_network_whose_answers_they_are_keeps_them(changed: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("changed", "advice"),
+    [
+        ({"weights": "everyday"}, "add --weights imagenet"),
+        ({"backbone": "efficientnet_v2_b0"}, "add --backbone mobilenet_v2 --weights imagenet"),
+    ],
+)
+def test_only_the_network_whose_answers_they_are_keeps_them(
+    changed: dict[str, str], advice: str
+) -> None:
     keeping = Hyperparameters(distillation=0.5)
     assert TrainingConfig(hyperparameters=keeping).hyperparameters.distillation
-    with pytest.raises(OptionError, match="answers of mobilenet_v2 with imagenet"):
+    with pytest.raises(OptionError, match=f"answers of mobilenet_v2 with imagenet; {advice}$"):
         TrainingConfig(hyperparameters=keeping, **changed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("changed", [{"head": "logistic"}, {"epochs": 0}])
+def test_a_network_that_is_not_fine_tuned_forgets_nothing(changed: dict[str, Any]) -> None:
+    head = changed.get("head")
+    keeping = Hyperparameters(distillation=0.5, epochs=changed.get("epochs", 1))
+    with pytest.raises(OptionError, match="nothing is fine-tuned here"):
+        TrainingConfig(head=head, hyperparameters=keeping)
+
+
+@pytest.mark.parametrize("head", ["svm", "random_forest"])
+def test_a_head_that_cannot_be_balanced_otherwise_refuses_a_balance(head: str) -> None:
+    with pytest.raises(OptionError, match=f"balance 0.4: head {head} always weighs both sides"):
+        TrainingConfig(head=head, hyperparameters=Hyperparameters(balance=0.4))
+    assert TrainingConfig(head="logistic", hyperparameters=Hyperparameters(balance=0.4))
 
 
 def test_fine_tuning_uses_every_photo_in_batches_of_the_size_in_the_options() -> None:

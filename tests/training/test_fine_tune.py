@@ -23,11 +23,13 @@ from tagger.models import networks
 from tagger.models.heads import UNSEEN_WEIGHT
 from tagger.training import trainer
 from tagger.training.batches import TrainingData
+from tagger.training.caption_batches import tokenize_captions
 from tagger.training.checkpoints import FineTuning, FineTuningState, load_state
 from tagger.training.config import Hyperparameters
 from tagger.training.events import Emit, EpochEnded, ProgressEvent, ignore
-from tagger.training.fine_tune import BLENDS, build_training_model, fine_tune
+from tagger.training.fine_tune import BLENDS, Extras, build_training_model, fine_tune
 from tagger.training.trainer import TrainingResult
+from tagger.training.word_space import DIMENSIONS
 from tests import tiny
 from tests.conftest import SHAPES, draw, tiny_config, trained_state
 
@@ -69,16 +71,37 @@ def tune(
     hyperparameters: Hyperparameters,
     emit: Emit = ignore,
     progress: Progress = silent,
+    has_extras: bool = False,
 ) -> tuple[keras.Model, FineTuningState, FineTuning]:
-    """Train a network with dropout on 24 photos, from the folder's checkpoint if there is one."""
+    """Train a network with dropout on 24 photos, from the folder's checkpoint if there is one.
+
+    With extras it learns words of captions and keeps the answers of a teacher.
+    """
     samples = store.add(24)
     data = TrainingData(store, samples, samples, LabelSet(SHAPES), hyperparameters)
     networks.set_seed(42)
     network = networks.build(tiny.WITH_DROPOUT, tiny.IMAGE_SIZE, 3, train_normalisation=True)
     folder.mkdir(exist_ok=True)
     state = load_state(folder)
-    result, _ = fine_tune(network, data, state, folder, progress, emit)
+    extras = None
+    if has_extras:
+        extras = add_extras(data)
+        if state.history:
+            extras = replace(extras, words=None)  # the checkpoint has them
+    result, _ = fine_tune(network, data, state, folder, progress, emit, extras)
     return network, state, result
+
+
+def add_extras(data: TrainingData) -> Extras:
+    """Captions of all photos but every fourth, and a teacher of five classes."""
+    tokens = ("disc", "square", "stripes")
+    texts = [() if row % 4 == 3 else (SHAPES[row % 3],) for row in range(len(data.train))]
+    data.captions = data.validation_captions = tokenize_captions(texts, tokens)
+    rng = np.random.default_rng(3)
+    data.teacher = rng.dirichlet(np.ones(5), len(data.train)).astype(np.float16)
+    head = rng.normal(0, 0.1, (tiny.FEATURES, 5)).astype(np.float32), np.zeros(5, np.float32)
+    shapes = [(tiny.FEATURES, DIMENSIONS), DIMENSIONS, (len(tokens) + 1, DIMENSIONS), DIMENSIONS]
+    return Extras(head, [rng.normal(0, 0.1, shape).astype(np.float32) for shape in shapes])
 
 
 def kill_after(epoch: int) -> Emit:
@@ -107,15 +130,22 @@ def test_the_history_begins_with_the_head_alone(trained: TrainingResult) -> None
     assert trained.evaluation.fine_tuning.blend in BLENDS
 
 
+@pytest.mark.parametrize("has_extras", [False, True])
 def test_a_resumed_network_with_dropout_ends_as_if_never_stopped(
-    store: Photos, tmp_path: Path
+    store: Photos, tmp_path: Path, has_extras: bool
 ) -> None:
-    """The states of random generators go on where they were, and so does the moving average."""
-    hyperparameters = Hyperparameters(epochs=4, batch_size=8, learning_rate=0.01)
-    whole, expected, _ = tune(store, tmp_path / "whole", hyperparameters)
+    """The states of random generators go on where they were, and so does the moving average.
+
+    So do the words and the teacher's head, which are not part of the network.
+    """
+    distillation = 0.5 if has_extras else 0.0
+    hyperparameters = Hyperparameters(
+        epochs=4, batch_size=8, learning_rate=0.01, distillation=distillation
+    )
+    whole, expected, _ = tune(store, tmp_path / "whole", hyperparameters, has_extras=has_extras)
     with pytest.raises(KilledError):
-        tune(store, tmp_path / "broken", hyperparameters, kill_after(2))
-    resumed, state, _ = tune(store, tmp_path / "broken", hyperparameters)
+        tune(store, tmp_path / "broken", hyperparameters, kill_after(2), has_extras=has_extras)
+    resumed, state, _ = tune(store, tmp_path / "broken", hyperparameters, has_extras=has_extras)
     assert [row.loss for row in state.history] == [row.loss for row in expected.history]
     assert [row.val_loss for row in state.history] == [row.val_loss for row in expected.history]
     pairs = zip(resumed.get_weights(), whole.get_weights(), strict=True)

@@ -113,6 +113,13 @@ def test_tags_alone_are_chosen_by_their_precision(shapes: Path, tmp_path: Path) 
         trainer.train(tiny_config(shapes, tmp_path, least_precision=0.7))
 
 
+def test_one_label_a_photo_has_no_balance(shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"one label a photo; a balance of 0.4 is for tags"):
+        trainer.train(
+            tiny_config(shapes, tmp_path, hyperparameters=Hyperparameters(epochs=1, balance=0.4))
+        )
+
+
 def test_tags_are_learned(tagged: TrainingResult) -> None:
     evaluation, scores = tagged.evaluation, tagged.evaluation.validation
     assert isinstance(scores, MultiLabelScores)

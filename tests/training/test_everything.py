@@ -1,0 +1,122 @@
+"""One training with all its parts: chosen tags, words of captions, and the answers of a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagger.inference import model_file
+from tagger.tagger import Tagger
+from tagger.training import trainer
+from tagger.training.config import Hyperparameters, TrainingConfig
+from tagger.training.events import EpochEnded, ProgressEvent, TagsSelected, WordsTaught
+from tagger.training.trainer import TrainingResult
+from tests import tiny
+from tests.conftest import SHAPES, draw_tagged, tiny_config, trained_state
+
+pytestmark = pytest.mark.training
+
+CLASSES = ("zorbel", "quandle", "mimpf")  # of the teacher
+PHOTOS = 150
+
+
+class KilledError(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Trained:
+    config: TrainingConfig
+    result: TrainingResult
+    events: list[ProgressEvent]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    folder = tmp_path_factory.mktemp("everything")
+    config = tiny_config(
+        draw_tagged(folder / "photos", PHOTOS),
+        folder,
+        captions=write_captions(folder),
+        least_precision=0.7,
+        hyperparameters=Hyperparameters(epochs=2, distillation=0.5),
+    )
+    reported: list[ProgressEvent] = []
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.teach_answers(patch, CLASSES)
+        yield Trained(config, trainer.train(config, emit=reported.append), reported)
+
+
+def shapes_of(seed: int) -> tuple[str, ...]:
+    """What `draw_tagged` draws."""
+    if seed % 5 == 0:
+        return ()
+    right = (seed // 3) % 4
+    return (SHAPES[seed % 3], *((SHAPES[right],) if right < 3 else ()))
+
+
+def write_captions(folder: Path) -> Path:
+    """Captions of all photos but every fourth."""
+    rows = ["image,caption"]
+    for seed in range(PHOTOS):
+        words = " and a ".join(shapes_of(seed)) or "blank sheet"
+        if seed % 4:
+            rows += [f"{seed:03}.png,a {words}", f"{seed:03}.png,somebody drew a {words}"]
+    file = folder / "captions.csv"
+    file.write_text("\n".join(rows))
+    return file
+
+
+def test_tags_are_kept_that_are_right_often_enough(everything: Trained) -> None:
+    model = model_file.load(everything.result.model)
+    (selected,) = (event for event in everything.events if isinstance(event, TagsSelected))
+    assert selected.kept == model.labels.names and "stripes" in selected.kept
+    assert set(model.card["tags"]) == set(model.labels.names)
+    for tag in model.card["tags"].values():
+        assert tag["predicted"] >= 5 and tag["precision"] >= 0.7
+    assert set(everything.result.evaluation.labels) == set(selected.kept)
+
+
+def test_photos_are_found_by_words_and_hidden_below_the_floor(everything: Trained) -> None:
+    """New photos; few captions of validation photos set no floor, so training photos do."""
+    tagger = Tagger.load(everything.result.model)
+    words = tagger.words
+    assert words is not None
+    (event,) = (event for event in everything.events if isinstance(event, WordsTaught))
+    assert event.split == "train" and event.photos > 50 and event.floor == words.floor
+    assert f"likeness of {words.floor:.1f} on, by the captions of" in event.lines()[0]
+    folder = draw_tagged(everything.config.output.parent / "new", 60, first=500)
+    photos = np.stack([tagger.embed(path) for path in sorted(folder.glob("*.png"))])
+    for shape in ("stripes", "square"):
+        description = words.describe(f"somebody drew {shape}")
+        is_listed = words.likeness(description, photos @ description.vector) >= words.floor
+        is_right = np.array([shape in shapes_of(seed) for seed in range(500, 560)])
+        assert is_listed[is_right].mean() > 2 * is_listed[~is_right].mean()
+        assert is_listed[is_right].mean() >= 0.3
+
+
+def test_the_classes_of_the_teacher_are_words_too(everything: Trained) -> None:
+    tagger = Tagger.load(everything.result.model)
+    assert not tagger.unknown_words(" ".join(CLASSES))
+
+
+def test_killed_and_resumed_it_ends_as_if_never_killed(everything: Trained, tmp_path: Path) -> None:
+    config = replace(everything.config, output=tmp_path / "shapes.h5", runs=tmp_path / "runs")
+
+    def kill(event: ProgressEvent) -> None:
+        if isinstance(event, EpochEnded) and event.figures.epoch == 1:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        trainer.train(config, emit=kill)
+    resumed = trainer.train(replace(config, resume=True))
+    assert [row.epoch for row in resumed.history] == [0, 1, 2]
+    expected = everything.result
+    assert [row.val_loss for row in resumed.history] == [row.val_loss for row in expected.history]
+    assert trained_state(resumed.model) == trained_state(expected.model)
+    words = [model_file.load(result.model).words for result in (resumed, expected)]
+    assert len({own.digests for own in words if own}) == 1 and all(words)
