@@ -90,7 +90,7 @@ def test_words_of_other_collections_are_known() -> None:
     vectors = np.stack([tagger.embed_text(text) for text in texts])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     cosines = vectors @ vectors.T
-    assert cosines[np.triu_indices(len(texts), 1)].max() < 0.7  # each means something else
+    assert cosines[np.triu_indices(len(texts), 1)].max() < 0.5  # each means something else
     for text, same in (("zebras", "zebra"), ("pizza", "a slice of pizza"), ("sunflower", "flower")):
         nearest = np.argmax(vectors @ tagger.embed_text(same))
         assert text in texts[nearest]
@@ -108,7 +108,7 @@ def test_photos_of_other_collections_are_found_by_their_words(data: Path) -> Non
         (labels[np.argsort(-(photos @ tagger.embed_text(kind)))[:5]] == kind).mean()
         for kind in kinds
     ]
-    assert np.mean(right) >= 0.75
+    assert np.mean(right) >= 0.85
 
 
 def test_average_precision_of_people_and_cars_on_coco128(

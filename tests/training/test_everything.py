@@ -38,16 +38,16 @@ class Trained:
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     folder = tmp_path_factory.mktemp("everything")
-    config = tiny_config(
-        draw_tagged(folder / "photos", PHOTOS),
-        folder,
-        captions=write_captions(folder),
-        least_precision=0.7,
-        hyperparameters=Hyperparameters(epochs=2, distillation=0.5),
-    )
     reported: list[ProgressEvent] = []
     with pytest.MonkeyPatch.context() as patch:
         tiny.teach_answers(patch, CLASSES)
+        config = tiny_config(
+            draw_tagged(folder / "photos", PHOTOS),
+            folder,
+            captions=write_captions(folder),
+            least_precision=0.7,
+            hyperparameters=Hyperparameters(epochs=2, distillation=0.5),
+        )
         yield Trained(config, trainer.train(config, emit=reported.append), reported)
 
 
