@@ -39,7 +39,7 @@ FALSE_SHARE = 0.0025  # of the photos that a description is not about; they reac
 DEFAULT_FLOOR = 4.5  # deviations, about that of `everyday`, where hardly any photo has a caption
 FOLDS = 5  # of training photos that judge the floor where too few others have captions
 MIN_CROSS_FITTED = 10  # training photos with captions, to do so
-MIN_JUDGED = 250  # photos, before the remaining folds are left out
+JUDGES = 250  # photos that are enough to do so
 LISTED_SHARE = 0.75  # of the photos that a description is about; they reach such a floor
 MIN_FLOOR = 1.5  # deviations, at which one in fifteen photos of anything is listed
 MAX_MOMENTS = 20_000  # photos that moments of features are computed of
@@ -293,7 +293,7 @@ def fit_floor(
 
     It is for words that `make_words` has too few validation photos with captions for. The training
     photos, by their `features (N, F)` and `captions`, judge words that were fitted without them,
-    a fold at a time, until MIN_JUDGED have. The floor is the likeness that FALSE_SHARE of the
+    a fold at a time, until JUDGES have. The floor is the likeness that FALSE_SHARE of the
     photos reach that lack a word of a caption, or if that is lower the one that LISTED_SHARE of the
     others reach: with few photos, the highest likenesses are those of a poor fit. `background
     (R, F)` are the features of the background.
@@ -307,25 +307,27 @@ def fit_floor(
     wrong: list[NDArray[Any]] = []
     judged = 0
     for fold in folds:
-        rest, fold = np.setdiff1d(described, fold), np.sort(fold)[:MAX_CONTRASTED]
+        rest, fold = np.setdiff1d(described, fold), np.sort(fold[:JUDGES])
         space = fit_words(features[rest], captions.take(rest), len(rest), seed, start)
         photos, others = (_embed(space, part) for part in (features[fold], background))
         of_fold = captions.take(fold)
         of_photos = [set(of_fold.rows[of_fold.of(photo)].ravel()) for photo in range(len(fold))]
         for row in of_fold.rows:
             of_caption = set(row[row > 0]).difference(stop_words)
+            if not of_caption:
+                continue
             is_right = np.array([of_caption <= of_photo for of_photo in of_photos])
             scores = _likeness(space, row, photos, others)
             right.append(scores[is_right])
             wrong.append(scores[~is_right])
         judged += len(fold)
-        if judged >= MIN_JUDGED:
+        if judged >= JUDGES:
             break
-    of_right, of_wrong = np.concatenate(right), np.concatenate(wrong)
-    if not of_wrong.size:
+    if not any(part.size for part in wrong):
         return DEFAULT_FLOOR, 0
-    floor = min(np.quantile(of_wrong, 1 - FALSE_SHARE), np.quantile(of_right, 1 - LISTED_SHARE))
-    return float(max(floor, MIN_FLOOR)), judged
+    highest = float(np.quantile(np.concatenate(wrong), 1 - FALSE_SHARE))
+    usual = float(np.quantile(np.concatenate(right), 1 - LISTED_SHARE))
+    return max(min(highest, usual), MIN_FLOOR), judged
 
 
 def _embed(space: Sequence[NDArray[np.float32]], features: NDArray[np.float32]) -> NDArray[Any]:
