@@ -41,7 +41,7 @@ FOLDS = 5  # of training photos that judge the floor where too few others have c
 MIN_CROSS_FITTED = 10  # training photos with captions, to do so
 JUDGES = 250  # photos that are enough to do so
 LISTED_SHARE = 0.75  # of the photos that a description is about; they reach such a floor
-MIN_FLOOR = 1.5  # deviations, at which one in fifteen photos of anything is listed
+MIN_FLOOR = 0.5  # deviations; what half of the photos show is hardly above their median
 MAX_MOMENTS = 20_000  # photos that moments of features are computed of
 
 
