@@ -22,6 +22,7 @@ from tagger.text import escape_controls, list_first
 
 MAX_CAPTION = 1000  # characters; the rest of a longer caption is not read
 IMAGES_FOLDER = "images/"
+COLUMNS = ("image", "caption")  # of a table without a header
 
 NO_PHOTO = Remark("caption", "names no photo of the collection", "name no photo of the collection")
 NO_TEXT = Remark("caption", "is empty", "are empty")
@@ -79,7 +80,7 @@ def _table_rows(
     text: str, file: Path, display_path: str, cases: dict[Remark, list[str]]
 ) -> Iterator[tuple[str, str, str]]:
     """Position, photo and caption of each row."""
-    rows = table_file.parse(text, file.name, display_path)
+    rows = table_file.parse(text, file.name, display_path, COLUMNS)
     keys = [table_file.normalize_header(name) for name in rows.header]
     column = next((keys.index(name) for name in table_file.CAPTION if name in keys), None)
     if column is None:

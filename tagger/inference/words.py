@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -48,7 +48,7 @@ class Description:
     """
 
     text: str
-    vector: NDArray[np.float32]
+    vector: NDArray[np.float32] = field(repr=False)
     unknown_words: tuple[str, ...] = ()
 
 
@@ -63,12 +63,12 @@ class Words:
     counts as what is described. Raises OptionError for arrays that do not belong together.
     """
 
-    tokens: tuple[str, ...]
-    vectors: NDArray[np.float16]
-    text_bias: NDArray[np.float32]
-    projection: NDArray[np.float16]
-    photo_bias: NDArray[np.float32]
-    background: NDArray[np.float16]
+    tokens: tuple[str, ...] = field(repr=False)
+    vectors: NDArray[np.float16] = field(repr=False)
+    text_bias: NDArray[np.float32] = field(repr=False)
+    projection: NDArray[np.float16] = field(repr=False)
+    photo_bias: NDArray[np.float32] = field(repr=False)
+    background: NDArray[np.float16] = field(repr=False)
     floor: float
 
     def __post_init__(self) -> None:
@@ -107,7 +107,7 @@ class Words:
         """The vector of a description, and the words that were passed over.
 
         Raises DescriptionError for a text that is empty or too long, or has no word the model
-        knows.
+        knows, and for anything but a text.
         """
         rows: list[int] = []
         unknown: list[str] = []
@@ -142,11 +142,11 @@ class Words:
         every = hashlib.sha256(repr(float(self.floor)).encode())
         every.update("\n".join(self.tokens).encode())
         photo_side = hashlib.sha256()
-        for field in fields(self):
-            array = getattr(self, field.name)
+        for name in (each.name for each in fields(self)):
+            array = getattr(self, name)
             if isinstance(array, np.ndarray):
-                header, data = _describe_array(field.name, array), array.tobytes()
-                for digest in (every, photo_side) if field.name in _PHOTO_SIDE else (every,):
+                header, data = _describe_array(name, array), array.tobytes()
+                for digest in (every, photo_side) if name in _PHOTO_SIDE else (every,):
                     digest.update(header)
                     digest.update(data)
         return every.hexdigest(), photo_side.hexdigest()
@@ -212,8 +212,10 @@ def split_words(text: str) -> list[str]:
     """The words of a text, normalized (NFKC), case-folded, without apostrophes and accents.
 
     Words that are not of a to z and 0 to 9 then, such as those in other scripts, stay as they are:
-    no model knows them. Raises DescriptionError for a text that is too long.
+    no model knows them. Raises DescriptionError for a text that is too long, or no text.
     """
+    if not isinstance(text, str):
+        raise DescriptionError(f"a description is a text (str); this is {type(text).__name__}")
     if len(text) > MAX_TEXT:
         raise DescriptionError(
             f"a description has at most {MAX_TEXT:,} characters; this has {len(text):,}"

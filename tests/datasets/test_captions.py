@@ -44,6 +44,11 @@ def test_the_table_may_have_other_columns_and_another_delimiter(root: Path) -> N
     assert read(root, table, "products.tsv") == {"dog/a.jpg": ("a dog, running",)}
 
 
+def test_a_table_of_two_columns_needs_no_header(root: Path) -> None:
+    table = "dog/a.jpg,Two dogs\nb.jpg,A cat\n"
+    assert read(root, table) == {"dog/a.jpg": ("Two dogs",), "cat/b.jpg": ("A cat",)}
+
+
 def test_captions_of_exact_copies_go_to_the_photo_that_is_kept(root: Path) -> None:
     table = "image,caption\ncat/b.jpg,a cat\ndog/a.jpg,a dog\nc.jpg,a cat\nc.jpg,asleep\n"
     file = write_file(root.parent / "captions.csv", table)
@@ -91,7 +96,8 @@ def test_a_caption_twice_counts_once_and_a_long_one_is_cut(root: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "empty"),
+        ("", "empty; it needs a line such as image,caption"),
+        ("a.jpg,dog,1\n", "line 1: no header; .* such as image,caption"),
         ("image,label\na.jpg,dog\n", "no column of captions among image, label"),
         ("caption,label\na dog,dog\n", "no column of photos"),
         ("image,caption\nz.jpg,dog\n", "no caption of a photo in"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import timeit
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,18 @@ def test_a_description_without_a_known_word_is_an_error(
 ) -> None:
     with pytest.raises(DescriptionError, match=re.escape(message)):
         words.describe(text)
+
+
+@pytest.mark.parametrize("text", [None, b"dog", 7, ["dog"], ("dog", "snow")])
+def test_a_description_is_a_text(words: Words, text: Any) -> None:
+    with pytest.raises(DescriptionError, match=rf"a text \(str\); this is {type(text).__name__}"):
+        words.describe(text)
+
+
+def test_words_are_shown_without_their_numbers(words: Words) -> None:
+    assert repr(words) == "Words(floor=2.0)"
+    text = repr(words.describe("purple dog"))
+    assert text == "Description(text='purple dog', unknown_words=('purple',))"
 
 
 def test_photos_are_unit_vectors_of_the_same_space(words: Words) -> None:

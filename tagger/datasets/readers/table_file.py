@@ -22,6 +22,7 @@ IMAGE = (
     *("image", "filename", "file", "path", "photo", "picture", "img", "imagename", "imagepath"),
     *("imagefile", "imgname", "imgpath", "filepath", "photopath", "imageid", "id"),
 )
+LABELLED = ("image", "label")  # the columns of a table without a header
 CAPTION = ("caption", "captions", "description", "text", "title", "comment")  # of a description
 
 # The first columns of tables of predictions: by `predict.py`, and by the photo library.
@@ -87,8 +88,12 @@ def read(index: PhotoIndex, path: str) -> Table:
     return parse(index.read_text(path), path, index.display_path(path))
 
 
-def parse(text: str, path: str, display_path: str) -> Table:
-    """The table in the text of the file at `path`. Raises as `read` does."""
+def parse(text: str, path: str, display_path: str, columns: tuple[str, str] = LABELLED) -> Table:
+    """The table in the text of the file at `path`. Raises as `read` does.
+
+    `columns` are those of a table without a header, and the example in messages.
+    """
+    example = ",".join(columns)
     text, delimiter = _split_delimiter(text)
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -97,15 +102,15 @@ def parse(text: str, path: str, display_path: str) -> Table:
         lines.append(line)
     if not rows:
         raise DatasetError(
-            f"{display_path}: empty; it needs a line such as image,label and one a photo"
+            f"{display_path}: empty; it needs a line such as {example} and one a photo"
         )
     if _is_photo_row(rows[0]):
         if len(rows[0]) != 2:
             raise DatasetError(
                 f"{display_path}, line 1: no header; put a line above it that names the columns,"
-                " such as image,label"
+                f" such as {example}"
             )
-        header = ["image", "label"]
+        header = list(columns)
     else:
         header = [cell.strip() for cell in rows.pop(0)]
         del lines[0]
