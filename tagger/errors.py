@@ -58,7 +58,14 @@ class OptionError(TaggerError):
 
 
 class DescriptionError(OptionError):
-    """A description that a model cannot read: empty, too long, or without a word it knows."""
+    """A description that a model cannot read: empty, too long, or without a word it knows.
+
+    `unknown_words` are the words of a description of which the model knows none.
+    """
+
+    def __init__(self, message: str, unknown_words: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.unknown_words = unknown_words
 
 
 class NoWordsError(ModelError):

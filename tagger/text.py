@@ -59,6 +59,23 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", text.casefold())
 
 
+def count_edits(first: str, second: str) -> int:
+    """How many letters to add, remove, replace or swap with the next make one text of the other.
+
+    The restricted Damerau–Levenshtein distance: no part is edited twice.
+    """
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, letter in enumerate(first, 1):
+        earlier, before, row = before, row, [i]
+        for j, other in enumerate(second, 1):
+            edits = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == second[j - 2] and first[i - 2] == other:
+                edits = min(edits, earlier[j - 2] + 1)
+            row.append(edits)
+    return row[-1]
+
+
 def data_uri(data: bytes, media_type: str) -> str:
     """A `data:` URI that holds `data`, base64-encoded (RFC 2397)."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.text import confidence_percent, escape_formula, fold, percent, unescape_formula
+from tagger.text import (
+    confidence_percent,
+    count_edits,
+    escape_formula,
+    fold,
+    percent,
+    unescape_formula,
+)
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
@@ -62,3 +69,22 @@ def test_folding_ignores_case_and_unicode_form() -> None:
     assert fold("STRASSE") == fold("Straße")
     assert fold("CAF\u00c9") == fold("cafe\u0301")
     assert fold("cafe") != fold("café")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "edits"),
+    [
+        ("", "", 0),
+        ("dog", "dog", 0),
+        ("dgo", "dog", 1),  # two letters swapped
+        ("doge", "dog", 1),
+        ("dg", "dog", 1),
+        ("dig", "dog", 1),
+        ("", "dog", 3),
+        ("playing", "plant", 3),
+        ("kitten", "sitting", 3),
+        ("ca", "abc", 3),  # a swapped pair is not edited again
+    ],
+)
+def test_edits_are_counted(first: str, second: str, edits: int) -> None:
+    assert count_edits(first, second) == count_edits(second, first) == edits

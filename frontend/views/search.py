@@ -19,6 +19,7 @@ from frontend.ui.messages import show_error
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
 from tagger.errors import QueryError
+from tagger.inference.words import split_words
 from tagger.library.descriptions import MAX_LIKE
 from tagger.library.records import DescriptionSummary, Photo, PhotoPage, Sort
 from tagger.library.search.grammar import (
@@ -34,7 +35,7 @@ from tagger.library.search.grammar import (
 )
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
-from tagger.text import count_noun, escape_controls, list_first
+from tagger.text import LISTED, count_noun, escape_controls, list_first
 
 PAGE = "search"
 QUERY, FORM, SORT = "q", "as", "sort"  # query parameters
@@ -128,8 +129,8 @@ _SYNTAX = """
   and children. The line below your words says which tags they are; `tag==person` is that tag alone.
 - `"golden retriever"` in quotes is one tag of two words; `gold*` is every tag that begins so.
 - `like:beach`, `like:"two dogs in the snow"`: photos that look like a description, the best first.
-  `-like:beach` leaves them out. Words that no photo has as tags are taken as a description. The
-  number below a photo says how much it looks like it: how far it stands out from other photos.
+  `-like:beach` leaves them out. Words for which no photo has all tags are taken as a description.
+  The number below a photo says how much it looks like it: how far it stands out from other photos.
 - `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
 - `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
 - `added>2026-01-01`, `taken:2024-05`: a whole year, month or day.
@@ -144,15 +145,16 @@ def _show_results(query: str, count: int, description: DescriptionSummary | None
         exact_query = description.fallback  # exports and edits take words as tags alone
     else:
         exact_query = query
-    sorts = details.SORTS if description is None else {**LIKENESS, **details.SORTS}
+    is_described = description is not None and description.understood
+    sorts = {**LIKENESS, **details.SORTS} if is_described else details.SORTS
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
-        by = "" if description is None else " by description"
+        by = " by description" if is_described else ""
         st.markdown(f"**{count_noun(count, 'photo')}** found{by}", width="stretch")
         form = url_state.segmented_control("Shown as", FORM, [GRID, TABLE])
         sort = cast(Sort, url_state.selectbox("Order", SORT, sorts, width=220))
-    if description is not None and (sentences := explain_description(description)):
+    if description is not None and (sentences := explain_description(description, count)):
         st.caption(escape_markdown(" ".join(sentences)))
-    _offer_suggestions(query)
+    _offer_suggestions(query, description, count)
     if not count:
         st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
         edits.show_last_edit(PAGE)
@@ -162,6 +164,8 @@ def _show_results(query: str, count: int, description: DescriptionSummary | None
     first = (url_state.pagination(-(-count // size)) - 1) * size
     results = open_library().search(query, sort, first, size)
     with slot:
+        if results.likeness:
+            st.caption(_ABOUT_NUMBERS)
         events = (
             photo_grid.show_grid(results.photos, key=GRID_KEY, captions=_captions(results))
             if form == GRID
@@ -190,12 +194,23 @@ def explain_match(photo: Photo, results: PhotoPage) -> str:
     return " · ".join(reasons)
 
 
-def explain_description(description: DescriptionSummary) -> list[str]:
-    """Why these photos were found by a description, and what is not among them, in sentences."""
+_ABOUT_NUMBERS = (
+    "The number after “by description” says how far a photo stands out from ordinary photos: the"
+    " higher, the more it looks like the description."
+)
+
+
+def explain_description(description: DescriptionSummary, count: int) -> list[str]:
+    """Why `count` photos were found by a description, and what is not among them, in sentences."""
     sentences = []
-    if description.fallback is not None:
-        sentences.append("No photo has these words as tags, so they were taken as a description.")
-    if description.unknown_words:
+    without_tags = f"No photo has {_name_tags(description.missing_tags)}"
+    if description.fallback is not None and count:
+        sentences.append(f"{without_tags}; these photos look like the description.")
+    elif description.fallback is not None:
+        sentences.append(f"{without_tags}, and none looks like the description.")
+    if not description.understood:
+        sentences.append(f"{without_tags}, and {description.model} knows none of these words.")
+    elif description.unknown_words:
         words = list_first(description.unknown_words)
         sentences.append(f"Words that {description.model} does not know: {words}.")
     if description.left_out:
@@ -208,11 +223,22 @@ def explain_description(description: DescriptionSummary) -> list[str]:
     return sentences
 
 
-def _offer_suggestions(query: str) -> None:
+def _name_tags(tags: Sequence[str]) -> str:
+    """The tags that no photo has: "the tag “a”", "the tags “a” or “b”"."""
+    if not tags:
+        return "tags for all of these words"
+    names = [f"“{tag}”" for tag in tags[:LISTED]]
+    names += [f"{len(tags) - LISTED:,} more"] if len(tags) > LISTED else []
+    *most, last = names
+    return f"the tags {', '.join(most)} or {last}" if most else f"the tag {last}"
+
+
+def _offer_suggestions(query: str, description: DescriptionSummary | None, count: int) -> None:
     """Buttons with tags and words to try for words of the query that find nothing."""
     by_tag: dict[str, list[Suggestion]] = defaultdict(list)
     for suggestion in open_library().suggest_tags(query):
-        by_tag[suggestion.missing_tag].append(suggestion)
+        if _is_of_use(suggestion, description, count):
+            by_tag[suggestion.missing_tag].append(suggestion)
     for missing_tag, suggestions in by_tag.items():
         with st.container(
             horizontal=True,
@@ -220,7 +246,11 @@ def _offer_suggestions(query: str) -> None:
             gap="small",
             key=f"search-meant-{missing_tag}",
         ):
-            message = f"No photo has the tag “{missing_tag}”. Did you mean"
+            message = (
+                f"More general than “{missing_tag}”:"
+                if suggestions[0].is_wider
+                else f"No photo has the tag “{missing_tag}”. Did you mean"
+            )
             st.markdown(escape_markdown(message), width="content")
             for suggestion in suggestions:
                 st.button(
@@ -228,6 +258,15 @@ def _offer_suggestions(query: str) -> None:
                     key=f"search-meant-{missing_tag}-{suggestion.similar_tag}",
                     on_click=url_state.on_click(**{QUERY: suggestion.query}),
                 )
+
+
+def _is_of_use(suggestion: Suggestion, description: DescriptionSummary | None, count: int) -> bool:
+    """Whether a word may be meant otherwise: a description that found photos understood it."""
+    if description is None or description.fallback is None:
+        return True
+    if not set(split_words(suggestion.missing_tag)).isdisjoint(description.unknown_words):
+        return True
+    return suggestion.is_wider and not count
 
 
 def _show_table(results: PhotoPage) -> GridEvents:

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tagger import console
+from tagger import console, paths
 from tagger.cli.predict import find_photos
 from tagger.concurrency import check_workers, one_blas_thread, ordered_map
-from tagger.errors import ImageError, NoWordsError, OptionError
+from tagger.errors import DescriptionError, ImageError, NoWordsError, OptionError
+from tagger.inference import vocabulary
+from tagger.inference.named_tags import NamedTags, name_tags
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.inference.words import Description, Words
 from tagger.tagger import Tagger
-from tagger.text import count_noun, escape_controls
+from tagger.text import count_noun, escape_controls, list_first
 
 TOP = 10  # photos listed
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A photo and how much it looks like the description; see `inference.words.likeness`."""
+    """A photo, its `tags` that are described, and how much it looks like the description.
+
+    `likeness` is None for a description that tags alone answer; see `inference.words.likeness`.
+    """
 
     path: Path
-    likeness: float
+    tags: tuple[str, ...]
+    likeness: float | None
+    looks_like_it: bool
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """The least comes first: tags are surer than likeness, which orders photos with them."""
+        return not self.tags, -(self.likeness or 0.0)
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -39,13 +52,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=prog or "image-tagger find",
-        description="Find photos that look like a description in English, the best first.",
+        description="Find photos by a description in English: by its tags and by likeness.",
         formatter_class=console.Help,
     )
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="a folder of photos, or a photo")
     add("words", nargs="+", metavar="DESCRIPTION", help='as in "two dogs in the snow"')
-    add("--top", type=int, default=TOP, metavar="N", help="photos listed; 0: all that look like it")
+    add("--top", type=int, default=TOP, metavar="N", help="photos listed; 0: all that were found")
     add(
         "--model",
         metavar="NAME|FILE.h5",
@@ -59,24 +72,22 @@ def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
 def find(options: argparse.Namespace) -> int:
     """Compare each photo with the description, and list the best."""
     if options.top < 0:
-        raise OptionError(f"--top {options.top}: give 0 (all that look like it) or more")
+        raise OptionError(f"--top {options.top}: give 0 (all that were found) or more")
     if options.workers is not None:
         check_workers(options.workers)
-    tagger, words = load_model(options.model)
-    description = words.describe(" ".join(options.words))
+    if not os.path.exists(options.folder):
+        raise OptionError(f"{options.folder}: there is no such folder or photo")
     photos = find_photos([options.folder])
-    if description.unknown_words:
-        console.note(f"words passed over: {', '.join(description.unknown_words)}")
-    cosines, errors = compare(tagger, description, photos, options.workers)
-    likeness = words.likeness(description, np.array(list(cosines.values())))
-    order = np.argsort(-likeness, kind="stable")
-    readable = list(cosines)
-    hits = [Hit(readable[row], float(likeness[row])) for row in order.tolist()]
-    hits = [hit for hit in hits if hit.likeness >= words.floor]
+    tagger, words = load_model(options.model)
+    text = " ".join(options.words)
+    named = name_tags(text, tagger.labels.names, vocabulary.load(paths.library_home()))
+    description = describe(words, text, named)
+    explain(named, description)
+    hits, errors = compare(tagger, words, description, named, photos, options.workers)
     listed = hits[: options.top or None]
     put_out(listed, errors, options.json)
     if not options.json:
-        summarize(len(hits) - len(listed), len(listed), len(photos), len(errors))
+        summarize(len(hits), len(listed), len(photos) - len(errors), named.is_complete)
     return 1 if errors else 0
 
 
@@ -93,46 +104,108 @@ def load_model(name: str | None) -> tuple[Tagger, Words]:
     return tagger, tagger.words
 
 
-def compare(
-    tagger: Tagger, description: Description, photos: Sequence[Path], workers: int | None
-) -> tuple[dict[Path, float], list[ImageError]]:
-    """The cosine of each photo with the description, and the photos that cannot be read."""
+def describe(words: Words, text: str, named: NamedTags) -> Description | None:
+    """The description, or that of the tags it names if they say what the model cannot read.
 
-    def cosine(path: Path) -> float | ImageError:
+    None if it cannot read these either: the tags answer alone. Raises DescriptionError where they
+    do not answer.
+    """
+    try:
+        description = words.describe(text)
+        if not (description.unknown_words and named.is_complete):
+            return description
+    except DescriptionError:
+        if not named.is_complete:
+            raise
+    try:
+        description = words.describe(" ".join(term.labels[0] for term in named.terms))
+    except DescriptionError:
+        return None
+    return None if description.unknown_words else description
+
+
+def explain(named: NamedTags, description: Description | None) -> None:
+    """How the description was understood, on standard error."""
+    if named.is_complete:
+        wider = [term for term in named.terms if term.labels != (term.words,)]
+        for term in wider:
+            console.note(f"{term.words}: {list_first(term.labels)}")
+    else:
+        console.note(f"by description alone: no tag for {list_first(named.unnamed_words)}")
+    if description is not None and description.unknown_words:
+        console.note(f"words passed over: {', '.join(description.unknown_words)}")
+
+
+def compare(
+    tagger: Tagger,
+    words: Words,
+    description: Description | None,
+    named: NamedTags,
+    photos: Sequence[Path],
+    workers: int | None,
+) -> tuple[list[Hit], list[ImageError]]:
+    """The photos that are described, best first, and those that cannot be read."""
+
+    def look_at(path: Path) -> tuple[tuple[str, ...], float] | ImageError:
         try:
-            return float(tagger.embed(path) @ description.vector)
+            ((prediction, embedding),) = tagger.tag_with_embeddings([path], top=1)
         except ImageError as error:
             return error
+        tags = named.match([tag.label for tag in prediction.tags])
+        return tags, 0.0 if description is None else float(embedding @ description.vector)
 
-    cosines: dict[Path, float] = {}
+    readable: list[tuple[Path, tuple[str, ...], float]] = []
     errors: list[ImageError] = []
     with one_blas_thread():
-        results = ordered_map(cosine, photos, workers)
+        results = ordered_map(look_at, photos, workers)
         progress = console.progress(results, len(photos), "Looking")
         for path, result in zip(photos, progress, strict=True):
             if isinstance(result, ImageError):
                 errors.append(result)
             else:
-                cosines[path] = result
-    return cosines, errors
+                readable.append((path, *result))
+    if description is None:
+        hits = [Hit(path, tags, None, False) for path, tags, _ in readable]
+    else:
+        likeness = words.likeness(description, np.array([cosine for *_, cosine in readable]))
+        hits = [
+            Hit(path, tags, value, value >= words.floor)
+            for (path, tags, _), value in zip(readable, likeness.tolist(), strict=True)
+        ]
+    hits = [hit for hit in hits if hit.tags or hit.looks_like_it]
+    return sorted(hits, key=lambda hit: hit.rank), errors
 
 
 def put_out(hits: Sequence[Hit], errors: Sequence[ImageError], as_json: bool) -> None:
     """The photos, and those that cannot be read: on standard error, or as JSON beside them."""
     for hit in hits:
-        line = {"path": str(hit.path), "likeness": round(hit.likeness, 4), "error": None}
-        text = f"{hit.likeness:5.2f}  {escape_controls(str(hit.path))}"
-        console.write(json.dumps(line) if as_json else text)
+        console.write(as_json_line(hit) if as_json else as_line(hit))
     for error in errors:
         if as_json:
-            console.write(json.dumps({"path": error.source, "likeness": None, "error": str(error)}))
+            line = {"path": error.source, "tags": [], "likeness": None, "error": str(error)}
+            console.write(json.dumps(line))
         else:
             console.note(str(error))
 
 
-def summarize(more: int, listed: int, photos: int, unreadable: int) -> None:
-    """What the list leaves open, on standard error."""
-    if not listed:
-        console.note(f"none of {count_noun(photos - unreadable, 'photo')} looks like that")
-    if more:
-        console.note(f"{more:,} more look like it: --top 0 lists all")
+def as_line(hit: Hit) -> str:
+    """Likeness, path and why the photo was found: " 5.21  dog.jpg: dog, by description"."""
+    likeness = "    -" if hit.likeness is None else f"{hit.likeness:5.2f}"
+    reasons = ", ".join([*hit.tags, *(["by description"] if hit.looks_like_it else [])])
+    return f"{likeness}  {escape_controls(str(hit.path))}: {escape_controls(reasons)}"
+
+
+def as_json_line(hit: Hit) -> str:
+    """The same as JSON."""
+    likeness = None if hit.likeness is None else round(hit.likeness, 4)
+    line = {"path": str(hit.path), "tags": hit.tags, "likeness": likeness, "error": None}
+    return json.dumps(line)
+
+
+def summarize(hits: int, listed: int, photos: int, has_tags: bool) -> None:
+    """What the list leaves open, on standard error; of `photos` that could be read."""
+    if not hits and photos:
+        tags = " or has these tags" if has_tags else ""
+        console.note(f"none of {count_noun(photos, 'photo')} looks like that{tags}")
+    if hits > listed:
+        console.note(f"{hits - listed:,} more: --top 0 lists all")

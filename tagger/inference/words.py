@@ -115,12 +115,12 @@ class Words:
         for word in split_words(text):
             own = self._rows(word)
             rows += own
-            is_stop_word = word in STOP_WORDS or (len(word) == 1 and word.isascii())
-            has_content |= bool(own) and not is_stop_word
-            if not own and not is_stop_word and word not in unknown:
+            is_content = not is_stop_word(word)
+            has_content |= bool(own) and is_content
+            if not own and is_content and word not in unknown:
                 unknown.append(word)
         if not has_content:
-            raise DescriptionError(_explain_unknown(text, unknown))
+            raise DescriptionError(_explain_unknown(text, unknown), tuple(unknown))
         summed = self.vectors[rows].sum(axis=0, dtype=np.float32) + self.text_bias
         return Description(text, unit_vectors(summed[None])[0], tuple(unknown))
 
@@ -226,6 +226,11 @@ def split_words(text: str) -> list[str]:
     is_part = {c: c.isalnum() or unicodedata.category(c).startswith("M") for c in set(folded)}
     words = "".join(c if is_part[c] else " " for c in folded).split()
     return [_strip_accents(word) for word in words]
+
+
+def is_stop_word(word: str) -> bool:
+    """Whether a word of `split_words` says nothing alone: one of STOP_WORDS, or a letter."""
+    return word in STOP_WORDS or (len(word) == 1 and word.isascii())
 
 
 def word_tokens(word: str) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ words of a query that finds nothing by tags are taken as a description.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,13 @@ from tagger.inference.decision import Floats
 from tagger.inference.embeddings import Embedding
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.inference.vocabulary import Vocabulary
-from tagger.inference.words import Description, Words
+from tagger.inference.words import Description, Words, is_stop_word
 from tagger.library.database.schema import photos
 from tagger.library.records import DescriptionSummary
-from tagger.library.search import planner
+from tagger.library.search import conditions, planner
 from tagger.library.search.grammar import (
     And,
+    Label,
     Like,
     Listed,
     Not,
@@ -58,8 +60,9 @@ class Space:
 class ResolvedQuery:
     """A query without its descriptions, which became lists of photos.
 
-    `likeness` has the photos kept for descriptions that are not negated, with the sum of how alike
-    each is to them, best first.
+    `likeness` has the photos kept for descriptions that are not negated, with how alike each is,
+    best first: of several descriptions, to the most alike of those in an `OR`, and to the least
+    alike of those that all apply.
     """
 
     tree: Query
@@ -129,18 +132,33 @@ def resolve_words(
 ) -> ResolvedQuery:
     """As `resolve`, but words that find nothing are taken as a description, if a model knows any.
 
-    The summary then has the query with `like:` as `fallback`.
+    The summary then has the query with `like:` as `fallback`; or says that no word is understood.
     """
     tree = parse(query)
     described = None if any(_find_likes(tree)) else parse_description(query)
-    if described is not None and not planner.has_match(connection, tree, vocabulary):
-        fallback = format_query(described)
-        space = _load_space_for(described, load)
-        if space is not None and len(fallback) <= MAX_LENGTH:
-            resolved = _look_up(connection, fallback, described, vocabulary, space, cache)
-            summary = resolved.summary and replace(resolved.summary, fallback=fallback)
-            return replace(resolved, summary=summary)
-    return resolve(connection, query, vocabulary, load, cache)
+    if described is None or planner.has_match(connection, tree, vocabulary):
+        return resolve(connection, query, vocabulary, load, cache)
+    fallback = format_query(described)
+    space = _load_usable(load)
+    if space is None or len(fallback) > MAX_LENGTH:
+        return ResolvedQuery(tree)
+    missing = _find_missing_tags(connection, tree, vocabulary)
+    unknown = _find_unknown_words(described, space)
+    if unknown is not None:
+        summary = DescriptionSummary(
+            model=space.model.stem,
+            unknown_words=unknown,
+            left_out=0,
+            not_compared=0,
+            missing_tags=missing,
+            understood=False,
+        )
+        return ResolvedQuery(tree, summary if unknown else None)
+    resolved = _look_up(connection, fallback, described, vocabulary, space, cache)
+    answered = resolved.summary
+    if answered is not None:
+        answered = replace(answered, fallback=fallback, missing_tags=missing)
+    return replace(resolved, summary=answered)
 
 
 def _require_space(query: str, position: int, load: LoadSpace) -> Space:
@@ -156,16 +174,43 @@ def _require_space(query: str, position: int, load: LoadSpace) -> Space:
     return space
 
 
-def _load_space_for(described: Query, load: LoadSpace) -> Space | None:
-    """The space, if its model knows a word of the only description."""
+def _load_usable(load: LoadSpace) -> Space | None:
+    """The space; without one, or with a broken model, the tags alone answer."""
     try:
-        space = load()
-        if space is not None:
-            for like, _ in _find_likes(described):
-                space.words.describe(like.text)
-    except (ModelError, DescriptionError):  # then the tags alone answer, as without such a model
+        return load()
+    except ModelError:
         return None
-    return space
+
+
+def _find_unknown_words(described: Query, space: Space) -> tuple[str, ...] | None:
+    """The words of the only description, if its model knows none of them, else None."""
+    try:
+        for like, _ in _find_likes(described):
+            space.words.describe(like.text)
+    except DescriptionError as error:
+        return error.unknown_words
+    return None
+
+
+def _find_missing_tags(
+    connection: Connection, tree: Query, vocabulary: Vocabulary
+) -> tuple[str, ...]:
+    """The tags that words of a query mean and that no photo has, nor a kind of them."""
+    terms = [term for term in _wanted_labels(tree) if not is_stop_word(term.name.casefold())]
+    names = {term: conditions.label_names(term, vocabulary) for term in terms}
+    used = conditions.find_labels(connection, chain.from_iterable(names.values()), used=True)
+    missing = [term.name for term, each in names.items() if used.keys().isdisjoint(each)]
+    return tuple(dict.fromkeys((*vocabulary.lookup(name), name)[0] for name in missing))
+
+
+def _wanted_labels(tree: Query) -> Iterator[Label]:
+    """The labels of a tree that are not negated, from left to right."""
+    match tree:
+        case Label():
+            yield tree
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from _wanted_labels(term)
 
 
 def _look_up(
@@ -180,7 +225,7 @@ def _look_up(
     likes = list(dict.fromkeys(_find_likes(tree)))
     descriptions = {like: _describe(query, like, space) for like, _ in likes}
     comparison = _Comparison.run(connection, space, cache, descriptions)
-    ranked, scores = comparison.rank([like for like, positive in likes if positive])
+    ranked, scores = comparison.rank(tree)
     if isinstance(tree, Like):
         left_out = max(0, len(ranked) - MAX_LIKE)
         resolved: Query = Listed(tuple(ranked[:MAX_LIKE].tolist()))
@@ -232,7 +277,7 @@ def _shorten(lists: _Lists, kept: Collection[int]) -> _Lists:
 class _Comparison:
     """Photos above the floor of each description, best first, without deleted ones.
 
-    `scores` (N,) are of all photos; `rows` are those above the floor.
+    `scores` (N,) are of all photos, NaN below the floor; `rows` are those above it.
     """
 
     photo_ids: Ids
@@ -262,7 +307,8 @@ class _Comparison:
         }
         rows = {}
         for like, likeness in scores.items():
-            above = np.flatnonzero(likeness >= space.words.floor)
+            likeness[likeness < space.words.floor] = np.nan
+            above = np.flatnonzero(~np.isnan(likeness))
             above = above[~np.isin(loaded.photo_ids[above], deleted)]
             rows[like] = above[np.argsort(-likeness[above], kind="stable")]
         stored = len(loaded.photo_ids) + len(loaded.unreadable) - loaded.count_among(deleted)
@@ -273,14 +319,33 @@ class _Comparison:
         ids: list[int] = self.photo_ids[self.rows[like]].tolist()
         return tuple(ids)
 
-    def rank(self, likes: Sequence[Like]) -> tuple[Ids, Floats]:
-        """Photos above the floor of any of these, and the sum of their scores, best first."""
+    def rank(self, tree: Query) -> tuple[Ids, Floats]:
+        """Photos above the floor of any description not negated, and their scores, best first."""
+        likes = [like for like, positive in _find_likes(tree) if positive]
         if not likes:
             return np.empty(0, np.int64), np.empty(0)
         rows = np.unique(np.concatenate([self.rows[like] for like in likes]))
-        sums = np.sum([self.scores[like][rows] for like in likes], axis=0)
-        order = np.argsort(-sums, kind="stable")
-        return self.photo_ids[rows[order]], sums[order]
+        scores = _combine(tree, {like: self.scores[like][rows] for like in likes})
+        order = np.argsort(-scores, kind="stable")
+        return self.photo_ids[rows[order]], scores[order]
+
+
+def _combine(tree: Query, scores: Mapping[Like, Floats], positive: bool = True) -> Floats:
+    """The scores (N,) of a tree with descriptions, NaN where none of them applies.
+
+    The best of those in an `Or`, the least of those in an `And`, without negated ones.
+    """
+    match tree:
+        case Like() if positive:
+            return scores[tree]
+        case Not(term):
+            return _combine(term, scores, not positive)
+        case And(terms) | Or(terms):
+            pick = np.fmin if isinstance(tree, And) == positive else np.fmax
+            combined: Floats = pick.reduce([_combine(term, scores, positive) for term in terms])
+            return combined
+        case _:
+            return np.full(len(next(iter(scores.values()))), np.nan)
 
 
 def _find_likes(tree: Query, positive: bool = True) -> Iterator[tuple[Like, bool]]:

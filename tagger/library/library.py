@@ -208,8 +208,8 @@ class Library:
     ) -> PhotoPage:
         """A page of the photos that match a query, and their number. Raises QueryError.
 
-        Words that no photo has as tags are taken as a description: see `DescriptionSummary`. This
-        method alone does so, as it says so. The default order is "likeness" for a query with a
+        Words for which no photo has all tags are taken as a description, by this method alone, as
+        it says so: see `DescriptionSummary`. The default order is "likeness" for a query with a
         description, else "newest".
         """
         with self.database.read_transaction() as connection:

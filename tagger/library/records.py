@@ -100,8 +100,10 @@ class DescriptionSummary:
 
     `unknown_words` were passed over, as the model does not know them. `left_out` is the number of
     photos that match too, beyond the best that are kept. `not_compared` photos have no vector yet.
-    `fallback`: no photo has the words of the search as tags, so that they were taken as a
-    description; this query, with `like:`, finds the same photos.
+    `fallback`: no photo has tags for all words of the search, so that they were taken as a
+    description; this query, with `like:`, finds the same photos. `missing_tags` are the tags that
+    its words mean and that no photo has. Not `understood`: such words of which the model knows
+    none, so that nothing was found.
     """
 
     model: str
@@ -109,6 +111,8 @@ class DescriptionSummary:
     left_out: int
     not_compared: int
     fallback: str | None = None
+    missing_tags: tuple[str, ...] = ()
+    understood: bool = True
 
 
 @dataclass(frozen=True)

@@ -189,9 +189,11 @@ class DescriptionSummary(BaseModel):
     """How the descriptions of a query were answered.
 
     The model passed over the `unknown_words`. `left_out` photos match too, but are not among the
-    best 500; `not_compared` photos have not been looked at yet. `fallback`: no photo has the words
-    of the query as tags, so that they were taken as a description; this query, with `like:`, finds
-    the same photos, as for /export.csv, which takes words as tags alone.
+    best 500; `not_compared` photos have not been looked at yet. `fallback`: no photo has tags for
+    all words of the query, so that they were taken as a description; this query, with `like:`,
+    finds the same photos, as for /export.csv, which takes words as tags alone. `missing_tags` are
+    the tags that these words mean and that no photo has. `understood` is false where no photo has
+    such tags and the model knows none of the words: nothing was found.
     """
 
     model: str
@@ -199,6 +201,8 @@ class DescriptionSummary(BaseModel):
     left_out: int
     not_compared: int
     fallback: str | None
+    missing_tags: list[str]
+    understood: bool
 
 
 class Interpretation(BaseModel):

@@ -111,6 +111,7 @@ def test_a_librarys_own_vocabulary_is_used_at_once(six_photos: Library) -> None:
 
 def test_a_kind_without_photos_offers_the_tag_above_it(six_photos: Library) -> None:
     app = open_page("search", q="poodle")
+    assert "More general than “poodle”" in page_text(app)
     press(app, "search-meant-poodle-dog")
     assert app.text_input[0].value == "dog"
     assert "**2 photos** found" in page_text(app)
@@ -197,12 +198,40 @@ def test_words_taken_as_a_description_are_exported_as_one(drawn_shapes: Library)
 def test_words_without_tags_are_taken_as_a_description(drawn_shapes: Library) -> None:
     app = open_page("search", q="zebras")
     assert "found by description" in page_text(app)
-    assert "No photo has these words as tags, so they were taken as" in page_text(app)
+    assert "No photo has the tag “zebra”; these photos look like the description." in page_text(app)
+    assert "The number after “by description” says how far" in page_text(app)
+    assert "Did you mean" not in page_text(app)
     app.text_input[0].set_value("disc").run()
     assert "found by description" not in page_text(app)
     app.text_input[0].set_value("like:purple").run()
     assert "the model knows none of these words: purple" in page_text(app)
     assert app.code[0].value == "like:purple\n     ^"
+
+
+def test_what_was_not_understood_is_named(drawn_shapes: Library) -> None:
+    app = open_page("search", q="flurb zzq")
+    assert "**0 photos** found" in page_text(app)
+    assert "found by description" not in page_text(app)
+    sentence = "No photo has the tags “flurb” or “zzq”, and worded knows none of these words."
+    assert sentence in page_text(app)
+    app.text_input[0].set_value("disc square").run()
+    assert "No photo has tags for all of these words" in page_text(app)
+    app.text_input[0].set_value("ball name:nothing").run()
+    assert "No photo has the tag “ball”, and none looks like the description." in page_text(app)
+
+
+def test_a_word_that_the_description_understood_is_not_corrected(drawn_shapes: Library) -> None:
+    drawn_shapes.edit_tags(drawn_shapes.find_ids("folder:/stripes")[:1], add=["animal", "bellz"])
+    app = open_page("search", q="zebra")
+    assert "found by description" in page_text(app)
+    assert not [key for key in button_keys(app) if "search-meant" in key]
+    app.text_input[0].set_value("zebra ballz").run()
+    assert [key for key in button_keys(app) if "search-meant" in key] == [
+        "search-meant-ballz-bellz"
+    ]
+    app.text_input[0].set_value("zebra name:nothing").run()
+    assert "More general than “zebra”" in page_text(app)
+    assert "search-meant-zebra-animal" in button_keys(app)
 
 
 def test_photos_that_descriptions_cannot_find_yet_are_counted(

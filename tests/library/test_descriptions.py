@@ -74,6 +74,33 @@ def test_descriptions_are_combined_with_other_terms(drawn: Library) -> None:
     assert sum(count for _, count in drawn.label_counts("like:ball")) <= len(discs)
 
 
+def test_the_likeness_to_several_descriptions_is_one_of_theirs(drawn: Library) -> None:
+    ball, mixed = (
+        drawn.search(f'like:"{text}"', limit=200).likeness for text in ("ball", "ball ball box")
+    )
+    both = ball.keys() & mixed.keys()
+    assert any(ball[id] > mixed[id] for id in both) and any(ball[id] < mixed[id] for id in both)
+    least = {id: min(ball[id], mixed[id]) for id in both}
+    best = {
+        id: max(likeness[id] for likeness in (ball, mixed) if id in likeness)
+        for id in ball.keys() | mixed.keys()
+    }
+    expected = {
+        "like:ball OR {}": best,
+        "like:ball {}": least,
+        "NOT (-like:ball OR NOT {})": least,
+        "NOT (-like:ball -{})": best,
+        "like:ball (folder:/ OR {})": {
+            id: min(likeness[id] for likeness in (ball, mixed) if id in likeness) for id in ball
+        },
+    }
+    for query, likeness in expected.items():
+        page = drawn.search(query.format('like:"ball ball box"'), limit=200)
+        assert page.likeness == pytest.approx(likeness), query
+        ordered = [page.likeness[photo.id] for photo in page.photos]
+        assert ordered == sorted(ordered, reverse=True)
+
+
 def test_the_order_is_by_likeness_unless_another_is_wanted(drawn: Library) -> None:
     by_likeness = [photo.id for photo in drawn.search("like:ball", limit=200).photos]
     assert [p.id for p in drawn.search("like:ball", "likeness", limit=200).photos] == by_likeness
@@ -218,6 +245,34 @@ def test_other_queries_are_not(drawn: Library, query: str) -> None:
     page = drawn.search(query, limit=200)
     assert page.description is None or page.description.fallback is None
     assert drawn.count(query) == page.total == len(page.photos)
+
+
+@pytest.mark.parametrize(
+    ("query", "missing"),
+    [
+        ("balls", ("ball",)),  # the tag that the word means
+        ("disc and a ball", ("ball",)),
+        ("a ball not in a zebra", ("ball", "zebra")),
+        ("disc square", ()),  # no photo has both
+        ("ball -(square or stripes)", ("ball",)),
+    ],
+)
+def test_the_tags_that_no_photo_has_are_named(
+    drawn: Library, query: str, missing: tuple[str, ...]
+) -> None:
+    page = drawn.search(query)
+    assert page.description is not None and page.description.fallback is not None
+    assert page.description.understood and page.description.missing_tags == missing
+
+
+def test_words_that_neither_tags_nor_the_model_know_are_named(drawn: Library) -> None:
+    page = drawn.search("flurb zzq folder:/disc")
+    assert page.total == 0 and page.description is not None
+    assert not page.description.understood and page.description.fallback is None
+    assert page.description.model == "worded"
+    assert page.description.missing_tags == page.description.unknown_words == ("flurb", "zzq")
+    assert drawn.search("flurb zzq", "likeness").photos == ()
+    assert drawn.search("the").description is None
 
 
 def test_a_tag_comes_before_a_description(drawn: Library, shapes: Path, library: Library) -> None:

@@ -35,6 +35,14 @@ def test_each_word_is_explained_once(tagged: Library) -> None:
     assert [each.tags for each in words] == [("dog", "toy poodle"), (), ("Rex",)]
 
 
+def test_tags_of_deleted_photos_are_left_out(tagged: Library) -> None:
+    deletion = tagged.delete(tagged.find_ids())
+    assert [word.tags for word in tagged.explain("people dog")] == [(), ()]
+    assert tagged.suggest_tags("dgo") == []
+    tagged.undo(deletion)
+    assert tagged.explain("dogs")[0].tags == ("dog", "toy poodle")
+
+
 def test_a_word_that_finds_itself_alone_is_not_wider(tagged: Library) -> None:
     for query in ("football", "MAN", '"100 %"', "cat", "nosuch"):
         (word,) = tagged.explain(query)

@@ -51,6 +51,16 @@ def test_a_known_word_without_photos_is_answered_with_tags_above_it(tagged: Libr
     assert suggest(tagged, "giraffe") == []
 
 
+def test_another_word_is_no_slip_of_the_pen(tagged: Library) -> None:
+    tagged.edit_tags(tagged.find_ids(), add=["plant", "hat", "ice"])
+    for query in ("playing", "cat", "lighting", "xy", "do", "gold"):
+        assert suggest(tagged, query) == [], query
+    assert suggest(tagged, "plnat")[0] == ("plnat", "plant", "plant")
+    (wider,) = tagged.suggest_tags("poodle")
+    (misspelled,) = tagged.suggest_tags("dgo")
+    assert wider.is_wider and not misspelled.is_wider
+
+
 def test_words_of_the_vocabulary_are_suggested_if_they_find_photos(tagged: Library) -> None:
     assert suggest(tagged, "animla")[0] == ("animla", "animal", "animal")
     assert suggest(tagged, "pupppy")[0] == ("pupppy", "puppy", "puppy")

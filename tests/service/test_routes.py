@@ -229,13 +229,19 @@ def test_photos_are_ranked_by_a_description(tmp_path: Path, worded: Path) -> Non
 
         wait_until(lambda: description()["not_compared"] == 0)
         expected = {"fallback": None, "unknown_words": ["purple"], "left_out": 0}
-        assert description() == {"model": "worded", "not_compared": 0, **expected}
+        expected |= {"model": "worded", "not_compared": 0, "missing_tags": [], "understood": True}
+        assert description() == expected
         page = service.request("GET", like).json()
         assert {photo["name"] for photo in page["photos"][:3]} == {f"disc{n}.png" for n in range(3)}
         likeness = [photo["likeness"] for photo in page["photos"]]
         assert likeness == sorted(likeness, reverse=True) and likeness[0] > 1
         page = service.request("GET", "/photos?query=zebras&limit=2&offset=1").json()
         assert page["description"]["fallback"] == "like:zebras" and len(page["photos"]) == 2
+        assert page["description"]["missing_tags"] == ["zebra"]
+        page = service.request("GET", "/photos?query=flurb%20zzq").json()
+        expected = {"understood": False, "unknown_words": ["flurb", "zzq"], "fallback": None}
+        assert page["total"] == 0 and page["description"].items() >= expected.items()
+        page = service.request("GET", "/photos?query=zebras").json()
         rows = service.request("GET", "/export.csv?query=zebras").body.decode().splitlines()
         assert len(rows) == 1  # which cannot say that it took the word as a description
         rows = service.request("GET", "/export.csv?query=like:zebras").body.decode().splitlines()

@@ -51,6 +51,9 @@ LabelIds = Mapping[Label, tuple[int, ...]]
 MAX_LABEL_IDS = 500  # for a label with wildcards
 MAX_NAMES = 900  # of labels in a statement: databases limit the number of parameters
 
+DELETED = select(photos.c.id).where(photos.c.deleted_by.is_not(None))
+IS_USED = exists().where(tags.c.label_id == labels.c.id, tags.c.photo_id.not_in(DELETED))
+
 _COMPARE: dict[str, Callable[[Any, float], Where]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -101,11 +104,11 @@ def find_labels(
 ) -> dict[str, StoredLabel]:
     """The labels of the database with these folded names, by folded name.
 
-    With `used`, only those that are tags of photos.
+    With `used`, only those that are tags of photos which are not deleted.
     """
     query = select(labels.c.folded, labels.c.id, labels.c.name)
     if used:
-        query = query.where(exists().where(tags.c.label_id == labels.c.id))
+        query = query.where(IS_USED)
     return {
         row.folded: StoredLabel(row.id, row.name)
         for chunk in chunks(dict.fromkeys(names), MAX_NAMES)

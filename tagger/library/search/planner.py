@@ -36,7 +36,7 @@ from tagger.library.database.schema import labels, photos, tags
 from tagger.library.photos import TAG_ORDER
 from tagger.library.records import Sort
 from tagger.library.search import conditions
-from tagger.library.search.conditions import LabelIds, Where
+from tagger.library.search.conditions import DELETED, LabelIds, Where
 from tagger.library.search.grammar import (
     And,
     Condition,
@@ -63,7 +63,6 @@ _PRESENT = photos.c.deleted_by.is_(None)
 # The same, written so that SQLite scans the covering index, or the table, and never looks up rows
 # of the table one by one in the order of another index.
 _PRESENT_BY_SCAN = (photos.c.deleted_by + 0).is_(None)
-_DELETED = select(photos.c.id).where(photos.c.deleted_by.is_not(None))
 _ORDERS: dict[Sort, tuple[ColumnElement[Any], ...]] = {
     "newest": (photos.c.added_at.desc(), photos.c.id.desc()),
     "oldest": (photos.c.added_at, photos.c.id),
@@ -148,7 +147,7 @@ def count_labels(
     """
     plan = _plan_query(connection, query, vocabulary)
     if plan is _EVERYTHING:
-        is_match = tags.c.photo_id.not_in(_DELETED)
+        is_match = tags.c.photo_id.not_in(DELETED)
     else:
         matches = _select_ids(plan).subquery()
         is_match = tags.c.photo_id.in_(select(matches.c.id))
@@ -396,7 +395,7 @@ def _select_ids(plan: Plan) -> Ids:
     driver, rest = drivers[0], [term for term in terms if term is not drivers[0]]
     conditions = [driver.where, *(_condition(term, tags.c.photo_id) for term in rest)]
     if not any(isinstance(term, _PhotoFilter) for term in rest):
-        conditions.append(tags.c.photo_id.not_in(_DELETED))
+        conditions.append(tags.c.photo_id.not_in(DELETED))
     return select(tags.c.photo_id.label("id")).where(*conditions)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, select
 
 from tagger.inference.vocabulary import Vocabulary
-from tagger.library.database.schema import labels, tags
-from tagger.library.search.conditions import find_labels, label_names
+from tagger.library.database.schema import labels
+from tagger.library.search.conditions import IS_USED, find_labels, label_names
 from tagger.library.search.grammar import (
     And,
     Label,
@@ -22,25 +22,31 @@ from tagger.library.search.grammar import (
     label_terms,
     parse,
 )
-from tagger.text import fold
+from tagger.text import count_edits, fold
 
 MAX_SUGGESTIONS = 3  # for each missing tag
+_COMPARED = 20  # words that are spelled alike, whose edits are counted
+_MAX_EDITS = ((6, 2), (3, 1))  # of a word with so many letters or more
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A word of a query that finds no photo, a similar one, and the query with that instead."""
+    """A word of a query that finds no photo, another one, and the query with that instead.
+
+    The other is spelled much like it, or with `is_wider` is a tag above it in the vocabulary.
+    """
 
     missing_tag: str
     similar_tag: str
     query: str
+    is_wider: bool = False
 
 
 def suggest(connection: Connection, query: str, vocabulary: Vocabulary) -> list[Suggestion]:
     """Suggestions for each word that finds nothing, most similar first. Raises QueryError.
 
-    For a word of the vocabulary they are the tags above it, for another one the tags and words
-    that are spelled much like it and find something.
+    For a word of the vocabulary, which is no slip, they are the tags above it; for another one the
+    tags and words that are spelled nearly so and find something.
     """
     tree = parse(query)
     terms = {(fold(term.name), term.exact): term for term in label_terms(tree) if not term.wildcard}
@@ -49,21 +55,21 @@ def suggest(connection: Connection, query: str, vocabulary: Vocabulary) -> list[
     missing = [term for term, each in names.items() if matching.keys().isdisjoint(each)]
     if not missing:
         return []
-    used = exists().where(tags.c.label_id == labels.c.id)
-    rows = connection.execute(select(labels.c.folded, labels.c.name).where(used))
+    rows = connection.execute(select(labels.c.folded, labels.c.name).where(IS_USED))
     existing = {row.folded: row.name for row in rows}
     words = {fold(word): word for word in _words(existing, vocabulary)} | existing
 
-    def find_similar(term: Label) -> list[str]:
-        if term.exact:
-            return _close(term.name, existing)
-        return _above(term.name, existing, vocabulary) or _close(term.name, words)
-
-    return [
-        Suggestion(term.name, similar, format_query(_replace(tree, term, similar)))
-        for term in missing
-        for similar in find_similar(term)
-    ]
+    suggestions = []
+    for term in missing:
+        is_wider = not term.exact and bool(vocabulary.lookup(term.name))
+        if is_wider:
+            similar_tags = _above(term.name, existing, vocabulary)
+        else:
+            similar_tags = _close(term.name, existing if term.exact else words)
+        for similar in similar_tags:
+            corrected = format_query(_replace(tree, term, similar))
+            suggestions.append(Suggestion(term.name, similar, corrected, is_wider))
+    return suggestions
 
 
 def _words(existing: Iterable[str], vocabulary: Vocabulary) -> Iterator[str]:
@@ -88,8 +94,22 @@ def _above(word: str, existing: Mapping[str, str], vocabulary: Vocabulary) -> li
 
 
 def _close(name: str, words: Mapping[str, str]) -> list[str]:
-    """The words, by folded word, that are spelled much like a name, the closest first."""
-    return [words[each] for each in difflib.get_close_matches(fold(name), words, MAX_SUGGESTIONS)]
+    """The words, by folded word, that a name may be a misspelling of, the closest first."""
+    alike = difflib.get_close_matches(fold(name), words, _COMPARED)
+    near = (words[each] for each in alike if _is_near(_letters(fold(name)), _letters(each)))
+    return list(islice(near, MAX_SUGGESTIONS))
+
+
+def _is_near(name: str, word: str) -> bool:
+    """Whether a slip or two make one of the other, the fewer the shorter they are."""
+    length = min(len(name), len(word))
+    limit = next((edits for letters, edits in _MAX_EDITS if length >= letters), 0)
+    return abs(len(name) - len(word)) <= limit and count_edits(name, word) <= limit
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text, without spaces and punctuation."""
+    return "".join(filter(str.isalnum, text))
 
 
 def _replace(tree: Query, term: Label, name: str) -> Query:
