@@ -179,27 +179,29 @@ def compare(
 def put_out(hits: Sequence[Hit], errors: Sequence[ImageError], as_json: bool) -> None:
     """The photos, and those that cannot be read: on standard error, or as JSON beside them."""
     for hit in hits:
-        console.write(as_json_line(hit) if as_json else as_line(hit))
+        console.write(format_json(hit) if as_json else format_line(hit))
     for error in errors:
         if as_json:
-            line = {"path": error.source, "tags": [], "likeness": None, "error": str(error)}
-            console.write(json.dumps(line))
+            console.write(_json_line(error.source, (), None, str(error)))
         else:
             console.note(str(error))
 
 
-def as_line(hit: Hit) -> str:
+def format_line(hit: Hit) -> str:
     """Likeness, path and why the photo was found: " 5.21  dog.jpg: dog, by description"."""
     likeness = "    -" if hit.likeness is None else f"{hit.likeness:5.2f}"
     reasons = ", ".join([*hit.tags, *(["by description"] if hit.looks_like_it else [])])
     return f"{likeness}  {escape_controls(str(hit.path))}: {escape_controls(reasons)}"
 
 
-def as_json_line(hit: Hit) -> str:
-    """The same as JSON."""
+def format_json(hit: Hit) -> str:
+    """The same as JSON, in ASCII."""
     likeness = None if hit.likeness is None else round(hit.likeness, 4)
-    line = {"path": str(hit.path), "tags": hit.tags, "likeness": likeness, "error": None}
-    return json.dumps(line)
+    return _json_line(str(hit.path), hit.tags, likeness, None)
+
+
+def _json_line(path: str, tags: tuple[str, ...], likeness: float | None, error: str | None) -> str:
+    return json.dumps({"path": path, "tags": tags, "likeness": likeness, "error": error})
 
 
 def summarize(hits: int, listed: int, photos: int, has_tags: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from tagger.cli.find import Hit, as_line, describe, main
+from tagger.cli.find import Hit, describe, format_line, main
 from tagger.errors import DescriptionError
 from tagger.images import decode
 from tagger.inference.named_tags import NamedTags, TagTerm
@@ -119,7 +119,7 @@ def test_tags_alone_answer_a_description_that_the_model_cannot_read(worded: Path
     assert words is not None
     named = NamedTags((TagTerm("rex", ("Rex",)), TagTerm("ball", ("ball",))), ())
     assert describe(words, "rex ball", named) is None
-    assert as_line(Hit(Path("a.jpg"), ("Rex",), None, False)) == "    -  a.jpg: Rex"
+    assert format_line(Hit(Path("a.jpg"), ("Rex",), None, False)) == "    -  a.jpg: Rex"
     with pytest.raises(DescriptionError, match="none of these words: rex"):
         describe(words, "rex", NamedTags((), ("rex",)))
 
