@@ -70,15 +70,15 @@ def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> Named
             is_alternative = bool(terms)
         elif phrase == _WITHOUT or not is_stop_word(phrase):
             names = dict.fromkeys(map(_normalize, vocabulary.names(phrase)))
-            meant = tuple(label for name in names for label in by_name.get(name, ()))
-            if not meant:
+            matching = tuple(label for name in names for label in by_name.get(name, ()))
+            if not matching:
                 unnamed[phrase] = None
             elif is_alternative:
                 first = terms.pop()
-                either = dict.fromkeys((*first.labels, *meant))
+                either = dict.fromkeys((*first.labels, *matching))
                 terms.append(TagTerm(f"{first.words} or {phrase}", tuple(either)))
             else:
-                terms.append(TagTerm(phrase, meant))
+                terms.append(TagTerm(phrase, matching))
             is_alternative = False
         start = end
     return NamedTags(tuple(dict.fromkeys(terms)), tuple(unnamed))
