@@ -112,6 +112,11 @@ def replace_head(
     return keras.Model(network.input, logits, name=network.name)
 
 
+def set_head(network: keras.Model, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+    """Give the network's head `weights (D, C)` and `bias (C,)`."""
+    network.get_layer(HEAD).set_weights([weights, bias])
+
+
 @contextmanager
 def freeze_arrays(backbone: str, network: keras.Model) -> Iterator[None]:
     """Exclude the backbone's `frozen_arrays` from training within this context.

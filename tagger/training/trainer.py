@@ -20,34 +20,29 @@ from tagger.concurrency import Progress, silent
 from tagger.datasets import captions, dataset
 from tagger.datasets.dataset import Dataset
 from tagger.datasets.pixel_store import PixelStore
-from tagger.datasets.sample import Sample, tag_matrix, target_matrix
+from tagger.datasets.sample import Sample, target_matrix
 from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, calibrate
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
-from tagger.evaluation.tag_selection import (
-    MIN_PHOTOS,
-    TagSelection,
-    prevalence,
-    select_tags,
-)
+from tagger.evaluation.tag_selection import TagSelection
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
 from tagger.images import decode
-from tagger.inference import model_file, vocabulary
+from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import IMAGENET
 from tagger.inference.words import Words
 from tagger.models import convert, heads, imagenet, networks
-from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead, prior_correction
+from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead
 from tagger.models.weights import NO_WEIGHTS, save_h5
-from tagger.training import checkpoints, events, initialize, model_card, run_folder
+from tagger.training import checkpoints, events, initialize, model_card, run_folder, tag_head
 from tagger.training.caption_batches import MIN_CAPTIONS, choose_tokens, tokenize_captions
 from tagger.training.checkpoints import FineTuning, FineTuningState
 from tagger.training.collection_captions import CollectionCaptions, tokenize
-from tagger.training.config import Hyperparameters, TrainingConfig
+from tagger.training.config import TrainingConfig
 from tagger.training.evaluate import Evaluation, Evaluator
 from tagger.training.events import Emit, ignore
 from tagger.training.run_folder import Epoch
@@ -59,7 +54,6 @@ if TYPE_CHECKING:
     from tagger.training.fine_tune import Extras, HeadWeights
 
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
-ROLLED_UP_SHARE = 0.5  # of the teacher's log odds of a tag, as the prior of its weights
 CLASS_REPEATS = MIN_CAPTIONS  # so often a class of the teacher takes part in learning words
 
 
@@ -118,8 +112,9 @@ class _Trainer:
         fine_tuning = self._fit(network, collection, evaluator, state)
         if collection.labels.kind == "multi":
             if self.config.least_precision is not None and fine_tuning.epochs:
-                self._refit_head(network, collection, evaluator)
-            self._correct_prior(network, collection)
+                with self._timed("head"):
+                    tag_head.refit(network, collection, evaluator, self._teacher_head)
+            tag_head.correct_prior(network, collection, self.config.hyperparameters.balance)
         selection = None
         if self.config.least_precision is not None:
             network, collection, selection = self._select_tags(network, collection, evaluator)
@@ -219,31 +214,10 @@ class _Trainer:
                 leave_out,
             )
         self.emit(events.CollectionLoaded(collection))
-        self._check_tag_options(collection)
+        tag_head.check_options(config, collection)
         captions_digest = loaded.digest if loaded else ""
         run_folder.check_collection(self.run, collection.fingerprint + captions_digest)
         return collection
-
-    def _check_tag_options(self, collection: Dataset) -> None:
-        """Raise DatasetError where options are for tags, and the collection does not fit them."""
-        config, balance = self.config, self.config.hyperparameters.balance
-        if collection.labels.kind == "single":
-            if config.least_precision is not None:
-                raise DatasetError(
-                    f"{config.data}: has one label a photo; a least precision chooses among tags"
-                )
-            if balance != Hyperparameters.balance:
-                raise DatasetError(
-                    f"{config.data}: has one label a photo; a balance of {balance} is for tags,"
-                    " labels weigh the same"
-                )
-        if config.least_precision is not None:
-            typical = sum(map(self._is_typical, collection.split("val")))
-            if typical < MIN_PHOTOS:
-                raise DatasetError(
-                    f"{config.data / (config.typical or '')}: {typical} validation photos; tags are"
-                    f" chosen by {MIN_PHOTOS} at least"
-                )
 
     def _load_captions(self, file: Path, collection: Dataset) -> CollectionCaptions:
         loaded = captions.read(file, self.config.data, collection.copies())
@@ -369,7 +343,7 @@ class _Trainer:
                 self.config.hyperparameters.balance,
             )
         if isinstance(head, LinearHead):
-            _set_head(network, head)
+            networks.set_head(network, head.weights, head.bias)
         else:
             evaluator.forest = head
         with self._timed("checking photos"):
@@ -386,40 +360,6 @@ class _Trainer:
         write_atomically(self.run / run_folder.FINDINGS, json.dumps(audit.to_dict()))
         self.emit(events.CollectionAudited(audit))
 
-    def _refit_head(self, network: keras.Model, collection: Dataset, evaluator: Evaluator) -> None:
-        """Fit a head anew on the fine-tuned features, and take the mean of it and the trained one.
-
-        With a teacher it starts from the teacher's answers, rolled up to tags.
-        """
-        runtime, names = Runtime(convert.to_litert(network)), collection.labels.names
-        with self._timed("features"):
-            samples = subsample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
-            features = evaluator.run(runtime, samples, "Computing features").features
-        with self._timed("head"):
-            prior = None
-            if self._teacher_head:
-                classes = imagenet.class_probabilities(features, self._teacher_head)
-                rolled_up = classes.astype(np.float32) @ imagenet.roll_up(names)
-                prior = ROLLED_UP_SHARE * heads.fit_log_odds(features, rolled_up)
-            refitted = heads.fit_tags(
-                features,
-                target_matrix(samples, len(names)),
-                self._seed,
-                heads.TUNED_TAG_REGULARISATION,
-                self.config.hyperparameters.balance,
-                prior,
-            )
-            weights, bias = network.get_layer(networks.HEAD).get_weights()
-            mean = LinearHead((weights + refitted.weights) / 2, (bias + refitted.bias) / 2)
-            _set_head(network, mean)
-
-    def _correct_prior(self, network: keras.Model, collection: Dataset) -> None:
-        """Undo the balancing of tags, so that probabilities fit their true frequency."""
-        weights, bias = network.get_layer(networks.HEAD).get_weights()
-        targets = target_matrix(collection.split("train"), len(collection.labels))
-        correction = prior_correction(targets, self.config.hyperparameters.balance)
-        _set_head(network, LinearHead(weights, bias + correction))
-
     def _select_tags(
         self, network: keras.Model, collection: Dataset, evaluator: Evaluator
     ) -> tuple[keras.Model, Dataset, TagSelection]:
@@ -427,43 +367,20 @@ class _Trainer:
 
         They are chosen by what the converted network says, which may be a little less right.
         """
-        table = vocabulary.load()
         conversion = self._convert(network, collection)
         with self._timed("choosing tags"):
             samples = self._validation_samples(collection)
-            runtime = Runtime(conversion.network)
-            outputs = evaluator.run(runtime, samples, "Choosing tags")
-            typical = np.array([self._is_typical(sample) for sample in samples])
-            everywhere = [
-                s for s in collection.samples if s.split != "test" and self._is_typical(s)
-            ]
-            selection = select_tags(
-                outputs.logits,
-                outputs.labels,
-                np.nan_to_num(target_matrix(samples, len(collection.labels))) % 1 > 0,
-                typical,
-                prevalence(tag_matrix(everywhere, len(collection.labels))),
-                np.array([table.is_thing(name) for name in collection.labels.names]),
-                self.config.least_precision or 0.0,
-                self._seed,
-            )
-        names = np.array(collection.labels.names)
-        kept = selection.kept
+            outputs = evaluator.run(Runtime(conversion.network), samples, "Choosing tags")
+            selection = tag_head.select(self.config, collection, samples, outputs)
+        names, kept = np.array(collection.labels.names), selection.kept
         self.emit(events.TagsSelected(tuple(names[kept]), tuple(np.delete(names, kept))))
         if not len(kept):
             raise DatasetError(
                 f"{self.config.data}: no tag is right for {self.config.least_precision:.0%} of the"
                 " validation photos it is said of; lower --least-precision, or add photos"
             )
-        weights, bias = network.get_layer(networks.HEAD).get_weights()
-        weights = weights[:, kept] * selection.slopes[kept]
-        bias = bias[kept] * selection.slopes[kept] + selection.shifts[kept]
-        network = networks.replace_head(network, weights, bias)
+        network = tag_head.keep_selected(network, selection)
         return network, collection.keep_labels(kept.tolist()), selection
-
-    def _is_typical(self, sample: Sample) -> bool:
-        folder = self.config.typical
-        return folder is None or sample.path.is_relative_to(self.config.data / folder)
 
     def _teach_words(
         self,
@@ -557,7 +474,3 @@ class _Trainer:
         start = time.monotonic()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - start
-
-
-def _set_head(network: keras.Model, head: LinearHead) -> None:
-    network.get_layer(networks.HEAD).set_weights([head.weights, head.bias])
