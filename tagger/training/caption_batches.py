@@ -121,9 +121,9 @@ def choose_tokens(texts: Iterable[str], first: tuple[str, ...] = ()) -> tuple[st
 
 def frequent_words_without(tokens: Sequence[str], texts: Iterable[str]) -> tuple[str, ...]:
     """The words that MIN_CAPTIONS texts have and no token stands for, most frequent ones first."""
-    known = set(tokens)
+    learned = set(tokens)
     counts = Counter(word for text in texts for word in set(split_words(text)))
-    return tuple(word for word in _frequent(counts) if not known.intersection(word_tokens(word)))
+    return tuple(word for word in _frequent(counts) if not learned.intersection(word_tokens(word)))
 
 
 def _frequent(counts: Counter[str]) -> list[str]:
