@@ -309,7 +309,7 @@ def fit_floor(
     for fold in folds:
         rest, fold = np.setdiff1d(described, fold), np.sort(fold[:JUDGES])
         space = fit_words(features[rest], captions.take(rest), len(rest), seed, start)
-        photos, rest = (_embed(space, part) for part in (features[fold], background))
+        photos, compared = (_embed(space, part) for part in (features[fold], background))
         of_fold = captions.take(fold)
         of_photos = [set(of_fold.rows[of_fold.of(photo)].ravel()) for photo in range(len(fold))]
         for row in of_fold.rows:
@@ -317,7 +317,7 @@ def fit_floor(
             if not of_caption:
                 continue
             is_right = np.array([of_caption <= of_photo for of_photo in of_photos])
-            scores = _likeness(space, row, photos, rest)
+            scores = _likeness(space, row, photos, compared)
             right.append(scores[is_right])
             wrong.append(scores[~is_right])
         judged += len(fold)
