@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from numpy.typing import NDArray
 from tagger.concurrency import Progress
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample, tag_matrix
+from tagger.images.decode import Pixels
 from tagger.inference.litert import Outputs, Runtime
 from tagger.labels import LabelSet
+
+Vary = Callable[[Pixels, int], Pixels]  # of a photo and its number
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,12 @@ def run_network(
     workers: int | None,
     progress: Progress,
     stage: str,
+    vary: Vary | None = None,
 ) -> Iterable[Outputs]:
-    """Outputs for photos of the pixel store, in order."""
-    pixels = store.rows(sample.row for sample in samples)
+    """Outputs for photos of the pixel store, in order, or for variants of them."""
+    pixels: Iterable[Pixels] = store.rows(sample.row for sample in samples)
+    if vary:
+        pixels = map(vary, pixels, count())
     return progress(runtime.run_all(pixels, workers), len(samples), stage)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -135,6 +135,9 @@ SCENES = Augmentation(
     cutout=0.0,
     blur=0.4,
 )
+
+# The same for features that words are fitted to: less is cut off, so that captions still fit.
+VIEWS = replace(SCENES, crop=(0.55, 1.0), blur=0.0)
 
 
 def _resize_map(affine: NDArray[np.float32], factor: float) -> NDArray[np.float32]:

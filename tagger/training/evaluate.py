@@ -17,7 +17,7 @@ from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
 from tagger.evaluation import multi_label, ood, single_label
 from tagger.evaluation.calibration import Calibration
-from tagger.evaluation.outputs import LabelledOutputs, label_array, run_network
+from tagger.evaluation.outputs import LabelledOutputs, Vary, label_array, run_network
 from tagger.evaluation.results import OodScores, Scores, to_json
 from tagger.export.verify import ExportResult
 from tagger.inference.decision import Decision
@@ -80,12 +80,21 @@ class Evaluator:
     progress: Progress
     forest: Head | None = None
 
-    def run(self, runtime: Runtime, samples: Sequence[Sample], stage: str) -> LabelledOutputs:
-        """Outputs for samples, with their labels; `stage` names the loop for `progress`."""
+    def run(
+        self,
+        runtime: Runtime,
+        samples: Sequence[Sample],
+        stage: str,
+        vary: Vary | None = None,
+    ) -> LabelledOutputs:
+        """Outputs for samples, with their labels; `stage` names the loop for `progress`.
+
+        `vary` gives a variant of each photo, which takes its place.
+        """
         logits = np.empty((len(samples), runtime.label_count), np.float32)
         features = np.empty((len(samples), runtime.feature_count), np.float32)
         workers = self.config.workers
-        outputs = run_network(runtime, self.store, samples, workers, self.progress, stage)
+        outputs = run_network(runtime, self.store, samples, workers, self.progress, stage, vary)
         for row, output in enumerate(outputs):
             logits[row], features[row] = output.logits, output.features
         if self.forest:

@@ -31,6 +31,7 @@ from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
 from tagger.images import decode
+from tagger.images.decode import Pixels
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import IMAGENET
@@ -39,6 +40,7 @@ from tagger.models import convert, heads, imagenet, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead
 from tagger.models.weights import NO_WEIGHTS, save_h5
 from tagger.training import checkpoints, events, initialize, model_card, run_folder, tag_head
+from tagger.training.augmentation import VIEWS
 from tagger.training.caption_batches import MIN_CAPTIONS, choose_tokens, tokenize_captions
 from tagger.training.checkpoints import FineTuning, FineTuningState
 from tagger.training.collection_captions import CollectionCaptions, tokenize
@@ -405,16 +407,21 @@ class _Trainer:
             photos, texts = self._captions.with_names(self._seed)
             described = len(self._captions.described)
             samples = [collection.split("train")[photo] for photo in photos]
-            features = evaluator.run(runtime, samples, "Teaching words").features
+            stage, names = "Teaching words", texts[described:]
+            originals = evaluator.run(runtime, samples, stage).features
+            variants = evaluator.run(runtime, samples[:described], stage, self._draw_view).features
+            features = np.concatenate([originals[:described], variants, originals[described:]])
             if self._teacher_head:
                 of_classes = class_features(self._teacher_head[0], features)
                 features = np.concatenate([features, *[of_classes] * CLASS_REPEATS])
-                texts += [(name,) for name in imagenet.load_names()] * CLASS_REPEATS
-            tokens = choose_tokens(chain.from_iterable(texts), self._captions.train.tokens)
-            taught = tokenize_captions(texts, tokens)
-            space = fit_words(features, taught, described, self._seed, self._first_words)
-            own = [self._captions.by_photo.get(sample.path, ()) for sample in validation]
-            of_val = tokenize_captions(own, tokens)
+                names += [(name,) for name in imagenet.load_names()] * CLASS_REPEATS
+            own = texts[:described]
+            tokens = choose_tokens(chain.from_iterable([*own, *names]), self._captions.train.tokens)
+            taught = tokenize_captions([*own, *own, *names], tokens)
+            space = fit_words(features, taught, 2 * described, self._seed, self._first_words)
+            of_val = tokenize_captions(
+                [self._captions.by_photo.get(sample.path, ()) for sample in validation], tokens
+            )
             judged, background = len(np.unique(of_val.owners)), held_out.features
             has_few = judged < MIN_BACKGROUND
             if has_few and len(background) < MIN_BACKGROUND:
@@ -429,6 +436,10 @@ class _Trainer:
         split = "train" if has_few else "val"
         self.emit(events.WordsTaught(len(tokens), words.floor, judged, split))
         return words
+
+    def _draw_view(self, pixels: Pixels, number: int) -> Pixels:
+        """A variant of a photo, which its captions still describe."""
+        return VIEWS(pixels, np.random.default_rng([self._seed, number]))
 
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")

@@ -28,7 +28,7 @@ START_SCALE = 10.0  # of cosines, before the softmax
 MAX_SCALE = 60.0
 _NEVER = -1e9  # the similarity of what cannot be chosen
 # Of fitting words to fixed features:
-EPOCHS = 30
+EPOCHS = 20
 BATCH = 1024  # photos, each with one of its captions
 LEARNING_RATE = 2e-3
 CLASS_DISTANCE = 3.0
