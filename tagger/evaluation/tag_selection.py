@@ -22,16 +22,17 @@ from tagger.inference.decision import to_probabilities
 
 MIN_TYPICAL = 8  # typical photos with a tag, from which on no others are needed
 MIN_PRESENT = 4  # photos with a tag, below which it cannot be calibrated
-THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # probabilities that are tried
+THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)  # that are tried
 # Without evidence for a lower one, the lowest threshold
 USUAL_THRESHOLD = 0.5
 BORROWED_THRESHOLD = 0.8  # of a tag whose positives were borrowed
 THING_THRESHOLD = 0.95  # of a thing: people notice one that is not there
 SURE_PRECISION = 0.95  # of many predictions on typical photos: evidence for a lower threshold
 SURE_PREDICTIONS = 30
-SURE_CONFIDENCE = 0.9
+SURE_CONFIDENCE = 0.8
 CONFIDENCE = 0.6  # that the least precision is reached
-MIN_PREDICTED = 5  # photos: said of fewer, nobody knows how right a tag is
+MIN_PREDICTED = 5  # photos: said of fewer, nobody knows how right a tag is, so none may be wrong
+RARE_THRESHOLD = 0.8  # of a tag that is said of fewer, which must not be a thing
 MIN_PHOTOS = 20  # validation photos to choose tags by
 PRIOR_PREDICTIONS = 3.0  # at the precision that is asked for, more than there are
 SLOPE_WEIGHT = 0.02  # of the prior that calibration leaves the slope as it is
@@ -102,7 +103,8 @@ def select_tags(
                 calibrated = part.slope * scores[held_out] + part.shift
                 probabilities[held_out] = to_probabilities(calibrated, "multi")
         evidence = _Evidence(states == PRESENT, states == ABSENT, doubtful[:, tag], typical)
-        choice = _choose_threshold(probabilities, evidence, usual, least_precision)
+        may_be_rare = not things[tag]
+        choice = _choose_threshold(probabilities, evidence, usual, least_precision, may_be_rare)
         choices.append((fit or _Calibration(), *choice))
     fits, thresholds, predicted, precisions = zip(*choices, strict=True)
     return TagSelection(
@@ -125,12 +127,17 @@ class _Evidence:
 
 
 def _choose_threshold(
-    probabilities: NDArray[np.float64], evidence: _Evidence, usual: float, least_precision: float
+    probabilities: NDArray[np.float64],
+    evidence: _Evidence,
+    usual: float,
+    least_precision: float,
+    may_be_rare: bool,
 ) -> tuple[float, int, float]:
     """The lowest threshold at which a tag earns its place, its predictions and its precision.
 
     The threshold is infinite where there is none. It is below the `usual` one only if
-    SURE_PRECISION is reached on typical photos.
+    SURE_PRECISION is reached on typical photos. A tag that `may_be_rare` can have fewer predictions
+    than MIN_PREDICTED.
     """
     predicted, precision = 0, 0.0
     for threshold in THRESHOLDS:
@@ -141,8 +148,12 @@ def _choose_threshold(
         on_typical = is_predicted & evidence.typical
         right_on_typical = int((on_typical & (evidence.present | evidence.doubtful)).sum())
         predicted_on_typical = right_on_typical + int((on_typical & evidence.absent).sum())
+        is_rare = predicted < MIN_PREDICTED
+        has_evidence = not is_rare or (
+            may_be_rare and 0 < predicted == right and threshold >= RARE_THRESHOLD
+        )
         is_right_enough = (
-            predicted >= MIN_PREDICTED
+            has_evidence
             and _confidence(least_precision, predicted, right) >= CONFIDENCE
             and (
                 not predicted_on_typical
