@@ -27,8 +27,8 @@ THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)  
 USUAL_THRESHOLD = 0.5
 BORROWED_THRESHOLD = 0.8  # of a tag whose positives were borrowed
 THING_THRESHOLD = 0.95  # of a thing: people notice one that is not there
-SURE_PRECISION = 0.95  # of many predictions on typical photos: evidence for a lower threshold
-SURE_PREDICTIONS = 30
+SURE_PRECISION = 0.95  # of many predictions: evidence for a lower threshold
+SURE_PREDICTIONS = 30  # on typical photos
 SURE_CONFIDENCE = 0.8
 CONFIDENCE = 0.6  # that the least precision is reached
 MIN_PREDICTED = 5  # photos: said of fewer, nobody knows how right a tag is, so none may be wrong
@@ -136,8 +136,8 @@ def _choose_threshold(
     """The lowest threshold at which a tag earns its place, its predictions and its precision.
 
     The threshold is infinite where there is none. It is below the `usual` one only if
-    SURE_PRECISION is reached on typical photos. A tag that `may_be_rare` can have fewer predictions
-    than MIN_PREDICTED.
+    SURE_PRECISION is reached, on all photos and on typical ones. A tag that `may_be_rare` can have
+    fewer predictions than MIN_PREDICTED.
     """
     predicted, precision = 0, 0.0
     for threshold in THRESHOLDS:
@@ -161,8 +161,11 @@ def _choose_threshold(
                 >= CONFIDENCE
             )
         )
-        is_sure = predicted_on_typical >= SURE_PREDICTIONS and (
-            _confidence(SURE_PRECISION, predicted_on_typical, right_on_typical) >= SURE_CONFIDENCE
+        is_sure = (
+            predicted_on_typical >= SURE_PREDICTIONS
+            and _confidence(SURE_PRECISION, predicted, right) >= SURE_CONFIDENCE
+            and _confidence(SURE_PRECISION, predicted_on_typical, right_on_typical)
+            >= SURE_CONFIDENCE
         )
         if (usual <= threshold or is_sure) and is_right_enough:
             return threshold, predicted, precision
