@@ -116,3 +116,31 @@ def test_a_tag_that_somebody_mentions_is_not_wrong() -> None:
     typical = np.ones(PHOTOS, bool)
     selection = select(scores, cells, typical, doubtful=doubtful)
     assert selection.kept.tolist() == [0] and selection.thresholds[0] <= 0.5
+
+
+def test_a_rare_tag_is_kept_unless_it_is_a_thing_or_was_wrong() -> None:
+    """Four of six photos with the tag look like it, and no other one does."""
+    rng = np.random.default_rng(3)
+    truth = np.zeros((PHOTOS, 1), bool)
+    truth[:6] = True
+    clear = np.zeros((PHOTOS, 1))
+    clear[:4] = 14.0
+    scores = clear + rng.normal(0, 1, truth.shape)
+    cells, typical = truth.astype(np.int8), np.ones(PHOTOS, bool)
+    selection = select(scores, cells, typical)
+    assert selection.kept.tolist() == [0] and selection.thresholds[0] >= 0.8
+    assert 0 < selection.predicted[0] < 5 and selection.precisions[0] == 1
+    assert not select(scores, cells, typical, are_things=True).kept.size
+    scores[10:12] = 14.0
+    assert not select(scores, cells, typical).kept.size
+
+
+def test_photos_of_other_collections_can_keep_a_threshold_from_sinking() -> None:
+    """Typical photos are told apart without a mistake; of the others, half are said wrongly."""
+    typical = np.arange(2 * PHOTOS) < PHOTOS
+    truth = (RNG.random((2 * PHOTOS, 1)) < 0.5) & typical[:, None]
+    scores = 5.0 * truth - 2.5 + RNG.normal(0, 0.5, truth.shape)
+    alone = select(scores[typical], truth[typical].astype(np.int8), typical[typical])
+    scores[~typical] = RNG.normal(-1.5, 0.7, scores[~typical].shape)
+    together = select(scores, truth.astype(np.int8), typical)
+    assert alone.thresholds[0] < together.thresholds[0] < 1
