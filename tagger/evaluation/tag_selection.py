@@ -32,12 +32,12 @@ SURE_PREDICTIONS = 30  # on typical photos
 SURE_CONFIDENCE = 0.8
 CONFIDENCE = 0.6  # that the least precision is reached
 MIN_PREDICTED = 5  # photos: said of fewer, nobody knows how right a tag is, so none may be wrong
-RARE_THRESHOLD = 0.8  # of a tag that is said of fewer, which must not be a thing
+RARE_THRESHOLD = 0.8  # of a tag that is said of fewer, and is no thing
 MIN_PHOTOS = 20  # validation photos to choose tags by
 PRIOR_PREDICTIONS = 3.0  # at the precision that is asked for, more than there are
 SLOPE_WEIGHT = 0.02  # of the prior that calibration leaves the slope as it is
 PREVALENCE_PRIOR = 0.25  # photos with the tag, and as many without it, more than there are
-FOLDS = 5
+FOLDS, REPEATS = 5, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +95,17 @@ def select_tags(
         negatives = typical & (states == ABSENT)
         fit = _calibrate(scores[positives], scores[negatives], share)
         probabilities = np.zeros(len(scores))
-        folds = _stratified_folds(2 * states.astype(np.int64) + typical, rng)
-        for fold in range(FOLDS):
-            held_out = folds == fold
-            part = _calibrate(scores[positives & ~held_out], scores[negatives & ~held_out], share)
-            if part is not None:
-                calibrated = part.slope * scores[held_out] + part.shift
-                probabilities[held_out] = to_probabilities(calibrated, "multi")
+        for _ in range(REPEATS):
+            folds = _stratified_folds(2 * states.astype(np.int64) + typical, rng)
+            for fold in range(FOLDS):
+                held_out = folds == fold
+                present, absent = positives & ~held_out, negatives & ~held_out
+                part = _calibrate(scores[present], scores[absent], share)
+                if part is not None:
+                    calibrated = part.slope * scores[held_out] + part.shift
+                    probabilities[held_out] += to_probabilities(calibrated, "multi") / REPEATS
         evidence = _Evidence(states == PRESENT, states == ABSENT, doubtful[:, tag], typical)
-        may_be_rare = not things[tag]
-        choice = _choose_threshold(probabilities, evidence, usual, least_precision, may_be_rare)
+        choice = _choose_threshold(probabilities, evidence, usual, least_precision)
         choices.append((fit or _Calibration(), *choice))
     fits, thresholds, predicted, precisions = zip(*choices, strict=True)
     return TagSelection(
@@ -116,6 +117,23 @@ def select_tags(
     )
 
 
+@dataclass(frozen=True)
+class _Count:
+    """How many photos a tag is predicted for where somebody looked, and right for."""
+
+    predicted: int
+    right: int
+
+    def reaches(self, precision: float, confidence: float) -> bool:
+        """Whether the precision is that high, with a confidence in [0, 1].
+
+        The prior is a beta distribution around that precision.
+        """
+        prior = PRIOR_PREDICTIONS * precision
+        wrong = self.predicted - self.right + PRIOR_PREDICTIONS - prior
+        return bool(1 - betainc(self.right + prior, wrong, precision) >= confidence)
+
+
 @dataclass(frozen=True, eq=False)
 class _Evidence:
     """What is known of a tag in each photo; all arrays are bool `(N,)`."""
@@ -125,61 +143,43 @@ class _Evidence:
     doubtful: NDArray[np.bool_]
     typical: NDArray[np.bool_]
 
+    def count(self, predicted: NDArray[np.bool_]) -> tuple[_Count, _Count]:
+        """The counts of all photos, and of typical ones; there a doubtful tag is right."""
+        right, wrong = predicted & self.present, predicted & self.absent
+        of_typical = predicted & self.typical
+        fitting = of_typical & (self.present | self.doubtful)
+        every = _Count(int((right | wrong).sum()), int(right.sum()))
+        judged = fitting | (of_typical & self.absent)
+        return every, _Count(int(judged.sum()), int(fitting.sum()))
+
 
 def _choose_threshold(
-    probabilities: NDArray[np.float64],
-    evidence: _Evidence,
-    usual: float,
-    least_precision: float,
-    may_be_rare: bool,
+    probabilities: NDArray[np.float64], evidence: _Evidence, usual: float, least_precision: float
 ) -> tuple[float, int, float]:
-    """The lowest threshold at which a tag earns its place, its predictions and its precision.
+    """The threshold at which a tag earns its place, its predictions and its precision.
 
-    The threshold is infinite where there is none. It is below the `usual` one only if
-    SURE_PRECISION is reached, on all photos and on typical ones. A tag that `may_be_rare` can have
-    fewer predictions than MIN_PREDICTED.
+    It is the lowest at which enough predictions are right, and at least the `usual` one, unless
+    SURE_PRECISION is reached, on all photos and on typical ones. It is infinite if there is none.
     """
+    has_evidence = False  # at this threshold or a lower one, which has more predictions
     predicted, precision = 0, 0.0
     for threshold in THRESHOLDS:
-        is_predicted = probabilities >= threshold
-        right = int((is_predicted & evidence.present).sum())
-        predicted = right + int((is_predicted & evidence.absent).sum())
-        precision = right / max(predicted, 1)
-        on_typical = is_predicted & evidence.typical
-        right_on_typical = int((on_typical & (evidence.present | evidence.doubtful)).sum())
-        predicted_on_typical = right_on_typical + int((on_typical & evidence.absent).sum())
-        is_rare = predicted < MIN_PREDICTED
-        has_evidence = not is_rare or (
-            may_be_rare and 0 < predicted == right and threshold >= RARE_THRESHOLD
+        every, typical = evidence.count(probabilities >= threshold)
+        predicted, precision = every.predicted, every.right / max(every.predicted, 1)
+        is_right = every.reaches(least_precision, CONFIDENCE) and (
+            not typical.predicted or typical.reaches(least_precision, CONFIDENCE)
         )
-        is_right_enough = (
-            has_evidence
-            and _confidence(least_precision, predicted, right) >= CONFIDENCE
-            and (
-                not predicted_on_typical
-                or _confidence(least_precision, predicted_on_typical, right_on_typical)
-                >= CONFIDENCE
-            )
-        )
+        has_evidence |= is_right and predicted >= MIN_PREDICTED
+        may_be_rare = usual < THING_THRESHOLD and threshold >= RARE_THRESHOLD
+        is_rare = may_be_rare and 0 < predicted == every.right
         is_sure = (
-            predicted_on_typical >= SURE_PREDICTIONS
-            and _confidence(SURE_PRECISION, predicted, right) >= SURE_CONFIDENCE
-            and _confidence(SURE_PRECISION, predicted_on_typical, right_on_typical)
-            >= SURE_CONFIDENCE
+            typical.predicted >= SURE_PREDICTIONS
+            and every.reaches(SURE_PRECISION, SURE_CONFIDENCE)
+            and typical.reaches(SURE_PRECISION, SURE_CONFIDENCE)
         )
-        if (usual <= threshold or is_sure) and is_right_enough:
+        if (usual <= threshold or is_sure) and is_right and (has_evidence or is_rare):
             return threshold, predicted, precision
     return np.inf, predicted, precision
-
-
-def _confidence(precision: float, predicted: int, right: int) -> float:
-    """The probability that the precision is reached, when `right` of the predictions were right.
-
-    The prior is a beta distribution around that precision.
-    """
-    prior = PRIOR_PREDICTIONS * precision
-    rest = predicted - right + PRIOR_PREDICTIONS - prior
-    return float(1 - betainc(right + prior, rest, precision))
 
 
 def prevalence(cells: NDArray[np.int8]) -> NDArray[np.float64]:
