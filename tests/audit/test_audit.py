@@ -90,7 +90,7 @@ def test_check_reports_writes_a_list_and_leaves_photos_alone(
         (["--check", "--workers", "0"], "workers 0"),
         (["--check", "--seed", "-1"], "seed -1"),
         (["--check", "--validation-share", "1.5"], "validation share 1.5"),
-        (["--check", "--fine-tune", "3", "--about", "x"], "leave out --fine-tune, --about"),
+        (["--check", "--fine-tune", "3", "--about", "x"], "leave out --about, --fine-tune"),
     ],
 )
 def test_options_that_do_not_apply_are_refused(
