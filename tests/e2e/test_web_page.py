@@ -73,10 +73,13 @@ def test_an_unknown_photo_shows_the_reason(
     (guess,) = everyday.tag(samples["coffee"], top=1).scores
     web.choose(samples["coffee"])
     card = web.expect_answer("Unknown")
+    expect(card).to_contain_text("No label is likely enough")
+    expect(card).to_contain_text(re.compile(rf"{guess.label}. \({guess.score:.1%}\) comes nearest"))
+    web.stub_answers(make_answer([("sea", 0.4), ("dog", 0.3)], "unfamiliar"))
+    web.choose(photo(3))
+    card = web.expect_answer("Unknown")
     expect(card).to_contain_text("Unlike every photo that")
-    expect(card).to_contain_text(
-        re.compile(rf"best guess would be .{guess.label}. \({guess.score:.1%}\)")
-    )
+    expect(card).to_contain_text(re.compile(r"best guess would be .sea. \(40.0%\)"))
     web.stub_answers(make_answer([("cat", 0.55), ("dog", 0.45)], "uncertain", "pets"))
     web.choose(photo(1))
     expect(web.expect_answer("Unknown")).to_contain_text("not sure enough of either")

@@ -41,7 +41,7 @@ def test_the_history_survives_a_reload_until_it_is_cleared(
     expect(web.history()).to_have_count(2)
     newest, oldest = web.history().all()
     expect(newest).to_contain_text("everyday")
-    expect(oldest).to_contain_text("Unlike every photo")
+    expect(oldest).to_contain_text("No label is likely enough")
     expect(newest.get_by_role("img")).to_have_js_property("naturalWidth", 192)
     web.click("Clear")
     web.click("Keep it")
