@@ -37,6 +37,7 @@ from tagger.library.search.grammar import (
     Or,
     Query,
     format_query,
+    map_terms,
     parse,
     parse_description,
 )
@@ -360,19 +361,13 @@ def _find_likes(tree: Query, positive: bool = True) -> Iterator[tuple[Like, bool
                 yield from _find_likes(term, positive)
 
 
-def _replace(tree: Query, lists: _Lists, positive: bool = True) -> Query:
+def _replace(tree: Query, lists: _Lists) -> Query:
     """The tree with lists of photos instead of descriptions."""
-    match tree:
-        case Like():
-            return Listed(lists[tree, positive])
-        case Not(term):
-            return Not(_replace(term, lists, not positive))
-        case And(terms):
-            return And(tuple(_replace(term, lists, positive) for term in terms))
-        case Or(terms):
-            return Or(tuple(_replace(term, lists, positive) for term in terms))
-        case _:
-            return tree
+
+    def replace_term(term: Query, positive: bool) -> Query:
+        return Listed(lists[term, positive]) if isinstance(term, Like) else term
+
+    return map_terms(tree, replace_term)
 
 
 def _describe(query: str, like: Like, space: Space) -> Description:

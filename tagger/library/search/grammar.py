@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -207,6 +207,19 @@ def format_query(query: Query) -> str:
             return " AND ".join(map(_format_term, terms))
         case Or(terms):
             return " OR ".join(map(_format_term, terms))
+
+
+def map_terms(query: Query, change: Callable[[Query, bool], Query], positive: bool = True) -> Query:
+    """The query with `change` of each single term; that also gets whether it is not negated."""
+    match query:
+        case Not(term):
+            return Not(map_terms(term, change, not positive))
+        case And(terms):
+            return And(tuple(map_terms(term, change, positive) for term in terms))
+        case Or(terms):
+            return Or(tuple(map_terms(term, change, positive) for term in terms))
+        case _:
+            return change(query, positive)
 
 
 def label_terms(query: Query) -> Iterator[Label]:

@@ -13,13 +13,11 @@ from tagger.inference.vocabulary import Vocabulary
 from tagger.library.database.schema import labels
 from tagger.library.search.conditions import IS_USED, find_labels, label_names
 from tagger.library.search.grammar import (
-    And,
     Label,
-    Not,
-    Or,
     Query,
     format_query,
     label_terms,
+    map_terms,
     parse,
 )
 from tagger.text import count_edits, fold
@@ -114,14 +112,11 @@ def _letters(text: str) -> str:
 
 def _replace(tree: Query, term: Label, name: str) -> Query:
     """The tree with another name in place of that of the term, in any case."""
-    match tree:
-        case Label(old, wildcard=False, exact=term.exact) if fold(old) == fold(term.name):
-            return replace(tree, name=name)
-        case Not(inner):
-            return Not(_replace(inner, term, name))
-        case And(terms):
-            return And(tuple(_replace(each, term, name) for each in terms))
-        case Or(terms):
-            return Or(tuple(_replace(each, term, name) for each in terms))
-        case _:
-            return tree
+
+    def rename(each: Query, positive: bool) -> Query:
+        match each:
+            case Label(old, wildcard=False, exact=term.exact) if fold(old) == fold(term.name):
+                return replace(each, name=name)
+        return each
+
+    return map_terms(tree, rename)
