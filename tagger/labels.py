@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from unicodedata import normalize
 
 from tagger.errors import OptionError
 
 Kind = Literal["single", "multi"]
+
+# Characters that nobody can see: zero-width and soft marks, but not the joiners of words and emoji.
+_INVISIBLE = str.maketrans("", "", "\u00ad\u200b\u2060\ufeff")
+
+
+def normalize_label(name: str) -> str:
+    """A label's name in one line and in NFC, without spaces around it and invisible characters.
+
+    Two names that look alike are then the same label. It is empty for a blank name.
+    """
+    lines = normalize("NFC", name.translate(_INVISIBLE)).splitlines()
+    return " ".join(line for part in lines if (line := part.strip()))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -18,25 +18,68 @@ T = TypeVar("T")
 Copy = tuple[Path, Path]  # a photo, and the photo that it is a copy of
 
 SPLITS = ("train", "val", "test")
-SPLIT_NAMES = {  # names of folders, files and cells, in lower case
-    **dict.fromkeys(("train", "training", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
+SPLIT_NAMES = {  # words in names of folders, files and cells, in lower case
+    **dict.fromkeys(("train", "training", "trainval", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
+    **dict.fromkeys(("eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing", "tests", "tst"), "test"),
 }
 DRAW_SEED = 42
 
 _NO_LABEL = -1  # stands for the label of photos without any, so that they are split as well
 
+# What else the name of a split may hold: "training_set", "seg_train", "ValImages", "test_224x224".
+_AFFIX = (
+    "(?:sets?|data|images?|imgs?|photos?|pictures?|pics?|files?|folders?|samples?|seg|splits?|jpe?g"
+    "|png|raw|full|final|resized|cropped|my|the|v|x|px)"
+)
+_SPLIT = f"(?P<split>{'|'.join(sorted(SPLIT_NAMES, key=len, reverse=True))})"
+_SPLIT_WORD = re.compile(f"{_AFFIX}{{0,2}}{_SPLIT}{_AFFIX}{{0,2}}")
+_AFFIX_WORD = re.compile(f"{_AFFIX}{{1,3}}")
+_WORD = re.compile(r"[^\W\d_]+")
+
 
 def split_named(name: str) -> str | None:
-    """The split that a folder or cell is named for: "val" for "val2017", "Valid", "validation"."""
-    return SPLIT_NAMES.get(name.strip().lower().rstrip("0123456789"))
+    """The split that a folder or cell is named for: "val" for "val2017", "Valid", "dev_set"."""
+    split, others = _split_and_others(name)
+    return None if others else split
+
+
+def split_folders(names: Iterable[str]) -> dict[str, str]:
+    """Those of the folders in a folder that are named for splits, each with its split.
+
+    Beside one of another split, a name may hold further words: "pets_train" beside "pets_test".
+    """
+    by_others: dict[str, dict[str, str]] = {}
+    for name in names:
+        split, others = _split_and_others(name)
+        if split:
+            by_others.setdefault(others, {})[name] = split
+    plain = by_others.pop("", {})
+    return plain | {
+        name: split
+        for splits in by_others.values()
+        if len({*splits.values()}) > 1
+        for name, split in splits.items()
+    }
 
 
 def split_in_filename(stem: str) -> str | None:
     """The split that is a word of a file name: "val" for "instances_val2017"."""
     splits = (split_named(word) for word in re.split(r"[\W_]+", stem))
     return next((split for split in splits if split), None)
+
+
+def _split_and_others(name: str) -> tuple[str | None, str]:
+    """The split among the words of a name, and its words that are neither that nor an affix."""
+    split, others = None, []
+    for word in _WORD.findall(name.lower()):
+        match = _SPLIT_WORD.fullmatch(word)
+        if match and split is None:
+            split = SPLIT_NAMES[match["split"]]
+        elif not _AFFIX_WORD.fullmatch(word):
+            others.append(word)
+    return split, " ".join(others)
 
 
 def draw(items: Sequence[T], limit: int) -> tuple[T, ...]:

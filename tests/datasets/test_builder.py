@@ -10,7 +10,6 @@ from tagger.datasets.readers.builder import (
     ListingBuilder,
     PhotoTags,
     is_label_name,
-    split_of_folder,
 )
 from tagger.datasets.readers.listing import Remark
 from tagger.datasets.readers.photo_index import PhotoIndex
@@ -102,7 +101,33 @@ def test_a_photo_left_out_is_counted_in_a_remark(tmp_path: Path) -> None:
     assert "\x1b" not in listing.remarks[0].names[0]
 
 
-def test_splits_of_folders_and_valid_label_names() -> None:
-    assert split_of_folder("a/Valid/b") == "val" and split_of_folder("train2017") == "train"
-    assert split_of_folder("") == split_of_folder("photos") == "train"
-    assert is_label_name("猫") and not any(map(is_label_name, ("", " ", None, 7, "\udcff")))
+def test_a_folder_gives_the_split_of_photos_in_no_list(tmp_path: Path) -> None:
+    photos = {
+        "a/Valid/b/1.jpg": "val",
+        "train2017/2.jpg": "train",
+        "c/3.jpg": "train",
+        "4.jpg": "train",
+    }
+    photos |= {"pets_train/5.jpg": "train", "pets_test/6.jpg": "test"}
+    builder = builder_of(tmp_path, *photos)
+    builder.tags = {photo: PhotoTags({"x"}) for photo in photos}
+    listing = builder.build("CSV", "multi")
+    assert {path: split for path, (_, _, split) in contents(listing, tmp_path).items()} == photos
+
+
+def test_a_folder_of_a_label_that_is_called_like_a_split_is_no_split(tmp_path: Path) -> None:
+    photos = {"test/1.jpg": "train", "fail/2.jpg": "train"}
+    builder = builder_of(tmp_path, *photos)
+    builder.tags = {photo: PhotoTags({photo.split("/")[0]}) for photo in photos}
+    listing = builder.build("CSV", "single")
+    assert {path: split for path, (_, _, split) in contents(listing, tmp_path).items()} == photos
+    touch(tmp_path, "train/3.jpg")
+    builder = ListingBuilder(PhotoIndex(tmp_path))
+    builder.tags = {photo: PhotoTags({"test"}) for photo in ("test/1.jpg", "train/3.jpg")}
+    listing = builder.build("CSV", "single")
+    assert [sample.split for sample in listing.samples] == ["test", "train"]
+
+
+def test_names_of_labels_are_text_that_can_be_seen() -> None:
+    invisible = ("", " ", "\u200b", None, 7, "\udcff")
+    assert is_label_name("猫") and not any(map(is_label_name, invisible))

@@ -366,15 +366,16 @@ def test_a_label_may_be_called_train(root: Path, store: PixelStore) -> None:
     assert dataset.load(root, store).labels.names == ("bus", "car", "train")
 
 
-def test_folders_beside_train_are_listed(root: Path, store: PixelStore) -> None:
+def test_folders_beside_splits_are_listed(root: Path, store: PixelStore) -> None:
     for number, label in enumerate(("cat", "dog")):
         write_photos(root / "train" / label, *range(number * 100, number * 100 + 6))
+        write_photos(root / "test" / label, *range(number * 100 + 20, number * 100 + 22))
     write_photos(root / "hen", *range(300, 320))
     loaded = dataset.load(root, store)
-    assert (
-        len(loaded.problems.ignored) == 20
-        and "20 photos have no label: left out" in loaded.problems.lines()
-    )
+    assert len(loaded.problems.ignored) == 20
+    lines = loaded.problems.lines()
+    assert "20 photos have no label: left out" in lines
+    assert "1 folder lies beside split folders: not read" in lines
 
 
 def test_bursts_larger_than_the_share_still_split(root: Path, store: PixelStore) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tagger.datasets.readers import folders
-from tests.datasets.label_files import contents, touch, write_file
+from tagger.errors import DatasetError
+from tests.datasets.label_files import contents, sentences, touch, write_file
 
 
 @pytest.mark.parametrize("outer", ["", "archive/", "archive/inner/"])
@@ -38,6 +39,126 @@ def test_split_folders_contain_label_folders(tmp_path: Path) -> None:
         "4.jpg": "test",
     }
     assert listing.names == ("cat", "dog")
+    assert sentences(listing) == ["1 folder lies beside split folders: not read"]
+    assert listing.remarks[0].names == ("extra",)
+
+
+def splits_of(root: Path, *photos: str) -> dict[str, tuple[str, str]]:
+    """The label and the split of each photo."""
+    touch(root, *photos)
+    return {
+        path: (*tags, split)
+        for path, (tags, _, split) in contents(folders.read(root), root).items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [
+        ("training_set", "validation_set", "test_set"),
+        ("training_set/training_set", "valid", "test_set/test_set"),
+        ("seg_train/seg_train", "dev", "seg_test/seg_test"),
+        ("train_data", "eval", "test_data"),
+        ("TrainImages", "ValImages", "TestImages"),
+        ("Training Data", "Evaluation Data", "Testing Data"),
+        ("train-224x224", "val-224x224", "test-224x224"),
+        ("trainset", "devset", "testset"),
+        ("01_train", "02_val", "03_test"),
+        ("my_train_v2", "my_val_v2", "my_test_v2"),
+        ("train/images", "val/images", "test/images"),
+        ("asl_alphabet_train/asl_alphabet_train", "asl_alphabet_val", "asl_alphabet_test"),
+        ("fruits-360_Training", "fruits-360_Validation", "fruits-360_Test"),
+        ("data/train", "data/val", "data/test"),
+        ("outer/inner/train2017", "outer/inner/val2017", "outer/inner/test2017"),
+    ],
+)
+def test_split_folders_have_many_names(tmp_path: Path, train: str, val: str, test: str) -> None:
+    photos = {
+        f"{folder}/{label}/{n}.jpg": (label, split)
+        for split, folder in (("train", train), ("val", val), ("test", test))
+        for label in ("cat", "dog")
+        for n in range(2)
+    }
+    assert splits_of(tmp_path, *photos) == photos
+    assert folders.read(tmp_path).remarks == ()
+
+
+def test_splits_may_lie_one_folder_deeper_beside_other_photos(tmp_path: Path) -> None:
+    photos = [f"data/{s}/{label}/1.jpg" for s in ("train", "test") for label in ("cat", "dog")]
+    assert set(splits_of(tmp_path, *photos, "docs/logo.png")) == {*photos}
+    assert folders.read(tmp_path).remarks[0].names == ("docs",)
+
+
+def test_splits_may_lie_within_labels(tmp_path: Path) -> None:
+    photos = {
+        f"{label}/{s}/1.jpg": (label, s) for label in ("cat", "dog") for s in ("train", "val")
+    }
+    assert splits_of(tmp_path, *photos, "cat/2.jpg") == photos | {"cat/2.jpg": ("cat", "train")}
+
+
+@pytest.mark.parametrize("inside", ["", "steam/", "old/2019/"])
+@pytest.mark.parametrize("name", ["train", "Training", "test", "dev", "val_set"])
+def test_a_label_may_be_called_like_a_split(tmp_path: Path, name: str, inside: str) -> None:
+    photos = ["bus/1.jpg", "car/red/2.jpg", "car/3.jpg", f"{name}/{inside}4.jpg"]
+    labels = {path: (path.split("/")[0], "train") for path in photos}
+    assert splits_of(tmp_path, *photos) == labels
+    (remark,) = folders.read(tmp_path).remarks
+    assert remark.names == (name,) and remark.sentence() == (
+        "1 folder is named like a split, but lies beside no other split: taken as a label"
+    )
+
+
+def test_a_split_may_be_alone_where_nothing_beside_it_holds_photos(tmp_path: Path) -> None:
+    photos = {f"train/{label}/1.jpg": (label, "train") for label in ("cat", "dog")}
+    write_file(tmp_path / "notes" / "readme.txt", "x")
+    touch(tmp_path, "images/sample.jpg")
+    assert splits_of(tmp_path, *photos) == photos
+    assert folders.read(tmp_path).remarks[0].names == ("images",)
+
+
+@pytest.mark.parametrize(
+    ("photos", "message"),
+    [
+        (
+            "holdout/cat/1 holdout/dog/1 base/cat/1 base/dog/1",
+            "base/, holdout/ hold folders of the same names: cat/, dog/. If these are the labels",
+        ),
+        (
+            "train/cat/1 train/dog/1 holdout/cat/1 holdout/dog/1 holdout/ape/1",
+            "holdout/, train/ hold folders of the same names: cat/, dog/",
+        ),
+        ("a/Cat/1 a/dog/1 b/cat/1 b/DOG/1 c/1", "a/, b/ hold folders of the same names"),
+        ("a/train/x/1 a/test/x/1 b/train/x/1 b/test/x/1", "a/, b/ hold folders of the same names"),
+        ("a/0/1 a/1/1 b/0/1 b/1/1", "a/, b/ hold folders of the same names: 0/, 1/"),
+        ("train/1 test/2", "test/, train/ are named for splits, but hold no label folders"),
+        ("train/1 test/2 bus/3 car/4", "are named for splits, but hold no label folders"),
+        (
+            "train/ice/1 test/crash/2 bus/3 car/4",
+            "no label is in two of them, and bus/, car/ beside them hold photos too",
+        ),
+    ],
+)
+def test_what_stays_ambiguous_is_an_error(tmp_path: Path, photos: str, message: str) -> None:
+    touch(tmp_path, *(f"{path}.jpg" for path in photos.split()))
+    with pytest.raises(DatasetError) as caught:
+        folders.read(tmp_path)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("inside", ["2023", "2024-05", "images"])
+def test_labels_may_hold_folders_of_dates(tmp_path: Path, inside: str) -> None:
+    photos = [f"{label}/{i}/1.jpg" for label in ("cat", "dog") for i in (inside, "2022")]
+    assert set(splits_of(tmp_path, *photos).values()) == {("cat", "train"), ("dog", "train")}
+
+
+def test_names_that_look_alike_are_one_label(tmp_path: Path) -> None:
+    photos = [
+        "train/caf\u00e9/1.jpg",
+        "train/tea/1.jpg",
+        "val/cafe\u0301/1.jpg",
+        "val/tea\u200b /1.jpg",
+    ]
+    assert {label for label, _ in splits_of(tmp_path, *photos).values()} == {"caf\u00e9", "tea"}
 
 
 def test_without_train_a_folder_called_test_is_a_label(tmp_path: Path) -> None:
@@ -50,7 +171,7 @@ def test_folders_without_photos_are_no_labels(tmp_path: Path) -> None:
     (tmp_path / "dog").mkdir()
     (tmp_path / ".git").mkdir()
     assert folders.read(tmp_path).names == ("cat",)
-    assert folders.count_label_folders(tmp_path) == 2
+    assert folders.count_folders(tmp_path) == 2
 
 
 def test_no_folders_no_labels(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tagger.datasets.readers import detect, table
 from tagger.datasets.sample import target_matrix
 from tagger.errors import DatasetError
+from tagger.labels import normalize_label
 from tests.datasets.label_files import contents, sentences, tags_of, touch
 
 
@@ -95,7 +96,10 @@ def test_a_bar_also_separates_in_a_column_called_label(tmp_path: Path) -> None:
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1).map(lambda t: f"{t} ")
 LABELS = st.lists(
-    st.builds(lambda a, b: f"{a}, {b}'s".strip(), NAMES, NAMES), min_size=2, max_size=6, unique=True
+    st.builds(lambda a, b: normalize_label(f"{a}, {b}'s"), NAMES, NAMES),
+    min_size=2,
+    max_size=6,
+    unique=True,
 )
 QUICK = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import mmap
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_label_name
@@ -54,9 +54,13 @@ def find(index: PhotoIndex) -> list[tuple[str, str | None]]:
     return named or [file for file in files if _mentions_lists(index, file[0])]
 
 
-def read(index: PhotoIndex, files: list[tuple[str, str | None]]) -> Listing:
+def read(
+    index: PhotoIndex,
+    files: list[tuple[str, str | None]],
+    spellings: Mapping[str, str] | None = None,
+) -> Listing:
     """The images in the files, with their tags. Raises DatasetError for a file that is not COCO."""
-    builder = ListingBuilder(index)
+    builder = ListingBuilder(index, spellings)
     names: set[str] = set()
     for path, split in files:
         names |= _read_file(path, split, builder)
@@ -83,7 +87,7 @@ def _read_file(path: str, split: str | None, builder: ListingBuilder) -> set[str
     categories: dict[_Id, str] = {}
     for entry, position in _entries(lists, "categories", path, builder):
         if is_label_name(entry.get("name")):
-            categories[entry["id"]] = entry["name"].strip()
+            categories[entry["id"]] = builder.label(entry["name"])
         else:
             builder.add_case(MALFORMED, position)
     names = frozenset(categories.values())
@@ -113,18 +117,26 @@ def _read_images(
     builder: ListingBuilder,
 ) -> dict[_Id, str | None]:
     """The photo of each image by its id; None if the photo cannot be used."""
-    folders = _photo_folders(path, split, builder.index)
-    photos: dict[_Id, str | None] = {}
-    listed: set[str] = set()
+    entries: list[tuple[_Id, str, str]] = []
+    ids: set[_Id] = set()
     for entry, position in _entries(lists, "images", path, builder):
         if not isinstance(entry.get("file_name"), str):
             builder.add_case(MALFORMED, position)
-            continue
-        if entry["id"] in photos:
+        elif entry["id"] in ids:
             builder.add_case(REPEATED_ID, position)
-            continue
-        photo = builder.find_photo(entry["file_name"], folders, "image", position)
-        photos[entry["id"]] = photo
+        else:
+            ids.add(entry["id"])
+            entries.append((entry["id"], entry["file_name"], position))
+    image_photos = builder.find_photos(
+        [name for _, name, _ in entries],
+        _photo_folders(path, split, builder.index),
+        "image",
+        [position for _, _, position in entries],
+    )
+    photos: dict[_Id, str | None] = {}
+    listed: set[str] = set()
+    for (number, _, position), photo in zip(entries, image_photos, strict=True):
+        photos[number] = photo
         if photo is None:
             continue
         if photo in listed:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tagger.datasets.readers import coco, folders, pascal_voc, table, yolo
-from tagger.datasets.readers.listing import LAYOUT, Listing, Remark
+from tagger.datasets.readers.listing import LAYOUT, NOT_LABELS, Listing, Remark
 from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
@@ -31,37 +31,59 @@ class Reader(Protocol):
     def find(self, index: PhotoIndex) -> list[Any]:
         """The label files; none where labels are not in this format."""
 
-    def read(self, index: PhotoIndex, files: list[Any]) -> Listing:
-        """The photos in label files. Raises DatasetError, naming file and line, for broken ones."""
+    def read(
+        self, index: PhotoIndex, files: list[Any], spellings: Mapping[str, str] | None = None
+    ) -> Listing:
+        """The photos in label files. Raises DatasetError, naming file and line, for broken ones.
+
+        `spellings` are the names of labels by their other spellings.
+        """
 
 
 Candidate = tuple[Reader, list[Any] | DatasetError]  # label files, or why they are broken
 
 READERS: tuple[Reader, ...] = (coco, pascal_voc, yolo)  # in order of preference
-NOT_LABELS = {"images", "photos", "pictures", "jpegimages", "annotations", "labels", "data"}
 
 NOT_READ = Remark(
     *("other label format", "lies beside the one read", "lie beside the one read"),
     outcome="not read",
 )
 UNUSABLE = Remark("label format", "leads to no labelled photos", "lead to no labelled photos")
+MERGED = Remark(
+    "label",
+    "differs from another in case alone",
+    "differ from others in case alone",
+    outcome="merged",
+)
 OUTSIDE = Remark("link", "leads out of the collection", "lead out of the collection")
 
 
-def read(root: Path, min_labels: int) -> Listing:
+def read(root: Path, min_labels: int, merge_case: bool = False) -> Listing:
     """The photos in `root` with their labels; at least `min_labels`, or one tag.
 
-    Raises DatasetError, saying what was found, where there are fewer.
+    With `merge_case`, labels that differ in case alone become the one of them with most photos.
+    Raises DatasetError, saying what was found, where there are too few.
     """
     if not root.exists():
         raise DatasetError(f"{root}: no such folder; {LAYOUT}")
     if not root.is_dir():
         raise DatasetError(f"{root}: not a folder; {LAYOUT}")
+    listing = _read(root, min_labels, {})
+    if not merge_case or not (spellings := listing.case_spellings()):
+        return listing
+    listing = _read(root, min_labels, spellings)
+    merged = [f"{name} → {other}" for name, other in sorted(spellings.items())]
+    return _add_remark(listing, MERGED, merged)
+
+
+def _read(root: Path, min_labels: int, spellings: Mapping[str, str]) -> Listing:
+    """The listing in the first format that leads to labelled photos."""
     index, candidates = _find_candidates(root)
     errors: dict[str, DatasetError] = {}
     for number, candidate in enumerate(candidates):
         try:
-            listing = _add_remark(_read_candidate(candidate, index), OUTSIDE, index.outside_links)
+            listing = _read_candidate(candidate, index, spellings)
+            listing = _add_remark(listing, OUTSIDE, index.outside_links)
             _check_enough(root, listing, min_labels)
         except DatasetError as error:
             if _is_certain(candidate):
@@ -72,7 +94,13 @@ def read(root: Path, min_labels: int) -> Listing:
         if _folders_differ(index, listing):
             not_read.append(folders.FORMAT)
         return _add_errors(errors, _add_remark(listing, NOT_READ, not_read))
-    listing = _add_remark(folders.read(root), OUTSIDE, index.outside_links)
+    try:
+        listing = folders.read(root, spellings)
+    except DatasetError:
+        if errors:
+            raise next(iter(errors.values())) from None
+        raise
+    listing = _add_remark(listing, OUTSIDE, index.outside_links)
     if errors and len(_label_names(listing.names)) < min_labels:
         raise next(iter(errors.values()))
     _check_enough(root, listing, min_labels)
@@ -107,11 +135,13 @@ def _find_files(reader: Reader, index: PhotoIndex) -> list[Any] | DatasetError:
         return error
 
 
-def _read_candidate(candidate: Candidate, index: PhotoIndex) -> Listing:
+def _read_candidate(
+    candidate: Candidate, index: PhotoIndex, spellings: Mapping[str, str]
+) -> Listing:
     reader, files = candidate
     if isinstance(files, DatasetError):
         raise files
-    return reader.read(index, files)
+    return reader.read(index, files, spellings)
 
 
 def _is_certain(candidate: Candidate) -> bool:
@@ -157,7 +187,7 @@ def _label_names(folder_names: Iterable[str]) -> set[str]:
 
 def _too_few_labels(root: Path, listing: Listing, minimum: int) -> str:
     if listing.label_format == folders.FORMAT:
-        source = f" in {count_noun(folders.count_label_folders(root), 'folder')},"
+        source = f" in {count_noun(folders.count_folders(root), 'folder')},"
     else:
         source = f" by {listing.label_format},"
     remarks = "; ".join(remark.sentence() for remark in listing.remarks)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tagger.datasets.sample import Sample
 from tagger.labels import Kind, LabelSet
-from tagger.text import count_noun
+from tagger.text import count_noun, fold
 
 LAYOUT = (
     "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in, or"
     " put photos beside a labels.csv or COCO, Pascal VOC or YOLO labels (dataset/README.md)"
 )
+
+NOT_LABELS = {  # names of folders between splits and labels, in lower case
+    *("images", "photos", "pictures", "jpegimages", "annotations", "labels", "data")
+}
 
 
 @dataclass(frozen=True)
@@ -61,3 +66,18 @@ class Listing:
     def __post_init__(self) -> None:
         if self.names:
             LabelSet(self.names, self.kind)
+
+    def case_variants(self) -> tuple[tuple[str, ...], ...]:
+        """The groups of labels that differ in case alone, each with most photos first."""
+        groups: dict[str, list[str]] = {}
+        for name in self.names:
+            groups.setdefault(fold(name), []).append(name)
+        variants = [group for group in groups.values() if len(group) > 1]
+        if not variants:
+            return ()
+        counts = Counter(self.names[label] for s in self.samples for label in s.present)
+        return tuple(tuple(sorted(g, key=lambda n: counts[n], reverse=True)) for g in variants)
+
+    def case_spellings(self) -> dict[str, str]:
+        """The label with most photos by each other one that differs from it in case alone."""
+        return {other: name for name, *others in self.case_variants() for other in others}

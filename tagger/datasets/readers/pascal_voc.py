@@ -8,6 +8,7 @@ Object Classes (VOC) Challenge", 2010).
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, ParseError
 
@@ -59,9 +60,11 @@ def find(index: PhotoIndex) -> list[str]:
     return files if any(f"<{_ROOT}".encode() in start for start in starts) else []
 
 
-def read(index: PhotoIndex, files: list[str]) -> Listing:
+def read(
+    index: PhotoIndex, files: list[str], spellings: Mapping[str, str] | None = None
+) -> Listing:
     """The photos of the files, with their tags."""
-    builder = ListingBuilder(index)
+    builder = ListingBuilder(index, spellings)
     splits = _read_splits(index)
     names: set[str] = set()
     stems: set[str] = set()
@@ -69,6 +72,7 @@ def read(index: PhotoIndex, files: list[str]) -> Listing:
         annotation = _load_annotation(path, builder)
         if annotation is None:
             continue
+        annotation.objects = [(builder.label(name), hard) for name, hard in annotation.objects]
         photo = _find_photo(path, annotation, builder)
         if photo is None:
             continue

@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
+from urllib.parse import unquote
 
+from tagger.datasets.readers.listing import NOT_LABELS
 from tagger.datasets.splits import split_in_filename, split_named
 from tagger.errors import DatasetError
 from tagger.images.decode import EXTENSIONS
-from tagger.text import escape_controls
+from tagger.text import escape_controls, fold
 
 MAX_LABEL_BYTES = 2**30  # of a label file; COCO's largest has 0.45 GB
+MAX_DEPTH = 32  # folders of a path by whose end a photo is looked for
 LABEL_EXTENSIONS = (".csv", ".tsv", ".json", ".xml", ".txt", ".yaml", ".yml", ".names")
 
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://?")  # of a URL
+_LOCAL_FILE = re.compile(r".*[?&]d=([^&]*)")  # Label Studio's: /data/local-files/?d=photos/a.jpg
 
 
 class Miss(Enum):
@@ -87,6 +93,34 @@ class PhotoIndex:
                 return path
         return self._find_normalized(name.replace("\\", "/"), folders)
 
+    def find_loosely(self, name: str, drop_folders: bool = False) -> str | Miss:
+        """The only photo that a name from another machine can mean.
+
+        The name may differ in case, be percent-encoded, or begin with folders of that machine:
+        leading parts of an absolute path or one with "..", or with `drop_folders` of any, are
+        dropped until a photo's path ends so. A folder that this dataset has too is not dropped,
+        since the name may mean another photo of that name in it; nor is a split, where there are.
+        """
+        path, is_foreign = name.replace("\\", "/"), False
+        if match := _LOCAL_FILE.fullmatch(path):
+            path = f"/{match[1]}"
+        elif _SCHEME.match(path):
+            path = f"/{path.partition('?')[0].partition(':')[2]}"
+        is_foreign = path.startswith("/") or bool(_DRIVE.match(path))
+        parts = [part for part in posixpath.normpath(_loose_form(path)).split("/") if part]
+        while parts[0] == "..":
+            is_foreign = True
+            del parts[0]
+        for start in range(min(len(parts), MAX_DEPTH)):
+            end = "/".join(parts[start:])
+            for photos in (self._by_loose_end, self._by_loose_stem_end):
+                if end in photos:
+                    return photos[end] or Miss.AMBIGUOUS
+            has_split = split_named(parts[start]) and (self._has_split_folders or not is_foreign)
+            if has_split or parts[start] in self._kept_folders or not (is_foreign or drop_folders):
+                break
+        return Miss.MISSING
+
     def relative(self, path: str) -> str | None:
         """A path in a label file as a path of the index, "" for the root; None if outside."""
         path = path.replace("\\", "/")
@@ -101,8 +135,11 @@ class PhotoIndex:
 
     def photos_in(self, folder: str) -> list[str]:
         """The photos under a folder, "" for all."""
-        prefix = f"{folder}/" if folder else ""
-        return [path for path in self.photos if path.startswith(prefix)]
+        paths = self._sorted_photos
+        if not folder:
+            return list(paths)
+        start = bisect_left(paths, f"{folder}/")
+        return paths[start : bisect_left(paths, f"{folder}0", start)]  # "0" follows "/"
 
     def _find_normalized(self, name: str, folders: Sequence[str]) -> str | Miss:
         if name.startswith("/") or _DRIVE.match(name):
@@ -128,14 +165,9 @@ class PhotoIndex:
         return Miss.MISSING if climbs else self._find_by_end(posixpath.normpath(name))
 
     def _find_by_end(self, name: str) -> str | Miss:
-        for photos in (self._by_name, self._by_stem):
-            matches = [
-                photo
-                for normal, photo in photos.get(posixpath.basename(name), ())
-                if f"/{normal}".endswith(f"/{name}")
-            ]
-            if matches:
-                return matches[0] if len(matches) == 1 else Miss.AMBIGUOUS
+        for photos in (self._by_end, self._by_stem_end):
+            if name in photos:
+                return photos[name] or Miss.AMBIGUOUS
         return Miss.MISSING
 
     def _follow_links(self, path: str) -> str | None:
@@ -155,24 +187,39 @@ class PhotoIndex:
         return (os.path.abspath(self.root), self._real_root)
 
     @cached_property
+    def _sorted_photos(self) -> list[str]:
+        return sorted(self.photos)
+
+    @cached_property
     def _by_normal_form(self) -> dict[str, str]:
         """Photos by their path in NFC: some systems write é as two characters."""
         return {normalize("NFC", path): path for path in self.photos}
 
     @cached_property
-    def _by_name(self) -> dict[str, list[tuple[str, str]]]:
-        by_name: dict[str, list[tuple[str, str]]] = {}
-        for normal, path in self._by_normal_form.items():
-            by_name.setdefault(posixpath.basename(normal), []).append((normal, path))
-        return by_name
+    def _by_end(self) -> dict[str, str | None]:
+        return _by_end(self._by_normal_form.items())
 
     @cached_property
-    def _by_stem(self) -> dict[str, list[tuple[str, str]]]:
-        by_stem: dict[str, list[tuple[str, str]]] = {}
-        for normal, path in self._by_normal_form.items():
-            stem = posixpath.splitext(normal)[0]
-            by_stem.setdefault(posixpath.basename(stem), []).append((stem, path))
-        return by_stem
+    def _by_stem_end(self) -> dict[str, str | None]:
+        return _by_end((posixpath.splitext(path)[0], p) for path, p in self._by_normal_form.items())
+
+    @cached_property
+    def _by_loose_end(self) -> dict[str, str | None]:
+        return _by_end((_loose_form(path), path) for path in self.photos)
+
+    @cached_property
+    def _by_loose_stem_end(self) -> dict[str, str | None]:
+        return _by_end((posixpath.splitext(_loose_form(path))[0], path) for path in self.photos)
+
+    @cached_property
+    def _kept_folders(self) -> set[str]:
+        """Names of folders and links in the dataset, without those such as "images"."""
+        names = (name for path in (*self.folders, *self._links) for name in path.split("/"))
+        return {_loose_form(name) for name in names} - NOT_LABELS
+
+    @cached_property
+    def _has_split_folders(self) -> bool:
+        return any(map(split_named, self._kept_folders))
 
     def _walk(self) -> Iterator[str]:
         pending = [""]
@@ -230,6 +277,24 @@ def read_text(path: Path) -> str:
         raise DatasetError(
             f"{display_path}, line {line:,}: not UTF-8 text; save the file as UTF-8"
         ) from None
+
+
+def _by_end(paths: Iterable[tuple[str, str]]) -> dict[str, str | None]:
+    """Photos by each end of their path ("a/b.jpg", "b.jpg"); None where several end so."""
+    photos: dict[str, str | None] = {}
+    for path, photo in paths:
+        end = path
+        for _ in range(MAX_DEPTH):
+            photos[end] = photo if photos.get(end, photo) == photo else None
+            if "/" not in end:
+                break
+            end = end.partition("/")[2]
+    return photos
+
+
+def _loose_form(path: str) -> str:
+    """A path without differences of case, Unicode form and percent-encoding."""
+    return fold(unquote(path))
 
 
 def _extension(path: str) -> str:

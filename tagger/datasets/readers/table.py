@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from tagger.datasets.readers import table_columns, table_file
 from tagger.datasets.readers.builder import ListingBuilder, PhotoTags
@@ -18,7 +20,7 @@ from tagger.datasets.readers.listing import Listing, Remark
 from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.datasets.readers.table_columns import Columns
 from tagger.datasets.readers.table_file import Table
-from tagger.datasets.sample import PRESENT, UNSEEN
+from tagger.datasets.sample import ABSENT, LIKELY, PRESENT, UNSEEN
 from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
 from tagger.text import list_first, unescape_formula
@@ -26,6 +28,7 @@ from tagger.text import list_first, unescape_formula
 FORMAT = "CSV"
 LABELS_FILE = "labels.csv"
 SEPARATOR = "|"  # between tags
+MIN_RECURRING = 0.5  # of words, in other cells too: from that on, spaces divide tags
 MAX_SLIPS = 0.05  # of photos: if fewer have rows of different labels, these are taken for mistakes
 
 Files = list[tuple[str, str | None]]  # paths, with the split each file is named for
@@ -53,6 +56,38 @@ CONTRADICTED_TAG = Remark(
     *("tag", "is given by one row, not by another", "are given by one row, not by another"),
     outcome="taken as if nobody looked",
 )
+UNSURE = Remark(
+    *("row", "has a confidence between 0 and 1", "have a confidence between 0 and 1"),
+    outcome=f"present from {LIKELY} on",
+)
+DIVIDED_BY_SPACES = Remark(
+    *("table", "has tags divided by spaces", "have tags divided by spaces"),
+    outcome="each word is a tag",
+)
+
+_BRACKETS = re.compile(r"\[.*\]", re.DOTALL)
+_LIST_ITEM = re.compile(r"""(['"])(.*?)\1|([^\s,'"][^,'"]*)""", re.DOTALL)
+
+
+@dataclass(slots=True)
+class _LabelRow:
+    """A row of a table with all labels in one column, which are read from the `cell`.
+
+    `confidence` is that the photo has them: 0 absent, 1 present; UNSEEN if it cannot be read, None
+    if the table does not say.
+    """
+
+    photo: str
+    cell: str
+    position: str
+    columns: Columns
+    confidence: float | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether the labels count as present."""
+        return self.confidence is None or self.confidence >= LIKELY
 
 
 def join_tags(tags: Sequence[str]) -> str:
@@ -95,15 +130,15 @@ def names_no_photos(index: PhotoIndex, files: Files) -> bool:
     return not any(table_file.names_photos(index, path) for path, _ in files)
 
 
-def read(index: PhotoIndex, files: Files) -> Listing:
+def read(index: PhotoIndex, files: Files, spellings: Mapping[str, str] | None = None) -> Listing:
     """The photos in tables, with their labels. Raises DatasetError, with the line."""
     if is_ambiguous(files):
         names = list_first([path for path, _ in files])
         raise DatasetError(
             f"{index.root}: which table holds the labels: {names}? Call it {LABELS_FILE}"
         )
-    builder = ListingBuilder(index)
-    label_rows: LabelRows = {}
+    builder = ListingBuilder(index, spellings)
+    label_rows: list[_LabelRow] = []
     tag_names: set[str] = set()
     has_several = False
     for path, split in files:
@@ -115,15 +150,19 @@ def read(index: PhotoIndex, files: Files) -> Listing:
             builder.add_case(UNREAD_COLUMN, f"{path}: {name}")
         rows = _find_photos(table, columns, split, builder)
         if columns.tags:
-            tag_names.update(table.header[n] for n in columns.tags)
-            _read_tag_columns(table, columns, rows, builder)
+            tag_names.update(_read_tag_columns(table, columns, rows, builder))
         else:
-            has_several |= _read_label_column(columns, rows, label_rows, builder)
-    contradicted = sum(len([row for row in rows if row]) > 1 for rows in label_rows.values())
-    if tag_names or has_several or contradicted > MAX_SLIPS * len(label_rows):
-        _add_tags(label_rows, builder)
+            label_rows += _label_rows(columns, rows, builder)
+            has_several |= columns.is_tag_list or columns.has_boxes
+    by_photo = _read_label_rows(label_rows, builder)
+    has_several |= any(len(row) > 1 for rows in by_photo.values() for row in rows)
+    has_several |= any(row.confidence == 0 for row in label_rows)
+    contradicted = sum(len([row for row in rows if row]) > 1 for rows in by_photo.values())
+    if tag_names or has_several or contradicted > MAX_SLIPS * len(by_photo):
+        _add_tags(by_photo, builder)
+        _add_confidences(label_rows, builder)
         return builder.build(FORMAT, "multi", tag_names)
-    _add_single_labels(label_rows, builder)
+    _add_single_labels(by_photo, builder)
     return builder.build(FORMAT, "single")
 
 
@@ -131,13 +170,13 @@ def _find_photos(
     table: Table, columns: Columns, table_split: str | None, builder: ListingBuilder
 ) -> Iterator[Row]:
     """The rows with a photo in the index and a valid split, which is added to the builder."""
+    names = [cells[table.image].strip() for cells in table.rows]
+    if columns.is_export:
+        names = [unescape_formula(name) for name in names]
+    positions = [table.position(number) for number in range(len(names))]
     folders = table_file.photo_folders(table.path)
-    for number, cells in enumerate(table.rows):
-        position = table.position(number)
-        name = cells[table.image].strip()
-        if columns.is_export:
-            name = unescape_formula(name)
-        photo = builder.find_photo(name, folders, "row", position)
+    photos = builder.find_photos(names, folders, "row", positions)
+    for photo, cells, position in zip(photos, table.rows, positions, strict=True):
         if photo is None:
             continue
         split = table_split
@@ -153,9 +192,9 @@ def _find_photos(
 
 def _read_tag_columns(
     table: Table, columns: Columns, rows: Iterator[Row], builder: ListingBuilder
-) -> None:
-    """Rows with a column for each tag. Rows with the same cells are parsed once."""
-    names = [table.header[n] for n in columns.tags]
+) -> Set[str]:
+    """Rows with a column for each tag; the tags. Rows with the same cells are parsed once."""
+    names = [builder.label(table.header[n]) or table.header[n] for n in columns.tags]
     looked_for = frozenset(names)
     parsed: dict[tuple[str, ...], tuple[PhotoTags, list[str]]] = {}
     for photo, row, position in rows:
@@ -174,21 +213,28 @@ def _read_tag_columns(
             builder.tags[photo], contradicted = _merge(builder.tags[photo], tags)
             for name in sorted(contradicted):
                 builder.add_case(CONTRADICTED_TAG, f"{position}: {name}")
+    return looked_for
 
 
 def _parse_cells(
     names: Sequence[str], cells: Sequence[str], columns: Columns
 ) -> tuple[PhotoTags, list[str]]:
-    """The tags of a row, and its cells without meaning, as "tag=cell"."""
-    states = dict(zip(names, [columns.states[cell] for cell in cells], strict=True))
+    """The tags of a row, and its cells without meaning, as "tag=cell".
+
+    Where columns are called alike, the one that comes nearest to "present" counts.
+    """
+    states: dict[str, table_columns.State] = {}
+    unknown = []
+    for name, cell in zip(names, cells, strict=True):
+        state = columns.states[cell]
+        if state is None:
+            unknown.append(f"{name}={cell}")
+        states[name] = max(states.get(name, UNSEEN), UNSEEN if state is None else state)
     tags = PhotoTags(
         {name for name, state in states.items() if state == PRESENT},
-        tuple(name for name, state in states.items() if state in (UNSEEN, None)),
+        tuple(name for name, state in states.items() if state == UNSEEN),
         doubtful={name: state for name, state in states.items() if isinstance(state, float)},
     )
-    unknown = [
-        f"{name}={cell}" for name, cell in zip(names, cells, strict=True) if states[name] is None
-    ]
     return tags, unknown
 
 
@@ -212,36 +258,120 @@ def _merge(first: PhotoTags, second: PhotoTags) -> tuple[PhotoTags, set[str]]:
     return PhotoTags(present, unseen, looked_for, doubtful=doubted), contradicted
 
 
-def _read_label_column(
-    columns: Columns, rows: Iterator[Row], label_rows: LabelRows, builder: ListingBuilder
-) -> bool:
-    """Add rows with all labels in one column; whether photos may have several labels."""
+def _label_rows(
+    columns: Columns, rows: Iterator[Row], builder: ListingBuilder
+) -> Iterator[_LabelRow]:
+    """The rows of a table with all labels in one column."""
     assert columns.labels is not None
-    cells = [(photo, row[columns.labels].strip(), position) for photo, row, position in rows]
-    has_several = columns.is_tag_list or columns.has_boxes
-    split_cell = _cell_splitter([cell for _, cell, _ in cells], columns)
-    for photo, cell, position in cells:
-        labels = tuple(dict.fromkeys(split_cell(cell)))
-        has_several |= len(labels) > 1
-        if labels in label_rows.setdefault(photo, []) and not columns.has_boxes:
-            builder.add_case(REPEATED, position)
-        elif labels not in label_rows[photo]:
-            label_rows[photo].append(labels)
-    return has_several
+    for photo, cells, position in rows:
+        confidence = None
+        if columns.confidence is not None:
+            cell = cells[columns.confidence]
+            confidence = columns.confidences[cell]
+            if confidence is None and cell.strip():
+                builder.add_case(UNKNOWN_CELL, f"{position}: {cell}")
+                confidence = UNSEEN
+            elif confidence is not None and 0 < confidence < 1:
+                builder.add_case(UNSURE, f"{position}: {cell}")
+        yield _LabelRow(photo, cells[columns.labels].strip(), position, columns, confidence)
 
 
-def _cell_splitter(cells: Sequence[str], columns: Columns) -> Callable[[str], list[str]]:
+def _read_label_rows(rows: Sequence[_LabelRow], builder: ListingBuilder) -> LabelRows:
+    """The labels that are probably present, by photo; those of `rows` are filled in.
+
+    All tables of a kind have the same separator.
+    """
+    by_photo: LabelRows = {}
+    splitters: dict[tuple[bool, bool], Callable[[str], list[str]]] = {}
+    for row in rows:
+        kind = row.columns.is_export, row.columns.is_tag_list
+        if kind not in splitters:
+            alike = [r for r in rows if (r.columns.is_export, r.columns.is_tag_list) == kind]
+            splitters[kind] = _cell_splitter(alike, builder)
+        names = map(builder.label, splitters[kind](row.cell))
+        row.labels = tuple(dict.fromkeys(name for name in names if name))
+        labels = row.labels if row.is_likely else ()
+        earlier = by_photo.setdefault(row.photo, [])
+        if labels not in earlier:
+            earlier.append(labels)
+        elif not row.columns.has_boxes and row.confidence is None:
+            builder.add_case(REPEATED, row.position)
+    return by_photo
+
+
+def _cell_splitter(
+    rows: Sequence[_LabelRow], builder: ListingBuilder
+) -> Callable[[str], list[str]]:
     """A function that splits a column's cells into labels, by the same separator for all.
 
-    Many label names contain commas and semicolons: these separate only the cells of a tag list.
+    Many label names contain commas, semicolons and spaces: these separate only the cells of a tag
+    list; spaces, where most words recur in other cells.
     """
+    columns = rows[0].columns
     if columns.is_export:
         return lambda cell: split_tags(unescape_formula(cell))
+    cells = {row.cell for row in rows} - {""}
+    if cells and columns.is_tag_list and all(_BRACKETS.fullmatch(cell) for cell in cells):
+        return _split_list
     separators = "|;," if columns.is_tag_list else "|"
     separator = next((s for s in separators if any(s in cell for cell in cells)), "")
+    if not separator and _are_words(cells, columns.is_tag_list):
+        for path in dict.fromkeys(row.position.rpartition(":")[0] for row in rows):
+            builder.add_case(DIVIDED_BY_SPACES, path)
+        return str.split
     if not separator:
         return lambda cell: [cell] if cell else []
     return lambda cell: [part.strip() for part in cell.split(separator) if part.strip()]
+
+
+def _split_list(cell: str) -> list[str]:
+    """The tags in a list as Python or NumPy writes it: "['sea', 'sun']"."""
+    return [quoted or plain for _, quoted, plain in _LIST_ITEM.findall(cell[1:-1])]
+
+
+def _are_words(cells: Set[str], is_tag_list: bool) -> bool:
+    """Whether distinct cells are tags divided by spaces: numbers, or words that recur in others."""
+    words = Counter(word for cell in cells for word in set(cell.split()))
+    if all(len(cell.split()) < 2 for cell in cells):
+        return False
+    if all(word.isdecimal() for word in words):
+        return True
+    of_several = {word for cell in cells if len(cell.split()) > 1 for word in cell.split()}
+    recurring = sum(words[word] > 1 for word in of_several)
+    return is_tag_list and recurring >= MIN_RECURRING * len(of_several)
+
+
+def _add_confidences(rows: Sequence[_LabelRow], builder: ListingBuilder) -> None:
+    """Add what rows with a confidence say: absent tags, and the probability of others.
+
+    In a table that names absent tags, nobody looked for those that it does not name.
+    """
+    by_photo: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        if row.columns.confidence is not None:
+            confidence = PRESENT if row.confidence is None else row.confidence
+            for label in row.labels:
+                by_photo.setdefault(row.photo, {}).setdefault(label, []).append(confidence)
+    has_boxes = any(row.columns.has_boxes for row in rows)
+    names_absent = any(0 <= row.confidence < LIKELY for row in rows if row.confidence is not None)
+    for photo, confidences in by_photo.items():
+        tags = builder.tags[photo]
+        unseen = []
+        for label, values in confidences.items():
+            present = PRESENT in values
+            if present and ABSENT in values and not has_boxes:
+                builder.add_case(CONTRADICTED_TAG, f"{photo}: {label}")
+                tags.present.discard(label)
+                unseen.append(label)
+            elif not present and ABSENT not in values:
+                tags.present.discard(label)
+                sure = [value for value in values if value != UNSEEN]
+                if sure:
+                    tags.doubtful[label] = max(sure) if has_boxes else fmean(sure)
+                else:
+                    unseen.append(label)
+        looked_for = frozenset(confidences) if names_absent else tags.looked_for
+        builder.tags[photo] = replace(tags, unseen=tuple(unseen), looked_for=looked_for)
 
 
 def _add_tags(label_rows: LabelRows, builder: ListingBuilder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -32,7 +33,11 @@ _BOX = (
     *("width", "height", "xcenter", "ycenter"),
 )
 _FIGURES = (*_BOX, "score", "confidence", "probability", "weight", "ratio", "aspectratio")
+_CONFIDENCES = ("confidence", "conf", "probability", "prob", "certainty")  # or percentages
+_PRESENCES = ("score", "presence", "present", "ispresent")
+_CONFIDENCE = re.compile(r"\d{1,3}(\.\d{0,40})?|\.\d{1,40}|\d(\.\d{0,40})?e-\d{1,3}", re.ASCII)
 _NUMBER = re.compile(r"-?(\d(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.ASCII)
+_STARS = 10  # the highest of a rating by stars or points
 _MOST_CELLS = 0.9  # of a column's cells that are not blank
 
 
@@ -43,7 +48,9 @@ class Columns:
     `is_tag_list`: cells of `labels` may hold several. `has_boxes`: a row is an object in a photo.
     `is_export`: the table was written by this project. `states` are the tag states PRESENT, ABSENT
     or UNSEEN by cell of the tag columns, or a probability in (0, 1); None for a cell without
-    meaning. `unread` are the names of columns without meaning.
+    meaning. `confidence` holds how sure it is that the photo has the label in its row, and
+    `confidences` are these in [0, 1] by cell, None for one without meaning. `unread` are the names
+    of columns without meaning.
     """
 
     split: int | None = None
@@ -52,6 +59,8 @@ class Columns:
     is_tag_list: bool = False
     has_boxes: bool = False
     is_export: bool = False
+    confidence: int | None = None
+    confidences: Mapping[str, float | None] = field(default_factory=dict)
     states: Mapping[str, State | None] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
@@ -79,15 +88,23 @@ def read_columns(table: Table, display_path: str) -> Columns:
             unread=_unread_columns(table, {*tags, split}),
         )
     is_prediction = table.header[: len(PREDICTION_HEADER)] == PREDICTION_HEADER
-    is_export = tuple(keys) == EXPORT_HEADER or is_prediction
+    is_export = tuple(table.header[:3]) == EXPORT_HEADER or is_prediction
     boxes = {n for n in rest if keys[n] in _BOX} - {labels}
+    confidences: dict[str, float | None] = {}
+    confidence = None
+    for n in rest if not is_export else ():
+        if keys[n] in _CONFIDENCES + _PRESENCES and n != labels and confidence is None:
+            confidences = _read_confidences(cells[n], keys[n] in _CONFIDENCES)
+            confidence = n if confidences else None
     return Columns(
         split=split,
         labels=labels,
         is_tag_list=keys[labels] in TAG_LISTS and not is_export,
         has_boxes=bool(boxes),
         is_export=is_export,
-        unread=() if is_export else _unread_columns(table, {labels, split, *boxes}),
+        confidence=confidence,
+        confidences=confidences,
+        unread=() if is_export else _unread_columns(table, {labels, split, confidence, *boxes}),
     )
 
 
@@ -109,6 +126,25 @@ def _read_states(cells: set[str]) -> dict[str, State | None]:
     states: dict[str, State] = dict.fromkeys(MINUS | BLANK, sample.UNSEEN)
     states |= dict.fromkeys(absent, sample.ABSENT) | dict.fromkeys(PRESENT, sample.PRESENT)
     return {cell: states.get(text, _probability(text)) for cell, text in plain.items()}
+
+
+def _read_confidences(cells: Counter[str], may_be_percent: bool) -> dict[str, float | None]:
+    """The confidence of each cell; empty for a column of other numbers or texts."""
+    values: dict[str, float | None] = {}
+    for cell in cells:
+        text = _plain(cell).removesuffix("%").strip()
+        if text in PRESENT | ABSENT:
+            values[cell] = float(text in PRESENT)
+        else:
+            values[cell] = float(text) if _CONFIDENCE.fullmatch(text) else None
+    filled = sum(count for cell, count in cells.items() if _plain(cell) not in BLANK)
+    readable = sum(count for cell, count in cells.items() if values[cell] is not None)
+    highest = max((value for value in values.values() if value is not None), default=math.inf)
+    is_percent = any("%" in cell for cell in cells) or (may_be_percent and highest > _STARS)
+    scale = 100 if is_percent else 1
+    if highest > scale or readable < _MOST_CELLS * filled:
+        return {}
+    return {cell: None if value is None else value / scale for cell, value in values.items()}
 
 
 def _plain(cell: str) -> str:

@@ -8,17 +8,19 @@ photo whose label file is not text is left out. See https://docs.ultralytics.com
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
 from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_label_name
 from tagger.datasets.readers.listing import Listing, Remark
 from tagger.datasets.readers.photo_index import PhotoIndex
-from tagger.datasets.splits import SPLIT_NAMES
+from tagger.datasets.splits import SPLIT_NAMES, split_named
 from tagger.errors import DatasetError
+from tagger.text import escape_controls, fold, list_first
 
 FORMAT = "YOLO"
 MAX_YAML_BYTES = 2**20
@@ -27,7 +29,11 @@ NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt")
 MAX_DIGITS = 9  # of a class number
 MIN_FIELDS = 5  # of a line: the class, and a box or an outline
 
-_NOT_LABELS = {"classes", *SPLIT_NAMES}  # names of text files that list something else
+LABELS_FOLDER = "labels"
+MIN_STRAYS = 3  # label files without a photo that may be an error
+MAX_STRAYS = 0.1  # of the label files, above which they are one
+
+_LISTS = {"classes", *SPLIT_NAMES}  # names of text files that list something else
 
 MALFORMED = Remark(
     "line", "is not a class number and four or more numbers", "are not a class and numbers"
@@ -90,18 +96,27 @@ def find(index: PhotoIndex) -> list[ClassFile]:
     return []
 
 
-def read(index: PhotoIndex, files: list[ClassFile]) -> Listing:
+def read(
+    index: PhotoIndex, files: list[ClassFile], spellings: Mapping[str, str] | None = None
+) -> Listing:
     """The photos that are listed or have a label file, with their tags."""
     (class_file,) = files
-    builder = ListingBuilder(index)
+    builder = ListingBuilder(index, spellings)
+    names = {number: builder.label(name) for number, name in class_file.names.items()}
+    class_file = replace(class_file, names=names)
     _add_listed_photos(class_file, builder)
-    label_files = {p for p in index.label_files if _is_label_file(p) and p != class_file.path}
-    used: set[str] = set()
-    for photo in index.photos:
-        path = next((p for p in _label_paths(photo) if p in label_files), None)
-        if path is None:
-            continue
-        used.add(path)
+    label_files = [p for p in index.label_files if _is_label_file(p) and p != class_file.path]
+    by_photo = _match_label_files(index.photos, label_files)
+    used = set(by_photo.values())
+    folders = {posixpath.dirname(path) for path in used}
+    strays = [
+        path
+        for path in label_files
+        if path not in used
+        and (posixpath.dirname(path) in folders or LABELS_FOLDER in path.split("/")[:-1])
+    ]
+    _check_strays(index, strays, len(used))
+    for photo, path in by_photo.items():
         if class_file.splits and photo not in builder.tags:
             builder.leave_out(photo, IN_NO_SPLIT)
             continue
@@ -114,16 +129,60 @@ def read(index: PhotoIndex, files: list[ClassFile]) -> Listing:
         tags = builder.tags.setdefault(photo, PhotoTags(set()))
         for name in _object_names(text, path, class_file, builder):
             tags.add_object(name)
-    folders = {posixpath.dirname(path) for path in used}
-    for path in sorted(label_files - used):
-        if posixpath.dirname(path) in folders or "labels" in path.split("/")[:-1]:
-            builder.add_case(NO_PHOTO, path)
-    return builder.build(FORMAT, "multi", class_file.names.values())
+    for path in strays:
+        builder.add_case(NO_PHOTO, path)
+    return builder.build(FORMAT, "multi", names.values())
 
 
 def _is_label_file(path: str) -> bool:
-    stem, extension = posixpath.splitext(posixpath.basename(path).lower())
-    return extension == ".txt" and stem not in _NOT_LABELS and not stem.startswith("readme")
+    *folders, name = path.lower().split("/")
+    stem, extension = posixpath.splitext(name)
+    if extension != ".txt" or stem.startswith("readme"):
+        return False
+    return stem not in _LISTS or (stem in SPLIT_NAMES and LABELS_FOLDER in folders)
+
+
+def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dict[str, str]:
+    """The label file of each photo that has one.
+
+    Names may differ in Unicode form, case and percent-encoding where only one photo is meant.
+    """
+    exact = set(label_files)
+    loose: dict[str, list[str]] = {}
+    for path in label_files:
+        loose.setdefault(_loose_form(path), []).append(path)
+    by_photo: dict[str, str] = {}
+    others: dict[str, list[str]] = {}  # photos by the label file that they may have
+    for photo in photos:
+        paths = _label_paths(photo)
+        if own := next((path for path in paths if path in exact), None):
+            by_photo[photo] = own
+            continue
+        files = next((files for p in paths if (files := loose.get(_loose_form(p)))), [])
+        if len(files) == 1:
+            others.setdefault(files[0], []).append(photo)
+    taken = set(by_photo.values())
+    by_photo |= {
+        photos_of_file[0]: path
+        for path, photos_of_file in others.items()
+        if len(photos_of_file) == 1 and path not in taken
+    }
+    return dict(sorted(by_photo.items()))
+
+
+def _loose_form(path: str) -> str:
+    return fold(unquote(path))
+
+
+def _check_strays(index: PhotoIndex, strays: list[str], used: int) -> None:
+    """Raise DatasetError where many label files have no photo: others would be taught as absent."""
+    if len(strays) < MIN_STRAYS or len(strays) <= MAX_STRAYS * (len(strays) + used):
+        return
+    raise DatasetError(
+        f"{escape_controls(str(index.root))}: {len(strays):,} of {len(strays) + used:,} label files"
+        f" have no photo, such as {list_first(list(map(escape_controls, strays[:3])))}; give photos"
+        " and label files the same names, or move away label files that belong elsewhere"
+    )
 
 
 def _label_paths(photo: str) -> list[str]:
@@ -133,9 +192,9 @@ def _label_paths(photo: str) -> list[str]:
     stems = []
     for number in reversed(range(len(parts) - 1)):
         if parts[number].lower() == "images":
-            stems.append("/".join([*parts[:number], "labels", *parts[number + 1 :]]))
+            stems.append("/".join([*parts[:number], LABELS_FOLDER, *parts[number + 1 :]]))
             break
-    return [f"{path}.txt" for path in (*stems, f"labels/{stem}", stem)]
+    return [f"{path}.txt" for path in (*stems, f"{LABELS_FOLDER}/{stem}", stem)]
 
 
 def _object_names(
@@ -190,7 +249,7 @@ def _read_yaml(index: PhotoIndex, path: str) -> ClassFile | None:
         raise DatasetError(f"{display_path}: names is neither a list nor numbers with names")
     splits: dict[str, list[str]] = {}
     for key, value in content.items():
-        if key in SPLIT_NAMES and value:
+        if isinstance(key, str) and key in SPLIT_NAMES and value:
             paths = value if isinstance(value, list) else [value]
             if not all(isinstance(entry, str) for entry in paths):
                 raise DatasetError(f"{display_path}: {key} is neither a path nor a list of paths")
@@ -221,41 +280,59 @@ def _read_names(value: Any) -> dict[int, str]:
 
 def _add_listed_photos(class_file: ClassFile, builder: ListingBuilder) -> None:
     """Add the photos that `data.yaml` lists, each with its split."""
+    label_files = set(builder.index.label_files)
     for split, paths in class_file.splits.items():
+        sources = set()
         for path in paths:
-            photos = _photos_at(path, class_file, builder)
-            if not photos:
+            source = _find_source(path, class_file, builder.index, label_files)
+            if source is None:
                 builder.add_case(EMPTY_PATH, f"{class_file.path}: {split}: {path}")
-            for photo in photos:
-                builder.tags.setdefault(photo, PhotoTags(set()))
-                builder.add_split(photo, split)
+            elif source not in sources:
+                sources.add(source)
+                for photo in _photos_at(source, builder):
+                    builder.tags.setdefault(photo, PhotoTags(set()))
+                    builder.add_split(photo, split)
 
 
-def _photos_at(path: str, class_file: ClassFile, builder: ListingBuilder) -> list[str]:
-    """The photos in a folder or a list of photos, both inside the dataset.
+def _find_source(
+    path: str, class_file: ClassFile, index: PhotoIndex, label_files: Set[str]
+) -> str | None:
+    """The folder with photos, list of photos or photo that a path in `data.yaml` means.
 
-    `path:` and leading "../" of a folder are those of another machine, so the path is also tried
-    without them.
+    `path:` and the path's first folders may be those of another machine, so that they are dropped
+    until it fits, but not a folder that is named for a split.
     """
-    index = builder.index
-    for candidate in (posixpath.join(class_file.root, path), path, path.lstrip("./")):
-        relative = index.relative(candidate)
-        if relative is None:
+    whole = posixpath.join(class_file.root, path)
+    candidates = [whole, path, path.lstrip("./")]
+    parts = posixpath.normpath(path.replace("\\", "/")).split("/")
+    for number, part in enumerate(parts[:-1], 1):
+        if split_named(part):
+            break
+        candidates.append("/".join(parts[number:]))
+    for candidate in candidates:
+        source = index.relative(candidate)
+        if source is None:
             continue
-        if relative in index.label_files and not relative.lower().endswith((".yaml", ".yml")):
-            return _read_photo_list(relative, builder)
-        if photos := index.photos_in(relative):
-            return photos
-    return []
+        is_list = source in label_files and not source.lower().endswith((".yaml", ".yml"))
+        if is_list or source in index.photos or index.photos_in(source):
+            return source
+    return None
+
+
+def _photos_at(source: str, builder: ListingBuilder) -> Iterable[str]:
+    """The photos in a folder or a list of photos."""
+    index = builder.index
+    if source in index.photos:
+        return [source]
+    photos = index.photos_in(source)
+    return photos or _read_photo_list(source, builder)
 
 
 def _read_photo_list(path: str, builder: ListingBuilder) -> list[str]:
     """The photos that a text file names, one in a line."""
     folders = (posixpath.join(posixpath.dirname(path), ""), "", "images/")
-    photos = []
-    for number, line in enumerate(builder.index.read_text(path).splitlines(), 1):
-        if line.strip():
-            photo = builder.find_photo(line.strip(), folders, "line", f"{path}:{number}")
-            if photo is not None:
-                photos.append(photo)
-    return photos
+    lines = enumerate(builder.index.read_text(path).splitlines(), 1)
+    names = {number: line.strip() for number, line in lines if line.strip()}
+    positions = [f"{path}:{number}" for number in names]
+    photos = builder.find_photos([*names.values()], folders, "line", positions)
+    return [photo for photo in photos if photo is not None]
