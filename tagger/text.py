@@ -21,9 +21,9 @@ def plural(noun: str) -> str:
     return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
 
 
-def list_first(names: Sequence[str]) -> str:
+def list_first(names: Sequence[str], limit: int = LISTED) -> str:
     """The first names, joined by commas, with "..." for the rest."""
-    return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
 
 
 def percent(share: float | None) -> str:
@@ -89,8 +89,9 @@ def escape_controls(text: str) -> str:
     return "".join(c if c.isprintable() or c in _ALLOWED else repr(c)[1:-1] for c in text)
 
 
-# Not printable to Python, but harmless: parts of emoji, and the narrow spaces of screenshot names.
-_ALLOWED = "\ufe0f\u200d\u00a0\u202f\u2009\u3000"
+# Not printable to Python, but harmless: joiners in emoji and words, and the narrow spaces of
+# screenshots' names.
+_ALLOWED = "\ufe0f\u200c\u200d\u00a0\u202f\u2009\u3000"
 
 # Spreadsheets run a cell that begins with one of these characters as a formula, unless an
 # apostrophe precedes it. Text that already has apostrophes there gets one more, so that

@@ -18,7 +18,7 @@ from tagger.datasets import dataset
 from tagger.datasets.dataset import Dataset
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample
-from tagger.datasets.splits import subsample
+from tagger.datasets.splits import SPLITS, subsample
 from tagger.errors import DatasetError, OptionError, WeightsUnavailableError
 from tagger.evaluation.outputs import run_network
 from tagger.inference import model_file, registry
@@ -36,7 +36,8 @@ class AuditConfig:
 
     `weights` names the model, by name or file, whose features find label errors; "none" skips
     that. `image_size`, in pixels, is that of the network to train. `leave_out` is a list written
-    by `Findings.write_list`. `validation_share` is held out if the collection has no `val/`.
+    by `Findings.write_list`. `validation_share` is held out if the collection has no `val/`. With
+    `merge_case`, labels that differ in case alone are one.
     Raises OptionError for values out of range.
     """
 
@@ -47,6 +48,7 @@ class AuditConfig:
     validation_share: float = dataset.VALIDATION_SHARE
     seed: int = 42
     workers: int | None = None
+    merge_case: bool = False
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
@@ -72,6 +74,7 @@ class AuditReport:
         lines = [f"Labels: {self.collection.describe_labels()}", *self.collection.problems.lines()]
         if self.training_obstacle:
             lines.append(f"Not enough to train on: {self.training_obstacle}")
+        lines += self.collection.split_lines()
         return "\n".join([*map(escape_controls, lines), self.findings.text()])
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,6 +82,8 @@ class AuditReport:
         problems = self.collection.problems
         return {
             "labels": self.collection.describe_labels(),
+            "counts": self.collection.label_counts(),
+            "splits": dict.fromkeys(SPLITS, 0) | self.collection.sizes(),
             "lacking": self.training_obstacle,
             "problems": problems.lines(),
             "left_out": problems.to_dict(),
@@ -115,6 +120,7 @@ def run_audit(
             config.validation_share,
             leave_out,
             require_enough=False,
+            merge_case=config.merge_case,
         )
         features = None
         if runtime:

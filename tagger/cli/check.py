@@ -13,6 +13,7 @@ from tagger.audit.audit import AuditConfig
 from tagger.text import count_noun
 
 LEAVE_OUT = Path("leave-out.csv")  # the list that --fix writes unless it names another file
+MERGE_CASE = "labels that differ in case alone, such as Cat and cat, are one"
 AUDIT_OPTIONS = (
     "data",
     "weights",
@@ -21,6 +22,7 @@ AUDIT_OPTIONS = (
     "validation_share",
     "seed",
     "workers",
+    "merge_case",
 )
 
 
@@ -45,6 +47,7 @@ def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     add("--seed", type=int, default=default.seed, help="equal seeds make equal splits")
     add("--workers", type=int, help="threads that decode and tag; default: one a core")
     add("--leave-out", type=Path, metavar="FILE", help="list of photos to pass over")
+    add("--merge-case", action="store_true", help=MERGE_CASE)
     add_options(parser)
     return parser.parse_args(argv)
 

@@ -179,7 +179,7 @@ def compare(
 def put_out(hits: Sequence[Hit], errors: Sequence[ImageError], as_json: bool) -> None:
     """The photos, and those that cannot be read: on standard error, or as JSON beside them."""
     for hit in hits:
-        console.write(format_json(hit) if as_json else format_line(hit))
+        console.write(format_json(hit) if as_json else escape_controls(format_line(hit)))
     for error in errors:
         if as_json:
             console.write(_json_line(error.source, (), None, str(error)))

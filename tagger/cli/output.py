@@ -20,29 +20,35 @@ Answer = Prediction | ImageError
 
 
 def as_text(answer: Answer, tagger: Tagger) -> str:
-    """The lines for a single photo."""
+    """The lines for a single photo. No name in them makes a line of its own."""
+    return "\n".join(map(escape_controls, _lines(answer, tagger)))
+
+
+def _lines(answer: Answer, tagger: Tagger) -> list[str]:
     if isinstance(answer, ImageError):
-        return str(answer)
+        return [str(answer)]
     if answer.label is not None:
-        text = f"Prediction: {answer.label.upper()}\nConfidence: {answer.confidence:.2%}"
         more = ", ".join(f"{tag.label} {tag.score:.2%}" for tag in answer.tags[1:])
-        return f"{text}\nAlso: {more}" if more else text
-    text = f"⚠️ Unknown object ({tagger.labels.describe_rest()})"
+        return [
+            f"Prediction: {answer.label.upper()}",
+            f"Confidence: {answer.confidence:.2%}",
+            *([f"Also: {more}"] if more else []),
+        ]
+    unknown = f"⚠️ Unknown object ({tagger.labels.describe_rest()})"
     if answer.reason == "uncertain":
-        return f"{text}\nConfidence was only {answer.confidence:.2%}"
+        return [unknown, f"Confidence was only {answer.confidence:.2%}"]
     guess = f"{answer.scores[0].label}, {answer.confidence:.2%}"
-    return f"{text}\nUnlike every training photo (best guess: {guess})"
+    return [unknown, f"Unlike every training photo (best guess: {guess})"]
 
 
 def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
     """One line for one photo of many."""
     if isinstance(answer, ImageError):
-        return str(answer)
-    name = escape_controls(str(path))
+        return escape_controls(str(answer))
     if answer.label is not None:
         more = "".join(f", {tag.label} {tag.score:.2%}" for tag in answer.tags[1:])
-        return f"{name}: {answer.label.upper()} {answer.confidence:.2%}{more}"
-    return f"{name}: {': '.join(as_text(answer, tagger).splitlines())}"
+        return escape_controls(f"{path}: {answer.label.upper()} {answer.confidence:.2%}{more}")
+    return escape_controls(f"{path}: {': '.join(_lines(answer, tagger))}")
 
 
 def as_row(path: Path, answer: Answer, tagger: Tagger) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import Any
 
 from tagger import console
 from tagger.cli import sagemaker
-from tagger.cli.check import AUDIT_OPTIONS, add_options, check
+from tagger.cli.check import AUDIT_OPTIONS, MERGE_CASE, add_options, check
 from tagger.models.backbones import BACKBONES
 from tagger.models.heads import HEAD_NAMES
+from tagger.text import escape_controls
 from tagger.training import trainer
 from tagger.training.config import TrainingConfig, default_config
 from tagger.training.events import ProgressEvent
@@ -46,14 +47,14 @@ def train(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         console.note(RESUME_HINT)
         raise
-    console.write("\n".join([*summary.lines(trained), f"Report: {report}"]))
+    console.write("\n".join(map(escape_controls, [*summary.lines(trained), f"Report: {report}"])))
     return 0 if trained.evaluation.complete else 1
 
 
 def write_event(event: ProgressEvent) -> None:
     """Print what an event has to say, if anything."""
     if lines := event.lines():
-        console.write("\n".join(lines))
+        console.write("\n".join(map(escape_controls, lines)))
 
 
 def parse(argv: Sequence[str], prog: str | None = None) -> argparse.Namespace:
@@ -91,6 +92,7 @@ def _add_files(parser: argparse.ArgumentParser, default: TrainingConfig) -> None
     held_out = "share of photos to validate on where there is no val/"
     add("--validation-share", type=float, default=default.validation_share, help=held_out)
     add("--leave-out", type=Path, metavar="FILE", help="list of photos not to train on")
+    add("--merge-case", action="store_true", help=MERGE_CASE)
     add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
     add("--test", type=Path, help="labelled photos from elsewhere, to test on")
     add("--output", type=Path, default=default.output, help="model file to write")

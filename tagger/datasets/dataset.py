@@ -20,12 +20,13 @@ from tagger.datasets.splits import SPLITS, Copy, remove_copies, remove_leaks, sp
 from tagger.errors import DatasetError
 from tagger.images.decode import find_photos
 from tagger.labels import LabelSet
-from tagger.text import count_noun, list_first
+from tagger.text import LISTED, count_noun, list_first
 
 VALIDATION_SHARE = 0.2
 MIN_LABELS = 2  # of single labels; one tag is enough
 MIN_PHOTOS = 5  # of each label, for training and validation together
 MIN_VALIDATION_PHOTOS = 2  # where photos may have several tags
+MAX_LISTED = 20  # labels in a line about a split
 FEW_VALIDATION_PHOTOS = 20  # of a label: with fewer, its figures prove little
 
 
@@ -42,6 +43,7 @@ class Problems:
     unwanted: tuple[str, ...] = ()  # photos on the user's list of what to leave out
     not_there: tuple[str, ...] = ()  # entries of that list that are not in the dataset
     lost_labels: tuple[str, ...] = ()  # labels with too few training photos
+    case_variants: tuple[tuple[str, ...], ...] = ()  # labels that differ in case alone
     remarks: tuple[Remark, ...] = ()  # what the reader of the labels left out
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,6 +83,10 @@ class Problems:
             photos = count_noun(missing, "photo")
             lines.append(f"{photos} on your list {verb} not in the collection")
         lines += [remark.sentence() for remark in self.remarks]
+        for *most, last in self.case_variants[:LISTED]:
+            lines.append(f"{', '.join(most)} and {last}: one label? --merge-case makes them one")
+        if more := len(self.case_variants[LISTED:]):
+            lines.append(f"{count_noun(more, 'more label')} in several cases: one each?")
         if len(self.lost_labels) == 1:
             lines.append(f"too few photos of {self.lost_labels[0]} to train on: not a label")
         elif self.lost_labels:
@@ -122,6 +128,20 @@ class Dataset:
         """The exact copies that are left out, each with the photo that is kept."""
         return {self.root / copy: self.root / kept for copy, kept in self.problems.copies}
 
+    def label_counts(self) -> dict[str, int]:
+        """Photos by label, over all splits."""
+        counts = _count_by_label(self.samples)
+        return {name: counts[label] for label, name in enumerate(self.labels.names)}
+
+    def split_lines(self) -> list[str]:
+        """A line for each split with photos: "train: 48 photos (24 cat, 24 dog)"."""
+        sizes = self.sizes()
+        return [
+            f"{split}: {count_noun(sizes[split], 'photo')}"
+            f" ({list_first([f'{count:,} {name}' for name, count in counts.items()], MAX_LISTED)})"
+            for split, counts in self.counts().items()
+        ]
+
     def sizes(self) -> dict[str, int]:
         """Photos by split."""
         counts = Counter(sample.split for sample in self.samples)
@@ -158,18 +178,20 @@ def load(
     validation_share: float = VALIDATION_SHARE,
     leave_out: Collection[str] = (),
     require_enough: bool = True,
+    merge_case: bool = False,
 ) -> Dataset:
     """Read a dataset: each photo is decoded once, its prepared pixels are kept in `store`.
 
-    `leave_out` are paths of photos, relative to `root`, to leave out. Raises DatasetError where
-    there are no labels to learn, and with `require_enough` also where `check_enough` does.
+    `leave_out` are paths of photos, relative to `root`, to leave out. With `merge_case`, labels
+    that differ in case alone are one. Raises DatasetError where there are no labels to learn, and
+    with `require_enough` also where `check_enough` does.
     """
     root = Path(root)
 
     def relative(paths: Iterable[Path]) -> tuple[str, ...]:
         return tuple(relative_path(root, path) for path in paths)
 
-    listing = detect.read(root, MIN_LABELS)
+    listing = detect.read(root, MIN_LABELS, merge_case)
     listed, on_disk = {sample.path for sample in listing.samples}, set(find_photos(root))
     unwanted = {path for path in listed if relative_path(root, path) in leave_out}
     remaining = [sample for sample in listing.samples if sample.path not in unwanted]
@@ -198,6 +220,7 @@ def load(
             sorted(set(leave_out).difference(relative(on_disk | listed | listing.left_out)))
         ),
         lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in labels),
+        case_variants=listing.case_variants(),
         remarks=listing.remarks,
     )
     if not labels:

@@ -41,8 +41,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 def split_named(name: str) -> str | None:
     """The split that a folder or cell is named for: "val" for "val2017", "Valid", "dev_set"."""
-    split, others = _split_and_others(name)
-    return None if others else split
+    split, rest = _split_and_rest(name)
+    return None if rest else split
 
 
 def split_folders(names: Iterable[str]) -> dict[str, str]:
@@ -50,15 +50,15 @@ def split_folders(names: Iterable[str]) -> dict[str, str]:
 
     Beside one of another split, a name may hold further words: "pets_train" beside "pets_test".
     """
-    by_others: dict[str, dict[str, str]] = {}
+    by_rest: dict[str, dict[str, str]] = {}
     for name in names:
-        split, others = _split_and_others(name)
+        split, rest = _split_and_rest(name)
         if split:
-            by_others.setdefault(others, {})[name] = split
-    plain = by_others.pop("", {})
+            by_rest.setdefault(rest, {})[name] = split
+    plain = by_rest.pop("", {})
     return plain | {
         name: split
-        for splits in by_others.values()
+        for splits in by_rest.values()
         if len({*splits.values()}) > 1
         for name, split in splits.items()
     }
@@ -70,16 +70,16 @@ def split_in_filename(stem: str) -> str | None:
     return next((split for split in splits if split), None)
 
 
-def _split_and_others(name: str) -> tuple[str | None, str]:
+def _split_and_rest(name: str) -> tuple[str | None, str]:
     """The split among the words of a name, and its words that are neither that nor an affix."""
-    split, others = None, []
+    split, rest = None, []
     for word in _WORD.findall(name.lower()):
         match = _SPLIT_WORD.fullmatch(word)
         if match and split is None:
             split = SPLIT_NAMES[match["split"]]
         elif not _AFFIX_WORD.fullmatch(word):
-            others.append(word)
-    return split, " ".join(others)
+            rest.append(word)
+    return split, " ".join(rest)
 
 
 def draw(items: Sequence[T], limit: int) -> tuple[T, ...]:

@@ -113,7 +113,8 @@ class TrainingConfig:
     which so many are right are kept, see `evaluation.tag_selection`; `typical` is a folder in
     `data` of photos like those that the model is made for, by default all. `unrelated` holds
     out-of-distribution photos, `test` labelled photos of another collection; neither is trained on.
-    `leave_out` is a list written by `audit.Findings.write_list`. `about` goes into the card.
+    `leave_out` is a list written by `audit.Findings.write_list`. With `merge_case`, labels that
+    differ in case alone are one. `about` goes into the card.
     `export` names formats of `tagger.export`, written beside the model. Raises OptionError for
     values that do not fit.
     """
@@ -134,6 +135,7 @@ class TrainingConfig:
     least_precision: float | None = None
     typical: str | None = None
     leave_out: Path | None = None
+    merge_case: bool = False
     runs: Path = RUNS
     resume: bool = False
     tensorboard: bool = False

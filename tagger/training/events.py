@@ -38,11 +38,8 @@ class CollectionLoaded(ProgressEvent):
     collection: Dataset
 
     def lines(self) -> list[str]:
-        lines = [f"Labels: {self.collection.describe_labels()}"]
-        for split, counts in self.collection.counts().items():
-            labels = list_first([f"{count:,} {name}" for name, count in counts.items()])
-            lines.append(f"{split}: {self.collection.sizes()[split]:,} photos ({labels})")
-        return lines + self.collection.problems.lines()
+        labels = f"Labels: {self.collection.describe_labels()}"
+        return [labels, *self.collection.split_lines(), *self.collection.problems.lines()]
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,7 @@ class _Trainer:
                 self.progress,
                 config.validation_share,
                 leave_out,
+                merge_case=config.merge_case,
             )
         self.emit(events.CollectionLoaded(collection))
         tag_head.check_options(config, collection)

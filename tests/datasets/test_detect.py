@@ -293,3 +293,34 @@ def test_folders_that_differ_from_the_labels_are_listed(tmp_path: Path) -> None:
     assert detect.read(tmp_path, 2).remarks == ()  # the labels are the same
     touch(tmp_path, "new/1.jpg", "newer/1.jpg")  # two among eight
     assert detect.read(tmp_path, 2).remarks == ()
+
+
+# --- labels that differ in case alone
+
+
+def test_labels_that_differ_in_case_alone_can_be_merged(tmp_path: Path) -> None:
+    photos = {"train/Cat/1.jpg": "cat", "train/cat/2.jpg": "cat", "train/cat/3.jpg": "cat"}
+    photos |= {"val/CAT/4.jpg": "cat", "train/dog/5.jpg": "dog", "val/dog/6.jpg": "dog"}
+    touch(tmp_path, *photos)
+    listing = detect.read(tmp_path, 2)
+    assert listing.names == ("CAT", "Cat", "cat", "dog")
+    assert listing.case_variants() == (("cat", "CAT", "Cat"),)
+    listing = detect.read(tmp_path, 2, merge_case=True)
+    assert tags_of(listing, tmp_path) == {path: {label} for path, label in photos.items()}
+    assert sentences(listing) == ["2 labels differ from others in case alone: merged"]
+    assert listing.remarks[0].names == ("CAT → cat", "Cat → cat") and not listing.case_variants()
+
+
+@pytest.mark.parametrize("label_format", FORMATS)
+def test_tags_that_differ_in_case_alone_are_merged_in_every_format(
+    tmp_path: Path, label_format: str
+) -> None:
+    photos = {"images/a.jpg": {"Sea", "x"}, "images/b.jpg": {"sea"}, "images/c.jpg": {"sea", "Sea"}}
+    write(label_format, tmp_path, photos, ["Sea", "sea", "x"])
+    listing = detect.read(tmp_path, 1, merge_case=True)
+    assert listing.names == ("Sea", "x")
+    assert contents(listing, tmp_path) == {
+        "images/a.jpg": ({"Sea", "x"}, set(), "train"),
+        "images/b.jpg": ({"Sea"}, set(), "train"),
+        "images/c.jpg": ({"Sea"}, set(), "train"),
+    }

@@ -436,3 +436,213 @@ def test_the_imagenet_samples(data: Path) -> None:
     listing = detect.read(data / "imagenet_samples", 2)
     assert (listing.kind, len(listing.samples), len(listing.names)) == ("single", 500, 499)
     assert sentences(listing) == ["2 columns hold neither photos, labels nor splits: not read"]
+
+
+# --- confidences
+
+
+def test_a_confidence_of_zero_is_absent_and_one_present(tmp_path: Path) -> None:
+    """As in Open Images: nobody looked for labels that a photo has no row for."""
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    header = ("ImageID", "Source", "LabelName", "Confidence")
+    cells = [("a", "dog", "1"), ("a", "cat", "0"), ("b", "cat", "1"), ("b", "dog", "1")]
+    cells += [("c", "dog", "0"), ("d", "sea", "0.0")]
+    write(tmp_path / "labels.csv", [header, *((p, "human", tag, n) for p, tag, n in cells)])
+    listing = detect.read(tmp_path, 1)
+    assert listing.kind == "multi" and contents(listing, tmp_path) == {
+        "a.jpg": ({"dog"}, set(), "train"),
+        "b.jpg": ({"cat", "dog"}, set(), "train"),
+        "c.jpg": (set(), {"cat"}, "train"),
+        "d.jpg": (set(), {"cat", "dog"}, "train"),
+    }
+    assert sentences(listing) == [
+        "1 column holds neither photos, labels nor splits: not read"  # Source
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "high", "low"),
+    [
+        ("confidence", "0.5", "0.49"),
+        ("Conf", ".9", "1e-3"),
+        ("probability", "90%", "10 %"),
+        ("confidence", "88", "12"),
+        ("score", "0.7", "0.2"),
+    ],
+)
+def test_a_label_is_present_from_a_confidence_of_a_half_on(
+    tmp_path: Path, column: str, high: str, low: str
+) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    rows = [("a.jpg", "cat", high), ("b.jpg", "dog", high), ("c.jpg", "cat", low)]
+    write(tmp_path / "labels.csv", [("image", "label", column), *rows])
+    listing = detect.read(tmp_path, 2)
+    assert tags_of(listing, tmp_path) == {"a.jpg": {"cat"}, "b.jpg": {"dog"}}
+    assert "3 rows have a confidence between 0 and 1: present from 0.5 on" in sentences(listing)
+    assert listing.left_out == {tmp_path / "c.jpg"}
+
+
+def test_several_confidences_of_a_tag_are_merged(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    rows = [("a.jpg", "cat", ".9"), ("a.jpg", "cat", ".3"), ("a.jpg", "dog", "1")]
+    rows += [("b.jpg", "cat", "1"), ("b.jpg", "cat", "0"), ("b.jpg", "dog", "")]
+    rows += [("c.jpg", "cat", "1"), ("c.jpg", "cat", ".2"), ("c.jpg", "dog", "?")]
+    write(tmp_path / "labels.csv", [("image", "tags", "confidence"), *rows])
+    listing = detect.read(tmp_path, 1)
+    assert contents(listing, tmp_path) == {
+        "a.jpg": ({"cat", "dog"}, set(), "train"),
+        "b.jpg": ({"dog"}, {"cat"}, "train"),
+        "c.jpg": ({"cat"}, {"dog"}, "train"),
+    }
+    assert listing.samples[0].doubtful == ((0, pytest.approx(0.6)),)
+    assert "1 tag is given by one row, not by another: taken as if nobody looked" in sentences(
+        listing
+    )
+
+
+@pytest.mark.parametrize(("column", "cells"), [("score", "7 5 3"), ("confidence", "120 3 0")])
+def test_other_numbers_are_no_confidences(tmp_path: Path, column: str, cells: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    rows = zip(("a.jpg", "b.jpg", "c.jpg"), "xyz", cells.split(), strict=True)
+    write(tmp_path / "labels.csv", [("image", "label", column), *rows])
+    listing = detect.read(tmp_path, 2)
+    assert listing.names == ("x", "y", "z")
+    assert listing.remarks[0].names == (f"labels.csv: {column}",)
+
+
+# --- how tags are divided
+
+
+def test_tags_may_be_divided_by_spaces(tmp_path: Path) -> None:
+    cells = ["clear primary water", "haze primary", "cloudy", "clear primary", "haze water road"]
+    touch(tmp_path, *(f"{n}.jpg" for n in range(len(cells))))
+    rows = [(f"{n}", cell) for n, cell in enumerate(cells)]
+    write(tmp_path / "train.csv", [("image_name", "tags"), *rows[:4]])
+    write(tmp_path / "val.csv", [("image_name", "tags"), *rows[4:]])  # no word recurs in it alone
+    listing = detect.read(tmp_path, 2)
+    expected = {f"{n}.jpg": set(cell.split()) for n, cell in enumerate(cells)}
+    assert tags_of(listing, tmp_path) == expected
+    assert sentences(listing) == ["2 tables have tags divided by spaces: each word is a tag"]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("tags", ["golden retriever", "labrador retriever", "persian cat", "siamese cat"]),
+        ("tags", ["New York", "Los Angeles", "New York", "Rome"]),
+        ("tags", ["sea side|red car", "red car", "sea side"]),
+        ("label", ["red car", "blue car", "red bus", "blue bus"]),
+    ],
+)
+def test_names_with_spaces_stay_whole(tmp_path: Path, header: str, cells: list[str]) -> None:
+    touch(tmp_path, *(f"{n}.jpg" for n in range(len(cells))))
+    write(
+        tmp_path / "labels.csv",
+        [("image", header), *((f"{n}.jpg", c) for n, c in enumerate(cells))],
+    )
+    listing = detect.read(tmp_path, 2)
+    assert set(listing.names) == {name for cell in cells for name in cell.split("|")}
+    assert listing.remarks == ()
+
+
+def test_numbers_divided_by_spaces_are_tags_in_any_column(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    write(tmp_path / "labels.csv", [("Id", "Target"), ("a", "5 0"), ("b", "7")])
+    assert tags_of(detect.read(tmp_path, 2), tmp_path) == {"a.jpg": {"5", "0"}, "b.jpg": {"7"}}
+
+
+@pytest.mark.parametrize("cell", ["['sea', \"sun, hot\"]", "['sea' 'sun, hot']"])
+def test_a_cell_may_hold_a_list_as_python_writes_it(tmp_path: Path, cell: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    rows = [("a.jpg", cell), ("b.jpg", "[]"), ("c.jpg", "[sea]")]
+    write(tmp_path / "labels.csv", [("image", "tags"), *rows])
+    expected = {"a.jpg": {"sea", "sun, hot"}, "b.jpg": set(), "c.jpg": {"sea"}}
+    assert tags_of(detect.read(tmp_path, 1), tmp_path) == expected
+
+
+# --- names
+
+
+def test_a_photo_is_taken_where_its_name_can_mean_only_that(tmp_path: Path) -> None:
+    paths = ["a.JPG", "images/b.jpg", "images/c d.jpg", "x/e.jpg", "f.jpg", "Cat/g.jpg", "h.jpg"]
+    touch(tmp_path, *paths)
+    names = [
+        "A.jpg",
+        "/data/upload/7/b.jpg",
+        "http://host:80/media/c%20d.jpg?x=1",
+        r"..\..\m\e.jpg",
+    ]
+    names += [r"C:\Users\me\f.jpg", "cat/G.JPG", "/data/local-files/?d=in/H.jpg"]
+    write(
+        tmp_path / "labels.csv", [("image", "label"), *((n, f"l{i}") for i, n in enumerate(names))]
+    )
+    listing = detect.read(tmp_path, 2)
+    assert tags_of(listing, tmp_path) == {path: {f"l{i}"} for i, path in enumerate(paths)}
+    assert sentences(listing) == [
+        "7 rows name their photos by other paths or in another case:"
+        " taken, as only one photo can be meant"
+    ]
+
+
+def test_a_name_that_may_mean_another_photo_is_not_taken(tmp_path: Path) -> None:
+    touch(tmp_path, "train/1.jpg", "train/2.jpg", "cat/3.jpg", "a/4.jpg", "b/4.jpg", "5.jpg")
+    names = [
+        "/home/me/val/1.jpg",
+        "val/2.jpg",
+        "/x/dog/cat/3.jpg",
+        "/x/4.jpg",
+        "/x/5.jpg",
+        "/y/5.jpg",
+    ]
+    write(
+        tmp_path / "labels.csv", [("image", "tags"), *((n, f"l{i}") for i, n in enumerate(names))]
+    )
+    listing = detect.read(tmp_path, 1)
+    assert tags_of(listing, tmp_path) == {"cat/3.jpg": {"l2"}}
+    assert listing.left_out == {tmp_path / "5.jpg"}
+    assert sorted(sentences(listing))[1:4] == [
+        "1 photo may be meant by several names: left out",
+        "1 row names a photo outside the collection: left out",
+        "1 row names a photo that is not there: left out",
+    ]
+    write(tmp_path / "labels.csv", [("image", "tags"), ("5.jpg", "x"), ("/y/5.jpg", "y")])
+    assert tags_of(detect.read(tmp_path, 1), tmp_path) == {"5.jpg": {"x"}}
+
+
+def test_folders_of_another_machine_are_dropped_where_no_name_has_folders_of_here(
+    tmp_path: Path,
+) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg", "in/3.jpg")
+    rows = [("upload/7/1.jpg", "x"), ("upload/8/2.jpg", "y")]
+    write(tmp_path / "labels.csv", [("image", "label"), *rows])
+    assert tags_of(detect.read(tmp_path, 2), tmp_path) == {"1.jpg": {"x"}, "2.jpg": {"y"}}
+    write(tmp_path / "labels.csv", [("image", "label"), *rows, ("in/3.jpg", "x"), ("1.jpg", "y")])
+    assert tags_of(detect.read(tmp_path, 2), tmp_path) == {"in/3.jpg": {"x"}, "1.jpg": {"y"}}
+
+
+def test_labels_that_look_alike_are_one(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{n}.jpg" for n in range(6)))
+    labels = ["caf\u00e9", "cafe\u0301", "cat ", "cat\u200b", " cat", "two\nlines"]
+    write(
+        tmp_path / "labels.csv", [("image", "label"), *((f"{n}", x) for n, x in enumerate(labels))]
+    )
+    assert detect.read(tmp_path, 2).names == ("caf\u00e9", "cat", "two lines")
+    rows = [("image", "caf\u00e9", "cafe\u0301", "sea"), ("0", "1", "", "0"), ("1", "0", "1", "1")]
+    write(tmp_path / "labels.csv", [*rows, ("2", "0", "", "1")])
+    assert contents(detect.read(tmp_path, 1), tmp_path) == {
+        "0.jpg": ({"caf\u00e9"}, set(), "train"),
+        "1.jpg": ({"caf\u00e9", "sea"}, set(), "train"),
+        "2.jpg": ({"sea"}, set(), "train"),
+    }
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_our_own_tables_may_have_further_columns(tmp_path: Path, start: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    text = (
+        f"{start}image,label,tags,path,said by\na.jpg,x,x|y\\|z,/p/a.jpg,me\nb.jpg,'=w,'=w,,you\n"
+    )
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
+    listing = detect.read(tmp_path, 2)
+    assert tags_of(listing, tmp_path) == {"a.jpg": {"x", "y|z"}, "b.jpg": {"=w"}}
+    assert listing.remarks == ()

@@ -227,3 +227,89 @@ def test_a_yaml_file_about_something_else_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").unlink()
     with pytest.raises(DatasetError, match=r"environment\.yml, line \d: not YAML"):
         detect.read(tmp_path, 2)
+
+
+# --- collections that moved
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "train: {own}/images/train\nval: {own}/images/val",
+        "train: former/images/train\nval: former/images/val",
+        "path: ../datasets/former\ntrain: former/images/train\nval: former/images/val",
+        "train: /content/former/images/train\nval: /content/former/images/val",
+        "train: C:\\Users\\me\\former\\images\\train\nval: C:\\Users\\me\\former\\images\\val",
+        "train: [former/images/train/a.jpg, former/images/train/b.jpg]\nval: x/images/val/c.jpg",
+        "train: former/train.txt\nval: former/val.txt",
+    ],
+)
+def test_leading_parts_of_a_path_are_dropped_until_it_fits(tmp_path: Path, where: str) -> None:
+    photos = {
+        "images/train/a.jpg": {"cat"},
+        "images/train/b.jpg": set(),
+        "images/val/c.jpg": {"dog"},
+    }
+    touch(tmp_path, *photos)
+    label_files.write_yolo(tmp_path, photos, NAMES)
+    for split in ("train", "val"):
+        names = [f"/content/former/{path}\n" for path in photos if f"/{split}/" in path]
+        write_file(tmp_path / f"{split}.txt", "".join(names))
+    write_file(tmp_path / "data.yaml", f"{where.format(own=tmp_path.name)}\n{LISTED}")
+    listing = detect.read(tmp_path, 1)
+    assert contents(listing, tmp_path) == {
+        path: (tags, set(), path.split("/")[1]) for path, tags in photos.items()
+    }
+
+
+def test_a_missing_split_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    touch(tmp_path, *PHOTOS)
+    label_files.write_yolo(tmp_path, PHOTOS, NAMES)
+    write_file(tmp_path / "data.yaml", "train: images\nval: former/valid/images\n" + LISTED)
+    listing = detect.read(tmp_path, 1)
+    assert {sample.split for sample in listing.samples} == {"train"}
+    assert sentences(listing) == ["1 path leads to no photo: left out"]
+
+
+@pytest.mark.parametrize(
+    ("photo", "label_file"),
+    [
+        ("caf\u00e9 1", "cafe\u0301 1"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("a b (1)", "a%20b%20%281%29"),
+        ("a%20b", "a b"),
+        ("\u732b", "%E7%8C%AB"),
+        ("IMG_1", "img_1"),
+    ],
+)
+def test_label_files_may_spell_their_photos_otherwise(
+    tmp_path: Path, photo: str, label_file: str
+) -> None:
+    touch(tmp_path, f"images/{photo}.jpg", "images/other.jpg")
+    write_file(tmp_path / "labels" / f"{label_file}.txt", "0 .5 .5 .1 .1\n")
+    write_file(tmp_path / "data.yaml", "train: images\n" + LISTED)
+    listing = detect.read(tmp_path, 1)
+    assert tags_of(listing, tmp_path) == {f"images/{photo}.jpg": {"cat"}, "images/other.jpg": set()}
+    assert listing.remarks == ()
+
+
+def test_many_label_files_without_a_photo_are_an_error(tmp_path: Path) -> None:
+    photos = {f"images/{n}.jpg": {"cat"} for n in range(20)}
+    touch(tmp_path, *photos)
+    label_files.write_yolo(tmp_path, photos, NAMES)
+    write_file(tmp_path / "data.yaml", "train: images\n" + LISTED)
+    for n in range(3):
+        (tmp_path / "images" / f"{n}.jpg").rename(tmp_path / "images" / f"new name {n}.jpg")
+    with pytest.raises(DatasetError, match=r"3 of 20 label files have no photo, such as labels/0"):
+        detect.read(tmp_path, 1)
+    for n in (1, 2):
+        (tmp_path / "labels" / f"{n}.txt").unlink()
+    assert sentences(detect.read(tmp_path, 1)) == ["1 file of labels has no photo: left out"]
+
+
+def test_a_photo_may_be_called_like_a_split(tmp_path: Path) -> None:
+    photos = {"images/test.jpg": {"cat"}, "images/train.jpg": {"dog"}}
+    touch(tmp_path, *photos)
+    label_files.write_yolo(tmp_path, photos, NAMES)
+    write_file(tmp_path / "data.yaml", "train: images\n" + LISTED)
+    assert tags_of(detect.read(tmp_path, 1), tmp_path) == photos

@@ -107,13 +107,13 @@ def _find_layout(folder: _Folder) -> _Layout:
     while True:
         folders = folder.folders
         splits = split_folders(folders)
-        others = [name for name in folders if name not in splits]
-        labels_beside = [name for name in others if name.lower() not in NOT_LABELS]
+        beside = [name for name in folders if name not in splits]
+        labels_beside = [name for name in beside if name.lower() not in NOT_LABELS]
         alone = len(folders) > 1 and splits and not labels_beside
         if len({*splits.values()}) > 1 or alone:
             parents = [(_skip_outer(folders[name]), split) for name, split in splits.items()]
             _check_splits(folder, parents, labels_beside)
-            return _Layout(parents, remarks=(*remarks, *_name(BESIDE_SPLITS, others)))
+            return _Layout(parents, remarks=(*remarks, *_name(BESIDE_SPLITS, beside)))
         if len(folders) == 1:  # an archive's outer folder, or the only split
             deeper = [name for name in folders if folders[name].folders]
         else:
@@ -123,7 +123,7 @@ def _find_layout(folder: _Folder) -> _Layout:
         remarks += _name(BESIDE_SPLITS, [name for name in folders if name not in deeper])
         folder = folders[deeper[0]]
     _check_shared_names(folder)
-    if others:
+    if beside:
         remarks += _name(LIKE_A_SPLIT, list(splits))
     return _Layout([(folder, "train")], _inner_splits(folder), tuple(remarks))
 
@@ -160,7 +160,7 @@ def _inner_splits(folder: _Folder) -> dict[str, str]:
 
 
 def _check_splits(
-    outer: _Folder, parents: Sequence[tuple[_Folder, str]], others: Sequence[str]
+    outer: _Folder, parents: Sequence[tuple[_Folder, str]], beside: Sequence[str]
 ) -> None:
     """Raise DatasetError where the folders named for splits may be labels, or hold none."""
     names = _list_folders([parent.path.relative_to(outer.path).parts[0] for parent, _ in parents])
@@ -170,10 +170,10 @@ def _check_splits(
             f"{escape_controls(str(outer.path))}: {names} are named for splits, but hold no label"
             " folders; put a folder for each label into each, or rename those that are labels"
         )
-    if others and max(labels.values()) < 2:
+    if beside and max(labels.values()) < 2:
         raise DatasetError(
             f"{escape_controls(str(outer.path))}: {names} are named for splits, but no label is in"
-            f" two of them, and {_list_folders(others)} beside them hold photos too; rename those"
+            f" two of them, and {_list_folders(beside)} beside them hold photos too; rename those"
             " that are labels, and move away those that are neither"
         )
 

@@ -80,4 +80,4 @@ class Listing:
 
     def case_spellings(self) -> dict[str, str]:
         """The label with most photos by each other one that differs from it in case alone."""
-        return {other: name for name, *others in self.case_variants() for other in others}
+        return {other: name for name, *variants in self.case_variants() for other in variants}

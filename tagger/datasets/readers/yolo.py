@@ -68,9 +68,9 @@ def find(index: PhotoIndex) -> list[ClassFile]:
     Raises DatasetError if that is a broken `data.yaml`, or a broken YAML file and there is no
     other file.
     """
-    files = {path for path in index.label_files if _is_label_file(path)}
-    has_labels = any(path in files for photo in index.photos for path in _label_paths(photo))
-    if not has_labels:
+    files = [path for path in index.label_files if _is_label_file(path)]
+    in_folder = any(LABELS_FOLDER in path.split("/")[:-1] for path in files)
+    if not in_folder and not _match_label_files(index.photos, files):
         return []
     error: DatasetError | None = None
     for path in index.label_files:
@@ -147,12 +147,14 @@ def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dic
 
     Names may differ in Unicode form, case and percent-encoding where only one photo is meant.
     """
-    exact = set(label_files)
+    exact = frozenset(label_files)
     loose: dict[str, list[str]] = {}
     for path in label_files:
         loose.setdefault(_loose_form(path), []).append(path)
+    if not exact:
+        return {}
     by_photo: dict[str, str] = {}
-    others: dict[str, list[str]] = {}  # photos by the label file that they may have
+    candidates: dict[str, list[str]] = {}  # photos by the label file that they may have
     for photo in photos:
         paths = _label_paths(photo)
         if own := next((path for path in paths if path in exact), None):
@@ -160,11 +162,11 @@ def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dic
             continue
         files = next((files for p in paths if (files := loose.get(_loose_form(p)))), [])
         if len(files) == 1:
-            others.setdefault(files[0], []).append(photo)
+            candidates.setdefault(files[0], []).append(photo)
     taken = set(by_photo.values())
     by_photo |= {
         photos_of_file[0]: path
-        for path, photos_of_file in others.items()
+        for path, photos_of_file in candidates.items()
         if len(photos_of_file) == 1 and path not in taken
     }
     return dict(sorted(by_photo.items()))
