@@ -28,6 +28,7 @@ _LISTED_OUTCOMES = {
     "failed": "Files that failed",
     "duplicate": "Files that were in the library already",
     "no_photo": "Files left out, since they are no photos",
+    "left_out": "Folders, links and hidden files left out",
 }
 
 

@@ -31,6 +31,7 @@ PHOTO, KIND, DETAILS = "photo", "problem", "details"  # columns of the leave-out
 
 # Kinds of findings in reporting order, with their words in singular and plural.
 KINDS = {
+    "unopened": ("folder cannot be opened", "folders cannot be opened"),
     "unreadable": ("photo cannot be read", "photos cannot be read"),
     "conflict": (
         "photo is an exact copy of one with another label",
@@ -51,10 +52,17 @@ KINDS = {
     quality.BLURRED: ("photo is blurred, or empty", "photos are blurred, or empty"),
     quality.TINY: ("photo is tiny", "photos are tiny"),
 }
-FOUND_BY_READING = ("unreadable", "conflict", "copy", "leak")  # left out while reading the photos
+FOUND_BY_READING = (
+    "unopened",
+    "unreadable",
+    "conflict",
+    "copy",
+    "leak",
+)  # left out while reading the photos
 # Not on the leave-out list: a person must decide which of two near copies has the wrong label, and
 # near copies with the same label do no harm, since they stay on one side of every split.
-NEVER_LEFT_OUT = ("near_conflict", "near_copy")
+# A folder is no photo to list.
+NEVER_LEFT_OUT = ("near_conflict", "near_copy", "unopened")
 
 
 @dataclass(frozen=True)
@@ -240,6 +248,8 @@ def collect_findings(
 def _find_problems(collection: Dataset) -> Iterator[Finding]:
     """Findings of FOUND_BY_READING."""
     problems = collection.problems
+    for folder, reason in problems.unopened:
+        yield Finding("unopened", folder, reason)
     for photo, reason in problems.unreadable:
         yield Finding("unreadable", photo, reason)
     for copies in problems.conflicting:

@@ -72,4 +72,4 @@ def check(options: argparse.Namespace) -> int:
     if options.fix:
         photos = count_noun(findings.write_list(options.fix), "photo")
         console.remark(f"{options.fix}: {photos} to leave out; look it over, then --leave-out it")
-    return 1 if report.training_obstacle or findings.of_kind("unreadable") else 0
+    return 1 if report.training_obstacle or report.collection.problems.unread else 0

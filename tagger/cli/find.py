@@ -44,7 +44,7 @@ class Hit:
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Exit status: 0 all photos read, 1 some could not be, 2 nothing could start."""
+    """Exit status: 0 all photos and folders read, 1 some could not be, 2 nothing could start."""
     options = parse(argv, prog)
     return console.run(lambda: find(options))
 
@@ -77,7 +77,7 @@ def find(options: argparse.Namespace) -> int:
         check_workers(options.workers)
     if not os.path.exists(options.folder):
         raise OptionError(f"{options.folder}: there is no such folder or photo")
-    photos = find_photos([options.folder])
+    photos, unopened = find_photos([options.folder])
     tagger, words = load_model(options.model)
     text = " ".join(options.words)
     named = name_tags(text, tagger.labels.names, vocabulary.load(paths.library_home()))
@@ -85,10 +85,10 @@ def find(options: argparse.Namespace) -> int:
     explain(named, description)
     hits, errors = compare(tagger, words, description, named, photos, options.workers)
     listed = hits[: options.top or None]
-    put_out(listed, errors, options.json)
+    put_out(listed, [*errors, *unopened], options.json)
     if not options.json:
         summarize(len(hits), len(listed), len(photos) - len(errors), named.is_complete)
-    return 1 if errors else 0
+    return 1 if errors or unopened else 0
 
 
 def load_model(name: str | None) -> tuple[Tagger, Words]:

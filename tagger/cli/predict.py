@@ -6,20 +6,22 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from tagger import console
 from tagger.cli import output
 from tagger.cli.output import Answer
 from tagger.errors import ImageError, OptionError
-from tagger.files import write_atomically
+from tagger.files import Skipped, write_atomically
 from tagger.images import decode
 from tagger.images.decode import EXTENSIONS
 from tagger.tagger import Tagger
+from tagger.text import count_noun, escape_controls
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Exit status: 0 all tagged, 1 some could not be read, 2 nothing could start."""
+    """Exit status: 0 all tagged, 1 some photos or folders could not be read, 2 nothing started."""
     options = parse(argv, prog)
     return console.run(lambda: tag(options))
 
@@ -44,7 +46,7 @@ def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
 
 def tag(options: argparse.Namespace) -> int:
     """Tag the photos and put out each answer as it comes."""
-    photos = find_photos(options.paths)
+    photos, unopened = find_photos(options.paths)
     single = len(photos) == 1 and not os.path.isdir(options.paths[0])
     check_options(options, photos, single)
     tagger = Tagger.load(options.model, console.note)
@@ -60,12 +62,16 @@ def tag(options: argparse.Namespace) -> int:
         for path, answer in zip(photos, answers, strict=True):
             put(path, answer)
             failed += isinstance(answer, ImageError)
+        for error in unopened:
+            put(Path(error.source), error)
     if options.csv:
-        console.write(f"{options.csv}: {len(photos):,} photos, {failed:,} of them unreadable")
+        folders = f"; {count_noun(len(unopened), 'folder')} cannot be opened" if unopened else ""
+        photo_count = f"{len(photos):,} photos, {failed:,} of them unreadable"
+        console.write(f"{options.csv}: {photo_count}{folders}")
     if options.heatmap and not failed:
         write_atomically(options.heatmap, decode.encode(tagger.heatmap(photos[0], options.label)))
         console.note(f"{options.heatmap}: heatmap of {options.label or 'the likeliest label'}")
-    return 1 if failed else 0
+    return 1 if failed or unopened else 0
 
 
 def check_options(options: argparse.Namespace, photos: Sequence[Path], single: bool) -> None:
@@ -82,15 +88,28 @@ def check_options(options: argparse.Namespace, photos: Sequence[Path], single: b
         raise OptionError(f"--top {options.top}: give 0 (every label) or more")
 
 
-def find_photos(paths: Sequence[str]) -> list[Path]:
-    """Files as given, and the photos in folders. Raises OptionError where there are none."""
+def find_photos(paths: Sequence[str]) -> tuple[list[Path], list[ImageError]]:
+    """Files as given, and the photos in folders; and the folders that cannot be opened.
+
+    What else is left out is said on standard error. Raises OptionError where there is nothing.
+    """
     photos: list[Path] = []
+    unopened: list[ImageError] = []
     for path in map(Path, paths):
-        photos.extend(decode.find_photos(path) if path.is_dir() else [path])
-    if not photos:
+        if not path.is_dir():
+            photos.append(path)
+            continue
+        skipped = Skipped()
+        photos.extend(decode.find_photos(path, skipped))
+        for folder, reason in skipped.unopened:
+            source = escape_controls(str(path / folder))
+            unopened.append(ImageError(source, f"a folder that cannot be opened ({reason})"))
+        for sentence in replace(skipped, unopened=[], repeats=[]).sentences():
+            console.note(f"{path}: {sentence}")
+    if not photos and not unopened:
         endings = " ".join(sorted(EXTENSIONS))
         raise OptionError(f"{', '.join(paths)}: found 0 photos; looked for {endings}")
-    return photos
+    return photos, unopened
 
 
 def check_output(target: Path | None, photos: Sequence[Path]) -> None:

@@ -18,6 +18,7 @@ from tagger.datasets.readers.listing import LAYOUT, Listing, Remark
 from tagger.datasets.sample import Sample
 from tagger.datasets.splits import SPLITS, Copy, remove_copies, remove_leaks, split_validation
 from tagger.errors import DatasetError
+from tagger.files import Skipped
 from tagger.images.decode import find_photos
 from tagger.labels import LabelSet
 from tagger.text import LISTED, count_noun, list_first
@@ -45,6 +46,16 @@ class Problems:
     lost_labels: tuple[str, ...] = ()  # labels with too few training photos
     case_variants: tuple[tuple[str, ...], ...] = ()  # labels that differ in case alone
     remarks: tuple[Remark, ...] = ()  # what the reader of the labels left out
+    unopened: tuple[tuple[str, str], ...] = ()  # folder and reason
+    own_folders: tuple[str, ...] = ()  # hidden, or of a file system or program
+    hidden_photos: tuple[str, ...] = ()  # hidden files that are called like photos
+    links: tuple[tuple[str, str], ...] = ()  # to folders, not followed, and why
+    repeats: tuple[str, ...] = ()  # links to folders that are read under another name
+
+    @property
+    def unread(self) -> tuple[tuple[str, str], ...]:
+        """The folders that could not be opened, and the unreadable photos, each with the reason."""
+        return self.unopened + self.unreadable
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, as in `metrics.json` and the result of the check before training."""
@@ -78,6 +89,7 @@ class Problems:
             )
             if count
         ]
+        lines = self._skipped.sentences() + lines
         if missing := len(self.not_there):
             verb = "is" if missing == 1 else "are"
             photos = count_noun(missing, "photo")
@@ -93,6 +105,16 @@ class Problems:
             names = f"{count_noun(len(self.lost_labels), 'label')} ({list_first(self.lost_labels)})"
             lines.append(f"too few photos of {names} to train on: not labels")
         return lines
+
+    @property
+    def _skipped(self) -> Skipped:
+        return Skipped(
+            unopened=list(self.unopened),
+            links=list(self.links),
+            repeats=list(self.repeats),
+            own_folders=list(self.own_folders),
+            hidden_photos=list(self.hidden_photos),
+        )
 
 
 @dataclass(frozen=True)
@@ -222,6 +244,11 @@ def load(
         lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in labels),
         case_variants=listing.case_variants(),
         remarks=listing.remarks,
+        unopened=tuple(listing.skipped.unopened),
+        own_folders=tuple(listing.skipped.own_folders),
+        hidden_photos=tuple(listing.skipped.hidden_photos),
+        links=tuple(listing.skipped.links),
+        repeats=tuple(listing.skipped.repeats),
     )
     if not labels:
         raise DatasetError(_too_few_labels(root, 0, problems))

@@ -29,7 +29,8 @@ def load(
 ) -> DecodedSamples:
     """Photos in `root` with labels of a model, all as split "test", numbered as in `labels`.
 
-    Tags of the model that `root` has no labels for are unseen. At most `limit` photos are drawn at
+    Folders that cannot be opened are among those that are unreadable. Tags of the model that `root`
+    has no labels for are unseen. At most `limit` photos are drawn at
     random, from "val" and "test" if it has these. Raises DatasetError where no photo is usable.
     """
     listing = detect.read(root, 1)
@@ -45,7 +46,8 @@ def load(
     decoded = decode_samples(root, renumbered, store, workers, progress)
     if not decoded.samples:
         raise DatasetError(f"{root}: none of its {len(listing.samples)} photos could be read")
-    return decoded
+    unopened = tuple(listing.skipped.unopened)
+    return decoded._replace(unreadable=unopened + decoded.unreadable)
 
 
 def _match_labels(names: Sequence[str], model_names: Sequence[str]) -> dict[int, int]:

@@ -17,6 +17,7 @@ from tagger.datasets.sample import Sample
 from tagger.datasets.splits import draw
 from tagger.errors import DatasetError
 from tagger.evaluation.outputs import label_array
+from tagger.files import Skipped
 from tagger.images.decode import EXTENSIONS, Pixels, find_photos
 from tagger.labels import LabelSet
 from tagger.text import count_noun
@@ -98,12 +99,12 @@ def select_photos(
 def _load_unlabelled(
     root: Path, store: PixelStore, limit: int, progress: Progress
 ) -> DecodedSamples:
-    paths = draw(list(find_photos(root)), limit)
+    skipped = Skipped()
+    paths = draw(list(find_photos(root, skipped)), limit)
     listed = [Sample(path, (), "test") for path in paths]
     decoded = decode_samples(root, listed, store, None, progress)
     if not decoded.samples:
-        endings = " ".join(sorted(EXTENSIONS))
-        raise DatasetError(
-            f"{root}: none of {count_noun(len(paths), 'photo')} could be read; looked for {endings}"
-        )
-    return decoded
+        reason = f"none of {count_noun(len(paths), 'photo')} could be read"
+        endings = f"looked for {' '.join(sorted(EXTENSIONS))}"
+        raise DatasetError(f"{root}: {'; '.join([reason, *skipped.sentences(), endings])}")
+    return decoded._replace(unreadable=(*skipped.unopened, *decoded.unreadable))

@@ -30,7 +30,7 @@ from PIL import (  # noqa: F401 - the plugins register their formats
 )
 
 from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError
-from tagger.files import walk_files
+from tagger.files import PHOTO_EXTENSIONS, Skipped, has_photo_extension, walk_files
 from tagger.text import escape_controls
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
@@ -41,10 +41,7 @@ MAX_PIXELS = 120_000_000  # formats decoded at full size; a 108-megapixel phone 
 MAX_JPEG_PIXELS = 178_000_000  # JPEG is decoded at a reduced size; Pillow's own limit is near this
 MAX_SIDE = 65_500  # pixels; the limit of the JPEG format
 
-_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
-EXTENSIONS = frozenset(
-    (*_JPEG, ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
-)
+EXTENSIONS = PHOTO_EXTENSIONS
 BACKGROUND = (255, 255, 255)  # behind transparent pixels
 
 # An explicit list: Pillow would otherwise try every plugin it has, and its EPS plugin starts
@@ -122,14 +119,12 @@ def read_metadata(source: str | os.PathLike[str] | bytes) -> Metadata:
         return Metadata(width, height, _taken_at(image))
 
 
-def find_photos(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Photos under a folder by their extension, sorted, without hidden files and folders."""
-    return filter(has_photo_extension, walk_files(folder))
+def find_photos(folder: str | os.PathLike[str], skipped: Skipped | None = None) -> Iterator[Path]:
+    """Photos under a folder by their extension, as `files.walk_folders` finds and orders them.
 
-
-def has_photo_extension(path: Path) -> bool:
-    """Whether a file name ends with one of EXTENSIONS, in either case."""
-    return os.path.splitext(path.name)[1].lower() in EXTENSIONS
+    What it leaves out is added to `skipped`.
+    """
+    return (path for path in walk_files(folder, skipped) if has_photo_extension(path.name))
 
 
 def encode(rgb: Pixels, format: str = "PNG") -> bytes:

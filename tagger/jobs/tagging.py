@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -9,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 
 from tagger.concurrency import AHEAD, chunks, ordered_map, worker_count
 from tagger.errors import OptionError
-from tagger.files import walk_files
-from tagger.images import decode
+from tagger.files import Skipped, has_photo_extension, walk_files
 from tagger.jobs import crash_probe
 from tagger.jobs.lease import Lease
 from tagger.jobs.requests import (
@@ -26,6 +26,7 @@ from tagger.jobs.requests import (
 from tagger.library import photos
 from tagger.library.database.schema import files
 from tagger.library.importer import (
+    LEFT_OUT,
     NO_PHOTO,
     Importer,
     ImportFile,
@@ -37,6 +38,7 @@ from tagger.library.importer import (
 from tagger.library.operations import count_outcomes
 from tagger.library.storage import base_name
 from tagger.tagger import Tagger
+from tagger.text import count_noun
 
 CRASH_REASON = "opening it ends the program that does: left out"
 BATCH_SIZE = 16  # files read and tagged together
@@ -97,22 +99,40 @@ def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:
     with lease.write_transaction() as connection:
         connection.execute(delete(files).where(files.c.run_id == lease.job_id))
     lease.set_columns(stage="Looking for photos")
-    total = 0
-    for paths in chunks(_walk_folder(lease, folder), _MAX_LISTED):
-        photo_paths = [path for path in paths if decode.has_photo_extension(path)]
-        other_paths = [path for path in paths if not decode.has_photo_extension(path)]
+    total, skipped = 0, Skipped()
+    for paths in chunks(_walk_folder(lease, folder, skipped), _MAX_LISTED):
+        photo_paths = [path for path in paths if has_photo_extension(path.name)]
+        other_paths = [path for path in paths if not has_photo_extension(path.name)]
         with lease.write_transaction() as connection:
             add_files(connection, lease.job_id, _file_rows(photo_paths))
             add_files(connection, lease.job_id, _file_rows(other_paths), NO_PHOTO)
         total += len(photo_paths)
+    with lease.write_transaction() as connection:
+        _add_skipped(connection, lease.job_id, folder, skipped)
     lease.set_columns(total=total, options=replace(request, listed=True).to_options())
 
 
-def _walk_folder(lease: Lease, folder: Path) -> Iterator[Path]:
-    """Visible files, without the library's own unless the folder lies inside the library."""
+def _walk_folder(lease: Lease, folder: Path, skipped: Skipped) -> Iterator[Path]:
+    """Its files, without the library's own unless the folder lies inside the library."""
     home = lease.library.home.resolve()
-    inside = folder.is_relative_to(home)
-    return (path for path in walk_files(folder) if inside or not path.is_relative_to(home))
+    return walk_files(folder, skipped, None if folder.is_relative_to(home) else home)
+
+
+def _add_skipped(connection: Connection, job_id: int, folder: Path, skipped: Skipped) -> None:
+    """Add what the walk did not enter: what failed to open, and what was left out, by name."""
+    for path, reason in skipped.unopened:
+        sentence = f"a folder that cannot be opened ({reason})"
+        add_files(connection, job_id, _file_rows([folder / path]), "failed", sentence)
+    by_name: dict[str, list[str]] = {}
+    for path in skipped.own_folders:
+        by_name.setdefault(os.path.basename(path), []).append(path)
+    for paths in by_name.values():
+        kind = f"{count_noun(len(paths), 'folder')}, hidden or of a file system or program"
+        add_files(connection, job_id, _file_rows([folder / paths[0]]), LEFT_OUT, kind)
+    for path, why in skipped.links:
+        add_files(connection, job_id, _file_rows([folder / path]), LEFT_OUT, f"a link that {why}")
+    hidden = _file_rows(folder / path for path in skipped.hidden_photos)
+    add_files(connection, job_id, hidden, LEFT_OUT, "a hidden file")
 
 
 def _file_rows(paths: Iterable[Path]) -> list[tuple[str, str, None]]:

@@ -34,7 +34,7 @@ def check_folder(lease: Lease, request: CheckRequest) -> dict[str, Any]:
         "told": collection.describe_labels(),
         "written_as": collection.label_format,
         "problems": collection.problems.lines(),
-        "unreadable": [list(row) for row in collection.problems.unreadable],
+        "unreadable": [list(row) for row in collection.problems.unread],
         "doubts": [
             {
                 "line": line,

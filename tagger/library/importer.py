@@ -31,9 +31,12 @@ from tagger.library.records import Photo
 from tagger.library.storage import Storage, read_original
 from tagger.tagger import Prediction, Tagger
 
-Outcome = Literal["added", "restored", "duplicate", "tagged", "same", "failed", "no_photo"]
+Outcome = Literal[
+    "added", "restored", "duplicate", "tagged", "same", "failed", "no_photo", "left_out"
+]
 
 NO_PHOTO: Outcome = "no_photo"  # files of a folder that are not photos: only listed
+LEFT_OUT: Outcome = "left_out"  # folders, links and hidden files that are not entered: likewise
 BATCH_BYTES = 8 * 2**20  # of files held in memory before they are decoded; and one file more
 _ROWS = 1_000  # per INSERT statement
 _MIN_THUMBNAIL_SOURCE = 160  # pixels of the shorter side; smaller inputs make blurred thumbnails
@@ -385,10 +388,12 @@ def add_files(
     operation_id: int,
     rows: Iterable[tuple[str, str, int | None]],
     outcome: Outcome | None = None,
+    reason: str | None = None,
 ) -> None:
     """Add files to an operation: (path, name, and the photo's id where it is tagged again).
 
-    With an `outcome` they count as processed; without one they are pending.
+    With an `outcome`, and the `reason` for it, they count as processed; without one they are
+    pending.
     """
     for batch in chunks(rows, _ROWS):
         values = [
@@ -398,6 +403,7 @@ def add_files(
                 "name": name,
                 "photo_id": photo_id,
                 "outcome": outcome,
+                "reason": reason,
             }
             for path, name, photo_id in batch
         ]

@@ -58,9 +58,9 @@ class Evaluation:
 
     @property
     def complete(self) -> bool:
-        """Whether every photo could be read and every export was kept."""
+        """Whether every folder and photo could be read and every export was kept."""
         refused = any(export.refusal for export in self.exports)
-        return not refused and not self.problems.unreadable
+        return not refused and not self.problems.unread
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, as in metrics.json."""

@@ -95,7 +95,7 @@ class WordsTaught(ProgressEvent):
 
 @dataclass(frozen=True)
 class EvaluationPhotosSkipped(ProgressEvent):
-    """Photos of the separate test folder that cannot be tested on."""
+    """Photos of the separate test folder, or folders in it, that cannot be tested on."""
 
     unreadable: int
     in_collection: int
@@ -103,7 +103,8 @@ class EvaluationPhotosSkipped(ProgressEvent):
     def lines(self) -> list[str]:
         lines = []
         if self.unreadable:
-            lines.append(f"{self.unreadable} test photos could not be read: left out")
+            files = "test photo or folder" if self.unreadable == 1 else "test photos or folders"
+            lines.append(f"{self.unreadable:,} {files} could not be read: left out")
         if self.in_collection:
             lines.append(f"{self.in_collection} test photos are in the collection: left out")
         return lines

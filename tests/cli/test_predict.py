@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import given, settings
 from PIL import Image
 
 from tagger.cli.predict import main
 from tagger.datasets.sample_photos import write_samples
+from tagger.files import Skipped
 from tagger.images import decode
 from tests.conftest import RunMain, draw, run_program
+from tests.trees import Tree, is_skipped, make_too_deep, reachable_photos, trees
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +117,49 @@ def test_a_bad_photo_never_stops_the_others(
     status, lines, _ = predict(tmp_path)
     assert status == 1
     assert lines[0] == f"{tmp_path / 'a.jpg'}: an empty file" and ": CAT " in lines[1]
+
+
+def test_a_folder_that_cannot_be_opened_is_an_error_among_the_answers(
+    predict: Predict, samples: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "@eaDir").mkdir()
+    shutil.copyfile(samples / "cat.png", tmp_path / "in" / "cat.png")
+    deep = make_too_deep(tmp_path / "in")
+    status, lines, stderr = predict(tmp_path, "--json")
+    cat, folder = map(json.loads, lines)
+    assert (status, cat["label"], folder["path"]) == (1, "cat", str(deep))
+    assert folder["error"] == f"{deep}: a folder that cannot be opened (File name too long)"
+    note = "1 folder is hidden, or of a file system or program (@eaDir): left out"
+    assert stderr == f"{tmp_path}: {note}\n"
+    status, lines, _ = predict(tmp_path)
+    assert status == 1 and lines[1] == folder["error"]
+    table = tmp_path / "tags.csv"
+    _, lines, _ = predict(tmp_path, "--csv", table)
+    assert lines == [f"{table}: 1 photos, 0 of them unreadable; 1 folder cannot be opened"]
+    with open(table, newline="", encoding="utf-8") as file:
+        assert [row["error"] for row in csv.DictReader(file)] == ["", folder["error"]]
+    assert predict(deep.parent)[0] == 1
+
+
+@given(trees)
+@settings(max_examples=8, deadline=None)
+def test_every_photo_of_a_tree_is_answered_once_or_named(tree: Tree) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = tree.write(Path(folder), [decode.encode(draw("disc", 1, 24))])
+        out = io.StringIO()
+        with redirect_stdout(out):
+            status = main([str(root), "--json", "--model", "pets"])
+        rows = [json.loads(line) for line in out.getvalue().splitlines()]
+        answered = [os.path.realpath(row["path"]) for row in rows]
+        assert len(answered) == len(set(answered))
+        skipped = Skipped()
+        list(decode.find_photos(root, skipped))
+        for photo in reachable_photos(root) - set(answered):
+            assert is_skipped(photo, root, skipped)
+        for path, _ in skipped.unopened:
+            assert str(root / path) in answered
+        assert status == (int(any(row["error"] for row in rows)) if rows else 2)
 
 
 @pytest.mark.parametrize(

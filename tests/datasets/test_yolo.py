@@ -110,7 +110,7 @@ def test_unusable_files_are_counted_in_remarks(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     touch(root, *PHOTOS)
     touch(tmp_path, "outside/x.jpg")
-    (root / "linked").symlink_to(tmp_path / "outside")
+    (root / "linked").symlink_to(tmp_path)
     label_files.write_yolo(root, PHOTOS, NAMES)
     lines = [
         "0 .5 .5 .1 .1",
@@ -123,7 +123,9 @@ def test_unusable_files_are_counted_in_remarks(tmp_path: Path) -> None:
     write_file(root / "labels" / "c.txt", "\n".join([*lines, "", "inf 1 1 1 1"]))
     write_file(root / "labels" / "b.txt", b"\xff\xfe\xff")
     write_file(root / "labels" / "gone.txt", "0 .5 .5 .1 .1\n")
-    write_file(root / "list.txt", "images/gone.jpg\n../outside/x.jpg\nlinked/x.jpg\nimages/a.jpg\n")
+    write_file(
+        root / "list.txt", "images/gone.jpg\n../outside/x.jpg\nlinked/outside/x.jpg\nimages/a.jpg\n"
+    )
     where = "train: [images, list.txt]\nval: [../../outside, linked]\ntest: /etc\n"
     write_file(root / "data.yaml", where + LISTED)
     listing = detect.read(root, 2)

@@ -34,6 +34,7 @@ from tests.conftest import (
     import_folder,
     wait_until,
 )
+from tests.trees import make_too_deep
 from tests.words import copy_to_other_space
 
 pytestmark = pytest.mark.service  # starts worker processes
@@ -272,6 +273,31 @@ def test_files_that_are_no_photos_are_counted_and_listed(library: Library, tmp_p
         ("notes.txt", str(folder / "notes.txt")),
         ("film.mp4", str(folder / "disc" / "film.mp4")),
     ]
+
+
+def test_what_an_import_does_not_enter_is_listed(library: Library, tmp_path: Path) -> None:
+    folder = draw_collection(tmp_path / "photos", 1)
+    for name in ("@eaDir/x.jpg", "disc/@eaDir/x.jpg", ".hidden/x.jpg", "._x.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    (folder / "loop").symlink_to(folder)  # whose photos are read
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "disk").symlink_to(draw_collection(tmp_path / "disk", 1, first=5))
+    (folder / "library").symlink_to(library.home)
+    deep = make_too_deep(folder)
+    job = import_folder(library, folder)
+    assert job.counts == {"added": 6, "left_out": 4, "failed": 1}
+    assert (job.status, job.total, job.done) == ("done", 6, 6)
+    (failed,) = library.operation_files(job.id, "failed")
+    assert failed.path == str(deep)
+    assert failed.reason == "a folder that cannot be opened (File name too long)"
+    left_out = library.operation_files(job.id, "left_out")
+    assert {file.name: file.reason for file in left_out} == {
+        "@eaDir": "2 folders, hidden or of a file system or program",
+        ".hidden": "1 folder, hidden or of a file system or program",
+        "up": "a link that leads to a folder that it lies in",
+        "._x.jpg": "a hidden file",
+    }
 
 
 def test_a_duplicate_names_the_photo_it_duplicates(library: Library, tmp_path: Path) -> None:

@@ -68,17 +68,22 @@ def read(root: Path, min_labels: int, merge_case: bool = False) -> Listing:
         raise DatasetError(f"{root}: no such folder; {LAYOUT}")
     if not root.is_dir():
         raise DatasetError(f"{root}: not a folder; {LAYOUT}")
-    listing = _read(root, min_labels, {})
-    if not merge_case or not (spellings := listing.case_spellings()):
-        return listing
-    listing = _read(root, min_labels, spellings)
-    merged = [f"{name} → {other}" for name, other in sorted(spellings.items())]
-    return _add_remark(listing, MERGED, merged)
+    index = PhotoIndex(root)
+    try:
+        listing = _read(index, min_labels, {})
+        if merge_case and (spellings := listing.case_spellings()):
+            listing = _read(index, min_labels, spellings)
+            merged = [f"{name} → {other}" for name, other in sorted(spellings.items())]
+            listing = _add_remark(listing, MERGED, merged)
+    except DatasetError as error:
+        raise DatasetError("; ".join([str(error), *index.skipped.sentences()])) from None
+    return replace(listing, skipped=index.skipped)
 
 
-def _read(root: Path, min_labels: int, spellings: Mapping[str, str]) -> Listing:
+def _read(index: PhotoIndex, min_labels: int, spellings: Mapping[str, str]) -> Listing:
     """The listing in the first format that leads to labelled photos."""
-    index, candidates = _find_candidates(root)
+    root = index.root
+    index, candidates = _find_candidates(index)
     errors: dict[str, DatasetError] = {}
     for number, candidate in enumerate(candidates):
         try:
@@ -107,9 +112,8 @@ def _read(root: Path, min_labels: int, spellings: Mapping[str, str]) -> Listing:
     return _add_errors(errors, listing)
 
 
-def _find_candidates(root: Path) -> tuple[PhotoIndex, list[Candidate]]:
-    """The label formats in a folder, in order; if none, those in its only subfolder."""
-    index = PhotoIndex(root)
+def _find_candidates(index: PhotoIndex) -> tuple[PhotoIndex, list[Candidate]]:
+    """The label formats in a folder, in order; if none, those in the only one with photos in it."""
     candidates: list[Candidate] = [
         (reader, files) for reader in READERS if (files := _find_files(reader, index))
     ]
@@ -120,10 +124,10 @@ def _find_candidates(root: Path) -> tuple[PhotoIndex, list[Candidate]]:
         doubtful = table.is_ambiguous(tables) or table.names_no_photos(index, tables)
         if first or not (has_alternative and doubtful):
             candidates.insert(0 if first else len(candidates), (table, tables))
-    subfolders = [path for path in index.folders if "/" not in path]
-    photos_at_top = any("/" not in path for path in index.photos)
-    if not candidates and len(subfolders) == 1 and not photos_at_top:
-        subindex, candidates = _find_candidates(root / subfolders[0])
+    tops = {path.partition("/")[0] for path in index.photos}
+    (only,) = tops if len(tops) == 1 else ("",)
+    if not candidates and only in index.folders:
+        subindex, candidates = _find_candidates(PhotoIndex(index.root / only))
         return (subindex if candidates else index), candidates
     return index, candidates
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tagger.datasets.sample import Sample
+from tagger.files import Skipped
 from tagger.labels import Kind, LabelSet
 from tagger.text import count_noun, fold
 
@@ -52,8 +53,9 @@ class Listing:
     """Photos with labels by number, none of them opened yet.
 
     `label_format` names the format of the labels ("folders", "CSV"), `names` are the labels in
-    alphabetical order, `left_out` the photos that `remarks` count as left out. Raises OptionError
-    for a label name that no model file can hold.
+    alphabetical order, `left_out` the photos that `remarks` count as left out, `skipped` what the
+    walk through the folder did not enter. Raises OptionError for a label name that no model file
+    can hold.
     """
 
     label_format: str
@@ -62,6 +64,7 @@ class Listing:
     samples: tuple[Sample, ...]
     remarks: tuple[Remark, ...] = ()
     left_out: frozenset[Path] = frozenset()
+    skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:
         if self.names:

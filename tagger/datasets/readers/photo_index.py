@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from tagger.datasets.readers.listing import NOT_LABELS
 from tagger.datasets.splits import split_in_filename, split_named
 from tagger.errors import DatasetError
+from tagger.files import Skipped, walk_folders
 from tagger.images.decode import EXTENSIONS
 from tagger.text import escape_controls, fold
 
@@ -39,13 +40,14 @@ class Miss(Enum):
 class PhotoIndex:
     """Everything in a folder but hidden files, by its path relative to `root`, with "/".
 
-    The folder is walked once. Links to folders are not followed, and links that lead out of the
-    dataset count as missing.
+    The folder is walked once, as `walk_folders` does: links to folders are followed. Links to files
+    outside the dataset count as missing.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.folders: list[str] = []
+        self.skipped = Skipped()
         self.outside_links: list[str] = []  # links to label files outside
         self._links: dict[str, str | None] = {}  # the target of a link; None: outside
         self._folder_paths: dict[str, Path] = {}
@@ -222,36 +224,35 @@ class PhotoIndex:
         return any(map(split_named, self._kept_folders))
 
     def _walk(self) -> Iterator[str]:
-        pending = [""]
-        while pending:
-            folder = pending.pop()
-            try:
-                entries = list(os.scandir(os.path.join(self.root, folder)))
-            except OSError:
-                continue
-            for entry in entries:
-                path = folder + entry.name
-                if entry.name.startswith("."):
-                    continue
+        for prefix, files in walk_folders(self.root, self.skipped):
+            if prefix:
+                self.folders.append(prefix.rstrip("/"))
+            for entry in files:
+                path = prefix + entry.name
                 if entry.is_symlink():
                     if self._is_inside(entry, path):
                         yield path
-                elif entry.is_dir(follow_symlinks=False):
-                    self.folders.append(path)
-                    pending.append(f"{path}/")
-                elif entry.is_file(follow_symlinks=False):
+                elif _extension(path) in EXTENSIONS or entry.is_file():  # no pipe is waited for
                     yield path
+        for link in (*self.skipped.repeats, *(path for path, _ in self.skipped.links)):
+            self._add_link(link)
 
     def _is_inside(self, link: os.DirEntry[str], path: str) -> bool:
         """Whether a link leads to a file of the dataset; the targets of others are kept."""
-        target = os.path.realpath(link.path)
-        inside = target.startswith(f"{self._real_root}{os.sep}")
+        inside = self._add_link(path)
         if inside and os.path.isfile(link.path):  # False for a loop of links
+            del self._links[path]
             return True
-        self._links[path] = os.path.relpath(target, self._real_root) if inside else None
         if not inside and _extension(path) in LABEL_EXTENSIONS:
             self.outside_links.append(path)
         return False
+
+    def _add_link(self, path: str) -> bool:
+        """Keep the target of a link; whether it is inside."""
+        target = os.path.realpath(os.path.join(self.root, path))
+        inside = target.startswith(f"{self._real_root}{os.sep}")
+        self._links[path] = os.path.relpath(target, self._real_root) if inside else None
+        return inside
 
 
 def read_text(path: Path) -> str:

@@ -27,11 +27,11 @@ def lines(result: TrainingResult) -> Iterator[str]:
         )
     if warning := too_few_to_check(evaluation.photos["val"]):
         yield f"{warning}."
-    unreadable = evaluation.problems.unreadable
-    for path, reason in unreadable[:MAX_LISTED]:
+    unread = evaluation.problems.unread
+    for path, reason in unread[:MAX_LISTED]:
         yield f"Left out: {path}: {reason}"
-    if len(unreadable) > MAX_LISTED:
-        yield f"and {len(unreadable) - MAX_LISTED:,} more; all in report.html"
+    if len(unread) > MAX_LISTED:
+        yield f"and {len(unread) - MAX_LISTED:,} more; all in report.html"
     seconds = sum(evaluation.seconds.values())
     if conversion := evaluation.conversion:
         yield f"Model:  {result.model} ({conversion.precision}, {seconds:.0f} s to train)"
