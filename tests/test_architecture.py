@@ -15,7 +15,7 @@ from tagger.paths import ROOT
 # A library, and the only modules or packages of tagger that may import it. Which package may import
 # which, and who may use Keras, TensorFlow, FastAPI and Streamlit: `.importlinter`.
 USERS = {
-    "PIL": {"images.decode"},
+    "PIL": {"images"},
     "cv2": {"images", "training.augmentation"},
     "pillow_heif": {"images.decode"},
     "h5py": {"inference.model_file"},

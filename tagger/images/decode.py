@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator
+import struct
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,44 +18,61 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (  # noqa: F401 - the plugins register their formats
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
+from tagger.concurrency import worker_count
 from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError
 from tagger.files import PHOTO_EXTENSIONS, Skipped, has_photo_extension, walk_files
+from tagger.images import colour, dates, depth, jpeg, png, tiff
+from tagger.images.budget import ByteBudget
+from tagger.images.jpeg import JpegHeader
+from tagger.images.tiff import TiffHeader
 from tagger.text import escape_controls
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
 Source = str | os.PathLike[str] | bytes | Pixels
 
 MAX_BYTES = 256 * 2**20  # of a file
-MAX_PIXELS = 120_000_000  # formats decoded at full size; a 108-megapixel phone photo fits
-MAX_JPEG_PIXELS = 178_000_000  # JPEG is decoded at a reduced size; Pillow's own limit is near this
+MAX_PIXELS = 120_000_000  # a 108-megapixel phone photo fits
+MAX_JPEG_PIXELS = 210_000_000  # JPEG is decoded at a reduced size
+MAX_PROGRESSIVE_PIXELS = 64_000_000  # of JPEGs whose every coefficient is kept: 384 MB
+MAX_WIDE_PIXELS = 60_000_000  # of more than eight bits a channel
+MAX_RUN_LENGTH_PIXELS = 8_000_000  # of run-length BMP, which Pillow decodes in Python
 MAX_SIDE = 65_500  # pixels; the limit of the JPEG format
 
 EXTENSIONS = PHOTO_EXTENSIONS
 BACKGROUND = (255, 255, 255)  # behind transparent pixels
 
-# An explicit list: Pillow would otherwise try every plugin it has, and its EPS plugin starts
-# Ghostscript. Importing these plugins above lets `formats=` find them without loading the rest.
-_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+_NOT_READ = f"not a {FORMAT_NAMES} photo, or broken at its start"
 
-_REDUCIBLE_MODES = ("RGB", "RGBA", "L", "LA", "CMYK", "YCbCr")
+# Memory that decoding takes at its peak, in bytes a pixel: measured. Other formats take what
+# Pillow keeps of a pixel, and a little for the strips in which they are converted.
+_DECODER_BYTES = {"WEBP": 15, "AVIF": 9, "HEIF": 7}
+_PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 3, "I;16B": 3, "I": 5, "F": 5}  # by mode; else 4
+MAX_DECODING_BYTES = 768 * 2**20  # of one photo
+_BUDGET = ByteBudget(max(MAX_DECODING_BYTES, worker_count() * 128 * 2**20), free=32 * 2**20)
+
+_PLAIN_MODES = ("RGB", "L", "CMYK", "YCbCr")
+_ALPHA_MODES = ("RGBA", "LA")
+_WIDE_RAW_MODES = {  # and those that give the low bytes
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBX", "RGBA")
+    for order, other in (("L", "B"), ("B", "L"), ("N", "B" if sys.byteorder == "little" else "L"))
+}
+_WIDE_RAW_MODES["LA;16B"] = "RGBA"  # its four bytes
 _ORIENTATION = 0x0112
 _FIRST_ROTATED = 5  # orientations from here on swap width and height
 _EXIF_IFD = 0x8769
-_DATES = ((_EXIF_IFD, 0x9003), (_EXIF_IFD, 0x9004), (None, 0x0132))  # taken, digitised, changed
+_TAKEN, _DIGITISED, _CHANGED = 0x9003, 0x9004, 0x0132
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,16 +88,20 @@ _TO_UPRIGHT = {
 _REDUCED_DECODE_TOLERANCE = 0.95
 
 
-def read(source: Source, shorter_side: int | None = None) -> Pixels:
+def read(source: Source, shorter_side: int | None = None, longer_side: int | None = None) -> Pixels:
     """Upright RGB `uint8 (H, W, 3)` of a photo's first frame; transparent pixels become white.
 
     With `shorter_side` in pixels the photo may be decoded at a reduced size: the smallest that
-    the decoder offers cheaply with about that shorter side or more. Raises ImageError.
+    the decoder offers cheaply with about that shorter side or more; or, of a long photo, with
+    about that `longer_side`. Raises ImageError.
     """
     if isinstance(source, np.ndarray):
         return _check_array(source)
-    with _open_photo(source, full_size=shorter_side is None) as image:
-        return _decode(image, shorter_side)
+    with _reading(source) as (name, data):
+        photo = _open(data, name, full_size=shorter_side is None)
+        if photo.jpeg is not None and not jpeg.has_end(data, photo.jpeg):
+            return _decode_without_end(photo, photo.jpeg, name, shorter_side, longer_side)
+        return _decode(photo, shorter_side, longer_side)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -112,9 +135,11 @@ class Metadata:
 
 def read_metadata(source: str | os.PathLike[str] | bytes) -> Metadata:
     """A photo's size and date from its header, without decoding it. Raises ImageError."""
-    with _open_photo(source) as image:
+    with _reading(source) as (name, data):
+        image = _open(data, name).image
         width, height = image.size
-        if _orientation(image) >= _FIRST_ROTATED:
+        # Pillow gives the upright size of a TIFF.
+        if image.format != "TIFF" and _orientation(image) >= _FIRST_ROTATED:
             width, height = height, width
         return Metadata(width, height, _taken_at(image))
 
@@ -141,19 +166,25 @@ def _check_array(array: NDArray[np.generic]) -> Pixels:
     return array.astype(np.uint8, copy=False)
 
 
+@dataclass(frozen=True)
+class _Photo:
+    """An open photo, its file's content, and what we read of its header ourselves."""
+
+    image: ImageFile
+    data: bytes
+    jpeg: JpegHeader | None = None
+    tiff: TiffHeader | None = None
+
+
 @contextmanager
-def _open_photo(
-    source: str | os.PathLike[str] | bytes, full_size: bool = False
-) -> Iterator[Image.Image]:
-    """A photo within the limits; every error while it is open becomes an ImageError."""
+def _reading(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[str, bytes]]:
+    """A photo's name and content; every error while it is read becomes an ImageError."""
     if isinstance(source, bytes):
         name, data = "photo", source
     else:
         name, data = escape_controls(os.fsdecode(source)), read_bytes(source)
     try:
-        with _open_image(data, name) as image:
-            _check_size(image, name, full_size)
-            yield image
+        yield name, data
     except ImageError:
         raise
     except MemoryError:
@@ -162,24 +193,97 @@ def _open_photo(
         raise ImageError(name, f"cannot be decoded ({_shorten(error)})") from error
 
 
-def _open_image(data: bytes, name: str) -> Image.Image:
+def _open(data: bytes, name: str, full_size: bool = False) -> _Photo:
+    """Open a photo within the limits, without decoding it."""
     if not data:
         raise ImageError(name, "an empty file")
     if len(data) > MAX_BYTES:
         raise ImageTooLargeError(name, f"larger than {MAX_BYTES / 2**20:.0f} MB")
-    formats = _FORMATS
-    if data[4:8] == b"ftyp" and not _is_avif(data):
-        formats = ["HEIF"]
-        _register_heif()
+    open_photo = _identify(data)
+    if open_photo is None:
+        raise ImageFormatError(name, _NOT_READ)
     try:
-        return Image.open(io.BytesIO(data), formats=formats)
-    except UnidentifiedImageError:
-        reason = f"not a {FORMAT_NAMES} photo, or broken at its start"
-        raise ImageFormatError(name, reason) from None
+        photo = open_photo(data, name)
     except Image.DecompressionBombError:
-        limits = f"{MAX_PIXELS // 10**6} megapixels, JPEGs of {MAX_JPEG_PIXELS // 10**6}"
-        reason = f"too many pixels: photos of up to {limits} are opened"
+        reason = f"too many pixels: photos of up to {MAX_PIXELS // 10**6} megapixels are opened"
         raise ImageTooLargeError(name, reason) from None
+    except (SyntaxError, IndexError, TypeError, KeyError, struct.error):  # as Pillow tells it
+        raise ImageFormatError(name, _NOT_READ) from None
+    _check_size(photo, name, full_size)
+    return photo
+
+
+def _identify(data: bytes) -> Callable[[bytes, str], _Photo] | None:
+    """The function that opens photos of this format, by the bytes at the start.
+
+    A format's class is called by itself: Pillow would try every one it has, and its class for EPS
+    starts Ghostscript; and it has limits of its own.
+    """
+    if data.startswith(jpeg.MAGIC):
+        return _open_jpeg
+    if data.startswith(png.MAGIC):
+        return _open_png
+    if data.startswith(tiff.MAGICS):
+        return _open_tiff
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return lambda data, name: _Photo(GifImageFile(io.BytesIO(data)), data)
+    if data.startswith(b"BM"):
+        return lambda data, name: _Photo(BmpImageFile(io.BytesIO(data)), data)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return lambda data, name: _Photo(WebPImageFile(io.BytesIO(data)), data)
+    if data[4:8] == b"ftyp":
+        return _open_avif if _is_avif(data) else _open_heif
+    return None
+
+
+def _open_jpeg(data: bytes, name: str) -> _Photo:
+    header = jpeg.read_header(data)
+    if header is None:
+        raise ImageFormatError(name, _NOT_READ)
+    if header.bits != 8 or len(header.samples) not in (1, 3, 4):
+        kind = f"{header.bits} bits, {len(header.samples)} channels"
+        raise ImageFormatError(name, f"a JPEG, but of a kind that is not read: {kind}")
+    if header.scans > jpeg.MAX_SCANS:
+        raise ImageTooLargeError(name, f"a JPEG of more than {jpeg.MAX_SCANS} scans")
+    return _Photo(JpegImageFile(io.BytesIO(data)), data, jpeg=header)
+
+
+def _open_png(data: bytes, name: str) -> _Photo:
+    cleaned = png.clean(data)
+    if cleaned is None:
+        raise ImageTooLargeError(name, f"a PNG of more than {png.MAX_CHUNKS:,} pieces")
+    return _Photo(PngImageFile(io.BytesIO(cleaned)), cleaned)
+
+
+def _open_tiff(data: bytes, name: str) -> _Photo:
+    header = tiff.read_header(data)
+    if header is None:
+        raise ImageFormatError(name, _NOT_READ)
+    if header.pieces > tiff.MAX_PIECES:
+        raise ImageTooLargeError(name, f"a TIFF of more than {tiff.MAX_PIECES:,} pieces")
+    if header.is_white_zero:
+        data = tiff.with_black_zero(data)
+    try:
+        image = TiffImageFile(io.BytesIO(data)) if header.is_read else None
+    except (SyntaxError, OSError):
+        image = None
+    if image is None:
+        kind = f"a valid TIFF, but of a kind that is not read: {header.describe()}"
+        raise ImageFormatError(name, kind)
+    if image.tile and image.tile[0].codec_name == "libtiff":
+        _change_raw_mode(image, tiff.native_raw_mode(_raw_mode(image)))
+    return _Photo(image, data, tiff=header)
+
+
+def _open_avif(data: bytes, name: str) -> _Photo:
+    return _Photo(AvifImageFile(io.BytesIO(data)), data)
+
+
+def _open_heif(data: bytes, name: str) -> _Photo:
+    import pillow_heif
+
+    pillow_heif.options.THUMBNAILS = False
+    return _Photo(pillow_heif.HeifImageFile(io.BytesIO(data)), data)  # type: ignore[no-untyped-call]
 
 
 def _is_avif(data: bytes) -> bool:
@@ -188,21 +292,15 @@ def _is_avif(data: bytes) -> bool:
     return any(box[start : start + 4] in (b"avif", b"avis") for start in range(0, len(box), 4))
 
 
-def _register_heif() -> None:
-    import pillow_heif
-
-    pillow_heif.register_heif_opener(thumbnails=False)
-
-
-def _check_size(image: Image.Image, name: str, full_size: bool) -> None:
-    width, height = image.size
-    limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
+def _check_size(photo: _Photo, name: str, full_size: bool) -> None:
+    width, height = photo.image.size
     if width < 1 or height < 1:
         raise ImageError(name, f"{width}x{height} pixels")
+    kind, limit = _pixel_limit(photo)
     if width * height > limit or max(width, height) > MAX_SIDE:
         raise ImageTooLargeError(
             name,
-            f"{width}x{height} pixels; {image.format} photos up to {limit // 10**6} megapixels"
+            f"{width}x{height} pixels; {kind} photos up to {limit // 10**6} megapixels"
             f" and {MAX_SIDE} pixels a side are opened",
         )
     if full_size and width * height > MAX_PIXELS:
@@ -210,21 +308,82 @@ def _check_size(image: Image.Image, name: str, full_size: bool) -> None:
         raise ImageTooLargeError(name, reason)
 
 
-def _decode(image: Image.Image, shorter_side: int | None) -> Pixels:
+def _pixel_limit(photo: _Photo) -> tuple[str, int]:
+    """A photo's kind, and how many pixels photos of that kind may have."""
+    kind = str(photo.image.format)
+    if photo.jpeg is not None:
+        if photo.jpeg.in_memory:
+            return "progressive JPEG", MAX_PROGRESSIVE_PIXELS
+        return kind, MAX_JPEG_PIXELS
+    if photo.image.mode[0] in "IF" or _raw_mode(photo.image) in _WIDE_RAW_MODES:
+        return f"wide {kind}", MAX_WIDE_PIXELS
+    if photo.image.tile and photo.image.tile[0].codec_name == "bmp_rle":
+        return f"run-length {kind}", MAX_RUN_LENGTH_PIXELS
+    limit = MAX_DECODING_BYTES // _DECODER_BYTES.get(kind, 1)
+    return kind, min(limit, MAX_PIXELS)
+
+
+def _raw_mode(image: ImageFile) -> str:
+    """How the file holds a pixel, in Pillow's words; "" where it does not tell."""
+    args = image.tile[0].args if image.tile else ""
+    raw_mode = args[0] if isinstance(args, tuple) and args else args
+    return raw_mode if isinstance(raw_mode, str) else ""
+
+
+def _change_raw_mode(image: ImageFile, raw_mode: str) -> None:
+    """Read the pixels of a file as if they were held like this."""
+    image.tile = [
+        tile._replace(args=(raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode)
+        for tile in image.tile
+    ]
+
+
+def _decoding_bytes(photo: _Photo) -> int:
+    """About how much memory decoding takes; ask after `draft`."""
+    image, width, height = photo.image, *photo.image.size
+    each = _DECODER_BYTES.get(str(image.format)) or _PIXEL_BYTES.get(image.mode, 4)
+    total = width * height * each
+    if photo.jpeg is not None and photo.jpeg.in_memory:
+        total += photo.jpeg.coefficient_bytes
+    if photo.tiff is not None:
+        total += photo.tiff.piece_bytes
+    return total
+
+
+def _decode_without_end(
+    photo: _Photo,
+    header: JpegHeader,
+    name: str,
+    shorter_side: int | None,
+    longer_side: int | None,
+) -> Pixels:
+    """A JPEG that lacks its end marker; ImageError if it lacks some of its picture as well."""
+    rgb, other = (
+        _decode(_open(ended, name), shorter_side, longer_side)
+        for ended in jpeg.with_ends(photo.data, header)
+    )
+    if not header.covered or not np.array_equal(rgb, other):
+        raise ImageError(name, "cut short: its data end before the picture does")
+    return rgb
+
+
+def _decode(photo: _Photo, shorter_side: int | None, longer_side: int | None) -> Pixels:
+    image: Image.Image = photo.image
     if shorter_side is not None:
+        if longer_side is not None:
+            shorter_side = min(shorter_side, longer_side * min(image.size) // max(image.size) + 1)
         smallest = max(1, int(shorter_side * _REDUCED_DECODE_TOLERANCE))
         image.draft("RGB", (smallest, smallest))  # only JPEG; other formats ignore it
-    image.load()
-    orientation = _orientation(image)
-    opaque = "transparency" not in image.info  # averaging would blend the transparent colour away
-    if shorter_side is not None and opaque and image.mode in _REDUCIBLE_MODES:
-        factor = min(image.size) // (2 * shorter_side)
-        if factor > 1:  # reduce before converting: it saves memory on huge photos
-            image = image.reduce(factor)
-    rgb = _to_rgb(image)
+    with _BUDGET.hold(_decoding_bytes(photo)):
+        raw_mode = _raw_mode(photo.image)
+        image.load()
+        orientation, profile = _orientation(image), image.info.get("icc_profile")
+        factor = 1 if shorter_side is None else max(1, min(image.size) // (2 * shorter_side))
+        image = _to_small_rgb(_to_eight_bits(photo, raw_mode), factor)
+    image = colour.to_srgb(image, profile)
     if orientation in _TO_UPRIGHT:
-        rgb = rgb.transpose(_TO_UPRIGHT[orientation])
-    return np.asarray(rgb)
+        image = image.transpose(_TO_UPRIGHT[orientation])
+    return np.asarray(image)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -237,41 +396,91 @@ def _orientation(image: Image.Image) -> int:
 def _taken_at(image: Image.Image) -> datetime | None:
     try:
         exif = image.getexif()
-        fields = {_EXIF_IFD: exif.get_ifd(_EXIF_IFD), None: exif}
+        fields = exif.get_ifd(_EXIF_IFD)
     except Exception:  # noqa: BLE001 - a photo with broken EXIF is still a photo
         return None
-    for ifd, tag in _DATES:
-        try:
-            return datetime.strptime(str(fields[ifd][tag]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
-        except (KeyError, ValueError):
-            continue
-    return None
+    taken = [ifd.get(tag) for tag in (_TAKEN, _DIGITISED) for ifd in (fields, exif)]
+    return dates.choose_date(taken, exif.get(_CHANGED))
+
+
+def _to_eight_bits(photo: _Photo, raw_mode: str) -> Image.Image:
+    """A decoded image with eight bits a channel."""
+    image, header = photo.image, photo.tiff
+    if image.mode.startswith("I;16"):
+        grey = depth.grey_from_16_bits(image, image.info.get("transparency"), BACKGROUND[0])
+    elif header is not None and (image.mode in ("I", "F") or header.is_signed):
+        type_: type[np.generic] | None = None
+        if image.mode == "L":
+            type_ = np.int8
+        elif image.mode == "I" and not header.is_signed:
+            type_ = np.uint32
+        grey = depth.grey_from_range(image, header.no_data, type_)
+    elif raw_mode in _WIDE_RAW_MODES:
+        largest = int(np.max(image.getextrema()[:3]))
+        if depth.bits_in_use(largest << 8 | 0xFF) == 16:
+            return image
+        return Image.fromarray(depth.rgb_from_halves(image, _read_low_bytes(photo, raw_mode)))
+    else:
+        return image
+    if header is not None and header.is_white_zero:
+        np.subtract(255, grey, out=grey)
+    return Image.fromarray(grey)
+
+
+def _read_low_bytes(photo: _Photo, raw_mode: str) -> Image.Image:
+    """The low bytes of a photo of 16 bits a channel, of which Pillow gives the high ones."""
+    if photo.tiff is not None and photo.tiff.separate_planes:
+        raise ValueError("values of less than 16 bits in planes of 16")
+    image = type(photo.image)(io.BytesIO(photo.data))
+    _change_raw_mode(image, _WIDE_RAW_MODES[raw_mode])
+    image.load()
+    if raw_mode == "LA;16B":
+        _, grey, _, alpha = image.split()
+        return Image.merge("RGBA", (grey, grey, grey, alpha))
+    return image
+
+
+def _to_small_rgb(image: Image.Image, factor: int) -> Image.Image:
+    """RGB, averaged over squares of `factor` pixels; in strips, to save memory on huge photos."""
+    if image.mode in _PLAIN_MODES and "transparency" not in image.info:
+        return _to_rgb(image.reduce(factor) if factor > 1 else image)
+    if image.mode in _ALPHA_MODES and _has_empty_alpha(image):
+        image.putalpha(255)
+    rows = max(1, depth.STRIP_PIXELS // (image.width * factor)) * factor
+    if rows >= image.height:
+        return _shrink_to_rgb(image, factor)
+    boxes = ((0, y, image.width, min(y + rows, image.height)) for y in range(0, image.height, rows))
+    strips = [np.asarray(_shrink_to_rgb(image.crop(box), factor)) for box in boxes]
+    return Image.fromarray(np.concatenate(strips))
+
+
+def _shrink_to_rgb(image: Image.Image, factor: int) -> Image.Image:
+    if factor == 1:
+        return _to_rgb(image)
+    if image.mode in _ALPHA_MODES and "transparency" not in image.info:
+        return _to_rgb(image.reduce(factor))
+    return _to_rgb(image).reduce(factor)  # there is no average of indices or transparent colours
+
+
+def _has_empty_alpha(image: Image.Image) -> bool:
+    """Whether nobody filled the alpha channel: all of it is 0, over a picture."""
+    *colours, alpha = np.array(image.getextrema())
+    return not alpha.any() and any(low < high for low, high in colours)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "LAB":
+        return colour.lab_to_srgb(image)
+    if image.mode == "La":
+        image = image.convert("LA")
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith(("I", "F")):
-        image = _to_eight_bits(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGB", rgba.size, BACKGROUND)
         canvas.paste(rgba, mask=rgba.getchannel("A"))
         return canvas
     return image.convert("RGB")
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """The high byte of 16-bit grey; 32-bit and float values, stretched from their own range."""
-    values = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        grey = (values >> 8).astype(np.uint8)
-        grey[values == image.info.get("transparency", -1)] = BACKGROUND[0]
-        return Image.fromarray(grey)
-    finite = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    low, high = float(finite.min()), float(finite.max())
-    scaled = (finite - low) * (255 / (high - low)) if high > low else finite * 0
-    return Image.fromarray(scaled.astype(np.uint8))
 
 
 def _shorten(error: BaseException) -> str:
