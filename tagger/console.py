@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from tagger.errors import TaggerError
 from tagger.text import escape_controls
@@ -102,9 +102,7 @@ def write(text: str) -> None:
 
     Control characters, which a file name could use to steer a terminal, are escaped.
     """
-    from tqdm import tqdm
-
-    tqdm.write("\n".join(map(printable, text.split("\n"))), file=sys.stdout)
+    _write_above_bar("\n".join(map(printable, text.split("\n"))), sys.stdout)
 
 
 def note(text: str) -> None:
@@ -114,9 +112,16 @@ def note(text: str) -> None:
 
 def remark(text: str) -> None:
     """Print a line on standard error, above a progress bar if there is one."""
+    _write_above_bar(printable(text), sys.stderr)
+
+
+def _write_above_bar(text: str, file: TextIO) -> None:
+    if "tqdm" not in sys.modules:  # there is no bar, and importing it takes a tenth of a start
+        print(text, file=file)
+        return
     from tqdm import tqdm
 
-    tqdm.write(printable(text), file=sys.stderr)
+    tqdm.write(text, file=file)
 
 
 def printable(text: str) -> str:

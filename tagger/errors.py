@@ -49,6 +49,10 @@ class ModelNotFoundError(ModelError):
     """No model of that name or path."""
 
 
+class ForeignFileError(ModelError):
+    """A file that is no model file at all."""
+
+
 class ModelChangedError(ModelError):
     """A model file that was replaced since it was loaded."""
 

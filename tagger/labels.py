@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 from unicodedata import normalize
@@ -10,6 +11,7 @@ from tagger.errors import OptionError
 
 Kind = Literal["single", "multi"]
 
+MAX_LISTED = 20  # names in a message
 # Characters that nobody can see: zero-width and soft marks, but not the joiners of words and emoji.
 _INVISIBLE = str.maketrans("", "", "\u00ad\u200b\u2060\ufeff")
 
@@ -47,9 +49,10 @@ class LabelSet:
                 name.encode()
             except UnicodeEncodeError:
                 raise OptionError(f"a label's name must be valid text: {name!r}") from None
-        if len(set(self.names)) != len(self.names):
-            twice = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise OptionError(f"labels named twice: {', '.join(twice)}")
+        twice = sorted(name for name, count in Counter(self.names).items() if count > 1)
+        if twice:
+            more = f" and {len(twice) - MAX_LISTED:,} more" if len(twice) > MAX_LISTED else ""
+            raise OptionError(f"labels named twice: {', '.join(twice[:MAX_LISTED])}{more}")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +29,7 @@ from tagger.inference.litert import Outputs, Runtime
 from tagger.inference.registry import find_model, imagenet_model
 from tagger.inference.words import Words
 from tagger.labels import LabelSet
+from tagger.text import escape_controls
 
 CHUNK = 16  # photos decided together
 HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side
@@ -88,7 +88,12 @@ class Tagger:
     def __init__(self, model: model_file.ModelFile) -> None:
         self._model = model
         self._runtime = Runtime(model.network)
-        model_file.check_outputs(model, self._runtime.label_count, self._runtime.feature_count)
+        model_file.check_outputs(
+            model,
+            self._runtime.label_count,
+            self._runtime.feature_count,
+            self._runtime.image_size,
+        )
 
     @classmethod
     def load(
@@ -126,21 +131,18 @@ class Tagger:
         """The model's card: training data, metrics, known weaknesses, thresholds, versions."""
         return self._model.card
 
-    @cached_property
+    @property
     def sha256(self) -> str:
-        """Digest of the model file. Raises ModelChangedError if the file has been replaced."""
-        with self._expected_file(), open(self._model.path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self._check_file()
-        return digest
+        """Digest of the model file as it was loaded."""
+        return self._model.sha256
 
     def preload(self) -> None:
         """Read what is otherwise read from the file at first use, in case the file changes.
 
-        That is `sha256` and the weights for heatmaps; Grad-CAM still reads the file later. Raises
-        ModelChangedError.
+        That is the weights for heatmaps; Grad-CAM still reads the file later. Raises
+        ModelChangedError, or ModelError if they are damaged.
         """
-        _ = self.sha256, self._head
+        _ = self._head
 
     @property
     def image_size(self) -> int:
@@ -163,7 +165,8 @@ class Tagger:
 
         `top` is the number of `Prediction.scores`, None for all labels. `threshold` in [0, 1]
         replaces the fitted threshold of every label. Raises ImageError for a photo that cannot be
-        read, OptionError for an option out of range.
+        read or for which the network gives no finite numbers, OptionError for an option out of
+        range.
         """
         _check_options(top, threshold)
         return self._predict([self._run(photo)], top, threshold)[0]
@@ -202,10 +205,7 @@ class Tagger:
 
     @cached_property
     def space(self) -> str:
-        """Digest of the space of `embed` and `tag_with_embeddings`: vectors of two never mix.
-
-        Raises ModelChangedError as `sha256` does, for a model without words.
-        """
+        """Digest of the space of `embed` and `tag_with_embeddings`: vectors of two never mix."""
         return self._model.space or self.sha256
 
     def embed(self, photo: Source) -> Embedding:
@@ -273,7 +273,7 @@ class Tagger:
         "Learning Deep Features for Discriminative Localization", 2016, arXiv:1512.04150). For such
         networks Grad-CAM gives the same; for others it is Grad-CAM. Raises as `heatmap` does.
         """
-        outputs = self._runtime.run(pixels, feature_map=True)
+        outputs = self._run_pixels(pixels, "photo", feature_map=True)
         index = int(outputs.logits.argmax()) if label is None else self._index(label)
         feature_map = np.asarray(outputs.feature_map)  # (h, w, D)
         if _is_pooled(outputs.features, feature_map):
@@ -291,9 +291,15 @@ class Tagger:
 
     @cached_property
     def _head(self) -> NDArray[np.float32]:
-        """The head's weights (D, C), read from the model file."""
+        """The head's weights (D, C), read from the model file. Raises ModelError."""
         self._check_file()
-        return np.asarray(model_file.read_arrays(self._model.path)[HEAD_WEIGHTS], np.float32)
+        head = model_file.read_arrays(self._model.path).get(HEAD_WEIGHTS)
+        shape = (self._runtime.feature_count, len(self.labels))
+        if head is None or head.shape != shape or not np.isfinite(head).all():
+            raise ModelError(
+                f"{self._model.path}: its Keras array {HEAD_WEIGHTS} is missing or damaged"
+            )
+        return np.asarray(head, np.float32)
 
     @cached_property
     def _network(self) -> Any:
@@ -306,18 +312,12 @@ class Tagger:
 
     def _check_file(self) -> None:
         """Raise ModelChangedError unless the file still holds the loaded model."""
-        with self._expected_file():
-            digests = model_file.load(self._model.path).card["digests"]
-        if digests != self.card["digests"]:
-            raise ModelChangedError(f"{self._model.path.name}: {_CHANGED}")
-
-    @contextmanager
-    def _expected_file(self) -> Iterator[None]:
-        """Turn errors of reading the file into a ModelChangedError that names no folder."""
         try:
-            yield
-        except (ModelError, OSError) as error:
+            is_same = model_file.digest_file(self._model.path) == self.sha256
+        except ModelError as error:
             raise ModelChangedError(f"{self._model.path.name}: {_CHANGED}") from error
+        if not is_same:
+            raise ModelChangedError(f"{self._model.path.name}: {_CHANGED}")
 
     def _index(self, label: str) -> int:
         if label not in self.labels.names:
@@ -328,7 +328,18 @@ class Tagger:
         return self.labels.names.index(label)
 
     def _run(self, photo: Source) -> Outputs:
-        return self._runtime.run(transforms.prepare(photo, self._runtime.image_size))
+        return self._run_pixels(transforms.prepare(photo, self._runtime.image_size), photo)
+
+    def _run_pixels(self, pixels: Pixels, photo: Source, feature_map: bool = False) -> Outputs:
+        """The network's outputs. Raises ImageError if they are of no use for this photo."""
+        try:
+            outputs = self._runtime.run(pixels, feature_map)
+        except ModelError as error:
+            raise ImageError(_name_photo(photo), f"the model {self.name} fails: {error}") from error
+        if not outputs.finite:
+            reason = f"the model {self.name} gives numbers for it that are not finite"
+            raise ImageError(_name_photo(photo), reason)
+        return outputs
 
     def _run_or_error(self, photo: Source) -> Outputs | ImageError:
         try:
@@ -374,6 +385,11 @@ def _is_pooled(features: Floats, feature_map: Floats) -> bool:
         pooled.shape == features.shape and float(np.linalg.norm(pooled - features)) <= tolerance
         for pooled in poolings
     )
+
+
+def _name_photo(photo: Source) -> str:
+    """As `decode` names photos in errors."""
+    return escape_controls(os.fsdecode(photo)) if isinstance(photo, str | os.PathLike) else "photo"
 
 
 def _check_options(top: int | None, threshold: float | None) -> None:

@@ -54,8 +54,8 @@ def read_model(model_id: str) -> Model:
 
 @st.cache_resource(show_spinner=False)
 def _read_card(path: str, modified: int, size: int) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    model = model_file.load(path)
-    return model.card, model.labels.names
+    card = model_file.load_card(path)
+    return card, tuple(card["labels"])
 
 
 def get_value(data: Any, *keys: str) -> Any:

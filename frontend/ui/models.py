@@ -82,9 +82,9 @@ def models_with_backbone(backbone: str) -> list[str]:
 
 @st.cache_resource(show_spinner=False)
 def _read_backbone(path: str, modified: int) -> str:
-    return str(model_file.load(path).card["backbone"])
+    return str(model_file.load_card(path)["backbone"])
 
 
 @st.cache_resource(show_spinner=False)
 def _count_labels(path: str, modified: int) -> int:
-    return len(model_file.load(path).labels)
+    return len(model_file.load_card(path)["labels"])

@@ -20,6 +20,7 @@ Floats = NDArray[np.floating[Any]]
 Reason = Literal["unfamiliar", "uncertain"]
 
 DEFAULT_THRESHOLD = 0.70  # probability; used with too few photos to fit thresholds
+MIN_TEMPERATURE = 1e-6  # logits divided by it are finite
 # Chosen by bench/ood_study.py:
 NEIGHBOURS = 3
 GUIDANCE = 0.01  # cosine distance per unit of margin
@@ -45,6 +46,9 @@ class Reference:
             raise OptionError("a reference needs training features and validation photos")
         if self.scale.shape != self.vectors.shape[1:] or not (self.scale > 0).all():
             raise OptionError("a reference needs one scale above 0 for each feature")
+        numbers = (self.vectors, self.scale, self.validation_distances, self.threshold)
+        if not all(np.isfinite(each).all() for each in numbers):
+            raise OptionError("a reference has numbers that are not finite")
 
     def distance(self, features: Floats) -> Floats:
         """Mean cosine distance `(N,)` in [0, 2] from `features (N, D)` to the nearest vectors."""
@@ -86,8 +90,10 @@ class DecisionRule:
     reference: Reference | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < np.inf:
-            raise OptionError(f"temperature {self.temperature}: give a number above 0")
+        if not MIN_TEMPERATURE <= self.temperature < np.inf:
+            raise OptionError(
+                f"temperature {self.temperature}: give a number of {MIN_TEMPERATURE} or more"
+            )
         if len(self.thresholds) < (2 if self.kind == "single" else 1):
             raise OptionError(f"{len(self.thresholds)} thresholds: a {self.kind} rule needs more")
         for threshold in self.thresholds:

@@ -74,7 +74,7 @@ def check_backbone(backbone: str, path: Path) -> None:
     """Raise ModelError if `path` is a model file of another backbone."""
     if not model_file.is_model_file(path):
         return
-    if (own := model_file.load(path).card["backbone"]) != backbone:
+    if (own := model_file.load_card(path)["backbone"]) != backbone:
         raise ModelError(f"{path}: its backbone is {own}, not {backbone}")
 
 

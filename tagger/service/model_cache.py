@@ -54,7 +54,7 @@ class ModelCache:
             return active.card
         self.check_name(name)
         with _hide_folders(name):
-            return model_file.load(registry.find_model(name)).card
+            return model_file.load_card(registry.find_model(name))
 
     def get(self, name: str) -> Tagger:
         """A model, loaded at its first use. Raises as `check_name` and `Tagger.load` do."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.errors import ModelError, OptionError
+from tagger.errors import OptionError
 from tagger.files import write_atomically
 from tagger.training.run_folder import Epoch
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 STATE = "state.json"
+_READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 VERSION = 2  # of the checkpoints; 1, which had no number, was of another training loop
 
 
@@ -58,18 +61,60 @@ class FineTuningState:
 def load_state(folder: Path) -> FineTuningState:
     """The state in a run folder, a fresh one where there is no checkpoint.
 
-    Raises OptionError for a checkpoint of another VERSION.
+    Raises OptionError for a checkpoint of another VERSION, and for one that is damaged or whose
+    arrays are: it would be noticed hours later.
     """
+    path = folder / STATE
     try:
-        saved = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        version = saved.get("version")
+        if version == VERSION:
+            history, stopped = [Epoch(**row) for row in saved["history"]], saved["stopped"]
     except FileNotFoundError:
         return FineTuningState()
-    if saved.get("version") != VERSION:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _damaged(path, error) from None
+    if version != VERSION:
         raise OptionError(
             f"{folder} was begun by another version of this program, which alone can resume it;"
             " start anew without --resume (its files stay as they are)"
         )
-    return FineTuningState([Epoch(**row) for row in saved["history"]], saved["stopped"])
+    if not _is_history(history) or not isinstance(stopped, str | None):
+        raise _damaged(path, "it has other values than a training writes")
+    state = FineTuningState(history, stopped)
+    if history:
+        names = [f"checkpoint-{state.epoch}", *map(_average_name, _averages_kept(state))]
+        for name in names:
+            _check_arrays(folder / f"{name}.npz")
+    return state
+
+
+def _is_history(history: Sequence[Epoch]) -> bool:
+    """Whether the rows are of epochs one after the other, with the numbers they need."""
+    values = [value for row in history for value in asdict(row).values() if value is not None]
+    return (
+        all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        and all(isinstance(row.val_loss, int | float) for row in history)
+        and [row.epoch for row in history] == list(range(len(history)))
+    )
+
+
+def _check_arrays(path: Path) -> None:
+    """Raise OptionError unless the file is there and whole."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+    except _READ_ERRORS as error:
+        raise _damaged(path, error) from None
+    if damaged is not None:
+        raise _damaged(path, f"its part {damaged} has another checksum")
+
+
+def _damaged(path: Path, problem: object) -> OptionError:
+    return OptionError(
+        f"{path}: damaged or missing, so the run cannot be resumed ({problem}); start anew without"
+        " --resume (its files stay as they are)"
+    )
 
 
 def save_checkpoint(model: keras.Model, state: FineTuningState, folder: Path) -> None:
@@ -82,7 +127,7 @@ def save_checkpoint(model: keras.Model, state: FineTuningState, folder: Path) ->
     arrays = [variable.numpy() for variable in _variables(model)]
     _save_arrays(folder / f"checkpoint-{state.epoch}.npz", arrays)
     write_atomically(folder / STATE, json.dumps({"version": VERSION, **asdict(state)}, indent=2))
-    keep = {f"average-{epoch}.npz" for epoch in (0, state.best_epoch, state.epoch)}
+    keep = {f"{_average_name(epoch)}.npz" for epoch in _averages_kept(state)}
     keep.add(f"checkpoint-{state.epoch}.npz")
     for old in [*folder.glob("checkpoint-*.npz"), *folder.glob("average-*.npz")]:
         if old.name not in keep:
@@ -90,23 +135,45 @@ def save_checkpoint(model: keras.Model, state: FineTuningState, folder: Path) ->
 
 
 def restore_checkpoint(model: keras.Model, state: FineTuningState, folder: Path) -> None:
-    """Restore model and optimizer as they were after the state's last epoch."""
-    variables, arrays = _variables(model), _load_arrays(folder / f"checkpoint-{state.epoch}.npz")
-    if len(variables) != len(arrays):
-        raise ModelError(f"a checkpoint of {len(arrays)} arrays for {len(variables)} variables")
+    """Restore model and optimizer as they were after the state's last epoch.
+
+    Raises OptionError for arrays that are damaged, or of another network.
+    """
+    path, variables = folder / f"checkpoint-{state.epoch}.npz", _variables(model)
+    arrays = _load_arrays(path)
+    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+        raise _damaged(path, "its arrays are not those of this network")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 
 
 def save_average(model: keras.Model, epoch: int, folder: Path) -> None:
     """Save an epoch's averaged weights, one of which is kept at the end."""
-    _save_arrays(folder / f"average-{epoch}.npz", model.get_weights())
+    _save_arrays(folder / f"{_average_name(epoch)}.npz", model.get_weights())
 
 
 def blend_weights(model: keras.Model, epoch: int, share: float, folder: Path) -> None:
-    """Set the weights to `share` of the epoch's averaged ones and the rest of the first ones."""
-    start, tuned = (_load_arrays(folder / f"average-{number}.npz") for number in (0, epoch))
-    model.set_weights([(1 - share) * a + share * b for a, b in zip(start, tuned, strict=True)])
+    """Set the weights to `share` of the epoch's averaged ones and the rest of the first ones.
+
+    Raises OptionError for arrays that are damaged, or of another network.
+    """
+    shapes = [array.shape for array in model.get_weights()]
+    averages = []
+    for number in (0, epoch):
+        path = folder / f"{_average_name(number)}.npz"
+        averages.append(_load_arrays(path))
+        if [array.shape for array in averages[-1]] != shapes:
+            raise _damaged(path, "its arrays are not those of this network")
+    model.set_weights([(1 - share) * a + share * b for a, b in zip(*averages, strict=True)])
+
+
+def _average_name(epoch: int) -> str:
+    return f"average-{epoch}"
+
+
+def _averages_kept(state: FineTuningState) -> set[int]:
+    """The epochs whose averaged weights may be needed: the first, the best and the last."""
+    return {0, state.best_epoch, state.epoch}
 
 
 def delete_checkpoints(folder: Path) -> None:
@@ -127,5 +194,8 @@ def _save_arrays(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
 
 
 def _load_arrays(path: Path) -> list[NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as file:
-        return [file[name] for name in sorted(file.files)]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in sorted(file.files)]
+    except _READ_ERRORS as error:
+        raise _damaged(path, error) from None

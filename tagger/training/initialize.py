@@ -80,4 +80,4 @@ def _bundled_model_fits(config: TrainingConfig) -> bool:
     """Whether the bundled model can replace ImageNet's weights."""
     if not BUNDLED_MODEL.is_file():
         return False
-    return bool(model_file.load(BUNDLED_MODEL).card["backbone"] == config.backbone)
+    return bool(model_file.load_card(BUNDLED_MODEL)["backbone"] == config.backbone)

@@ -55,7 +55,10 @@ def _find_unfinished(runs: Path, name: str, settings: Mapping[str, Any]) -> Path
     if not unfinished:
         raise OptionError(f"nothing to resume: {runs} has no unfinished run for {name}")
     latest = unfinished[-1]
-    before = json.loads((latest / CONFIG).read_text(encoding="utf-8"))
+    before = _read_json(latest / CONFIG)
+    if not isinstance(before, dict):
+        raise OptionError(f"{latest / CONFIG}: damaged; start anew without --resume")
+    read_findings(latest)  # the report needs them, at the end
     now = json.loads(json.dumps(dict(settings)))
     changes = [
         f"{key} was {before.get(key)!r}, is {value!r}"
@@ -74,7 +77,7 @@ def check_collection(run: Path, fingerprint: str) -> None:
     path = run / COLLECTION
     if not path.is_file():
         write_atomically(path, fingerprint)
-    elif path.read_text(encoding="utf-8") != fingerprint:
+    elif path.read_text(encoding="utf-8", errors="replace") != fingerprint:
         raise OptionError(
             f"{run} was begun on other photos or labels than are there now; start anew without"
             " --resume"
@@ -84,9 +87,13 @@ def check_collection(run: Path, fingerprint: str) -> None:
 def read_findings(run: Path) -> Any:
     """The JSON of `audit.Findings`, None where there is none. Raises OptionError."""
     path = run / FINDINGS
+    return _read_json(path) if path.is_file() else None
+
+
+def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except ValueError as error:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise OptionError(f"{path}: cannot be read as JSON ({error})") from None
 
 

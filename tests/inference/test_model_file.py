@@ -115,9 +115,9 @@ def test_a_link_to_another_file_is_refused(copy: Path, tmp_path: Path) -> None:
 def test_labels_and_reference_must_fit_the_networks_outputs(trained: TrainingResult) -> None:
     model = model_file.load(trained.model)
     with pytest.raises(ModelError, match="3 labels for a network with 7 outputs"):
-        model_file.check_outputs(model, 7, 128)
+        model_file.check_outputs(model, 7, 128, model.image_size)
     with pytest.raises(ModelError, match="128 features for a network with 9"):
-        model_file.check_outputs(model, 3, 9)
+        model_file.check_outputs(model, 3, 9, model.image_size)
 
 
 def test_words_are_kept_with_the_model(worded: Path, trained: TrainingResult) -> None:
@@ -163,7 +163,7 @@ def test_missing_words_or_words_for_another_network_are_refused(
     with pytest.raises(ModelError, match="words are missing or point outside the file"):
         model_file.load(copy)
     with pytest.raises(ModelError, match="words for 128 features, and a network with 9"):
-        model_file.check_outputs(replace(model_file.load(worded), rule=NO_REFERENCE), 3, 9)
+        model_file.check_outputs(replace(model_file.load(worded), rule=NO_REFERENCE), 3, 9, 64)
 
 
 def test_words_above_the_limit_are_refused(worded: Path, monkeypatch: pytest.MonkeyPatch) -> None:

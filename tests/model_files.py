@@ -1,0 +1,43 @@
+"""Changes to model files, with digests made anew as an author of such a file would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tagger.inference import model_file
+
+
+def edit_card(path: Path, change: Callable[[Any], Any] = lambda card: card, **values: Any) -> None:
+    """Change the card: by a function that returns it, or its changed copy; then by values."""
+    with h5py.File(path, "r+") as file:
+        group = file[model_file.GROUP]
+        card = change(json.loads(bytes(group["card"][()])))
+        if values:
+            card |= values
+        write_card(group, json.dumps(card).encode())
+
+
+def edit_network(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Change the LiteRT network."""
+    with h5py.File(path, "r+") as file:
+        group = file[model_file.GROUP]
+        network = change(bytes(group["network"][()]))
+        del group["network"]
+        group["network"] = np.frombuffer(network, np.uint8)
+        card = json.loads(bytes(group["card"][()]))
+        card["digests"]["network"] = hashlib.sha256(network).hexdigest()
+        write_card(group, json.dumps(card).encode())
+
+
+def write_card(group: h5py.Group, text: bytes) -> None:
+    """Replace the card by any bytes."""
+    del group["card"]
+    group["card"] = np.frombuffer(text, np.uint8)
+    group.attrs["card_sha256"] = hashlib.sha256(text).hexdigest()
