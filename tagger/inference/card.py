@@ -77,7 +77,7 @@ def _check_fields(card: Card) -> None:
         get_number(familiarity, "threshold", "the familiarity in its card")
         get_field(familiarity, "validation_strangeness", list, "the familiarity in its card")
         get_field(digests, "reference", str, "the digests in its card")
-    if card.get("words"):
+    if card.get("words") is not None:
         get_number(get_field(card, "words", dict), "floor", "the words in its card")
         get_field(digests, "words", str, "the digests in its card")
 

@@ -415,7 +415,7 @@ def _write_words(group: h5py.Group, words: Words) -> None:
 
 def _read_words(group: h5py.Group, card: Card) -> Words | None:
     """The words; None for a model without, such as one of an earlier version."""
-    if not card.get(WORDS):
+    if card.get(WORDS) is None:
         return None
     part = _get_group(group, WORDS)
     if part is None:

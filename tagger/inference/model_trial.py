@@ -113,9 +113,7 @@ def _run_child(paths: Sequence[Path]) -> list[Verdict]:
                 process.kill()
                 output, _ = process.communicate()
     except OSError as error:
-        raise ModelError(
-            f"{paths[0]}: could not be tried in a process of its own ({error})"
-        ) from None
+        raise ModelError(f"{paths[0]}: no process to try it could be started ({error})") from None
     if not output.startswith(_STARTED):
         raise ModelError(
             f"{paths[0]}: could not be tried: the process for it ended with"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from tagger.inference.decision import DecisionRule
 from tagger.inference.litert import Runtime
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw
+from tests.model_files import edit_card
 
 NO_REFERENCE = DecisionRule("single", 1.0, (0.5, 0.5, 0.5))
 
@@ -109,6 +113,107 @@ def test_a_link_to_another_file_is_refused(copy: Path, tmp_path: Path) -> None:
         del file[model_file.GROUP]["network"]
         file[model_file.GROUP]["network"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "bytes")
     with pytest.raises(ModelError, match="points outside the file"):
+        model_file.load(copy)
+
+
+@pytest.mark.parametrize("name", [model_file.GROUP, model_file.KERAS_GROUP])
+@pytest.mark.parametrize("link", ["external", "soft"])
+def test_groups_that_are_links_are_refused(copy: Path, name: str, link: str) -> None:
+    shutil.copyfile(copy, copy.with_name("other.h5"))
+    with h5py.File(copy, "r+") as file:
+        file.move(name, "elsewhere")
+        target = h5py.ExternalLink("other.h5", name)
+        file[name] = target if link == "external" else h5py.SoftLink("/elsewhere")
+    with pytest.raises(ModelError, match=r"copy\.h5: .*(not one that train\.py made|no group)"):
+        model_file.read_arrays(copy)
+
+
+def test_a_pipe_a_folder_and_an_endless_file_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.h5")
+    (tmp_path / "folder.h5").mkdir()
+    with open(tmp_path / "sparse.h5", "wb") as file:
+        file.truncate(2**40)
+    for name in ("pipe", "folder", "sparse"):
+        for load in (model_file.load, model_file.load_card, model_file.read_arrays):
+            with pytest.raises(ModelError, match=rf"{name}\.h5: (not a file|has 1,099)"):
+                load(tmp_path / f"{name}.h5")
+    assert not model_file.is_model_file(tmp_path / "pipe.h5")
+
+
+@pytest.mark.parametrize("name", ["network", "card", "reference"])
+@pytest.mark.parametrize("bomb", ["gzip", "never written", "chunk"])
+def test_arrays_that_grow_are_refused_before_they_take_memory(
+    copy: Path, name: str, bomb: str
+) -> None:
+    options = {
+        "gzip": {"shape": (2**28,), "compression": "gzip", "chunks": (2**20,), "fillvalue": 0},
+        "never written": {"shape": (2**28,), "fillvalue": 7},
+        "chunk": {"shape": (10,), "maxshape": (None,), "chunks": (2**31 - 1,)},
+    }[bomb]
+    with h5py.File(copy, "r+") as file:
+        group = file[model_file.GROUP]
+        del group[name]
+        group.create_dataset(name, dtype=np.uint8, **options)
+    tracemalloc.start()
+    with pytest.raises(ModelError, match=rf"{name} has .* bytes, more than"):
+        model_file.read_untried(copy)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_keras_arrays_that_grow_are_refused(copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        group = file[model_file.KERAS_GROUP]
+        size = 10 * copy.stat().st_size
+        for number in range(3):
+            group.create_dataset(f"zeros{number}", (size,), np.uint8, chunks=(2**16,), fillvalue=0)
+    with pytest.raises(ModelError, match="far more bytes than the file"):
+        model_file.read_arrays(copy)
+
+
+@pytest.mark.parametrize("values", [["text"] * 3, [{"a": 1}]])
+def test_arrays_of_anything_but_numbers_are_refused(copy: Path, values: list[object]) -> None:
+    with h5py.File(copy, "r+") as file:
+        group = file[model_file.GROUP]
+        del group["network"]
+        data = values if isinstance(values[0], str) else np.zeros(3, [("a", np.uint8)])
+        group.create_dataset("network", data=data)
+    with pytest.raises(ModelError, match=r"network is of .*, not of numbers"):
+        model_file.read_untried(copy)
+
+
+def test_attributes_that_are_no_single_value_are_refused(copy: Path) -> None:
+    for name, value in (("format", [1, 2]), ("format", "new"), ("card_sha256", [["a"]])):
+        with h5py.File(copy, "r+") as file:
+            before = file[model_file.GROUP].attrs[name]
+            file[model_file.GROUP].attrs[name] = value
+        with pytest.raises(ModelError, match=r"copy\.h5: "):
+            model_file.read_untried(copy)
+        with h5py.File(copy, "r+") as file:
+            file[model_file.GROUP].attrs[name] = before
+
+
+def test_a_card_for_another_network_is_refused(copy: Path) -> None:
+    edit_card(copy, image_size=96)
+    with pytest.raises(ModelError, match="its card says 96 pixels a side, its network takes 64"):
+        model_file.load(copy)
+
+
+def test_a_card_alone_is_checked_as_well(copy: Path) -> None:
+    edit_card(copy, lambda card: {k: v for k, v in card.items() if k != "backbone"})
+    for load in (model_file.load, model_file.load_card):
+        with pytest.raises(ModelError, match=r"copy\.h5: .*its card has no backbone"):
+            load(copy)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_reference_that_is_not_finite_is_refused(copy: Path, value: float) -> None:
+    with h5py.File(copy, "r+") as file:
+        packed = file[model_file.GROUP]["reference"]
+        packed[5, 5] = value
+        digest = hashlib.sha256(packed[()].tobytes()).hexdigest()
+    edit_card(copy, lambda card: {**card, "digests": {**card["digests"], "reference": digest}})
+    with pytest.raises(ModelError, match="a reference has numbers that are not finite"):
         model_file.load(copy)
 
 

@@ -167,7 +167,7 @@ def test_a_child_that_cannot_start_is_named(
 ) -> None:
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
-    with pytest.raises(ModelError, match=r"stranger\.h5: no process could be started"):
+    with pytest.raises(ModelError, match=r"stranger\.h5: no process to try it could be started"):
         model_file.load(stranger)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ModelError, match=r"stranger\.h5: .* ended with exit status 1"):
