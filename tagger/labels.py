@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ Kind = Literal["single", "multi"]
 MAX_LISTED = 20  # names in a message
 # Characters that nobody can see: zero-width and soft marks, but not the joiners of words and emoji.
 _INVISIBLE = str.maketrans("", "", "\u00ad\u200b\u2060\ufeff")
+_LOOSE_JOINER = re.compile("(?<!\\S)[\u200c\u200d]+|[\u200c\u200d]+(?!\\S)")
 
 
 def normalize_label(name: str) -> str:
@@ -21,7 +23,7 @@ def normalize_label(name: str) -> str:
 
     Two names that look alike are then the same label. It is empty for a blank name.
     """
-    lines = normalize("NFC", name.translate(_INVISIBLE)).splitlines()
+    lines = normalize("NFC", _LOOSE_JOINER.sub("", name.translate(_INVISIBLE))).splitlines()
     return " ".join(line for part in lines if (line := part.strip()))
 
 

@@ -76,6 +76,20 @@ def count_edits(first: str, second: str) -> int:
     return row[-1]
 
 
+def is_visible(text: str) -> bool:
+    """Whether a text has only characters that can be seen, and joiners of these.
+
+    Persian and Indic words and many emoji need the joiners U+200C and U+200D, flags of regions the
+    tag characters after their black flag.
+    """
+    return _JOINERS.sub("", text).isprintable()
+
+
+_JOINERS = re.compile(
+    "(?<=\\S)[\u200c\u200d](?=\\S)|(?<=\U0001f3f4)[\U000e0030-\U000e007a]{1,8}\U000e007f"
+)
+
+
 def data_uri(data: bytes, media_type: str) -> str:
     """A `data:` URI that holds `data`, base64-encoded (RFC 2397)."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tagger.errors import OptionError
-from tagger.labels import LabelSet
+from tagger.labels import LabelSet, normalize_label
 
 
 def test_names_keep_their_order() -> None:
@@ -44,3 +44,20 @@ def test_names_that_cannot_be_told_apart_are_refused(names: Any, kind: Any, why:
 )
 def test_what_a_photo_of_something_else_is_called(names: tuple[str, ...], description: str) -> None:
     assert LabelSet(names).describe_rest() == description
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        (" cat\t", "cat"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("two\r\nlines\u2028\x85of text", "two lines of text"),
+        ("c\u00ada\u200bt\ufeff", "cat"),
+        ("cat\u200d", "cat"),
+        ("a  b", "a  b"),
+        ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),
+        ("\u200b \u200d\n", ""),
+    ],
+)
+def test_names_that_look_alike_are_one_label(name: str, label: str) -> None:
+    assert normalize_label(name) == label

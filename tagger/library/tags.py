@@ -18,7 +18,7 @@ from tagger.concurrency import chunks
 from tagger.errors import OptionError
 from tagger.library.database.schema import labels, photos, predictions, tags, verdicts
 from tagger.tagger import Prediction, Tagger
-from tagger.text import fold
+from tagger.text import fold, is_visible
 
 CHUNK = 500  # photos per statement: databases limit the number of parameters
 MAX_LABEL = 100  # characters
@@ -47,7 +47,7 @@ def label_ids(connection: Connection, names: Iterable[str], add: bool = True) ->
 def validate_label(text: str) -> str:
     """A label typed by a person, without extra spaces. Raises OptionError if it is not valid."""
     name = " ".join(text.split())
-    if not name or len(name) > MAX_LABEL or not name.isprintable():
+    if not name or len(name) > MAX_LABEL or not is_visible(name):
         raise OptionError(
             f"a tag is 1 to {MAX_LABEL} characters that can be seen; got {text[:MAX_LABEL]!r}"
         )

@@ -94,12 +94,31 @@ def test_a_removed_tag_stays_removed_whatever_its_case(
     assert [tag.label for tag in library.photo(ids[0]).tags][:1] == ["Holiday"]
 
 
-@pytest.mark.parametrize("label", ["", "   ", "x" * 101, "a\nb\x1b[31m", "\u202e"])
+@pytest.mark.parametrize(
+    "label", ["", "   ", "x" * 101, "a\nb\x1b[31m", "\u202e", "\u200d", "a \u200d b", "cat\u200c"]
+)
 def test_an_invalid_tag_is_an_error(library: Library, pets: Tagger, label: str) -> None:
     photo = library.add_photo("one.png", draw_png(1), pets).photo
     with pytest.raises(OptionError, match="a tag is 1 to 100 characters"):
         library.edit_tags([photo.id], add=[label])
     assert library.annotations(photo.id) == []
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian: a non-joiner within a word
+        "\u0d28\u0d28\u0d4d\u200d\u0d2e",  # Malayalam
+        "\U0001f469\u200d\U0001f469\u200d\U0001f467 at home",  # a family of three
+        "\U0001f3f3\ufe0f\u200d\U0001f308",  # a rainbow flag
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",  # Scotland
+    ],
+)
+def test_joiners_are_part_of_words_and_emoji(library: Library, pets: Tagger, label: str) -> None:
+    photo = library.add_photo("one.png", draw_png(1), pets).photo
+    library.edit_tags([photo.id], add=[label])
+    assert [tag.label for tag in library.photo(photo.id).tags] == [label]
+    assert library.count(f'"{label}"') == 1
 
 
 @pytest.mark.parametrize(
