@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,6 +71,7 @@ def split_in_filename(stem: str) -> str | None:
     return next((split for split in splits if split), None)
 
 
+@lru_cache(maxsize=4096)
 def _split_and_rest(name: str) -> tuple[str | None, str]:
     """The split among the words of a name, and its words that are neither that nor an affix."""
     split, rest = None, []

@@ -450,9 +450,9 @@ def test_a_confidence_of_zero_is_absent_and_one_present(tmp_path: Path) -> None:
     write(tmp_path / "labels.csv", [header, *((p, "human", tag, n) for p, tag, n in cells)])
     listing = detect.read(tmp_path, 1)
     assert listing.kind == "multi" and contents(listing, tmp_path) == {
-        "a.jpg": ({"dog"}, set(), "train"),
-        "b.jpg": ({"cat", "dog"}, set(), "train"),
-        "c.jpg": (set(), {"cat"}, "train"),
+        "a.jpg": ({"dog"}, {"sea"}, "train"),
+        "b.jpg": ({"cat", "dog"}, {"sea"}, "train"),
+        "c.jpg": (set(), {"cat", "sea"}, "train"),
         "d.jpg": (set(), {"cat", "dog"}, "train"),
     }
     assert sentences(listing) == [

@@ -92,13 +92,12 @@ class ListingBuilder:
         for photo in photos:
             if not isinstance(photo, Miss):
                 self._add_name(photo)
-        in_folders = [
-            not isinstance(photo, Miss)
+        drop_folders = not any(
+            ("/" in name or "\\" in name) and not isinstance(photo, Miss)
             for name, photo in zip(names, photos, strict=True)
-            if "/" in name or "\\" in name
-        ]
+        )
         return [
-            self._find_loosely(name, photo, noun, position, not any(in_folders))
+            self._find_loosely(name, photo, noun, position, drop_folders)
             if isinstance(photo, Miss)
             else photo
             for name, photo, position in zip(names, photos, positions, strict=True)

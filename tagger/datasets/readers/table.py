@@ -32,7 +32,7 @@ MIN_RECURRING = 0.5  # of words, in other cells too: from that on, spaces divide
 MAX_SLIPS = 0.05  # of photos: if fewer have rows of different labels, these are taken for mistakes
 
 Files = list[tuple[str, str | None]]  # paths, with the split each file is named for
-LabelRows = dict[str, list[tuple[str, ...]]]  # the distinct rows of labels of each photo
+LabelRows = dict[str, dict[tuple[str, ...], None]]  # the distinct rows of labels of each photo
 Row = tuple[str, list[str], str]  # a photo, its cells, file and line
 
 UNEVEN = Remark("row", "is not as long as the header", "are not as long as the header")
@@ -161,6 +161,7 @@ def read(index: PhotoIndex, files: Files, spellings: Mapping[str, str] | None = 
     if tag_names or has_several or contradicted > MAX_SLIPS * len(by_photo):
         _add_tags(by_photo, builder)
         _add_confidences(label_rows, builder)
+        tag_names.update(label for row in label_rows for label in row.labels)
         return builder.build(FORMAT, "multi", tag_names)
     _add_single_labels(by_photo, builder)
     return builder.build(FORMAT, "single")
@@ -291,9 +292,9 @@ def _read_label_rows(rows: Sequence[_LabelRow], builder: ListingBuilder) -> Labe
         names = map(builder.label, splitters[kind](row.cell))
         row.labels = tuple(dict.fromkeys(name for name in names if name))
         labels = row.labels if row.is_likely else ()
-        earlier = by_photo.setdefault(row.photo, [])
+        earlier = by_photo.setdefault(row.photo, {})
         if labels not in earlier:
-            earlier.append(labels)
+            earlier[labels] = None
         elif not row.columns.has_boxes and row.confidence is None:
             builder.add_case(REPEATED, row.position)
     return by_photo

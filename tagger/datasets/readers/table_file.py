@@ -6,8 +6,10 @@ import csv
 import io
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.errors import DatasetError
@@ -15,6 +17,7 @@ from tagger.images.decode import EXTENSIONS
 from tagger.text import list_first
 
 DELIMITERS = ",;\t"
+MAX_COLUMNS = 25_000  # more tags than any collection has that people looked for
 _PREVIEW_BYTES = 2**14
 
 # Names of the column of photos, in order of preference, as `normalize_header` gives them.
@@ -114,13 +117,19 @@ def parse(text: str, path: str, display_path: str, columns: tuple[str, str] = LA
     else:
         header = [cell.strip() for cell in rows.pop(0)]
         del lines[0]
+    if len(header) > MAX_COLUMNS:
+        raise DatasetError(
+            f"{display_path}, line 1: {len(header):,} columns; a table may have {MAX_COLUMNS:,}."
+            " Put the tags of each photo into one column, with | between"
+        )
     image = find_image_column(header)
     if image is None:
         raise DatasetError(
             f"{display_path}, line 1: no column of photos among {list_first(header)}; call it image"
         )
-    repeated = next((name for name in header if name and header.count(name) > 1), None)
-    if repeated is not None:
+    counts = Counter(filter(None, header))
+    repeated, count = counts.most_common(1)[0]
+    if count > 1:
         raise DatasetError(f"{display_path}, line 1: two columns are called {repeated}; rename one")
     return _drop_uneven_rows(path, header, image, rows, lines)
 
@@ -169,9 +178,11 @@ def _drop_uneven_rows(
 ) -> Table:
     """The table of the rows as long as the header; blank cells past its end do not count."""
     width = len(header)
-    while header[-1] == "" and all(len(row) < width or not row[width - 1].strip() for row in rows):
-        header.pop()  # a delimiter at the end of each line
+    while header[width - 1] == "":
         width -= 1
+    filled = max((n for row in rows for n in _filled_past(row[: len(header)], width)), default=0)
+    width = max(width, filled)
+    del header[width:]  # delimiters at the end of each line
     even_rows, even_lines, uneven = [], [], []
     for row, line in zip(rows, lines, strict=True):
         if len(row) > width and not any(row[width:]):
@@ -184,12 +195,19 @@ def _drop_uneven_rows(
     return Table(path, tuple(header), image, even_rows, even_lines, uneven)
 
 
+def _filled_past(row: list[str], width: int) -> Iterator[int]:
+    """The length of a row up to its last cell that is not blank, if that is above `width`."""
+    last = next((n for n in range(len(row), width, -1) if row[n - 1].strip()), None)
+    if last is not None:
+        yield last
+
+
 def _split_delimiter(text: str) -> tuple[str, str]:
     """A table's text and its delimiter: from a `sep=` line, or the first one in the header."""
     if match := re.match(r"sep=([,;\t])\r?\n", text):
         return text[match.end() :], match[1]
     quoted = False
-    for character in text:
+    for character in islice(text, _PREVIEW_BYTES):
         if character == '"':
             quoted = not quoted
         elif not quoted and character in DELIMITERS:

@@ -24,6 +24,7 @@ from tagger.text import escape_controls, fold, list_first
 
 FORMAT = "YOLO"
 MAX_YAML_BYTES = 2**20
+MAX_YAML_DEPTH = 50
 YAML_STEM = "data"  # the usual name of the YAML file
 NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt")
 MAX_DIGITS = 9  # of a class number
@@ -234,9 +235,12 @@ def _read_yaml(index: PhotoIndex, path: str) -> ClassFile | None:
     """
     display_path = index.display_path(path)
     if index.absolute(path).stat().st_size > MAX_YAML_BYTES:
-        return None
+        raise DatasetError(
+            f"{display_path}: larger than {MAX_YAML_BYTES >> 20} MB; list the photos of a split in"
+            " a text file, and name that here"
+        )
     try:
-        content = yaml.load(index.read_text(path), Loader=yaml.BaseLoader)
+        content = _parse_yaml(index.read_text(path))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DatasetError(
@@ -263,6 +267,22 @@ def _read_yaml(index: PhotoIndex, path: str) -> ClassFile | None:
             " file"
         )
     return ClassFile(path, names, splits, root)
+
+
+def _parse_yaml(text: str) -> Any:
+    """The content of a YAML file, all values as text.
+
+    libyaml reads a megabyte in a second, PyYAML in ten. Its composer recurses in C, so that deep
+    nesting is refused first.
+    """
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_YAML_DEPTH:
+            raise ValueError("nested too deep")
+    return yaml.load(text, Loader=loader)
 
 
 def _read_names(value: Any) -> dict[int, str]:
