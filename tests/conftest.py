@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from tagger.training import trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
 from tagger.training.trainer import TrainingResult
 from tests import tiny
+from tests.model_files import build_blind_network, edit_network
 from tests.words import add_words
 
 T = TypeVar("T")
@@ -235,6 +237,22 @@ def tagged(make_once: MakeOnce) -> TrainingResult:
 def worded(trained: TrainingResult, make_once: MakeOnce) -> Path:
     """The model of the drawn shapes with words for them: see `tests.words`."""
     return make_once("worded", lambda folder: add_words(trained.model, folder / "worded.h5", draw))
+
+
+@pytest.fixture(scope="session")
+def blind(trained: TrainingResult, make_once: MakeOnce) -> Path:
+    """The model of the drawn shapes with a network that gives NaN for dark photos."""
+
+    def write(folder: Path) -> Path:
+        model = model_file.load(trained.model)
+        assert model.rule.reference is not None
+        features = model.rule.reference.vectors.shape[1]
+        network = build_blind_network(model.image_size, len(model.labels), features)
+        path = Path(shutil.copyfile(trained.model, folder / "blind.h5"))
+        edit_network(path, lambda before: network)
+        return path
+
+    return make_once("blind", write)
 
 
 def trained_state(model: Path) -> tuple[str, str, object]:

@@ -41,3 +41,20 @@ def write_card(group: h5py.Group, text: bytes) -> None:
     del group["card"]
     group["card"] = np.frombuffer(text, np.uint8)
     group.attrs["card_sha256"] = hashlib.sha256(text).hexdigest()
+
+
+def build_blind_network(image_size: int, labels: int, features: int) -> bytes:
+    """A LiteRT network that gives NaN for dark photos."""
+    import keras
+
+    from tagger.models.convert import to_flatbuffer
+
+    layers = keras.layers
+    pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="pixels")
+    scaled = layers.Rescaling(1 / 255)(pixels)
+    feature_map = layers.Conv2D(features, 8, strides=8, activation="relu")(scaled)
+    pooled = layers.GlobalAveragePooling2D()(feature_map)
+    brightness = keras.ops.mean(scaled, axis=(1, 2, 3), keepdims=True)[:, :, 0, 0]
+    logits = layers.Dense(labels)(pooled) + keras.ops.log(brightness - 0.2)
+    outputs = {"logits": logits, "features": pooled, "feature_map": feature_map}
+    return to_flatbuffer(keras.Model(pixels, outputs))

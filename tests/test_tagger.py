@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from tagger import ImageError, OptionError, Prediction, Tagger
-from tagger.errors import DescriptionError, NoWordsError
+from tagger.errors import DescriptionError, ModelError, NoWordsError
 from tagger.images import decode
+from tagger.inference import model_file
 from tagger.training.trainer import TrainingResult
 from tests.conftest import SHAPES, draw
+from tests.model_files import edit_card, edit_network
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +161,53 @@ def test_a_model_without_words_says_so(tagger: Tagger) -> None:
     for call in (lambda: tagger.embed_text("ball"), lambda: tagger.embed(draw("disc", 1))):
         with pytest.raises(NoWordsError, match="shapes: this model does not understand desc"):
             call()
+
+
+DARK = np.zeros((80, 80, 3), np.uint8)
+
+
+def test_a_network_without_finite_numbers_for_a_photo_fails_on_that_alone(blind: Path) -> None:
+    tagger = Tagger.load(blind)
+    bright = [draw("disc", seed) | 128 for seed in range(20)]
+    answers = list(tagger.tag_many([bright[0], DARK, *bright[1:], DARK]))
+    failed = [number for number, answer in enumerate(answers) if isinstance(answer, ImageError)]
+    assert failed == [1, 21]
+    assert str(answers[1]) == "photo: the model blind gives numbers for it that are not finite"
+    for call in (tagger.tag, tagger.heatmap, lambda photo: tagger.tag_with_embeddings([photo])):
+        with pytest.raises(ImageError, match="not finite"):
+            call(DARK)
+        call(bright[0])
+
+
+def test_a_photo_is_named_where_the_network_fails_on_it(blind: Path, tmp_path: Path) -> None:
+    (tmp_path / "night.png").write_bytes(decode.encode(DARK))
+    with pytest.raises(ImageError, match=r"/night\.png: the model blind gives"):
+        Tagger.load(blind).tag(tmp_path / "night.png")
+
+
+def test_a_network_that_never_gives_finite_numbers_is_refused(blind: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copyfile(blind, tmp_path / "never.h5"))
+    scale = np.float32(1 / 255).tobytes()
+    edit_network(path, lambda network: network.replace(scale, np.float32(np.nan).tobytes()))
+    with pytest.raises(ModelError, match=r"never\.h5: its network gives numbers that are not"):
+        Tagger.load(path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "another shape", "not finite"])
+def test_a_damaged_head_spoils_heatmaps_alone(
+    trained: TrainingResult, tmp_path: Path, damage: str
+) -> None:
+    path = Path(shutil.copyfile(trained.model, tmp_path / "headless.h5"))
+    with h5py.File(path, "r+") as file:
+        head = file[model_file.KERAS_GROUP]["head/head"]
+        kernel = head["kernel"][()]
+        del head["kernel"]
+        if damage != "missing":
+            head["kernel"] = kernel[:, :1] if damage == "another shape" else kernel * np.nan
+        arrays = model_file._read_keras_arrays(file)
+    digest = model_file._digest_arrays(arrays)
+    edit_card(path, lambda card: {**card, "digests": {**card["digests"], "keras_arrays": digest}})
+    tagger = Tagger.load(path)
+    assert tagger.tag(draw("disc", 1)).scores
+    with pytest.raises(ModelError, match="head/head/kernel is missing or damaged"):
+        tagger.heatmap(draw("disc", 1))

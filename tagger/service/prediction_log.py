@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import DateTime, String, case, cast, func, insert, select, type_coerce
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, TimeoutError
 
-from tagger.errors import LibraryError
+from tagger.errors import DatabaseUnavailableError, LibraryError
 from tagger.library.database.database import Database
 from tagger.library.database.schema import models, served
 from tagger.library.importer import register_model
@@ -185,6 +186,10 @@ class PredictionLog:
             self._model_ids |= ids
             self._recovered = self._failures
         except Exception as error:  # noqa: BLE001 - raised to each caller; the next batch is tried
+            if len(batch) > 1 and _is_of_an_entry(error):
+                for write in batch:
+                    self._write_batch([write])
+                return
             _log.exception("answers could not be written down")
             self._model_ids.clear()
             self._failures += 1
@@ -195,6 +200,14 @@ class PredictionLog:
             return
         for write in batch:
             write.batch_size.set_result(len(entries))
+
+
+def _is_of_an_entry(error: Exception) -> bool:
+    """Whether an error is of what was to be written, so that other entries can be."""
+    cause = error.__cause__ if isinstance(error, DatabaseUnavailableError) else error
+    if isinstance(cause, DBAPIError):
+        return isinstance(cause, IntegrityError | DataError)
+    return not isinstance(cause, TimeoutError)
 
 
 def _row(entry: Entry, model: int) -> dict[str, Any]:

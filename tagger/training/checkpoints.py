@@ -70,6 +70,8 @@ def load_state(folder: Path) -> FineTuningState:
         version = saved.get("version")
         if version == VERSION:
             history, stopped = [Epoch(**row) for row in saved["history"]], saved["stopped"]
+            if not isinstance(saved["history"], list):
+                raise TypeError("its history is no list")
     except FileNotFoundError:
         return FineTuningState()
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -86,6 +88,21 @@ def test_a_failed_batch_raises_and_the_next_is_written(
         log.write([entry]).result(TIMEOUT)  # the same id
     assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
     assert len(read_rows(library)) == 2
+
+
+@pytest.mark.parametrize("field", ["confidence", "label"])
+def test_an_entry_that_cannot_be_written_fails_alone(
+    log: PredictionLog, library: Library, pets: Tagger, field: str
+) -> None:
+    """SQLite has no NaN, and text is UTF-8."""
+    poison = replace(CAT, **{field: math.nan if field == "confidence" else "\ud800"})
+    with library.database.write_transaction():  # so that they become one batch
+        futures = [
+            log.write([make_entry(pets, poison if number % 3 == 1 else CAT)]) for number in range(9)
+        ]
+    failed = [number for number, f in enumerate(futures) if f.exception(TIMEOUT) is not None]
+    assert failed == [1, 4, 7] and len(read_rows(library)) == 6
+    assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
 
 
 def test_statistics_count_labels_models_and_the_last_day(log: PredictionLog, pets: Tagger) -> None:

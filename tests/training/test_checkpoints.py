@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tagger.cli.train import main
 from tagger.errors import OptionError
-from tagger.training import run_folder, trainer
-from tests.conftest import draw_collection, tiny_config
+from tagger.models import networks
+from tagger.training import checkpoints, run_folder, trainer
+from tagger.training.config import TrainingConfig
+from tagger.training.run_folder import Epoch
+from tests import tiny
+from tests.conftest import RunMain, draw_collection, tiny_config
 
 
 def test_a_checkpoint_of_another_version_is_refused_and_kept(tmp_path: Path) -> None:
@@ -24,3 +31,102 @@ def test_a_checkpoint_of_another_version_is_refused_and_kept(tmp_path: Path) -> 
     with pytest.raises(OptionError, match=r"another version.*start anew without --resume"):
         trainer.train(replace(config, resume=True))
     assert {path: path.read_bytes() for path in run.iterdir()} == before
+
+
+def begin_run(folder: Path) -> tuple[TrainingConfig, Path]:
+    """An unfinished run of two epochs, with the files that resuming reads."""
+    config = tiny_config(draw_collection(folder / "data", 1), folder)
+    run = run_folder.open_run(config.runs, "shapes", config.settings(), resume=False)
+    history = [asdict(Epoch(epoch, val_loss=1 / (1 + epoch))) for epoch in range(3)]
+    state = {"version": checkpoints.VERSION, "history": history, "stopped": None}
+    (run / checkpoints.STATE).write_text(json.dumps(state))
+    (run / run_folder.FINDINGS).write_text("{}")
+    for name in ("checkpoint-2", "average-0", "average-2"):
+        np.savez(run / f"{name}.npz", **{"00000": np.ones((8, 8), np.float32)})
+    return config, run
+
+
+FILES = (
+    *("state.json", "config.json", "findings.json"),
+    *("checkpoint-2.npz", "average-0.npz", "average-2.npz"),
+)
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "changed": lambda path: path.write_bytes(path.read_bytes().replace(b"\x80?", b"\x81?", 1)),
+    "not text": lambda path: path.write_bytes(b"\xff\xfe\xff"),
+    "a list": lambda path: path.write_text("[[1]]"),
+    "nested": lambda path: path.write_text("[" * 100_000),
+    "folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_run_is_refused_before_photos_are_read(
+    tmp_path: Path, name: str, damage: str
+) -> None:
+    config, run = begin_run(tmp_path)
+    before = (run / name).read_bytes()
+    DAMAGES[damage](run / name)
+    if (run / name).is_file() and (run / name).read_bytes() == before:
+        return  # text has no such bytes
+    if name == "findings.json" and damage in ("a list", "folder"):
+        return  # JSON as well; no findings are one of the possibilities
+    with pytest.raises(OptionError, match=rf"{name}|nothing to resume"):
+        trainer.train(replace(config, resume=True))
+
+
+@pytest.mark.parametrize("name", ["checkpoint-2.npz", "average-0.npz", "average-2.npz"])
+def test_a_run_without_its_arrays_is_refused(tmp_path: Path, name: str) -> None:
+    config, run = begin_run(tmp_path)
+    (run / name).unlink()
+    with pytest.raises(OptionError, match=rf"{name}: damaged or missing"):
+        trainer.train(replace(config, resume=True))
+
+
+HISTORIES: tuple[object, ...] = (
+    *(None, 1, "text", {}, [1], [{}], [{"epoch": 0, "surprise": 1}]),
+    [{"epoch": 1}],
+    [{"epoch": 0}, {"epoch": 2}],
+    [{"epoch": "0"}],
+    [{"epoch": 0, "val_loss": None}],
+    [{"epoch": 0, "val_loss": "low"}],
+    [{"epoch": 0, "val_loss": True}],
+    [{"epoch": 0, "loss": []}],
+)
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_a_state_of_other_values_is_refused(tmp_path: Path, history: object) -> None:
+    state = {"version": checkpoints.VERSION, "history": history, "stopped": None}
+    (tmp_path / checkpoints.STATE).write_text(json.dumps(state))
+    with pytest.raises(OptionError, match=r"state\.json: damaged"):
+        checkpoints.load_state(tmp_path)
+
+
+@pytest.mark.training
+def test_arrays_of_another_network_are_refused(tmp_path: Path) -> None:
+    _, run = begin_run(tmp_path)
+    network = networks.build(tiny.NAME, tiny.IMAGE_SIZE, 3)
+    network.compile("sgd")
+    state = checkpoints.load_state(run)
+    for call in (
+        lambda: checkpoints.restore_checkpoint(network, state, run),
+        lambda: checkpoints.blend_weights(network, 2, 0.5, run),
+    ):
+        with pytest.raises(OptionError, match="its arrays are not those of this network"):
+            call()
+
+
+def test_the_program_ends_with_a_sentence_and_exit_status_2(
+    tmp_path: Path, run_main: RunMain
+) -> None:
+    config, run = begin_run(tmp_path)
+    (run / "checkpoint-2.npz").write_bytes(b"PK")
+    options = ["--data", config.data, "--output", config.output, "--runs", config.runs]
+    more = ["--backbone", tiny.NAME, "--weights", "none", "--image-size", tiny.IMAGE_SIZE]
+    done = run_main(main, *options, *more, "--fine-tune", 1, "--resume")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "cannot be resumed" in done.stderr or "other settings" in done.stderr
