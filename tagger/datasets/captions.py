@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tagger.datasets.readers import table, table_file
+from tagger.datasets.readers.builder import named_loosely
 from tagger.datasets.readers.listing import Remark
 from tagger.datasets.readers.photo_index import Miss, PhotoIndex, read_text
 from tagger.errors import DatasetError
@@ -59,6 +60,10 @@ def read(file: Path, root: Path, copies: Mapping[Path, Path] | None = None) -> C
     by_photo: dict[Path, dict[str, None]] = defaultdict(dict)
     for position, name, caption in read_rows(text, file, display_path, cases):
         photo = index.find(name, ("", IMAGES_FOLDER))
+        if isinstance(photo, Miss) and ".." not in name:
+            photo = index.find_loosely(name)
+            if not isinstance(photo, Miss):
+                cases[named_loosely("caption")].append(f"{position}: {escape_controls(name)}")
         if isinstance(photo, Miss):
             cases[NO_PHOTO].append(f"{position}: {escape_controls(name)}")
         elif not (words := " ".join(caption.split())[:MAX_CAPTION]):

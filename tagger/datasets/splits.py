@@ -21,7 +21,7 @@ Copy = tuple[Path, Path]  # a photo, and the photo that it is a copy of
 SPLITS = ("train", "val", "test")
 SPLIT_NAMES = {  # words in names of folders, files and cells, in lower case
     **dict.fromkeys(("train", "training", "trainval", "trn"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "vld", "dev"), "val"),
     **dict.fromkeys(("eval", "evaluation"), "val"),
     **dict.fromkeys(("test", "testing", "tests", "tst"), "test"),
 }

@@ -44,6 +44,14 @@ def test_the_table_may_have_other_columns_and_another_delimiter(root: Path) -> N
     assert read(root, table, "products.tsv") == {"dog/a.jpg": ("a dog, running",)}
 
 
+def test_a_photo_may_be_named_by_the_path_of_another_machine(root: Path) -> None:
+    table = "image,caption\nC:\\in\\A.JPG,Two dogs\n/data/upload/7/b.jpg,A cat\n"
+    read_captions = captions.read(write_file(root.parent / "captions.csv", table), root)
+    assert by_path(read_captions, root) == {"dog/a.jpg": ("Two dogs",), "cat/b.jpg": ("A cat",)}
+    (remark,) = read_captions.remarks
+    assert remark.sentence().startswith("2 captions name their photos by other paths")
+
+
 def test_a_table_of_two_columns_needs_no_header(root: Path) -> None:
     table = "dog/a.jpg,Two dogs\nb.jpg,A cat\n"
     assert read(root, table) == {"dog/a.jpg": ("Two dogs",), "cat/b.jpg": ("A cat",)}

@@ -295,6 +295,14 @@ def test_folders_that_differ_from_the_labels_are_listed(tmp_path: Path) -> None:
     assert detect.read(tmp_path, 2).remarks == ()
 
 
+def test_a_table_with_paths_of_another_machine_is_read_beside_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    write_file(tmp_path / "list.csv", "image,label\nC:\\in\\1.jpg,x\nC:\\in\\2.JPG,y\n")
+    listing = detect.read(tmp_path, 2)
+    assert listing.label_format == "CSV"
+    assert tags_of(listing, tmp_path) == {"cat/1.jpg": {"x"}, "dog/2.jpg": {"y"}}
+
+
 # --- labels that differ in case alone
 
 

@@ -89,6 +89,12 @@ def test_splits_may_lie_one_folder_deeper_beside_other_photos(tmp_path: Path) ->
     assert folders.read(tmp_path).remarks[0].names == ("docs",)
 
 
+def test_photos_directly_in_a_split_have_no_label(tmp_path: Path) -> None:
+    photos = [f"train/{label}/images/1.jpg" for label in ("cat", "dog")]
+    unlabelled = ["val/images/2.jpg", "test/test/3.jpg", "train/4.jpg"]
+    assert set(splits_of(tmp_path, *photos, *unlabelled)) == {*photos}
+
+
 def test_splits_may_lie_within_labels(tmp_path: Path) -> None:
     photos = {
         f"{label}/{s}/1.jpg": (label, s) for label in ("cat", "dog") for s in ("train", "val")
@@ -130,6 +136,10 @@ def test_a_split_may_be_alone_where_nothing_beside_it_holds_photos(tmp_path: Pat
         ("a/Cat/1 a/dog/1 b/cat/1 b/DOG/1 c/1", "a/, b/ hold folders of the same names"),
         ("a/train/x/1 a/test/x/1 b/train/x/1 b/test/x/1", "a/, b/ hold folders of the same names"),
         ("a/0/1 a/1/1 b/0/1 b/1/1", "a/, b/ hold folders of the same names: 0/, 1/"),
+        (
+            "train/cat/1 train/dog/1 test/cat/1 test/dog/1 extra/cat/1 extra/dog/1",
+            "extra/ beside split folders hold the same labels; call them train, val or test",
+        ),
         ("train/1 test/2", "test/, train/ are named for splits, but hold no label folders"),
         ("train/1 test/2 bus/3 car/4", "are named for splits, but hold no label folders"),
         (

@@ -525,6 +525,14 @@ def test_tags_may_be_divided_by_spaces(tmp_path: Path) -> None:
     assert sentences(listing) == ["2 tables have tags divided by spaces: each word is a tag"]
 
 
+def test_few_cells_show_that_spaces_divide_them(tmp_path: Path) -> None:
+    cells = ["haze primary", "agriculture clear primary water", "clear primary"]
+    touch(tmp_path, *(f"{n}.jpg" for n in range(3)))
+    write(tmp_path / "labels.csv", [("image", "tags"), *((str(n), c) for n, c in enumerate(cells))])
+    expected = {f"{n}.jpg": set(cell.split()) for n, cell in enumerate(cells)}
+    assert tags_of(detect.read(tmp_path, 1), tmp_path) == expected
+
+
 @pytest.mark.parametrize(
     ("header", "cells"),
     [
@@ -573,13 +581,15 @@ def test_a_photo_is_taken_where_its_name_can_mean_only_that(tmp_path: Path) -> N
         r"..\..\m\e.jpg",
     ]
     names += [r"C:\Users\me\f.jpg", "cat/G.JPG", "/data/local-files/?d=in/H.jpg"]
+    paths, names = [*paths, "i.jpg"], [*names, "/data/upload/7/1a2b3c4d-i.jpg"]
+    touch(tmp_path, "i.jpg")
     write(
         tmp_path / "labels.csv", [("image", "label"), *((n, f"l{i}") for i, n in enumerate(names))]
     )
     listing = detect.read(tmp_path, 2)
     assert tags_of(listing, tmp_path) == {path: {f"l{i}"} for i, path in enumerate(paths)}
     assert sentences(listing) == [
-        "7 rows name their photos by other paths or in another case:"
+        "8 rows name their photos by other paths or in another case:"
         " taken, as only one photo can be meant"
     ]
 

@@ -282,6 +282,7 @@ def test_a_missing_split_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
         ("a%20b", "a b"),
         ("\u732b", "%E7%8C%AB"),
         ("IMG_1", "img_1"),
+        ("IMG 1", "0a1b2c3d-IMG%201"),
     ],
 )
 def test_label_files_may_spell_their_photos_otherwise(

@@ -119,7 +119,7 @@ class ListingBuilder:
             return None
         if self._loosely_named.setdefault(photo, name) != name:
             self._contested[photo] = name
-        self.add_case(_named_loosely(noun), case)
+        self.add_case(named_loosely(noun), case)
         return photo
 
     def leave_out(self, photo: str, remark: Remark, name: str | None = None) -> None:
@@ -214,7 +214,8 @@ def _no_photo(noun: str, miss: Miss) -> Remark:
 
 
 @cache
-def _named_loosely(noun: str) -> Remark:
+def named_loosely(noun: str) -> Remark:
+    """A remark on things that name their photos by what only one of them can mean."""
     return Remark(
         noun,
         "names its photo by another path or in another case",

@@ -113,6 +113,7 @@ def _find_layout(folder: _Folder) -> _Layout:
         if len({*splits.values()}) > 1 or alone:
             parents = [(_skip_outer(folders[name]), split) for name, split in splits.items()]
             _check_splits(folder, parents, labels_beside)
+            _check_beside(folder, parents, beside)
             return _Layout(parents, remarks=(*remarks, *_name(BESIDE_SPLITS, beside)))
         if len(folders) == 1:  # an archive's outer folder, or the only split
             deeper = [name for name in folders if folders[name].folders]
@@ -141,13 +142,16 @@ def _holds_splits(folder: _Folder) -> bool:
 
 
 def _skip_outer(split_folder: _Folder) -> _Folder:
-    """The folder with the labels of a split: `seg_train/seg_train/` or `train/images/`."""
+    """The folder with the labels of a split: `seg_train/seg_train/` or `train/images/`.
+
+    Photos directly in it have no label.
+    """
     folder = split_folder
     while len(folder.folders) == 1 and not folder.holds_photos:
         (inside,) = folder.folders.values()
         name = inside.path.name
         is_outer = name == split_folder.path.name or split_named(name) or name.lower() in NOT_LABELS
-        if not is_outer or not inside.folders:
+        if not is_outer:
             break
         folder = inside
     return folder
@@ -175,6 +179,24 @@ def _check_splits(
             f"{escape_controls(str(outer.path))}: {names} are named for splits, but no label is in"
             f" two of them, and {_list_folders(beside)} beside them hold photos too; rename those"
             " that are labels, and move away those that are neither"
+        )
+
+
+def _check_beside(
+    outer: _Folder, parents: Sequence[tuple[_Folder, str]], beside: Sequence[str]
+) -> None:
+    """Raise DatasetError where a folder beside splits holds the same labels, so may be one."""
+    labels = {fold(label) for parent, _ in parents for label in parent.folders}
+    alike = [
+        name
+        for name in beside
+        if len(labels.intersection(map(fold, _skip_outer(outer.folders[name]).folders)))
+        >= MIN_SHARED
+    ]
+    if alike:
+        raise DatasetError(
+            f"{escape_controls(str(outer.path))}: {_list_folders(alike)} beside split folders hold"
+            " the same labels; call them train, val or test, or move them away"
         )
 
 

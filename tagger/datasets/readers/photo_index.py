@@ -26,6 +26,7 @@ LABEL_EXTENSIONS = (".csv", ".tsv", ".json", ".xml", ".txt", ".yaml", ".yml", ".
 
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://?")  # of a URL
+_UPLOAD = re.compile(r"(?<![^/])[0-9a-f]{8}-(?=[^/]+$)")
 _LOCAL_FILE = re.compile(r".*[?&]d=([^&]*)")  # Label Studio's: /data/local-files/?d=photos/a.jpg
 
 
@@ -109,15 +110,16 @@ class PhotoIndex:
         elif _SCHEME.match(path):
             path = f"/{path.partition('?')[0].partition(':')[2]}"
         is_foreign = path.startswith("/") or bool(_DRIVE.match(path))
-        parts = [part for part in posixpath.normpath(_loose_form(path)).split("/") if part]
+        parts = [part for part in posixpath.normpath(loose_form(path)).split("/") if part]
         while parts[0] == "..":
             is_foreign = True
             del parts[0]
         for start in range(min(len(parts), MAX_DEPTH)):
             end = "/".join(parts[start:])
-            for photos in (self._by_loose_end, self._by_loose_stem_end):
-                if end in photos:
-                    return photos[end] or Miss.AMBIGUOUS
+            for name_end in dict.fromkeys((end, drop_upload_prefix(end))):
+                for photos in (self._by_loose_end, self._by_loose_stem_end):
+                    if name_end in photos:
+                        return photos[name_end] or Miss.AMBIGUOUS
             has_split = split_named(parts[start]) and (self._has_split_folders or not is_foreign)
             if has_split or parts[start] in self._kept_folders or not (is_foreign or drop_folders):
                 break
@@ -207,17 +209,17 @@ class PhotoIndex:
 
     @cached_property
     def _by_loose_end(self) -> dict[str, str | None]:
-        return _by_end((_loose_form(path), path) for path in self.photos)
+        return _by_end((loose_form(path), path) for path in self.photos)
 
     @cached_property
     def _by_loose_stem_end(self) -> dict[str, str | None]:
-        return _by_end((posixpath.splitext(_loose_form(path))[0], path) for path in self.photos)
+        return _by_end((posixpath.splitext(loose_form(path))[0], path) for path in self.photos)
 
     @cached_property
     def _kept_folders(self) -> set[str]:
         """Names of folders and links in the dataset, without those such as "images"."""
         names = (name for path in (*self.folders, *self._links) for name in path.split("/"))
-        return {_loose_form(name) for name in names} - NOT_LABELS
+        return {loose_form(name) for name in names} - NOT_LABELS
 
     @cached_property
     def _has_split_folders(self) -> bool:
@@ -293,9 +295,14 @@ def _by_end(paths: Iterable[tuple[str, str]]) -> dict[str, str | None]:
     return photos
 
 
-def _loose_form(path: str) -> str:
+def loose_form(path: str) -> str:
     """A path without differences of case, Unicode form and percent-encoding."""
     return fold(unquote(path))
+
+
+def drop_upload_prefix(path: str) -> str:
+    """A path without what Label Studio puts before the name of an upload: "1a2b3c4d-a.jpg"."""
+    return _UPLOAD.sub("", path)
 
 
 def _extension(path: str) -> str:

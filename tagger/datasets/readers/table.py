@@ -331,15 +331,19 @@ def _split_list(cell: str) -> list[str]:
 
 
 def _are_words(cells: Set[str], is_tag_list: bool) -> bool:
-    """Whether distinct cells are tags divided by spaces: numbers, or words that recur in others."""
-    words = Counter(word for cell in cells for word in set(cell.split()))
-    if all(len(cell.split()) < 2 for cell in cells):
-        return False
-    if all(word.isdecimal() for word in words):
-        return True
-    of_several = {word for cell in cells if len(cell.split()) > 1 for word in cell.split()}
-    recurring = sum(words[word] > 1 for word in of_several)
-    return is_tag_list and recurring >= MIN_RECURRING * len(of_several)
+    """Whether distinct cells are tags divided by spaces: numbers, or words that recur in others.
+
+    Fewer have to recur where one ends a cell and not another, as no noun does in names: "clear
+    primary water", "haze primary".
+    """
+    lists = [parts for cell in cells if len(parts := cell.split()) > 1]
+    counts = Counter(word for cell in cells for word in set(cell.split()))
+    if not lists or all(word.isdecimal() for word in counts):
+        return bool(lists)
+    words = {word for each in lists for word in each}
+    is_free = {each[-1] for each in lists} & {word for each in lists for word in each[:-1]}
+    share = sum(counts[word] > 1 for word in words) / len(words)
+    return is_tag_list and share >= (MIN_RECURRING / 2 if is_free else MIN_RECURRING)
 
 
 def _add_confidences(rows: Sequence[_LabelRow], builder: ListingBuilder) -> None:

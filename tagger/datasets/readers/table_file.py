@@ -77,7 +77,12 @@ def names_photos(index: PhotoIndex, path: str) -> bool:
     below = rows if column is None else rows[1:]
     names = (row[column or 0].strip() for row in below if len(row) > (column or 0))
     folders = photo_folders(path)
-    return any(isinstance(index.find(name, folders), str) for name in names if name)
+    return any(
+        isinstance(index.find(name, folders), str)
+        or isinstance(index.find_loosely(name, drop_folders=True), str)
+        for name in names
+        if name
+    )
 
 
 def photo_folders(path: str) -> tuple[str, str]:

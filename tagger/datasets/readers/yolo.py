@@ -11,16 +11,15 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote
 
 import yaml
 
 from tagger.datasets.readers.builder import ListingBuilder, PhotoTags, is_label_name
 from tagger.datasets.readers.listing import Listing, Remark
-from tagger.datasets.readers.photo_index import PhotoIndex
+from tagger.datasets.readers.photo_index import PhotoIndex, drop_upload_prefix, loose_form
 from tagger.datasets.splits import SPLIT_NAMES, split_named
 from tagger.errors import DatasetError
-from tagger.text import escape_controls, fold, list_first
+from tagger.text import escape_controls, list_first
 
 FORMAT = "YOLO"
 MAX_YAML_BYTES = 2**20
@@ -151,7 +150,8 @@ def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dic
     exact = frozenset(label_files)
     loose: dict[str, list[str]] = {}
     for path in label_files:
-        loose.setdefault(_loose_form(path), []).append(path)
+        for form in dict.fromkeys((loose_form(path), drop_upload_prefix(loose_form(path)))):
+            loose.setdefault(form, []).append(path)
     if not exact:
         return {}
     by_photo: dict[str, str] = {}
@@ -161,7 +161,7 @@ def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dic
         if own := next((path for path in paths if path in exact), None):
             by_photo[photo] = own
             continue
-        files = next((files for p in paths if (files := loose.get(_loose_form(p)))), [])
+        files = next((files for p in paths if (files := loose.get(loose_form(p)))), [])
         if len(files) == 1:
             candidates.setdefault(files[0], []).append(photo)
     taken = set(by_photo.values())
@@ -171,10 +171,6 @@ def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dic
         if len(photos_of_file) == 1 and path not in taken
     }
     return dict(sorted(by_photo.items()))
-
-
-def _loose_form(path: str) -> str:
-    return fold(unquote(path))
 
 
 def _check_strays(index: PhotoIndex, strays: list[str], used: int) -> None:
