@@ -23,7 +23,7 @@ from tagger.errors import (
 from tagger.images import decode, transforms
 from tagger.images.decode import Pixels, Source
 from tagger.inference import model_file
-from tagger.inference.decision import Decision, Floats, Reason, check_threshold
+from tagger.inference.decision import Decision, Floats, Reason, check_threshold, join_decisions
 from tagger.inference.embeddings import Embedding, embed
 from tagger.inference.litert import Outputs, Runtime
 from tagger.inference.registry import find_model, imagenet_model
@@ -33,6 +33,7 @@ from tagger.text import escape_controls
 
 CHUNK = 16  # photos decided together
 HEATMAP_SIDE = 512  # pixels, about, of a heatmap's shorter side
+HEATMAP_LONGER_SIDE = 2048  # at most
 MAX_LABELS_LISTED = 20  # in an error message
 POOLING_TOLERANCE = 0.05  # share of the features' length; int8 was off by up to 0.016
 HEAD_WEIGHTS = "head/head/kernel"  # (D, C), the name Keras gives it
@@ -60,6 +61,7 @@ class Prediction:
         than this one; higher is farther away. None for a model without reference photos.
     tags: the labels that passed, best first: at most one for a model with one label a photo.
     scores: the `top` labels with the highest probabilities, best first, passed or not.
+    squares: how many squares of the photo were looked at: 1, or more of a panorama.
     """
 
     label: str | None
@@ -69,10 +71,14 @@ class Prediction:
     ood_score: float | None
     tags: tuple[Score, ...]
     scores: tuple[Score, ...]
+    squares: int = 1
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values."""
-        return asdict(self)
+        """The fields as plain JSON values; `squares` only of a panorama."""
+        values = asdict(self)
+        if self.squares == 1:
+            del values["squares"]
+        return values
 
 
 class Tagger:
@@ -169,7 +175,7 @@ class Tagger:
         range.
         """
         _check_options(top, threshold)
-        return self._predict([self._run(photo)], top, threshold)[0]
+        return self._predict([self._run_squares(photo)], top, threshold)[0]
 
     def tag_many(
         self,
@@ -191,9 +197,9 @@ class Tagger:
 
         def tag_chunk(chunk: list[Source]) -> list[Prediction | ImageError]:
             outputs = [self._run_or_error(photo) for photo in chunk]
-            readable = [output for output in outputs if isinstance(output, Outputs)]
+            readable = [output for output in outputs if not isinstance(output, ImageError)]
             predictions = iter(self._predict(readable, top, threshold))
-            return [next(predictions) if isinstance(o, Outputs) else o for o in outputs]
+            return [o if isinstance(o, ImageError) else next(predictions) for o in outputs]
 
         results = ordered_map(tag_chunk, chunks(photos, CHUNK), workers)
         return (result for chunk in results for result in chunk)
@@ -240,11 +246,11 @@ class Tagger:
         look; see `tagger.inference.embeddings`. Raises ImageError for a photo that cannot be read.
         """
         _check_options(top, None)
-        outputs = [self._run(photo) for photo in photos]
+        outputs = [self._run_squares(photo) for photo in photos]
         if not outputs:
             return []
         with one_blas_thread():
-            features = np.stack([output.features for output in outputs])
+            features = np.stack([squares[len(squares) // 2].features for squares in outputs])
             if self.words is not None:
                 embeddings = self.words.embed_photos(features)
             else:
@@ -254,16 +260,24 @@ class Tagger:
     def heatmap(self, photo: Source, label: str | None = None) -> Pixels:
         """The photo, overlaid with a heatmap of where a label's score comes from.
 
-        The default label is the likeliest one. Returns RGB `uint8 (H, W, 3)` with a shorter side
-        of about HEATMAP_SIDE pixels. Raises OptionError for an unknown label, ImageError for a
-        photo that cannot be read, ModelChangedError if the model file has been replaced since it
-        was loaded.
+        The default label is the likeliest one; of a panorama, the square is painted for which the
+        label is likeliest. Returns RGB `uint8 (H, W, 3)` with a shorter side of about HEATMAP_SIDE
+        pixels and a longer one of HEATMAP_LONGER_SIDE at most. Raises OptionError for an unknown
+        label, ImageError for a photo that cannot be read, ModelChangedError if the model file has
+        been replaced since it was loaded.
         """
         if label is not None:
             self._index(label)
-        pixels = transforms.prepare(photo, self._runtime.image_size)
-        rgb = decode.read(photo, shorter_side=HEATMAP_SIDE)
-        return transforms.overlay(rgb, self.activation_map(pixels, label))
+        squares = self._prepare_squares(photo)
+        number = 0
+        if len(squares) > 1:
+            logits = np.stack([self._runtime.run(square).logits for square in squares])  # (N, C)
+            column = int(logits.max(axis=0).argmax()) if label is None else self._index(label)
+            number, label = int(logits[:, column].argmax()), self.labels.names[column]
+        heat = self.activation_map(squares[number], label)
+        rgb = decode.read(photo, HEATMAP_SIDE, HEATMAP_LONGER_SIDE)
+        rgb = transforms.thumbnail(rgb, HEATMAP_LONGER_SIDE)
+        return transforms.overlay(rgb, heat, square=(number, len(squares)))
 
     def activation_map(self, pixels: Pixels, label: str | None = None) -> NDArray[np.float32]:
         """Where a label's score comes from: `(h, w)` in [0, 1] for prepared `pixels (S, S, 3)`.
@@ -341,24 +355,39 @@ class Tagger:
             raise ImageError(_name_photo(photo), reason)
         return outputs
 
-    def _run_or_error(self, photo: Source) -> Outputs | ImageError:
+    def _run_squares(self, photo: Source) -> list[Outputs]:
+        return [self._runtime.run(square) for square in self._prepare_squares(photo)]
+
+    def _prepare_squares(self, photo: Source) -> list[Pixels]:
+        """The squares of a photo that tagging looks at; the middle one is the centre."""
+        size = self._runtime.image_size
+        row = transforms.prepare_squares(photo, size)
+        return [
+            np.ascontiguousarray(row[:, left : left + size])
+            for left in range(0, row.shape[1], size)
+        ]
+
+    def _run_or_error(self, photo: Source) -> list[Outputs] | ImageError:
         try:
-            return self._run(photo)
+            return self._run_squares(photo)
         except ImageError as error:
             return error
 
     def _predict(
-        self, outputs: list[Outputs], top: int | None, threshold: float | None
+        self, photos: Sequence[list[Outputs]], top: int | None, threshold: float | None
     ) -> list[Prediction]:
-        if not outputs:
+        """A prediction for each photo, of whose squares these are the outputs."""
+        if not photos:
             return []
+        outputs = [output for squares in photos for output in squares]
         logits = np.stack([output.logits for output in outputs])
         features = np.stack([output.features for output in outputs])
         with one_blas_thread():
-            decisions = self._model.rule.decide(logits, features, threshold)
-        return [self._prediction(decision, top) for decision in decisions]
+            decisions = iter(self._model.rule.decide(logits, features, threshold))
+        return [self._prediction([next(decisions) for _ in squares], top) for squares in photos]
 
-    def _prediction(self, decision: Decision, top: int | None) -> Prediction:
+    def _prediction(self, decisions: list[Decision], top: int | None) -> Prediction:
+        decision = join_decisions(decisions, self.labels.kind)
         probabilities = decision.probabilities
         order = np.argsort(-probabilities, kind="stable")[:top].tolist()
         label = decision.tags[0] if decision.tags else None
@@ -371,6 +400,7 @@ class Tagger:
             ood_score=decision.ood_score,
             tags=self._scores(decision.tags, probabilities),
             scores=self._scores(order, probabilities),
+            squares=len(decisions),
         )
 
     def _scores(self, indices: Iterable[int], probabilities: Floats) -> tuple[Score, ...]:

@@ -182,6 +182,8 @@ def _show_photo(photo: InputPhoto, jpeg: bytes, prediction: Prediction, tagger: 
 
 def _show_prediction(prediction: Prediction, tagger: Tagger) -> None:
     label, sentence = describe_prediction(prediction, tagger)
+    if prediction.squares > 1:
+        sentence += f" · a panorama, looked at in {prediction.squares} squares"
     unknown = " it-unknown" if prediction.unknown else ""
     st.html(
         f'<div class="it-answer{unknown}" role="status">'

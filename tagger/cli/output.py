@@ -21,7 +21,10 @@ Answer = Prediction | ImageError
 
 def as_text(answer: Answer, tagger: Tagger) -> str:
     """The lines for a single photo. No name in them makes a line of its own."""
-    return "\n".join(map(escape_controls, _lines(answer, tagger)))
+    lines = _lines(answer, tagger)
+    if isinstance(answer, Prediction) and answer.squares > 1:
+        lines.append(f"Panorama: looked at in {answer.squares} squares")
+    return "\n".join(map(escape_controls, lines))
 
 
 def _lines(answer: Answer, tagger: Tagger) -> list[str]:
@@ -45,10 +48,13 @@ def as_line(path: Path, answer: Answer, tagger: Tagger) -> str:
     """One line for one photo of many."""
     if isinstance(answer, ImageError):
         return escape_controls(str(answer))
+    squares = f" (panorama, {answer.squares} squares)" if answer.squares > 1 else ""
     if answer.label is not None:
         more = "".join(f", {tag.label} {tag.score:.2%}" for tag in answer.tags[1:])
-        return escape_controls(f"{path}: {answer.label.upper()} {answer.confidence:.2%}{more}")
-    return escape_controls(f"{path}: {': '.join(_lines(answer, tagger))}")
+        text = f"{path}: {answer.label.upper()} {answer.confidence:.2%}{more}"
+    else:
+        text = f"{path}: {': '.join(_lines(answer, tagger))}"
+    return escape_controls(f"{text}{squares}")
 
 
 def as_row(path: Path, answer: Answer, tagger: Tagger) -> dict[str, Any]:

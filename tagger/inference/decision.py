@@ -7,6 +7,7 @@ unknown photos: it gives a face the confidence of a dog.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -134,6 +135,27 @@ class DecisionRule:
         return guided_distance(
             self.reference.distance(features), logits / self.temperature, self.kind
         )
+
+
+def join_decisions(decisions: Sequence[Decision], kind: Kind) -> Decision:
+    """One decision for a photo of which several parts were looked at.
+
+    For "multi", the tags of all parts, with their highest probabilities. For "single", or where no
+    part has a tag, the decision for one part: a label before none, "uncertain" before "unfamiliar",
+    and among these the most probable.
+    """
+    tagged = [decision for decision in decisions if decision.tags]
+    if kind == "single" or len(tagged) < 2:
+        return max(
+            decisions,
+            key=lambda d: (bool(d.tags), d.reason == "uncertain", d.probabilities[d.best]),
+        )
+    probabilities: Floats = np.max([decision.probabilities for decision in tagged], axis=0)
+    tags = {tag for decision in tagged for tag in decision.tags}
+    ranked = sorted(tags, key=lambda tag: (-probabilities[tag], tag))
+    scores = [decision.ood_score for decision in tagged if decision.ood_score is not None]
+    best = int(probabilities.argmax())
+    return Decision(best, tuple(ranked), None, min(scores, default=None), probabilities)
 
 
 def check_threshold(threshold: float) -> None:

@@ -238,7 +238,9 @@ class Importer:
             self._storage.write_thumbnail(
                 sha256, decode.read(data, shorter_side=256) if small else rgb
             )
-        return transforms.fit(rgb, side)  # small right away: a batch of them waits for the network
+        return transforms.fit_squares(
+            rgb, side
+        )  # small right away: a batch of them waits for the network
 
     def _is_missing(self, photo: ExistingPhoto) -> bool:
         """Whether a photo's file is gone, or of another size than when it was added."""

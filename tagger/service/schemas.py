@@ -61,6 +61,7 @@ class Answer(BaseModel):
     tags: list[LabelScore]
     model: str
     id: str = Field(description="the answer's id in the database")
+    squares: int | None = Field(None, description="of a panorama: how many squares were looked at")
     heatmap: str | None = Field(
         None,
         description="if requested: the label's heatmap painted on the photo, a JPEG as a data URI",
@@ -244,4 +245,6 @@ def to_json(result: PhotoResult | ImageError) -> dict[str, Any]:
         "model": result.model,
         "id": result.id,
     }
+    if prediction.squares > 1:
+        answer["squares"] = prediction.squares
     return answer if result.heatmap is None else {**answer, "heatmap": result.heatmap}

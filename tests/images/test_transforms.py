@@ -78,3 +78,39 @@ def test_a_thumbnail_shows_the_whole_photo(height: int, width: int) -> None:
     small = transforms.thumbnail(np.zeros((height, width, 3), np.uint8), 320)
     assert max(small.shape[:2]) == min(320, max(height, width))
     assert small.shape[0] / small.shape[1] == pytest.approx(height / width, rel=0.1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "squares"),
+    [
+        (100, 249, 1),
+        (100, 250, 3),
+        (100, 300, 3),
+        (100, 301, 5),
+        (250, 100, 3),
+        (900, 100, 9),
+        (64, 6400, 9),
+        (1, 700, 9),
+        (100, 100, 1),
+    ],
+)
+def test_tagging_looks_at_several_squares_of_a_panorama(
+    height: int, width: int, squares: int
+) -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    row = transforms.prepare_squares(rgb, 32)
+    assert row.shape == (32, squares * 32, 3)
+    middle = squares // 2 * 32
+    np.testing.assert_array_equal(row[:, middle : middle + 32], transforms.prepare(rgb, 32))
+    np.testing.assert_array_equal(transforms.prepare_squares(row, 32), row)
+    side = min(height, width)
+    first, last = rgb[:side, :side], rgb[height - side :, width - side :]
+    if squares > 1:
+        np.testing.assert_array_equal(row[:, :32], transforms.fit(first, 32))
+        np.testing.assert_array_equal(row[:, -32:], transforms.fit(last, 32))
+
+
+def test_heat_is_painted_over_one_of_several_squares() -> None:
+    rgb = np.full((40, 160, 3), 100, np.uint8)
+    painted = transforms.overlay(rgb, np.ones((4, 4), np.float32), square=(2, 3))
+    assert (painted[:, :120] == 50).all() and (painted[:, 120:] != 50).any(axis=2).all()

@@ -15,6 +15,7 @@ from tagger.inference.decision import (
     Decision,
     DecisionRule,
     Reference,
+    join_decisions,
     neighbour_distance,
     to_probabilities,
     unit_vectors,
@@ -273,3 +274,33 @@ def test_an_invalid_reference_is_refused(vectors: Any, scale: Any, validation: A
 def test_another_number_of_labels_is_refused() -> None:
     with pytest.raises(OptionError):
         DecisionRule("single", 1.0, (0.7, 0.7, 0.7)).decide(np.zeros((1, 2)), np.zeros((1, 2)))
+
+
+def decision(tags: tuple[int, ...], scores: list[float], reason: str | None = None) -> Decision:
+    probabilities = np.array(scores)
+    familiar = None if reason is None else 0.9
+    return Decision(int(probabilities.argmax()), tags, reason, familiar, probabilities)  # type: ignore[arg-type]
+
+
+def test_tags_of_several_parts_are_joined() -> None:
+    parts = [
+        decision((0,), [0.8, 0.1, 0.1]),
+        decision((2, 0), [0.7, 0.2, 0.9]),
+        decision((), [0.1, 0.99, 0.1], "unfamiliar"),
+    ]
+    joined = join_decisions(parts, "multi")
+    assert joined.tags == (2, 0) and joined.reason is None and joined.best == 2
+    assert joined.probabilities.tolist() == [0.8, 0.2, 0.9]
+
+
+def test_one_label_is_that_of_the_surest_part() -> None:
+    parts = [
+        decision((), [0.5, 0.5], "uncertain"),
+        decision((1,), [0.2, 0.8]),
+        decision((0,), [0.95, 0.05]),
+        decision((), [1.0, 0.0], "unfamiliar"),
+    ]
+    assert join_decisions(parts, "single") is parts[2]
+    for kind in ("single", "multi"):
+        assert join_decisions([parts[3], parts[0]], kind) is parts[0]
+        assert join_decisions([parts[3]], kind) is parts[3]

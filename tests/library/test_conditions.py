@@ -299,6 +299,14 @@ def test_dates_are_compared_as_whole_periods(connection: Connection) -> None:
         assert find(connection, f"{name}<=2026-01") == [*rest, 1, 2, 3, 4, 5]
     assert find(connection, "NOT taken<2027") == [8, 7]  # the eighth has no date
     assert find(connection, "NOT taken>=2026") == [8, 1]
+    everything = [8, 1, 2, 3, 4, 5, 6, 7]
+    for period in ("0001", "0001-01", "0001-01-01"):
+        assert find(connection, f"taken:{period}") == find(connection, f"added:{period}") == []
+        assert find(connection, f"taken>={period}") == [1, 2, 3, 4, 5, 6, 7]
+        assert find(connection, f"added>={period}") == find(connection, f"NOT taken:{period}")
+        assert find(connection, f"NOT taken:{period}") == everything
+        assert find(connection, f"NOT taken>={period}") == [8]
+        assert find(connection, f"taken<={period}") == find(connection, f"taken<{period}") == []
     assert find(connection, "added>0001 added<9998") == [8, 1, 2, 3, 4, 5, 6, 7]
 
 

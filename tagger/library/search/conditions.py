@@ -207,7 +207,11 @@ def _date_condition(condition: Condition) -> Where:
         moment.replace(tzinfo=UTC) if is_added else moment
         for moment in (datetime.min, datetime.max)
     )
-    return _compare_dates(condition, func.coalesce(column, last), func.coalesce(column, first))
+    where = _compare_dates(condition, func.coalesce(column, last), func.coalesce(column, first))
+    from_first = condition.comparison in ("=", ">=") and date_range(condition.value)[0]
+    if from_first == datetime.min:  # which stands for no date as well
+        return and_(where, column.is_not(None))
+    return where
 
 
 def _compare_dates(
