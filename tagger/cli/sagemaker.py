@@ -32,7 +32,13 @@ from tagger.paths import ROOT
 
 BASE = "/opt/ml"  # unless SAGEMAKER_BASE_DIR, which SageMaker's toolkit reads too, is set
 PORT = 8080
-FLAGS = ("--resume", "--tensorboard", "--check", "--json")  # options of train.py without a value
+FLAGS = (
+    "--resume",
+    "--tensorboard",
+    "--check",
+    "--json",
+    "--merge-case",
+)  # options of train.py without a value
 TRAINING_CHANNELS = ("TRAINING", "TRAIN")  # names for the channel of labelled photos
 MODEL_DIR, CHANNEL_PREFIX = "SM_MODEL_DIR", "SM_CHANNEL_"
 REASON_CHARACTERS = 1024  # of the failure file, which SageMaker shows
