@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger.datasets.sample import Sample, tag_matrix, target_matrix
-from tagger.datasets.splits import remove_copies, remove_leaks, split_validation
+from tagger.datasets.splits import (
+    remove_copies,
+    remove_leaks,
+    split_folders,
+    split_named,
+    split_validation,
+)
 from tagger.images.hashing import NEAR_BITS
 from tests.images.test_hashing import brute_groups, near_hashes
 
@@ -212,3 +218,30 @@ def test_rare_tags_have_validation_photos() -> None:
     moved = [s for s in split_validation(samples, 0.2, 1) if s.split == "val"]
     counts = Counter(label for s in moved for label in s.present or (-1,))
     assert counts == {0: 13, 1: 5, 2: 1, -1: 2}
+
+
+@pytest.mark.parametrize(
+    ("names", "split"),
+    [
+        (
+            "train Training trainval train2017 training_set TrainImages my-train 01_train trn",
+            "train",
+        ),
+        ("val Valid validation dev eval evaluation_set ValSet val-224x224 vld", "val"),
+        ("test Testing TESTS test_set test.images seg_test TestData tst", "test"),
+        ("bus trainers steam_train dataset images detest latest contest train猫 traintest", None),
+    ],
+)
+def test_split_names_have_affixes(names: str, split: str | None) -> None:
+    assert {name: split_named(name) for name in names.split()} == dict.fromkeys(
+        names.split(), split
+    )
+
+
+def test_beside_another_split_a_name_may_hold_further_words() -> None:
+    assert split_folders(["pets_train", "pets_test", "notes"]) == {
+        "pets_train": "train",
+        "pets_test": "test",
+    }
+    assert split_folders(["steam train", "bus", "crash test"]) == {}
+    assert split_folders(["train", "bus"]) == {"train": "train"}
