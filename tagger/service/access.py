@@ -1,6 +1,7 @@
 """ASGI middleware: authentication, size and time limits, security headers, request log.
 
-Plain ASGI, so that it is cheap and sees every byte.
+Plain ASGI, so that it is cheap, sees every byte, and refuses a request before its body is read.
+Starlette's TrustedHostMiddleware takes a list of names, which the addresses 127.0.0.0/8 are not.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ ADMIN_PATHS = ("/model/reload",)
 OPEN_PATHS = ("/", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/health", "/ready", "/ping")
 OPEN_PREFIX = "/page/"
 SINGLE_HEADERS = (b"host", b"authorization", b"content-length", b"content-type", b"x-client")
+MAX_LENGTH_DIGITS = 20  # of Content-Length
+HTTP_VERSIONS = ("1.0", "1.1", "2")  # 2: another ASGI server's
 CLIENT_CLOSED_REQUEST = 499  # logged and counted, never sent: the client disconnected
 
 # Defaults for all responses; the web page sends its own. JSON is not to be run, framed or cached.
@@ -52,6 +55,7 @@ class Exchange:
     """One request and its outcome."""
 
     scope: Scope
+    method: str
     id: str
     path: str
     started: float = field(default_factory=time.monotonic)
@@ -96,12 +100,18 @@ class AccessMiddleware:
         headers = dict(scope["headers"])
         path = _route_path(scope)
         route = path if path in self._route_paths else "none"
-        exchange = Exchange(scope, _request_id(headers), route)
+        method = str(scope["method"])
+        if method == "HEAD":  # answered as GET, without the body
+            scope = {**scope, "method": "GET"}
+        exchange = Exchange(scope, method, _request_id(headers), route)
+        scope.setdefault("state", {})["request_id"] = headers.get(b"x-request-id") and exchange.id
 
         async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
                 message = {**message, "headers": _add_headers(message["headers"], exchange)}
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -127,10 +137,13 @@ class AccessMiddleware:
         """Status and sentence if the request is refused."""
         if len(headers) < len(scope["headers"]) and (name := _find_repeated(scope["headers"])):
             return 400, f"the header {name} came more than once"
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > MAX_BODY:
+        if problem := _find_ambiguity(scope, headers):
+            return 400, problem
+        if int(headers.get(b"content-length", b"0")) > MAX_BODY:
             return 413, _too_large()
         path = _route_path(scope)
+        if self._is_cross_site(scope["method"], path, headers):
+            return 403, "pages of other sites may not ask; TAGGER_CORS names those that may"
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return None
         if path == "/invocations" and self._settings.open_invocations:
@@ -159,7 +172,22 @@ class AccessMiddleware:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not origin or origin in self._settings.cors:
             return False
-        return not is_loopback(urlsplit(origin).hostname or "")
+        try:
+            return not is_loopback(urlsplit(origin).hostname or "")
+        except ValueError:  # such as "http://["
+            return True
+
+    def _is_cross_site(self, method: str, path: str, headers: dict[bytes, bytes]) -> bool:
+        """Whether a browser says that another site's page asks: by a picture, a script, a form.
+
+        Its requests with CORS have an Origin. A link to the page itself may be followed.
+        """
+        if headers.get(b"sec-fetch-site") != b"cross-site":
+            return False
+        if headers.get(b"origin", b"").decode("latin-1") in self._settings.cors:
+            return False
+        opens_page = headers.get(b"sec-fetch-mode") == b"navigate" and path == "/"
+        return not (opens_page and method == "GET")
 
     def _check_token(self, path: str, authorization: bytes) -> tuple[int, str] | None:
         scheme, _, credentials = authorization.partition(b" ")
@@ -217,7 +245,7 @@ class AccessMiddleware:
             {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "request": exchange.id,
-                "method": exchange.scope["method"],
+                "method": exchange.method,
                 "route": exchange.route,
                 "status": status,
                 "milliseconds": round(1000 * seconds, 1),
@@ -246,6 +274,19 @@ def _check_form(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[in
     if path != "/predict" or method != "POST" or is_form:
         return None
     return 415, "send photos as a form, multipart/form-data, in its field file"
+
+
+def _find_ambiguity(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
+    """A sentence about what another parser, such as a proxy's, could read differently."""
+    version = scope.get("http_version", "1.1")
+    if version not in HTTP_VERSIONS:
+        return "HTTP/1.1 is spoken here"
+    length, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
+    if coding is not None and (length is not None or version == "1.0"):
+        return "a request has a Content-Length or, from HTTP/1.1 on, a Transfer-Encoding"
+    if length is not None and not (length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
+        return "Content-Length is no number of bytes"
+    return None
 
 
 def _find_repeated(headers: Headers) -> str | None:

@@ -43,7 +43,7 @@ from tagger.service import errors, openapi, routes, web_page
 from tagger.service.access import AccessMiddleware, is_loopback
 from tagger.service.access_log import AccessLog
 from tagger.service.predictor import Predictor
-from tagger.service.settings import ANSWER_SECONDS, Settings
+from tagger.service.settings import ANSWER_SECONDS, MAX_HEAD, Settings
 
 HOST, PORT = "127.0.0.1", 8000
 MAX_PORT = 65_535
@@ -86,6 +86,7 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
         lifespan=lifespan,
         docs_url=None,  # its page loads scripts from another site; /openapi.json is served
         redoc_url=None,
+        redirect_slashes=False,  # to what Host says
     )
     errors.add_handlers(app)
     app.include_router(routes.router)
@@ -174,14 +175,15 @@ def serve(host: str, port: int, predictor: Predictor) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     seconds = predictor.settings.request_seconds
 
-    def count_refused() -> None:
-        predictor.metrics.count_request("none", 503, 0.0)
+    def count_refused(status: int) -> None:
+        predictor.metrics.count_request("none", status, 0.0)
 
     config = uvicorn.Config(
         create_app(predictor.settings, predictor),
         host,
         port,
         http=cast(Any, partial(Connection, timeout=seconds, count_refused=count_refused)),
+        h11_max_incomplete_event_size=MAX_HEAD,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # trust the connection's address, not X-Forwarded-For

@@ -1,92 +1,171 @@
-"""HTTP connections: their number and the time a slow client may take are limited.
+"""What uvicorn leaves open about a connection: time limits, a rule for when all are taken, JSON.
 
-uvicorn itself waits without limit for a request's head, and for its response to be read.
+uvicorn and h11 bound what a client can make the service hold: a request's head, trailers and
+chunk headers of MAX_HEAD bytes, one pipelined request at a time, a body as fast as it is read.
+They wait without limit for a head and for a response to be read, take any number of connections,
+take lines of a head that another parser would read differently, and answer what is no HTTP in
+plain text.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tagger.service.settings import MAX_CONNECTIONS, RETRY_AFTER
+from tagger.service.settings import MAX_CONNECTIONS, MAX_HEAD, RETRY_AFTER
 
-_BODY = b'{"detail": "busy: too many connections, try again in a moment"}'
-_TOO_MANY = (
-    b"HTTP/1.1 503 Service Unavailable\r\n"
-    b"content-type: application/json\r\n"
-    b"content-length: %d\r\n"
-    b"retry-after: %s\r\n"
-    b"connection: close\r\n\r\n%s" % (len(_BODY), RETRY_AFTER.encode(), _BODY)
-)
+_BUSY = "busy: too many connections, try again in a moment"
+_ODD_LINE = re.compile(rb"(?<!\r)\n|\n[ \t]")  # ended by LF alone, or folded
+_ODD_LINES = "lines of a request's head end with CR LF, and none begins with a space"
+_HEAD_TOO_LARGE = f"the request's head or trailer is larger than {MAX_HEAD // 1024} KB"
 
 
-class Connection(HttpToolsProtocol):
-    """One connection of uvicorn's, with limits."""
+class Connection(H11Protocol):
+    """One connection of uvicorn's, with limits.
+
+    It waits for its client, or the client waits for it. If there are MAX_CONNECTIONS and one more
+    arrives, the one that has waited longest for its client is closed, those without a request
+    first: whoever holds connections open cannot keep others out. Nothing is counted by address,
+    since behind a proxy all clients have the same.
+    """
 
     def __init__(
-        self, *args: Any, timeout: float, count_refused: Callable[[], object], **kwargs: Any
+        self, *args: Any, timeout: float, count_refused: Callable[[int], object], **kwargs: Any
     ) -> None:
         """`timeout` is in seconds: for a request's head to arrive, and for a response to be read.
 
-        `count_refused` is called for each connection beyond MAX_CONNECTIONS.
+        `count_refused` gets the status of each response that the application does not know of.
         """
         super().__init__(*args, **kwargs)
         self._timeout, self._count_refused = timeout, count_refused
         self._head_timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = None
+        self._waits_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            self._count_refused()
-            transport.write(_TOO_MANY)
-            transport.close()
-        else:
-            self._start_head_timer()
+        self._wait_for_head()
+        if len(self.connections) > MAX_CONNECTIONS and not self._close_another():
+            self._refuse(503, _BUSY)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            super().data_received(data)
+
+    def handle_events(self) -> None:
+        if self.conn.their_state is h11.IDLE:
+            head = self.conn.trailing_data[0].partition(b"\r\n\r\n")[0]
+            if _ODD_LINE.search(head):
+                self._refuse(400, _ODD_LINES)
+                return
+        cycle = self.cycle
+        super().handle_events()
+        if self.cycle is not cycle:  # a request's head is complete
+            self._waits_since = self.loop.time()
+            _stop(self._head_timer)
+
+    def send_400_response(self, msg: str) -> None:
+        """Called where h11 raises a RemoteProtocolError."""
+        error = sys.exc_info()[1]
+        status = getattr(error, "error_status_hint", 400)
+        sentence = _HEAD_TOO_LARGE if status == 431 else f"this is no HTTP request: {error}"
+        self._refuse(status, sentence)
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        """Close, with a response unless one has begun."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._count_refused(status)
+            self.transport.write(_response(status, sentence))
+        if self.cycle is not None:  # its application may be at work
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._close()
 
     def on_response_complete(self) -> None:
-        is_pipelined = bool(self.pipeline)
+        cycle = self.cycle
         super().on_response_complete()
-        if not is_pipelined:  # stray bytes after a response do not keep the connection open
-            self._start_head_timer()
+        if self.conn.their_state is h11.SEND_BODY:  # nobody reads the rest of the request
+            self._close()
+        elif self.cycle is cycle:  # no pipelined request follows
+            self._wait_for_head()
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._waits_since = self.loop.time()
         self._read_timer = self.loop.call_later(self._timeout, self.transport.abort)
 
     def resume_writing(self) -> None:
-        self._stop_read_timer()
+        _stop(self._read_timer)
         super().resume_writing()
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._start_head_timer()
-
-    def on_headers_complete(self) -> None:
-        self._stop_head_timer()
-        super().on_headers_complete()
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_head_timer()
-        self._stop_read_timer()
+        _stop(self._head_timer)
+        _stop(self._read_timer)
         super().connection_lost(exc)
 
-    def _start_head_timer(self) -> None:
-        self._stop_head_timer()
-        self._head_timer = self.loop.call_later(self._timeout, self._give_up)
+    @property
+    def _has_request(self) -> bool:
+        """Whether a request's head has arrived, and its response is not complete."""
+        return self.cycle is not None and not self.cycle.response_complete
 
-    def _give_up(self) -> None:
-        """Close; abort if the client does not read the rest of its response either."""
+    @property
+    def _waits_for_client(self) -> bool:
+        """For a head, for more of a body, or for a response to be read."""
+        return not self._has_request or self.cycle.more_body or self.flow.write_paused
+
+    def _close_another(self) -> bool:
+        """Close the connection that has waited longest; False if none is waiting."""
+        waiting = [
+            connection
+            for connection in cast(set[Connection], self.connections)
+            if connection is not self
+            and connection._waits_for_client
+            and not connection.transport.is_closing()
+        ]
+        if not waiting:
+            return False
+        longest = min(waiting, key=lambda connection: connection._closing_order)
+        longest.transport.abort()
+        return True
+
+    @property
+    def _closing_order(self) -> tuple[bool, float]:
+        return self._has_request, self._waits_since
+
+    def _wait_for_head(self) -> None:
+        """Bytes that arrive do not start the time again."""
+        self._waits_since = self.loop.time()
+        _stop(self._head_timer)
+        self._head_timer = self.loop.call_later(self._timeout, self._close)
+
+    def _close(self) -> None:
+        """Close once all is written; abort if the client does not read it in time."""
+        _stop(self._head_timer)
         self.transport.close()
         self._head_timer = self.loop.call_later(self._timeout, self.transport.abort)
 
-    def _stop_read_timer(self) -> None:
-        if self._read_timer is not None:
-            self._read_timer.cancel()
 
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+def _stop(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
+
+
+def _response(status: int, sentence: str) -> bytes:
+    """A whole response, as the application's errors are, after which the connection is closed."""
+    body = json.dumps({"detail": sentence}).encode()
+    reason = {400: "Bad Request", 431: "Request Header Fields Too Large"}.get(status, "Error")
+    lines = [
+        f"HTTP/1.1 {status} {reason}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        *([f"retry-after: {RETRY_AFTER}"] if status == 503 else []),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body

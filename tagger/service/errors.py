@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 from typing import Any, cast
@@ -47,6 +48,9 @@ STATUS_CODES: dict[type[TaggerError], int] = {
     LibraryError: 503,
 }
 
+# Errors of the operating system: a full disk or quota, too many open files, no memory.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 # By the beginning of the error's location; FastAPI's own messages show internal names.
 SENTENCES: dict[tuple[str, ...], str] = {
     ("body", "file"): 'send each photo as a file, in the field "file" of a form:'
@@ -70,6 +74,7 @@ def add_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, _handle_tagger_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)
     app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(OSError, _handle_os_error)
 
 
 def _handle_tagger_error(request: Request, exception: Exception) -> JSONResponse:
@@ -103,6 +108,21 @@ def _sentence(error: Mapping[str, Any]) -> str:
     return f"{' '.join(map(str, location))}: {message[:1].lower()}{message[1:]}"
 
 
+def _handle_os_error(request: Request, exception: Exception) -> JSONResponse:
+    """503 if this machine lacks room; anything else is a mistake of ours, and raised again."""
+    if cast(OSError, exception).errno not in NO_ROOM:
+        raise exception
+    return _respond_no_room(exception)
+
+
+def _respond_no_room(error: Exception) -> JSONResponse:
+    _log.warning("no room: %s", error)
+    content = {"detail": "this machine has no room for it now: try again in a moment"}
+    return JSONResponse(content, 503, {"Retry-After": RETRY_AFTER})
+
+
 def _handle_http_exception(request: Request, exception: Exception) -> JSONResponse:
     error = cast(HTTPException, exception)
+    if isinstance(error.__cause__, OSError):  # FastAPI's 400: a form's temporary files
+        return _respond_no_room(error.__cause__)
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)

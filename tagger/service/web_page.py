@@ -27,7 +27,6 @@ HEADERS = {
 MEDIA_TYPES = {".webmanifest": "application/manifest+json", ".js": "text/javascript"}
 WORKER = "sw.js"  # served at the root, since its scope is the folder it is served from
 ROOT_URLS = {"index.html": "./", "manifest.webmanifest": "manifest.webmanifest"}
-METHODS = ["GET", "HEAD"]
 
 
 @dataclass(frozen=True)
@@ -100,19 +99,19 @@ def create_router(folder: Path) -> APIRouter:
     page = Page(folder)
     router = APIRouter(include_in_schema=False)
 
-    @router.api_route("/", methods=METHODS)
+    @router.get("/")
     def index(request: Request) -> Response:
         return page.respond(request, "index.html")
 
-    @router.api_route("/sw.js", methods=METHODS)
+    @router.get("/sw.js")
     def worker(request: Request) -> Response:
         return page.respond(request, WORKER)
 
-    @router.api_route("/manifest.webmanifest", methods=METHODS)
+    @router.get("/manifest.webmanifest")
     def manifest(request: Request) -> Response:
         return page.respond(request, "manifest.webmanifest")
 
-    @router.api_route("/page/{name}", methods=METHODS)
+    @router.get("/page/{name}")
     def file(request: Request, name: str) -> Response:
         return page.respond(request, name)
 
