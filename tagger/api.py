@@ -1,20 +1,28 @@
-"""The service's documented names: `python -m tagger.api` and `uvicorn tagger.api:app`."""
+"""The service's documented names: `python -m tagger.api` and `uvicorn tagger.api:app`.
+
+The service's worker processes import this module, as Python's multiprocessing does with a program's
+main module, and need nothing of it: what it needs is imported when it is used.
+"""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-
-from tagger.service import app as service_app
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 def __getattr__(name: str) -> FastAPI:
     """`app`, made from the environment when it is first asked for."""
     if name != "app":
         raise AttributeError(name)
-    return service_app.default_app()
+    from tagger.service.app import default_app
+
+    return default_app()
 
 
 if __name__ == "__main__":
-    sys.exit(service_app.main())
+    from tagger.service.app import main
+
+    sys.exit(main())

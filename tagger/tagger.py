@@ -101,6 +101,14 @@ class Tagger:
             self._runtime.image_size,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: the model, and what was read from its file, but no interpreter."""
+        return {name: value for name, value in vars(self).items() if name != "_runtime"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._runtime = Runtime(self._model.network)
+
     @classmethod
     def load(
         cls,

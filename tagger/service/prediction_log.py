@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import DateTime, String, case, cast, func, insert, select, type_coerce
+from sqlalchemy import Connection, DateTime, String, case, cast, func, select, type_coerce
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, TimeoutError
 
 from tagger.errors import DatabaseUnavailableError, LibraryError
@@ -181,7 +182,8 @@ class PredictionLog:
                     for digest, tagger in taggers.items()
                 }
                 connection.execute(
-                    insert(served), [_row(entry, ids[entry.tagger.sha256]) for entry in entries]
+                    _insert_new(connection),
+                    [_row(entry, ids[entry.tagger.sha256]) for entry in entries],
                 )
             self._model_ids |= ids
             self._recovered = self._failures
@@ -208,6 +210,12 @@ def _is_of_an_entry(error: Exception) -> bool:
     if isinstance(cause, DBAPIError):
         return isinstance(cause, IntegrityError | DataError)
     return not isinstance(cause, TimeoutError)
+
+
+def _insert_new(connection: Connection) -> Any:
+    """An insert that leaves an entry alone which is there: its request was sent again."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(served).on_conflict_do_nothing(index_elements=[served.c.id])
 
 
 def _row(entry: Entry, model: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -13,19 +14,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tagger.concurrency import one_blas_thread
 from tagger.errors import BusyError, ImageError, LibraryError, TaggerError
 from tagger.files import write_atomically
-from tagger.images import decode
 from tagger.library.library import Library
 from tagger.service.metrics import Metrics
-from tagger.service.model_cache import ModelCache, smoke_test
-from tagger.service.prediction_log import Entry, PredictionLog
+from tagger.service.model_cache import ModelCache
+from tagger.service.prediction_log import Entry, PredictionLog, uuid7
 from tagger.service.settings import ANSWER_SECONDS, MAX_UNLOGGED, Settings
-from tagger.service.worker_pool import WorkerPool
+from tagger.service.worker_pool import PhotoTask, Tagged, WorkerPool
+from tagger.service.worker_process import TaggedPhoto
 from tagger.tagger import Prediction, Tagger
 from tagger.text import data_uri
 
+CHECK_SECONDS = 2.0  # for a worker to answer a readiness check
 READY_SECONDS = 1.0  # for which the result of a readiness check is reused
 KEPT_FOLDER = "served"  # folder of the library for the photos of TAGGER_KEEP_PHOTOS
 _log = logging.getLogger(__name__)
@@ -36,7 +37,8 @@ class PredictOptions:
     """Options of one request.
 
     `top` and `threshold` are those of `Tagger.tag`, `model` is another model's name, `client` is
-    the client's name for itself.
+    the client's name for itself, `request` its id for the request: what is sent again under the
+    same id is recorded once.
     """
 
     top: int = 5
@@ -44,6 +46,7 @@ class PredictOptions:
     model: str | None = None
     heatmap: bool = False
     client: str | None = None
+    request: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class PhotoResult:
 
 
 class Predictor:
-    """Library, models, worker threads and prediction log; one per process."""
+    """Library, models, worker processes and prediction log; one per service."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises TaggerError if it cannot start."""
@@ -65,10 +68,9 @@ class Predictor:
         with ExitStack() as stack:  # closes in reverse order
             self.library = stack.enter_context(closing(Library.open()))
             self.models = ModelCache(settings.model or self.library.active_model())
-            stack.enter_context(one_blas_thread())  # once, since it is slow to set
             self.log = stack.enter_context(closing(PredictionLog(self.library.database)))
             self.pool = stack.enter_context(closing(WorkerPool(settings.workers, settings.queue)))
-            self.pool.run_on_each_thread(lambda: smoke_test(self.models.active))
+            self.pool.warm_up(self.models.active)
             self._resources = stack.pop_all()
         self.metrics = Metrics(lambda: self.pool.queued, lambda: self.models.active)
         self._checked_at, self._checking = float("-inf"), asyncio.Lock()
@@ -95,7 +97,7 @@ class Predictor:
 
     def _find_problem(self, tagger: Tagger) -> str | None:
         try:
-            smoke_test(tagger)
+            self.pool.check(tagger, CHECK_SECONDS)
             if not self.library.home.is_dir():
                 return "the library's folder is gone"
             self.log.check()
@@ -118,66 +120,84 @@ class Predictor:
         started = time.monotonic()
         if self.log.queued > MAX_UNLOGGED:
             raise BusyError("busy: answers wait to be written down, try again in a moment")
-        tagger = self.models.active
+        active = self.models.active
+
+        def load() -> Tagger:
+            return active if options.model is None else self.models.get(options.model)
+
         if options.model is not None:
             await asyncio.to_thread(self.models.check_name, options.model)
-        results: list[Future[PhotoResult | ImageError]] = [Future() for _ in photos]
         tasks = self.pool.submit(
             [
-                partial(self._predict_photo, result, tagger, photo, options, started)
-                for result, photo in zip(results, photos, strict=True)
+                PhotoTask(load, photo, options.top, options.threshold, options.heatmap)
+                for photo in photos
             ]
         )
+        results = [
+            self._log_when_tagged(task, photo, options, number, started)
+            for number, (task, photo) in enumerate(zip(tasks, photos, strict=True))
+        ]
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return [await asyncio.wrap_future(result) for result in results]
+                answers = [await asyncio.wrap_future(result) for result in results]
         except TimeoutError:
             raise BusyError(f"not answered within {ANSWER_SECONDS:.0f} s") from None
         finally:
             for task in tasks:
                 task.cancel()
+        self.metrics.count_predictions(
+            [answer.prediction for answer in answers if isinstance(answer, PhotoResult)]
+        )
+        return answers
 
-    def _predict_photo(
+    def _log_when_tagged(
         self,
-        result: Future[PhotoResult | ImageError],
-        tagger: Tagger,
+        task: Future[Tagged],
         photo: bytes,
         options: PredictOptions,
+        number: int,
         started: float,
-    ) -> None:
-        """Tag a photo; `result` is set once the prediction is logged.
+    ) -> Future[PhotoResult | ImageError]:
+        """The result of a photo, the `number`-th of its request, once its prediction is logged.
 
         The log's thread sets it, so that the event loop, the busiest thread, wakes once per photo.
         """
-        if not result.set_running_or_notify_cancel():  # the request was given up
-            return
-        try:
-            if options.model is not None:
-                tagger = self.models.get(options.model)
-            prediction = tagger.tag(photo, top=options.top, threshold=options.threshold)
-            heatmap = None
-            if options.heatmap:
-                heatmap = data_uri(decode.encode(tagger.heatmap(photo), "JPEG"), "image/jpeg")
-            digest = hashlib.sha256(photo).hexdigest()
-            kept = self._keep_photo(photo, digest) if self.settings.keep_photos else None
-        except ImageError as error:
-            result.set_result(error)
-            return
-        except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
-            result.set_exception(error)
-            return
-        seconds = time.monotonic() - started
-        entry = Entry(prediction, tagger, digest, seconds, options.client, kept)
+        result: Future[PhotoResult | ImageError] = Future()
+        result.set_running_or_notify_cancel()  # it cannot be cancelled
 
-        def on_logged(batch_size: Future[int]) -> None:
+        def on_tagged(task: Future[Tagged]) -> None:
+            if task.cancelled():  # nobody waits for the result
+                return
+            try:
+                tagger, tagged = task.result()
+                kept = self._keep_photo(photo, tagged.sha256) if self.settings.keep_photos else None
+            except ImageError as error:
+                result.set_result(error)
+                return
+            except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+                result.set_exception(error)
+                return
+            entry = Entry(
+                tagged.prediction,
+                tagger,
+                tagged.sha256,
+                time.monotonic() - started,
+                options.client,
+                kept,
+                _entry_id(options, number, tagged.sha256, tagger),
+            )
+            self.log.write([entry]).add_done_callback(partial(on_logged, entry, tagged))
+
+        def on_logged(entry: Entry, tagged: TaggedPhoto, batch_size: Future[int]) -> None:
             if (error := batch_size.exception()) is not None:
                 result.set_exception(error)
                 return
             self.metrics.observe_batch(batch_size.result())
-            self.metrics.count_predictions([prediction])
-            result.set_result(PhotoResult(prediction, tagger.name, entry.id, heatmap))
+            heatmap = data_uri(tagged.heatmap, "image/jpeg") if tagged.heatmap else None
+            result.set_result(PhotoResult(entry.prediction, entry.tagger.name, entry.id, heatmap))
 
-        self.log.write([entry]).add_done_callback(on_logged)
+        task.add_done_callback(on_tagged)
+        return result
 
     def _keep_photo(self, photo: bytes, digest: str) -> str:
         """Store a photo under its digest; its path relative to the library."""
@@ -187,3 +207,11 @@ class Predictor:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, photo)
         return relative.as_posix()
+
+
+def _entry_id(options: PredictOptions, number: int, sha256: str, tagger: Tagger) -> str:
+    """A new id, or the same for the same photo of a request that is sent again."""
+    if options.request is None:
+        return uuid7()
+    parts = [options.request, options.client, number, sha256, tagger.sha256]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -98,7 +98,7 @@ async def predict(
     if len(file) > MAX_PHOTOS:
         raise ImageTooLargeError(f"{len(file)} files", f"send up to {MAX_PHOTOS} at a time")
     photos = [await upload.read() for upload in file]
-    options = PredictOptions(top, threshold, model, heatmap, x_client)
+    options = PredictOptions(top, threshold, model, heatmap, x_client, _request_id(request))
     results = await predictor(request).predict(photos, options)
     if len(results) > 1:
         return JSONResponse({"results": [schemas.to_json(result) for result in results]})
@@ -226,8 +226,14 @@ async def invocations(request: Request, x_client: Client = None) -> JSONResponse
         body = await run_in_threadpool(_decode_json, body)
     elif kind not in (OCTET_STREAM, "application/x-image") and not kind.startswith("image/"):
         raise ImageFormatError(kind[:60], "send a photo's bytes, or JSON with its base64")
-    (result,) = await predictor(request).predict([body], PredictOptions(client=x_client))
+    options = PredictOptions(client=x_client, request=_request_id(request))
+    (result,) = await predictor(request).predict([body], options)
     return _single_response(result)
+
+
+def _request_id(request: Request) -> str | None:
+    """The client's own id for the request, which AccessMiddleware has checked."""
+    return getattr(request.state, "request_id", None)
 
 
 def _single_response(result: PhotoResult | ImageError) -> JSONResponse:

@@ -1,65 +1,192 @@
-"""WorkerPool: results, the bounded queue, threads and their priority."""
+"""WorkerPool: results, the bounded queue, processes that are ended, photos that need memory."""
 
 from __future__ import annotations
 
+import hashlib
+import multiprocessing
 import os
+import signal
 import sys
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
-from tagger.errors import BusyError, OptionError
-from tagger.service.worker_pool import NICENESS, WorkerPool
-from tests.conftest import TIMEOUT
+from tagger.errors import BusyError, ImageError, ImageFormatError, ImageTooLargeError, OptionError
+from tagger.images import decode
+from tagger.service import worker_pool
+from tagger.service.worker_pool import PhotoTask, WorkerPool
+from tagger.service.worker_process import NICENESS
+from tagger.tagger import Tagger
+from tests.conftest import TIMEOUT, draw, wait_until
+from tests.service.hostile_photos import scan_jpeg
+
+PHOTO = decode.encode(draw("disc", 1), "JPEG")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="stops processes, reads priorities")
 
 
-def test_results_come_in_the_order_of_the_tasks() -> None:
-    pool = WorkerPool(2, 8)
-    futures = pool.submit([lambda number=number: number * number for number in range(10)])
-    assert [future.result(TIMEOUT) for future in futures] == [n * n for n in range(10)]
+@pytest.fixture
+def pool(pets: Tagger) -> Iterator[WorkerPool]:
+    """One worker, and one more process that large photos leave to small ones."""
+    opened = WorkerPool(1, 4)
+    opened.warm_up(pets)
+    yield opened
+    opened.close()
+    assert not multiprocessing.active_children()
+
+
+def process_ids() -> list[int]:
+    return [child.pid or 0 for child in multiprocessing.active_children()]
+
+
+def signal_all(number: int) -> None:
+    for process_id in process_ids():
+        os.kill(process_id, number)
+
+
+def test_results_come_in_the_order_of_the_tasks(pool: WorkerPool, pets: Tagger) -> None:
+    photos = [decode.encode(draw("disc", seed), "JPEG") for seed in range(5)]
+    tasks = [PhotoTask(lambda: pets, photo, top=1, heatmap=True) for photo in photos]
+    results = [future.result(TIMEOUT) for future in pool.submit(tasks)]
+    assert [tagged.sha256 for _, tagged in results] == [
+        hashlib.sha256(photo).hexdigest() for photo in photos
+    ]
+    for photo, (tagger, tagged) in zip(photos, results, strict=True):
+        assert tagger is pets and tagged.prediction == pets.tag(photo, top=1)
+        assert decode.read(tagged.heatmap or b"").shape == pets.heatmap(photo).shape
     assert pool.queued == 0
-    pool.close()
 
 
-def test_a_full_queue_refuses_all_tasks_and_has_room_again_later() -> None:
-    pool, go = WorkerPool(1, 2), threading.Event()
-    blocked = pool.submit([lambda: go.wait(TIMEOUT)] * 2)
-    assert pool.queued == 1
+def test_what_a_task_raises_is_raised_by_its_future(pool: WorkerPool, pets: Tagger) -> None:
+    def load() -> Tagger:
+        raise OptionError("no such model")
+
+    tasks = [PhotoTask(load, PHOTO), PhotoTask(lambda: pets, b"no photo")]
+    errors = [future.exception(TIMEOUT) for future in pool.submit(tasks)]
+    assert isinstance(errors[0], OptionError) and isinstance(errors[1], ImageFormatError)
+    (wrong,) = pool.submit([PhotoTask(lambda: pets, PHOTO, threshold=2)])
+    assert isinstance(wrong.exception(TIMEOUT), OptionError)
+    (right,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
+    assert right.result(TIMEOUT)[0] is pets
+
+
+def test_a_full_queue_refuses_all_tasks_and_has_room_again_later(
+    pool: WorkerPool, pets: Tagger
+) -> None:
+    go = threading.Event()
+
+    def load() -> Tagger:
+        go.wait(TIMEOUT)
+        return pets
+
+    blocked = pool.submit([PhotoTask(load, PHOTO)] * 4)
+    assert pool.queued == 3
     with pytest.raises(BusyError, match="try again"):
-        pool.submit([int, int])
-    (last,) = pool.submit([int])
+        pool.submit([PhotoTask(load, PHOTO)] * 2)
+    (last,) = pool.submit([PhotoTask(load, PHOTO)])
     with pytest.raises(BusyError):
-        pool.submit([int])
+        pool.submit([PhotoTask(load, PHOTO)])
+    assert last.cancel()
     go.set()
-    assert [future.result(TIMEOUT) for future in (*blocked, last)] == [True, True, 0]
-    pool.close()
-    assert pool.queued == 0
+    assert all(future.result(TIMEOUT) for future in blocked)
+    wait_until(lambda: pool.queued == 0)
+    assert pool.submit([PhotoTask(load, PHOTO)] * 5)[-1].result(TIMEOUT)
 
 
-def test_an_idle_pool_takes_more_tasks_than_its_queue() -> None:
+def test_an_idle_pool_takes_more_tasks_than_its_queue(pool: WorkerPool, pets: Tagger) -> None:
     """A request of many photos would otherwise never be answered."""
-    pool = WorkerPool(1, 0)
-    assert [future.result(TIMEOUT) for future in pool.submit([int] * 5)] == [0] * 5
+    futures = pool.submit([PhotoTask(lambda: pets, PHOTO)] * 9)
+    assert all(future.result(TIMEOUT) for future in futures)
+
+
+@linux
+def test_processes_that_have_ended_are_replaced(pool: WorkerPool, pets: Tagger) -> None:
+    before = set(process_ids())
+    signal_all(signal.SIGKILL)
+    check_predictions(pool, pets)
+    wait_until(lambda: before.isdisjoint(process_ids()))
+
+
+@linux
+def test_a_process_that_hangs_is_replaced_and_its_photo_tagged(
+    pool: WorkerPool, pets: Tagger
+) -> None:
+    stopped = process_ids()[0]
+    os.kill(stopped, signal.SIGSTOP)
+    check_predictions(pool, pets)
+    wait_until(lambda: stopped not in process_ids())
+
+
+def check_predictions(pool: WorkerPool, pets: Tagger) -> None:
+    """Each process gets a photo: they take turns."""
+    for _ in range(4):
+        (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
+        assert future.result(TIMEOUT)[1].prediction == pets.tag(PHOTO)
+
+
+def test_a_photo_that_takes_too_long_is_ended_with_a_sentence(
+    pool: WorkerPool, pets: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "SMALL_SECONDS", 0.02)
+    monkeypatch.setattr(worker_pool, "LARGE_SECONDS", 0.1)
+    tasks = [PhotoTask(lambda: pets, scan_jpeg(side, 60)) for side in (2500, 6000)]
+    for future in pool.submit(tasks):
+        error = future.exception(TIMEOUT)
+        assert isinstance(error, ImageError) and "takes longer than" in str(error)
+    monkeypatch.undo()
+    (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
+    assert future.result(TIMEOUT)
+
+
+def test_a_slow_photo_is_tagged_if_it_is_within_the_limit(
+    pool: WorkerPool, pets: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = scan_jpeg(2500, 20)
+    monkeypatch.setattr(worker_pool, "SMALL_SECONDS", 0.001)
+    (future,) = pool.submit([PhotoTask(lambda: pets, photo)])
+    assert future.result(TIMEOUT)[1].prediction == pets.tag(photo)
+
+
+def test_slow_photos_do_not_hold_up_others(pool: WorkerPool, pets: Tagger) -> None:
+    slow = pool.submit([PhotoTask(lambda: pets, scan_jpeg(7000, 90))] * 2)
+    time.sleep(0.3)  # their headers are read meanwhile
+    started = time.monotonic()
+    (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
+    assert future.result(TIMEOUT) and not slow[1].done()
+    assert time.monotonic() - started < 2
+    for task in slow:
+        task.cancel()
+
+
+def test_a_photo_that_needs_too_much_memory_is_refused_by_its_header(
+    pool: WorkerPool, pets: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "LARGE_MEMORY", 100 * 2**20)
+    (future,) = pool.submit([PhotoTask(lambda: pets, scan_jpeg(7900, 1))])
+    error = future.exception(TIMEOUT)
+    assert isinstance(error, ImageTooLargeError) and "MB of memory to decode" in str(error)
+
+
+@linux
+def test_a_check_asks_a_process(pool: WorkerPool, pets: Tagger) -> None:
+    pool.check(pets, TIMEOUT)
+    signal_all(signal.SIGSTOP)
+    with pytest.raises(BusyError, match="no worker answers"):
+        pool.check(pets, 0.2)
+
+
+@linux
+def test_closing_ends_all_processes_whatever_they_do(pets: Tagger) -> None:
+    pool = WorkerPool(1, 4)
+    pool.warm_up(pets)
+    signal_all(signal.SIGSTOP)
+    futures = pool.submit([PhotoTask(lambda: pets, PHOTO)] * 3)
     pool.close()
-
-
-def test_failed_and_cancelled_tasks_leave_the_queue() -> None:
-    pool, go = WorkerPool(1, 1), threading.Event()
-    first, second = pool.submit([lambda: go.wait(TIMEOUT), int])
-    assert second.cancel()
-    go.set()
-    assert first.result(TIMEOUT)
-    (failed,) = pool.submit([lambda: 1 // 0])
-    assert isinstance(failed.exception(TIMEOUT), ZeroDivisionError)
-    assert [future.result(TIMEOUT) for future in pool.submit([int, int])] == [0, 0]
-    pool.close()
-
-
-def test_a_task_runs_on_each_thread() -> None:
-    pool, threads = WorkerPool(3, 0), set()
-    pool.run_on_each_thread(lambda: threads.add(threading.get_ident()))
-    assert len(threads) == 3 and threading.get_ident() not in threads
-    pool.close()
+    assert not process_ids()
+    assert all(isinstance(future.exception(TIMEOUT), BusyError) for future in futures)
+    with pytest.raises(BusyError):
+        pool.submit([PhotoTask(lambda: pets, PHOTO)])
 
 
 def test_invalid_sizes_are_refused() -> None:
@@ -68,11 +195,8 @@ def test_invalid_sizes_are_refused() -> None:
             WorkerPool(workers, queue)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
-def test_workers_have_a_lower_priority_than_the_caller() -> None:
-    pool = WorkerPool(1, 0)
-    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    (workers,) = pool.submit([lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())])
-    assert workers.result(TIMEOUT) == min(19, own + NICENESS)
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
-    pool.close()
+@linux
+def test_workers_have_a_lower_priority_than_the_service(pool: WorkerPool) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    for process_id in process_ids():
+        assert os.getpriority(os.PRIO_PROCESS, process_id) == min(19, own + NICENESS)
