@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +31,15 @@ MAX_OFFSET = 2**31 - 1
 CHUNK_CHARACTERS = 2**16  # of a file, per chunk of the response
 OCTET_STREAM = "application/octet-stream"
 METRICS_TYPE = "text/plain; version=0.0.4"
-_JSON_IMAGE = re.compile(rb'\s*\{\s*"image"\s*:\s*"([A-Za-z0-9+/=\\]*)"\s*\}\s*')
+MAX_EXPLAINED = 2**16  # bytes of JSON whose mistake is named
+_JSON_IMAGE = re.compile(rb'\s*\{\s*"image"\s*:\s*"([^"]*)"\s*\}\s*')
+_JSON_ESCAPES = (  # as programs write them in base64
+    *((rb"\n", b""), (rb"\r", b""), (rb"\t", b""), (rb"\/", b"/"), (rb"\u002B", b"+")),
+    *((rb"\u002b", b"+"), (rb"\u002F", b"/"), (rb"\u002f", b"/"), (rb"\u003D", b"=")),
+    (rb"\u003d", b"="),
+)
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
 async def reject_unknown_options(request: Request) -> None:
@@ -243,14 +251,42 @@ def _single_response(result: PhotoResult | ImageError) -> JSONResponse:
 
 
 def _decode_json(body: bytes) -> bytes:
-    """The photo in `{"image": BASE64}`; a JSON parser would take many times the body's memory."""
+    """The photo in `{"image": BASE64}`, which may be a data URI, in lines, or of the URL alphabet.
+
+    A JSON parser would take many times the body's memory. Raises OptionError.
+    """
     match = _JSON_IMAGE.fullmatch(body)
+    if match is None:
+        problem = _find_json_problem(body)
+        raise OptionError(f'{problem}: send JSON as {{"image": "the photo in base64"}}')
+    text = match[1]
+    for escape, character in _JSON_ESCAPES if b"\\" in text else ():
+        text = text.replace(escape, character)
+    if text[:5].lower() == b"data:":
+        head, _, text = text.partition(b",")
+        if not head.lower().endswith(b";base64"):
+            raise OptionError("image is a data URI without ;base64")
+    text = text.translate(_STANDARD_ALPHABET, b" \t\r\n").rstrip(b"=")
+    if wrong := _NO_BASE64.search(text):
+        character = ascii(wrong[0].decode("latin-1"))
+        raise OptionError(f"image is no base64: it has {character} at {wrong.start()}")
+    if len(text) % 4 == 1:
+        raise OptionError("image is no base64: a letter too many, or some are missing")
+    return base64.b64decode(text + b"=" * (-len(text) % 4))
+
+
+def _find_json_problem(body: bytes) -> str:
     try:
-        if match is not None:
-            return base64.b64decode(match[1].replace(rb"\/", b"/"), validate=True)
-    except binascii.Error:
-        pass
-    raise OptionError('send JSON as {"image": "the photo in base64"}')
+        value = json.loads(body[:MAX_EXPLAINED])
+    except (ValueError, RecursionError):
+        return "no JSON" if len(body) <= MAX_EXPLAINED else "no JSON with an image alone"
+    if not isinstance(value, dict):
+        return "JSON, but no object"
+    if "image" not in value:
+        return "the field image is missing"
+    if not isinstance(value["image"], str):
+        return "image is no text"
+    return f"there is no field {next(name for name in value if name != 'image')[:60]!r}"
 
 
 def _model_line(cache: ModelCache, name: str) -> schemas.ModelLine | None:

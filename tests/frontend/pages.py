@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from tagger.library.library import Library
 from tagger.paths import ROOT
 
-APP = ROOT / "frontend" / "app.py"
+APP = ROOT / "frontend" / "main.py"
 JOB_TIMEOUT = 240  # seconds
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+import zlib
+
+STRIP_ROWS = 100
 
 
 def scan_jpeg(side: int, scans: int) -> bytes:
@@ -17,3 +20,43 @@ def scan_jpeg(side: int, scans: int) -> bytes:
 
 def _segment(marker: int, content: bytes) -> bytes:
     return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
+
+
+def float_tiff(side: int) -> bytes:
+    """A TIFF of 32-bit numbers, whose strips are all the same compressed zeros."""
+    rows = -(-side // STRIP_ROWS)
+    strip = zlib.compress(bytes(4 * side * STRIP_ROWS), 9)
+    offset_of_strip = 8
+    offset_of_offsets = offset_of_strip + len(strip) + len(strip) % 2
+    offset_of_counts = offset_of_offsets + 4 * rows
+    offset_of_tags = offset_of_counts + 4 * rows
+    long, short = 4, 3
+    tags = [
+        *((256, long, 1, side), (257, long, 1, side), (258, short, 1, 32)),
+        *((259, short, 1, 8), (262, short, 1, 1), (273, long, rows, offset_of_offsets)),
+        *((277, short, 1, 1), (278, long, 1, STRIP_ROWS), (279, long, rows, offset_of_counts)),
+        (339, short, 1, 3),
+    ]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    head = b"II*\0" + struct.pack("<I", offset_of_tags)
+    body = (
+        strip
+        + b"\0" * (len(strip) % 2)
+        + struct.pack(f"<{rows}I", *[offset_of_strip] * rows)
+        + struct.pack(f"<{rows}I", *[len(strip)] * rows)
+    )
+    return head + body + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def grey_png(side: int) -> bytes:
+    """A PNG of one grey, in a few hundred bytes a megapixel."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(b"\0" + b"\x80" * 3 * side) for _ in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = chunk(b"IDAT", rows + packer.flush())
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")

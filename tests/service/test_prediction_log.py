@@ -82,10 +82,9 @@ def test_closing_writes_what_is_queued(library: Library, pets: Tagger) -> None:
 def test_a_failed_batch_raises_and_the_next_is_written(
     log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
-    entry = make_entry(pets)
-    assert log.write([entry]).result(TIMEOUT) == 1
+    assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
     with pytest.raises(LibraryError):
-        log.write([entry]).result(TIMEOUT)  # the same id
+        log.write([make_entry(pets, sha256=None)]).result(TIMEOUT)
     assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
     assert len(read_rows(library)) == 2
 
@@ -103,6 +102,17 @@ def test_an_entry_that_cannot_be_written_fails_alone(
     failed = [number for number, f in enumerate(futures) if f.exception(TIMEOUT) is not None]
     assert failed == [1, 4, 7] and len(read_rows(library)) == 6
     assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
+
+
+def test_an_entry_with_an_id_that_is_there_is_left_out(
+    log: PredictionLog, library: Library, pets: Tagger
+) -> None:
+    entry = make_entry(pets)
+    log.write([entry, make_entry(pets)]).result(TIMEOUT)
+    log.write([make_entry(pets, UNKNOWN, id=entry.id), make_entry(pets)]).result(TIMEOUT)
+    rows = read_rows(library)
+    assert len(rows) == 3
+    assert [row["label"] for row in rows if row["id"] == entry.id] == ["cat"]
 
 
 def test_statistics_count_labels_models_and_the_last_day(log: PredictionLog, pets: Tagger) -> None:

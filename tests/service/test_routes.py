@@ -272,6 +272,58 @@ def test_sagemakers_invocations_take_bytes_or_base64_in_json(service: ServicePro
         assert response.status == status and response.json()["detail"], response
 
 
+def test_invocations_take_base64_as_programs_write_it(service: ServiceProcess) -> None:
+    photo = photo_bytes(6)
+    plain = base64.b64encode(photo).decode()
+    url_safe = base64.urlsafe_b64encode(photo).decode()
+    lines = base64.encodebytes(photo).decode()
+    texts = [
+        *(plain, url_safe, lines, url_safe.rstrip("="), lines.replace("\n", "\r\n")),
+        *(f"data:image/jpeg;base64,{plain}", f"DATA:;base64,{lines}", f" {plain} "),
+    ]
+    bodies = [json.dumps({"image": text}) for text in texts]
+    bodies.append(f'{{"image": "{lines}"}}')  # line breaks that JSON would escape
+    bodies.append(bodies[0].replace("/", "\\/"))
+    bodies.append(bodies[0].replace("+", "\\u002B").replace("=", "\\u003d"))
+    expected = service.request("POST", "/invocations", photo, {"Content-Type": "image/jpeg"})
+    for body in bodies:
+        response = service.request("POST", "/invocations", body.encode(), JSON)
+        assert response.status == 200, (body[:40], body[-40:], response)
+        assert response.json()["predictions"] == expected.json()["predictions"]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("{", "no JSON"),
+        ("[]", "no object"),
+        ('{"picture": "AAAA"}', "the field image is missing"),
+        ('{"image": 7}', "image is no text"),
+        ('{"image": null}', "image is no text"),
+        ('{"image": "AAAA", "top": 3}', "there is no field 'top'"),
+        ('{"image": "AA%A"}', "it has '%' at 2"),
+        ('{"image": "AA=A"}', "it has '=' at 2"),
+        ('{"image": "AAAAA"}', "a letter too many"),
+        ('{"image": "data:image/png,AAAA"}', "without ;base64"),
+        ('{"image": "\\u0000AAA"}', "at 0"),
+        ('{"image": "\\ud800AAA"}', "at 0"),
+        ("[" * 100_000, "no JSON"),
+        ('{"image": ""}', "empty file"),
+    ],
+)
+def test_invocations_name_what_is_wrong(service: ServiceProcess, body: str, sentence: str) -> None:
+    response = service.request("POST", "/invocations", body.encode(), JSON)
+    assert response.status == 422 and sentence in response.json()["detail"]
+
+
+def test_head_is_answered_as_get_without_a_body(service: ServiceProcess) -> None:
+    for target in ("/", "/health", "/ready", "/models", "/stats", "/photos", "/nope", "/predict"):
+        get, head = (service.request(method, target) for method in ("GET", "HEAD"))
+        assert head.status == get.status and head.body == b"", target
+        for name in ("content-type", "content-length", "etag", "cache-control"):
+            assert head.headers.get(name) == get.headers.get(name), (target, name)
+
+
 def test_hostile_files_get_an_answer_or_a_sentence(service: ServiceProcess, data: Path) -> None:
     for path in sorted((data / "hostile").rglob("*")):
         if path.is_file():

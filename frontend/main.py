@@ -1,0 +1,109 @@
+"""The app's pages: navigation, and a sidebar with the active model and the jobs in progress.
+
+Streamlit runs this script for each view of a page; `app.py` serves it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from frontend.components import html_blocks
+from frontend.ui.library import open_library
+from frontend.ui.messages import catch_errors, show_notices
+from frontend.ui.models import activate_model, list_models, model_title
+from frontend.ui.pages import ACTIVITY
+from frontend.ui.text import escape_markdown
+
+HERE = Path(__file__).resolve().parent
+MODEL_KEY = "active-model"
+MAX_JOBS = 3  # in the sidebar
+REFRESH_SECONDS = 2.0  # while jobs are in progress
+
+# A frame of film in the colour of a safelight.
+ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
+<rect x="2" y="5" width="28" height="22" rx="3" fill="#c4532d"/>
+<rect x="8" y="9" width="16" height="14" rx="1.5" fill="#fbf7f0"/>
+<circle cx="16" cy="16" r="4" fill="#c4532d"/>
+</svg>"""
+
+
+def main() -> None:
+    """Draw the selected page, or the error if the library cannot be opened."""
+    st.set_page_config("Image Tagger", page_icon=ICON, layout="wide")
+    st.html(HERE / "ui" / "style.css")
+    st.html(html_blocks.CSS)
+    page = st.navigation(pages())
+    with catch_errors():
+        open_library()
+        with catch_errors():  # photos can be viewed without a model
+            show_model_choice()
+        show_jobs()
+        show_notices()
+        page.run()
+
+
+def pages() -> dict[str, list[st.Page]]:
+    """The pages by section of the navigation."""
+    return {
+        "Tag": [
+            _make_page("tag", "Tag a photo", "center_focus_strong", default=True),
+            _make_page("import_photos", "Import", "add_photo_alternate"),
+        ],
+        "Find": [
+            _make_page("gallery", "Gallery", "grid_view"),
+            _make_page("search", "Search & export", "search"),
+            _make_page("review", "Review", "fact_check"),
+        ],
+        "Teach": [
+            _make_page("train", "Train", "school"),
+            _make_page("models", "Models", "deployed_code"),
+        ],
+        "Look back": [_make_page("activity", "Activity", "monitoring")],
+    }
+
+
+def _make_page(view: str, title: str, icon: str, default: bool = False) -> st.Page:
+    return st.Page(
+        HERE / "views" / f"{view}.py", title=title, icon=f":material/{icon}:", default=default
+    )
+
+
+def show_model_choice() -> None:
+    """A select box for the active model."""
+    library = open_library()
+    names = list_models()
+    st.session_state[MODEL_KEY] = library.active_model()  # another tab may have changed it
+    st.sidebar.selectbox(
+        "Model",
+        names,
+        format_func=model_title,
+        key=MODEL_KEY,
+        on_change=_activate_selected,
+        help="Tags the photos you drop and import. Teach one of your own on the Train page.",
+    )
+
+
+def _activate_selected() -> None:
+    with catch_errors():
+        activate_model(st.session_state[MODEL_KEY])
+
+
+def show_jobs() -> None:
+    """Progress bars of the jobs in progress, refreshed while there are any."""
+    has_jobs = open_library().operations(limit=1, active=True)
+    with st.sidebar:
+        st.fragment(_draw_jobs, run_every=REFRESH_SECONDS if has_jobs else None)()
+
+
+def _draw_jobs() -> None:
+    with catch_errors():
+        jobs = open_library().operations(MAX_JOBS, active=True)
+        for job in jobs:
+            st.progress(job.progress or 0.0, text=escape_markdown(job.title))
+        if jobs:
+            st.page_link(ACTIVITY, label="See all activity")
+
+
+main()
