@@ -7,8 +7,8 @@ Further settings are environment variables:
   TAGGER_MODEL           the model that answers; else the one chosen in the app
   TAGGER_PREDICT_TOKEN   asked for as "Authorization: Bearer TOKEN"
   TAGGER_ADMIN_TOKEN     opens every route, and is the only one for POST /model/reload
-  TAGGER_WORKERS         threads that tag; default: one a core
-  TAGGER_QUEUE           photos that may wait for a free thread (32)
+  TAGGER_WORKERS         processes that tag at once; default: one a core
+  TAGGER_QUEUE           photos that may wait for a free process (32)
   TAGGER_REQUEST_SECONDS  seconds in which a request must arrive (30)
   TAGGER_CORS            origins whose pages may send requests, separated by commas
   TAGGER_KEEP_PHOTOS     1: keep the photos in the library's folder

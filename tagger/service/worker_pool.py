@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -46,10 +48,13 @@ from tagger.service.worker_process import (
 )
 from tagger.tagger import Tagger
 
+# Of processor time, so that a busy machine does not end ordinary photos.
 SMALL_SECONDS = 1.0  # an ordinary photo takes a tenth of it
 LARGE_SECONDS = 10.0
+PATIENCE = 3  # times as long by the clock
 LARGE_MEMORY = 420 * MB  # of all large photos together: 48 megapixels of HEIC
 MODEL_SECONDS = 30.0  # to send a model to a process and try it
+POLL_SECONDS = 0.02  # between two looks at a process that is almost at its limit
 MAX_MODELS = 4  # in each process
 _log = logging.getLogger(__name__)
 
@@ -355,7 +360,7 @@ class WorkerProcess:
             connection.send(request)
             if isinstance(request, TagRequest):
                 connection.send_bytes(photo)
-            is_late = not connection.poll(seconds)
+            is_late = not self._wait(connection, seconds)
             reply: Reply = None if is_late else connection.recv()
         except (EOFError, OSError):
             self.close()
@@ -366,6 +371,26 @@ class WorkerProcess:
         if isinstance(reply, TaggerError):
             raise reply
         return reply
+
+    def _wait(self, connection: Connection, seconds: float) -> bool:
+        """Whether there is a reply before the process has worked for `seconds`, or hangs."""
+        if connection.poll(seconds / 4):
+            return True
+        patience = time.monotonic() + PATIENCE * seconds
+        limit = self._processor_time() + 3 / 4 * seconds
+        while (left := limit - self._processor_time()) > 0 and time.monotonic() < patience:
+            if connection.poll(max(left, POLL_SECONDS)):
+                return True
+        return False
+
+    def _processor_time(self) -> float:
+        """Seconds that the process has worked; by the clock, where the system does not tell."""
+        try:
+            with open(f"/proc/{self._process.pid}/stat", encoding="ascii") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            return time.monotonic()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _kill_all(processes: Sequence[WorkerProcess]) -> None:

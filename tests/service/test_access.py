@@ -161,6 +161,7 @@ def test_without_tokens_only_loopback_is_answered(server: str, host: bytes, stat
         (b"origin", b"https://evil.example", 403),
         (b"origin", b"null", 403),
         (b"origin", b"http://localhost.evil.example", 403),
+        *((b"origin", origin, 403) for origin in (b"http://[", b"http://[::1", b"//", b"\xff")),
         (b"origin", b"http://localhost:8000", 200),
         (b"origin", b"https://mine.example", 200),
         (b"x-forwarded-for", b"127.0.0.1", 403),
@@ -172,6 +173,41 @@ def test_without_tokens_foreign_pages_and_proxies_are_refused(
 ) -> None:
     settings = Settings(cors=("https://mine.example",))
     assert AccessRequest(settings, headers=[LOCAL_HOST, (name, value)]).send()[0] == status
+
+
+@pytest.mark.parametrize("settings", [Settings(), SECRETS])
+def test_pages_of_other_sites_may_only_be_linked_from(settings: Settings) -> None:
+    cross, navigate = (b"sec-fetch-site", b"cross-site"), (b"sec-fetch-mode", b"navigate")
+    token = (b"authorization", b"Bearer predict-secret")
+
+    def status(path: str, *headers: tuple[bytes, bytes], method: str = "GET") -> int:
+        request = AccessRequest(settings, path, [LOCAL_HOST, token, *headers], method=method)
+        return request.send()[0]
+
+    for path in ("/stats", "/predict", "/ready", "/page/app.js", "/export.csv"):
+        assert status(path, cross) == status(path, cross, navigate) == 403
+        for site in (b"same-origin", b"none"):
+            assert status(path, (b"sec-fetch-site", site)) == 200
+    assert status("/", cross) == status("/", cross, navigate, method="POST") == 403
+    assert status("/", cross, navigate) == 200
+    settings = settings.model_copy(update={"cors": ("https://mine.example",)})
+    assert status("/stats", cross, (b"origin", b"https://mine.example")) == 200
+    assert status("/stats", cross, (b"origin", b"https://evil.example")) == 403
+
+
+@pytest.mark.parametrize("length", [b"0" * 5000, b"9" * 5000, b"-1", b"+1", b"1_0", b"", b"1e3"])
+def test_an_odd_length_is_a_malformed_request(length: bytes) -> None:
+    request = AccessRequest(Settings(), headers=[LOCAL_HOST, (b"content-length", length)])
+    assert request.send()[0] == 400
+
+
+def test_head_has_no_body(capsys: pytest.CaptureFixture[str]) -> None:
+    request = AccessRequest(Settings(), "/models", method="HEAD")
+    assert request.send()[0] == 200
+    assert all(not message.get("body") for message in request.messages)
+    assert [line["method"] for line in request.lines] == ["HEAD"]
+    refused = AccessRequest(SECRETS, "/models", method="HEAD")
+    assert refused.send()[0] == 401 and not refused.messages[-1]["body"]
 
 
 def test_the_root_path_does_not_change_what_is_open() -> None:

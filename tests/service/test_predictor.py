@@ -92,6 +92,25 @@ def test_a_request_that_takes_too_long_is_given_up(
     assert predict_one(predictor).id in logged_ids(predictor)
 
 
+def test_an_answer_that_was_given_up_is_recorded_once_if_it_is_asked_again(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = PredictOptions(request="mine-1")
+    monkeypatch.setattr(predictor_module, "ANSWER_SECONDS", 0.5)
+    with predictor.library.database.write_transaction(), pytest.raises(BusyError):
+        asyncio.run(predictor.predict([PHOTO, PHOTO], options))
+    monkeypatch.undo()
+    results = asyncio.run(predictor.predict([PHOTO, PHOTO], options))
+    assert logged_ids(predictor) == {r.id for r in results if isinstance(r, PhotoResult)}
+    assert len(logged_ids(predictor)) == 2
+    metrics = predictor.metrics.render().decode().splitlines()
+    counts = [line for line in metrics if line.startswith("tagger_predictions_total{")]
+    assert sum(float(line.rpartition(" ")[2]) for line in counts) == 2
+    asyncio.run(predictor.predict([PHOTO], PredictOptions(request="mine-2")))
+    asyncio.run(predictor.predict([PHOTO], PredictOptions()))
+    assert len(logged_ids(predictor)) == 4
+
+
 def test_it_is_not_ready_while_predictions_cannot_be_logged(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

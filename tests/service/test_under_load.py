@@ -225,6 +225,24 @@ def send_megabytes(connection: socket.socket, count: int) -> Response | None:
     return None
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits another process")
+def test_a_full_temporary_folder_is_a_reason_to_try_again(tmp_path: Path) -> None:
+    import resource
+
+    def limit_files(size: int) -> None:
+        limits = (size, resource.RLIM_INFINITY)
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, limits)
+
+    with run_service(tmp_path / "home") as service:
+        limit_files(MB)
+        response = service.predict(bytes(3 * MB))
+        assert response.status == 503 and "no room" in response.json()["detail"]
+        assert int(response.headers["retry-after"]) > 0
+        limit_files(resource.RLIM_INFINITY)
+        assert service.predict(bytes(3 * MB)).status == 415
+        service.check()
+
+
 # Slow clients
 
 
@@ -275,12 +293,13 @@ def is_closed(connection: socket.socket) -> bool:
         return True
 
 
-def test_connections_beyond_the_limit_are_refused(service: ServiceProcess) -> None:
+def test_connections_that_are_held_open_keep_nobody_out(service: ServiceProcess) -> None:
     connections = [service.open() for _ in range(CONNECTIONS)]
     try:
-        response = read_response(service.open())
-        assert response.status == 503 and "try again" in response.json()["detail"]
-        assert int(response.headers["retry-after"]) > 0
+        assert service.predict(photo_bytes()).status == 200
+        assert is_closed(connections[0])  # the one that was idle for longest
+        connections[-1].sendall(request_head("/health", method="GET"))
+        assert read_response(connections[-1]).status == 200
     finally:
         for connection in connections:
             connection.close()
