@@ -24,6 +24,7 @@ from tagger.service.settings import MAX_CONNECTIONS, MAX_HEAD, RETRY_AFTER
 _BUSY = "busy: too many connections, try again in a moment"
 _ODD_LINE = re.compile(rb"(?<!\r)\n|\n[ \t]")  # ended by LF alone, or folded
 _ODD_LINES = "lines of a request's head end with CR LF, and none begins with a space"
+_NO_HTTP = "this is no HTTP request, or one that is malformed"
 _HEAD_TOO_LARGE = f"the request's head or trailer is larger than {MAX_HEAD // 1024} KB"
 
 
@@ -73,10 +74,8 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Called where h11 raises a RemoteProtocolError."""
-        error = sys.exc_info()[1]
-        status = getattr(error, "error_status_hint", 400)
-        sentence = _HEAD_TOO_LARGE if status == 431 else f"this is no HTTP request: {error}"
-        self._refuse(status, sentence)
+        status = getattr(sys.exc_info()[1], "error_status_hint", 400)
+        self._refuse(status, _HEAD_TOO_LARGE if status == 431 else _NO_HTTP)
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Close, with a response unless one has begun."""

@@ -51,7 +51,7 @@ from tagger.tagger import Tagger
 # Of processor time, so that a busy machine does not end ordinary photos.
 SMALL_SECONDS = 1.0  # an ordinary photo takes a tenth of it
 LARGE_SECONDS = 10.0
-PATIENCE = 3  # times as long by the clock
+HANG_SECONDS = 20.0  # by the clock, for what waits rather than works
 LARGE_MEMORY = 420 * MB  # of all large photos together: 48 megapixels of HEIC
 MODEL_SECONDS = 30.0  # to send a model to a process and try it
 POLL_SECONDS = 0.02  # between two looks at a process that is almost at its limit
@@ -376,7 +376,7 @@ class WorkerProcess:
         """Whether there is a reply before the process has worked for `seconds`, or hangs."""
         if connection.poll(seconds / 4):
             return True
-        patience = time.monotonic() + PATIENCE * seconds
+        patience = time.monotonic() + HANG_SECONDS
         limit = self._processor_time() + 3 / 4 * seconds
         while (left := limit - self._processor_time()) > 0 and time.monotonic() < patience:
             if connection.poll(max(left, POLL_SECONDS)):
