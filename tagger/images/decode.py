@@ -144,6 +144,14 @@ def read_metadata(source: str | os.PathLike[str] | bytes) -> Metadata:
         return Metadata(width, height, _taken_at(image))
 
 
+def estimate_memory(data: bytes, shorter_side: int) -> int:
+    """About how many bytes `read` takes beside the file's own, by its header. Raises ImageError."""
+    with _reading(data) as (name, content):
+        photo = _open(content, name)
+        _draft(photo.image, shorter_side)
+        return _decoding_bytes(photo)
+
+
 def find_photos(folder: str | os.PathLike[str], skipped: Skipped | None = None) -> Iterator[Path]:
     """Photos under a folder by their extension, as `files.walk_folders` finds and orders them.
 
@@ -372,8 +380,7 @@ def _decode(photo: _Photo, shorter_side: int | None, longer_side: int | None) ->
     if shorter_side is not None:
         if longer_side is not None:
             shorter_side = min(shorter_side, longer_side * min(image.size) // max(image.size) + 1)
-        smallest = max(1, int(shorter_side * _REDUCED_DECODE_TOLERANCE))
-        image.draft("RGB", (smallest, smallest))  # only JPEG; other formats ignore it
+        _draft(image, shorter_side)
     with _BUDGET.hold(_decoding_bytes(photo)):
         raw_mode = _raw_mode(photo.image)
         image.load()
@@ -384,6 +391,12 @@ def _decode(photo: _Photo, shorter_side: int | None, longer_side: int | None) ->
     if orientation in _TO_UPRIGHT:
         image = image.transpose(_TO_UPRIGHT[orientation])
     return np.asarray(image)
+
+
+def _draft(image: Image.Image, shorter_side: int) -> None:
+    """Have it decoded at a reduced size; only JPEG can, other formats ignore it."""
+    smallest = max(1, int(shorter_side * _REDUCED_DECODE_TOLERANCE))
+    image.draft("RGB", (smallest, smallest))
 
 
 def _orientation(image: Image.Image) -> int:

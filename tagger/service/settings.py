@@ -13,7 +13,7 @@ from tagger.errors import OptionError
 
 MAX_PHOTOS = 16  # photos per request
 MAX_BODY = 64 * 2**20  # bytes per request, all of its photos together
-MAX_ARRIVING_BODIES = 512 * 2**20  # bytes of all requests that are not answered yet
+MAX_ARRIVING_BODIES = 256 * 2**20  # bytes of all requests that are not answered yet
 MAX_CONNECTIONS = 512
 MAX_HEAD = 64 * 2**10  # bytes of a request's head, and of what HTTP writes around a body
 MAX_UNLOGGED = 1024  # predictions waiting for the database before new ones are refused

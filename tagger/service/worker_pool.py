@@ -52,7 +52,7 @@ from tagger.tagger import Tagger
 SMALL_SECONDS = 1.0  # an ordinary photo takes a tenth of it
 LARGE_SECONDS = 10.0
 HANG_SECONDS = 20.0  # by the clock, for what waits rather than works
-LARGE_MEMORY = 420 * MB  # of all large photos together: 48 megapixels of HEIC
+LARGE_MEMORY = 480 * MB  # of all large photos together: 120 megapixels of PNG
 MODEL_SECONDS = 30.0  # to send a model to a process and try it
 POLL_SECONDS = 0.02  # between two looks at a process that is almost at its limit
 MAX_MODELS = 4  # in each process

@@ -19,7 +19,7 @@ from ai_edge_litert import interpreter  # noqa: F401 - loaded once, before proce
 
 from tagger.concurrency import one_blas_thread
 from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError, TaggerError
-from tagger.images import decode, transforms
+from tagger.images import decode
 from tagger.service.model_cache import smoke_test
 from tagger.tagger import HEATMAP_SIDE, Prediction, Tagger
 
@@ -30,11 +30,6 @@ SPARE_SECONDS = 5  # of processor time, before the system ends a process nobody 
 NICENESS = 10  # processes with little to do, such as the service's own, go first
 LARGE_NICENESS = 5  # on top of that, for a large photo
 OOM_SCORE = 500  # of 1000: the system, out of memory, ends this rather than the service
-
-# Bytes of memory a pixel takes while it is decoded, with what is made of it; by the first bytes.
-_HEIF, _OTHER = 9, 8  # planes and RGB and Pillow's copy; four channels and a copy
-_PROGRESSIVE = 6  # JPEG: two bytes a coefficient of each channel
-_PNG = 5
 
 
 @dataclass(frozen=True)
@@ -129,13 +124,11 @@ def _tag(tagger: Tagger, request: TagRequest, photo: bytes) -> TaggedPhoto | Nee
     if not is_small:
         _lower_priority(LARGE_NICENESS)
     with _limited(request.memory + SLACK, request.seconds):
-        if is_small and (needed := estimate_memory(photo)) > request.memory:
+        side = max(tagger.image_size, HEATMAP_SIDE if request.heatmap else 0)
+        if is_small and (needed := decode.estimate_memory(photo, side)) > request.memory:
             return NeedsMore(needed)
         try:
             prediction = tagger.tag(photo, top=request.top, threshold=request.threshold)
-            if request.heatmap:
-                pixels = transforms.prepare(photo, tagger.image_size)
-                rgb = decode.read(photo, shorter_side=HEATMAP_SIDE)
         except (ImageFormatError, ImageTooLargeError):
             raise
         except ImageError as error:
@@ -145,20 +138,8 @@ def _tag(tagger: Tagger, request: TagRequest, photo: bytes) -> TaggedPhoto | Nee
             raise
     heatmap = None
     if request.heatmap:  # without the limit on memory, since Grad-CAM loads TensorFlow
-        activation = tagger.activation_map(pixels)
-        heatmap = decode.encode(transforms.overlay(rgb, activation), "JPEG")
+        heatmap = decode.encode(tagger.heatmap(photo), "JPEG")
     return TaggedPhoto(prediction, hashlib.sha256(photo).hexdigest(), heatmap)
-
-
-def estimate_memory(photo: bytes) -> int:
-    """Bytes that decoding will take, at least about, from the photo's header. Raises ImageError."""
-    metadata = decode.read_metadata(photo)
-    pixels = metadata.width * metadata.height
-    if photo.startswith(b"\xff\xd8"):
-        return pixels * _PROGRESSIVE if b"\xff\xc2" in photo[: 2**16] else pixels // 4
-    if photo.startswith(b"\x89PNG"):
-        return pixels * _PNG
-    return pixels * (_HEIF if photo[4:8] == b"ftyp" else _OTHER)
 
 
 def _prepare_process() -> None:

@@ -103,7 +103,10 @@ def test_an_idle_pool_takes_more_tasks_than_its_queue(pool: WorkerPool, pets: Ta
 @linux
 def test_processes_that_have_ended_are_replaced(pool: WorkerPool, pets: Tagger) -> None:
     before = set(process_ids())
+    children = multiprocessing.active_children()
     signal_all(signal.SIGKILL)
+    for child in children:
+        child.join(TIMEOUT)
     futures = pool.submit([PhotoTask(lambda: pets, PHOTO)] * 3)
     assert [future.result(TIMEOUT)[1].prediction for future in futures] == [pets.tag(PHOTO)] * 3
     assert not before <= set(process_ids())
