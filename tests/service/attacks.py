@@ -77,8 +77,12 @@ def ordinary_photos(port: int, process_id: int, pause: float = 0.1) -> Iterator[
             stop.wait(pause)
 
     def watch() -> None:
-        while not stop.wait(POLL_SECONDS):
-            measures.peak = max(measures.peak, resident_memory(process_id))
+        """Looks for new processes less often, which takes longer."""
+        while not stop.is_set():
+            members = family(process_id)
+            for _ in range(5):
+                measures.peak = max(measures.peak, _resident_memory(members))
+                stop.wait(POLL_SECONDS)
 
     threads = [threading.Thread(target=task, daemon=True) for task in (send, watch)]
     for thread in threads:
@@ -95,15 +99,24 @@ def ordinary_photos(port: int, process_id: int, pause: float = 0.1) -> Iterator[
 
 def resident_memory(process_id: int) -> int:
     """Bytes of a process and its descendants, where /proc lists them; shared ones count often."""
+    return _resident_memory(family(process_id))
+
+
+def family(process_id: int) -> set[int]:
+    """A process and its descendants."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parents[int(path.parent.name)] = int(path.read_text().rsplit(")", 1)[1].split()[1])
-    family = {process_id}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
+    members = {process_id}
+    while more := {child for child, parent in parents.items() if parent in members} - members:
+        members |= more
+    return members
+
+
+def _resident_memory(members: set[int]) -> int:
     pages = 0
-    for member in family:
+    for member in members:
         with suppress(OSError):
             pages += int(Path("/proc", str(member), "statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
