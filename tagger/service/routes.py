@@ -268,8 +268,8 @@ def _decode_json(body: bytes) -> bytes:
             raise OptionError("image is a data URI without ;base64")
     text = text.translate(_STANDARD_ALPHABET, b" \t\r\n").rstrip(b"=")
     if wrong := _NO_BASE64.search(text):
-        character = ascii(wrong[0].decode("latin-1"))
-        raise OptionError(f"image is no base64: it has {character} at {wrong.start()}")
+        letter = ascii(wrong[0].decode("latin-1"))
+        raise OptionError(f"image is no base64: it has {letter} at {wrong.start()}")
     if len(text) % 4 == 1:
         raise OptionError("image is no base64: a letter too many, or some are missing")
     return base64.b64decode(text + b"=" * (-len(text) % 4))
