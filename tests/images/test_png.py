@@ -156,3 +156,19 @@ def test_a_bmp_with_alpha_0_everywhere_is_the_photo_without_it(header_size: int)
     np.testing.assert_array_equal(decode.read(data), rgb)
     small = decode.read(data, shorter_side=40)
     assert small.shape == (80, 80, 3) and abs(int(small.mean()) - int(rgb.mean())) <= 1
+
+
+def test_a_huge_run_length_bmp_is_refused_from_its_header() -> None:
+    """Pillow decodes it in Python: a few bytes a row would hold a core for minutes."""
+    for width, refused in ((400, False), (60_000, True)):
+        info = struct.pack("<IiiHHIIiiII", 40, width, 1_000, 1, 8, 1, 0, 0, 0, 256, 0)
+        colours = bytes(range(256)) * 4
+        data = b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1_024) + info + colours
+        data += b"\1\7\0\0" * 1_000
+        began = time.process_time()
+        if refused:
+            with pytest.raises(ImageError, match="run-length BMP photos up to 8 megapixels"):
+                decode.read(data)
+        else:
+            assert decode.read(data).shape == (1_000, 400, 3)
+        assert time.process_time() - began < 2
