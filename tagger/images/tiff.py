@@ -22,6 +22,7 @@ _SEPARATE_PLANES = 2
 _CODES = {1: "B", 3: "H", 4: "L", 13: "L", 16: "Q", 18: "Q"}  # of the types of whole numbers
 _ASCII = 2
 _MAX_VALUES = 64  # read of one tag
+_MAX_BITS = 128  # of a complex number
 
 _NUMBERS = {1: "whole", 2: "signed", 3: "float", 5: "complex", 6: "complex"}
 _COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr"}
@@ -75,7 +76,7 @@ class TiffHeader:
     def describe(self) -> str:
         """Its kind: "3 samples of 12 bits, whole numbers, RGB, compression 1"."""
         samples = "1 sample" if self.samples == 1 else f"{self.samples} samples"
-        bits = "/".join(str(count) for count in dict.fromkeys(self.bits))
+        bits = "/".join(map(str, [*dict.fromkeys(self.bits)][:4]))
         numbers = _NUMBERS.get(self.number_format, "unusual")
         colours = "no" if self.photometric is None else _COLOURS.get(self.photometric, "unusual")
         planes = ", a plane for each" if self.separate_planes else ""
@@ -103,12 +104,13 @@ def read_header(data: bytes) -> TiffHeader | None:
 
     width, height = value(_WIDTH), value(_HEIGHT)
     pieces = max(tags[number].count if number in tags else 0 for number in (_STRIPS, _TILES))
-    if not width or not height:
+    bits = (tags[_BITS].values if _BITS in tags else ()) or (1,)
+    if not width or not height or max(bits) > _MAX_BITS:
         return None
     return TiffHeader(
         width=width,
         height=height,
-        bits=(tags[_BITS].values if _BITS in tags else ()) or (1,),
+        bits=bits,
         samples=value(_SAMPLES) or 1,
         photometric=value(_PHOTOMETRIC),
         number_format=value(_FORMATS) or _UNSIGNED,
