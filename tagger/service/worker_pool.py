@@ -55,6 +55,7 @@ HANG_SECONDS = 20.0  # by the clock, for what waits rather than works
 LARGE_MEMORY = 480 * MB  # of all large photos together: 120 megapixels of PNG
 MODEL_SECONDS = 30.0  # to send a model to a process and try it
 POLL_SECONDS = 0.02  # between two looks at a process that is almost at its limit
+RUNTIME = "ai_edge_litert.interpreter"  # which the first model would import
 MAX_MODELS = 4  # in each process
 _log = logging.getLogger(__name__)
 
@@ -294,7 +295,7 @@ class WorkerProcess:
             "forkserver" if "forkserver" in methods else "spawn"
         )
         if "forkserver" in methods:  # what each process needs is imported once
-            self._context.set_forkserver_preload([worker_process.__name__])
+            self._context.set_forkserver_preload([worker_process.__name__, RUNTIME])
         self._process: Any = None
         self._connection: Connection | None = None
         self._models: OrderedDict[str, Tagger] = OrderedDict()

@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from ai_edge_litert import interpreter  # noqa: F401 - loaded once, before processes are forked
-
 from tagger.concurrency import one_blas_thread
 from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError, TaggerError
 from tagger.images import decode
