@@ -18,6 +18,7 @@ REFRESH_SECONDS = 1.0  # of a job in progress
 
 _OUTCOMES = {
     "added": "added",
+    "updated": "updated, as their files were edited",
     "restored": "brought back",
     "duplicate": "in the library already",
     "tagged": "tagged",
@@ -26,6 +27,7 @@ _OUTCOMES = {
 }
 _LISTED_OUTCOMES = {
     "failed": "Files that failed",
+    "updated": "Files that were edited since they were added",
     "duplicate": "Files that were in the library already",
     "no_photo": "Files left out, since they are no photos",
     "left_out": "Folders, links and hidden files left out",
@@ -136,9 +138,9 @@ def _draw_files(operation: Operation, outcome: str, title: str) -> None:
 
 
 def _file_html(file: OperationFile, outcome: str) -> str:
-    """A file with the reason why it failed, or with a link to the photo that it duplicates."""
+    """A file with the reason why it failed, or with a link to the photo that it is."""
     name = escape_text(file.name)
-    if outcome == "duplicate" and file.photo_id is not None:
+    if outcome in ("duplicate", "updated") and file.photo_id is not None:
         photo = escape_text(file.photo_name or file.name)
         return f'{name} is <a href="gallery?photo={file.photo_id}">{photo}</a>'
     return f"{name}: {escape_text(file.reason)}" if file.reason else name

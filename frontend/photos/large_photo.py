@@ -37,7 +37,8 @@ def show_large_photo(
     except ImageError as error:
         show_jpeg(open_library().read_thumbnail(photo), name, slot, "content")
         reason = escape_markdown(describe_error(error))
-        st.warning(f"Only its thumbnail is left. {reason}", icon=":material/broken_image:")
+        missing = "Its file is missing, only" if photo.missing else "Only"
+        st.warning(f"{missing} its thumbnail is left. {reason}", icon=":material/broken_image:")
         return
     tagger = None if prediction is None else load_tagger_of(prediction)
     if prediction is None or tagger is None:

@@ -132,6 +132,7 @@ _SYNTAX = """
   `-like:beach` leaves them out. Words for which no photo has all tags are taken as a description.
   The number below a photo says how much it looks like it: how far it stands out from other photos.
 - `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
+  `missing`: the file was gone when its folder was last imported.
 - `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
 - `added>2026-01-01`, `taken:2024-05`: a whole year, month or day.
 - `name:holiday`, `folder:/photos/2024`: a part of the file's name, or of where it lives. With a

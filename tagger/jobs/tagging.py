@@ -92,7 +92,10 @@ def _merge_batches(batches: Iterable[list[ImportResult]]) -> Iterator[list[Impor
 
 
 def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:
-    """Add every file of the folder to the job, from the start if a crash cut the list short."""
+    """Add every file of the folder to the job, from the start if a crash cut the list short.
+
+    Photos of the library whose files are gone from the folder are missing from then on.
+    """
     folder = Path(request.folder)
     if not folder.is_dir():
         raise OptionError(f"{folder}: no such folder on this machine")
@@ -107,8 +110,12 @@ def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:
             add_files(connection, lease.job_id, _file_rows(photo_paths))
             add_files(connection, lease.job_id, _file_rows(other_paths), NO_PHOTO)
         total += len(photo_paths)
+    with lease.library.database.read_transaction() as connection:
+        in_folder = photos.find_in_folder(connection, folder)
+    gone = [photo_id for photo_id, path in in_folder if not os.path.isfile(path)]
     with lease.write_transaction() as connection:
         _add_skipped(connection, lease.job_id, folder, skipped)
+        photos.mark_missing(connection, gone)
     lease.set_columns(total=total, options=replace(request, listed=True).to_options())
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
-from tagger.library import operations, photos, tags, vectors
+from tagger.library import contents, operations, photos, tags, vectors
 from tagger.library.database.database import Database
 from tagger.library.database.schema import settings
 from tagger.library.operations import Kind, Operation
@@ -86,10 +86,11 @@ def purge(database: Database, storage: Storage) -> int:
     with database.write_transaction() as connection:
         if operations.list_latest(connection, 1, ("import", "retag"), active=True):
             raise OptionError("photos are being imported or tagged: wait until that is over")
+        earlier = [(sha256, None) for sha256 in contents.find_earlier_of_deleted(connection)]
         purged = photos.purge(connection)
         if purged:
             vectors.note_removal(connection)
-        _set_purged_files(connection, [*_purged_files(connection), *purged])
+        _set_purged_files(connection, [*_purged_files(connection), *purged, *earlier])
     with database.write_transaction() as connection:  # so that no import uses one of the copies
         files = _purged_files(connection)
         imported_again = photos.find_by_digest(connection, [sha256 for sha256, _ in files])

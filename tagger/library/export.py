@@ -195,6 +195,7 @@ def _to_json(photo: Photo) -> dict[str, object]:
         "id": photo.id,
         "name": photo.name,
         "path": str(photo.path),
+        "missing": photo.missing,
         "sha256": photo.sha256,
         "size": photo.size,
         "width": photo.width,

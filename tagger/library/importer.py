@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -23,7 +22,8 @@ from tagger.errors import ImageError
 from tagger.images import decode, transforms
 from tagger.images.decode import Pixels
 from tagger.inference.embeddings import Embedding
-from tagger.library import photos, tags, vectors
+from tagger.library import contents, photos, tags, vectors
+from tagger.library.contents import PhotoAtPath
 from tagger.library.database.database import Database
 from tagger.library.database.schema import files, models
 from tagger.library.photos import ExistingPhoto, NewPhoto
@@ -32,7 +32,15 @@ from tagger.library.storage import Storage, read_original
 from tagger.tagger import Prediction, Tagger
 
 Outcome = Literal[
-    "added", "restored", "duplicate", "tagged", "same", "failed", "no_photo", "left_out"
+    "added",
+    "updated",
+    "restored",
+    "duplicate",
+    "tagged",
+    "same",
+    "failed",
+    "no_photo",
+    "left_out",
 ]
 
 NO_PHOTO: Outcome = "no_photo"  # files of a folder that are not photos: only listed
@@ -78,23 +86,31 @@ class Duplicate:
     """A file whose content is in the library.
 
     `path` and `stored` are set if the library should use this file from now on: the photo's own
-    file is missing, or a copy is wanted.
+    file is missing, or a copy is wanted. The photos in `replaced` were at the file's path, and are
+    missing now.
     """
 
     file: ImportFile
     photo_id: int
     path: str | None = None
     stored: bool = False
+    replaced: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class New:
-    """A new photo, or one that was deleted, with its prediction."""
+    """A new photo, or one that was deleted, with its prediction.
+
+    If it is an edited copy of a photo of the library, at the same path, it is the new content of
+    that `edited` one. The photos in `replaced` were at this path, and are missing now.
+    """
 
     file: ImportFile
     photo: NewPhoto
     prediction: Prediction
     embedding: Embedding
+    edited: PhotoAtPath | None = None
+    replaced: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +141,8 @@ class _Untagged:
     file: ImportFile
     photo: NewPhoto | int
     pixels: Pixels
+    edited: PhotoAtPath | None = None
+    replaced: tuple[int, ...] = ()
 
 
 class Importer:
@@ -178,31 +196,43 @@ class Importer:
     def _prepare_import(self, files: Iterable[ImportFile]) -> Iterator[ImportResult | _Untagged]:
         """Read new files, with one query per batch for those that the library has already."""
         for batch in read_batches(files):
-            digests = [content.sha256 for content in batch if isinstance(content, FileContent)]
+            readable = [content for content in batch if isinstance(content, FileContent)]
             with self._database.read_transaction() as connection:
-                existing = photos.find_by_digest(connection, digests)
+                existing = photos.find_by_digest(connection, [c.sha256 for c in readable])
+                paths = {c.file.path for c in readable if c.file.path}
+                at_path = contents.find_by_path(connection, paths)
             for content in batch:
                 if isinstance(content, Failed):
                     yield content
                     continue
                 try:
-                    yield self._prepare_file(content, existing.get(content.sha256))
+                    yield self._prepare_file(
+                        content, existing.get(content.sha256), at_path.get(content.file.path, [])
+                    )
                 except (ImageError, OSError) as error:
                     yield _failed(content.file, error)
 
     def _prepare_file(
-        self, content: FileContent, existing: ExistingPhoto | None
+        self,
+        content: FileContent,
+        existing: ExistingPhoto | None,
+        at_path: Sequence[PhotoAtPath],
     ) -> Duplicate | _Untagged:
         file, data, sha256 = content.file, content.data, content.sha256
         if existing and not existing.deleted:
+            replaced = tuple(old.id for old in at_path if old.id != existing.id)
             wants_copy = self._copy and not existing.stored
-            if wants_copy or self._is_missing(existing):
-                return Duplicate(file, existing.id, *self._store(file, sha256, data))
-            return Duplicate(file, existing.id)
+            is_at_path = existing.path == file.path and not existing.missing
+            if wants_copy or not (is_at_path or contents.is_there(self._storage, existing, sha256)):
+                return Duplicate(file, existing.id, *self._store(file, sha256, data), replaced)
+            return Duplicate(file, existing.id, replaced=replaced)
         metadata, pixels = decode.read_metadata(data), self._decode(data, sha256)
         path, stored = self._store(file, sha256, data)
         photo = NewPhoto(sha256, file.name, path, stored, len(data), metadata)
-        return _Untagged(file, photo, pixels)
+        candidates = [] if existing else at_path  # a deleted photo comes back as it is
+        edited = contents.find_edited(self._storage, photo, candidates)
+        replaced = tuple(old.id for old in at_path if old is not edited)
+        return _Untagged(file, photo, pixels, edited, replaced)
 
     def _prepare_retag(self, files: Sequence[ImportFile]) -> Iterator[ImportResult | _Untagged]:
         """Read photos again, except those with a prediction by this model."""
@@ -242,14 +272,6 @@ class Importer:
             rgb, side
         )  # small right away: a batch of them waits for the network
 
-    def _is_missing(self, photo: ExistingPhoto) -> bool:
-        """Whether a photo's file is gone, or of another size than when it was added."""
-        path = self._storage.home / photo.path if photo.stored else Path(photo.path)
-        try:
-            return path.stat().st_size != photo.size
-        except OSError:
-            return True
-
     def _store(self, file: ImportFile, sha256: str, data: bytes) -> tuple[str, bool]:
         """A photo's path from now on, and whether it is the library's own copy."""
         if self._copy:
@@ -264,7 +286,8 @@ class Importer:
             if not isinstance(item, _Untagged):
                 results.append(item)
             elif isinstance(item.photo, NewPhoto):
-                results.append(New(item.file, item.photo, *next(tagged)))
+                new = New(item.file, item.photo, *next(tagged), item.edited, item.replaced)
+                results.append(new)
             else:
                 results.append(Retagged(item.file, item.photo, *next(tagged)))
         return results
@@ -280,7 +303,8 @@ class Importer:
             match result:
                 case Failed():
                     outcomes.append(("failed", None))
-                case Duplicate(_, photo_id, path, stored):
+                case Duplicate(file, photo_id, path, stored, replaced):
+                    photos.mark_missing(connection, replaced, file.path)
                     if path is not None:
                         photos.relocate(connection, photo_id, path, stored)
                         vectors.retry_unreadable(connection, [photo_id])
@@ -298,33 +322,52 @@ class Importer:
     def _save_new(
         self, connection: Connection, operation_id: int, results: Sequence[New]
     ) -> dict[str, tuple[Outcome, int]]:
-        """Add new photos and restore deleted ones; outcome and photo id by digest."""
+        """Add and update photos, and restore deleted ones; outcome and photo id by digest."""
         first: dict[str, New] = {}
-        for result in results:
+        for result in sorted(results, key=lambda result: result.edited is None):
             first.setdefault(result.photo.sha256, result)
         existing = photos.find_by_digest(connection, first)  # another import may have been faster
+        saved: dict[str, tuple[Outcome, int]] = {
+            sha256: ("restored" if old.deleted else "duplicate", old.id)
+            for sha256, old in existing.items()
+        }
+        deleted = [first[sha256] for sha256, old in existing.items() if old.deleted]
         new = [result for sha256, result in first.items() if sha256 not in existing]
-        deleted = [
-            result
-            for sha256, result in first.items()
-            if sha256 in existing and existing[sha256].deleted
-        ]
-        for result in (*new, *deleted):
+        edited = self._find_edited(connection, new)
+        contents.change(connection, operation_id, {id: new.photo for id, new in edited.items()})
+        for photo_id, result in edited.items():
+            photos.relocate(connection, photo_id, result.photo.path, result.photo.stored)
+            saved[result.photo.sha256] = "updated", photo_id
+        new = [result for result in new if result.photo.sha256 not in saved]
+        for result in (*new, *deleted, *edited.values()):
             self._ensure_copy(result)
         added = photos.add(connection, operation_id, [result.photo for result in new])
+        saved |= {sha256: ("added", photo_id) for sha256, photo_id in added.items()}
         photos.restore(
             connection, operation_id, [existing[result.photo.sha256].id for result in deleted]
         )
         for photo in (result.photo for result in deleted):
             old = existing[photo.sha256]
-            if photo.stored or not old.stored or self._is_missing(old):
+            if (
+                photo.stored
+                or not old.stored
+                or not contents.is_there(self._storage, old, photo.sha256)
+            ):
                 photos.relocate(connection, old.id, photo.path, photo.stored)
-        saved: dict[str, tuple[Outcome, int]] = {
-            sha256: ("added", photo_id) for sha256, photo_id in added.items()
-        }
-        for sha256, old in existing.items():
-            saved[sha256] = ("restored" if old.deleted else "duplicate"), old.id
+        for result in results:
+            photos.mark_missing(connection, result.replaced, result.file.path)
         return saved
+
+    def _find_edited(self, connection: Connection, results: Sequence[New]) -> dict[int, New]:
+        """The new contents of photos that still have the one from before, by photo."""
+        edited = [(result.edited, result) for result in results if result.edited is not None]
+        digests = [old.sha256 for old, _ in edited]
+        current = photos.find_by_digest(connection, digests)
+        return {
+            old.id: result
+            for old, result in edited
+            if old.sha256 in current and not current[old.sha256].deleted
+        }
 
     def _ensure_copy(self, result: New) -> None:
         """Write a photo's copy again if a purge has deleted it since the file was read."""

@@ -44,24 +44,37 @@ class NewPhoto:
 
 @dataclass(frozen=True)
 class ExistingPhoto:
-    """A photo of the library, which may be deleted, found by its digest."""
+    """A photo of the library, which may be deleted, found by its digest.
+
+    `missing`: its file was, when it was last looked for.
+    """
 
     id: int
     path: str
     stored: bool
     size: int
+    added_at: datetime
     deleted: bool
+    missing: bool
 
 
 def find_by_digest(connection: Connection, digests: Iterable[str]) -> dict[str, ExistingPhoto]:
     """The photos with these SHA-256 digests, deleted ones included, by digest."""
-    columns = photos.c.id, photos.c.path, photos.c.stored, photos.c.size, photos.c.deleted_by
+    names = ("id", "path", "stored", "size", "added_at", "deleted_by", "missing")
+    columns = [photos.c[name] for name in names]
     existing: dict[str, ExistingPhoto] = {}
     for chunk in chunks(digests, CHUNK):
         query = select(photos.c.sha256, *columns).where(photos.c.sha256.in_(chunk))
         for row in connection.execute(query):
-            deleted = row.deleted_by is not None
-            existing[row.sha256] = ExistingPhoto(row.id, row.path, row.stored, row.size, deleted)
+            existing[row.sha256] = ExistingPhoto(
+                id=row.id,
+                path=row.path,
+                stored=row.stored,
+                size=row.size,
+                added_at=row.added_at,
+                deleted=row.deleted_by is not None,
+                missing=row.missing,
+            )
     return existing
 
 
@@ -95,8 +108,26 @@ def add(
 def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> None:
     """Change where a photo's file is."""
     connection.execute(
-        update(photos).where(photos.c.id == photo_id).values(path=path, stored=stored)
+        update(photos)
+        .where(photos.c.id == photo_id)
+        .values(path=path, stored=stored, missing=False)
     )
+
+
+def mark_missing(connection: Connection, photo_ids: Iterable[int], path: str | None = None) -> None:
+    """Note that photos' files are gone, or, of those that were at `path`, replaced by others."""
+    for chunk in chunks(photo_ids, CHUNK):
+        is_there = photos.c.id.in_(chunk), *([] if path is None else [photos.c.path == path])
+        connection.execute(update(photos).where(*is_there).values(missing=True))
+
+
+def find_in_folder(connection: Connection, folder: Path) -> list[tuple[int, str]]:
+    """Id and path of the photos that are used where they are, under a folder; not missing ones."""
+    query = select(photos.c.id, photos.c.path).where(
+        *(~photos.c.stored, ~photos.c.missing, photos.c.deleted_by.is_(None)),
+        photos.c.path.startswith(f"{str(folder).rstrip('/')}/", autoescape=True),
+    )
+    return [(row.id, row.path) for row in connection.execute(query)]
 
 
 def restore(connection: Connection, operation_id: int, photo_ids: Sequence[int]) -> None:
@@ -258,6 +289,7 @@ def _to_photo(row: Row[Any], photo_tags: tuple[Tag, ...], home: Path) -> Photo:
         height=row.height,
         added_at=row.added_at,
         taken_at=row.taken_at,
+        missing=row.missing,
         unknown=row.unknown,
         reviewed=row.reviewed,
         confidence=row.confidence,

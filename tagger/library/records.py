@@ -39,7 +39,8 @@ class Photo:
     `path` is the photo's file; `stored`: it is the library's own copy. `size` is in bytes, `width`
     and `height` in pixels, upright. `taken_at` is the camera's time, without a time zone.
     `unknown`: the model gave no label and there is no annotation. `confidence` in [0, 1] is the
-    model's; `doubt` in [0, 2] orders the review queue, highest first.
+    model's; `doubt` in [0, 2] orders the review queue, highest first. `missing`: the file was, when
+    an import last looked for it, or another picture was in its place.
     """
 
     id: int
@@ -58,6 +59,7 @@ class Photo:
     doubt: float | None
     model: str | None
     tags: tuple[Tag, ...]
+    missing: bool = False
 
 
 @dataclass(frozen=True)

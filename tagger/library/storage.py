@@ -140,7 +140,9 @@ def read_original(photo: Photo) -> bytes:
     """The bytes of a photo's file. Raises ImageError if it is missing or was changed."""
     data = decode.read_bytes(photo.path)
     if hashlib.sha256(data).hexdigest() != photo.sha256:
-        raise ImageError(str(photo.path), "has changed since it was added; import it again")
+        changed = "has changed since it was added; import it again"
+        reason = "another picture is there now" if photo.missing else changed
+        raise ImageError(str(photo.path), reason)
     return data
 
 

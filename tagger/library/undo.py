@@ -1,9 +1,9 @@
 """Undo an operation, for a batch of photos at a time. An undo is an operation and can be undone.
 
-Three tables are histories: `presences` (a photo is in the library), `predictions` (by models) and
-`verdicts` (annotations by people). A row belongs to a key: the photo, or for an annotation the
-photo and the label. `run_id` is the operation that added it, `ended_by` the one that ended it. A
-row that has not ended is the current one of its key; there is at most one.
+Four tables are histories: `presences` (a photo is in the library), `contents` (of its file),
+`predictions` (by models) and `verdicts` (annotations by people). A row belongs to a key: the photo,
+or for an annotation the photo and the label. `run_id` is the operation that added it, `ended_by`
+the one that ended it. A row that has not ended is the current one of its key; there is at most one.
 
 To undo an operation, for each key:
 
@@ -12,7 +12,8 @@ To undo an operation, for each key:
    since, except for the operation's own row and rows that were undone.
 
 Otherwise the key was changed since, and stays. If that is so for the presence of a photo that the
-operation added, restored or deleted, nothing of the photo changes. Every changed row is noted in
+operation added, restored or deleted, or for its content, nothing of the photo changes. Neither does
+it where another photo has the content by now. Every changed row is noted in
 the table `undone` with its `ended_by` before and after. To undo an undo, its rows get the earlier
 `ended_by` back, key by key, if they are all as the undo left them and, where a row becomes current
 again, no other row is current or was added since.
@@ -25,20 +26,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, or_, select, update
 
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
+from tagger.library import contents as photo_contents
 from tagger.library import operations, photos, tags
-from tagger.library.database.schema import predictions, presences, runs, undone, verdicts
+from tagger.library.database.schema import contents, predictions, presences, runs, undone, verdicts
 from tagger.library.operations import Operation
 from tagger.library.tags import CHUNK
 
 UNDID, DID_AGAIN = "Undid: ", "Did again: "
 THIS_UNDO = -1  # stands for the id of the undo in progress
 
-# By the name that `undone.layer` stores; presences first, since the others depend on them.
-HISTORIES = {"presences": presences, "predictions": predictions, "verdicts": verdicts}
+# By the name that `undone.layer` stores; the first two first, since the others depend on them.
+HISTORIES = {
+    "presences": presences,
+    "contents": contents,
+    "predictions": predictions,
+    "verdicts": verdicts,
+}
 _KEYS = {"verdicts": ("photo_id", "label_id")}  # else the photo
 
 
@@ -102,16 +109,27 @@ def undo_photos(
     remaining = set(photo_ids)
     for name, table in HISTORIES.items():
         if operation.undoes is not None:
-            changes = _changes_to_undo_an_undo(connection, operation.id, name, photo_ids)
+            changes = _changes_to_undo_an_undo(connection, operation.id, name, sorted(remaining))
         else:
             changes = _changes_to_undo(connection, operation.id, name, sorted(remaining))
+        if table is contents:
+            reopened = [change.row.id for change in changes if change.ended_by is None]
+            blocked = photo_contents.find_blocked(connection, reopened)
+            changes = [change for change in changes if change.row.photo_id not in blocked]
+            remaining -= blocked
         _apply(connection, undo_id, name, changes)
         photos_of_changes = {change.row.photo_id for change in changes}
         changed |= photos_of_changes
         if table is presences:
             photos.refresh_deleted(connection, sorted(photos_of_changes))
-            # A photo that was deleted or restored since is not changed at all.
-            remaining -= _with_presences(connection, operation.id, photo_ids) - photos_of_changes
+        if table is contents:
+            # The file has the other content, unless that is what is done again.
+            is_missing = operation.undoes is None
+            photo_contents.refresh(connection, sorted(photos_of_changes), is_missing)
+        if table in (presences, contents) and operation.undoes is None:
+            # A photo that was deleted, restored or edited since is not changed at all.
+            own = _with_rows(connection, table, operation.id, photo_ids)
+            remaining -= own - photos_of_changes
     tags.refresh_tags(connection, sorted(changed))
     return changed
 
@@ -213,14 +231,14 @@ def _load_undoes(connection: Connection, operation_ids: set[int | None]) -> dict
     return undoes
 
 
-def _with_presences(
-    connection: Connection, operation_id: int, photo_ids: Sequence[int]
+def _with_rows(
+    connection: Connection, table: Table, operation_id: int, photo_ids: Sequence[int]
 ) -> set[int]:
-    """The photos that an operation added, restored or deleted."""
+    """The photos for which an operation added or ended rows of a history."""
     ids: set[int] = set()
-    own = or_(presences.c.run_id == operation_id, presences.c.ended_by == operation_id)
+    own = or_(table.c.run_id == operation_id, table.c.ended_by == operation_id)
     for chunk in chunks(photo_ids, CHUNK):
-        query = select(presences.c.photo_id).where(own, presences.c.photo_id.in_(chunk))
+        query = select(table.c.photo_id).where(own, table.c.photo_id.in_(chunk))
         ids.update(connection.scalars(query))
     return ids
 

@@ -370,3 +370,10 @@ def test_deleted_photos_never_match(connection: Connection) -> None:
     assert planner.count_labels(connection, "", VOCABULARY) == [("dog", 2), ("cat", 1)]
     assert planner.count_labels(connection, "dog", VOCABULARY) == [("dog", 2), ("cat", 1)]
     assert planner.count_labels(connection, "emu OR unknown", VOCABULARY) == []
+
+
+def test_photos_without_a_date_match_no_date(connection: Connection) -> None:
+    insert_photos(connection, [PhotoSpec(), PhotoSpec(taken=datetime(1, 1, 1)), PhotoSpec()])
+    for query in ("taken:0001", "taken:0001-01", "taken:0001-01-01", "taken>=0001", "taken<=9998"):
+        assert find(connection, query) == [2], query
+    assert find(connection, "-taken:0001") == [1, 3]

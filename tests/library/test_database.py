@@ -32,8 +32,8 @@ LATER = '''"""A later schema."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -97,8 +97,8 @@ def test_a_migration_keeps_the_data_and_a_backup(
     before = library.photo(added.id), library.annotations(added.id), library.prediction(added.id)
     database.close()
     scripts = shutil.copytree(database_module.MIGRATIONS, tmp_path / "later")
-    (scripts / "versions" / "0005_later.py").write_text(LATER)
-    later = Database.open(sqlite_url(path), scripts, "0005")
+    (scripts / "versions" / "0006_later.py").write_text(LATER)
+    later = Database.open(sqlite_url(path), scripts, "0006")
     with later.read_transaction() as connection:
         rows = connection.exec_driver_sql("SELECT name, colour FROM labels").fetchall()
     assert [tuple(row) for row in rows] == [("cat", "grey")]
@@ -107,9 +107,9 @@ def test_a_migration_keeps_the_data_and_a_backup(
     assert after == before
     assert library.undo(library.operations()[0].id).changed == 1
     later.close()
-    with closing(sqlite3.connect(f"{path}.0004.bak")) as copy:
+    with closing(sqlite3.connect(f"{path}.0005.bak")) as copy:
         assert copy.execute("SELECT name FROM labels").fetchall() == [("cat",)]
-    with pytest.raises(LibraryError, match=r"newer version.*0005.*update"):
+    with pytest.raises(LibraryError, match=r"newer version.*0006.*update"):
         Database.open(sqlite_url(path))
 
 

@@ -98,7 +98,7 @@ def test_words_and_quoted_texts_are_tags(text: str, label: Label) -> None:
     assert parse(text) == label
 
 
-@pytest.mark.parametrize("name", ["unknown", "untagged", "tagged", "reviewed"])
+@pytest.mark.parametrize("name", ["unknown", "untagged", "tagged", "reviewed", "missing"])
 def test_states_are_recognised_in_any_case(name: grammar.State) -> None:
     assert parse(name) == parse(name.upper()) == Flag(name)
 
@@ -321,7 +321,7 @@ LEAVES = st.one_of(
     st.builds(Label, WILD, st.just(True)),
     st.builds(Label, NAMES, st.just(False), st.just(True)),
     st.builds(Like, NAMES),
-    st.builds(Flag, st.sampled_from(("unknown", "untagged", "tagged", "reviewed"))),
+    st.builds(Flag, st.sampled_from(("unknown", "untagged", "tagged", "reviewed", "missing"))),
     CONDITIONS,
 )
 

@@ -3,8 +3,9 @@
 Some names are older than the words of the code: `runs` are operations, `verdicts` annotations, and
 a `run_id` is the id of an operation.
 
-Three tables are histories, which no operation overwrites: `presences` (a photo is in the library),
-`predictions` (by models) and `verdicts` (annotations by people). A row is valid from the operation
+Four tables are histories, which no operation overwrites: `presences` (a photo is in the library),
+`contents` (of its file), `predictions` (by models) and `verdicts` (annotations by people). A row is
+valid from the operation
 `run_id` that added it until the operation `ended_by`, and only that column ever changes. An undo
 changes it back, and notes in `undone` what it was: so every operation can be undone, undos
 included (see `tagger.library.undo`). `tags`, and the columns of `photos` below "derived", follow
@@ -156,6 +157,7 @@ photos = Table(
     Column("added_at", Moment, nullable=False),
     Column("taken_at", DateTime),  # the camera's time, without a time zone
     _operation_id("added_by"),
+    Column("missing", Boolean, nullable=False, default=False),  # the file, when last looked for
     # derived
     _operation_id("deleted_by", nullable=True),
     Column("unknown", Boolean, nullable=False, default=False),  # no label, not reviewed
@@ -176,6 +178,7 @@ photos = Table(
     Index("ix_photos_name", "deleted_by", "name_folded", "id"),
     Index("ix_photos_confidence", "deleted_by", "confidence", "id"),
     Index("ix_photos_doubt", "deleted_by", "doubt", "id", "reviewed"),
+    Index("ix_photos_path", "path", postgresql_using="hash"),  # paths may be too long for a B-tree
     sqlite_autoincrement=True,  # an id in an export never names another photo later
 )
 
@@ -277,6 +280,32 @@ Index(
     unique=True,
     sqlite_where=presences.c.ended_by.is_(None),
     postgresql_where=presences.c.ended_by.is_(None),
+)
+
+# The content of a photo's file, from its first change on: until then `photos` alone has it, whose
+# columns of these names are derived from the current row.
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("taken_at", DateTime),
+    _operation_id("run_id"),
+    _operation_id("ended_by", nullable=True),
+    Index("ix_contents_photo", "photo_id", "id"),
+    Index("ix_contents_run", "run_id", "photo_id"),
+    Index("ix_contents_ended", "ended_by", "photo_id"),
+)
+Index(
+    "uq_contents_current",
+    contents.c.photo_id,
+    unique=True,
+    sqlite_where=contents.c.ended_by.is_(None),
+    postgresql_where=contents.c.ended_by.is_(None),
 )
 
 # What an undo changed: the `ended_by` of a row of a history, before and after.

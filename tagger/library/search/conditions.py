@@ -33,6 +33,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from tagger.concurrency import chunks
 from tagger.inference.vocabulary import Vocabulary
 from tagger.library.database.schema import (
+    contents,
     labels,
     models,
     photos,
@@ -236,7 +237,7 @@ def _photos_of_operation(operation_id: int) -> CompoundSelect[tuple[int]]:
     """Photos for which an operation added, ended or restored rows of a history."""
     queries = [
         select(table.c.photo_id).where(column == operation_id)
-        for table in (presences, predictions, verdicts)
+        for table in (presences, contents, predictions, verdicts)
         for column in (table.c.run_id, table.c.ended_by)
     ]
     return union_all(*queries, select(undone.c.photo_id).where(undone.c.run_id == operation_id))

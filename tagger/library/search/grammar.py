@@ -5,7 +5,7 @@
     tag==person                         this tag alone
     (sea OR mountains) score>=0.8       AND binds tighter than OR
     "golden retriever" -gold*           quotes for spaces, - for NOT, * for any text
-    unknown  untagged  tagged  reviewed
+    unknown  untagged  tagged  reviewed  missing
     added>2026-01-01  taken:2024-05     a date is a whole year, month or day
     name:holiday  folder:/photos/2024  model:everyday  by:person  run:12  id:5
     name:img_*.jpg  folder:*/2024       with a *, the whole name or folder rather than a part
@@ -48,7 +48,7 @@ FIELDS = {  # with an example of each
 }
 
 Comparison = Literal["<", "<=", "=", ">=", ">"]
-State = Literal["unknown", "untagged", "tagged", "reviewed"]
+State = Literal["unknown", "untagged", "tagged", "reviewed", "missing"]
 
 _STATES = get_args(State)
 _ABOUT_TAGS = ("score", "by")  # fields

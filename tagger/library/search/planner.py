@@ -77,6 +77,7 @@ _STATES: dict[str, Where] = {
     "reviewed": photos.c.reviewed,
     "tagged": photos.c.tag_count > 0,
     "untagged": photos.c.tag_count == 0,
+    "missing": photos.c.missing,
 }
 
 

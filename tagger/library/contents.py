@@ -1,0 +1,170 @@
+"""The content of photos' files, a history: a photo that was edited in place is the same photo.
+
+`photos` has the current content of each photo. Rows of `contents` exist from its first change on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import cv2
+from sqlalchemy import Connection, delete, insert, select, update
+
+from tagger.concurrency import chunks
+from tagger.errors import ImageError
+from tagger.images import decode
+from tagger.images.same_picture import shows_same_picture
+from tagger.library import vectors
+from tagger.library.database.schema import contents, photos
+from tagger.library.database.schema import vectors as vector_table
+from tagger.library.photos import ExistingPhoto, NewPhoto
+from tagger.library.storage import Storage
+from tagger.library.tags import CHUNK
+
+_COLUMNS = ("sha256", "size", "width", "height", "taken_at")  # of both tables
+
+
+@dataclass(frozen=True)
+class PhotoAtPath:
+    """A photo of the library whose file was at a path, with the content that it had there."""
+
+    id: int
+    sha256: str
+    taken_at: datetime | None
+
+
+def find_by_path(connection: Connection, paths: Iterable[str]) -> dict[str, list[PhotoAtPath]]:
+    """The photos that are used at these paths, newest first, by path; no deleted ones."""
+    at_path: dict[str, list[PhotoAtPath]] = {}
+    for chunk in chunks(paths, CHUNK):
+        query = (
+            select(photos.c.path, photos.c.id, photos.c.sha256, photos.c.taken_at)
+            .where(photos.c.path.in_(chunk), ~photos.c.stored, photos.c.deleted_by.is_(None))
+            .order_by(photos.c.id.desc())
+        )
+        for path, *fields in connection.execute(query):
+            at_path.setdefault(path, []).append(PhotoAtPath(*fields))
+    return at_path
+
+
+def find_edited(
+    storage: Storage, photo: NewPhoto, candidates: Iterable[PhotoAtPath]
+) -> PhotoAtPath | None:
+    """The photo of which a file, at its path now, is an edited copy, by their thumbnails."""
+    return next((old for old in candidates if _is_edited_copy(storage, photo, old)), None)
+
+
+def _is_edited_copy(storage: Storage, photo: NewPhoto, old: PhotoAtPath) -> bool:
+    """Whether a file has the picture that was at its path before.
+
+    Cameras use names again, and a webcam its only one: of pictures that were taken at different
+    times nothing but what is said of them may differ.
+    """
+    try:
+        before, now = (
+            decode.read(storage.thumbnail_path(sha256).read_bytes())
+            for sha256 in (old.sha256, photo.sha256)
+        )
+    except (ImageError, OSError):  # a missing thumbnail cannot be made again
+        return False
+    taken_at = photo.metadata.taken_at
+    if taken_at is not None and old.taken_at is not None and taken_at != old.taken_at:
+        return before.shape == now.shape and cv2.norm(before, now, cv2.NORM_L1) <= before.size
+    return shows_same_picture(before, now)
+
+
+def is_there(storage: Storage, photo: ExistingPhoto, sha256: str) -> bool:
+    """Whether a photo's file is where it was, with the content of this digest."""
+    path = storage.home / photo.path if photo.stored else Path(photo.path)
+    try:
+        info = path.stat()
+        if photo.missing or info.st_size != photo.size:
+            return False
+        if info.st_mtime <= photo.added_at.timestamp():  # not written since
+            return True
+        return hashlib.sha256(decode.read_bytes(path)).hexdigest() == sha256
+    except (ImageError, OSError):
+        return False
+
+
+def change(connection: Connection, operation_id: int, new_contents: Mapping[int, NewPhoto]) -> None:
+    """Give photos, by id, another content. Without a date it keeps the earlier one.
+
+    Their vectors are removed. Predictions are replaced by the caller.
+    """
+    columns = [photos.c[name] for name in (*_COLUMNS, "id", "added_by")]
+    for chunk in chunks(new_contents, CHUNK):
+        rows = connection.execute(select(*columns).where(photos.c.id.in_(chunk))).all()
+        is_one = contents.c.photo_id.in_(chunk)
+        with_history = set(connection.scalars(select(contents.c.photo_id).where(is_one)))
+        connection.execute(
+            update(contents)
+            .where(is_one, contents.c.ended_by.is_(None))
+            .values(ended_by=operation_id)
+        )
+        first = [
+            {name: getattr(row, name) for name in _COLUMNS}
+            | {"photo_id": row.id, "run_id": row.added_by, "ended_by": operation_id}
+            for row in rows
+            if row.id not in with_history
+        ]
+        new = [
+            {
+                "photo_id": row.id,
+                "sha256": photo.sha256,
+                "size": photo.size,
+                "width": photo.metadata.width,
+                "height": photo.metadata.height,
+                "taken_at": photo.metadata.taken_at or row.taken_at,
+                "run_id": operation_id,
+                "ended_by": None,
+            }
+            for row in rows
+            for photo in [new_contents[row.id]]
+        ]
+        connection.execute(insert(contents), [*first, *new])
+        refresh(connection, chunk, missing=False)
+
+
+def refresh(connection: Connection, photo_ids: Sequence[int], missing: bool) -> None:
+    """Derive the columns of `photos` from the current contents; remove vectors of earlier ones."""
+    for chunk in chunks(photo_ids, CHUNK):
+        current = select(contents).where(
+            contents.c.photo_id.in_(chunk), contents.c.ended_by.is_(None)
+        )
+        for row in connection.execute(current).all():
+            values = {name: getattr(row, name) for name in _COLUMNS}
+            connection.execute(
+                update(photos).where(photos.c.id == row.photo_id).values(**values, missing=missing)
+            )
+        if connection.execute(
+            delete(vector_table).where(vector_table.c.photo_id.in_(chunk))
+        ).rowcount:
+            vectors.note_removal(connection)
+
+
+def find_blocked(connection: Connection, row_ids: Sequence[int]) -> set[int]:
+    """Photos that cannot have the content of these rows again, as another photo has it now."""
+    blocked: set[int] = set()
+    for chunk in chunks(row_ids, CHUNK):
+        query = (
+            select(contents.c.photo_id)
+            .join(photos, photos.c.sha256 == contents.c.sha256)
+            .where(contents.c.id.in_(chunk), photos.c.id != contents.c.photo_id)
+        )
+        blocked.update(connection.scalars(query))
+    return blocked
+
+
+def find_earlier_of_deleted(connection: Connection) -> list[str]:
+    """The digests of contents that deleted photos had before their current one."""
+    query = (
+        select(contents.c.sha256)
+        .join(photos, photos.c.id == contents.c.photo_id)
+        .where(photos.c.deleted_by.is_not(None), contents.c.sha256 != photos.c.sha256)
+    )
+    return list(connection.scalars(query))
