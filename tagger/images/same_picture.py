@@ -24,6 +24,7 @@ FEW_FEATURES = 60  # with fewer in either picture, they prove little
 NEAR_BITS = 8  # of 64, of perceptual hashes; different photos differ in 14 or more
 MIN_CORRELATION = 0.93  # of a crop with a part of the other picture; different photos have 0.90
 
+_MAX_DIFFERENCE = 1.0  # of 255, on average
 _SIDE = 320  # pixels of the longer side: thumbnails have no more
 _WHOLE_SIDE = 96
 _SMALLEST_CROP = 0.5  # of a side, where pictures are compared as a whole
@@ -43,13 +44,20 @@ def shows_same_picture(first: Pixels, second: Pixels) -> bool:
     different = (perceptual_hash(first) ^ perceptual_hash(second)).bit_count()
     if different <= NEAR_BITS:
         return True
-    one, two = (cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) for photo in (first, second))
-    features = _find_features(one)
-    for other in (two, np.ascontiguousarray(two[:, ::-1])):
-        if _agree(features, _find_features(other), other.shape):
-            return True
-    few = min(len(features[0]), len(_find_features(two)[0])) < FEW_FEATURES
-    return few and (_contains_crop(one, two) or _contains_crop(two, one))
+    left, right = (cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) for photo in (first, second))
+    left_features, right_features = _find_features(left), _find_features(right)
+    mirrored = _find_features(np.ascontiguousarray(right[:, ::-1]))
+    if any(_agree(left_features, other, right.shape) for other in (right_features, mirrored)):
+        return True
+    few = min(len(left_features[0]), len(right_features[0])) < FEW_FEATURES
+    return few and (_contains_crop(left, right) or _contains_crop(right, left))
+
+
+def has_same_pixels(first: Pixels, second: Pixels) -> bool:
+    """Whether two photos differ in nothing but what another decoder may make of the same file."""
+    if first.shape != second.shape:
+        return False
+    return cv2.norm(first, second, cv2.NORM_L1) <= _MAX_DIFFERENCE * first.size
 
 
 def _find_features(grey: Grey) -> Features:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import cv2
 from sqlalchemy import Connection, delete, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.errors import ImageError
 from tagger.images import decode
-from tagger.images.same_picture import shows_same_picture
+from tagger.images.same_picture import has_same_pixels, shows_same_picture
 from tagger.library import vectors
 from tagger.library.database.schema import contents, photos
 from tagger.library.database.schema import vectors as vector_table
@@ -73,7 +72,7 @@ def _is_edited_copy(storage: Storage, photo: NewPhoto, old: PhotoAtPath) -> bool
         return False
     taken_at = photo.metadata.taken_at
     if taken_at is not None and old.taken_at is not None and taken_at != old.taken_at:
-        return before.shape == now.shape and cv2.norm(before, now, cv2.NORM_L1) <= before.size
+        return has_same_pixels(before, now)
     return shows_same_picture(before, now)
 
 

@@ -70,7 +70,7 @@ def test_other_pictures_are_others() -> None:
     pictures = [draw_scene(seed, 256) for seed in range(5)]
     pictures += [draw_smooth_colours(seed) for seed in range(3)]
     pictures += [np.full((200, 300, 3), 90, np.uint8), crop(draw_scene(9, 256), 0.1)]
-    assert not any(shows_same_picture(one, other) for one, other in combinations(pictures, 2))
+    assert not any(shows_same_picture(*pair) for pair in combinations(pictures, 2))
 
 
 def test_real_photos_and_their_edits(data: Path) -> None:
@@ -80,4 +80,4 @@ def test_real_photos_and_their_edits(data: Path) -> None:
         assert [
             name for name, edit in EDITS.items() if not shows_same_picture(photo, edit(photo))
         ] == []
-    assert not any(shows_same_picture(one, other) for one, other in combinations(photos, 2))
+    assert not any(shows_same_picture(*pair) for pair in combinations(photos, 2))
