@@ -221,7 +221,7 @@ class _Walk:
             return
         if not is_folder:
             self._add_file(entry, path, files)
-        elif _is_own(entry.name, os.path.basename(folder.real)):
+        elif is_own_folder(entry.name, os.path.basename(folder.real)):
             self.skipped.own_folders.append(path)
         elif entry.name.startswith("."):
             if _may_hold_photos(entry.path):
@@ -248,7 +248,7 @@ class _Walk:
             self.skipped.repeats.append(link)
         elif _contains(target, self.real_root) or _contains(target, folder.real):
             self.skipped.links.append((link, _LOOP))
-        elif _is_own(os.path.basename(target), ""):
+        elif is_own_folder(os.path.basename(target)):
             self.skipped.own_folders.append(link)
         elif _contains(self.real_root, target):
             return _Folder(f"{link}/", target)
@@ -270,7 +270,7 @@ def has_photo_extension(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PHOTO_EXTENSIONS
 
 
-def _is_own(name: str, parent: str) -> bool:
+def is_own_folder(name: str, parent: str = "") -> bool:
     """Whether a folder is of a file system or program, by its name and that of its parent."""
     if name == _OLD_BIN or _IS_OWN_FOLDER.match(name):
         return True

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 
 LISTED = 6  # names in a sentence
+BYTE_ORDER_MARK = "\ufeff"  # begins a table for Excel
 
 
 def count_noun(count: int, noun: str) -> str:

@@ -30,7 +30,7 @@ ZIP_KEY = "leaving-zip-written"  # session state
 
 WriteTable = Callable[[Iterable[Photo], TextIO], None]
 _TABLES: tuple[tuple[str, WriteTable, str, str], ...] = (
-    ("CSV", export.write_csv, "photos.csv", "text/csv"),
+    ("CSV", partial(export.write_csv, details=True, bom=True), "photos.csv", "text/csv"),
     ("JSON Lines", export.write_json_lines, "photos.jsonl", "application/jsonl"),
 )
 

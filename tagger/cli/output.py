@@ -14,7 +14,7 @@ from tagger.datasets.readers import table
 from tagger.datasets.readers.table_file import PREDICTION_HEADER
 from tagger.errors import ImageError, OptionError
 from tagger.tagger import Prediction, Tagger
-from tagger.text import escape_controls, escape_formula
+from tagger.text import BYTE_ORDER_MARK, escape_controls, escape_formula
 
 Answer = Prediction | ImageError
 
@@ -72,12 +72,13 @@ def as_json(path: Path, answer: Answer, tagger: Tagger) -> str:
 
 @contextmanager
 def write_csv(
-    target: Path, tagger: Tagger, top: int | None
+    target: Path, tagger: Tagger, top: int | None, bom: bool = False
 ) -> Iterator[Callable[[Path, Answer], None]]:
     """Yield a function that adds a row to a CSV file.
 
     The file appears at the end, whole. After Ctrl-C it holds the rows so far; after any other
-    failure, what it held before. Raises OptionError where `target` is a folder.
+    failure, what it held before. With `bom` it begins with a byte order mark, as Excel needs it to
+    read UTF-8. Raises OptionError where `target` is a folder.
     """
     if target.is_dir():
         raise OptionError(f"{target}: a folder; name a file for the table")
@@ -85,6 +86,8 @@ def write_csv(
     ranked = [f"{column} {rank + 1}" for column in ("label", "score") for rank in ranks]
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        if bom:
+            file.write(BYTE_ORDER_MARK)
         writer = csv.writer(file)
         writer.writerow([*PREDICTION_HEADER, *ranked, "error", "model"])
 

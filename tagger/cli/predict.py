@@ -41,6 +41,7 @@ def parse(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", type=Path, metavar="FILE", help="write a table")
+    add("--bom", action="store_true", help="begin the table with a byte order mark, for Excel")
     return parser.parse_args(argv)
 
 
@@ -80,6 +81,8 @@ def check_options(options: argparse.Namespace, photos: Sequence[Path], single: b
         raise OptionError(f"--heatmap takes one photo; got {len(photos)}")
     if options.label and not options.heatmap:
         raise OptionError(f"--label {options.label}: is for --heatmap FILE.png")
+    if options.bom and not options.csv:
+        raise OptionError("--bom: is for --csv FILE")
     if options.heatmap and options.heatmap.suffix.lower() != ".png":
         raise OptionError(f"--heatmap {options.heatmap}: is a PNG; let its name end in .png")
     for target in (options.csv, options.heatmap):
@@ -127,7 +130,7 @@ def open_output(
 ) -> AbstractContextManager[Callable[[Path, Answer], None]]:
     """A function that puts out one photo's answer, in the form the options name."""
     if options.csv:
-        return output.write_csv(options.csv, tagger, options.top)
+        return output.write_csv(options.csv, tagger, options.top, options.bom)
     if options.json:
         return nullcontext(lambda path, a: console.write(output.as_json(path, a, tagger)))
     if single:

@@ -18,9 +18,10 @@ from typing import BinaryIO, TextIO
 
 from tagger.datasets.readers import table, table_columns, table_file
 from tagger.errors import ImageError, OptionError
+from tagger.files import is_own_folder
 from tagger.images.decode import EXTENSIONS
 from tagger.library.records import Photo, Tag
-from tagger.text import escape_formula, fold
+from tagger.text import BYTE_ORDER_MARK, escape_formula, fold
 
 MAX_TAGS = 5  # of a photo in the CSV file
 HEADER = (
@@ -28,6 +29,8 @@ HEADER = (
     *(f"Label {number}" for number in range(1, MAX_TAGS + 1)),
     *(f"Score {number}" for number in range(1, MAX_TAGS + 1)),
 )
+DETAILS_HEADER = ("Path", "Tags", "Tagged by")  # of every tag: a person, or a model by name
+PERSON = "person"
 MAX_NAME_BYTES = 120  # of a file's or folder's name; most file systems allow 255
 
 # Characters with a meaning to a file system or shell, and names that Windows reserves.
@@ -47,19 +50,29 @@ class ExportSummary:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def write_csv(photos: Iterable[Photo], file: TextIO) -> None:
+def write_csv(
+    photos: Iterable[Photo], file: TextIO, *, details: bool = False, bom: bool = False
+) -> None:
     """Write a row for each photo: the columns of `HEADER`, scores in percent.
 
+    With `details` those of `DETAILS_HEADER` follow, which `table.split_tags` takes apart. `bom`
+    begins the file with a byte order mark, without which Excel takes UTF-8 for another encoding.
     Open `file` with `newline=""`. Cells that a spreadsheet would run as a formula are escaped.
     """
+    if bom:
+        file.write(BYTE_ORDER_MARK)
     writer = csv.writer(file)
-    writer.writerow(HEADER)
+    writer.writerow([*HEADER, *DETAILS_HEADER] if details else HEADER)
     for photo in photos:
         tags = photo.tags[:MAX_TAGS]
         empty = [""] * (MAX_TAGS - len(tags))
         added = f"{photo.added_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         cells = [photo.id, photo.name, added, *(tag.label for tag in tags), *empty]
         cells += [*map(_percent, tags), *empty]
+        if details:
+            origins = [PERSON if tag.by_person else tag.model or "" for tag in photo.tags]
+            labels = table.join_tags([tag.label for tag in photo.tags])
+            cells += [str(photo.path), labels, table.join_tags(origins)]
         writer.writerow([escape_formula(cell) for cell in cells])
 
 
@@ -155,12 +168,13 @@ class _FolderNames:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._used: set[str] = set()
+        self._used: set[str] = {fold(table.LABELS_FILE)}
 
     def name_for(self, label: str) -> str:
         if label not in self._names:
             plain = _safe_name(label, "tag")
-            if escape_formula(plain) != plain:  # `labels.csv` would name another folder
+            # `labels.csv` would name another folder, or none would be read.
+            if escape_formula(plain) != plain or is_own_folder(plain):
                 plain = f"_{plain}"
             name, number = plain, 1
             while fold(name) in self._used:  # some file systems fold names likewise

@@ -187,11 +187,16 @@ def photos(
 
 
 @router.get("/export.csv", response_class=StreamingResponse, responses=_text_response("text/csv"))
-def export(request: Request, query: Search = "", sort: Order = None) -> StreamingResponse:
-    """The same photos as a table, one row each; words that are no tags find none here."""
+def export(
+    request: Request, query: Search = "", sort: Order = None, bom: bool = False
+) -> StreamingResponse:
+    """The same photos as a table, one row each; words that are no tags find none here.
+
+    With `bom` it begins with a byte order mark, which Excel needs to read UTF-8.
+    """
     file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115
     try:
-        exports.write_csv(predictor(request).library.photos(query, sort), file)
+        exports.write_csv(predictor(request).library.photos(query, sort), file, bom=bom)
         file.seek(0)
     except BaseException:
         file.close()

@@ -11,7 +11,8 @@ import pytest
 
 from tagger import ImageError, Tagger
 from tagger.cli import output
-from tagger.datasets.readers import detect
+from tagger.datasets.readers import detect, table_file
+from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.tagger import Prediction, Score
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw
@@ -52,6 +53,15 @@ def test_an_interrupted_table_keeps_what_was_done(tagger: Tagger, tmp_path: Path
         (row,) = csv.DictReader(file)
     assert row["path"] == "a.jpg" and row["label 2"] and "label 3" not in row
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_table_may_begin_with_a_byte_order_mark(tagger: Tagger, tmp_path: Path) -> None:
+    target = tmp_path / "tags.csv"
+    for bom, begin in ((True, b"\xef\xbb\xbfpath,label"), (False, b"path,label")):
+        with output.write_csv(target, tagger, 1, bom) as add:
+            add(Path("é.jpg"), tagger.tag(draw("disc", 5)))
+        assert target.read_bytes().startswith(begin)
+        assert table_file.read(PhotoIndex(tmp_path), "tags.csv").header[0] == "path"
 
 
 def tagged(tagger: Tagger, labels: tuple[str, ...]) -> Prediction:

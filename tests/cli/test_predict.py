@@ -172,6 +172,7 @@ def test_every_photo_of_a_tree_is_answered_once_or_named(tree: Tree) -> None:
         (["cat.png", "rocket.jpg", "--heatmap", "x.png"], "--heatmap takes one photo"),
         (["cat.png", "--heatmap", "no/such/folder/x.png"], "no/such/folder"),
         (["cat.png", "--label", "dog"], "--label dog: is for --heatmap"),
+        (["cat.png", "--bom"], "--bom: is for --csv FILE"),
         (
             ["cat.png", "--heatmap", "x.png", "--label", "ghost"],
             "label 'ghost': the model has accordion",

@@ -16,6 +16,9 @@ import pytest
 from tagger.datasets import dataset
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.readers import detect
+from tagger.datasets.readers import table as table_reader
+from tagger.datasets.readers.photo_index import PhotoIndex
+from tagger.datasets.readers.table import split_tags
 from tagger.errors import ImageError, OptionError
 from tagger.images import decode
 from tagger.library import export
@@ -77,6 +80,21 @@ def test_the_csv_has_one_row_a_photo_with_scores_in_percent() -> None:
         "1,photo.jpg,2026-11-21 11:20:05,mine,cat,sea,,,,95.91,80.00,,",
         "2,photo.jpg,2026-11-21 11:20:05,,,,,,,,,,",
     ]
+
+
+def test_details_are_the_path_and_every_tag_with_who_said_it(tmp_path: Path) -> None:
+    tags = [tag("a|b"), *(tag(f"t{number}", 0.9) for number in range(6))]
+    out = io.StringIO(newline="")
+    export.write_csv([photo(1, *tags), photo(2)], out, details=True, bom=True)
+    (tmp_path / "photos.csv").write_bytes(out.getvalue().encode())
+    assert (tmp_path / "photos.csv").read_bytes().startswith(b"\xef\xbb\xbfID,Name,")
+    with open(tmp_path / "photos.csv", newline="", encoding="utf-8-sig") as file:
+        first, second = csv.DictReader(file)
+    assert list(first)[:13] == HEADER.split(",") and first["Path"] == "/photos/1.jpg"
+    assert split_tags(first["Tags"]) == [each.label for each in tags]
+    assert split_tags(first["Tagged by"]) == ["person", *["pets"] * 6]
+    assert (second["Tags"], second["Tagged by"]) == ("", "")
+    assert not table_reader.find(PhotoIndex(tmp_path))  # no labels to train on
 
 
 def test_times_are_in_utc() -> None:
@@ -237,6 +255,21 @@ def test_labels_with_the_same_safe_name_get_folders_of_their_own(tmp_path: Path)
         rows = {row["image"].split("/")[0]: row["label"] for row in csv.DictReader(file)}
     assert list(rows.values()) == [escape_formula(label) for label in labels]
     assert set(rows) == set(folders)
+
+
+@pytest.mark.parametrize("label", ["labels.csv", "LABELS.csv", "lost+found", "@eaDir", "#recycle"])
+def test_no_tag_is_in_the_way_of_the_collection(tmp_path: Path, label: str) -> None:
+    photos = [photo(1, tag(label)), photo(2, tag("cat"))]
+    with open(tmp_path / "photos.zip", "wb") as file:
+        assert export.write_zip(photos, draw_photo, file).written == 2
+    with zipfile.ZipFile(tmp_path / "photos.zip") as archive:
+        names = archive.namelist()
+        assert len({name.split("/")[0].lower() for name in names}) == 3
+        archive.extractall(tmp_path / "unzipped")
+    export.write_collection(photos, draw_photo, tmp_path / "written")
+    for folder in ("unzipped", "written"):
+        listing = detect.read(tmp_path / folder, 2)
+        assert listing.names == tuple(sorted(["cat", label])) and len(listing.samples) == 2
 
 
 def test_labels_are_read_back_unchanged(tmp_path: Path) -> None:

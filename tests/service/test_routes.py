@@ -161,6 +161,8 @@ def test_an_empty_library_is_searched_and_exported(service: ServiceProcess) -> N
     response = service.request("GET", "/export.csv")
     assert response.headers["content-type"].startswith("text/csv")
     assert next(csv.reader(io.StringIO(response.body.decode()))) == list(HEADER)
+    with_mark = service.request("GET", "/export.csv?bom=true").body
+    assert with_mark == b"\xef\xbb\xbf" + response.body
     assert service.request("GET", "/export.csv?query=(").status == 422
 
 
