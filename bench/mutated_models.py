@@ -262,7 +262,9 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=COUNTS, default=list(COUNTS))
     parser.add_argument("--count", type=int, help="files of each kind; default: thousands")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seconds", type=int, help="of processor time before a file is given up")
     options = parser.parse_args()
+    model_trial.SECONDS = options.seconds or model_trial.SECONDS
     counts = {kind: options.count or COUNTS[kind] for kind in options.kinds}
     failed = [kind for kind, count in counts.items() if not run(kind, options.first, count)]
     return 1 if failed else 0

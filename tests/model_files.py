@@ -58,3 +58,20 @@ def build_blind_network(image_size: int, labels: int, features: int) -> bytes:
     logits = layers.Dense(labels)(pooled) + keras.ops.log(brightness - 0.2)
     outputs = {"logits": logits, "features": pooled, "feature_map": feature_map}
     return to_flatbuffer(keras.Model(pixels, outputs))
+
+
+def break_scale(network: bytes) -> bytes:
+    """An int8 LiteRT network with one scale far too large: LiteRT 2.3 frees memory twice.
+
+    That is one changed byte, or four as here.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = schema.Model.GetRootAsModel(network, 0).Subgraphs(0)
+    scales = [
+        tensor.Quantization()
+        for tensor in map(graph.Tensors, range(graph.TensorsLength()))
+        if tensor.Quantization() is not None and tensor.Quantization().ScaleLength() == 1
+    ]
+    start = scales[0]._tab.Vector(scales[0]._tab.Offset(8))
+    return network[:start] + np.float32(1e30).tobytes() + network[start + 4 :]

@@ -121,7 +121,7 @@ def find_run_folder(model: Model) -> Path | None:
             continue
         note = folder / run_folder.COLLECTION
         fingerprint = get_text(model.card, "trained_on", "fingerprint")
-        recorded = note.read_text(encoding="utf-8") if note.is_file() else ""
+        recorded = note.read_text(encoding="utf-8", errors="replace") if note.is_file() else ""
         if fingerprint and recorded.startswith(fingerprint):  # the captions' own may follow
             return folder
     return None

@@ -246,12 +246,13 @@ def _show_labels(model: Model) -> None:
 
 def _show_weakest_tags(validation: Mapping[str, Any]) -> None:
     st.subheader("Which tags it is weakest at", anchor=False)
-    by_label = get_value(validation, "ap") or {
-        name: get_number(validation, "by_label", name, "ap") for name in validation["by_label"]
-    }
-    ranked = sorted(
-        (ap, name) for name in by_label if (ap := get_number(by_label, name)) is not None
-    )
+    by_label = get_value(validation, "ap")
+    if not by_label:
+        rows = get_value(validation, "by_label")
+        names = rows if isinstance(rows, Mapping) else ()
+        by_label = {name: get_number(rows, name, "ap") for name in names}
+    names = by_label if isinstance(by_label, Mapping) else ()
+    ranked = sorted((ap, name) for name in names if (ap := get_number(by_label, name)) is not None)
     show_list(f"{name}: average precision {score(ap)}" for ap, name in ranked[:MAX_WEAKEST])
 
 

@@ -27,6 +27,7 @@ from tests.frontend.pages import (
     page_text,
     unescape,
 )
+from tests.model_files import break_scale, edit_network
 
 HOSTILE_NAME = "<img src=x onerror=alert(1)>"
 
@@ -154,6 +155,25 @@ def test_broken_models_show_error_messages(library: Library, shapes_model: Path)
     assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
 
 
+def test_models_that_cannot_be_used_do_not_break_the_page(
+    library: Library, shapes_model: Path
+) -> None:
+    folder = shapes_model.parent
+    for name in ("crashing", "nameless", "nan"):
+        shutil.copyfile(PETS_MODEL, folder / f"{name}.h5")
+    edit_network(folder / "crashing.h5", break_scale)
+    rewrite_card(folder / "nameless.h5", lambda card: card.pop("backbone"))
+    rewrite_card(folder / "nan.h5", lambda card: card.update(about=float("nan")))
+    os.mkfifo(folder / "pipe.h5")
+    app = open_page("models")
+    names = {unescape(error.value).split(" cannot be used. ")[0] for error in app.main.error}
+    assert names == {"crashing", "nameless", "nan", "pipe"} and not app.exception
+    assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
+    assert "crashing · cannot be read" in app.sidebar.selectbox[0].options
+    app.sidebar.selectbox[0].set_value("crashing").run()
+    assert not app.exception and library.active_model() == "pets"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -166,6 +186,10 @@ def test_broken_models_show_error_messages(library: Library, shapes_model: Path)
             "trained_on": {"photos": {"train": [], "val": {"cat": "x"}}},
             "weakest": [HOSTILE_NAME, 3],
         },
+        {"scores": {"validation": {"map": 0.5}}},
+        {"scores": {"validation": {"map": [], "by_label": 3, "ap": "high"}}},
+        {"scores": {"validation": {"map": 0.5, "ap": [1], "photos": 1e300}}},
+        {"name": None, "words": None, "tags": {"disc": 3}, "command": 5, "started_from": {}},
     ],
 )
 def test_an_unusual_card_is_shown(

@@ -14,6 +14,7 @@ from tagger.errors import ModelChangedError, ModelError, ModelNotFoundError
 from tagger.service.model_cache import MAX_CACHED, ModelCache, smoke_test
 from tagger.tagger import Tagger
 from tests.conftest import PETS_MODEL
+from tests.model_files import break_scale, edit_network
 
 
 @pytest.fixture
@@ -81,6 +82,17 @@ def test_a_broken_file_leaves_the_old_model_active(
     (models_folder / "pets.h5").unlink()
     with pytest.raises(ModelNotFoundError):
         cache.reload()
+    assert cache.active is before
+    smoke_test(cache.active)
+
+
+def test_a_network_that_crashes_leaves_the_old_model_active(models_folder: Path) -> None:
+    edit_network(models_folder / "copy1.h5", break_scale)
+    cache = ModelCache("pets")
+    before = cache.active
+    for load in (cache.reload, cache.get, cache.load_card):
+        with pytest.raises(ModelError, match=r"^copy1\.h5: .* crashes \(SIG\w+\); refused$"):
+            load("copy1")
     assert cache.active is before
     smoke_test(cache.active)
 
