@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from tagger.datasets import dataset
 from tagger.datasets.dataset import Dataset, Problems
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
+from tagger.files import Skipped
 from tagger.images import decode, transforms
 from tagger.labels import LabelSet
 from tests.conftest import draw_smooth_colours
 from tests.datasets.conftest import SIDE, write_photos
+from tests.trees import Tree, is_skipped, make_too_deep, reachable_photos, trees
 
 
 def write_near_copy(path: Path, seed: int) -> None:
@@ -388,3 +393,51 @@ def test_bursts_larger_than_the_share_still_split(root: Path, store: PixelStore)
                 path = root / str(label) / f"{scene_number}-{shot}.png"
                 path.write_bytes(decode.encode(rgb))
     assert dataset.load(root, store).split("val")
+
+
+# --- nothing is dropped without a word
+
+
+def test_a_folder_that_cannot_be_opened_is_named(root: Path, store: PixelStore) -> None:
+    write_photos(root / "cat", *range(6))
+    write_photos(root / "dog", *range(100, 106))
+    deep = make_too_deep(root / "dog").relative_to(root).as_posix()
+    problems = dataset.load(root, store).problems
+    assert problems.unopened == ((deep, "File name too long"),) == problems.unread
+    assert problems.lines()[0].startswith("1 folder cannot be opened (dog/ddd")
+    write_photos(root, 0)
+    (root / "cat").rename(root / "dog" / "cat")
+    assert "1 folder cannot be opened" in load_error(root, store)
+
+
+@given(trees)
+@settings(max_examples=15, deadline=None)
+def test_every_photo_of_a_tree_is_used_or_named(tree: Tree) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(PixelStore(Path(folder) / "pixels.u8", SIDE)) as store,
+    ):
+        contents = [decode.encode(draw_smooth_colours(seed, 24)) for seed in range(6)]
+        root = tree.write(Path(folder), contents)
+        write_photos(root / "aaa", 1, 2)
+        write_photos(root / "bbb", 3, 4)
+        try:
+            loaded = dataset.load(root, store, require_enough=False)
+        except DatasetError:  # folders that may be splits or labels
+            return
+        problems = loaded.problems
+        named = [photo for photo, _ in problems.unreadable]
+        named += [photo for photo, _ in (*problems.copies, *problems.leaked)]
+        named += [photo for photos in problems.conflicting for photo in photos]
+        named += [*problems.ignored, *problems.unknown_labels]
+        paths = [sample.path for sample in loaded.samples] + [root / photo for photo in named]
+        used = {os.path.realpath(path) for path in paths}
+        assert len(used) == len(paths)
+        skipped = Skipped(
+            unopened=list(problems.unopened),
+            links=list(problems.links),
+            own_folders=list(problems.own_folders),
+            hidden_photos=list(problems.hidden_photos),
+        )
+        for photo in reachable_photos(root) - used:
+            assert is_skipped(photo, root, skipped)

@@ -147,6 +147,30 @@ def test_links_that_lead_outside_are_not_read(tmp_path: Path) -> None:
     assert sentences(listing) == ["1 link leads out of the collection: left out"]
 
 
+@pytest.mark.parametrize("label_format", FORMATS)
+def test_linked_folders_belong_to_the_collection(tmp_path: Path, label_format: str) -> None:
+    photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
+    root = tmp_path / "photos"
+    write(label_format, root, photos, ["x", "y"])
+    (root / "images").rename(tmp_path / "disk")
+    (root / "images").symlink_to(tmp_path / "disk")
+    listing = detect.read(root, 2)
+    assert listing.label_format == label_format and tags_of(listing, root) == photos
+
+
+def test_the_outer_folder_is_the_one_with_photos(tmp_path: Path) -> None:
+    photos = {"images/a.jpg": {"x"}, "images/b.jpg": {"y"}}
+    for label_format in FORMATS:
+        root = tmp_path / label_format
+        write(label_format, root / "archive", photos, ["x", "y"])
+        touch(root, "__MACOSX/archive/images/._a.jpg")
+        write_file(root / "docs" / "readme.txt", "x")
+        (root / "empty").mkdir()
+        listing = detect.read(root, 2)
+        assert listing.label_format == label_format and tags_of(listing, root / "archive") == photos
+        assert listing.skipped.own_folders == ["__MACOSX"]
+
+
 @pytest.fixture(scope="module")
 def coco128(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Listing]:
     """The names of 128 real photos of COCO, in a folder to write labels into, and their labels."""

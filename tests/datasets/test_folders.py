@@ -9,6 +9,7 @@ import pytest
 from tagger.datasets.readers import folders
 from tagger.errors import DatasetError
 from tests.datasets.label_files import contents, sentences, touch, write_file
+from tests.trees import make_too_deep
 
 
 @pytest.mark.parametrize("outer", ["", "archive/", "archive/inner/"])
@@ -188,3 +189,33 @@ def test_no_folders_no_labels(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg")
     listing = folders.read(tmp_path)
     assert (listing.names, listing.samples) == ((), ())
+
+
+def test_a_label_that_cannot_be_opened_makes_no_outer_folder_of_the_other(tmp_path: Path) -> None:
+    touch(tmp_path, "cat/2023/1.jpg", "cat/2024/2.jpg")
+    (tmp_path / "dog").mkdir()
+    make_too_deep(tmp_path / "dog")
+    listing = folders.read(tmp_path)
+    assert listing.names == ("cat",) and len(listing.samples) == 2
+
+
+def test_folders_without_photos_do_not_matter_beside_an_outer_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "archive/cat/1.jpg", "archive/dog/2.jpg")
+    write_file(tmp_path / "docs" / "readme.txt", "x")
+    touch(tmp_path, "__MACOSX/archive/cat/._1.jpg", "@eaDir/3.jpg")
+    (tmp_path / "empty").mkdir()
+    assert folders.read(tmp_path).names == ("cat", "dog")
+
+
+def test_linked_label_folders_are_labels(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    touch(root, "cat/1.jpg")
+    touch(tmp_path, "disk/dogs/2.jpg", "disk/dogs/old/3.jpg")
+    (root / "dog").symlink_to(tmp_path / "disk" / "dogs")
+    (root / "kitten").symlink_to("cat")
+    listing = folders.read(root)
+    assert contents(listing, root) == {
+        "cat/1.jpg": ({"cat"}, set(), "train"),
+        "dog/2.jpg": ({"dog"}, set(), "train"),
+        "dog/old/3.jpg": ({"dog"}, set(), "train"),
+    }

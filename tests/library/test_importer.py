@@ -6,11 +6,14 @@ import hashlib
 import io
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
 
 from tagger.errors import ImageError
+from tagger.files import Skipped
 from tagger.images import decode
 from tagger.jobs import worker
 from tagger.jobs.requests import ImportUploadsRequest, RetagRequest, submit
@@ -28,6 +31,7 @@ from tagger.library.library import Library
 from tagger.tagger import Tagger
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw_collection, draw_png, import_folder
+from tests.trees import Tree, is_skipped, reachable_photos, trees
 
 HOSTILE_NAMES = (
     "<script>alert(1)</script>.png",
@@ -295,3 +299,27 @@ def test_two_simultaneous_imports_add_a_photo_once(library: Library, pets: Tagge
     with library.database.write_transaction() as connection:
         assert importer.record(connection, 1, 1, results) == {"duplicate": 1}
     assert library.count() == 1
+
+
+@given(trees)
+@settings(max_examples=5, deadline=None)
+def test_every_photo_of_a_tree_is_imported_or_named(tree: Tree) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = tree.write(Path(folder), [draw_png(1, 24)])
+        library = Library.open(Path(folder) / "library")
+        try:
+            job = import_folder(library, root)
+            outcomes = ("added", "duplicate", "failed")
+            files = [f for outcome in outcomes for f in library.operation_files(job.id, outcome)]
+            left_out = library.operation_files(job.id, "left_out")
+        finally:
+            library.close()
+        processed = [os.path.realpath(file.path) for file in files]
+        assert job.status == "done" and len(processed) == len(set(processed))
+        assert sum(job.counts.get(outcome, 0) for outcome in outcomes) == len(files)
+        skipped = Skipped()
+        list(decode.find_photos(root, skipped))
+        for photo in reachable_photos(root) - set(processed):
+            assert is_skipped(photo, root, skipped)
+        names = {os.path.basename(path) for path in skipped.own_folders}
+        assert len(left_out) == len(names) + len(skipped.links) + len(skipped.hidden_photos)

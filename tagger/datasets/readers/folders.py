@@ -17,6 +17,7 @@ from tagger.datasets.readers.listing import NOT_LABELS, Listing, Remark
 from tagger.datasets.sample import Sample
 from tagger.datasets.splits import split_folders, split_named
 from tagger.errors import DatasetError
+from tagger.files import Skipped
 from tagger.images.decode import find_photos
 from tagger.labels import normalize_label
 from tagger.text import escape_controls, fold, list_first
@@ -25,6 +26,8 @@ FORMAT = "folders"
 MIN_SHARED = 2  # names of folders that several folders hold, from which on they may be splits
 
 _DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")  # a folder of a label: "2024", "2024-05"
+
+_CLOSED = ""  # stands for the photos of a folder that cannot be opened
 
 LIKE_A_SPLIT = Remark(
     "folder",
@@ -77,7 +80,10 @@ def read(root: Path, spellings: Mapping[str, str] | None = None) -> Listing:
     `spellings` are the names of labels by their other spellings. Raises DatasetError where nothing
     tells which folders are splits and which are labels.
     """
-    photos = [path.relative_to(root).parts for path in find_photos(root)]
+    skipped = Skipped()
+    photos = [path.relative_to(root).parts for path in find_photos(root, skipped)]
+    # What cannot be opened may hold photos, and makes the folder beside it no outer one.
+    photos += [(*Path(folder).parts, _CLOSED) for folder, _ in skipped.unopened]
     layout = _find_layout(_Folder(root, photos))
     by_label: dict[str, list[tuple[Path, str]]] = {}
     for parent, split in layout.parents:
@@ -87,8 +93,9 @@ def read(root: Path, spellings: Mapping[str, str] | None = None) -> Listing:
             by_label.setdefault(label, []).extend(
                 (folder.path.joinpath(*parts), layout.inner_splits.get(parts[0], split))
                 for parts in folder.photos
+                if parts[-1] != _CLOSED
             )
-    names = tuple(sorted(by_label))
+    names = tuple(sorted(name for name, samples in by_label.items() if samples))
     samples = tuple(
         Sample(path, (index,), split)
         for index, name in enumerate(names)
