@@ -14,6 +14,7 @@ from tagger.evaluation import metrics
 from tagger.evaluation.calibration import fit_reference_vectors
 from tagger.evaluation.outputs import LabelledOutputs
 from tagger.evaluation.results import AcceptedShare, LeftOutScores, OodScores
+from tagger.files import Skipped
 from tagger.images import decode, transforms
 from tagger.inference.decision import (
     DecisionRule,
@@ -32,12 +33,14 @@ MAX_LEFT_OUT_PHOTOS = 4_000  # training photos that each label's reference is fi
 class OodOutputs:
     """Outputs for M out-of-distribution photos: logits `(M, C)`, features `(M, D)`.
 
-    `kinds` are the folders that the photos were in.
+    `kinds` are the folders that the photos were in. `unread` is the number of other photos, and of
+    folders, that could not be read.
     """
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
     kinds: tuple[str, ...]
+    unread: int = 0
 
 
 def run_on_folder(
@@ -53,14 +56,16 @@ def run_on_folder(
         parts = path.relative_to(root).parts
         return outputs, parts[0] if len(parts) > 1 else root.name
 
-    paths = list(decode.find_photos(root))
+    skipped = Skipped()
+    paths = list(decode.find_photos(root, skipped))
     results = progress(ordered_map(run, paths, workers), len(paths), "Unrelated photos")
     rows = [row for row in results if row]
     if not rows:
         raise DatasetError(f"{root}: no readable photos of unrelated things in it")
     logits = np.stack([outputs.logits for outputs, _ in rows])
     features = np.stack([outputs.features for outputs, _ in rows])
-    return OodOutputs(logits, features, tuple(kind for _, kind in rows))
+    unread = len(paths) - len(rows) + len(skipped.unopened)
+    return OodOutputs(logits, features, tuple(kind for _, kind in rows), unread)
 
 
 def evaluate_unrelated(

@@ -27,7 +27,7 @@ from tagger.models.convert import PrecisionCheck
 from tagger.models.heads import Head
 from tagger.training.checkpoints import FineTuning
 from tagger.training.config import TrainingConfig
-from tagger.training.events import Emit, EvaluationPhotosSkipped
+from tagger.training.events import Emit, EvaluationPhotosSkipped, UnrelatedPhotosSkipped
 
 PART = 1000  # photos whose features are held at once, where all are not needed together
 
@@ -157,6 +157,7 @@ class Evaluator:
         train: LabelledOutputs,
         validation: LabelledOutputs,
         calibration: Calibration,
+        emit: Emit,
     ) -> OodScores | None:
         """Scores of "unknown" on the configured unrelated photos, else on labels left out."""
         rule, config = calibration.rule, self.config
@@ -164,6 +165,7 @@ class Evaluator:
             seed = config.hyperparameters.seed
             return ood.evaluate_left_out(self.labels, train, validation, rule.temperature, seed)
         unrelated = ood.run_on_folder(runtime, config.unrelated, config.workers, self.progress)
+        emit(UnrelatedPhotosSkipped(unrelated.unread))
         if self.forest:
             unrelated = replace(unrelated, logits=self.forest.logits(unrelated.features))
         return ood.evaluate_unrelated(rule, validation, unrelated)

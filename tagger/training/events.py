@@ -111,6 +111,19 @@ class EvaluationPhotosSkipped(ProgressEvent):
 
 
 @dataclass(frozen=True)
+class UnrelatedPhotosSkipped(ProgressEvent):
+    """Photos of unrelated things, or folders of them, that cannot be read."""
+
+    unread: int
+
+    def lines(self) -> list[str]:
+        if not self.unread:
+            return []
+        files = "unrelated photo or folder" if self.unread == 1 else "unrelated photos or folders"
+        return [f"{self.unread:,} {files} could not be read: left out"]
+
+
+@dataclass(frozen=True)
 class BundledWeightsUsed(ProgressEvent):
     """ImageNet's weights are unavailable, so training starts from the bundled model's."""
 

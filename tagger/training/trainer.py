@@ -171,7 +171,9 @@ class _Trainer:
                 problems=collection.problems,
                 test=evaluator.score_test(runtime, test, calibration),
                 validation=evaluator.score(validation, held_out, decisions, temperature),
-                unknown=evaluator.score_unknown(runtime, trained_on, held_out, calibration),
+                unknown=evaluator.score_unknown(
+                    runtime, trained_on, held_out, calibration, self.emit
+                ),
                 conversion=conversion.check if conversion else None,
                 fine_tuning=fine_tuning,
                 started_from=started_from,

@@ -18,6 +18,7 @@ from tagger.inference.decision import DecisionRule, Reference
 from tagger.inference.litert import Runtime
 from tagger.labels import LabelSet
 from tests.conftest import PETS_MODEL, draw
+from tests.trees import make_too_deep
 
 
 def test_unrelated_photos_by_kind() -> None:
@@ -43,9 +44,11 @@ def test_the_kind_of_an_unrelated_photo_is_its_folder(tmp_path: Path) -> None:
         (tmp_path / "other" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "other" / name).write_bytes(decode.encode(draw("disc", len(name))))
     (tmp_path / "other" / "rooms" / "broken.png").touch()
+    make_too_deep(tmp_path / "other")
     runtime = Runtime(model_file.load(PETS_MODEL).network)
     outputs = ood.run_on_folder(runtime, tmp_path / "other")
     assert outputs.kinds == ("other", "faces", "faces", "rooms")
+    assert outputs.unread == 2  # a photo and a folder
     pixels = transforms.prepare(tmp_path / "other" / "4.png", runtime.image_size)
     np.testing.assert_allclose(outputs.features[0], runtime.run(pixels).features, atol=1e-5)
     assert len(outputs.logits) == 4
