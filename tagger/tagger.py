@@ -279,7 +279,8 @@ class Tagger:
         squares = self._prepare_squares(photo)
         number = 0
         if len(squares) > 1:
-            logits = np.stack([self._runtime.run(square).logits for square in squares])  # (N, C)
+            outputs = [self._run_pixels(square, photo) for square in squares]
+            logits = np.stack([output.logits for output in outputs])  # (N, C)
             column = int(logits.max(axis=0).argmax()) if label is None else self._index(label)
             number, label = int(logits[:, column].argmax()), self.labels.names[column]
         heat = self.activation_map(squares[number], label)
@@ -364,7 +365,7 @@ class Tagger:
         return outputs
 
     def _run_squares(self, photo: Source) -> list[Outputs]:
-        return [self._runtime.run(square) for square in self._prepare_squares(photo)]
+        return [self._run_pixels(square, photo) for square in self._prepare_squares(photo)]
 
     def _prepare_squares(self, photo: Source) -> list[Pixels]:
         """The squares of a photo that tagging looks at; the middle one is the centre."""

@@ -33,7 +33,7 @@ from tagger.training import trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
 from tagger.training.trainer import TrainingResult
 from tests import tiny
-from tests.model_files import build_blind_network, edit_network
+from tests.model_files import FATAL, RUNTIME, build_blind_network, edit_network
 from tests.words import add_words
 
 T = TypeVar("T")
@@ -253,6 +253,27 @@ def blind(trained: TrainingResult, make_once: MakeOnce) -> Path:
         return path
 
     return make_once("blind", write)
+
+
+@pytest.fixture
+def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a line for each child process; the runtime there obeys the variable FATAL."""
+    (tmp_path / "runtime").mkdir()
+    (tmp_path / "runtime" / "sitecustomize.py").write_text(RUNTIME)
+    path = [str(tmp_path / "runtime"), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
+    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TRIALS", str(tmp_path / "trials"))
+    (tmp_path / "trials").touch()
+    return tmp_path / "trials"
+
+
+@pytest.fixture
+def fatal(tmp_path: Path) -> Path:
+    """A model with a network that does what the variable FATAL says: see `trials`."""
+    path = Path(shutil.copyfile(PETS_MODEL, tmp_path / "fatal.h5"))
+    edit_network(path, lambda network: network + FATAL)
+    return path
 
 
 def trained_state(model: Path) -> tuple[str, str, object]:

@@ -13,6 +13,29 @@ import numpy as np
 
 from tagger.inference import model_file
 
+FATAL = b"this one is fatal"  # within a network
+# A runtime with bugs, which every child process of a test imports.
+RUNTIME = f"""
+import os, signal
+with open(os.environ["TRIALS"], "a") as file:
+    file.write("started\\n")
+import ai_edge_litert.interpreter as runtime
+class Interpreter(runtime.Interpreter):
+    def __init__(self, *more, model_content=None, **named):
+        super().__init__(*more, model_content=model_content, **named)
+        what = os.environ.get("FATAL") if {FATAL!r} in model_content else None
+        if what == "hang":
+            while True:
+                pass
+        if what == "sleep":
+            signal.pause()
+        if what == "memory":
+            self.taken = [bytearray(2**28) for _ in range(64)]
+        if what:
+            os.kill(os.getpid(), getattr(signal, what))
+runtime.Interpreter = Interpreter
+"""
+
 
 def edit_card(path: Path, change: Callable[[Any], Any] = lambda card: card, **values: Any) -> None:
     """Change the card: by a function that returns it, or its changed copy; then by values."""

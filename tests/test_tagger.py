@@ -177,6 +177,10 @@ def test_a_network_without_finite_numbers_for_a_photo_fails_on_that_alone(blind:
         with pytest.raises(ImageError, match="not finite"):
             call(DARK)
         call(bright[0])
+    panorama = np.hstack([bright[0]] * 3 + [np.zeros((120, 120, 3), np.uint8)])
+    for call in (tagger.tag, tagger.heatmap):
+        with pytest.raises(ImageError, match="not finite"):
+            call(panorama)
 
 
 def test_a_photo_is_named_where_the_network_fails_on_it(blind: Path, tmp_path: Path) -> None:

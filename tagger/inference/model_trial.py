@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -34,6 +35,8 @@ MEMORY = 2**31  # bytes of address space beside a few times the file's size
 MEMORY_PER_BYTE = 4  # of the file
 _STARTED = b"+\n"  # what the child writes first
 _FINAL_SIGNALS = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGTRAP", "SIGXCPU")
+
+_one_trial = threading.Lock()  # at a time: each may take memory and a core
 
 # SHA-256 of the model files that come with the project.
 BUNDLED_DIGESTS = frozenset(
@@ -69,14 +72,20 @@ def require_usable(path: Path, sha256: str) -> None:
     note = cache_home() / FOLDER / f"{sha256}.json"
     verdict = _read_verdict(note)
     if verdict is None:
-        (verdict,) = try_files([path])
-        if verdict.final:
-            with suppress(OSError):  # a cache that cannot be written
-                note.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(note, json.dumps({**asdict(verdict), "by": _versions()}))
+        with _one_trial:
+            verdict = _read_verdict(note) or _try_and_remember(path, note)
     if verdict.result != "usable":
         kind = ForeignFileError if verdict.result == "foreign" else ModelError
         raise kind(f"{path}: {verdict.reason}")
+
+
+def _try_and_remember(path: Path, note: Path) -> Verdict:
+    (verdict,) = try_files([path])
+    if verdict.final:
+        with suppress(OSError):  # a cache that cannot be written
+            note.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(note, json.dumps({**asdict(verdict), "by": _versions()}))
+    return verdict
 
 
 def try_files(paths: Sequence[Path]) -> list[Verdict]:

@@ -58,11 +58,11 @@ class ModelCache:
 
     def get(self, name: str) -> Tagger:
         """A model, loaded at its first use. Raises as `check_name` and `Tagger.load` do."""
-        if (tagger := self._find_cached(name)) is not None:
+        if (tagger := self.find_loaded(name)) is not None:
             return tagger
         self.check_name(name)
         with self._loading:
-            if (tagger := self._find_cached(name)) is not None:  # another thread has loaded it
+            if (tagger := self.find_loaded(name)) is not None:  # another thread has loaded it
                 return tagger
             tagger = _load(name)
             with self._lock:
@@ -87,7 +87,8 @@ class ModelCache:
                 self._inactive.clear()  # their files may have changed as well
             return tagger
 
-    def _find_cached(self, name: str) -> Tagger | None:
+    def find_loaded(self, name: str) -> Tagger | None:
+        """A model that is in memory, at once; None if it would have to be loaded."""
         active = self._active
         if name == active.name:
             return active

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -70,6 +70,8 @@ class Predictor:
             self.models = ModelCache(settings.model or self.library.active_model())
             self.log = stack.enter_context(closing(PredictionLog(self.library.database)))
             self.pool = stack.enter_context(closing(WorkerPool(settings.workers, settings.queue)))
+            self._loader = ThreadPoolExecutor(1, "model loader")
+            stack.callback(self._loader.shutdown, wait=False, cancel_futures=True)
             self.pool.warm_up(self.models.active)
             self._resources = stack.pop_all()
         self.metrics = Metrics(lambda: self.pool.queued, lambda: self.models.active)
@@ -120,16 +122,12 @@ class Predictor:
         started = time.monotonic()
         if self.log.queued > MAX_UNLOGGED:
             raise BusyError("busy: answers wait to be written down, try again in a moment")
-        active = self.models.active
-
-        def load() -> Tagger:
-            return active if options.model is None else self.models.get(options.model)
-
+        tagger = self.models.active
         if options.model is not None:
-            await asyncio.to_thread(self.models.check_name, options.model)
+            tagger = await self._load_model(options.model)
         tasks = self.pool.submit(
             [
-                PhotoTask(load, photo, options.top, options.threshold, options.heatmap)
+                PhotoTask(lambda: tagger, photo, options.top, options.threshold, options.heatmap)
                 for photo in photos
             ]
         )
@@ -149,6 +147,21 @@ class Predictor:
             [answer.prediction for answer in answers if isinstance(answer, PhotoResult)]
         )
         return answers
+
+    async def _load_model(self, name: str) -> Tagger:
+        """Another model. It is loaded by a thread for this alone: its file may keep that for long.
+
+        Raises as `ModelCache.get`, and BusyError if it takes too long.
+        """
+        await asyncio.to_thread(self.models.check_name, name)
+        if (tagger := self.models.find_loaded(name)) is not None:
+            return tagger
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await loop.run_in_executor(self._loader, self.models.get, name)
+        except TimeoutError:
+            raise BusyError(f"{name} was not loaded within {ANSWER_SECONDS:.0f} s") from None
 
     def _log_when_tagged(
         self,

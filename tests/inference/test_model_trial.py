@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,42 +19,6 @@ from tagger.paths import MODELS, ROOT
 from tests.conftest import PETS_MODEL, draw_png, run_program
 from tests.model_files import break_scale, edit_card, edit_network
 
-FATAL = b"this one is fatal"  # within a network
-# A runtime with bugs, which every child process of the test imports.
-RUNTIME = f"""
-import os, signal, sys, time
-with open(os.environ["TRIALS"], "a") as file:
-    file.write("started\\n")
-import ai_edge_litert.interpreter as runtime
-class Interpreter(runtime.Interpreter):
-    def __init__(self, *more, model_content=None, **named):
-        super().__init__(*more, model_content=model_content, **named)
-        what = os.environ.get("FATAL") if {FATAL!r} in model_content else None
-        if what == "hang":
-            while True:
-                pass
-        if what == "sleep":
-            time.sleep(60)
-        if what == "memory":
-            self.taken = [bytearray(2**28) for _ in range(64)]
-        if what:
-            os.kill(os.getpid(), getattr(signal, what))
-runtime.Interpreter = Interpreter
-"""
-
-
-@pytest.fixture
-def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with a line for each child process; the runtime there obeys the variable FATAL."""
-    (tmp_path / "runtime").mkdir()
-    (tmp_path / "runtime" / "sitecustomize.py").write_text(RUNTIME)
-    path = [str(tmp_path / "runtime"), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
-    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TRIALS", str(tmp_path / "trials"))
-    (tmp_path / "trials").touch()
-    return tmp_path / "trials"
-
 
 def count(trials: Path) -> int:
     return len(trials.read_text().splitlines())
@@ -66,14 +29,6 @@ def stranger(tmp_path: Path) -> Path:
     """A model that works and is not one of those that come with the project."""
     path = Path(shutil.copyfile(PETS_MODEL, tmp_path / "stranger.h5"))
     edit_card(path, about="by a stranger")
-    return path
-
-
-@pytest.fixture
-def fatal(tmp_path: Path) -> Path:
-    """A model with a network that does what the variable FATAL says."""
-    path = Path(shutil.copyfile(PETS_MODEL, tmp_path / "fatal.h5"))
-    edit_network(path, lambda network: network + FATAL)
     return path
 
 

@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 
+from tagger import paths
 from tagger.errors import BusyError, ImageError, LibraryError, ModelError, OptionError
 from tagger.images import decode
+from tagger.inference import model_trial
 from tagger.library.database.schema import served
 from tagger.service import predictor as predictor_module
 from tagger.service.predictor import PhotoResult, PredictOptions, Predictor
 from tagger.service.settings import Settings
-from tests.conftest import draw, wait_until
+from tests.conftest import PETS_MODEL, draw, wait_until
 
 PHOTO = decode.encode(draw("disc", 1), "JPEG")
 
@@ -173,3 +176,51 @@ def test_photos_are_refused_while_too_many_predictions_wait_for_the_log(
             asyncio.run(predictor.predict([PHOTO], PredictOptions()))
     wait_until(lambda: predictor.log.queued == 0)
     predict_one(predictor)
+
+
+def test_a_network_without_finite_numbers_fails_its_own_photos_alone(
+    blind: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
+    predictor = Predictor(Settings(model=str(blind), workers=2))
+    dark = decode.encode(np.zeros((64, 64, 3), np.uint8), "PNG")
+    bright = decode.encode(draw("disc", 1) | 128, "PNG")
+
+    async def predict() -> list[list[PhotoResult | ImageError]]:
+        photos = [bright, dark, bright, dark, bright]
+        requests = [predictor.predict([photo], PredictOptions()) for photo in photos]
+        return await asyncio.gather(*requests)
+
+    results = [result for (result,) in asyncio.run(predict())]
+    assert [isinstance(result, ImageError) for result in results] == [False, True] * 2 + [False]
+    assert "not finite" in str(results[1]) and str(tmp_path) not in str(results[1])
+    assert logged_ids(predictor) == {r.id for r in results if isinstance(r, PhotoResult)}
+    predictor.close()
+
+
+def test_photos_are_answered_while_another_model_hangs(
+    fatal: Path, trials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
+    monkeypatch.setattr(paths, "MODELS", fatal.parent)
+    monkeypatch.setattr(model_trial, "SECONDS", 2)
+    monkeypatch.setenv("FATAL", "hang")
+    predictor = Predictor(Settings(model=str(PETS_MODEL), workers=2))
+
+    async def predict() -> list[object]:
+        requests = [
+            asyncio.create_task(predictor.predict([PHOTO], PredictOptions(model="fatal")))
+            for _ in range(4)
+        ]
+        await asyncio.sleep(0.2)
+        answers = await predictor.predict([PHOTO] * 4, PredictOptions())
+        assert all(isinstance(answer, PhotoResult) for answer in answers)
+        assert not any(request.done() for request in requests)
+        return await asyncio.gather(*requests, return_exceptions=True)
+
+    errors = asyncio.run(predict())
+    assert {type(error) for error in errors} == {ModelError}
+    assert {str(error) for error in errors} == {
+        "fatal.h5: reading it and running its network took more than 2 s; refused"
+    }
+    predictor.close()
