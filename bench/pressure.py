@@ -53,8 +53,16 @@ class Server:
     start: float
 
     def resident_mb(self) -> float:
-        """Resident memory in MB (10^6 bytes), on Linux."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        """Resident memory in MB (10^6 bytes) of all its processes, on Linux."""
+        pages, processes = 0, [self.process.pid]
+        while processes:
+            folder = Path(f"/proc/{processes.pop()}")
+            try:
+                pages += int((folder / "statm").read_text().split()[1])
+                for children in folder.glob("task/*/children"):
+                    processes += map(int, children.read_text().split())
+            except OSError:  # it has ended
+                continue
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
