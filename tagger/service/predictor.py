@@ -141,8 +141,7 @@ class Predictor:
         except TimeoutError:
             raise BusyError(f"not answered within {ANSWER_SECONDS:.0f} s") from None
         finally:
-            for task in tasks:
-                task.cancel()
+            self.pool.give_up(tasks)
         self.metrics.count_predictions(
             [answer.prediction for answer in answers if isinstance(answer, PhotoResult)]
         )

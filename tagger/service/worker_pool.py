@@ -86,6 +86,7 @@ class _Job:
     memory: int = SMALL_MEMORY
     is_large: bool = False
     started: bool = False
+    process: WorkerProcess | None = None  # while it runs
 
 
 @dataclass
@@ -153,6 +154,14 @@ class WorkerPool:
             job.future.add_done_callback(self._on_done)
         return [job.future for job in jobs]
 
+    def give_up(self, futures: Sequence[Future[Tagged]]) -> None:
+        """Nobody waits for these: leave out those that wait, and end large photos at work."""
+        abandoned = {id(future) for future in futures if not future.cancel()}
+        with self._changed:
+            for job in self._running:
+                if job.is_large and job.process is not None and id(job.future) in abandoned:
+                    job.process.kill()
+
     def check(self, tagger: Tagger, timeout: float) -> None:
         """Have a process tag a grey picture, before all that waits.
 
@@ -204,6 +213,7 @@ class WorkerPool:
 
     def _run(self, process: WorkerProcess) -> None:
         while (job := self._take()) is not None:
+            job.process = process
             try:
                 self._work(process, job)
             except BaseException as error:  # noqa: BLE001 - raised where the result is awaited

@@ -113,20 +113,19 @@ def test_processes_that_have_ended_are_replaced(pool: WorkerPool, pets: Tagger) 
 
 
 @linux
-def test_a_process_that_hangs_is_replaced_and_its_photo_tagged(
+def test_processes_that_hang_are_replaced(
     pool: WorkerPool, pets: Tagger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_pool, "HANG_SECONDS", 0.5)
-    stopped = process_ids()[0]
-    os.kill(stopped, signal.SIGSTOP)
+    before = set(process_ids())
+    signal_all(signal.SIGSTOP)
 
-    def is_replaced() -> bool:
-        """After another photo, which that process may get."""
+    def is_tagged() -> bool:
         (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
-        assert future.result(TIMEOUT)[1].prediction == pets.tag(PHOTO)
-        return stopped not in process_ids()
+        return future.exception(TIMEOUT) is None
 
-    wait_until(is_replaced)
+    wait_until(is_tagged)  # the first photo may meet both of them
+    assert not before <= set(process_ids())
 
 
 def test_a_photo_that_takes_too_long_is_ended_with_a_sentence(
@@ -159,8 +158,8 @@ def test_slow_photos_do_not_hold_up_others(pool: WorkerPool, pets: Tagger) -> No
     (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
     assert future.result(TIMEOUT) and not slow[1].done()
     assert time.monotonic() - started < 2
-    for task in slow:
-        task.cancel()
+    pool.give_up(slow)  # nobody waits for them, and no processor works on them
+    wait_until(lambda: all(task.done() for task in slow), 5)
 
 
 def test_a_photo_that_needs_too_much_memory_is_refused_by_its_header(
