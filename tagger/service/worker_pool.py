@@ -87,6 +87,7 @@ class _Job:
     is_large: bool = False
     started: bool = False
     process: WorkerProcess | None = None  # while it runs
+    is_given_up: bool = False
 
 
 @dataclass
@@ -158,8 +159,9 @@ class WorkerPool:
         """Nobody waits for these: leave out those that wait, and end large photos at work."""
         abandoned = {id(future) for future in futures if not future.cancel()}
         with self._changed:
-            for job in self._running:
-                if job.is_large and job.process is not None and id(job.future) in abandoned:
+            for job in (*self._running, *self._large):
+                job.is_given_up |= id(job.future) in abandoned
+                if job.is_given_up and job.is_large and job.process is not None:
                     job.process.kill()
 
     def check(self, tagger: Tagger, timeout: float) -> None:
@@ -218,6 +220,7 @@ class WorkerPool:
                 self._work(process, job)
             except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
                 job.future.set_exception(error)
+            job.process = None
             with self._changed:
                 self._running.remove(job)
                 self._changed.notify_all()
@@ -252,6 +255,8 @@ class WorkerPool:
     def _work(self, process: WorkerProcess, job: _Job) -> None:
         """Tag a photo and set its result, or queue it among the large ones."""
         task = job.task
+        if job.is_given_up:
+            raise BusyError("nobody waits for it")
         if isinstance(task, Tagger):
             process.request(task, CheckModel(task.sha256), b"", MODEL_SECONDS)
             job.future.set_result(None)

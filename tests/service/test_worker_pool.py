@@ -152,14 +152,14 @@ def test_a_slow_photo_is_tagged_if_it_is_within_the_limit(
 
 
 def test_slow_photos_do_not_hold_up_others(pool: WorkerPool, pets: Tagger) -> None:
-    slow = pool.submit([PhotoTask(lambda: pets, scan_jpeg(7000, 90))] * 2)
+    slow = pool.submit([PhotoTask(lambda: pets, scan_jpeg(7000, 90))] * 5)
     time.sleep(0.3)  # their headers are read meanwhile
     started = time.monotonic()
     (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
     assert future.result(TIMEOUT) and not slow[1].done()
     assert time.monotonic() - started < 2
     pool.give_up(slow)  # nobody waits for them, and no processor works on them
-    wait_until(lambda: all(task.done() for task in slow), 5)
+    wait_until(lambda: all(task.done() for task in slow), 2)
 
 
 def test_a_photo_that_needs_too_much_memory_is_refused_by_its_header(
