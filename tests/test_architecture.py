@@ -134,7 +134,7 @@ def test_names_say_what_they_hold() -> None:
 
 def test_decisions_need_numpy_alone() -> None:
     used = imports(ROOT / "tagger" / "inference" / "decision.py")
-    assert used <= {"__future__", "dataclasses", "typing", "numpy", "tagger"}
+    assert used <= {"__future__", "collections", "dataclasses", "typing", "numpy", "tagger"}
 
 
 def test_importing_tagger_is_light() -> None:
