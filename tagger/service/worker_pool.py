@@ -34,6 +34,7 @@ from tagger.errors import (
     TaggerError,
 )
 from tagger.service import worker_process
+from tagger.service.settings import MAX_PHOTOS
 from tagger.service.worker_process import (
     MB,
     SMALL_MEMORY,
@@ -145,7 +146,8 @@ class WorkerPool:
         group = _Group()
         jobs = [_Job(task, Future(), group) for task in tasks]
         with self._changed:
-            room = self.workers + self.queue - self._unfinished
+            # Large photos that wait leave the room to others.
+            room = self.workers + self.queue - (self._unfinished - len(self._large))
             if self._closed or (len(jobs) > room and self._unfinished):
                 raise BusyError("busy: try again in a moment")
             self._unfinished += len(jobs)
@@ -286,7 +288,7 @@ class WorkerPool:
             job.future.set_result((tagger, reply))
 
     def _requeue(self, job: _Job, memory: int) -> None:
-        """Raises ImageTooLargeError if it would never have room."""
+        """Raises ImageTooLargeError if it would never have room, BusyError if many wait for it."""
         if memory > LARGE_MEMORY:
             need, limit = memory // MB, LARGE_MEMORY // MB
             raise ImageTooLargeError(
@@ -294,6 +296,8 @@ class WorkerPool:
             )
         job.memory, job.is_large = memory, True
         with self._changed:
+            if len(self._large) >= MAX_PHOTOS:
+                raise BusyError("busy: many large photos wait, try again in a moment")
             self._large.append(job)
 
     def _on_done(self, future: Future[Tagged]) -> None:
