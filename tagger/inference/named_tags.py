@@ -1,4 +1,4 @@
-"""The tags that a description names: which labels of a model its words mean."""
+"""The tags that a description names: which labels of a model or a library its words mean."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ _WITHOUT = "without"  # a stop word, but no photo with a tag is meant by it
 
 @dataclass(frozen=True)
 class TagTerm:
-    """Words of a description, and the labels that they mean, nearest first; a tag may have any."""
+    """Names in a description, and the labels that they mean, nearest first; a tag may have any."""
 
-    words: str
+    names: tuple[str, ...]  # as words of the description, several where "or" joins them
     labels: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The words of the description."""
+        return " or ".join(self.names)
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,11 @@ class NamedTags:
 
 
 def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> NamedTags:
-    """The tags among a model's `labels` that a description in plain words names.
+    """The tags among `labels`, of a model or a library, that a description in plain words names.
 
     Words mean synonyms and kinds too, singular or plural, and several words may be one name:
-    "swimming pool". Words that "or" joins are alternatives. Stop words do not count. Raises
-    DescriptionError for a text that is too long.
+    "swimming pool". Words that "or" joins are alternatives. Stop words do not count, unless there
+    is a label of that name. Raises DescriptionError for a text that is too long.
     """
     words = split_words(text)
     by_name: dict[str, list[str]] = defaultdict(list)
@@ -68,7 +73,7 @@ def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> Named
         phrase, end = _find_name(words, start, by_name, vocabulary)
         if phrase == _OR:
             is_alternative = bool(terms)
-        elif phrase == _WITHOUT or not is_stop_word(phrase):
+        elif phrase == _WITHOUT or phrase in by_name or not is_stop_word(phrase):
             names = dict.fromkeys(map(_normalize, vocabulary.names(phrase)))
             matching = tuple(label for name in names for label in by_name.get(name, ()))
             if not matching:
@@ -76,9 +81,9 @@ def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> Named
             elif is_alternative:
                 first = terms.pop()
                 either = dict.fromkeys((*first.labels, *matching))
-                terms.append(TagTerm(f"{first.words} or {phrase}", tuple(either)))
+                terms.append(TagTerm((*first.names, phrase), tuple(either)))
             else:
-                terms.append(TagTerm(phrase, matching))
+                terms.append(TagTerm((phrase,), matching))
             is_alternative = False
         start = end
     return NamedTags(tuple(dict.fromkeys(terms)), tuple(unnamed))

@@ -2,7 +2,8 @@
 
 Descriptions and photos are compared in one space, that of a model that understands words: the
 active model if it does, else the one that comes with the project. Where a search asks for it, the
-words of a query that finds nothing by tags are taken as a description.
+words of a query that finds nothing are read as plain words: `dog in the snow` as the tags that they
+name, or else as a description.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from tagger.errors import DescriptionError, ModelError
+from tagger.errors import DescriptionError, ModelError, QueryError
 from tagger.images.decode import Source
 from tagger.inference import model_file
 from tagger.inference.decision import Floats
 from tagger.inference.embeddings import Embedding
+from tagger.inference.named_tags import NamedTags, TagTerm, name_tags
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.inference.vocabulary import Vocabulary
 from tagger.inference.words import Description, Words, is_stop_word
@@ -40,10 +41,12 @@ from tagger.library.search.grammar import (
     map_terms,
     parse,
     parse_description,
+    parse_words,
 )
 from tagger.library.search.lexer import MAX_LENGTH, Lexer
 from tagger.library.vectors import Ids, VectorCache
 from tagger.tagger import Tagger
+from tagger.text import fold
 
 MAX_LIKE = 500  # photos that a query with descriptions keeps of those that look like them, the best
 
@@ -63,12 +66,14 @@ class ResolvedQuery:
 
     `likeness` has the photos kept for descriptions that are not negated, with how alike each is,
     best first: of several descriptions, to the most alike of those in an `OR`, and to the least
-    alike of those that all apply.
+    alike of those that all apply. `tag_query` is the text of the tree where the query's words were
+    read as the tags that they name.
     """
 
     tree: Query
     summary: DescriptionSummary | None = None
     likeness: Mapping[int, float] = field(default_factory=dict)
+    tag_query: str | None = None
 
 
 _Lists = Mapping[tuple[Like, bool], tuple[int, ...]]  # False: of a negated description
@@ -102,9 +107,13 @@ def _load_space(path: Path, modified: int, size: int) -> Space | None:
     return Space(model.space, path, model.words)
 
 
-def embed(space: Space, photo: Source) -> Embedding:
-    """A photo's vector in a space. Raises ImageError, and ModelError if the model is gone."""
-    return _load_tagger(space).embed(photo)
+def embed(space: Space, photo: Source) -> tuple[Embedding, str]:
+    """A photo's vector, and its space: another one if the model's file was replaced meanwhile.
+
+    Raises ImageError, and ModelError if the model is gone.
+    """
+    tagger = _load_tagger(space)
+    return tagger.embed(photo), tagger.space
 
 
 @lru_cache(maxsize=1)
@@ -131,19 +140,32 @@ def resolve(
 def resolve_words(
     connection: Connection, query: str, vocabulary: Vocabulary, load: LoadSpace, cache: VectorCache
 ) -> ResolvedQuery:
-    """As `resolve`, but words that find nothing are taken as a description, if a model knows any.
+    """As `resolve`, but words that find nothing are read as plain words.
 
-    The summary then has the query with `like:` as `fallback`; or says that no word is understood.
+    They are the tags that they name, see `named_tags`, if a photo has them all: `tag_query` then
+    says so. Else they are a description, if a model knows any: the summary then has the query with
+    `like:` as `fallback`; or says that no word is understood.
     """
     tree = parse(query)
-    described = None if any(_find_likes(tree)) else parse_description(query)
-    if described is None or planner.has_match(connection, tree, vocabulary):
+    if any(_find_likes(tree)):
         return resolve(connection, query, vocabulary, load, cache)
+    has_stop_word = any(map(_is_stop_word, _wanted_labels(tree)))  # in "a dog or cat" as well
+    if not has_stop_word and planner.has_match(connection, tree, vocabulary):
+        return ResolvedQuery(tree)
+    reading = _TagReading.of(connection, query, vocabulary)
+    named = reading.tree
+    if named is not None and named != tree and planner.has_match(connection, named, vocabulary):
+        return ResolvedQuery(named, tag_query=format_query(named))
+    if has_stop_word and planner.has_match(connection, tree, vocabulary):
+        return ResolvedQuery(tree)
+    described = parse_description(query)
+    if described is None:
+        return ResolvedQuery(tree)
     fallback = format_query(described)
     space = _load_usable(load)
     if space is None or len(fallback) > MAX_LENGTH:
         return ResolvedQuery(tree)
-    missing = _find_missing_tags(connection, tree, vocabulary)
+    missing = reading.missing_tags
     unknown = _find_unknown_words(described, space)
     if unknown is not None:
         summary = DescriptionSummary(
@@ -193,15 +215,64 @@ def _find_unknown_words(described: Query, space: Space) -> tuple[str, ...] | Non
     return None
 
 
-def _find_missing_tags(
-    connection: Connection, tree: Query, vocabulary: Vocabulary
-) -> tuple[str, ...]:
-    """The tags that words of a query mean and that no photo has, nor a kind of them."""
-    terms = [term for term in _wanted_labels(tree) if not is_stop_word(term.name.casefold())]
-    names = {term: conditions.label_names(term, vocabulary) for term in terms}
-    used = conditions.find_labels(connection, chain.from_iterable(names.values()), used=True)
-    missing = [term.name for term, each in names.items() if used.keys().isdisjoint(each)]
-    return tuple(dict.fromkeys((*vocabulary.lookup(name), name)[0] for name in missing))
+@dataclass(frozen=True)
+class _TagReading:
+    """A query whose plain words are the tags that they name.
+
+    `tree` is None where they do not name all of what is wanted. `missing_tags` are the tags of the
+    vocabulary that they name and that no photo has, nor a kind of them.
+    """
+
+    tree: Query | None
+    missing_tags: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, connection: Connection, query: str, vocabulary: Vocabulary) -> _TagReading:
+        """The reading of a query without descriptions."""
+        tree = parse_words(query)
+        if tree is None:
+            return cls(None)
+        used = conditions.used_labels(connection).values()
+        groups: list[NamedTags] = []
+
+        def read(term: Query) -> Query:
+            match term:
+                case Like(text):
+                    named = name_tags(text, used, vocabulary)
+                    groups.append(named)
+                    terms = tuple(_to_labels(each, vocabulary) for each in named.terms)
+                    return terms[0] if len(terms) == 1 else And(terms)
+                case And((Like() as words, *rest)):
+                    first = read(words)
+                    return And((*(first.terms if isinstance(first, And) else (first,)), *rest))
+                case Or(terms):
+                    return Or(tuple(map(read, terms)))
+                case _:
+                    return term
+
+        named_tree = read(tree)
+        unnamed = (word for group in groups for word in group.unnamed_words)
+        missing = tuple(dict.fromkeys(t for word in unnamed for t in vocabulary.lookup(word)[:1]))
+        try:
+            is_complete = all(group.is_complete for group in groups)
+            return cls(parse(format_query(named_tree)) if is_complete else None, missing)
+        except QueryError:  # too long
+            return cls(None, missing)
+
+
+def _to_labels(term: TagTerm, vocabulary: Vocabulary) -> Query:
+    """The query for a term's names, and for its labels that are spelled otherwise in a query."""
+    folded = {fold(label): label for label in term.labels}
+    found = {name: folded.keys() & set(vocabulary.names(name)) for name in term.names}
+    names = [Label(name) for name, each in found.items() if each]
+    others = folded.keys() - set().union(*found.values())
+    terms = (*names, *(Label(folded[name], exact=True) for name in folded if name in others))
+    return terms[0] if len(terms) == 1 else Or(terms)
+
+
+def _is_stop_word(label: Label) -> bool:
+    """Whether a word of a query says nothing alone."""
+    return not (label.wildcard or label.exact) and is_stop_word(fold(label.name))
 
 
 def _wanted_labels(tree: Query) -> Iterator[Label]:

@@ -307,9 +307,9 @@ class Importer:
         for result in (*new, *deleted):
             self._ensure_copy(result)
         added = photos.add(connection, operation_id, [result.photo for result in new])
-        photos.restore(
-            connection, operation_id, [existing[result.photo.sha256].id for result in deleted]
-        )
+        restored = [existing[result.photo.sha256].id for result in deleted]
+        photos.restore(connection, operation_id, restored)
+        vectors.retry_unreadable(connection, restored)
         for photo in (result.photo for result in deleted):
             old = existing[photo.sha256]
             if photo.stored or not old.stored or self._is_missing(old):

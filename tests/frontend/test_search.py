@@ -208,11 +208,22 @@ def test_words_without_tags_are_taken_as_a_description(drawn_shapes: Library) ->
     assert app.code[0].value == "like:purple\n     ^"
 
 
+def test_plain_words_that_name_tags_are_shown_as_a_query(drawn_shapes: Library) -> None:
+    drawn_shapes.edit_tags(drawn_shapes.find_ids("folder:/stripes")[:1], add=["dog", "snow"])
+    app = open_page("search", q="the dogs in the snow")
+    assert "**1 photo** found" in page_text(app) and "by description" not in page_text(app)
+    assert "Understood as: dogs AND snow" in page_text(app)
+    press(app, "leaving-zip")
+    (path,) = (drawn_shapes.home / "exports").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert len([name for name in archive.namelist() if name != "labels.csv"]) == 1
+
+
 def test_what_was_not_understood_is_named(drawn_shapes: Library) -> None:
     app = open_page("search", q="flurb zzq")
     assert "**0 photos** found" in page_text(app)
     assert "found by description" not in page_text(app)
-    sentence = "No photo has the tags “flurb” or “zzq”, and worded knows none of these words."
+    sentence = "No photo has tags for all of these words, and worded knows none: flurb, zzq."
     assert sentence in page_text(app)
     app.text_input[0].set_value("disc square").run()
     assert "No photo has tags for all of these words" in page_text(app)

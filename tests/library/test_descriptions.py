@@ -15,6 +15,7 @@ from tagger.library.library import Library
 from tagger.library.records import Photo
 from tagger.tagger import Tagger
 from tests.conftest import draw_png, import_folder
+from tests.words import copy_to_other_space
 
 PHOTOS = 120  # forty of each shape
 
@@ -268,9 +269,67 @@ def test_words_that_neither_tags_nor_the_model_know_are_named(drawn: Library) ->
     assert page.total == 0 and page.description is not None
     assert not page.description.understood and page.description.fallback is None
     assert page.description.model == "worded"
-    assert page.description.missing_tags == page.description.unknown_words == ("flurb", "zzq")
+    assert page.description.unknown_words == ("flurb", "zzq")
+    assert page.description.missing_tags == ()  # nor are they known as tags
     assert drawn.search("flurb zzq", "likeness").photos == ()
     assert drawn.search("the").description is None
+
+
+PLAIN_WORDS = {  # the query that they are read as, and the photos with its tags
+    "a dog": ("dog", [1, 2, 3]),
+    "Dogs in the snow!": ("dogs AND snow", [1, 3]),
+    "golden retriever in the snow": ('"golden retriever" AND snow', [3]),
+    "a dog or cat": ("dog OR cat", [1, 2, 3, 4]),  # by itself "cat" alone
+    "a dog or a cat in the snow": ("(dog OR cat) AND snow", [1, 3]),
+    "the dogs OR the kitten": ("dogs OR kitten", [1, 2, 3, 4]),
+    "the cat score>=1": ("cat AND score>=1", [4]),
+    "a snow -(golden retriever)": ("snow AND NOT (golden AND retriever)", [1, 3]),
+    "snow with Große Straße": ("snow AND tag==Große_Straße", [1]),
+}
+
+
+@pytest.fixture
+def of_dogs(library: Library, pets: Tagger, worded: Path) -> Library:
+    """Photos 1 to 4 with tags of a person."""
+    library.set_active_model(str(worded))
+    tags = (["dog", "snow", "Große_Straße"], ["dog"], ["golden retriever", "snow"], ["cat"])
+    for number, names in enumerate(tags):
+        photo = library.add_photo(f"{number}.png", draw_png(number), pets).photo
+        library.edit_tags([photo.id], add=names)
+    return library
+
+
+@pytest.mark.parametrize("query", PLAIN_WORDS)
+def test_plain_words_are_read_as_the_tags_that_they_name(of_dogs: Library, query: str) -> None:
+    tag_query, ids = PLAIN_WORDS[query]
+    page = of_dogs.search(query, "oldest")
+    assert page.tag_query == tag_query and page.description is None
+    assert [photo.id for photo in page.photos] == of_dogs.find_ids(tag_query) == ids
+    assert page.total == len(ids) and page.matching_tags.keys() == set(ids)
+
+
+@pytest.mark.parametrize(
+    ("query", "missing"),
+    [
+        ("two dogs in the snow", ()),  # no tag says "two", which is not missed as a tag either
+        ("a dog in the snow with a zebra", ("zebra",)),
+        ("a cat in the snow", ()),  # no photo has both
+        ("the flurb", ()),
+    ],
+)
+def test_plain_words_that_tags_do_not_say_are_a_description(
+    of_dogs: Library, query: str, missing: tuple[str, ...]
+) -> None:
+    page = of_dogs.search(query)
+    assert page.tag_query is None
+    assert page.description is not None and page.description.missing_tags == missing
+
+
+def test_a_tag_that_is_a_stop_word_counts(of_dogs: Library) -> None:
+    of_dogs.edit_tags([2], add=["A"])
+    page = of_dogs.search("a dog")
+    assert [photo.id for photo in page.photos] == [2] and page.description is None
+    assert [photo.id for photo in of_dogs.search("the a").photos] == [2]
 
 
 def test_a_tag_comes_before_a_description(drawn: Library, shapes: Path, library: Library) -> None:
@@ -317,6 +376,18 @@ def test_a_photo_added_alone_gets_a_vector_whatever_model_tags_it(
     vector = library.embed(draw_png(3))
     assert vector is not None
     assert library.find_similar(*vector)[0][0].id == photo.id
+
+
+def test_a_vector_is_of_the_model_that_made_it(
+    library: Library, worded: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copy(worded, tmp_path / "own.h5"))
+    library.set_active_model(str(model))
+    space = library.space()
+    assert space is not None
+    copy_to_other_space(worded, model)  # meanwhile
+    _, sha256 = descriptions.embed(space, draw_png(3))
+    assert sha256 == Tagger.load(model).space != space.sha256
 
 
 def test_photos_without_a_vector_are_counted(library: Library, shapes: Path, worded: Path) -> None:

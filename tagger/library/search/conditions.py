@@ -116,6 +116,12 @@ def find_labels(
     }
 
 
+def used_labels(connection: Connection) -> dict[str, str]:
+    """The names of all labels that are tags of photos which are not deleted, by folded name."""
+    rows = connection.execute(select(labels.c.folded, labels.c.name).where(IS_USED))
+    return {row.folded: row.name for row in rows}
+
+
 def label_condition(label: Label, label_ids: LabelIds) -> Where:
     """The condition on `tags` that the label matches."""
     if label not in label_ids:  # too many
