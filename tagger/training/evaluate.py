@@ -36,8 +36,9 @@ PART = 1000  # photos whose features are held at once, where all are not needed 
 class Evaluation:
     """Everything that metrics.json records of a training.
 
-    `photos` counts by split and label, `sizes` by split. `unknown` is None where it could not be
-    measured, `conversion` where a random forest was trained. `seconds` are by stage.
+    `photos` counts by split and label, `sizes` by split. `typical` are the scores of the validation
+    photos that the model is made for, where a folder of these is named. `unknown` is None where it
+    could not be measured, `conversion` where a random forest was trained. `seconds` are by stage.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Evaluation:
     sizes: Mapping[str, int]
     problems: Problems
     validation: Scores
+    typical: Scores | None
     test: Scores | None
     unknown: OodScores | None
     conversion: PrecisionCheck | None
@@ -150,6 +152,24 @@ class Evaluator:
         if self.labels.kind == "multi":
             return multi_label.evaluate(self.labels, paths, outputs, decisions, temperature)
         return single_label.evaluate(self.labels, paths, outputs, decisions, temperature)
+
+    def score_typical(
+        self,
+        samples: Sequence[Sample],
+        outputs: LabelledOutputs,
+        decisions: Sequence[Decision],
+        temperature: float,
+    ) -> Scores | None:
+        """As `score`, of the photos in the folder of typical ones; None without such a folder."""
+        if self.config.typical is None:
+            return None
+        rows = [row for row, sample in enumerate(samples) if self.config.is_typical(sample.path)]
+        return self.score(
+            [samples[row] for row in rows],
+            outputs.take(np.array(rows)),
+            [decisions[row] for row in rows],
+            temperature,
+        )
 
     def score_unknown(
         self,

@@ -171,6 +171,7 @@ class _Trainer:
                 problems=collection.problems,
                 test=evaluator.score_test(runtime, test, calibration),
                 validation=evaluator.score(validation, held_out, decisions, temperature),
+                typical=evaluator.score_typical(validation, held_out, decisions, temperature),
                 unknown=evaluator.score_unknown(runtime, trained_on, held_out, calibration),
                 conversion=conversion.check if conversion else None,
                 fine_tuning=fine_tuning,
