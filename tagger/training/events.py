@@ -113,6 +113,21 @@ class EvaluationPhotosSkipped(ProgressEvent):
 
 
 @dataclass(frozen=True)
+class TestSkipped(ProgressEvent):
+    """Nobody looked for any label of the model in the `photos` to test on."""
+
+    __test__ = False  # for pytest
+
+    photos: int
+
+    def lines(self) -> list[str]:
+        return [
+            f"In {count_noun(self.photos, 'test photo')} nobody looked for a tag of the model:"
+            " nothing is tested"
+        ]
+
+
+@dataclass(frozen=True)
 class BundledWeightsUsed(ProgressEvent):
     """ImageNet's weights are unavailable, so training starts from the bundled model's."""
 

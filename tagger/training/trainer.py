@@ -23,6 +23,7 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample, target_matrix
 from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError
+from tagger.evaluation import ood
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, calibrate
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
@@ -30,7 +31,6 @@ from tagger.evaluation.tag_selection import TagSelection
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
-from tagger.images import decode
 from tagger.images.decode import Pixels
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
@@ -121,7 +121,8 @@ class _Trainer:
         if self.config.least_precision is not None:
             network, collection, selection = self._select_tags(network, collection, evaluator)
             evaluator = replace(evaluator, labels=collection.labels)
-            test = evaluator.load_test_samples(collection, self.emit)
+            test = [sample.keep_labels(selection.kept.tolist()) for sample in test]
+        test = self._skip_unlabelled(test, len(collection.labels))
         evaluation = self._complete(
             network, collection, evaluator, test, selection, fine_tuning, started_from
         )
@@ -192,6 +193,13 @@ class _Trainer:
     def _seed(self) -> int:
         return self.config.hyperparameters.seed
 
+    def _skip_unlabelled(self, test: Sequence[Sample], labels: int) -> list[Sample]:
+        """The test photos of which anybody looked for one of the labels; says if none is left."""
+        labelled = [sample for sample in test if len(sample.unseen) < labels]
+        if test and not labelled:
+            self.emit(events.TestSkipped(len(test)))
+        return labelled
+
     def _validation_samples(self, collection: Dataset) -> list[Sample]:
         """The validation samples, or a sample whose features fit into memory."""
         return subsample(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
@@ -203,8 +211,8 @@ class _Trainer:
         initialize.check_weights(config)
         config.output.parent.mkdir(parents=True, exist_ok=True)
         export_paths(config.output, config.export)
-        if config.unrelated and not next(decode.find_photos(config.unrelated), None):
-            raise DatasetError(f"{config.unrelated}: no photos in it")
+        if config.unrelated:
+            ood.check_folder(config.unrelated, config.image_size)
         leave_out = findings.read_list(config.leave_out) if config.leave_out else frozenset()
         with self._timed("reading photos"):
             collection = dataset.load(
@@ -380,7 +388,8 @@ class _Trainer:
         if not len(kept):
             raise DatasetError(
                 f"{self.config.data}: no tag is right for {self.config.least_precision:.0%} of the"
-                " validation photos it is said of; lower --least-precision, or add photos"
+                " validation photos it is said of; lower --least-precision (with --resume no epoch"
+                " is repeated), or add photos and start anew"
             )
         network = tag_head.keep_selected(network, selection)
         return network, collection.keep_labels(kept.tolist()), selection

@@ -138,10 +138,11 @@ def test_an_unusable_option_is_refused_before_photos_are_read(
     run_main: RunMain, shapes: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "broken.jpg").write_bytes(b"no photo")
     other = draw_collection(tmp_path / "other", 2, shapes=("disc",))
     (other / "disc").rename(other / "fish")
     for more, message in (
-        (["--unrelated", tmp_path / "empty"], "no photos in it"),
+        (["--unrelated", tmp_path / "empty"], "no readable photos"),
         (["--test", other], "no label in it is one of disc, square, stripes"),
         (["--test", shapes], "every photo in it is in the collection too"),
     ):
