@@ -374,7 +374,7 @@ class _Comparison:
         )
         cosines = loaded.cosines(np.stack([d.vector for d in descriptions.values()]))
         scores = {
-            like: space.words.likeness(description, row)
+            like: space.words.likeness(description.vector, row)
             for (like, description), row in zip(descriptions.items(), cosines, strict=True)
         }
         rows = {}

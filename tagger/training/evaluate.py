@@ -82,21 +82,12 @@ class Evaluator:
     progress: Progress
     forest: Head | None = None
 
-    def run(
-        self,
-        runtime: Runtime,
-        samples: Sequence[Sample],
-        stage: str,
-        vary: Vary | None = None,
-    ) -> LabelledOutputs:
-        """Outputs for samples, with their labels; `stage` names the loop for `progress`.
-
-        `vary` gives a variant of each photo, which takes its place.
-        """
+    def run(self, runtime: Runtime, samples: Sequence[Sample], stage: str) -> LabelledOutputs:
+        """Outputs for samples, with their labels; `stage` names the loop for `progress`."""
         logits = np.empty((len(samples), runtime.label_count), np.float32)
         features = np.empty((len(samples), runtime.feature_count), np.float32)
         workers = self.config.workers
-        outputs = run_network(runtime, self.store, samples, workers, self.progress, stage, vary)
+        outputs = run_network(runtime, self.store, samples, workers, self.progress, stage)
         for row, output in enumerate(outputs):
             logits[row], features[row] = output.logits, output.features
         if self.forest:
@@ -104,11 +95,20 @@ class Evaluator:
         return LabelledOutputs(logits, features, label_array(samples, self.labels))
 
     def run_in_parts(
-        self, runtime: Runtime, samples: Sequence[Sample], stage: str
+        self,
+        runtime: Runtime,
+        samples: Sequence[Sample],
+        stage: str,
+        vary: Vary | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Rows and features of about PART samples at a time, for more than fit into memory."""
+        """Rows and features of about PART samples at a time, for more than fit into memory.
+
+        `vary` gives a variant of each photo, which takes its place.
+        """
         workers = self.config.workers
-        outputs = iter(run_network(runtime, self.store, samples, workers, self.progress, stage))
+        outputs = iter(
+            run_network(runtime, self.store, samples, workers, self.progress, stage, vary)
+        )
         for rows in np.array_split(np.arange(len(samples)), max(1, len(samples) // PART)):
             yield rows, np.stack([next(outputs).features for _ in rows])
 

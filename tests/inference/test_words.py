@@ -150,7 +150,7 @@ def test_likeness_is_counted_in_deviations_of_the_background(words: Words) -> No
     median = np.median(background)
     deviation = (median - np.quantile(background, 0.05)) / 1.645  # of a normal distribution
     cosines = np.array([median, median + 3 * deviation])
-    assert words.likeness(description, cosines) == pytest.approx([0, 3], abs=1e-2)
+    assert words.likeness(description.vector, cosines) == pytest.approx([0, 3], abs=1e-2)
     assert np.isfinite(likeness(cosines, np.zeros(5))).all()
 
 

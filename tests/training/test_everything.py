@@ -127,7 +127,7 @@ def test_photos_are_found_by_words_and_hidden_below_the_floor(everything: Traine
     photos = np.stack([tagger.embed(path) for path in sorted(folder.glob("*.png"))])
     for shape in ("stripes", "square"):
         description = words.describe(shape)
-        is_listed = words.likeness(description, photos @ description.vector) >= words.floor
+        is_listed = words.likeness(description.vector, photos @ description.vector) >= words.floor
         is_right = np.array([shape in shapes_of(seed) for seed in range(500, 560)])
         assert is_listed[is_right].mean() > 2 * is_listed[~is_right].mean()
         assert is_listed[is_right].mean() >= 0.3
