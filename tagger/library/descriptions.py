@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from tagger.errors import DescriptionError, ModelError, QueryError
@@ -44,11 +45,12 @@ from tagger.library.search.grammar import (
     parse_words,
 )
 from tagger.library.search.lexer import MAX_LENGTH, Lexer
-from tagger.library.vectors import Ids, VectorCache
+from tagger.library.vectors import Ids, VectorCache, Vectors
 from tagger.tagger import Tagger
 from tagger.text import fold
 
 MAX_LIKE = 500  # photos that a query with descriptions keeps of those that look like them, the best
+MAX_LOOKED_UP = 2_000  # numbers without a vector: beyond, all photos are counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,8 +299,11 @@ def _look_up(
     likes = list(dict.fromkeys(_find_likes(tree)))
     descriptions = {like: _describe(query, like, space) for like, _ in likes}
     comparison = _Comparison.run(connection, space, cache, descriptions)
-    ranked, scores = comparison.rank(tree)
-    if isinstance(tree, Like):
+    rows, scores = comparison.rank(tree)
+    ranked = comparison.photo_ids[rows]
+    if _is_of_descriptions(tree) and _needs_description(tree):  # all that match are ranked
+        is_match = comparison.matches(tree, rows)
+        ranked, scores = ranked[is_match], scores[is_match]
         left_out = max(0, len(ranked) - MAX_LIKE)
         resolved: Query = Listed(tuple(ranked[:MAX_LIKE].tolist()))
     else:
@@ -322,6 +327,19 @@ def _look_up(
     )
     best = zip(ranked[:MAX_LIKE].tolist(), scores[:MAX_LIKE].tolist(), strict=True)
     return ResolvedQuery(resolved, summary, dict(best))
+
+
+def _is_of_descriptions(tree: Query) -> bool:
+    """Whether there is nothing but descriptions in a tree."""
+    match tree:
+        case Like():
+            return True
+        case Not(term):
+            return _is_of_descriptions(term)
+        case And(terms) | Or(terms):
+            return all(map(_is_of_descriptions, terms))
+        case _:
+            return False
 
 
 def _needs_description(tree: Query) -> bool:
@@ -367,11 +385,7 @@ class _Comparison:
     ) -> _Comparison:
         """Compare every photo with each description."""
         loaded = cache.load(connection, space.sha256)
-        total = connection.scalar(select(func.count()).select_from(photos)) or 0
-        is_deleted = photos.c.deleted_by.is_not(None)
-        deleted = np.array(
-            connection.scalars(select(photos.c.id).where(is_deleted)).all(), np.int64
-        )
+        deleted = np.array(connection.scalars(conditions.DELETED).all(), np.int64)
         cosines = loaded.cosines(np.stack([d.vector for d in descriptions.values()]))
         scores = {
             like: space.words.likeness(description.vector, row)
@@ -383,8 +397,7 @@ class _Comparison:
             above = np.flatnonzero(~np.isnan(likeness))
             above = above[~np.isin(loaded.photo_ids[above], deleted)]
             rows[like] = above[np.argsort(-likeness[above], kind="stable")]
-        stored = len(loaded.photo_ids) + len(loaded.unreadable) - loaded.count_among(deleted)
-        return cls(loaded.photo_ids, scores, rows, max(0, total - len(deleted) - stored))
+        return cls(loaded.photo_ids, scores, rows, _count_not_compared(connection, loaded))
 
     def list_photos(self, like: Like) -> tuple[int, ...]:
         """Photos above the floor of a description, best first."""
@@ -392,14 +405,47 @@ class _Comparison:
         return tuple(ids)
 
     def rank(self, tree: Query) -> tuple[Ids, Floats]:
-        """Photos above the floor of any description not negated, and their scores, best first."""
+        """Rows above the floor of any description not negated, and their scores, best first."""
         likes = [like for like, positive in _find_likes(tree) if positive]
         if not likes:
             return np.empty(0, np.int64), np.empty(0)
         rows = np.unique(np.concatenate([self.rows[like] for like in likes]))
         scores = _combine(tree, {like: self.scores[like][rows] for like in likes})
         order = np.argsort(-scores, kind="stable")
-        return self.photo_ids[rows[order]], scores[order]
+        return rows[order], scores[order]
+
+    def matches(self, tree: Query, rows: Ids) -> NDArray[np.bool_]:
+        """Which of these rows (N,) match a tree of descriptions alone."""
+        match tree:
+            case Like():
+                return ~np.isnan(self.scores[tree][rows])
+            case Not(term):
+                return ~self.matches(term, rows)
+            case And(terms) | Or(terms):
+                combine = np.logical_and if isinstance(tree, And) else np.logical_or
+                is_match = [self.matches(term, rows) for term in terms]
+                return np.asarray(combine.reduce(is_match), np.bool_)
+            case _:
+                raise TypeError(f"{tree} is no description")
+
+
+def _count_not_compared(connection: Connection, loaded: Vectors) -> int:
+    """The number of photos that have no vector yet.
+
+    Mostly few numbers of photos are without one, and only these are looked up: counting all photos
+    of a large library takes as long as comparing them.
+    """
+    last = connection.scalar(select(func.max(photos.c.id))) or 0
+    ids = loaded.find_missing(last)
+    is_present = photos.c.deleted_by.is_(None)
+    if len(ids) <= MAX_LOOKED_UP:
+        is_missing = conditions.listed_condition(photos.c.id, ids.tolist())
+        query = select(func.count()).select_from(photos).where(is_present, is_missing)
+        return connection.execute(query).scalar_one() if len(ids) else 0
+    total = connection.scalar(select(func.count()).select_from(photos).where(is_present)) or 0
+    deleted = np.array(connection.scalars(conditions.DELETED).all(), np.int64)
+    stored = len(loaded.photo_ids) + len(loaded.unreadable) - loaded.count_among(deleted)
+    return max(0, total - stored)
 
 
 def _combine(tree: Query, scores: Mapping[Like, Floats], positive: bool = True) -> Floats:

@@ -201,6 +201,12 @@ class Vectors:
         among = photo_ids[photo_ids < len(self._is_stored)]
         return int(np.count_nonzero(self._is_stored[among]))
 
+    def find_missing(self, last: int) -> Ids:
+        """The numbers of photos up to `last` that have no vector, and may have one later."""
+        stored = self._is_stored[1 : last + 1]
+        missing = np.flatnonzero(~stored) + 1
+        return np.concatenate([missing, np.arange(len(stored) + 1, last + 1)])
+
     @cached_property
     def _is_stored(self) -> NDArray[np.bool_]:
         """By photo id."""

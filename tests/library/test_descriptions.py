@@ -390,7 +390,11 @@ def test_a_vector_is_of_the_model_that_made_it(
     assert sha256 == Tagger.load(model).space != space.sha256
 
 
-def test_photos_without_a_vector_are_counted(library: Library, shapes: Path, worded: Path) -> None:
+@pytest.mark.parametrize("limit", [0, descriptions.MAX_LOOKED_UP])
+def test_photos_without_a_vector_are_counted(
+    library: Library, shapes: Path, worded: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(descriptions, "MAX_LOOKED_UP", limit)
     import_folder(library, shapes / "disc")  # by a model without words, while there is none with
     library.set_active_model(str(worded))
     page = library.search("like:ball")
@@ -401,6 +405,12 @@ def test_photos_without_a_vector_are_counted(library: Library, shapes: Path, wor
     page = library.search("like:box")
     assert page.total > 30
     assert page.description is not None and page.description.not_compared == 40
+    library.delete(library.find_ids("folder:/disc OR folder:/square")[39:50])
+    page = library.search("like:box")
+    assert page.description is not None and page.description.not_compared == 39
+    library.purge()
+    page = library.search("like:box")
+    assert page.description is not None and page.description.not_compared == 39
 
 
 def test_a_photo_comes_with_the_tags_it_is_found_for(library: Library, pets: Tagger) -> None:

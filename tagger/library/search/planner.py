@@ -235,10 +235,18 @@ def _find_page(
 
 @dataclass(frozen=True)
 class _TagFilter:
-    """Photos with a tag for which `where` is true; `by_label` if it names labels."""
+    """Photos with a tag for which `where` is true.
+
+    `by_photo` is the same for tags that are looked up by photo; None if it names no labels.
+    """
 
     where: Where
-    by_label: bool
+    by_photo: Where | None
+
+    @property
+    def by_label(self) -> bool:
+        """Whether the index of labels has few tags for it."""
+        return self.by_photo is not None
 
 
 @dataclass(frozen=True)
@@ -289,9 +297,11 @@ def _plan(tree: Query, label_ids: LabelIds, scope: tuple[Where, ...] = ()) -> Pl
         case Label(name, wildcard):
             if wildcard and not scope and not name.strip("*"):
                 return _PhotoFilter(_STATES["tagged"])
-            return _TagFilter(
-                and_(conditions.label_condition(tree, label_ids), *scope), by_label=True
+            where, by_photo = (
+                and_(conditions.label_condition(tree, label_ids, by_photo), *scope)
+                for by_photo in (False, True)
             )
+            return _TagFilter(where, by_photo)
         case Condition():
             if _is_about_tags(tree):
                 return _any_tag((tree,), scope)
@@ -330,7 +340,7 @@ def _any_tag(about: tuple[Query, ...], scope: tuple[Where, ...]) -> Plan:
     alone = conditions.any_tag_condition(about[0]) if len(about) == 1 and not scope else None
     if alone is not None:
         return _PhotoFilter(alone)
-    return _TagFilter(and_(*scope, *map(conditions.tag_condition, about)), by_label=False)
+    return _TagFilter(and_(*scope, *map(conditions.tag_condition, about)), by_photo=None)
 
 
 def _join_or(plans: list[Plan]) -> Plan:
@@ -342,8 +352,10 @@ def _join_or(plans: list[Plan]) -> Plan:
     if on_photos:
         terms.append(_PhotoFilter(or_(*(plan.where for plan in on_photos))))
     if on_tags:
-        by_label = all(plan.by_label for plan in on_tags)
-        terms.append(_TagFilter(or_(*(plan.where for plan in on_tags)), by_label))
+        by_photo = [plan.by_photo for plan in on_tags if plan.by_photo is not None]
+        is_by_label = len(by_photo) == len(on_tags)
+        where = or_(*(plan.where for plan in on_tags))
+        terms.append(_TagFilter(where, or_(*by_photo) if is_by_label else None))
     return terms[0] if len(terms) == 1 else _Or(tuple(terms))
 
 
@@ -385,7 +397,13 @@ def _select_ids(plan: Plan) -> Ids:
     terms = plan.terms if isinstance(plan, _And) else (plan,)
     if lists := [term for term in terms if isinstance(term, _ListFilter)]:
         shortest = min(lists, key=lambda term: len(term.ids))
-        where = [_condition(t, photos.c.id, few=True) for t in terms if t is not shortest]
+        others = [term for term in terms if term is not shortest]
+        match others:
+            case [_TagFilter(_, by_photo)] if by_photo is not None:  # no row of `photos` is read
+                is_match = by_photo, shortest.where(tags.c.photo_id)
+                present = tags.c.photo_id.not_in(DELETED)
+                return select(tags.c.photo_id.label("id")).where(*is_match, present)
+        where = [_condition(term, photos.c.id, few=True) for term in others]
         where += [shortest.where(photos.c.id), _PRESENT_BY_SCAN]
         return select(photos.c.id).where(*where)
     drivers = [t for t in terms if isinstance(t, _TagFilter) and (t.by_label or len(terms) == 1)]
@@ -412,7 +430,7 @@ def _condition(plan: Plan, photo: Column[int], few: bool = False) -> Where:
         case _PhotoFilter(where, index_where):
             terms = (_PRESENT_BY_SCAN, where) if index_where is None else (_PRESENT, index_where)
             return (photo + 0).in_(select(photos.c.id).where(*terms))
-        case _TagFilter(where, by_label) if on_photos and (few or not by_label):
+        case _TagFilter(where, by_photo) if on_photos and (few or by_photo is None):
             return exists().where(tags.c.photo_id == photo, where).correlate(photos)
         case _TagFilter(where):
             return (photo + 0).in_(select(tags.c.photo_id).where(where))
