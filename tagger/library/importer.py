@@ -274,7 +274,7 @@ class Importer:
         for result in results:
             match result:
                 case Failed():
-                    outcomes.append(("failed", None))
+                    outcomes.append(("failed", result.file.photo_id))
                 case Duplicate(_, photo_id, path, stored):
                     if path is not None:
                         photos.relocate(connection, photo_id, path, stored)

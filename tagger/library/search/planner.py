@@ -49,7 +49,6 @@ from tagger.library.search.grammar import (
     Or,
     Query,
     label_terms,
-    parse,
 )
 from tagger.library.tags import CHUNK
 
@@ -82,14 +81,14 @@ _STATES: dict[str, Where] = {
 
 def find_page(
     connection: Connection,
-    query: str | Query,
+    tree: Query,
     vocabulary: Vocabulary,
     sort: Sort,
     offset: int,
     limit: int,
 ) -> tuple[list[int], int]:
-    """The ids of a page of matching photos in order, and the number of all. Raises QueryError."""
-    plan = _plan_query(connection, query, vocabulary)
+    """The ids of a page of matching photos in order, and the number of all."""
+    plan = _plan_query(connection, tree, vocabulary)
     total = _count(connection, plan)
     return (
         _find_page(connection, plan, total, sort, offset, limit) if offset < total else []
@@ -98,7 +97,7 @@ def find_page(
 
 def find_ranked_page(
     connection: Connection,
-    query: str | Query,
+    tree: Query,
     vocabulary: Vocabulary,
     ranked: Sequence[int],
     offset: int,
@@ -106,9 +105,9 @@ def find_ranked_page(
 ) -> tuple[list[int], int]:
     """As `find_page`, with the photos in `ranked` first, in their order, then the newest.
 
-    `ranked` photos that do not match are left out. Raises QueryError.
+    `ranked` photos that do not match are left out.
     """
-    plan = _plan_query(connection, query, vocabulary)
+    plan = _plan_query(connection, tree, vocabulary)
     total = _count(connection, plan)
     listed = _ListFilter(tuple(ranked))
     matching: set[object] = set(connection.scalars(_select_ids(_join_and([listed, plan]))))
@@ -121,31 +120,28 @@ def find_ranked_page(
     return ids, total
 
 
-def find_ids(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> list[int]:
-    """The ids of all matching photos, ascending. Raises QueryError."""
-    plan = _plan_query(connection, query, vocabulary)
+def find_ids(connection: Connection, tree: Query, vocabulary: Vocabulary) -> list[int]:
+    """The ids of all matching photos, ascending."""
+    plan = _plan_query(connection, tree, vocabulary)
     return sorted(set(connection.scalars(_select_ids(plan))))
 
 
-def count_photos(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> int:
-    """The number of matching photos. Raises QueryError."""
-    return _count(connection, _plan_query(connection, query, vocabulary))
+def count_photos(connection: Connection, tree: Query, vocabulary: Vocabulary) -> int:
+    """The number of matching photos."""
+    return _count(connection, _plan_query(connection, tree, vocabulary))
 
 
-def has_match(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> bool:
-    """Whether any photo matches. Raises QueryError."""
-    plan = _plan_query(connection, query, vocabulary)
+def has_match(connection: Connection, tree: Query, vocabulary: Vocabulary) -> bool:
+    """Whether any photo matches."""
+    plan = _plan_query(connection, tree, vocabulary)
     return connection.scalar(_select_ids(plan).limit(1)) is not None
 
 
 def count_labels(
-    connection: Connection, query: str | Query, vocabulary: Vocabulary
+    connection: Connection, tree: Query, vocabulary: Vocabulary
 ) -> list[tuple[str, int]]:
-    """The tags of matching photos and how often each occurs, most frequent first, then by name.
-
-    Raises QueryError.
-    """
-    plan = _plan_query(connection, query, vocabulary)
+    """The tags of matching photos and how often each occurs, most frequent first, then by name."""
+    plan = _plan_query(connection, tree, vocabulary)
     if plan is _EVERYTHING:
         is_match = tags.c.photo_id.not_in(DELETED)
     else:
@@ -162,13 +158,12 @@ def count_labels(
 
 
 def find_matching_tags(
-    connection: Connection, query: str | Query, vocabulary: Vocabulary, photo_ids: Sequence[int]
+    connection: Connection, tree: Query, vocabulary: Vocabulary, photo_ids: Sequence[int]
 ) -> dict[int, tuple[str, ...]]:
     """The tags for which a query finds photos, by photo, as `Photo.tags` are ordered.
 
-    Photos that are found for something else are left out. Raises QueryError.
+    Photos that are found for something else are left out.
     """
-    tree = parse(query) if isinstance(query, str) else query
     terms = list(label_terms(tree))
     if not terms:
         return {}
@@ -205,8 +200,7 @@ def _tag_conditions(
                     yield from _tag_conditions(term, label_ids, own)
 
 
-def _plan_query(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> Plan:
-    tree = parse(query) if isinstance(query, str) else query
+def _plan_query(connection: Connection, tree: Query, vocabulary: Vocabulary) -> Plan:
     return _plan(tree, conditions.find_label_ids(connection, label_terms(tree), vocabulary))
 
 
