@@ -240,7 +240,9 @@ def test_words_that_are_no_tags_are_answered_by_description(
         " and ".join(["ball"] * 60),  # too many words where "and" is one
     ],
 )
-def test_other_queries_are_not(drawn: Library, query: str) -> None:
+def test_tags_operators_and_unreadable_text_are_not_answered_by_description(
+    drawn: Library, query: str
+) -> None:
     page = drawn.search(query, limit=200)
     assert page.description is None or page.description.fallback is None
     assert drawn.count(query) == page.total == len(page.photos)
