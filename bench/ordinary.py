@@ -216,7 +216,7 @@ def measure_floor(
 
     def above(text: str) -> NDArray[np.bool_]:
         description = words.describe(text)
-        likeness = words.likeness(description, vectors @ description.vector)
+        likeness = words.likeness(description.vector, vectors @ description.vector)
         return likeness >= words.floor
 
     by_caption = [above(caption) for photo in photos for caption in photo.captions]
