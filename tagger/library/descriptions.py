@@ -139,34 +139,36 @@ def resolve(
     return _look_up(connection, query, tree, vocabulary, space, cache)
 
 
-def resolve_words(
-    connection: Connection, query: str, vocabulary: Vocabulary, load: LoadSpace, cache: VectorCache
-) -> ResolvedQuery:
-    """As `resolve`, but words that find nothing are read as plain words.
+def read_words(
+    connection: Connection,
+    query: str,
+    matches: int,
+    vocabulary: Vocabulary,
+    load: LoadSpace,
+    cache: VectorCache,
+) -> ResolvedQuery | None:
+    """A query whose words are read as plain words; None where it is to be read as it stands.
 
-    They are the tags that they name, see `named_tags`, if a photo has them all: `tag_query` then
-    says so. Else they are a description, if a model knows any: the summary then has the query with
-    `like:` as `fallback`; or says that no word is understood.
+    It found `matches` photos as it stands. Plain words are the tags that they name, see
+    `named_tags`, if a photo has them all: `tag_query` then says so. Else they are a description, if
+    a model knows any: the summary then has the query with `like:` as `fallback`; or says that no
+    word is understood.
     """
     tree = parse(query)
-    if any(_find_likes(tree)):
-        return resolve(connection, query, vocabulary, load, cache)
     has_stop_word = any(map(_is_stop_word, _wanted_labels(tree)))  # in "a dog or cat" as well
-    if not has_stop_word and planner.has_match(connection, tree, vocabulary):
-        return ResolvedQuery(tree)
+    if any(_find_likes(tree)) or (matches and not has_stop_word):
+        return None
     reading = _TagReading.of(connection, query, vocabulary)
     named = reading.tree
     if named is not None and named != tree and planner.has_match(connection, named, vocabulary):
         return ResolvedQuery(named, tag_query=format_query(named))
-    if has_stop_word and planner.has_match(connection, tree, vocabulary):
-        return ResolvedQuery(tree)
-    described = parse_description(query)
+    described = None if matches else parse_description(query)
     if described is None:
-        return ResolvedQuery(tree)
+        return None
     fallback = format_query(described)
     space = _load_usable(load)
     if space is None or len(fallback) > MAX_LENGTH:
-        return ResolvedQuery(tree)
+        return None
     missing = reading.missing_tags
     unknown = _find_unknown_words(described, space)
     if unknown is not None:
@@ -178,7 +180,7 @@ def resolve_words(
             missing_tags=missing,
             understood=False,
         )
-        return ResolvedQuery(tree, summary if unknown else None)
+        return ResolvedQuery(tree, summary) if unknown else None
     resolved = _look_up(connection, fallback, described, vocabulary, space, cache)
     answered = resolved.summary
     if answered is not None:
@@ -264,11 +266,12 @@ class _TagReading:
 
 def _to_labels(term: TagTerm, vocabulary: Vocabulary) -> Query:
     """The query for a term's names, and for its labels that are spelled otherwise in a query."""
-    folded = {fold(label): label for label in term.labels}
-    found = {name: folded.keys() & set(vocabulary.names(name)) for name in term.names}
-    names = [Label(name) for name, each in found.items() if each]
-    others = folded.keys() - set().union(*found.values())
-    terms = (*names, *(Label(folded[name], exact=True) for name in folded if name in others))
+    labels = {fold(label): label for label in term.labels}
+    by_name = {name: labels.keys() & set(vocabulary.names(name)) for name in term.names}
+    names = [Label(name) for name, matching in by_name.items() if matching]
+    unmatched = labels.keys() - set().union(*by_name.values())
+    exact = [Label(labels[key], exact=True) for key in labels if key in unmatched]
+    terms = (*names, *exact)
     return terms[0] if len(terms) == 1 else Or(terms)
 
 

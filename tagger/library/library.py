@@ -214,10 +214,13 @@ class Library:
         "newest".
         """
         with self.database.read_transaction() as connection:
-            words = self._vocabulary_for(query)
-            load = partial(_load_space, connection)
-            resolved = descriptions.resolve_words(connection, query, words, load, self._vectors)
+            resolved, words = self._resolve(connection, query)
             ids, total = self._find_page(connection, resolved, words, sort, offset, limit)
+            load = partial(_load_space, connection)
+            reading = descriptions.read_words(connection, query, total, words, load, self._vectors)
+            if reading is not None:
+                resolved = reading
+                ids, total = self._find_page(connection, resolved, words, sort, offset, limit)
             return PhotoPage(
                 tuple(photos.load_photos(connection, ids, self.home)),
                 total,

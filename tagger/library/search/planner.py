@@ -188,7 +188,7 @@ def _tag_conditions(
     """A condition on `tags` for each label that is not negated, with its `score` and `by`."""
     match tree:
         case Label():
-            yield and_(conditions.label_condition(tree, label_ids), *scope)
+            yield and_(conditions.label_condition([tree], label_ids), *scope)
         case Or(terms):
             for term in terms:
                 yield from _tag_conditions(term, label_ids, scope)
@@ -291,11 +291,7 @@ def _plan(tree: Query, label_ids: LabelIds, scope: tuple[Where, ...] = ()) -> Pl
         case Label(name, wildcard):
             if wildcard and not scope and not name.strip("*"):
                 return _PhotoFilter(_STATES["tagged"])
-            where, by_photo = (
-                and_(conditions.label_condition(tree, label_ids, by_photo), *scope)
-                for by_photo in (False, True)
-            )
-            return _TagFilter(where, by_photo)
+            return _any_label([tree], label_ids, scope)
         case Condition():
             if _is_about_tags(tree):
                 return _any_tag((tree,), scope)
@@ -308,7 +304,9 @@ def _plan(tree: Query, label_ids: LabelIds, scope: tuple[Where, ...] = ()) -> Pl
             plan = _plan(term, label_ids)
             return _PhotoFilter(not_(plan.where)) if isinstance(plan, _PhotoFilter) else _Not(plan)
         case Or(terms):
-            return _join_or([_plan(term, label_ids, scope) for term in terms])
+            words = [term for term in terms if isinstance(term, Label) and not term.wildcard]
+            plans = [_plan(term, label_ids, scope) for term in terms if term not in words]
+            return _join_or([*plans, *([_any_label(words, label_ids, scope)] if words else [])])
         case And(terms):
             return _join_and(_plan_group(terms, label_ids, scope))
 
@@ -327,6 +325,15 @@ def _scope_terms(terms: tuple[Query, ...]) -> tuple[Query, ...]:
     """The terms of an AND group that are `score` and `by` conditions on the tags of the others."""
     has_labels = any(map(_has_labels, terms))
     return tuple(t for t in terms if _is_about_tags(t) and (has_labels or not isinstance(t, Not)))
+
+
+def _any_label(terms: Sequence[Label], label_ids: LabelIds, scope: tuple[Where, ...]) -> _TagFilter:
+    """Photos with a tag that one of the labels matches and that meets the scope."""
+    where, by_photo = (
+        and_(conditions.label_condition(terms, label_ids, by_photo), *scope)
+        for by_photo in (False, True)
+    )
+    return _TagFilter(where, by_photo)
 
 
 def _any_tag(about: tuple[Query, ...], scope: tuple[Where, ...]) -> Plan:
@@ -391,20 +398,21 @@ def _select_ids(plan: Plan) -> Ids:
     terms = plan.terms if isinstance(plan, _And) else (plan,)
     if lists := [term for term in terms if isinstance(term, _ListFilter)]:
         shortest = min(lists, key=lambda term: len(term.ids))
-        others = [term for term in terms if term is not shortest]
-        match others:
+        rest = [term for term in terms if term is not shortest]
+        match rest:
             case [_TagFilter(_, by_photo)] if by_photo is not None:  # no row of `photos` is read
                 is_match = by_photo, shortest.where(tags.c.photo_id)
                 present = tags.c.photo_id.not_in(DELETED)
                 return select(tags.c.photo_id.label("id")).where(*is_match, present)
-        where = [_condition(term, photos.c.id, few=True) for term in others]
+        where = [_condition(term, photos.c.id, few=True) for term in rest]
         where += [shortest.where(photos.c.id), _PRESENT_BY_SCAN]
         return select(photos.c.id).where(*where)
     drivers = [t for t in terms if isinstance(t, _TagFilter) and (t.by_label or len(terms) == 1)]
     if not drivers:
         present = _PRESENT if plan is _EVERYTHING else _PRESENT_BY_SCAN
         return select(photos.c.id).where(present, *(_condition(t, photos.c.id) for t in terms))
-    driver, rest = drivers[0], [term for term in terms if term is not drivers[0]]
+    driver = drivers[0]
+    rest = [term for term in terms if term is not driver]
     conditions = [driver.where, *(_condition(term, tags.c.photo_id) for term in rest)]
     if not any(isinstance(term, _PhotoFilter) for term in rest):
         conditions.append(tags.c.photo_id.not_in(DELETED))
