@@ -102,7 +102,7 @@ def test_folders_become_a_model_and_a_report(shapes: Path, tmp_path: Path) -> No
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_killed_and_resumed_ends_as_if_never_killed(shapes: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    more = ["--fine-tune", 4, "--batch-size", 4, "--about", "x"]
+    more = ["--fine-tune", 4, "--batch-size", 4, "--learning-rate", 0.01, "--about", "x"]
     done = run_code(TRAIN_TINY, *tiny_options(shapes, whole, *more))
     assert done.returncode == 0, done.stderr
     process = start_training(shapes, broken, *more)
