@@ -19,7 +19,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from tagger.errors import DescriptionError
 from tagger.evaluation import metrics
+from tagger.evaluation.descriptions import score_descriptions
 from tagger.inference import vocabulary
 from tagger.inference.embeddings import Embedding
 from tagger.inference.words import Words
@@ -38,7 +39,6 @@ SPLIT = "val"
 RIGHT = 1  # of five people: a tag that so many mention is right
 MOST = 3  # of five people: a tag that so many mention is missed if it is not said
 AGREED = 2  # of five people: from here on a photo has the tag, for average precision
-RANKS = (1, 5, 10)  # of a described photo
 MIN_SAID = 5  # times, before a tag's precision counts
 MIN_PHOTOS = 5  # with a tag, before its average precision counts
 MIN_SHOWN = 3  # photos with a tag, before its name counts as a description
@@ -83,7 +83,7 @@ def main() -> None:
     photos = load_photos(Path(os.environ["TAGGER_DATA"]) / "ordinary")
     tagger = Tagger.load(options.model)
     predictions = [tagger.tag(photo.path, top=None) for photo in photos]
-    results = measure(photos, predictions) | measure_descriptions(tagger, photos)
+    results = measure_descriptions(tagger, photos) | measure(photos, predictions)
     report(results)
     show_photos(photos, predictions, options.photos)
     if options.json:
@@ -194,15 +194,11 @@ def average_precision(scores: NDArray[Any], present: NDArray[np.bool_]) -> float
 def measure_descriptions(tagger: Tagger, photos: Sequence[OrdinaryPhoto]) -> dict[str, Any]:
     """The share of descriptions whose photo is among the first of all, and `measure_floor`."""
     if tagger.words is None:
-        return {f"first_{rank}": None for rank in RANKS}
+        return dict.fromkeys(("first_1", "first_5", "first_10"))
     vectors = np.stack([tagger.embed(photo.path) for photo in photos])  # (N, D)
-    ranks = []
-    for index, photo in enumerate(photos):
-        for caption in photo.captions:
-            cosines = vectors @ tagger.embed_text(caption)
-            ranks.append(int((cosines > cosines[index]).sum()) + 1)
-    first = {f"first_{rank}": float(np.mean(np.array(ranks) <= rank)) for rank in RANKS}
-    return first | {"floor": measure_floor(tagger.words, vectors, photos)}
+    scores = score_descriptions(tagger.words, vectors, [photo.captions for photo in photos])
+    assert scores is not None  # there are captions
+    return asdict(scores) | {"floor": measure_floor(tagger.words, vectors, photos)}
 
 
 def measure_floor(

@@ -17,6 +17,7 @@ from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
 from tagger.evaluation import multi_label, ood, single_label
 from tagger.evaluation.calibration import Calibration
+from tagger.evaluation.descriptions import DescriptionScores
 from tagger.evaluation.outputs import LabelledOutputs, Vary, label_array, run_network
 from tagger.evaluation.results import OodScores, Scores, to_json
 from tagger.export.verify import ExportResult
@@ -37,8 +38,9 @@ class Evaluation:
     """Everything that metrics.json records of a training.
 
     `photos` counts by split and label, `sizes` by split. `typical` are the scores of the validation
-    photos that the model is made for, where a folder of these is named. `unknown` is None where it
-    could not be measured, `conversion` where a random forest was trained. `seconds` are by stage.
+    photos that the model is made for, where a folder of these is named, `descriptions` those of the
+    captions of validation photos. `unknown` is None where it could not be measured, `conversion`
+    where a random forest was trained. `seconds` are by stage.
     """
 
     model: str
@@ -49,6 +51,7 @@ class Evaluation:
     problems: Problems
     validation: Scores
     typical: Scores | None
+    descriptions: DescriptionScores | None
     test: Scores | None
     unknown: OodScores | None
     conversion: PrecisionCheck | None

@@ -70,6 +70,7 @@ def build_card(
         "scores": {
             "validation": _summarize(evaluation.validation),
             "typical": _summarize(evaluation.typical) if evaluation.typical else None,
+            "descriptions": to_json(evaluation.descriptions),
             "test": _summarize(evaluation.test) if evaluation.test else None,
             "unknown": to_json(evaluation.unknown),
         },

@@ -24,6 +24,7 @@ from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError
 from tagger.evaluation import ood
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, calibrate
+from tagger.evaluation.descriptions import DescriptionScores, score_descriptions
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
 from tagger.evaluation.tag_selection import TagSelection
@@ -169,6 +170,7 @@ class _Trainer:
                 test=evaluator.score_test(runtime, test, calibration),
                 validation=evaluator.score(validation, held_out, decisions, temperature),
                 typical=evaluator.score_typical(validation, held_out, decisions, temperature),
+                descriptions=self._score_descriptions(words, validation, held_out),
                 unknown=evaluator.score_unknown(runtime, trained_on, held_out, calibration),
                 conversion=conversion.check if conversion else None,
                 fine_tuning=fine_tuning,
@@ -396,6 +398,15 @@ class _Trainer:
             )
         self.emit(taught)
         return words
+
+    def _score_descriptions(
+        self, words: Words | None, samples: Sequence[Sample], outputs: LabelledOutputs
+    ) -> DescriptionScores | None:
+        if words is None or self._captions is None:
+            return None
+        captions = [self._captions.by_photo.get(sample.path, ()) for sample in samples]
+        vectors = words.embed_photos(outputs.features)
+        return score_descriptions(words, vectors, captions, self._seed)
 
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")

@@ -21,6 +21,7 @@ from tagger.training.events import (
     TestSkipped,
     WordsTaught,
 )
+from tagger.training.report import summary
 from tagger.training.trainer import TrainingResult
 from tests import tiny
 from tests.conftest import SHAPES, draw_tagged, tiny_config, trained_state
@@ -131,6 +132,18 @@ def test_photos_are_found_by_words_and_hidden_below_the_floor(everything: Traine
         is_right = np.array([shape in shapes_of(seed) for seed in range(500, 560)])
         assert is_listed[is_right].mean() > 2 * is_listed[~is_right].mean()
         assert is_listed[is_right].mean() >= 0.3
+
+
+def test_the_card_and_the_summary_say_how_many_captions_find_their_photo(
+    everything: Trained,
+) -> None:
+    scores = everything.result.evaluation.descriptions
+    assert scores is not None and 0 < scores.photos < scores.descriptions
+    assert 0 < scores.first_1 < scores.first_5 < scores.first_10  # three shapes: many are alike
+    card = model_file.load(everything.result.model).card["scores"]["descriptions"]
+    assert card["photos"] == scores.photos and card["first_10"] == scores.first_10
+    (line,) = (line for line in summary.lines(everything.result) if "Descriptions" in line)
+    assert f"{scores.first_10:.1%} of {scores.descriptions} captions" in line
 
 
 def test_the_classes_of_the_teacher_are_words_too(everything: Trained) -> None:
