@@ -51,7 +51,7 @@ def test_a_run_folder_holds_settings_and_metrics(trained: TrainingResult) -> Non
     assert set(metrics) == {
         *("model", "kind", "labels", "photos", "sizes", "problems"),
         *("validation", "typical", "test", "unknown", "conversion", "fine_tuning", "started_from"),
-        *("exports", "seconds", "peak_memory_mb"),
+        *("descriptions", "exports", "seconds", "peak_memory_mb"),
     }
     config = json.loads((trained.run_folder / "config.json").read_text())
     assert config["epochs"] == 1 and config["image_size"] == 64
