@@ -32,6 +32,7 @@ from tagger.library.search.grammar import (
     Or,
     Query,
     format_query,
+    parse,
 )
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
@@ -162,7 +163,8 @@ def _show_results(query: str, page: PhotoPage) -> None:
     else:
         _offer_suggestions(query, description, count)
     if not count:
-        st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
+        st.markdown("No photos match. Try other words, or one of the searches above.")
+        _offer_tags(query)
         edits.show_last_edit(PAGE)
         return
     slot = st.container()  # above the pagination
@@ -265,6 +267,23 @@ def _offer_suggestions(query: str, description: DescriptionSummary | None, count
                     key=f"search-meant-{missing_tag}-{suggestion.similar_tag}",
                     on_click=url_state.on_click(**{QUERY: suggestion.query}),
                 )
+
+
+def _offer_tags(query: str) -> None:
+    """A button for the tags that a description names, where photos with them look different."""
+    tree = parse(query)
+    if not isinstance(tree, Like):
+        return
+    try:
+        page = open_library().search(tree.text, limit=1)
+    except QueryError:  # its words mean something else in a query
+        return
+    if page.total and page.description is None:
+        st.button(
+            escape_markdown(f"{count_noun(page.total, 'photo')} by tags: {tree.text}"),
+            key="search-by-tags",
+            on_click=url_state.on_click(**{QUERY: tree.text}),
+        )
 
 
 def _is_of_use(suggestion: Suggestion, description: DescriptionSummary | None, count: int) -> bool:

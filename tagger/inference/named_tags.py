@@ -12,6 +12,12 @@ from tagger.inference.words import is_stop_word, split_words
 MAX_WORDS = 6  # in the name of a tag
 _OR = "or"
 _WITHOUT = "without"  # a stop word, but no photo with a tag is meant by it
+_NUMBERS = frozenset(  # that tags do not count: "two dogs" are photos with the tag dog
+    (
+        *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+        *("several", "many", "few"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> Named
     """The tags among `labels`, of a model or a library, that a description in plain words names.
 
     Words mean synonyms and kinds too, singular or plural, and several words may be one name:
-    "swimming pool". Words that "or" joins are alternatives. Stop words do not count, unless there
-    is a label of that name. Raises DescriptionError for a text that is too long.
+    "swimming pool". Words that "or" joins are alternatives. Stop words and numbers do not count,
+    unless there is a label of that name. Raises DescriptionError for a text that is too long.
     """
     words = split_words(text)
     by_name: dict[str, list[str]] = defaultdict(list)
@@ -73,7 +79,7 @@ def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> Named
         phrase, end = _find_name(words, start, by_name, vocabulary)
         if phrase == _OR:
             is_alternative = bool(terms)
-        elif phrase == _WITHOUT or phrase in by_name or not is_stop_word(phrase):
+        elif phrase == _WITHOUT or phrase in by_name or not _is_passed_over(phrase):
             names = dict.fromkeys(map(_normalize, vocabulary.names(phrase)))
             matching = tuple(label for name in names for label in by_name.get(name, ()))
             if not matching:
@@ -98,6 +104,10 @@ def _find_name(
         if phrase in names or vocabulary.lookup(phrase):
             return phrase, end
     return words[start], start + 1
+
+
+def _is_passed_over(word: str) -> bool:
+    return is_stop_word(word) or word in _NUMBERS or word.isdecimal()
 
 
 def _normalize(name: str) -> str:

@@ -32,7 +32,7 @@ def test_a_query_finds_and_counts_photos(six_photos: Library) -> None:
     assert sorted(photo["id"] for photo in grid_photos(app, "search-grid")) == [3, 4, 6]
     app.text_input[0].set_value("sofa").run()
     assert "**0 photos** found" in page_text(app)
-    assert "Nothing is like that" in page_text(app)
+    assert "No photos match" in page_text(app)
 
 
 def test_example_queries_use_the_librarys_tags(six_photos: Library) -> None:
@@ -166,6 +166,15 @@ def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
     app = open_page("search", q="like:ball", sort="newest")
     newest = sorted(drawn_shapes.find_ids("like:ball"), reverse=True)
     assert [photo["id"] for photo in grid_photos(app, "search-grid")] == newest[:48]
+
+
+def test_tags_are_offered_for_a_description_that_finds_nothing(drawn_shapes: Library) -> None:
+    drawn_shapes.edit_tags(drawn_shapes.find_ids("")[:2], add=["picture"])
+    app = open_page("search", q='like:"two picture"')  # of no shape
+    assert "No photos match" in page_text(app)
+    app.button(key="search-by-tags").click().run()
+    assert app.text_input[0].value == "two picture"
+    assert "2 photos" in page_text(app) and "Understood as: picture" in page_text(app)
 
 
 def test_each_photo_says_why_it_was_found(drawn_shapes: Library) -> None:
