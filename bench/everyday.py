@@ -248,16 +248,23 @@ def collect(
 
 
 def measure_coco128(data: Path, tags: Sequence[str], photos: Collection) -> dict[str, Any]:
-    """Average precisions of the categories that enough photos show, and what has no tag."""
+    """What is said of the categories that enough photos show, and what has no tag."""
     rows = read_rows(data / "coco128")
     counts = {name: sum(row[name] == "1" for row in rows) for name in categories(rows[0])}
     counts = {name: count for name, count in counts.items() if count >= MIN_PHOTOS}
     precisions = average_precisions(tags, photos)
-    shared: dict[str, dict[str, Any]] = {
-        name: {"tag": tag_of(name), "photos": count, "ap": precisions[tag_of(name)]}
-        for name, count in counts.items()
-        if tag_of(name) in tags
-    }
+    shared: dict[str, dict[str, Any]] = {}
+    for name, count in counts.items():
+        if (tag := tag_of(name)) in tags:
+            column = tags.index(tag)
+            said, cells = photos.predicted[:, column], photos.cells[:, column]
+            shared[name] = {
+                "tag": tag,
+                "photos": count,
+                "said": int(said.sum()),
+                "right": int((said & (cells == PRESENT)).sum()),
+                "ap": precisions[tag],
+            }
     for name in shared.keys() & set(CATEGORIES):
         column = tags.index(tag_of(name))
         shared[name]["interval"] = bootstrap(photos.scores[:, column], photos.cells[:, column])
@@ -434,8 +441,8 @@ def report_average_precisions(coco: dict[str, Any], collection: dict[str, Any]) 
     rows: list[Row] = []
     for name, row in by_ap(coco["categories"]):
         interval = " to ".join(f"{bound:.2f}" for bound in row.get("interval", ()))
-        columns = {"category": name, "tag": row["tag"], "photos": row["photos"], "AP": row["ap"]}
-        rows.append({**columns, "95 %": interval})
+        counts = {figure: row[figure] for figure in ("tag", "photos", "said", "right")}
+        rows.append({"category": name, **counts, "AP": row["ap"], "95 %": interval})
     print_table(f"coco128, {len(rows)} categories with {MIN_PHOTOS} photos or more", rows)
     print_names("not tags of the model", coco["left_out"])
     rows = [

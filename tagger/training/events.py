@@ -67,7 +67,7 @@ class CaptionsLoaded(ProgressEvent):
         if self.left_out:
             lines.append(
                 f"{count_noun(len(self.left_out), 'frequent word')} left out, since a model knows"
-                f" {MAX_TOKENS:,} of a to z at most: {list_first(self.left_out)}"
+                f" words of a to z alone, and {MAX_TOKENS:,} at most: {list_first(self.left_out)}"
             )
         return [*lines, *(remark.sentence() for remark in self.remarks)]
 

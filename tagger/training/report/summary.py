@@ -20,7 +20,7 @@ def lines(result: TrainingResult) -> Iterator[str]:
         yield f"Typical: {_score_line(evaluation.typical)}"
     if evaluation.test:
         yield f"Test: {_score_line(evaluation.test)}"
-    if words := evaluation.descriptions:
+    if (words := evaluation.descriptions) and words.photos > 10:
         shares = f"{words.first_1:.1%}, {words.first_5:.1%} and {words.first_10:.1%}"
         yield (
             f"Descriptions: {shares} of {words.descriptions:,} captions find their photo first,"
