@@ -71,13 +71,12 @@ def read(file: Path, root: Path, copies: Mapping[Path, Path] | None = None) -> C
         else:
             path = index.absolute(photo)
             by_photo[copies.get(path, path)][words] = None
-    if not by_photo:
-        first = list_first([name for names in cases.values() for name in names])
-        raise DatasetError(
-            f"{display_path}: no caption of a photo in {root}"
-            f"{f'; not used: {first}' if first else ''}"
-        )
     remarks = tuple(replace(remark, names=tuple(n)) for remark, n in cases.items() if n)
+    if not by_photo:
+        reasons = "; ".join(remark.sentence() for remark in remarks)
+        raise DatasetError(
+            f"{display_path}: no caption of a photo in {root}{f'; {reasons}' if reasons else ''}"
+        )
     return Captions(root, {path: tuple(texts) for path, texts in by_photo.items()}, remarks)
 
 
