@@ -257,12 +257,12 @@ def measure_coco128(data: Path, tags: Sequence[str], photos: Collection) -> dict
     for name, count in counts.items():
         if (tag := tag_of(name)) in tags:
             column = tags.index(tag)
-            said, cells = photos.predicted[:, column], photos.cells[:, column]
+            predicted, cells = photos.predicted[:, column], photos.cells[:, column]
             shared[name] = {
                 "tag": tag,
                 "photos": count,
-                "said": int(said.sum()),
-                "right": int((said & (cells == PRESENT)).sum()),
+                "said": int(predicted.sum()),
+                "right": int((predicted & (cells == PRESENT)).sum()),
                 "ap": precisions[tag],
             }
     for name in shared.keys() & set(CATEGORIES):
