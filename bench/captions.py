@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from ordinary import load_photos
 from teach_everyday import read_rows
 
+from tagger.errors import DescriptionError
 from tagger.images.transforms import prepare
 from tagger.inference import model_file
-from tagger.inference.decision import unit_vectors
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import BUNDLED_MODEL
-from tagger.inference.words import Words, tokenize
+from tagger.inference.words import Words
 from tagger.training.caption_batches import choose_tokens, tokenize_captions
-from tagger.training.word_space import fit_words
+from tagger.training.word_space import build_words, fit_words
 
 SEED = 42
 PHOTOS = (250, 500, 1000, 2000, 4000, 7091)
@@ -108,18 +108,8 @@ def learn(features: Features, texts: Texts, start: Words | None = None) -> Words
     every = [text for own in texts for text in own]
     tokens = choose_tokens(every, first_tokens)
     captions = tokenize_captions(texts, tokens)
-    projection, photo_bias, vectors, text_bias, _ = fit_words(
-        features, captions, len(features), SEED, start
-    )
-    return Words(
-        tokens,
-        vectors[1:].astype(np.float16),
-        text_bias,
-        projection.astype(np.float16),
-        photo_bias,
-        np.zeros((1, len(text_bias)), np.float16),
-        0.0,
-    )
+    space = fit_words(features, captions, len(features), SEED, start)
+    return build_words(space, tokens, features[:1])
 
 
 def recall(words: Words, features: Features, texts: Texts) -> float:
@@ -133,11 +123,12 @@ def recall(words: Words, features: Features, texts: Texts) -> float:
 
 
 def first(photos: Features, words: Words, text: str) -> NDArray[np.int64]:
-    """The numbers of the FIRST photos most like a text."""
-    index = {token: row for row, token in enumerate(words.tokens)}
-    rows = [index[token] for token in tokenize(text) if token in index]
-    vector = words.vectors[rows].sum(axis=0, dtype=np.float32) + words.text_bias
-    return np.argsort(-(photos @ unit_vectors(vector[None])[0]))[:FIRST]
+    """The numbers of the FIRST photos most like a text; none for one without known words."""
+    try:
+        vector = words.describe(text).vector
+    except DescriptionError:
+        return np.array([], np.int64)
+    return np.argsort(-(photos @ vector))[:FIRST]
 
 
 if __name__ == "__main__":

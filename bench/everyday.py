@@ -23,6 +23,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,15 @@ import ordinary
 from measuring import Row, table
 from numpy.typing import NDArray
 from ordinary import MIN_SAID, count_mentions
-from teach_everyday import Photo, everyday, only, read_rows, tag_columns, with_parents
+from teach_everyday import (
+    Photo,
+    everyday,
+    only,
+    read_rows,
+    single_things,
+    tag_columns,
+    with_parents,
+)
 
 from tagger.datasets.sample import PRESENT, UNSEEN
 from tagger.datasets.sample_photos import write_samples
@@ -94,12 +103,11 @@ class Collection:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", default=BUNDLED[0], help="a name, or a model file")
-    parser.add_argument("--model", dest="option", metavar="MODEL", help="the same")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if not os.environ.get("TAGGER_DATA"):
         sys.exit("set TAGGER_DATA to the folder that holds ordinary/, everyday/, coco128/, ...")
-    tagger = Tagger.load(options.option or options.model)
+    tagger = Tagger.load(options.model)
     results = measure(tagger, Path(os.environ["TAGGER_DATA"]))
     report(results)
     if options.json:
@@ -112,7 +120,7 @@ def measure(tagger: Tagger, data: Path) -> dict[str, Any]:
     predictions = predict(tagger, [photo.path for photo in ordinary_photos])
     photos = {
         "everyday": [photo for photo in everyday(data, tags) if photo.split == "val"],
-        "objects": single_things(data, tags),
+        "objects": [photo for photo in single_things(data, tags) if photo.split == "val"],
         "pets": pets(data, tags),
         "coco128": coco128(data, tags),
     }
@@ -149,19 +157,18 @@ def ancestors(names: Iterable[str]) -> set[str]:
     return {tag for name in names for tag in (name, *entries.ancestors(name))}
 
 
+def tags_below(tag: str) -> list[str]:
+    """The tags below one."""
+    entries = vocabulary.load()
+    return [each for each in entries.entries if tag in entries.ancestors(each)]
+
+
 def mentioned_cells(
     tags: Sequence[str], photos: Sequence[ordinary.OrdinaryPhoto]
 ) -> list[dict[str, float]]:
     """The cells of ordinary photos, right where ordinary.py counts a tag as right."""
     right = {tag: count_mentions(tag, photos) >= ordinary.RIGHT for tag in tags}
     return [{tag: float(right[tag][row]) for tag in tags} for row in range(len(photos))]
-
-
-def single_things(data: Path, tags: Sequence[str]) -> list[Photo]:
-    """The validation photos of `objects/`."""
-    rows = object_rows(data)
-    cells = {label: only(tag_of(label), tags) for label in {row["label"] for row in rows}}
-    return [Photo(data / "objects" / row["image"], "val", cells[row["label"]]) for row in rows]
 
 
 def object_rows(data: Path) -> list[dict[str, str]]:
@@ -192,7 +199,7 @@ def coco128(data: Path, tags: Sequence[str]) -> list[Photo]:
             tag: 0.0
             for name, cell in labels.items()
             if not cell and name in entries.entries
-            for tag in entries.descendants(name)
+            for tag in tags_below(name)
         }
         path = data / "coco128" / "images" / row["image"]
         photos.append(Photo(path, "val", below | with_parents(cells, tags) | cells))
@@ -241,16 +248,23 @@ def collect(
 
 
 def measure_coco128(data: Path, tags: Sequence[str], photos: Collection) -> dict[str, Any]:
-    """Average precisions of the categories that enough photos show, and what has no tag."""
+    """What is said of the categories that enough photos show, and what has no tag."""
     rows = read_rows(data / "coco128")
     counts = {name: sum(row[name] == "1" for row in rows) for name in categories(rows[0])}
     counts = {name: count for name, count in counts.items() if count >= MIN_PHOTOS}
     precisions = average_precisions(tags, photos)
-    shared: dict[str, dict[str, Any]] = {
-        name: {"tag": tag_of(name), "photos": count, "ap": precisions[tag_of(name)]}
-        for name, count in counts.items()
-        if tag_of(name) in tags
-    }
+    shared: dict[str, dict[str, Any]] = {}
+    for name, count in counts.items():
+        if (tag := tag_of(name)) in tags:
+            column = tags.index(tag)
+            predicted, cells = photos.predicted[:, column], photos.cells[:, column]
+            shared[name] = {
+                "tag": tag,
+                "photos": count,
+                "said": int(predicted.sum()),
+                "right": int((predicted & (cells == PRESENT)).sum()),
+                "ap": precisions[tag],
+            }
     for name in shared.keys() & set(CATEGORIES):
         column = tags.index(tag_of(name))
         shared[name]["interval"] = bootstrap(photos.scores[:, column], photos.cells[:, column])
@@ -309,12 +323,10 @@ def measure_objects(data: Path, tags: Sequence[str], photos: Collection) -> dict
 
 def measure_unrelated(tagger: Tagger, root: Path) -> dict[str, Any]:
     """For each folder, the shares of unknown photos and of those with a fitting tag."""
-    entries = vocabulary.load()
     rows = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         names = FITTING_TAGS.get(folder.name, ())
-        below = [tag for name in names for tag in entries.descendants(name)]
-        fitting = ancestors([*names, *below])
+        fitting = ancestors([*names, *chain.from_iterable(map(tags_below, names))])
         predictions = predict(tagger, find_photos(folder))
         predicted = [{tag_of(score.label) for score in each.tags} for each in predictions]
         rows[folder.name] = {
@@ -429,8 +441,8 @@ def report_average_precisions(coco: dict[str, Any], collection: dict[str, Any]) 
     rows: list[Row] = []
     for name, row in by_ap(coco["categories"]):
         interval = " to ".join(f"{bound:.2f}" for bound in row.get("interval", ()))
-        columns = {"category": name, "tag": row["tag"], "photos": row["photos"], "AP": row["ap"]}
-        rows.append({**columns, "95 %": interval})
+        counts = {figure: row[figure] for figure in ("tag", "photos", "said", "right")}
+        rows.append({"category": name, **counts, "AP": row["ap"], "95 %": interval})
     print_table(f"coco128, {len(rows)} categories with {MIN_PHOTOS} photos or more", rows)
     print_names("not tags of the model", coco["left_out"])
     rows = [

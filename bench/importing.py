@@ -37,7 +37,7 @@ def main() -> None:
     arguments = make_parser(__doc__)
     arguments.add_argument("--photos", type=int, default=2000)
     arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--model", default="pets", help="a model's name or file")
+    arguments.add_argument("--model", default="everyday", help="a model's name or file")
     options = arguments.parse_args()
     predicted: list[Run] = []
     imported: list[Run] = []

@@ -19,7 +19,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,21 @@ import numpy as np
 from measuring import Row, table
 from numpy.typing import NDArray
 
-from tagger.errors import NoWordsError
+from tagger.errors import DescriptionError
 from tagger.evaluation import metrics
+from tagger.evaluation.descriptions import score_descriptions
 from tagger.inference import vocabulary
+from tagger.inference.embeddings import Embedding
+from tagger.inference.words import Words
 from tagger.tagger import Prediction, Tagger
 
 SPLIT = "val"
 RIGHT = 1  # of five people: a tag that so many mention is right
 MOST = 3  # of five people: a tag that so many mention is missed if it is not said
 AGREED = 2  # of five people: from here on a photo has the tag, for average precision
-RANKS = (1, 5, 10)  # of a described photo
 MIN_SAID = 5  # times, before a tag's precision counts
 MIN_PHOTOS = 5  # with a tag, before its average precision counts
+MIN_SHOWN = 3  # photos with a tag, before its name counts as a description
 AVERAGED = (  # tags of the mean average precision
     *("person", "dog", "child", "man", "woman", "water", "snow", "grass", "beach", "rock"),
     *("mountain", "forest", "tree", "street", "bicycle", "car", "motorcycle", "boat", "horse"),
@@ -80,7 +83,7 @@ def main() -> None:
     photos = load_photos(Path(os.environ["TAGGER_DATA"]) / "ordinary")
     tagger = Tagger.load(options.model)
     predictions = [tagger.tag(photo.path, top=None) for photo in photos]
-    results = measure(photos, predictions) | measure_descriptions(tagger, photos)
+    results = measure_descriptions(tagger, photos) | measure(photos, predictions)
     report(results)
     show_photos(photos, predictions, options.photos)
     if options.json:
@@ -108,7 +111,7 @@ def load_photos(root: Path, split: str = SPLIT) -> list[OrdinaryPhoto]:
 def measure(photos: Sequence[OrdinaryPhoto], predictions: Sequence[Prediction]) -> dict[str, Any]:
     """Figures of the tags, and a row for each tag that is said, missed or mentioned."""
     tags = [[score.label for score in prediction.tags] for prediction in predictions]
-    texts = [words(" / ".join(photo.captions)) for photo in photos]
+    texts = [spaced(" / ".join(photo.captions)) for photo in photos]
     names = list(dict.fromkeys(score.label for score in predictions[0].scores))
     scored = [{score.label: score.score for score in each.scores} for each in predictions]
     rows: dict[str, dict[str, Any]] = {}
@@ -163,10 +166,10 @@ def count_mentions(name: str, photos: Sequence[OrdinaryPhoto]) -> NDArray[np.int
 
 def count_named(name: str, captions: Iterable[str]) -> int:
     names = vocabulary.load().names(name)
-    return sum(mentions_any(names, words(caption)) for caption in captions)
+    return sum(mentions_any(names, spaced(caption)) for caption in captions)
 
 
-def words(text: str) -> str:
+def spaced(text: str) -> str:
     """A text as lower-case words between spaces."""
     return f" {' '.join(re.findall('[a-z]+', text.lower()))} "
 
@@ -189,22 +192,82 @@ def average_precision(scores: NDArray[Any], present: NDArray[np.bool_]) -> float
 
 
 def measure_descriptions(tagger: Tagger, photos: Sequence[OrdinaryPhoto]) -> dict[str, Any]:
-    """The share of descriptions whose photo is among the first of all photos."""
+    """The share of descriptions whose photo is among the first of all, and `measure_floor`."""
+    if tagger.words is None:
+        return dict.fromkeys(("first_1", "first_5", "first_10"))
+    vectors = np.stack([tagger.embed(photo.path) for photo in photos])  # (N, D)
+    scores = score_descriptions(tagger.words, vectors, [photo.captions for photo in photos])
+    assert scores is not None  # there are captions
+    return asdict(scores) | {"floor": measure_floor(tagger.words, vectors, photos)}
+
+
+def measure_floor(
+    words: Words, vectors: Embedding, photos: Sequence[OrdinaryPhoto]
+) -> dict[str, float]:
+    """What is above the floor: of each description, and of tags of the vocabulary as descriptions.
+
+    A tag that three photos show for two people each should find them; a thing that nobody mentions
+    should find nothing.
+    """
+
+    def above(text: str) -> NDArray[np.bool_]:
+        description = words.describe(text)
+        likeness = words.likeness(description.vector, vectors @ description.vector)
+        return likeness >= words.floor
+
+    by_caption = [above(caption) for photo in photos for caption in photo.captions]
+    listed = np.stack(by_caption)  # (descriptions, N)
+    own = np.repeat(np.arange(len(photos)), [len(photo.captions) for photo in photos])
+    is_own = listed[np.arange(len(own)), own]
+    texts = [spaced(" / ".join(photo.captions)) for photo in photos]
+    recalls, precisions, empty = [], [], []
+    for tag in vocabulary.load().entries:
+        mentioned = count_mentions(tag, photos)
+        shows = (mentioned >= AGREED).sum() >= MIN_SHOWN
+        absent = vocabulary.load().is_thing(tag) and not is_named(tag, texts).any()
+        if not (shows or absent) or not is_known(words, tag):
+            continue
+        hits = above(tag)
+        if absent:
+            empty.append(not hits.any())
+            continue
+        recalls.append(hits[mentioned >= AGREED].mean())
+        if hits.any():
+            precisions.append((mentioned[hits] >= RIGHT).mean())
+    return {
+        "own": float(is_own.mean()),
+        "others": float((listed.sum() - is_own.sum()) / len(own)),
+        "shown_tags": len(recalls),
+        "recall": float(np.mean(recalls)),
+        "precision": float(np.mean(precisions)),
+        "absent_things": len(empty),
+        "empty": float(np.mean(empty)),
+    }
+
+
+def is_known(words: Words, text: str) -> bool:
+    """Whether the model knows all words of a text."""
     try:
-        vectors = np.stack([tagger.embed(photo.path) for photo in photos])  # (N, D)
-    except NoWordsError:
-        return {f"first_{rank}": None for rank in RANKS}
-    ranks = []
-    for index, photo in enumerate(photos):
-        for caption in photo.captions:
-            cosines = vectors @ tagger.embed_text(caption)
-            ranks.append(int((cosines > cosines[index]).sum()) + 1)
-    return {f"first_{rank}": float(np.mean(np.array(ranks) <= rank)) for rank in RANKS}
+        return not words.describe(text).unknown_words
+    except DescriptionError:
+        return False
 
 
 def report(results: dict[str, Any]) -> None:
     report_tags(results)
+    if results.get("floor"):
+        report_floor(results["floor"])
     print(f"\n{table(bar_rows(BARS, results))}")
+
+
+def report_floor(floor: Mapping[str, float]) -> None:
+    print(f"\ndescriptions with their own photo above the floor: {floor['own']:.0%}")
+    print(f"other photos above it: {floor['others']:.1f} a description")
+    print(
+        f"{floor['shown_tags']} tags as descriptions: of the photos that show them above the floor"
+        f" {floor['recall']:.0%}, right {floor['precision']:.0%}"
+    )
+    print(f"{floor['absent_things']} things that nobody mentions: nothing for {floor['empty']:.0%}")
 
 
 def report_tags(results: dict[str, Any]) -> None:

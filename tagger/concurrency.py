@@ -1,11 +1,12 @@
-"""Ordered parallel map with bounded look-ahead, progress callbacks, BLAS thread control."""
+"""Ordered parallel map with bounded look-ahead, batches, progress callbacks, BLAS threads."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -75,6 +76,23 @@ def ordered_map(
             yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def merge_batches(batches: Iterable[Sequence[T]], size: int, seconds: float) -> Iterator[list[T]]:
+    """Join batches until there are `size` items or `seconds` have passed.
+
+    For transactions, whose cost hardly depends on their size.
+    """
+    merged: list[T] = []
+    started = time.monotonic()
+    for batch in batches:
+        merged += batch
+        if len(merged) >= size or time.monotonic() - started >= seconds:
+            yield merged
+            merged = []
+            started = time.monotonic()
+    if merged:
+        yield merged
 
 
 class _BlasThreads:

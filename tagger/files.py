@@ -9,8 +9,10 @@ import re
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from tagger.text import count_noun, escape_controls, list_first
 
@@ -47,11 +49,18 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
 
     Without `durable` the content is not synced to the disk, so a power cut may lose it.
     """
+    if isinstance(content, str):
+        content = content.encode("utf-8", "backslashreplace")
+    with open_atomically(path, durable=durable) as file:
+        file.write(content)
+
+
+@contextmanager
+def open_atomically(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A temporary file to write, which takes the place of `path` in the end: see above."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     with open(temporary, "wb") as file:
-        if isinstance(content, str):
-            content = content.encode("utf-8", "backslashreplace")
-        file.write(content)
+        yield file
         file.flush()
         if durable:
             os.fsync(file.fileno())

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,6 +80,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         if used & fixtures or imported & helpers:
             item.add_marker(tier)
             return
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files of the slow tiers and of many tests: one that begins last is waited for."""
+    tiers = [tier for tier, *_ in TIERS]
+    slowest = dict.fromkeys((item.path for item in items), len(tiers))
+    for item in items:
+        ranks = [tiers.index(mark.name) for mark in item.iter_markers() if mark.name in tiers]
+        slowest[item.path] = min(slowest[item.path], *ranks, len(tiers))
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: (slowest[item.path], -counts[item.path]))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from tagger.concurrency import AHEAD, chunks, one_blas_thread, ordered_map, silent, worker_count
+from tagger.concurrency import (
+    AHEAD,
+    chunks,
+    merge_batches,
+    one_blas_thread,
+    ordered_map,
+    silent,
+    worker_count,
+)
 from tagger.errors import OptionError
 
 quick = settings(deadline=None, max_examples=30)
@@ -137,3 +145,10 @@ def test_an_error_of_the_source_is_raised_in_its_turn():
         for item in results:
             received.append(item)
     assert received == ["0", "1", "2"]
+
+
+def test_batches_that_arrive_quickly_are_joined() -> None:
+    batches = [[number] * 3 for number in range(5)]
+    assert [len(merged) for merged in merge_batches(batches, 6, 60)] == [6, 6, 3]
+    assert list(merge_batches(batches, 100, 0)) == batches  # each takes longer than that
+    assert list(merge_batches([], 6, 60)) == []

@@ -184,6 +184,13 @@ def _show_scores(card: Mapping[str, Any]) -> None:
     validation, test = get_value(scores, "validation"), get_value(scores, "test")
     if isinstance(validation, Mapping):
         show_tiles(evaluation.evaluation_tiles(validation))
+    if isinstance(typical := get_value(scores, "typical"), Mapping):
+        st.markdown(
+            f"On the {_count(get_number(typical, 'photos'))} among these that are like the photos"
+            f" it is made for: {get_number(typical, 'tags_a_photo') or 0:g} tags a photo (median),"
+            f" {_unknown_share(typical)} without a tag, {_share(typical, 'accuracy_of_known')} of"
+            " the tags right."
+        )
     if isinstance(test, Mapping):
         st.markdown("On test photos, from elsewhere or kept for this alone:")
         show_tiles(evaluation.evaluation_tiles(test, validation=False))

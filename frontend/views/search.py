@@ -32,6 +32,7 @@ from tagger.library.search.grammar import (
     Or,
     Query,
     format_query,
+    parse,
 )
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
@@ -69,12 +70,12 @@ def show() -> None:
     try:
         page = library.search(query, limit=0)
         with explanation:
-            _explain(library.explain(query))
+            _explain(library.explain(page.tag_query or query))
     except QueryError as error:
         show_error(f"That cannot be understood: {error}.")
         st.code(error.with_caret(), language=None)
         return
-    _show_results(query, page.total, page.description)
+    _show_results(query, page)
 
 
 def _explain(words: Sequence[Interpretation]) -> None:
@@ -129,8 +130,10 @@ _SYNTAX = """
   and children. The line below your words says which tags they are; `tag==person` is that tag alone.
 - `"golden retriever"` in quotes is one tag of two words; `gold*` is every tag that begins so.
 - `like:beach`, `like:"two dogs in the snow"`: photos that look like a description, the best first.
-  `-like:beach` leaves them out. Words for which no photo has all tags are taken as a description.
-  The number below a photo says how much it looks like it: how far it stands out from other photos.
+  `-like:beach` leaves them out.
+- Plain words do as well: `a dog in the snow` finds photos with the tags dog and snow. If there are
+  none, or no tag says one of the words, they are taken as a description.
+  The number below a photo says how far it stands out from other photos.
 - `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
   `missing`: the file was gone when its folder was last imported.
 - `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
@@ -141,11 +144,12 @@ _SYNTAX = """
 """
 
 
-def _show_results(query: str, count: int, description: DescriptionSummary | None) -> None:
-    if description is not None and description.fallback is not None:
-        exact_query = description.fallback  # exports and edits take words as tags alone
-    else:
-        exact_query = query
+def _show_results(query: str, page: PhotoPage) -> None:
+    """The photos of a query, of which `page` has none yet."""
+    count, description = page.total, page.description
+    # What finds the same photos for exports and edits, which read no plain words.
+    fallback = None if description is None else description.fallback
+    exact_query = page.tag_query or fallback or query
     is_described = description is not None and description.understood
     sorts = {**LIKENESS, **details.SORTS} if is_described else details.SORTS
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
@@ -155,9 +159,13 @@ def _show_results(query: str, count: int, description: DescriptionSummary | None
         sort = cast(Sort, url_state.selectbox("Order", SORT, sorts, width=220))
     if description is not None and (sentences := explain_description(description, count)):
         st.caption(escape_markdown(" ".join(sentences)))
-    _offer_suggestions(query, description, count)
+    if page.tag_query is not None:
+        st.caption(escape_markdown(f"Understood as: {page.tag_query}"))
+    else:
+        _offer_suggestions(query, description, count)
     if not count:
-        st.markdown("Nothing is like that. Try one of the searches above, or fewer words.")
+        st.markdown("No photos match. Try other words, or one of the searches above.")
+        _offer_tags(query)
         edits.show_last_edit(PAGE)
         return
     slot = st.container()  # above the pagination
@@ -210,7 +218,8 @@ def explain_description(description: DescriptionSummary, count: int) -> list[str
     elif description.fallback is not None:
         sentences.append(f"{without_tags}, and none looks like the description.")
     if not description.understood:
-        sentences.append(f"{without_tags}, and {description.model} knows none of these words.")
+        words = list_first(description.unknown_words)
+        sentences.append(f"{without_tags}, and {description.model} knows none: {words}.")
     elif description.unknown_words:
         words = list_first(description.unknown_words)
         sentences.append(f"Words that {description.model} does not know: {words}.")
@@ -259,6 +268,23 @@ def _offer_suggestions(query: str, description: DescriptionSummary | None, count
                     key=f"search-meant-{missing_tag}-{suggestion.similar_tag}",
                     on_click=url_state.on_click(**{QUERY: suggestion.query}),
                 )
+
+
+def _offer_tags(query: str) -> None:
+    """A button for the tags that a description names, where photos with them look different."""
+    tree = parse(query)
+    if not isinstance(tree, Like):
+        return
+    try:
+        page = open_library().search(tree.text, limit=1)
+    except QueryError:  # its words mean something else in a query
+        return
+    if page.total and page.description is None:
+        st.button(
+            escape_markdown(f"{count_noun(page.total, 'photo')} by tags: {tree.text}"),
+            key="search-by-tags",
+            on_click=url_state.on_click(**{QUERY: tree.text}),
+        )
 
 
 def _is_of_use(suggestion: Suggestion, description: DescriptionSummary | None, count: int) -> bool:

@@ -167,7 +167,7 @@ def compare(
     if description is None:
         hits = [Hit(path, tags, None, False) for path, tags, _ in readable]
     else:
-        likeness = words.likeness(description, np.array([cosine for *_, cosine in readable]))
+        likeness = words.likeness(description.vector, np.array([cosine for *_, cosine in readable]))
         hits = [
             Hit(path, tags, value, value >= words.floor)
             for (path, tags, _), value in zip(readable, likeness.tolist(), strict=True)

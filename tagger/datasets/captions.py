@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,15 +33,19 @@ MALFORMED = Remark("entry", "is not a caption of an image", "are not captions of
 
 @dataclass(frozen=True)
 class Captions:
-    """Captions by absolute path of the photo, and remarks about those left out."""
+    """Captions by absolute path of the photo, below `root`, and remarks about those left out."""
 
+    root: Path
     by_photo: Mapping[Path, tuple[str, ...]]
     remarks: tuple[Remark, ...] = ()
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the captions, in order, and the names of their photos."""
-        rows = [(path.name, texts) for path, texts in self.by_photo.items()]
+        """SHA-256 of the captions, in order, and the paths of their photos from `root` on."""
+        rows = [
+            (Path(os.path.relpath(path, self.root)).as_posix(), texts)
+            for path, texts in self.by_photo.items()
+        ]
         return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
@@ -71,14 +76,13 @@ def read(file: Path, root: Path, copies: Mapping[Path, Path] | None = None) -> C
         else:
             path = index.absolute(photo)
             by_photo[copies.get(path, path)][words] = None
-    if not by_photo:
-        first = list_first([name for names in cases.values() for name in names])
-        raise DatasetError(
-            f"{display_path}: no caption of a photo in {root}"
-            f"{f'; not used: {first}' if first else ''}"
-        )
     remarks = tuple(replace(remark, names=tuple(n)) for remark, n in cases.items() if n)
-    return Captions({path: tuple(texts) for path, texts in by_photo.items()}, remarks)
+    if not by_photo:
+        reasons = "; ".join(remark.sentence() for remark in remarks)
+        raise DatasetError(
+            f"{display_path}: no caption of a photo in {root}{f'; {reasons}' if reasons else ''}"
+        )
+    return Captions(root, {path: tuple(texts) for path, texts in by_photo.items()}, remarks)
 
 
 def _table_rows(

@@ -175,7 +175,7 @@ class Dataset:
         return replace(
             self,
             labels=LabelSet(names, self.labels.kind),
-            samples=tuple(_renumber(sample, numbers) for sample in self.samples),
+            samples=tuple(sample.keep_labels(numbers) for sample in self.samples),
         )
 
     @property
@@ -253,7 +253,7 @@ def load(
     if not labels:
         raise DatasetError(_too_few_labels(root, 0, problems))
     label_set = LabelSet(tuple(listing.names[index] for index in labels), listing.kind)
-    renumbered = tuple(_renumber(sample, labels) for sample in samples)
+    renumbered = tuple(sample.keep_labels(labels) for sample in samples)
     dataset = Dataset(root, label_set, renumbered, problems, listing.label_format)
     if require_enough:
         check_enough(dataset)
@@ -265,17 +265,6 @@ def _trainable_labels(listing: Listing, samples: Sequence[Sample]) -> list[int]:
     counts = _count_by_label(sample for sample in samples if sample.split == "train")
     minimum = 1 if listing.kind == "single" else MIN_PHOTOS - 1
     return [index for index in range(len(listing.names)) if counts[index] >= minimum]
-
-
-def _renumber(sample: Sample, labels: Sequence[int]) -> Sample:
-    """The sample with only these labels, each numbered by its position among them."""
-    numbers = {old: new for new, old in enumerate(labels)}
-    return replace(
-        sample,
-        present=tuple(numbers[label] for label in sample.present if label in numbers),
-        unseen=tuple(numbers[label] for label in sample.unseen if label in numbers),
-        doubtful=tuple((numbers[tag], p) for tag, p in sample.doubtful if tag in numbers),
-    )
 
 
 def check_enough(dataset: Dataset) -> None:

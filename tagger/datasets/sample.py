@@ -49,6 +49,16 @@ class Sample:
         """The tags that are neither surely present nor surely absent."""
         return frozenset((*self.unseen, *(tag for tag, _ in self.doubtful)))
 
+    def keep_labels(self, labels: Sequence[int]) -> Sample:
+        """The sample with only these labels, each numbered by its position among them."""
+        numbers = {old: new for new, old in enumerate(labels)}
+        return replace(
+            self,
+            present=tuple(numbers[label] for label in self.present if label in numbers),
+            unseen=tuple(numbers[label] for label in self.unseen if label in numbers),
+            doubtful=tuple((numbers[tag], p) for tag, p in self.doubtful if tag in numbers),
+        )
+
 
 def contradict(samples: Sequence[Sample]) -> bool:
     """Whether a label is surely present in one of these photos and surely absent from another."""

@@ -112,6 +112,7 @@ def _count_decisions(
         accuracy_of_answered=_share(present[annotated]),
         silent=_share(np.asarray(~answered[without_tags])),
         photos_without_tags=int(np.sum(without_tags)),
+        tags_a_photo=float(np.median(predicted.sum(axis=1))),
     )
 
 

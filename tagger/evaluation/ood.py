@@ -43,6 +43,20 @@ class OodOutputs:
     unread: int = 0
 
 
+def check_folder(root: Path, image_size: int) -> None:
+    """Raise DatasetError unless a photo under `root` can be read, as `run_on_folder` does."""
+    if not any(_can_prepare(path, image_size) for path in decode.find_photos(root)):
+        raise DatasetError(f"{root}: no readable photos of unrelated things in it")
+
+
+def _can_prepare(path: Path, image_size: int) -> bool:
+    try:
+        transforms.prepare(path, image_size)
+    except ImageError:
+        return False
+    return True
+
+
 def run_on_folder(
     runtime: Runtime, root: Path, workers: int | None = None, progress: Progress = silent
 ) -> OodOutputs:

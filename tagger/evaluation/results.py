@@ -81,10 +81,14 @@ class DecisionShares:
 
 @dataclass(frozen=True)
 class TagDecisionShares(DecisionShares):
-    """`silent`: share of the fully annotated photos without any tag that rightly get none."""
+    """`silent`: share of the fully annotated photos without any tag that rightly get none.
+
+    `tags_a_photo` is the median of those predicted.
+    """
 
     silent: float | None
     photos_without_tags: int
+    tags_a_photo: float
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The tags that a description names: which labels of a model its words mean."""
+"""The tags that a description names: which labels of a model or a library its words mean."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ from tagger.inference.words import is_stop_word, split_words
 MAX_WORDS = 6  # in the name of a tag
 _OR = "or"
 _WITHOUT = "without"  # a stop word, but no photo with a tag is meant by it
+_NUMBERS = frozenset(  # that tags do not count: "two dogs" are photos with the tag dog
+    (
+        *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+        *("several", "many", "few"),
+    )
+)
 
 
 @dataclass(frozen=True)
 class TagTerm:
-    """Words of a description, and the labels that they mean, nearest first; a tag may have any."""
+    """Names in a description, and the labels that they mean, nearest first; a tag may have any."""
 
-    words: str
+    names: tuple[str, ...]  # as words of the description, several where "or" joins them
     labels: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The words of the description."""
+        return " or ".join(self.names)
 
 
 @dataclass(frozen=True)
@@ -51,11 +62,11 @@ class NamedTags:
 
 
 def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> NamedTags:
-    """The tags among a model's `labels` that a description in plain words names.
+    """The tags among `labels`, of a model or a library, that a description in plain words names.
 
     Words mean synonyms and kinds too, singular or plural, and several words may be one name:
-    "swimming pool". Words that "or" joins are alternatives. Stop words do not count. Raises
-    DescriptionError for a text that is too long.
+    "swimming pool". Words that "or" joins are alternatives. Stop words and numbers do not count,
+    unless there is a label of that name. Raises DescriptionError for a text that is too long.
     """
     words = split_words(text)
     by_name: dict[str, list[str]] = defaultdict(list)
@@ -68,7 +79,7 @@ def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> Named
         phrase, end = _find_name(words, start, by_name, vocabulary)
         if phrase == _OR:
             is_alternative = bool(terms)
-        elif phrase == _WITHOUT or not is_stop_word(phrase):
+        elif phrase == _WITHOUT or phrase in by_name or not _is_passed_over(phrase):
             names = dict.fromkeys(map(_normalize, vocabulary.names(phrase)))
             matching = tuple(label for name in names for label in by_name.get(name, ()))
             if not matching:
@@ -76,9 +87,9 @@ def name_tags(text: str, labels: Iterable[str], vocabulary: Vocabulary) -> Named
             elif is_alternative:
                 first = terms.pop()
                 either = dict.fromkeys((*first.labels, *matching))
-                terms.append(TagTerm(f"{first.words} or {phrase}", tuple(either)))
+                terms.append(TagTerm((*first.names, phrase), tuple(either)))
             else:
-                terms.append(TagTerm(phrase, matching))
+                terms.append(TagTerm((phrase,), matching))
             is_alternative = False
         start = end
     return NamedTags(tuple(dict.fromkeys(terms)), tuple(unnamed))
@@ -93,6 +104,10 @@ def _find_name(
         if phrase in names or vocabulary.lookup(phrase):
             return phrase, end
     return words[start], start + 1
+
+
+def _is_passed_over(word: str) -> bool:
+    return is_stop_word(word) or word in _NUMBERS or word.isdecimal()
 
 
 def _normalize(name: str) -> str:

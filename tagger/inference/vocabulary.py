@@ -29,7 +29,7 @@ THINGS = (  # kinds of single things, which people mention where they are
     *("animal", "flower", "mushroom", "vehicle", "musical instrument", "electronics"),
     *("furniture", "appliance", "container", "kitchenware", "tool", "machine", "weapon", "toy"),
     *("food", "drink", "ball", "parachute", "clock", "umbrella", "statue", "pyramid", "watch"),
-    *("lamp", "sign", "roller skates", "wheelchair", "stroller", "book", "flag", "tent"),
+    *("roller skates", "wheelchair", "stroller"),
 )
 
 _BUILT_IN = Path(__file__).with_name(FILE_NAME)
@@ -72,10 +72,6 @@ class Vocabulary:
         """The tags above one of the vocabulary, nearest first."""
         return _breadth_first([tag], lambda each: self.entries[each].parents)[1:]
 
-    def descendants(self, tag: str) -> tuple[str, ...]:
-        """The tags below one of the vocabulary, nearest first."""
-        return self._with_descendants([tag])[1:]
-
     def spellings(self, tag: str) -> tuple[str, ...]:
         """How a label that means the tag may be spelled, folded: its name, synonyms and plurals.
 
@@ -95,12 +91,10 @@ class Vocabulary:
         They are the word itself, and the spellings of the tags that it means and of all below.
         """
         names = dict.fromkeys([fold(word)])
-        for tag in self._with_descendants(self.lookup(word)):
+        below = _breadth_first(self.lookup(word), lambda tag: self._children.get(tag, ()))
+        for tag in below:
             names |= dict.fromkeys(self._spellings[tag])
         return tuple(names)
-
-    def _with_descendants(self, tags: Iterable[str]) -> tuple[str, ...]:
-        return _breadth_first(tags, lambda each: self._children.get(each, ()))
 
 
 def load(home: Path | None = None) -> Vocabulary:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -121,20 +122,24 @@ class Words:
                 unknown.append(word)
         if not has_content:
             raise DescriptionError(_explain_unknown(text, unknown), tuple(unknown))
+        return Description(text, self.embed_tokens(rows), tuple(unknown))
+
+    def embed_tokens(self, rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """The unit vector `(D,)` of a text of these `tokens`, given by number."""
         summed = self.vectors[rows].sum(axis=0, dtype=np.float32) + self.text_bias
-        return Description(text, unit_vectors(summed[None])[0], tuple(unknown))
+        return np.asarray(unit_vectors(summed[None])[0], np.float32)
 
     def embed_photos(self, features: Floats) -> NDArray[np.float32]:
         """Unit vectors `(N, D)` of photos, from the network's pooled `features (N, F)`."""
         projected = np.asarray(features, np.float32) @ self._projection + self.photo_bias
         return np.asarray(unit_vectors(projected), np.float32)
 
-    def likeness(self, description: Description, cosines: Floats) -> Floats:
-        """How much photos look like what is described, from their cosines `(N,)` with it.
+    def likeness(self, text: Floats, cosines: Floats) -> Floats:
+        """How much photos look like a text, from its vector `(D,)` and their cosines `(N,)`.
 
         See `likeness`; at `floor` or above a photo counts as what is described.
         """
-        return likeness(cosines, self._background @ description.vector)
+        return likeness(cosines, self._background @ text)
 
     @cached_property
     def digests(self) -> tuple[str, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tagger.concurrency import chunks, one_blas_thread, ordered_map
+from tagger.concurrency import chunks, merge_batches, one_blas_thread, ordered_map
 from tagger.errors import ImageError, ModelError
 from tagger.inference.embeddings import Embedding
 from tagger.jobs.lease import Lease
@@ -40,13 +39,14 @@ def embed_photos(lease: Lease, request: EmbedRequest) -> dict[str, Any]:
     lease.start_stage("Looking at photos", total=lease.job.done + missing)
     storage = lease.library.storage
 
-    def embed(batch: Sequence[Photo]) -> dict[int, Embedding | None]:
-        return {photo.id: _embed(tagger, storage, photo) for photo in batch}
+    def embed(batch: Sequence[Photo]) -> list[tuple[int, Embedding | None]]:
+        return [(photo.id, _embed(tagger, storage, photo)) for photo in batch]
 
     counts: Counter[str] = Counter()
     with one_blas_thread():
         batches = ordered_map(embed, chunks(_missing_photos(lease, space_id), BATCH_SIZE))
-        for embedded in _merge(batches):
+        for pairs in merge_batches(batches, _MAX_WRITTEN, _WRITE_SECONDS):
+            embedded = dict(pairs)
             with lease.write_transaction() as connection:
                 # Another job may have deleted the space, if its model was not active meanwhile.
                 vectors.add(connection, vectors.register_space(connection, space), embedded)
@@ -80,22 +80,6 @@ def _embed(tagger: Tagger, storage: Storage, photo: Photo) -> Embedding | None:
         return tagger.embed(storage.thumbnail_path(photo.sha256).read_bytes())
     except (ImageError, OSError):
         return None
-
-
-def _merge(
-    batches: Iterator[dict[int, Embedding | None]],
-) -> Iterator[dict[int, Embedding | None]]:
-    """Join batches that arrive quickly, as the cost of a transaction hardly depends on its size."""
-    merged: dict[int, Embedding | None] = {}
-    written = time.monotonic()
-    for embedded in batches:
-        merged |= embedded
-        if len(merged) >= _MAX_WRITTEN or time.monotonic() - written > _WRITE_SECONDS:
-            yield merged
-            merged = {}
-            written = time.monotonic()
-    if merged:
-        yield merged
 
 
 def _delete_unused(lease: Lease, space: str) -> None:

@@ -187,8 +187,8 @@ def submit_embedding(library: Library) -> int | None:
     """Queue the job for photos without a vector in the library's space; its id.
 
     A job that has ended is queued again, so that a library has one for each space; one for another
-    space is told to stop. None if there are no such photos, if such a job is active, or an import,
-    which is followed by one, or if a person has stopped the last one.
+    space is told to stop where this one begins. None if there are no such photos, if such a job is
+    active, or an import, which is followed by one, or if a person has stopped the last one.
     """
     space = library.space()
     if space is None:
@@ -200,13 +200,15 @@ def submit_embedding(library: Library) -> int | None:
     request = EmbedRequest(str(space.model), space.sha256)
     kinds = ImportFolderRequest.KIND, RetagRequest.KIND
     with library.database.write_transaction() as connection:
+        if operations.list_latest(connection, 1, kinds, active=True):
+            return None
         is_active = False
         for job in operations.list_latest(connection, MAX_ACTIVE, (request.KIND,), active=True):
             if job.options != request.to_options():
                 operations.set_columns(connection, job.id, stop_asked=True)
             elif not job.stop_asked:
                 is_active = True
-        if is_active or operations.list_latest(connection, 1, kinds, active=True):
+        if is_active:
             return None
         for job in operations.list_latest(connection, 1, (request.KIND,)):
             if job.options == request.to_options():

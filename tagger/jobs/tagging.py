@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, update
 
-from tagger.concurrency import AHEAD, chunks, ordered_map, worker_count
+from tagger.concurrency import AHEAD, chunks, merge_batches, ordered_map, worker_count
 from tagger.errors import OptionError
 from tagger.files import Skipped, has_photo_extension, walk_files
 from tagger.jobs import crash_probe
@@ -30,7 +29,6 @@ from tagger.library.importer import (
     NO_PHOTO,
     Importer,
     ImportFile,
-    ImportResult,
     add_files,
     pending_files,
     register_model,
@@ -67,7 +65,7 @@ def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
         _skip_crashing_files(lease, tagger.image_size)
     lease.start_stage("Tagging")
     batches = ordered_map(importer.read_and_tag, chunks(_pending_files(lease), BATCH_SIZE))
-    for results in _merge_batches(batches):
+    for results in merge_batches(batches, _MAX_WRITTEN, _WRITE_SECONDS):
         with lease.write_transaction() as connection:
             importer.record(connection, lease.job_id, model_id, results)
             lease.add_done(connection, len(results))
@@ -75,20 +73,6 @@ def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
         shutil.rmtree(request.uploads, ignore_errors=True)
     with library.database.read_transaction() as connection:
         return dict(count_outcomes(connection, lease.job_id))
-
-
-def _merge_batches(batches: Iterable[list[ImportResult]]) -> Iterator[list[ImportResult]]:
-    """Join batches that arrive quickly: the cost of a transaction does not depend on its size."""
-    merged: list[ImportResult] = []
-    written = time.monotonic()
-    for results in batches:
-        merged += results
-        if len(merged) >= _MAX_WRITTEN or time.monotonic() - written > _WRITE_SECONDS:
-            yield merged
-            merged = []
-            written = time.monotonic()
-    if merged:
-        yield merged
 
 
 def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:

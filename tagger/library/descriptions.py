@@ -2,7 +2,8 @@
 
 Descriptions and photos are compared in one space, that of a model that understands words: the
 active model if it does, else the one that comes with the project. Where a search asks for it, the
-words of a query that finds nothing by tags are taken as a description.
+words of a query that finds nothing are read as plain words: `dog in the snow` as the tags that they
+name, or else as a description.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from tagger.errors import DescriptionError, ModelError
+from tagger.errors import DescriptionError, ModelError, QueryError
 from tagger.images.decode import Source
 from tagger.inference import model_file
 from tagger.inference.decision import Floats
 from tagger.inference.embeddings import Embedding
+from tagger.inference.named_tags import NamedTags, TagTerm, name_tags
 from tagger.inference.registry import BUNDLED_MODEL
 from tagger.inference.vocabulary import Vocabulary
 from tagger.inference.words import Description, Words, is_stop_word
@@ -40,12 +42,15 @@ from tagger.library.search.grammar import (
     map_terms,
     parse,
     parse_description,
+    parse_words,
 )
 from tagger.library.search.lexer import MAX_LENGTH, Lexer
-from tagger.library.vectors import Ids, VectorCache
+from tagger.library.vectors import Ids, VectorCache, Vectors
 from tagger.tagger import Tagger
+from tagger.text import fold
 
 MAX_LIKE = 500  # photos that a query with descriptions keeps of those that look like them, the best
+MAX_LOOKED_UP = 2_000  # numbers without a vector: beyond, all photos are counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +68,14 @@ class ResolvedQuery:
 
     `likeness` has the photos kept for descriptions that are not negated, with how alike each is,
     best first: of several descriptions, to the most alike of those in an `OR`, and to the least
-    alike of those that all apply.
+    alike of those that all apply. `tag_query` is the text of the tree where the query's words were
+    read as the tags that they name.
     """
 
     tree: Query
     summary: DescriptionSummary | None = None
     likeness: Mapping[int, float] = field(default_factory=dict)
+    tag_query: str | None = None
 
 
 _Lists = Mapping[tuple[Like, bool], tuple[int, ...]]  # False: of a negated description
@@ -102,9 +109,13 @@ def _load_space(path: Path, modified: int, size: int) -> Space | None:
     return Space(model.space, path, model.words)
 
 
-def embed(space: Space, photo: Source) -> Embedding:
-    """A photo's vector in a space. Raises ImageError, and ModelError if the model is gone."""
-    return _load_tagger(space).embed(photo)
+def embed(space: Space, photo: Source) -> tuple[Embedding, str]:
+    """A photo's vector, and its space: another one if the model's file was replaced meanwhile.
+
+    Raises ImageError, and ModelError if the model is gone.
+    """
+    tagger = _load_tagger(space)
+    return tagger.embed(photo), tagger.space
 
 
 @lru_cache(maxsize=1)
@@ -128,22 +139,37 @@ def resolve(
     return _look_up(connection, query, tree, vocabulary, space, cache)
 
 
-def resolve_words(
-    connection: Connection, query: str, vocabulary: Vocabulary, load: LoadSpace, cache: VectorCache
-) -> ResolvedQuery:
-    """As `resolve`, but words that find nothing are taken as a description, if a model knows any.
+def read_words(
+    connection: Connection,
+    query: str,
+    matches: int,
+    vocabulary: Vocabulary,
+    load: LoadSpace,
+    cache: VectorCache,
+) -> ResolvedQuery | None:
+    """A query whose words are read as plain words; None where it is to be read as it stands.
 
-    The summary then has the query with `like:` as `fallback`; or says that no word is understood.
+    It found `matches` photos as it stands. Plain words are the tags that they name, see
+    `named_tags`, if a photo has them all: `tag_query` then says so. Else they are a description, if
+    a model knows any: the summary then has the query with `like:` as `fallback`; or says that no
+    word is understood.
     """
     tree = parse(query)
-    described = None if any(_find_likes(tree)) else parse_description(query)
-    if described is None or planner.has_match(connection, tree, vocabulary):
-        return resolve(connection, query, vocabulary, load, cache)
+    has_stop_word = any(map(_is_stop_word, _wanted_labels(tree)))  # in "a dog or cat" as well
+    if any(_find_likes(tree)) or (matches and not has_stop_word):
+        return None
+    reading = _TagReading.of(connection, query, vocabulary)
+    named = reading.tree
+    if named is not None and named != tree and planner.has_match(connection, named, vocabulary):
+        return ResolvedQuery(named, tag_query=format_query(named))
+    described = None if matches else parse_description(query)
+    if described is None:
+        return None
     fallback = format_query(described)
     space = _load_usable(load)
     if space is None or len(fallback) > MAX_LENGTH:
-        return ResolvedQuery(tree)
-    missing = _find_missing_tags(connection, tree, vocabulary)
+        return None
+    missing = reading.missing_tags
     unknown = _find_unknown_words(described, space)
     if unknown is not None:
         summary = DescriptionSummary(
@@ -154,7 +180,7 @@ def resolve_words(
             missing_tags=missing,
             understood=False,
         )
-        return ResolvedQuery(tree, summary if unknown else None)
+        return ResolvedQuery(tree, summary) if unknown else None
     resolved = _look_up(connection, fallback, described, vocabulary, space, cache)
     answered = resolved.summary
     if answered is not None:
@@ -193,15 +219,65 @@ def _find_unknown_words(described: Query, space: Space) -> tuple[str, ...] | Non
     return None
 
 
-def _find_missing_tags(
-    connection: Connection, tree: Query, vocabulary: Vocabulary
-) -> tuple[str, ...]:
-    """The tags that words of a query mean and that no photo has, nor a kind of them."""
-    terms = [term for term in _wanted_labels(tree) if not is_stop_word(term.name.casefold())]
-    names = {term: conditions.label_names(term, vocabulary) for term in terms}
-    used = conditions.find_labels(connection, chain.from_iterable(names.values()), used=True)
-    missing = [term.name for term, each in names.items() if used.keys().isdisjoint(each)]
-    return tuple(dict.fromkeys((*vocabulary.lookup(name), name)[0] for name in missing))
+@dataclass(frozen=True)
+class _TagReading:
+    """A query whose plain words are the tags that they name.
+
+    `tree` is None where they do not name all of what is wanted. `missing_tags` are the tags of the
+    vocabulary that they name and that no photo has, nor a kind of them.
+    """
+
+    tree: Query | None
+    missing_tags: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, connection: Connection, query: str, vocabulary: Vocabulary) -> _TagReading:
+        """The reading of a query without descriptions."""
+        tree = parse_words(query)
+        if tree is None:
+            return cls(None)
+        used = conditions.used_labels(connection).values()
+        groups: list[NamedTags] = []
+
+        def read(term: Query) -> Query:
+            match term:
+                case Like(text):
+                    named = name_tags(text, used, vocabulary)
+                    groups.append(named)
+                    terms = tuple(_to_labels(each, vocabulary) for each in named.terms)
+                    return terms[0] if len(terms) == 1 else And(terms)
+                case And((Like() as words, *rest)):
+                    first = read(words)
+                    return And((*(first.terms if isinstance(first, And) else (first,)), *rest))
+                case Or(terms):
+                    return Or(tuple(map(read, terms)))
+                case _:
+                    return term
+
+        named_tree = read(tree)
+        unnamed = (word for group in groups for word in group.unnamed_words)
+        missing = tuple(dict.fromkeys(t for word in unnamed for t in vocabulary.lookup(word)[:1]))
+        try:
+            is_complete = all(group.is_complete for group in groups)
+            return cls(parse(format_query(named_tree)) if is_complete else None, missing)
+        except QueryError:  # too long
+            return cls(None, missing)
+
+
+def _to_labels(term: TagTerm, vocabulary: Vocabulary) -> Query:
+    """The query for a term's names, and for its labels that are spelled otherwise in a query."""
+    labels = {fold(label): label for label in term.labels}
+    by_name = {name: labels.keys() & set(vocabulary.names(name)) for name in term.names}
+    names = [Label(name) for name, matching in by_name.items() if matching]
+    unmatched = labels.keys() - set().union(*by_name.values())
+    exact = [Label(labels[key], exact=True) for key in labels if key in unmatched]
+    terms = (*names, *exact)
+    return terms[0] if len(terms) == 1 else Or(terms)
+
+
+def _is_stop_word(label: Label) -> bool:
+    """Whether a word of a query says nothing alone."""
+    return not (label.wildcard or label.exact) and is_stop_word(fold(label.name))
 
 
 def _wanted_labels(tree: Query) -> Iterator[Label]:
@@ -226,8 +302,11 @@ def _look_up(
     likes = list(dict.fromkeys(_find_likes(tree)))
     descriptions = {like: _describe(query, like, space) for like, _ in likes}
     comparison = _Comparison.run(connection, space, cache, descriptions)
-    ranked, scores = comparison.rank(tree)
-    if isinstance(tree, Like):
+    rows, scores = comparison.rank(tree)
+    ranked = comparison.photo_ids[rows]
+    if _is_of_descriptions(tree) and _needs_description(tree):  # all that match are ranked
+        is_match = comparison.matches(tree, rows)
+        ranked, scores = ranked[is_match], scores[is_match]
         left_out = max(0, len(ranked) - MAX_LIKE)
         resolved: Query = Listed(tuple(ranked[:MAX_LIKE].tolist()))
     else:
@@ -251,6 +330,19 @@ def _look_up(
     )
     best = zip(ranked[:MAX_LIKE].tolist(), scores[:MAX_LIKE].tolist(), strict=True)
     return ResolvedQuery(resolved, summary, dict(best))
+
+
+def _is_of_descriptions(tree: Query) -> bool:
+    """Whether there is nothing but descriptions in a tree."""
+    match tree:
+        case Like():
+            return True
+        case Not(term):
+            return _is_of_descriptions(term)
+        case And(terms) | Or(terms):
+            return all(map(_is_of_descriptions, terms))
+        case _:
+            return False
 
 
 def _needs_description(tree: Query) -> bool:
@@ -296,14 +388,10 @@ class _Comparison:
     ) -> _Comparison:
         """Compare every photo with each description."""
         loaded = cache.load(connection, space.sha256)
-        total = connection.scalar(select(func.count()).select_from(photos)) or 0
-        is_deleted = photos.c.deleted_by.is_not(None)
-        deleted = np.array(
-            connection.scalars(select(photos.c.id).where(is_deleted)).all(), np.int64
-        )
+        deleted = np.array(connection.scalars(conditions.DELETED).all(), np.int64)
         cosines = loaded.cosines(np.stack([d.vector for d in descriptions.values()]))
         scores = {
-            like: space.words.likeness(description, row)
+            like: space.words.likeness(description.vector, row)
             for (like, description), row in zip(descriptions.items(), cosines, strict=True)
         }
         rows = {}
@@ -312,8 +400,7 @@ class _Comparison:
             above = np.flatnonzero(~np.isnan(likeness))
             above = above[~np.isin(loaded.photo_ids[above], deleted)]
             rows[like] = above[np.argsort(-likeness[above], kind="stable")]
-        stored = len(loaded.photo_ids) + len(loaded.unreadable) - loaded.count_among(deleted)
-        return cls(loaded.photo_ids, scores, rows, max(0, total - len(deleted) - stored))
+        return cls(loaded.photo_ids, scores, rows, _count_not_compared(connection, loaded))
 
     def list_photos(self, like: Like) -> tuple[int, ...]:
         """Photos above the floor of a description, best first."""
@@ -321,14 +408,47 @@ class _Comparison:
         return tuple(ids)
 
     def rank(self, tree: Query) -> tuple[Ids, Floats]:
-        """Photos above the floor of any description not negated, and their scores, best first."""
+        """Rows above the floor of any description not negated, and their scores, best first."""
         likes = [like for like, positive in _find_likes(tree) if positive]
         if not likes:
             return np.empty(0, np.int64), np.empty(0)
         rows = np.unique(np.concatenate([self.rows[like] for like in likes]))
         scores = _combine(tree, {like: self.scores[like][rows] for like in likes})
         order = np.argsort(-scores, kind="stable")
-        return self.photo_ids[rows[order]], scores[order]
+        return rows[order], scores[order]
+
+    def matches(self, tree: Query, rows: Ids) -> NDArray[np.bool_]:
+        """Which of these rows (N,) match a tree of descriptions alone."""
+        match tree:
+            case Like():
+                return ~np.isnan(self.scores[tree][rows])
+            case Not(term):
+                return ~self.matches(term, rows)
+            case And(terms) | Or(terms):
+                combine = np.logical_and if isinstance(tree, And) else np.logical_or
+                is_match = [self.matches(term, rows) for term in terms]
+                return np.asarray(combine.reduce(is_match), np.bool_)
+            case _:
+                raise TypeError(f"{tree} is no description")
+
+
+def _count_not_compared(connection: Connection, loaded: Vectors) -> int:
+    """The number of photos that have no vector yet.
+
+    Mostly few numbers of photos are without one, and only these are looked up: counting all photos
+    of a large library takes as long as comparing them.
+    """
+    last = connection.scalar(select(func.max(photos.c.id))) or 0
+    ids = loaded.find_missing(last)
+    is_present = photos.c.deleted_by.is_(None)
+    if len(ids) <= MAX_LOOKED_UP:
+        is_missing = conditions.listed_condition(photos.c.id, ids.tolist())
+        query = select(func.count()).select_from(photos).where(is_present, is_missing)
+        return connection.execute(query).scalar_one() if len(ids) else 0
+    total = connection.scalar(select(func.count()).select_from(photos).where(is_present)) or 0
+    deleted = np.array(connection.scalars(conditions.DELETED).all(), np.int64)
+    stored = len(loaded.photo_ids) + len(loaded.unreadable) - loaded.count_among(deleted)
+    return max(0, total - stored)
 
 
 def _combine(tree: Query, scores: Mapping[Like, Floats], positive: bool = True) -> Floats:

@@ -302,7 +302,7 @@ class Importer:
         for result in results:
             match result:
                 case Failed():
-                    outcomes.append(("failed", None))
+                    outcomes.append(("failed", result.file.photo_id))
                 case Duplicate(file, photo_id, path, stored, replaced):
                     photos.mark_missing(connection, replaced, file.path)
                     if path is not None:
@@ -343,9 +343,9 @@ class Importer:
             self._ensure_copy(result)
         added = photos.add(connection, operation_id, [result.photo for result in new])
         saved |= {sha256: ("added", photo_id) for sha256, photo_id in added.items()}
-        photos.restore(
-            connection, operation_id, [existing[result.photo.sha256].id for result in deleted]
-        )
+        restored = [existing[result.photo.sha256].id for result in deleted]
+        photos.restore(connection, operation_id, restored)
+        vectors.retry_unreadable(connection, restored)
         for photo in (result.photo for result in deleted):
             old = existing[photo.sha256]
             if (

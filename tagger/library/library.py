@@ -208,21 +208,26 @@ class Library:
     ) -> PhotoPage:
         """A page of the photos that match a query, and their number. Raises QueryError.
 
-        Words for which no photo has all tags are taken as a description, by this method alone, as
-        it says so: see `DescriptionSummary`. The default order is "likeness" for a query with a
-        description, else "newest".
+        Words that find nothing are read as plain words, by this method alone, as it says so: as the
+        tags that they name, see `PhotoPage.tag_query`, or else as a description, see
+        `DescriptionSummary`. The default order is "likeness" for a query with a description, else
+        "newest".
         """
         with self.database.read_transaction() as connection:
-            words = self._vocabulary_for(query)
-            load = partial(_load_space, connection)
-            resolved = descriptions.resolve_words(connection, query, words, load, self._vectors)
+            resolved, words = self._resolve(connection, query)
             ids, total = self._find_page(connection, resolved, words, sort, offset, limit)
+            load = partial(_load_space, connection)
+            reading = descriptions.read_words(connection, query, total, words, load, self._vectors)
+            if reading is not None:
+                resolved = reading
+                ids, total = self._find_page(connection, resolved, words, sort, offset, limit)
             return PhotoPage(
                 tuple(photos.load_photos(connection, ids, self.home)),
                 total,
                 resolved.summary,
                 {id: resolved.likeness[id] for id in ids if id in resolved.likeness},
                 planner.find_matching_tags(connection, resolved.tree, words, ids),
+                resolved.tag_query,
             )
 
     def photos(self, query: str = "", sort: Sort | None = None) -> Iterator[Photo]:
@@ -320,7 +325,7 @@ class Library:
         Raises ImageError for a photo that cannot be read, ModelError if the model is gone.
         """
         space = self.space()
-        return None if space is None else (descriptions.embed(space, photo), space.sha256)
+        return None if space is None else descriptions.embed(space, photo)
 
     def find_similar(
         self, embedding: Embedding, space: str, count: int = 6, exclude: int | None = None

@@ -103,9 +103,9 @@ class DescriptionSummary:
     `unknown_words` were passed over, as the model does not know them. `left_out` is the number of
     photos that match too, beyond the best that are kept. `not_compared` photos have no vector yet.
     `fallback`: no photo has tags for all words of the search, so that they were taken as a
-    description; this query, with `like:`, finds the same photos. `missing_tags` are the tags that
-    its words mean and that no photo has. Not `understood`: such words of which the model knows
-    none, so that nothing was found.
+    description; this query, with `like:`, finds the same photos. `missing_tags` are the tags of the
+    vocabulary that its words mean and that no photo has. Not `understood`: such words of which the
+    model knows none, so that nothing was found.
     """
 
     model: str
@@ -123,7 +123,9 @@ class PhotoPage:
 
     Why each photo matches, by its id: `matching_tags` are those of its tags that the words of the
     search find, `likeness` is how alike it is to a description, in standard deviations (see
-    `inference.words.likeness`). `description` says how descriptions were answered.
+    `inference.words.likeness`). `description` says how descriptions were answered. `tag_query` is
+    a query for the same photos where the search was read as plain words that name tags: `dog AND
+    snow` for "a dog in the snow".
     """
 
     photos: tuple[Photo, ...]
@@ -131,3 +133,4 @@ class PhotoPage:
     description: DescriptionSummary | None = None
     likeness: Mapping[int, float] = field(default_factory=dict)
     matching_tags: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    tag_query: str | None = None

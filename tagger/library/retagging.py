@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from tagger.library.database.schema import models, photos
+from tagger.library.database.schema import files, models, photos, runs
 from tagger.library.records import Annotation, Photo
 from tagger.tagger import Prediction, Tagger
 from tagger.text import fold
@@ -44,7 +45,10 @@ class RetagPreview:
 
 
 def count_outdated(connection: Connection, tagger: Tagger) -> int:
-    """The number of photos whose tags are by another model of the same name."""
+    """The number of photos whose tags are by another model of the same name.
+
+    Left out are photos that could not be read when this one was to tag them again.
+    """
     query = select(func.count()).where(_is_outdated(connection, tagger))
     return int(connection.execute(query).scalar_one())
 
@@ -80,4 +84,23 @@ def _is_outdated(connection: Connection, tagger: Tagger) -> ColumnElement[bool]:
         models.c.name == tagger.name, models.c.sha256 != tagger.sha256
     )
     ids = connection.scalars(versions).all()  # a short list is faster than a subquery
-    return (photos.c.deleted_by.is_(None)) & photos.c.model_id.in_(ids)
+    is_outdated = photos.c.deleted_by.is_(None) & photos.c.model_id.in_(ids)
+    jobs = _find_retagging(connection, tagger) if ids else []
+    if not jobs:
+        return is_outdated
+    failed = files.c.run_id.in_(jobs), files.c.outcome == "failed", files.c.photo_id.is_not(None)
+    return is_outdated & photos.c.id.not_in(select(files.c.photo_id).where(*failed))
+
+
+def _find_retagging(connection: Connection, tagger: Tagger) -> list[int]:
+    """The jobs that tagged photos again with this model."""
+    since = connection.scalar(
+        select(models.c.first_used_at).where(models.c.sha256 == tagger.sha256)
+    )
+    if since is None:
+        return []
+    query = select(runs.c.id, runs.c.options).where(
+        runs.c.kind == "retag", runs.c.finished_at >= since
+    )
+    rows = connection.execute(query)
+    return [row.id for row in rows if Path(row.options["model"]).stem == tagger.name]

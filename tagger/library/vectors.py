@@ -25,12 +25,12 @@ from tagger.library.tags import CHUNK
 
 MAX_CACHED = 2  # spaces in memory: one that is in use, and one that is being filled
 MAX_EXACT = 100_000  # vectors in memory as float32; as int8 beyond
+BLOCK = 65_536  # vectors in one array
+ROWS_READ = 8_192  # rows read together
+MAX_DELETED = 5_000  # rows deleted in one transaction
 REMOVALS = "vector_removals"  # the name of a setting: how often vectors were removed
-_BLOCK = 65_536  # vectors in one array
 _FEW_BLOCKS = 2  # compared by one thread: starting others takes as long
 _TILE = 1_024  # vectors compared together: they stay in the processor's cache
-_LOADED = 8_192  # rows read together
-_DELETED = 5_000  # rows deleted in one transaction
 
 Ids = NDArray[np.int64]
 _NO_IDS: Ids = np.empty(0, np.int64)
@@ -118,8 +118,10 @@ def count_missing(connection: Connection, space_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def delete_some(connection: Connection, kept_spaces: Sequence[str]) -> int:
-    """Delete some vectors of other spaces than these; how many. 0: all of them are gone.
+def delete_some(
+    connection: Connection, kept_spaces: Sequence[str], limit: int = MAX_DELETED
+) -> int:
+    """Delete up to `limit` vectors of other spaces than these; how many. 0: all of them are gone.
 
     Such a space loses its name at once. Should it be used again, it is a new one, and no vectors
     are added to those that are being deleted.
@@ -129,7 +131,7 @@ def delete_some(connection: Connection, kept_spaces: Sequence[str]) -> int:
         unnamed = update(spaces).where(spaces.c.id == space_id).values(sha256=f"unused {space_id}")
         connection.execute(unnamed)
     unused = select(spaces.c.id).where(is_unused)
-    first = select(vectors.c.id).where(vectors.c.space_id.in_(unused)).limit(_DELETED)
+    first = select(vectors.c.id).where(vectors.c.space_id.in_(unused)).limit(limit)
     deleted = connection.execute(delete(vectors).where(vectors.c.id.in_(first))).rowcount
     if not deleted and connection.execute(delete(spaces).where(is_unused)).rowcount:
         note_removal(connection)  # databases use ids again
@@ -159,7 +161,7 @@ def _decode(rows: Sequence[bytes]) -> NDArray[np.float32]:
 
 @dataclass
 class _Block:
-    """Room for up to `_BLOCK` vectors. What was written never changes.
+    """Room for up to `BLOCK` vectors. What was written never changes.
 
     `scales` (N,) make int8 vectors unit vectors again; None for float32 ones.
     """
@@ -172,12 +174,12 @@ class _Block:
     @classmethod
     def allocate(cls, dimensions: int, exact: bool) -> _Block:
         dtype = np.float32 if exact else np.int8
-        scales = None if exact else np.empty(_BLOCK, np.float32)
-        return cls(np.empty(_BLOCK, np.int64), np.empty((_BLOCK, dimensions), dtype), scales)
+        scales = None if exact else np.empty(BLOCK, np.float32)
+        return cls(np.empty(BLOCK, np.int64), np.empty((BLOCK, dimensions), dtype), scales)
 
     def append(self, photo_ids: Ids, unit_vectors: NDArray[np.float32]) -> int:
         """Add as many as there is room for; how many."""
-        count = min(len(photo_ids), _BLOCK - self.count)
+        count = min(len(photo_ids), BLOCK - self.count)
         rows = slice(self.count, self.count + count)
         self.photo_ids[rows] = photo_ids[:count]
         if self.scales is None:
@@ -200,6 +202,12 @@ class Vectors:
         """How many of these photos have a vector, or are known to be unreadable."""
         among = photo_ids[photo_ids < len(self._is_stored)]
         return int(np.count_nonzero(self._is_stored[among]))
+
+    def find_missing(self, last: int) -> Ids:
+        """The numbers of photos up to `last` that have no vector, and may have one later."""
+        stored = self._is_stored[1 : last + 1]
+        missing = np.flatnonzero(~stored) + 1
+        return np.concatenate([missing, np.arange(len(stored) + 1, last + 1)])
 
     @cached_property
     def _is_stored(self) -> NDArray[np.bool_]:
@@ -243,7 +251,7 @@ class _Cached:
     def _fill(self, photo_ids: Ids, unit_vectors: NDArray[np.float32], exact: bool) -> None:
         start = 0
         while start < len(photo_ids):
-            if not self.blocks or self.blocks[-1].count == _BLOCK:
+            if not self.blocks or self.blocks[-1].count == BLOCK:
                 self.blocks.append(_Block.allocate(unit_vectors.shape[1], exact))
             start += self.blocks[-1].append(photo_ids[start:], unit_vectors[start:])
         self.count += len(photo_ids)
@@ -360,7 +368,7 @@ def _read(
         .where(vectors.c.space_id == space_id, vectors.c.id > after)
         .order_by(vectors.c.id)
     )
-    result = connection.execute(query, execution_options={"yield_per": _LOADED})
+    result = connection.execute(query, execution_options={"yield_per": ROWS_READ})
     for rows in result.partitions():
         row_ids, photo_ids, stored = zip(*rows, strict=True)
         unreadable: list[int] = []

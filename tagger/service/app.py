@@ -13,7 +13,8 @@ Further settings are environment variables:
   TAGGER_CORS            origins whose pages may send requests, separated by commas
   TAGGER_KEEP_PHOTOS     1: keep the photos in the library's folder
   TAGGER_OPEN_INVOCATIONS  1: no token for POST /invocations
-  TAGGER_EMBED_PHOTOS    0: start no process that looks at the library's photos for descriptions
+  TAGGER_EMBED_PHOTOS    0: start no process that looks at the library's photos for descriptions,
+                         or that goes on with work of the app that broke off
   TAGGER_HOME, TAGGER_DATABASE  the library, as for the app
 """
 
@@ -25,7 +26,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from functools import cache, partial
 from types import FrameType
@@ -50,6 +51,7 @@ MAX_PORT = 65_535
 SWITCH_SECONDS = 0.001  # between Python's threads; its default is 0.005
 GRACE_SECONDS = 5  # at shutdown, on top of the time limits of a request and its answer
 KEEP_ALIVE = 30  # seconds that an idle connection is kept
+RESUME_SECONDS = 5  # between two checks for jobs whose process died
 _log = logging.getLogger(__name__)
 
 
@@ -61,14 +63,14 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
         logging.getLogger("uvicorn.access").disabled = True  # AccessMiddleware logs requests
         app.state.predictor = predictor or Predictor(settings)
         app.state.access_log = AccessLog()
-        library = app.state.predictor.library
-        start = asyncio.to_thread(_start_embedding, library) if settings.embed_photos else None
-        embedding = None if start is None else asyncio.create_task(start)
+        stopping, library = asyncio.Event(), app.state.predictor.library
+        jobs = asyncio.create_task(_run_jobs(library, stopping)) if settings.embed_photos else None
         try:
             yield
         finally:
-            if embedding is not None:
-                await embedding
+            stopping.set()
+            if jobs is not None:
+                await jobs
             app.state.access_log.close()
             if predictor is None:
                 app.state.predictor.close()
@@ -111,14 +113,25 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
     return app
 
 
-def _start_embedding(library: Library) -> None:
-    """Start a job for photos that descriptions cannot find yet, if there are any."""
+async def _run_jobs(library: Library, stopping: asyncio.Event) -> None:
+    """Resume jobs whose process died, also those that died too shortly ago for that to be known.
+
+    Before that, start a job for photos that descriptions cannot find yet, if there are any.
+    """
+    await asyncio.to_thread(_try, worker.start_embedding, library)
+    while not stopping.is_set():
+        await asyncio.to_thread(_try, worker.resume_stale, library)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), RESUME_SECONDS)
+
+
+def _try(start: Callable[[Library], object], library: Library) -> None:
     try:
-        worker.start_embedding(library)
+        start(library)
     except (TaggerError, OSError) as error:
-        _log.warning("photos are not looked at for descriptions: %s", error)
+        _log.warning("no process was started for the library's photos: %s", error)
     except Exception:  # noqa: BLE001 - the service answers without it
-        _log.exception("photos are not looked at for descriptions")
+        _log.exception("no process was started for the library's photos")
 
 
 @cache

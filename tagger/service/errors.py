@@ -44,7 +44,6 @@ STATUS_CODES: dict[type[TaggerError], int] = {
     QueryError: 422,
     OptionError: 422,
     BusyError: 503,
-    VocabularyError: 422,
     LibraryError: 503,
 }
 

@@ -179,7 +179,11 @@ def photos(
     return schemas.PhotoPage(
         total=page.total,
         photos=[_photo_line(photo, page) for photo in page.photos],
-        words=[schemas.Interpretation(**asdict(word)) for word in library.explain(query)],
+        words=[
+            schemas.Interpretation(**asdict(word))
+            for word in library.explain(page.tag_query or query)
+        ],
+        tag_query=page.tag_query,
         description=schemas.DescriptionSummary(**asdict(page.description))
         if page.description
         else None,

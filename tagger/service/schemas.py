@@ -217,12 +217,15 @@ class Interpretation(BaseModel):
 class PhotoPage(BaseModel):
     """One page of the photos that match a query, and the number of all matches.
 
-    `words` and `description` say how the query was understood.
+    `words` and `description` say how the query was understood. `tag_query` is a query for the same
+    photos, as for /export.csv, where the words were read as the tags that they name: `dog AND snow`
+    for "a dog in the snow".
     """
 
     total: int
     photos: list[PhotoLine]
     words: list[Interpretation]
+    tag_query: str | None
     description: DescriptionSummary | None = Field(description="null if the query has none")
 
 

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     folder. `open_invocations` lets /invocations be called without a token, where the surrounding
     platform does the authentication. `request_seconds` is how long a request may take to arrive.
     `embed_photos`: at the start, a process of its own begins to look at photos of the library that
-    descriptions cannot find yet.
+    descriptions cannot find yet, and jobs of the app whose process died are resumed.
     Raises OptionError for an invalid value.
     """
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import OptionError
-from tagger.files import write_atomically
+from tagger.files import open_atomically, write_atomically
 from tagger.training.run_folder import Epoch
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def save_checkpoint(model: keras.Model, state: FineTuningState, folder: Path) ->
     generators, and the optimizer's variables, among them the moving average of the weights. Of
     averaged weights those of the first, the best and the last epoch are kept.
     """
-    arrays = [variable.numpy() for variable in _variables(model)]
+    arrays = (variable.numpy() for variable in _variables(model))
     _save_arrays(folder / f"checkpoint-{state.epoch}.npz", arrays)
     write_atomically(folder / STATE, json.dumps({"version": VERSION, **asdict(state)}, indent=2))
     keep = {f"{_average_name(epoch)}.npz" for epoch in _averages_kept(state)}
@@ -188,11 +187,12 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _save_arrays(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
-    named: dict[str, Any] = {f"{index:05}": array for index, array in enumerate(arrays)}
-    out = io.BytesIO()
-    np.savez(out, **named)
-    write_atomically(path, out.getvalue())
+def _save_arrays(path: Path, arrays: Iterable[NDArray[Any]]) -> None:
+    """Write an .npz file, one array at a time: all of them fill more memory than the network."""
+    with open_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for index, array in enumerate(arrays):
+            with archive.open(f"{index:05}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def _load_arrays(path: Path) -> list[NDArray[Any]]:

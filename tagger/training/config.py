@@ -190,6 +190,10 @@ class TrainingConfig:
         """Epochs of fine-tuning; none with a `head`."""
         return 0 if self.head else self.hyperparameters.epochs
 
+    def is_typical(self, photo: Path) -> bool:
+        """Whether a photo is one of those that the model is made for."""
+        return self.typical is None or photo.is_relative_to(self.data / self.typical)
+
     def settings(self) -> dict[str, Any]:
         """The options that decide the result, as plain JSON values for `config.json`."""
         options = {**asdict(self), **asdict(self.hyperparameters), "epochs": self.epochs}

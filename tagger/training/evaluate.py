@@ -17,6 +17,7 @@ from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
 from tagger.evaluation import multi_label, ood, single_label
 from tagger.evaluation.calibration import Calibration
+from tagger.evaluation.descriptions import DescriptionScores
 from tagger.evaluation.outputs import LabelledOutputs, Vary, label_array, run_network
 from tagger.evaluation.results import OodScores, Scores, to_json
 from tagger.export.verify import ExportResult
@@ -36,8 +37,10 @@ PART = 1000  # photos whose features are held at once, where all are not needed 
 class Evaluation:
     """Everything that metrics.json records of a training.
 
-    `photos` counts by split and label, `sizes` by split. `unknown` is None where it could not be
-    measured, `conversion` where a random forest was trained. `seconds` are by stage.
+    `photos` counts by split and label, `sizes` by split. `typical` are the scores of the validation
+    photos that the model is made for, where a folder of these is named, `descriptions` those of the
+    captions of validation photos. `unknown` is None where it could not be measured, `conversion`
+    where a random forest was trained. `seconds` are by stage.
     """
 
     model: str
@@ -47,6 +50,8 @@ class Evaluation:
     sizes: Mapping[str, int]
     problems: Problems
     validation: Scores
+    typical: Scores | None
+    descriptions: DescriptionScores | None
     test: Scores | None
     unknown: OodScores | None
     conversion: PrecisionCheck | None
@@ -80,21 +85,12 @@ class Evaluator:
     progress: Progress
     forest: Head | None = None
 
-    def run(
-        self,
-        runtime: Runtime,
-        samples: Sequence[Sample],
-        stage: str,
-        vary: Vary | None = None,
-    ) -> LabelledOutputs:
-        """Outputs for samples, with their labels; `stage` names the loop for `progress`.
-
-        `vary` gives a variant of each photo, which takes its place.
-        """
+    def run(self, runtime: Runtime, samples: Sequence[Sample], stage: str) -> LabelledOutputs:
+        """Outputs for samples, with their labels; `stage` names the loop for `progress`."""
         logits = np.empty((len(samples), runtime.label_count), np.float32)
         features = np.empty((len(samples), runtime.feature_count), np.float32)
         workers = self.config.workers
-        outputs = run_network(runtime, self.store, samples, workers, self.progress, stage, vary)
+        outputs = run_network(runtime, self.store, samples, workers, self.progress, stage)
         for row, output in enumerate(outputs):
             logits[row], features[row] = output.logits, output.features
         if self.forest:
@@ -102,11 +98,20 @@ class Evaluator:
         return LabelledOutputs(logits, features, label_array(samples, self.labels))
 
     def run_in_parts(
-        self, runtime: Runtime, samples: Sequence[Sample], stage: str
+        self,
+        runtime: Runtime,
+        samples: Sequence[Sample],
+        stage: str,
+        vary: Vary | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Rows and features of about PART samples at a time, for more than fit into memory."""
+        """Rows and features of about PART samples at a time, for more than fit into memory.
+
+        `vary` gives a variant of each photo, which takes its place.
+        """
         workers = self.config.workers
-        outputs = iter(run_network(runtime, self.store, samples, workers, self.progress, stage))
+        outputs = iter(
+            run_network(runtime, self.store, samples, workers, self.progress, stage, vary)
+        )
         for rows in np.array_split(np.arange(len(samples)), max(1, len(samples) // PART)):
             yield rows, np.stack([next(outputs).features for _ in rows])
 
@@ -150,6 +155,24 @@ class Evaluator:
         if self.labels.kind == "multi":
             return multi_label.evaluate(self.labels, paths, outputs, decisions, temperature)
         return single_label.evaluate(self.labels, paths, outputs, decisions, temperature)
+
+    def score_typical(
+        self,
+        samples: Sequence[Sample],
+        outputs: LabelledOutputs,
+        decisions: Sequence[Decision],
+        temperature: float,
+    ) -> Scores | None:
+        """As `score`, of the photos in the folder of typical ones; None without such a folder."""
+        if self.config.typical is None:
+            return None
+        rows = [row for row, sample in enumerate(samples) if self.config.is_typical(sample.path)]
+        return self.score(
+            [samples[row] for row in rows],
+            outputs.take(np.array(rows)),
+            [decisions[row] for row in rows],
+            temperature,
+        )
 
     def score_unknown(
         self,

@@ -64,7 +64,7 @@ class CaptionsLoaded(ProgressEvent):
         if self.left_out:
             lines.append(
                 f"{count_noun(len(self.left_out), 'frequent word')} left out, since a model knows"
-                f" {MAX_TOKENS:,} of a to z at most: {list_first(self.left_out)}"
+                f" words of a to z alone, and {MAX_TOKENS:,} at most: {list_first(self.left_out)}"
             )
         return [*lines, *(remark.sentence() for remark in self.remarks)]
 
@@ -121,6 +121,21 @@ class UnrelatedPhotosSkipped(ProgressEvent):
             return []
         files = "unrelated photo or folder" if self.unread == 1 else "unrelated photos or folders"
         return [f"{self.unread:,} {files} could not be read: left out"]
+
+
+@dataclass(frozen=True)
+class TestSkipped(ProgressEvent):
+    """Nobody looked for any label of the model in the `photos` to test on."""
+
+    __test__ = False  # for pytest
+
+    photos: int
+
+    def lines(self) -> list[str]:
+        return [
+            f"In {count_noun(self.photos, 'test photo')} nobody looked for a tag of the model:"
+            " nothing is tested"
+        ]
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ from tagger.training.word_space import NAME, WordSpace, caption_loss, contrast_l
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # shares of the fine-tuned weights that are tried
 FROM_SCRATCH_SMOOTHING = 0.2  # of the labels: Jordan 2024, arXiv:2404.00498
 STATISTICS_BATCHES = 8  # on which normalisation is recomputed for averaged weights
-VALIDATION_BATCH = 50
+VALIDATION_BATCH = 16  # photos; the activations of 50 would fill half a gigabyte
 TAG_SHARE = 0.1  # of a photo's loss for a tag, beside the losses of words and of a teacher
 FEATURE_DROPOUT = 0.2  # of the photo side of words, while everything is trained
 

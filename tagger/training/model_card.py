@@ -69,6 +69,8 @@ def build_card(
         "fine_tuning": to_json(evaluation.fine_tuning),
         "scores": {
             "validation": _summarize(evaluation.validation),
+            "typical": _summarize(evaluation.typical) if evaluation.typical else None,
+            "descriptions": to_json(evaluation.descriptions),
             "test": _summarize(evaluation.test) if evaluation.test else None,
             "unknown": to_json(evaluation.unknown),
         },

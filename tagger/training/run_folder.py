@@ -20,13 +20,15 @@ from tagger.provenance import command, versions
 
 CONFIG, METRICS, HISTORY = "config.json", "metrics.json", "history.csv"
 COLLECTION, FINDINGS = "collection.sha256", "findings.json"
-# Settings that do not affect the weights
+# What fine-tuning does not read: a resumed run computes anew whatever follows from these. The head
+# and the tags do, which are fitted and chosen after the last epoch, and kept by no checkpoint.
 _MAY_CHANGE = ("about", "test", "unrelated", "least_precision", "typical")
 
 
 def open_run(runs: Path, name: str, settings: Mapping[str, Any], resume: bool) -> Path:
     """Create the folder `<time>-<name>` with its config.json, or `resume` the unfinished one.
 
+    Settings that a resumed run may change are changed in its config.json.
     Raises OptionError where there is nothing to resume, or only with other settings.
     """
     if resume:
@@ -69,6 +71,7 @@ def _find_unfinished(runs: Path, name: str, settings: Mapping[str, Any]) -> Path
         raise OptionError(
             f"{latest} was begun with other settings ({', '.join(changes)}); use the same"
         )
+    write_atomically(latest / CONFIG, json.dumps({**before, **now}, indent=2) + "\n")
     return latest
 
 

@@ -41,7 +41,7 @@ def check_options(config: TrainingConfig, collection: Dataset) -> None:
                 " labels weigh the same"
             )
     if config.least_precision is not None:
-        typical = sum(is_typical(config, sample) for sample in collection.split("val"))
+        typical = sum(config.is_typical(sample.path) for sample in collection.split("val"))
         if typical < MIN_PHOTOS:
             raise DatasetError(
                 f"{config.data / (config.typical or '')}: {typical} validation photos; tags are"
@@ -92,12 +92,12 @@ def select(
 ) -> TagSelection:
     """The tags that earn their place, by the outputs for validation `samples`."""
     labels, table = collection.labels, vocabulary.load()
-    everywhere = [s for s in collection.samples if s.split != "test" and is_typical(config, s)]
+    everywhere = [s for s in collection.samples if s.split != "test" and config.is_typical(s.path)]
     return select_tags(
         outputs.logits,
         outputs.labels,
         np.nan_to_num(target_matrix(samples, len(labels))) % 1 > 0,
-        np.array([is_typical(config, sample) for sample in samples]),
+        np.array([config.is_typical(sample.path) for sample in samples]),
         prevalence(tag_matrix(everywhere, len(labels))),
         np.array([table.is_thing(name) for name in labels.names]),
         config.least_precision or 0.0,
@@ -112,9 +112,3 @@ def keep_selected(network: keras.Model, selection: TagSelection) -> keras.Model:
     weights = weights[:, kept] * selection.slopes[kept]
     bias = bias[kept] * selection.slopes[kept] + selection.shifts[kept]
     return networks.replace_head(network, weights, bias)
-
-
-def is_typical(config: TrainingConfig, sample: Sample) -> bool:
-    """Whether a photo is one of those that the model is made for."""
-    folder = config.typical
-    return folder is None or sample.path.is_relative_to(config.data / folder)

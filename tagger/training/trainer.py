@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +22,15 @@ from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample, target_matrix
 from tagger.datasets.splits import subsample
 from tagger.errors import DatasetError
+from tagger.evaluation import ood
 from tagger.evaluation.calibration import MAX_REFERENCE_PHOTOS, calibrate
+from tagger.evaluation.descriptions import DescriptionScores, score_descriptions
 from tagger.evaluation.metrics import mean_average_precision
 from tagger.evaluation.outputs import LabelledOutputs, label_array
 from tagger.evaluation.tag_selection import TagSelection
 from tagger.export.photos import select_photos
 from tagger.export.verify import ExportResult, export_model, export_paths, format_results
 from tagger.files import write_atomically
-from tagger.images import decode
-from tagger.images.decode import Pixels
 from tagger.inference import model_file
 from tagger.inference.litert import Runtime
 from tagger.inference.registry import IMAGENET
@@ -40,14 +39,13 @@ from tagger.models import convert, heads, imagenet, networks
 from tagger.models.heads import MAX_HEAD_PHOTOS, LinearHead
 from tagger.models.weights import NO_WEIGHTS, save_h5
 from tagger.training import checkpoints, events, initialize, model_card, run_folder, tag_head
-from tagger.training.augmentation import VIEWS
-from tagger.training.caption_batches import MIN_CAPTIONS, choose_tokens, tokenize_captions
 from tagger.training.checkpoints import FineTuning, FineTuningState
 from tagger.training.collection_captions import CollectionCaptions, tokenize
 from tagger.training.config import TrainingConfig
 from tagger.training.evaluate import Evaluation, Evaluator
 from tagger.training.events import Emit, ignore
 from tagger.training.run_folder import Epoch
+from tagger.training.teach_words import run_first_network, teach_words
 
 if TYPE_CHECKING:
     import keras
@@ -56,7 +54,6 @@ if TYPE_CHECKING:
     from tagger.training.fine_tune import Extras, HeadWeights
 
 INT8_RANGE_PHOTOS = 200  # training photos that int8 ranges are taken from
-CLASS_REPEATS = MIN_CAPTIONS  # so often a class of the teacher takes part in learning words
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,8 @@ class _Trainer:
         if self.config.least_precision is not None:
             network, collection, selection = self._select_tags(network, collection, evaluator)
             evaluator = replace(evaluator, labels=collection.labels)
-            test = evaluator.load_test_samples(collection, self.emit)
+            test = [sample.keep_labels(selection.kept.tolist()) for sample in test]
+        test = self._skip_unlabelled(test, len(collection.labels))
         evaluation = self._complete(
             network, collection, evaluator, test, selection, fine_tuning, started_from
         )
@@ -159,7 +157,7 @@ class _Trainer:
             calibration = calibrate(
                 trained_on, held_out, self._seed, tuple(thresholds) if thresholds else None
             )
-        words = self._teach_words(runtime, collection, evaluator, validation, held_out)
+        words = self._teach_words(runtime, collection, evaluator, (validation, held_out))
         with self._timed("judging"):
             temperature, decisions = calibration.rule.temperature, calibration.decisions
             evaluation = Evaluation(
@@ -171,6 +169,8 @@ class _Trainer:
                 problems=collection.problems,
                 test=evaluator.score_test(runtime, test, calibration),
                 validation=evaluator.score(validation, held_out, decisions, temperature),
+                typical=evaluator.score_typical(validation, held_out, decisions, temperature),
+                descriptions=self._score_descriptions(words, validation, held_out),
                 unknown=evaluator.score_unknown(
                     runtime, trained_on, held_out, calibration, self.emit
                 ),
@@ -193,6 +193,13 @@ class _Trainer:
     def _seed(self) -> int:
         return self.config.hyperparameters.seed
 
+    def _skip_unlabelled(self, test: Sequence[Sample], labels: int) -> list[Sample]:
+        """The test photos of which anybody looked for one of the labels; says if none is left."""
+        labelled = [sample for sample in test if len(sample.unseen) < labels]
+        if test and not labelled:
+            self.emit(events.TestSkipped(len(test)))
+        return labelled
+
     def _validation_samples(self, collection: Dataset) -> list[Sample]:
         """The validation samples, or a sample whose features fit into memory."""
         return subsample(collection.split("val"), MAX_REFERENCE_PHOTOS, self._seed)
@@ -204,8 +211,8 @@ class _Trainer:
         initialize.check_weights(config)
         config.output.parent.mkdir(parents=True, exist_ok=True)
         export_paths(config.output, config.export)
-        if config.unrelated and not next(decode.find_photos(config.unrelated), None):
-            raise DatasetError(f"{config.unrelated}: no photos in it")
+        if config.unrelated:
+            ood.check_folder(config.unrelated, config.image_size)
         leave_out = findings.read_list(config.leave_out) if config.leave_out else frozenset()
         with self._timed("reading photos"):
             collection = dataset.load(
@@ -292,31 +299,20 @@ class _Trainer:
         from tagger.training.fine_tune import Extras
         from tagger.training.word_space import fit_words
 
-        is_teaching = self.config.hyperparameters.distillation > 0
-        described = [] if self._captions is None or resumed else self._captions.described
-        if not is_teaching and not described:
+        captions = None if resumed else self._captions
+        described = captions.described if captions else []
+        head = imagenet.load_head() if self.config.hyperparameters.distillation > 0 else None
+        if not head and not described:
             return Extras()
-        photos = range(len(data.train)) if is_teaching else described
-        is_described = np.isin(photos, described)
-        answers: list[NDArray[np.float16]] = []  # of the teacher to each photo
-        kept: list[NDArray[np.float32]] = []  # features of photos with captions
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
-            head = imagenet.load_head() if is_teaching else None
-            samples = [data.train[photo] for photo in photos]
-            for rows, features in evaluator.run_in_parts(runtime, samples, "Computing features"):
-                if head:
-                    answers.append(imagenet.class_probabilities(features, head))
-                kept.append(features[is_described[rows]])
-        if answers:
-            data.teacher = np.concatenate(answers)
+            outputs = run_first_network(runtime, evaluator, data.train, described, head)
+        data.teacher = outputs.answers
         words = None
-        if self._captions and described:
-            captions = self._captions.of_described()
+        if captions:
+            own, count = captions.of_described(), len(described)
             with self._timed("words"):
-                words = fit_words(
-                    np.concatenate(kept), captions, len(described), self._seed, self._first_words
-                )
+                words = fit_words(outputs.features, own, count, self._seed, self._first_words)
         return Extras(head, words)
 
     @cached_property
@@ -382,7 +378,8 @@ class _Trainer:
         if not len(kept):
             raise DatasetError(
                 f"{self.config.data}: no tag is right for {self.config.least_precision:.0%} of the"
-                " validation photos it is said of; lower --least-precision, or add photos"
+                " validation photos it is said of; lower --least-precision (with --resume no epoch"
+                " is repeated), or add photos and start anew"
             )
         network = tag_head.keep_selected(network, selection)
         return network, collection.keep_labels(kept.tolist()), selection
@@ -392,57 +389,27 @@ class _Trainer:
         runtime: Runtime,
         collection: Dataset,
         evaluator: Evaluator,
-        validation: Sequence[Sample],
-        held_out: LabelledOutputs,
+        validation: tuple[Sequence[Sample], LabelledOutputs],
     ) -> Words | None:
-        """The words of the model, fitted to the features of the network that ships."""
+        """The words of the model, if there are captions."""
         if self._captions is None:
             return None
-        from tagger.training.word_space import (
-            MIN_BACKGROUND,
-            class_features,
-            fit_floor,
-            fit_words,
-            make_words,
-        )
-
+        training, head = collection.split("train"), self._teacher_head
         with self._timed("words"):
-            photos, texts = self._captions.with_names(self._seed)
-            described = len(self._captions.described)
-            samples = [collection.split("train")[photo] for photo in photos]
-            stage, names = "Teaching words", texts[described:]
-            originals = evaluator.run(runtime, samples, stage).features
-            variants = evaluator.run(runtime, samples[:described], stage, self._draw_view).features
-            features = np.concatenate([originals[:described], variants, originals[described:]])
-            if self._teacher_head:
-                of_classes = class_features(self._teacher_head[0], features)
-                features = np.concatenate([features, *[of_classes] * CLASS_REPEATS])
-                names += [(name,) for name in imagenet.load_names()] * CLASS_REPEATS
-            own = texts[:described]
-            tokens = choose_tokens(chain.from_iterable([*own, *names]), self._captions.train.tokens)
-            taught = tokenize_captions([*own, *own, *names], tokens)
-            space = fit_words(features, taught, 2 * described, self._seed, self._first_words)
-            of_val = tokenize_captions(
-                [self._captions.by_photo.get(sample.path, ()) for sample in validation], tokens
+            words, taught = teach_words(
+                runtime, evaluator, training, self._captions, self._first_words, validation, head
             )
-            judged, background = len(np.unique(of_val.owners)), held_out.features
-            has_few = judged < MIN_BACKGROUND
-            if has_few and len(background) < MIN_BACKGROUND:
-                background = np.concatenate([background, features[:described]])
-            words = make_words(space, tokens, background, of_val, self._seed)
-            if has_few:
-                of_train = taught.take(np.arange(described))
-                floor, judged = fit_floor(
-                    features[:described], of_train, background, self._seed, self._first_words
-                )
-                words = replace(words, floor=floor)
-        split = "train" if has_few else "val"
-        self.emit(events.WordsTaught(len(tokens), words.floor, judged, split))
+        self.emit(taught)
         return words
 
-    def _draw_view(self, pixels: Pixels, number: int) -> Pixels:
-        """A variant of a photo, which its captions still describe."""
-        return VIEWS(pixels, np.random.default_rng([self._seed, number]))
+    def _score_descriptions(
+        self, words: Words | None, samples: Sequence[Sample], outputs: LabelledOutputs
+    ) -> DescriptionScores | None:
+        if words is None or self._captions is None:
+            return None
+        captions = [self._captions.by_photo.get(sample.path, ()) for sample in samples]
+        vectors = words.embed_photos(outputs.features)
+        return score_descriptions(words, vectors, captions, self._seed)
 
     def _convert(self, network: keras.Model, collection: Dataset) -> convert.Conversion:
         validation = collection.split("val")

@@ -17,8 +17,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from tagger.inference.decision import unit_vectors
-from tagger.inference.words import STOP_WORDS, Words, likeness
+from tagger.inference.words import STOP_WORDS, Words
 from tagger.training.caption_batches import LENGTH, MAX_OWN, CaptionTokens
 
 NAME = "word_space"
@@ -32,11 +31,12 @@ EPOCHS = 20
 BATCH = 1024  # photos, each with one of its captions
 LEARNING_RATE = 2e-3
 CLASS_DISTANCE = 3.0
+CAPTION_PART = 250  # captions whose words are embedded at once: 10 MB of vectors
 MAX_CONTRASTED = 2_000  # validation photos that are compared with each other's captions
 BACKGROUND = 512  # photos
 MIN_BACKGROUND = 50  # validation photos with captions, fewer of which set no floor
-FALSE_SHARE = 0.0025  # of the photos that a description is not about; they reach the floor
-DEFAULT_FLOOR = 4.5  # deviations, about that of `everyday`, where hardly any photo has a caption
+FALSE_SHARE = 0.005  # of the photos that a description is not about; they reach the floor
+DEFAULT_FLOOR = 4.0  # deviations, about that of `everyday`, where hardly any photo has a caption
 FOLDS = 5  # of training photos that judge the floor where too few others have captions
 MIN_CROSS_FITTED = 10  # training photos with captions, to do so
 JUDGES = 250  # photos that are enough to do so
@@ -170,8 +170,7 @@ def fit_words(
     From photo `first_named` on the captions are names. `start` are words that are known already;
     the tokens of `captions` begin with theirs.
     """
-    described = features[_thin(np.unique(captions.owners))]
-    mean, deviation = described.mean(axis=0), described.std(axis=0) + 0.01
+    mean, deviation = _moments(features[_thin(np.unique(captions.owners))])
     inputs = keras.Input((features.shape[1],)), keras.Input((None, LENGTH), dtype="int32")
     layer = WordSpace(len(captions.tokens), FEATURE_DROPOUT, seed)
     model = keras.Model(inputs, layer(inputs))
@@ -189,6 +188,13 @@ def fit_words(
     projection, photo_bias, *rest = (np.asarray(array) for array in layer.get_weights()[:5])
     projection = projection / deviation[:, None]
     return [projection, photo_bias - mean @ projection, *rest]
+
+
+def _moments(
+    features: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation `(F,)` of features, none of which is zero."""
+    return features.mean(axis=0), features.std(axis=0) + 0.01
 
 
 def _thin(rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -236,7 +242,9 @@ def caption_loss(space: WordSpace, features: NDArray[np.float32], captions: Capt
     losses = []
     for number in range(min(MAX_OWN, *np.bincount(captions.owners)[photos])):
         rows = captions.rows[first + number][:, None]  # a caption of each photo
-        similarity = space((features[photos], rows))
+        starts = range(0, len(rows), CAPTION_PART)
+        parts = [space((features[photos], rows[start : start + CAPTION_PART])) for start in starts]
+        similarity = ops.concatenate(parts, axis=1)
         relations = captions.relate(photos.tolist(), (first + number)[:, None])
         losses.append(float(np.mean(ops.convert_to_numpy(contrast_loss(relations, similarity)))))
     return float(np.mean(losses))
@@ -255,29 +263,18 @@ def make_words(
     captions if there are enough. They set the floor: the likeness that FALSE_SHARE of the photos
     reach that a caption is not of.
     """
-    projection, photo_bias, vectors, text_bias, _ = space
     rng = np.random.default_rng(seed)
     described = np.unique(captions.owners)
     usual = described if len(described) >= MIN_BACKGROUND else np.arange(len(features))
-    words = Words(
-        tokens,
-        vectors[1:].astype(np.float16),
-        text_bias,
-        projection.astype(np.float16),
-        photo_bias,
-        np.zeros((1, DIMENSIONS), np.float16),
-        0.0,
-    )
-    background = words.embed_photos(features[rng.permutation(usual)[:BACKGROUND]])
-    words = replace(words, background=background.astype(np.float16))
+    words = build_words(space, tokens, features[rng.permutation(usual)[:BACKGROUND]])
     if len(described) < MIN_BACKGROUND:
-        return replace(words, floor=DEFAULT_FLOOR)
+        return words
     compared = np.sort(rng.permutation(described)[:MAX_CONTRASTED])
     photos = words.embed_photos(features[compared])
     foreign = []  # likeness of photos that a caption is not of
     for position, owner in enumerate(compared.tolist()):
         for row in captions.rows[captions.of(owner)[:MAX_OWN]]:
-            scores = _likeness(space, row, photos, background)
+            scores = _likeness(words, row, photos)
             foreign.append(np.delete(scores, position).astype(np.float16))
     return replace(words, floor=float(np.quantile(np.concatenate(foreign), 1 - FALSE_SHARE)))
 
@@ -309,7 +306,8 @@ def fit_floor(
     for fold in folds:
         rest, fold = np.setdiff1d(described, fold), np.sort(fold[:JUDGES])
         space = fit_words(features[rest], captions.take(rest), len(rest), seed, start)
-        photos, compared = (_embed(space, part) for part in (features[fold], background))
+        words = build_words(space, captions.tokens, background)
+        photos = words.embed_photos(features[fold])
         of_fold = captions.take(fold)
         of_photos = [set(of_fold.rows[of_fold.of(photo)].ravel()) for photo in range(len(fold))]
         for row in of_fold.rows:
@@ -317,7 +315,7 @@ def fit_floor(
             if not of_caption:
                 continue
             is_right = np.array([of_caption <= of_photo for of_photo in of_photos])
-            scores = _likeness(space, row, photos, compared)
+            scores = _likeness(words, row, photos)
             right.append(scores[is_right])
             wrong.append(scores[~is_right])
         judged += len(fold)
@@ -330,18 +328,29 @@ def fit_floor(
     return max(min(highest, usual), MIN_FLOOR), judged
 
 
-def _embed(space: Sequence[NDArray[np.float32]], features: NDArray[np.float32]) -> NDArray[Any]:
-    """Unit vectors of photos by the weights of a WordSpace."""
-    return unit_vectors(features @ space[0] + space[1])
+def build_words(
+    space: Sequence[NDArray[np.float32]], tokens: tuple[str, ...], background: NDArray[np.float32]
+) -> Words:
+    """Words from a WordSpace's weights, compared with photos of the features `background (R, F)`.
+
+    The floor is the default one.
+    """
+    projection, photo_bias, vectors, text_bias, _ = space
+    words = Words(
+        tokens,
+        vectors[1:].astype(np.float16),
+        text_bias,
+        projection.astype(np.float16),
+        photo_bias,
+        np.zeros((1, DIMENSIONS), np.float16),
+        DEFAULT_FLOOR,
+    )
+    return replace(words, background=words.embed_photos(background).astype(np.float16))
 
 
 def _likeness(
-    space: Sequence[NDArray[np.float32]],
-    caption: NDArray[np.int32],
-    photos: NDArray[np.float32],
-    background: NDArray[np.float32],
+    words: Words, caption: NDArray[np.int32], photos: NDArray[np.float32]
 ) -> NDArray[Any]:
-    """How much photos look like a caption `(LENGTH,)`, by the weights of a WordSpace."""
-    _, _, vectors, text_bias, _ = space
-    text = unit_vectors((vectors[caption[caption > 0]].sum(axis=0) + text_bias)[None])[0]
-    return likeness(photos @ text, background @ text)
+    """How much `photos (N, D)` look like a caption `(LENGTH,)`."""
+    text = words.embed_tokens(caption[caption > 0] - 1)
+    return words.likeness(text, photos @ text)

@@ -117,7 +117,7 @@ def test_synonyms_and_kinds_find_tags(
 def test_tags_alone_answer_a_description_that_the_model_cannot_read(worded: Path) -> None:
     words = Tagger.load(worded).words
     assert words is not None
-    named = NamedTags((TagTerm("rex", ("Rex",)), TagTerm("ball", ("ball",))), ())
+    named = NamedTags((TagTerm(("rex",), ("Rex",)), TagTerm(("ball",), ("ball",))), ())
     assert describe(words, "rex ball", named) is None
     assert format_line(Hit(Path("a.jpg"), ("Rex",), None, False)) == "    -  a.jpg: Rex"
     with pytest.raises(DescriptionError, match="none of these words: rex"):

@@ -129,3 +129,15 @@ def test_the_captions_of_ordinary_photos(data: Path) -> None:
     loaded = captions.read(data / "ordinary" / "captions.csv", data / "ordinary")
     assert not loaded.remarks and len(loaded.by_photo) == 7601
     assert sum(map(len, loaded.by_photo.values())) > 37_000
+
+
+def test_the_digest_tells_photos_of_one_name_apart(root: Path, tmp_path: Path) -> None:
+    def digest(folder: Path, table: str) -> str:
+        file = write_file(tmp_path / "captions.csv", f"image,caption\n{table}")
+        return captions.read(file, folder).digest
+
+    touch(root, "cat/a.jpg")
+    before = digest(root, "cat/a.jpg,a cat\ndog/a.jpg,a dog\n")
+    assert digest(root, "dog/a.jpg,a cat\ncat/a.jpg,a dog\n") != before
+    moved = root.rename(tmp_path / "moved")
+    assert digest(moved, "cat/a.jpg,a cat\ndog/a.jpg,a dog\n") == before

@@ -113,9 +113,9 @@ def app(open_app: OpenApp, server: AppServer) -> AppPage:
     return open_app(server)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """A service for the tests of one file, which keeps uploaded photos."""
+    """A service for all tests, which keeps uploaded photos."""
     home = tmp_path_factory.mktemp("service") / "library"
     with run_service(home, TAGGER_MODEL="everyday", TAGGER_KEEP_PHOTOS="1") as started:
         yield started

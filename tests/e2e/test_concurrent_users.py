@@ -10,7 +10,7 @@ from tests.e2e.app_page import AppPage
 from tests.e2e.app_server import AppServer, wait_until
 from tests.e2e.conftest import OpenApp
 
-USERS, PHOTOS = 8, 12
+USERS, PHOTOS = 8, 6
 QUERY = "What are you looking for?"
 
 

@@ -14,7 +14,7 @@ from tests.conftest import draw_collection
 from tests.e2e.app_server import wait_until
 from tests.e2e.conftest import OpenApp, StartServer
 
-PHOTOS = 400  # of each of three shapes
+PHOTOS = 150  # of each of three shapes
 
 
 def check_imported_once(library: Library, photos: int) -> None:

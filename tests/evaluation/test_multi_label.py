@@ -72,6 +72,7 @@ def test_photos_with_tags_and_without_are_counted_apart() -> None:
     assert shares.silent == 1
     assert shares.accuracy_of_answered == pytest.approx(2 / 4)
     assert (shares.uncertain, shares.unfamiliar) == (0.25, 0)
+    assert shares.tags_a_photo == 1
 
 
 def test_mistakes_name_wrong_tags_and_missing_ones() -> None:
@@ -125,4 +126,5 @@ def test_json_keeps_the_keys_that_cards_and_reports_read() -> None:
         "accuracy_of_known": 0.5,
         "silent": 1.0,
         "photos_without_tags": 1,
+        "tags_a_photo": 1.0,
     }

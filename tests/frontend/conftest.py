@@ -149,7 +149,8 @@ def drawn_shapes(library: Library, shapes: Path, worded: Path) -> Library:
 def project_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """The library of a copy of the project, whose only model is "pets".
 
-    Jobs run the copy's `tagger`, so that trained models stay in it.
+    Jobs run the copy's `tagger`, so that trained models stay in it. No test has made the model
+    "imagenet" in its cache folder.
     """
     shutil.copytree(ROOT / "tagger", tmp_path / "tagger", ignore=lambda *_: ["__pycache__"])
     for folder in ("model", "runs", "dataset"):
@@ -163,6 +164,7 @@ def project_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     use_default_model(monkeypatch, tmp_path / "model" / "pets.h5")
     monkeypatch.setattr(worker, "ROOT", tmp_path)
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
+    monkeypatch.setenv("TAGGER_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
     library = Library.open()
     yield library

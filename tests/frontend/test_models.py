@@ -135,6 +135,18 @@ def test_how_often_a_tag_is_right_is_shown_if_the_card_has_it(
     assert "1,234" in text and "91.7%" in text and "said of" in text
 
 
+def test_what_typical_photos_get_is_shown_if_the_card_has_it(
+    library: Library, shapes_model: Path
+) -> None:
+    library.set_active_model("shapes")
+    shares = {"unfamiliar": 0.01, "uncertain": 0.02, "accuracy_of_known": 0.875}
+    typical = {"photos": 1510, "tags_a_photo": 3.5, **shares}
+    rewrite_card(shapes_model, lambda card: card["scores"].update(typical=typical))
+    text = page_text(open_page("models"))
+    assert "On the 1,510 among these" in text
+    assert "3.5 tags a photo (median), 3.0% without a tag, 87.5% of the tags right" in text
+
+
 def write_broken_models(folder: Path) -> None:
     content = PETS_MODEL.read_bytes()
     (folder / "empty.h5").touch()

@@ -32,7 +32,7 @@ def test_a_query_finds_and_counts_photos(six_photos: Library) -> None:
     assert sorted(photo["id"] for photo in grid_photos(app, "search-grid")) == [3, 4, 6]
     app.text_input[0].set_value("sofa").run()
     assert "**0 photos** found" in page_text(app)
-    assert "Nothing is like that" in page_text(app)
+    assert "No photos match" in page_text(app)
 
 
 def test_example_queries_use_the_librarys_tags(six_photos: Library) -> None:
@@ -168,6 +168,15 @@ def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
     assert [photo["id"] for photo in grid_photos(app, "search-grid")] == newest[:48]
 
 
+def test_tags_are_offered_for_a_description_that_finds_nothing(drawn_shapes: Library) -> None:
+    drawn_shapes.edit_tags(drawn_shapes.find_ids("")[:2], add=["picture"])
+    app = open_page("search", q='like:"two picture"')  # of no shape
+    assert "No photos match" in page_text(app)
+    app.button(key="search-by-tags").click().run()
+    assert app.text_input[0].value == "two picture"
+    assert "2 photos" in page_text(app) and "Understood as: picture" in page_text(app)
+
+
 def test_each_photo_says_why_it_was_found(drawn_shapes: Library) -> None:
     first, second = drawn_shapes.find_ids("folder:/stripes")[:2]
     drawn_shapes.edit_tags([first], add=["a tree", "poodle", "Man"])
@@ -208,11 +217,22 @@ def test_words_without_tags_are_taken_as_a_description(drawn_shapes: Library) ->
     assert app.code[0].value == "like:purple\n     ^"
 
 
+def test_plain_words_that_name_tags_are_shown_as_a_query(drawn_shapes: Library) -> None:
+    drawn_shapes.edit_tags(drawn_shapes.find_ids("folder:/stripes")[:1], add=["dog", "snow"])
+    app = open_page("search", q="the dogs in the snow")
+    assert "**1 photo** found" in page_text(app) and "by description" not in page_text(app)
+    assert "Understood as: dogs AND snow" in page_text(app)
+    press(app, "leaving-zip")
+    (path,) = (drawn_shapes.home / "exports").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert len([name for name in archive.namelist() if name != "labels.csv"]) == 1
+
+
 def test_what_was_not_understood_is_named(drawn_shapes: Library) -> None:
     app = open_page("search", q="flurb zzq")
     assert "**0 photos** found" in page_text(app)
     assert "found by description" not in page_text(app)
-    sentence = "No photo has the tags “flurb” or “zzq”, and worded knows none of these words."
+    sentence = "No photo has tags for all of these words, and worded knows none: flurb, zzq."
     assert sentence in page_text(app)
     app.text_input[0].set_value("disc square").run()
     assert "No photo has tags for all of these words" in page_text(app)

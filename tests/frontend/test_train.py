@@ -6,7 +6,6 @@ import base64
 import re
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from tagger import paths
 from tagger.images import decode
 from tagger.inference import model_file
 from tagger.jobs import worker
-from tagger.jobs.requests import ImportUploadsRequest, TrainRequest, submit
+from tagger.jobs.requests import TrainRequest, submit
 from tagger.library.library import Library
 from tests.conftest import draw, draw_collection, import_folder
 from tests.frontend.pages import (
@@ -35,7 +34,15 @@ HOSTILE_NAME = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
-def library(project_library: Library) -> Library:
+def library(project_library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """The project's library. Checks run in this process: another takes seconds to start."""
+    start = worker.start
+
+    def check_or_start(library: Library, job_id: int) -> None:
+        run = worker.run if library.operation(job_id).kind == "check" else start
+        run(library, job_id)
+
+    monkeypatch.setattr(worker, "start", check_or_start)
     return project_library
 
 
@@ -232,37 +239,35 @@ def test_the_advice_about_findings_fits_the_label_format(library: Library, tmp_p
     assert "Correct a wrong tag in Review or in the Gallery" in text and "Move a photo" not in text
 
 
-@pytest.fixture
-def start_training(library: Library, shapes: Path) -> Callable[[bool], AppTest]:
-    """Starts a training from the page: a minimal one, or a thorough one that takes a while."""
-
-    def start(thorough: bool) -> AppTest:
-        app = open_check(library, shapes)
-        app.main.text_input[1].set_value("mine").run()
-        app.radio(key="train-how").set_value("Thorough" if thorough else "Quick").run()
-        app.selectbox(key="train-size").set_value(128 if thorough else 96).run()
-        app.selectbox(key="train-weights").set_value("pets").run()
-        if thorough:
-            app.number_input(key="train-epochs").set_value(60).run()
-        app.button(key="train-start").click().run()
-        assert not app.exception
-        return app
-
-    return start
-
-
-def test_a_model_is_trained_used_and_tags_the_library_again(
-    library: Library, start_training: Callable[[bool], AppTest], tmp_path: Path
+@pytest.mark.training
+def test_a_training_is_watched_from_another_tab_stopped_early_and_its_model_is_used(
+    library: Library, tmp_path: Path
 ) -> None:
-    photo = tmp_path / "photo.png"
-    photo.write_bytes(decode.encode(draw("disc", 900)))
-    with open(photo, "rb") as file:
-        worker.run(library, submit(library, ImportUploadsRequest([("photo.png", file)], "pets")))
-    app = start_training(False)
+    import_folder(library, draw_collection(tmp_path / "own", 1, shapes=("disc",), first=900))
+    app = open_check(library, draw_collection(tmp_path / "data", 10))
+    app.main.text_input[1].set_value("mine").run()
+    app.radio(key="train-how").set_value("Thorough").run()
+    app.selectbox(key="train-size").set_value(96).run()
+    app.selectbox(key="train-weights").set_value("pets").run()
+    app.number_input(key="train-epochs").set_value(60).run()
+    app.button(key="train-start").click().run()
+    assert not app.exception
     assert "Train mine" in page_text(app) and "Stop" in button_labels(app)
-    text = wait_for_text(app, "Train mine: finished")
-    assert "Train mine: finished" in text and "It learned 3 labels from 96 photos" in text
-    assert "of 24 photos kept aside to check with get the right label" in text
+
+    second_tab = open_page("train")
+    text = wait_for_text(second_tab, r"Epoch [2-9] of 60")
+    assert "left" in text and "Epoch 0 is the quick version" in text
+    assert len(second_tab.main.get("vega_lite_chart")) == 2
+    assert "1. The photos" not in text  # only one training at a time
+    (button,) = (b for b in second_tab.main.button if b.label == "Stop and keep the best so far")
+    button.click().run()
+    text = wait_for_text(second_tab, "Train mine: finished")
+    assert "It was stopped early; the best so far was kept." in text
+    assert model_file.load(paths.MODELS / "mine.h5").labels.names == ("disc", "square", "stripes")
+
+    text = page_text(app.run())
+    assert "Train mine: finished" in text and "It learned 3 labels from 24 photos" in text
+    assert "of 6 photos kept aside to check with get the right label" in text
     assert app.main.get("download_button")
     app.toggle[0].set_value(True).run()
     (frame,) = app.main.get("iframe")
@@ -284,22 +289,6 @@ def test_a_model_is_trained_used_and_tags_the_library_again(
     )
     app.button(key=f"train-show-{library.operations(kinds=['train'])[0].id}").click().run()
     assert "It learned 3 labels" in page_text(app)
-
-
-def test_a_training_is_watched_from_another_tab_and_stopped_early(
-    library: Library, start_training: Callable[[bool], AppTest]
-) -> None:
-    start_training(True)
-    second_tab = open_page("train")
-    text = wait_for_text(second_tab, r"Epoch [2-9] of 60")
-    assert "left" in text and "Epoch 0 is the quick version" in text
-    assert len(second_tab.main.get("vega_lite_chart")) == 2
-    assert "1. The photos" not in text  # only one training at a time
-    (button,) = (b for b in second_tab.main.button if b.label == "Stop and keep the best so far")
-    button.click().run()
-    text = wait_for_text(second_tab, "Train mine: finished")
-    assert "It was stopped early; the best so far was kept." in text
-    assert model_file.load(paths.MODELS / "mine.h5").labels.names == ("disc", "square", "stripes")
 
 
 def test_a_failed_training_shows_its_error(library: Library, tmp_path: Path) -> None:

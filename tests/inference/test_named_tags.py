@@ -39,6 +39,7 @@ def meanings(text: str) -> list[set[str]]:
         ("a dog or a cat in the snow", [{"dog", "cat"}, {"snow"}]),
         ("or a dog", [{"dog"}]),
         ("dog and dog", [{"dog"}]),
+        ("two dogs and 3 cats", [{"dog"}, {"cat"}]),
     ],
 )
 def test_words_mean_labels(text: str, labels: list[set[str]]) -> None:

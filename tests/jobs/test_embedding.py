@@ -134,6 +134,21 @@ def test_a_photo_that_was_unreadable_is_looked_at_when_its_file_is_back(
     assert not_compared(library) == 0
 
 
+def test_a_photo_that_was_unreadable_is_looked_at_when_it_is_restored(
+    tagged_by_pets: Library, folder: Path, tmp_path: Path
+) -> None:
+    library = tagged_by_pets
+    copy = shutil.copytree(folder / "disc", tmp_path / "copy")
+    lost, *_ = library.photos("folder:/disc")
+    lost.path.unlink()
+    library.storage.thumbnail_path(lost.sha256).unlink()
+    embed(library)
+    library.delete([lost.id])
+    assert import_folder(library, copy, model="pets").counts["restored"] == 1
+    embed(library)
+    assert lost.id in library.find_ids("like:ball")
+
+
 def test_a_stopped_job_goes_on_when_it_is_told_to(tagged_by_pets: Library) -> None:
     library = tagged_by_pets
     job_id = submit_embedding(library)
@@ -200,6 +215,23 @@ def test_another_active_model_has_a_job_of_its_own(
     similar = [each.id for each, _ in library.find_similar_to(photo, 50)]
     assert len(similar) == len(set(similar)) == 35
     assert submit_embedding(library) is None
+
+
+def test_a_model_that_is_active_during_an_import_stops_no_job_for_good(
+    tagged_by_pets: Library, worded: Path, folder: Path, tmp_path: Path
+) -> None:
+    library = tagged_by_pets
+    first = submit_embedding(library)
+    assert first is not None
+    imported = submit(library, ImportFolderRequest(str(folder)))
+    library.set_active_model(str(copy_to_other_space(worded, tmp_path / "other.h5")))
+    assert submit_embedding(library) is None
+    worker.run(library, imported)
+    library.set_active_model(str(worded))
+    assert submit_embedding(library) is None  # the first is still to run
+    worker.run(library, first)
+    assert library.operation(first).status == "done"
+    assert not_compared(library) == 0
 
 
 def test_no_vectors_are_deleted_while_the_active_model_is_broken(

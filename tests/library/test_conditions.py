@@ -9,14 +9,16 @@ from sqlalchemy import Connection, insert, update
 from tagger.library.database import schema
 from tagger.library.records import Sort
 from tagger.library.search import planner
+from tagger.library.search.grammar import parse
 from tests.library.conftest import NOON, VOCABULARY, PhotoSpec, insert_operation, insert_photos
 
 
 def find(connection: Connection, query: str, sort: Sort = "oldest") -> list[int]:
     """The ids of all matches; page, count and list of ids must agree."""
-    page, total = planner.find_page(connection, query, VOCABULARY, sort, 0, 10_000)
-    assert len(page) == total == planner.count_photos(connection, query, VOCABULARY)
-    assert sorted(page) == planner.find_ids(connection, query, VOCABULARY)
+    tree = parse(query)
+    page, total = planner.find_page(connection, tree, VOCABULARY, sort, 0, 10_000)
+    assert len(page) == total == planner.count_photos(connection, tree, VOCABULARY)
+    assert sorted(page) == planner.find_ids(connection, tree, VOCABULARY)
     return page
 
 
@@ -367,9 +369,9 @@ def test_deleted_photos_never_match(connection: Connection) -> None:
     assert find(connection, "score>=0.5") == [1, 2]
     assert find(connection, "id:4") == []
     assert find(connection, "run:1") == [1, 2, 3]
-    assert planner.count_labels(connection, "", VOCABULARY) == [("dog", 2), ("cat", 1)]
-    assert planner.count_labels(connection, "dog", VOCABULARY) == [("dog", 2), ("cat", 1)]
-    assert planner.count_labels(connection, "emu OR unknown", VOCABULARY) == []
+    assert planner.count_labels(connection, parse(""), VOCABULARY) == [("dog", 2), ("cat", 1)]
+    assert planner.count_labels(connection, parse("dog"), VOCABULARY) == [("dog", 2), ("cat", 1)]
+    assert planner.count_labels(connection, parse("emu OR unknown"), VOCABULARY) == []
 
 
 def test_photos_without_a_date_match_no_date(connection: Connection) -> None:

@@ -15,6 +15,7 @@ from tagger.library.library import Library
 from tagger.library.records import Photo
 from tagger.tagger import Tagger
 from tests.conftest import draw_png, import_folder
+from tests.words import copy_to_other_space
 
 PHOTOS = 120  # forty of each shape
 
@@ -172,7 +173,6 @@ def test_unknown_words_are_passed_over_and_named(drawn: Library) -> None:
 @pytest.mark.parametrize(
     ("query", "position", "message"),
     [
-        ("like:purple", 5, "the model knows none of these words: purple"),
         ('dog -like:"the of a"', 10, "there is no word to look for"),
         ("like:ball like:собака", 15, "the model knows none of these words: собака"),
         ("like:!", 5, "there is no word to look for"),
@@ -239,7 +239,9 @@ def test_words_that_are_no_tags_are_answered_by_description(
         " and ".join(["ball"] * 60),  # too many words where "and" is one
     ],
 )
-def test_other_queries_are_not(drawn: Library, query: str) -> None:
+def test_tags_operators_and_unreadable_text_are_not_answered_by_description(
+    drawn: Library, query: str
+) -> None:
     page = drawn.search(query, limit=200)
     assert page.description is None or page.description.fallback is None
     assert drawn.count(query) == page.total == len(page.photos)
@@ -268,9 +270,68 @@ def test_words_that_neither_tags_nor_the_model_know_are_named(drawn: Library) ->
     assert page.total == 0 and page.description is not None
     assert not page.description.understood and page.description.fallback is None
     assert page.description.model == "worded"
-    assert page.description.missing_tags == page.description.unknown_words == ("flurb", "zzq")
+    assert page.description.unknown_words == ("flurb", "zzq")
+    assert page.description.missing_tags == ()  # nor are they known as tags
     assert drawn.search("flurb zzq", "likeness").photos == ()
     assert drawn.search("the").description is None
+
+
+PLAIN_WORDS = {  # the query that they are read as, and the photos with its tags
+    "a dog": ("dog", [1, 2, 3]),
+    "Dogs in the snow!": ("dogs AND snow", [1, 3]),
+    "two dogs in the snow": ("dogs AND snow", [1, 3]),
+    "golden retriever in the snow": ('"golden retriever" AND snow', [3]),
+    "a dog or cat": ("dog OR cat", [1, 2, 3, 4]),  # by itself "cat" alone
+    "a dog or a cat in the snow": ("(dog OR cat) AND snow", [1, 3]),
+    "the dogs OR the kitten": ("dogs OR kitten", [1, 2, 3, 4]),
+    "the cat score>=1": ("cat AND score>=1", [4]),
+    "a snow -(golden retriever)": ("snow AND NOT (golden AND retriever)", [1, 3]),
+    "snow with Große Straße": ("snow AND tag==Große_Straße", [1]),
+}
+
+
+@pytest.fixture
+def of_dogs(library: Library, pets: Tagger, worded: Path) -> Library:
+    """Photos 1 to 4 with tags of a person."""
+    library.set_active_model(str(worded))
+    tags = (["dog", "snow", "Große_Straße"], ["dog"], ["golden retriever", "snow"], ["cat"])
+    for number, names in enumerate(tags):
+        photo = library.add_photo(f"{number}.png", draw_png(number), pets).photo
+        library.edit_tags([photo.id], add=names)
+    return library
+
+
+@pytest.mark.parametrize("query", PLAIN_WORDS)
+def test_plain_words_are_read_as_the_tags_that_they_name(of_dogs: Library, query: str) -> None:
+    tag_query, ids = PLAIN_WORDS[query]
+    page = of_dogs.search(query, "oldest")
+    assert page.tag_query == tag_query and page.description is None
+    assert [photo.id for photo in page.photos] == of_dogs.find_ids(tag_query) == ids
+    assert page.total == len(ids) and page.matching_tags.keys() == set(ids)
+
+
+@pytest.mark.parametrize(
+    ("query", "missing"),
+    [
+        ("dogs playing in the snow", ()),  # no tag says "playing", nor is it missed as one
+        ("a dog in the snow with a zebra", ("zebra",)),
+        ("a cat in the snow", ()),  # no photo has both
+        ("the flurb", ()),
+    ],
+)
+def test_plain_words_that_tags_do_not_say_are_a_description(
+    of_dogs: Library, query: str, missing: tuple[str, ...]
+) -> None:
+    page = of_dogs.search(query)
+    assert page.tag_query is None
+    assert page.description is not None and page.description.missing_tags == missing
+
+
+def test_a_tag_that_is_a_stop_word_counts(of_dogs: Library) -> None:
+    of_dogs.edit_tags([2], add=["A"])
+    page = of_dogs.search("a dog")
+    assert [photo.id for photo in page.photos] == [2] and page.description is None
+    assert [photo.id for photo in of_dogs.search("the a").photos] == [2]
 
 
 def test_a_tag_comes_before_a_description(drawn: Library, shapes: Path, library: Library) -> None:
@@ -319,7 +380,23 @@ def test_a_photo_added_alone_gets_a_vector_whatever_model_tags_it(
     assert library.find_similar(*vector)[0][0].id == photo.id
 
 
-def test_photos_without_a_vector_are_counted(library: Library, shapes: Path, worded: Path) -> None:
+def test_a_vector_is_of_the_model_that_made_it(
+    library: Library, worded: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copy(worded, tmp_path / "own.h5"))
+    library.set_active_model(str(model))
+    space = library.space()
+    assert space is not None
+    copy_to_other_space(worded, model)  # meanwhile
+    _, sha256 = descriptions.embed(space, draw_png(3))
+    assert sha256 == Tagger.load(model).space != space.sha256
+
+
+@pytest.mark.parametrize("limit", [0, descriptions.MAX_LOOKED_UP])
+def test_photos_without_a_vector_are_counted(
+    library: Library, shapes: Path, worded: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(descriptions, "MAX_LOOKED_UP", limit)
     import_folder(library, shapes / "disc")  # by a model without words, while there is none with
     library.set_active_model(str(worded))
     page = library.search("like:ball")
@@ -330,6 +407,12 @@ def test_photos_without_a_vector_are_counted(library: Library, shapes: Path, wor
     page = library.search("like:box")
     assert page.total > 30
     assert page.description is not None and page.description.not_compared == 40
+    library.delete(library.find_ids("folder:/disc OR folder:/square")[39:50])
+    page = library.search("like:box")
+    assert page.description is not None and page.description.not_compared == 39
+    library.purge()
+    page = library.search("like:box")
+    assert page.description is not None and page.description.not_compared == 39
 
 
 def test_a_photo_comes_with_the_tags_it_is_found_for(library: Library, pets: Tagger) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.errors import ImageError, LibraryError, ModelError
+from tagger.errors import ImageError, LibraryError, ModelError, QueryError
 from tagger.images import decode
 from tagger.library.library import Library
 from tagger.tagger import Tagger
@@ -138,3 +138,11 @@ def test_statistics_count_photos_by_state_label_and_model(
     assert sum(counts.confidence) == 116
     assert counts.by_model == (("shapes", 116),)
     assert sum(count for _, count in counts.added) == 116
+
+
+@pytest.mark.parametrize("query", ["a AND", "colour:red", "a\x00", '"', "x" * 1001])
+def test_an_invalid_query_is_an_error_everywhere(library: Library, query: str) -> None:
+    searches = (library.search, library.count, library.find_ids, library.label_counts)
+    for search in (*searches, library.explain, library.suggest_tags):
+        with pytest.raises(QueryError):
+            search(query)

@@ -87,6 +87,23 @@ def test_the_preview_is_what_tagging_again_does(versions: tuple[Library, Tagger,
             assert set(changes[photo_id].removed) == removed
 
 
+def test_photos_that_cannot_be_read_are_not_offered_again(
+    versions: tuple[Library, Tagger, Path], trained: TrainingResult
+) -> None:
+    library, tagger, model = versions
+    lost = shapes(library, "disc")[:2]
+    for photo_id in lost:
+        library.photo(photo_id).path.unlink()
+    worker.run(library, submit(library, RetagRequest(ids=lost, model="pets")))
+    assert library.count_outdated(tagger) == 12  # this model has not tried yet
+    job_id = submit(library, RetagRequest(ids=library.find_outdated(tagger)[:6], model=str(model)))
+    worker.run(library, job_id)
+    assert library.operation(job_id).counts == {"failed": 2, "tagged": 4}
+    assert library.count_outdated(tagger) == len(library.find_outdated(tagger)) == 6
+    next_version = write_version(trained.model, model, {"stripes": 1.0})
+    assert library.count_outdated(next_version) == 12
+
+
 def test_a_sample_is_spread_evenly(versions: tuple[Library, Tagger, Path]) -> None:
     library, tagger, _ = versions
     assert library.preview_retagging(tagger, count=5).sample == 5

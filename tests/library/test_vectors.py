@@ -50,8 +50,8 @@ def test_cosines_are_those_of_the_stored_vectors(
     filled: Library, monkeypatch: pytest.MonkeyPatch, exact: int
 ) -> None:
     monkeypatch.setattr(vectors, "MAX_EXACT", exact)
-    monkeypatch.setattr(vectors, "_BLOCK", 700)
-    monkeypatch.setattr(vectors, "_LOADED", 256)
+    monkeypatch.setattr(vectors, "BLOCK", 700)
+    monkeypatch.setattr(vectors, "ROWS_READ", 256)
     rows = number_rows(filled)
     add(filled, SPACE, rows)
     add(filled, OTHER, number_rows(filled, seed=2))
@@ -118,33 +118,27 @@ def test_removed_photos_leave_memory(filled: Library) -> None:
     assert len(load(filled, cache).photo_ids) == PHOTOS * 9 // 10
 
 
-def test_vectors_of_other_spaces_are_deleted(
-    filled: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(vectors, "_DELETED", 1_000)
+def test_vectors_of_other_spaces_are_deleted(filled: Library) -> None:
     cache = VectorCache()
     for space in (SPACE, OTHER, "c" * 64):
         add(filled, space, number_rows(filled))
     counts = []
     while not counts or counts[-1]:
         with filled.database.write_transaction() as connection:
-            counts.append(vectors.delete_some(connection, [SPACE]))
+            counts.append(vectors.delete_some(connection, [SPACE], 1_000))
     assert sum(counts) == 2 * PHOTOS and max(counts) == 1_000
     assert len(load(filled, cache).photo_ids) == PHOTOS
     assert len(load(filled, cache, OTHER).photo_ids) == 0
 
 
-def test_a_space_that_is_used_again_begins_anew(
-    filled: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(vectors, "_DELETED", 1_000)
+def test_a_space_that_is_used_again_begins_anew(filled: Library) -> None:
     cache = VectorCache()
     rows = number_rows(filled)
     first = {number: rows[number] for number in range(1, 1_501)}
 
     def delete_some(kept: str) -> int:
         with filled.database.write_transaction() as connection:
-            return vectors.delete_some(connection, [kept])
+            return vectors.delete_some(connection, [kept], 1_000)
 
     for is_finished in (True, False):  # or while the old vectors are being deleted
         add(filled, OTHER, rows)

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from tagger.api import app
 from tagger.images import decode
 from tagger.inference import model_file
 from tagger.inference.registry import BUNDLED_MODEL
+from tagger.jobs.requests import submit_embedding
+from tagger.library import operations
 from tagger.library.export import HEADER
 from tagger.library.library import Library
+from tagger.library.operations import STALE
 from tagger.tagger import Tagger
 from tests.conftest import SHAPES, draw, wait_until
 from tests.service.service_process import (
@@ -178,6 +182,9 @@ def test_photos_come_with_their_tags_and_without_their_paths(tmp_path: Path) -> 
         page = service.request("GET", "/photos?query=drawn").json()
         (photo,) = page["photos"]
         assert page["total"] == 1 and photo["name"] == "=cmd0.png"
+        assert page["tag_query"] is None
+        page = service.request("GET", "/photos?query=the%20drawn").json()
+        assert page["photos"] == [photo] and page["tag_query"] == "drawn"
         assert [(tag["label"], tag["by_person"]) for tag in photo["tags"]] == [("drawn", True)]
         assert "path" not in photo
         assert photo["matching_tags"] == ["drawn"] and photo["likeness"] is None
@@ -188,13 +195,30 @@ def test_photos_come_with_their_tags_and_without_their_paths(tmp_path: Path) -> 
         assert len(rows) == 4 and all(row[1].startswith("'=cmd") for row in rows[1:])
 
 
+def test_work_whose_process_died_is_resumed(tmp_path: Path, worded: Path) -> None:
+    home = tmp_path / "home"
+    library = Library.open(home)
+    library.add_photo("disc.png", decode.encode(draw("disc", 0)), Tagger.load("pets"))
+    library.set_active_model(str(worded))
+    job_id = submit_embedding(library)
+    assert job_id is not None
+    heartbeat = datetime.now(UTC) - STALE / 2  # at the start it may be alive yet
+    with library.database.write_transaction() as connection:
+        operations.set_columns(
+            connection, job_id, status="running", claim="gone", heartbeat_at=heartbeat
+        )
+    with run_service(home):
+        wait_until(lambda: library.operation(job_id).status == "done")
+    library.close()
+
+
 def test_a_broken_vocabulary_is_named_without_its_path(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with run_service(home) as service:
         (home / "vocabulary.csv").write_text("tag,parents,synonyms\ncat,nosuch,\n")
         response = service.request("GET", "/photos?query=cat")
         reason = "the parent 'nosuch' is not a tag; give it a row of its own"
-        assert response.status == 422 and "retry-after" not in response.headers
+        assert response.status == 503 and "retry-after" in response.headers
         assert response.json()["detail"] == f"vocabulary.csv, line 2: {reason}"
         assert str(home / "vocabulary.csv") in service.output()
         assert service.request("GET", "/photos?query=unknown").status == 200

@@ -26,6 +26,8 @@ EVALUATION = Evaluation(
     sizes={"val": 800},
     problems=Problems(unreadable=tuple((f"photo{row}.jpg", "broken") for row in range(40))),
     validation=SCORES,
+    typical=None,
+    descriptions=None,
     test=None,
     unknown=None,
     conversion=PrecisionCheck("int8", 1.0, 0.98, 0.975),

@@ -27,27 +27,27 @@ def write_captions(folder: Path, root: Path) -> Path:
     return file
 
 
-def test_photos_are_found_by_the_words_of_their_captions(shapes: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def captioned(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was taught with the SENTENCES."""
+    folder = tmp_path_factory.mktemp("captioned")
     config = tiny_config(
         shapes,
-        tmp_path,
-        captions=write_captions(tmp_path, shapes),
+        folder,
+        captions=write_captions(folder, shapes),
         hyperparameters=Hyperparameters(epochs=2),
     )
-    tagger = Tagger.load(trainer.train(config).model)
+    return trainer.train(config).model
+
+
+def test_photos_are_found_by_the_words_of_their_captions(shapes: Path, captioned: Path) -> None:
+    tagger = Tagger.load(captioned)
     assert right_share(tagger, shapes, {f"drew a {shape}": shape for shape in SHAPES}) >= 0.7
 
 
 def test_captions_add_words_to_those_of_the_model_that_training_starts_from(
-    shapes: Path, tmp_path: Path
+    shapes: Path, captioned: Path, tmp_path: Path
 ) -> None:
-    first = tiny_config(
-        shapes,
-        tmp_path / "first",
-        captions=write_captions(tmp_path, shapes),
-        hyperparameters=Hyperparameters(epochs=2),
-    )
-    start = trainer.train(first).model
     names = dict(zip(SHAPES, ("zorbel", "quandle", "mimpf"), strict=False))
     rows = [
         f"{photo.relative_to(shapes).as_posix()},one {names[photo.parent.name]}"
@@ -58,9 +58,9 @@ def test_captions_add_words_to_those_of_the_model_that_training_starts_from(
     file.write_text("\n".join(["image,caption", *rows]))
     config = tiny_config(
         shapes,
-        tmp_path / "second",
+        tmp_path,
         captions=file,
-        weights=str(start),
+        weights=str(captioned),
         hyperparameters=Hyperparameters(epochs=0),
     )
     tagger = Tagger.load(trainer.train(config).model)

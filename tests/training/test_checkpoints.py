@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from tagger.cli.train import main
 from tagger.errors import OptionError
 from tagger.models import networks
 from tagger.training import checkpoints, run_folder, trainer
+from tagger.training.checkpoints import FineTuningState
 from tagger.training.config import TrainingConfig
 from tagger.training.run_folder import Epoch
 from tests import tiny
@@ -130,3 +132,24 @@ def test_the_program_ends_with_a_sentence_and_exit_status_2(
     done = run_main(main, *options, *more, "--fine-tune", 1, "--resume")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert "cannot be resumed" in done.stderr or "other settings" in done.stderr
+
+
+@pytest.mark.training
+def test_a_checkpoint_is_written_without_a_copy_of_it_in_memory(tmp_path: Path) -> None:
+    import keras
+
+    layers = [keras.Input((800,)), *(keras.layers.Dense(800) for _ in range(4))]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.AdamW(use_ema=True), "mse")
+    model.optimizer.build(model.trainable_variables)
+    state = FineTuningState([Epoch(0)])
+    weights = [array.copy() for array in model.get_weights()]
+    tracemalloc.start()
+    checkpoints.save_checkpoint(model, state, tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < (tmp_path / "checkpoint-0.npz").stat().st_size / 4
+    model.set_weights([array + 1 for array in weights])
+    checkpoints.restore_checkpoint(model, state, tmp_path)
+    restored = model.get_weights()
+    assert all((a == b).all() for a, b in zip(restored, weights, strict=True))

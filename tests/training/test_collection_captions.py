@@ -22,7 +22,7 @@ def captions() -> CollectionCaptions:
     samples = tuple(Sample(ROOT / f"{row}.jpg", (row % 3,), "train", row) for row in range(PHOTOS))
     collection = Dataset(ROOT, LabelSet(("cat", "dog", "cow")), samples)
     texts = {ROOT / f"{row}.jpg": (f"photo of number{row}",) for row in range(0, PHOTOS, 2)}
-    return tokenize(Path("captions.csv"), Captions(texts), collection, None, seed=1)
+    return tokenize(Path("captions.csv"), Captions(ROOT, texts), collection, None, seed=1)
 
 
 def test_photos_without_captions_teach_their_labels(captions: CollectionCaptions) -> None:

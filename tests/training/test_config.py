@@ -47,7 +47,7 @@ def test_typical_photos_choose_tags_and_lie_in_the_collection(tmp_path: Path) ->
         ({"backbone": "efficientnet_v2_b0"}, "add --backbone mobilenet_v2 --weights imagenet"),
     ],
 )
-def test_only_the_network_whose_answers_they_are_keeps_them(
+def test_only_mobilenet_with_imagenet_weights_can_keep_the_answers_of_imagenet(
     changed: dict[str, str], advice: str
 ) -> None:
     keeping = Hyperparameters(distillation=0.5)

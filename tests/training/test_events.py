@@ -9,7 +9,8 @@ def test_new_words_are_counted_and_frequent_ones_that_are_left_out_named() -> No
     event = CaptionsLoaded(captions=300, tokens=6400, added=54, left_out=("кот", "стол"))
     assert event.lines() == [
         "Captions: 300 of training photos, 6,400 words and stems, 54 of them new",
-        "2 frequent words left out, since a model knows 7,000 of a to z at most: кот, стол",
+        "2 frequent words left out, since a model knows words of a to z alone, and 7,000 at most:"
+        " кот, стол",
     ]
     (line,) = CaptionsLoaded(captions=300, tokens=54, added=54).lines()
     assert line == "Captions: 300 of training photos, 54 words and stems"

@@ -13,7 +13,15 @@ from tagger.inference import model_file
 from tagger.tagger import Tagger
 from tagger.training import trainer
 from tagger.training.config import Hyperparameters, TrainingConfig
-from tagger.training.events import EpochEnded, ProgressEvent, TagsSelected, WordsTaught
+from tagger.training.events import (
+    EpochEnded,
+    EvaluationPhotosSkipped,
+    ProgressEvent,
+    TagsSelected,
+    TestSkipped,
+    WordsTaught,
+)
+from tagger.training.report import summary
 from tagger.training.trainer import TrainingResult
 from tests import tiny
 from tests.conftest import SHAPES, draw_tagged, tiny_config, trained_state
@@ -21,6 +29,7 @@ from tests.conftest import SHAPES, draw_tagged, tiny_config, trained_state
 pytestmark = pytest.mark.training
 
 CLASSES = ("zorbel", "quandle", "mimpf")  # of the teacher
+GUESSED = "lucky"  # a tag that no photo shows
 PHOTOS = 150
 
 
@@ -42,10 +51,11 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     with pytest.MonkeyPatch.context() as patch:
         tiny.teach_answers(patch, CLASSES)
         config = tiny_config(
-            draw_tagged(folder / "photos", PHOTOS),
+            draw_guessed(folder / "photos"),
             folder,
             captions=write_captions(folder),
             least_precision=0.7,
+            test=draw_guessed(folder / "test", first=700),
             hyperparameters=Hyperparameters(epochs=2, distillation=0.5),
         )
         yield Trained(config, trainer.train(config, emit=reported.append), reported)
@@ -57,6 +67,21 @@ def shapes_of(seed: int) -> tuple[str, ...]:
         return ()
     right = (seed // 3) % 4
     return (SHAPES[seed % 3], *((SHAPES[right],) if right < 3 else ()))
+
+
+def draw_guessed(folder: Path, first: int = 0) -> Path:
+    """Photos of `draw_tagged` with the tag GUESSED; from number 500 on with this tag alone."""
+    draw_tagged(folder, PHOTOS if first < 500 else 12, first)
+    header, *rows = (folder / "labels.csv").read_text().splitlines()
+    guesses = np.random.default_rng(first).integers(0, 2, len(rows))
+    table = [
+        f"{header},{GUESSED}",
+        *(f"{row},{guess}" for row, guess in zip(rows, guesses, strict=True)),
+    ]
+    if first >= 500:
+        table = [",".join([row.split(",")[0], row.split(",")[-1]]) for row in table]
+    (folder / "labels.csv").write_text("\n".join(table) + "\n")
+    return folder
 
 
 def write_captions(folder: Path) -> Path:
@@ -81,6 +106,16 @@ def test_tags_are_kept_that_are_right_often_enough(everything: Trained) -> None:
     assert set(everything.result.evaluation.labels) == set(selected.kept)
 
 
+def test_photos_that_show_no_tag_of_the_model_are_not_tested_on(everything: Trained) -> None:
+    """The test photos are labelled with a tag alone that is not kept."""
+    assert GUESSED not in everything.result.evaluation.labels
+    assert everything.result.evaluation.test is None
+    (skipped,) = (event for event in everything.events if isinstance(event, TestSkipped))
+    assert 0 < skipped.photos <= 12 and "nothing is tested" in skipped.lines()[0]
+    read = [event for event in everything.events if isinstance(event, EvaluationPhotosSkipped)]
+    assert len(read) == 1
+
+
 def test_photos_are_found_by_words_and_hidden_below_the_floor(everything: Trained) -> None:
     """New photos; few captions of validation photos set no floor, so training photos do."""
     tagger = Tagger.load(everything.result.model)
@@ -93,10 +128,22 @@ def test_photos_are_found_by_words_and_hidden_below_the_floor(everything: Traine
     photos = np.stack([tagger.embed(path) for path in sorted(folder.glob("*.png"))])
     for shape in ("stripes", "square"):
         description = words.describe(shape)
-        is_listed = words.likeness(description, photos @ description.vector) >= words.floor
+        is_listed = words.likeness(description.vector, photos @ description.vector) >= words.floor
         is_right = np.array([shape in shapes_of(seed) for seed in range(500, 560)])
         assert is_listed[is_right].mean() > 2 * is_listed[~is_right].mean()
         assert is_listed[is_right].mean() >= 0.3
+
+
+def test_the_card_and_the_summary_say_how_many_captions_find_their_photo(
+    everything: Trained,
+) -> None:
+    scores = everything.result.evaluation.descriptions
+    assert scores is not None and 0 < scores.photos < scores.descriptions
+    assert 0 < scores.first_1 < scores.first_5 < scores.first_10  # three shapes: many are alike
+    card = model_file.load(everything.result.model).card["scores"]["descriptions"]
+    assert card["photos"] == scores.photos and card["first_10"] == scores.first_10
+    (line,) = (line for line in summary.lines(everything.result) if "Descriptions" in line)
+    assert f"{scores.first_10:.1%} of {scores.descriptions} captions" in line
 
 
 def test_the_classes_of_the_teacher_are_words_too(everything: Trained) -> None:
@@ -105,14 +152,17 @@ def test_the_classes_of_the_teacher_are_words_too(everything: Trained) -> None:
 
 
 def test_killed_and_resumed_it_ends_as_if_never_killed(everything: Trained, tmp_path: Path) -> None:
+    """It also ends as if begun with the least precision that it is resumed with."""
     config = replace(everything.config, output=tmp_path / "shapes.h5", runs=tmp_path / "runs")
+    begun = replace(config, least_precision=None)
+    for epoch, resume in ((1, False), (2, True)):  # 2 is the last one
 
-    def kill(event: ProgressEvent) -> None:
-        if isinstance(event, EpochEnded) and event.figures.epoch == 1:
-            raise KilledError
+        def kill(event: ProgressEvent, last: int = epoch) -> None:
+            if isinstance(event, EpochEnded) and event.figures.epoch == last:
+                raise KilledError
 
-    with pytest.raises(KilledError):
-        trainer.train(config, emit=kill)
+        with pytest.raises(KilledError):
+            trainer.train(replace(begun, resume=resume), emit=kill)
     resumed = trainer.train(replace(config, resume=True))
     assert [row.epoch for row in resumed.history] == [0, 1, 2]
     expected = everything.result

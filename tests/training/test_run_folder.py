@@ -85,6 +85,14 @@ def test_resume_with_other_settings_is_refused_naming_them(tmp_path: Path) -> No
         resume(tmp_path, patience=5)
 
 
+def test_resume_may_change_what_is_computed_after_fine_tuning(tmp_path: Path) -> None:
+    run = begin(tmp_path, least_precision=0.9)
+    assert resume(tmp_path, least_precision=0.7, test="other") == run
+    config = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    assert (config["least_precision"], config["test"], config["seed"]) == (0.7, "other", 42)
+    assert "versions" in config
+
+
 def test_resume_without_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="nothing to resume"):
         resume(tmp_path / "nowhere")

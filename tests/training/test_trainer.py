@@ -50,8 +50,8 @@ def test_a_run_folder_holds_settings_and_metrics(trained: TrainingResult) -> Non
     assert metrics == json.loads(json.dumps(trained.evaluation.to_dict()))
     assert set(metrics) == {
         *("model", "kind", "labels", "photos", "sizes", "problems"),
-        *("validation", "test", "unknown", "conversion", "fine_tuning", "started_from"),
-        *("exports", "seconds", "peak_memory_mb"),
+        *("validation", "typical", "test", "unknown", "conversion", "fine_tuning", "started_from"),
+        *("descriptions", "exports", "seconds", "peak_memory_mb"),
     }
     config = json.loads((trained.run_folder / "config.json").read_text())
     assert config["epochs"] == 1 and config["image_size"] == 64

@@ -50,7 +50,7 @@ def test_photos_of_few_captions_are_listed_and_others_are_not() -> None:
     listed = {True: [], False: []}
     for text in [*(f"{colour} {shape}" for colour, shape in KINDS[:12]), *COLOURS]:
         description = words.describe(text)
-        likeness = words.likeness(description, vectors @ description.vector)
+        likeness = words.likeness(description.vector, vectors @ description.vector)
         for kind, own in zip(KINDS, likeness, strict=True):
             listed[set(text.split()) <= set(kind)].append(own >= floor)
     assert np.mean(listed[True]) >= 0.7 and np.mean(listed[False]) <= 0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -117,12 +117,25 @@ def find_labels(
     }
 
 
-def label_condition(label: Label, label_ids: LabelIds) -> Where:
-    """The condition on `tags` that the label matches."""
-    if label not in label_ids:  # too many
-        return tags.c.label_id.in_(select(labels.c.id).where(_matches(label)))
-    ids = label_ids[label]
-    return tags.c.label_id == ids[0] if len(ids) == 1 else tags.c.label_id.in_(ids)
+def used_labels(connection: Connection) -> dict[str, str]:
+    """The names of all labels that are tags of photos which are not deleted, by folded name."""
+    rows = connection.execute(select(labels.c.folded, labels.c.name).where(IS_USED))
+    return {row.folded: row.name for row in rows}
+
+
+def label_condition(terms: Sequence[Label], label_ids: LabelIds, by_photo: bool = False) -> Where:
+    """The condition on `tags` that one of the labels matches, with one list of ids for all.
+
+    With `by_photo`, adding 0 keeps SQLite from looking up each of several labels for each photo:
+    it scans the photo's tags.
+    """
+    column = tags.c.label_id + 0 if by_photo else tags.c.label_id
+    ids = tuple(dict.fromkeys(id for label in terms for id in label_ids.get(label, ())))
+    is_match = tags.c.label_id == ids[0] if len(ids) == 1 else column.in_(ids)
+    too_many = [_matches(label) for label in terms if label not in label_ids]
+    if not too_many:
+        return is_match
+    return or_(is_match, column.in_(select(labels.c.id).where(or_(*too_many))))
 
 
 def any_tag_condition(tree: Query) -> Where | None:

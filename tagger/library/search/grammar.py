@@ -157,18 +157,39 @@ def parse_description(text: str) -> Query | None:
     of states. None for a query that the grammar alone explains: without a word, or with OR in
     capitals, a `*`, `tag:`, `score` or `by`; and for one that cannot be parsed.
     """
+    tree = parse_words(text)
+    first, *rest = tree.terms if isinstance(tree, And) else (tree,)
+    if not isinstance(first, Like) or not all(map(_may_stand_beside, rest)):
+        return None
+    only_states = all(word in _STATES for word in first.text.lower().split())
+    return None if only_states else tree
+
+
+def parse_words(text: str) -> Query | None:
+    """The tree of a query without `like:`, in which the words of each AND group are one `Like`.
+
+    It is the first term of its group. Words are those of `parse_description`. None for a query
+    that cannot be parsed.
+    """
     try:
-        tree = _DescriptionParser(text).parse()
+        return _join_words(_DescriptionParser(text).parse())
     except QueryError:
         return None
-    terms = tree.terms if isinstance(tree, And) else (tree,)
-    words = [term.text for term in terms if isinstance(term, Like)]
-    rest = tuple(term for term in terms if not isinstance(term, Like))
-    only_states = all(word.lower() in _STATES for word in words)
-    if only_states or not all(map(_may_stand_beside, rest)):
-        return None
-    like = Like(" ".join(words))
-    return And((like, *rest)) if rest else like
+
+
+def _join_words(tree: Query) -> Query:
+    match tree:
+        case Or(terms):
+            return Or(tuple(map(_join_words, terms)))
+        case And(terms):
+            words = [term.text for term in terms if isinstance(term, Like)]
+            rest = tuple(term for term in terms if not isinstance(term, Like))
+            if not words:
+                return tree
+            like = Like(" ".join(words))
+            return And((like, *rest)) if rest else like
+        case _:
+            return tree
 
 
 def _may_stand_beside(term: Query) -> bool:

@@ -49,7 +49,6 @@ from tagger.library.search.grammar import (
     Or,
     Query,
     label_terms,
-    parse,
 )
 from tagger.library.tags import CHUNK
 
@@ -83,14 +82,14 @@ _STATES: dict[str, Where] = {
 
 def find_page(
     connection: Connection,
-    query: str | Query,
+    tree: Query,
     vocabulary: Vocabulary,
     sort: Sort,
     offset: int,
     limit: int,
 ) -> tuple[list[int], int]:
-    """The ids of a page of matching photos in order, and the number of all. Raises QueryError."""
-    plan = _plan_query(connection, query, vocabulary)
+    """The ids of a page of matching photos in order, and the number of all."""
+    plan = _plan_query(connection, tree, vocabulary)
     total = _count(connection, plan)
     return (
         _find_page(connection, plan, total, sort, offset, limit) if offset < total else []
@@ -99,7 +98,7 @@ def find_page(
 
 def find_ranked_page(
     connection: Connection,
-    query: str | Query,
+    tree: Query,
     vocabulary: Vocabulary,
     ranked: Sequence[int],
     offset: int,
@@ -107,9 +106,9 @@ def find_ranked_page(
 ) -> tuple[list[int], int]:
     """As `find_page`, with the photos in `ranked` first, in their order, then the newest.
 
-    `ranked` photos that do not match are left out. Raises QueryError.
+    `ranked` photos that do not match are left out.
     """
-    plan = _plan_query(connection, query, vocabulary)
+    plan = _plan_query(connection, tree, vocabulary)
     total = _count(connection, plan)
     listed = _ListFilter(tuple(ranked))
     matching: set[object] = set(connection.scalars(_select_ids(_join_and([listed, plan]))))
@@ -122,31 +121,28 @@ def find_ranked_page(
     return ids, total
 
 
-def find_ids(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> list[int]:
-    """The ids of all matching photos, ascending. Raises QueryError."""
-    plan = _plan_query(connection, query, vocabulary)
+def find_ids(connection: Connection, tree: Query, vocabulary: Vocabulary) -> list[int]:
+    """The ids of all matching photos, ascending."""
+    plan = _plan_query(connection, tree, vocabulary)
     return sorted(set(connection.scalars(_select_ids(plan))))
 
 
-def count_photos(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> int:
-    """The number of matching photos. Raises QueryError."""
-    return _count(connection, _plan_query(connection, query, vocabulary))
+def count_photos(connection: Connection, tree: Query, vocabulary: Vocabulary) -> int:
+    """The number of matching photos."""
+    return _count(connection, _plan_query(connection, tree, vocabulary))
 
 
-def has_match(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> bool:
-    """Whether any photo matches. Raises QueryError."""
-    plan = _plan_query(connection, query, vocabulary)
+def has_match(connection: Connection, tree: Query, vocabulary: Vocabulary) -> bool:
+    """Whether any photo matches."""
+    plan = _plan_query(connection, tree, vocabulary)
     return connection.scalar(_select_ids(plan).limit(1)) is not None
 
 
 def count_labels(
-    connection: Connection, query: str | Query, vocabulary: Vocabulary
+    connection: Connection, tree: Query, vocabulary: Vocabulary
 ) -> list[tuple[str, int]]:
-    """The tags of matching photos and how often each occurs, most frequent first, then by name.
-
-    Raises QueryError.
-    """
-    plan = _plan_query(connection, query, vocabulary)
+    """The tags of matching photos and how often each occurs, most frequent first, then by name."""
+    plan = _plan_query(connection, tree, vocabulary)
     if plan is _EVERYTHING:
         is_match = tags.c.photo_id.not_in(DELETED)
     else:
@@ -163,13 +159,12 @@ def count_labels(
 
 
 def find_matching_tags(
-    connection: Connection, query: str | Query, vocabulary: Vocabulary, photo_ids: Sequence[int]
+    connection: Connection, tree: Query, vocabulary: Vocabulary, photo_ids: Sequence[int]
 ) -> dict[int, tuple[str, ...]]:
     """The tags for which a query finds photos, by photo, as `Photo.tags` are ordered.
 
-    Photos that are found for something else are left out. Raises QueryError.
+    Photos that are found for something else are left out.
     """
-    tree = parse(query) if isinstance(query, str) else query
     terms = list(label_terms(tree))
     if not terms:
         return {}
@@ -194,7 +189,7 @@ def _tag_conditions(
     """A condition on `tags` for each label that is not negated, with its `score` and `by`."""
     match tree:
         case Label():
-            yield and_(conditions.label_condition(tree, label_ids), *scope)
+            yield and_(conditions.label_condition([tree], label_ids), *scope)
         case Or(terms):
             for term in terms:
                 yield from _tag_conditions(term, label_ids, scope)
@@ -206,8 +201,7 @@ def _tag_conditions(
                     yield from _tag_conditions(term, label_ids, own)
 
 
-def _plan_query(connection: Connection, query: str | Query, vocabulary: Vocabulary) -> Plan:
-    tree = parse(query) if isinstance(query, str) else query
+def _plan_query(connection: Connection, tree: Query, vocabulary: Vocabulary) -> Plan:
     return _plan(tree, conditions.find_label_ids(connection, label_terms(tree), vocabulary))
 
 
@@ -236,10 +230,18 @@ def _find_page(
 
 @dataclass(frozen=True)
 class _TagFilter:
-    """Photos with a tag for which `where` is true; `by_label` if it names labels."""
+    """Photos with a tag for which `where` is true.
+
+    `by_photo` is the same for tags that are looked up by photo; None if it names no labels.
+    """
 
     where: Where
-    by_label: bool
+    by_photo: Where | None
+
+    @property
+    def by_label(self) -> bool:
+        """Whether the index of labels has few tags for it."""
+        return self.by_photo is not None
 
 
 @dataclass(frozen=True)
@@ -290,9 +292,7 @@ def _plan(tree: Query, label_ids: LabelIds, scope: tuple[Where, ...] = ()) -> Pl
         case Label(name, wildcard):
             if wildcard and not scope and not name.strip("*"):
                 return _PhotoFilter(_STATES["tagged"])
-            return _TagFilter(
-                and_(conditions.label_condition(tree, label_ids), *scope), by_label=True
-            )
+            return _any_label([tree], label_ids, scope)
         case Condition():
             if _is_about_tags(tree):
                 return _any_tag((tree,), scope)
@@ -305,7 +305,9 @@ def _plan(tree: Query, label_ids: LabelIds, scope: tuple[Where, ...] = ()) -> Pl
             plan = _plan(term, label_ids)
             return _PhotoFilter(not_(plan.where)) if isinstance(plan, _PhotoFilter) else _Not(plan)
         case Or(terms):
-            return _join_or([_plan(term, label_ids, scope) for term in terms])
+            words = [term for term in terms if isinstance(term, Label) and not term.wildcard]
+            plans = [_plan(term, label_ids, scope) for term in terms if term not in words]
+            return _join_or([*plans, *([_any_label(words, label_ids, scope)] if words else [])])
         case And(terms):
             return _join_and(_plan_group(terms, label_ids, scope))
 
@@ -326,12 +328,21 @@ def _scope_terms(terms: tuple[Query, ...]) -> tuple[Query, ...]:
     return tuple(t for t in terms if _is_about_tags(t) and (has_labels or not isinstance(t, Not)))
 
 
+def _any_label(terms: Sequence[Label], label_ids: LabelIds, scope: tuple[Where, ...]) -> _TagFilter:
+    """Photos with a tag that one of the labels matches and that meets the scope."""
+    where, by_photo = (
+        and_(conditions.label_condition(terms, label_ids, by_photo), *scope)
+        for by_photo in (False, True)
+    )
+    return _TagFilter(where, by_photo)
+
+
 def _any_tag(about: tuple[Query, ...], scope: tuple[Where, ...]) -> Plan:
     """Photos with any tag that meets all of these conditions."""
     alone = conditions.any_tag_condition(about[0]) if len(about) == 1 and not scope else None
     if alone is not None:
         return _PhotoFilter(alone)
-    return _TagFilter(and_(*scope, *map(conditions.tag_condition, about)), by_label=False)
+    return _TagFilter(and_(*scope, *map(conditions.tag_condition, about)), by_photo=None)
 
 
 def _join_or(plans: list[Plan]) -> Plan:
@@ -343,8 +354,10 @@ def _join_or(plans: list[Plan]) -> Plan:
     if on_photos:
         terms.append(_PhotoFilter(or_(*(plan.where for plan in on_photos))))
     if on_tags:
-        by_label = all(plan.by_label for plan in on_tags)
-        terms.append(_TagFilter(or_(*(plan.where for plan in on_tags)), by_label))
+        by_photo = [plan.by_photo for plan in on_tags if plan.by_photo is not None]
+        is_by_label = len(by_photo) == len(on_tags)
+        where = or_(*(plan.where for plan in on_tags))
+        terms.append(_TagFilter(where, or_(*by_photo) if is_by_label else None))
     return terms[0] if len(terms) == 1 else _Or(tuple(terms))
 
 
@@ -386,14 +399,21 @@ def _select_ids(plan: Plan) -> Ids:
     terms = plan.terms if isinstance(plan, _And) else (plan,)
     if lists := [term for term in terms if isinstance(term, _ListFilter)]:
         shortest = min(lists, key=lambda term: len(term.ids))
-        where = [_condition(t, photos.c.id, few=True) for t in terms if t is not shortest]
+        rest = [term for term in terms if term is not shortest]
+        match rest:
+            case [_TagFilter(_, by_photo)] if by_photo is not None:  # no row of `photos` is read
+                is_match = by_photo, shortest.where(tags.c.photo_id)
+                present = tags.c.photo_id.not_in(DELETED)
+                return select(tags.c.photo_id.label("id")).where(*is_match, present)
+        where = [_condition(term, photos.c.id, few=True) for term in rest]
         where += [shortest.where(photos.c.id), _PRESENT_BY_SCAN]
         return select(photos.c.id).where(*where)
     drivers = [t for t in terms if isinstance(t, _TagFilter) and (t.by_label or len(terms) == 1)]
     if not drivers:
         present = _PRESENT if plan is _EVERYTHING else _PRESENT_BY_SCAN
         return select(photos.c.id).where(present, *(_condition(t, photos.c.id) for t in terms))
-    driver, rest = drivers[0], [term for term in terms if term is not drivers[0]]
+    driver = drivers[0]
+    rest = [term for term in terms if term is not driver]
     conditions = [driver.where, *(_condition(term, tags.c.photo_id) for term in rest)]
     if not any(isinstance(term, _PhotoFilter) for term in rest):
         conditions.append(tags.c.photo_id.not_in(DELETED))
@@ -413,7 +433,7 @@ def _condition(plan: Plan, photo: Column[int], few: bool = False) -> Where:
         case _PhotoFilter(where, index_where):
             terms = (_PRESENT_BY_SCAN, where) if index_where is None else (_PRESENT, index_where)
             return (photo + 0).in_(select(photos.c.id).where(*terms))
-        case _TagFilter(where, by_label) if on_photos and (few or not by_label):
+        case _TagFilter(where, by_photo) if on_photos and (few or by_photo is None):
             return exists().where(tags.c.photo_id == photo, where).correlate(photos)
         case _TagFilter(where):
             return (photo + 0).in_(select(tags.c.photo_id).where(where))

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from tagger.inference.vocabulary import Vocabulary
-from tagger.library.database.schema import labels
-from tagger.library.search.conditions import IS_USED, find_labels, label_names
+from tagger.inference.words import is_stop_word
+from tagger.library.search.conditions import find_labels, label_names, used_labels
 from tagger.library.search.grammar import (
     Label,
     Query,
@@ -44,17 +44,20 @@ def suggest(connection: Connection, query: str, vocabulary: Vocabulary) -> list[
     """Suggestions for each word that finds nothing, most similar first. Raises QueryError.
 
     For a word of the vocabulary, which is no slip, they are the tags above it; for another one the
-    tags and words that are spelled nearly so and find something.
+    tags and words that are spelled nearly so and find something; for a stop word there are none.
     """
     tree = parse(query)
     terms = {(fold(term.name), term.exact): term for term in label_terms(tree) if not term.wildcard}
     names = {term: label_names(term, vocabulary) for term in terms.values()}
     matching = find_labels(connection, chain.from_iterable(names.values()), used=True)
-    missing = [term for term, each in names.items() if matching.keys().isdisjoint(each)]
+    missing = [
+        term
+        for term, each in names.items()
+        if matching.keys().isdisjoint(each) and not is_stop_word(fold(term.name))
+    ]
     if not missing:
         return []
-    rows = connection.execute(select(labels.c.folded, labels.c.name).where(IS_USED))
-    existing = {row.folded: row.name for row in rows}
+    existing = used_labels(connection)
     words = {fold(word): word for word in _words(existing, vocabulary)} | existing
 
     suggestions = []

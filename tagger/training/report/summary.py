@@ -16,8 +16,16 @@ def lines(result: TrainingResult) -> Iterator[str]:
     """Scores, skipped photos and the model file, line by line."""
     evaluation = result.evaluation
     yield f"Validation: {_score_line(evaluation.validation)}"
+    if evaluation.typical:
+        yield f"Typical: {_score_line(evaluation.typical)}"
     if evaluation.test:
         yield f"Test: {_score_line(evaluation.test)}"
+    if (words := evaluation.descriptions) and words.photos > 10:
+        shares = f"{words.first_1:.1%}, {words.first_5:.1%} and {words.first_10:.1%}"
+        yield (
+            f"Descriptions: {shares} of {words.descriptions:,} captions find their photo first,"
+            f" among the first 5 and the first 10 of {words.photos:,}"
+        )
     if unknown := evaluation.unknown:
         accepted = unknown.accepted
         called_known = "" if accepted is None else f", {accepted:.2%} of them called known"

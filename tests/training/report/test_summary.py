@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tagger.evaluation.descriptions import DescriptionScores
 from tagger.inference.registry import OWN_MODEL
 from tagger.training.report import summary
 from tagger.training.trainer import TrainingResult
-from tests.training.example import EVALUATION
+from tests.training.example import EVALUATION, SCORES
 
 
 def summarize(model: Path, **changed: object) -> str:
@@ -19,6 +20,15 @@ def summarize(model: Path, **changed: object) -> str:
 def test_scores_are_in_percent(tmp_path: Path) -> None:
     lines = summarize(tmp_path / "shop.h5")
     assert "Validation: 97.50% right of 800 photos, 2.00% called unknown" in lines
+
+
+def test_typical_photos_and_descriptions_have_lines_where_there_are_any(tmp_path: Path) -> None:
+    assert "Typical" not in summarize(tmp_path / "shop.h5")
+    descriptions = DescriptionScores(500, 2500, 0.2761, 0.567, 0.693)
+    typical = replace(SCORES, photos=510)
+    lines = summarize(tmp_path / "shop.h5", typical=typical, descriptions=descriptions)
+    assert "Typical: 97.50% right of 510 photos" in lines
+    assert "Descriptions: 27.6%, 56.7% and 69.3% of 2,500 captions" in lines
 
 
 def test_only_the_default_model_answers_from_now_on(tmp_path: Path) -> None:
