@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tagger.files import write_atomically
+import pytest
+
+from tagger.files import open_atomically, write_atomically
 from tagger.text import escape_controls
 
 
@@ -16,6 +18,15 @@ def test_an_atomic_write_replaces_whole_files(tmp_path: Path) -> None:
     write_atomically(target, b"\x00\x01")
     assert target.read_bytes() == b"\x00\x01"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.npz"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="full"), open_atomically(path) as file:
+        file.write(b"half")
+        raise OSError("the disk is full")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [(path.name, b"old")]
 
 
 def test_a_name_cannot_forge_a_line_or_steer_a_terminal() -> None:
