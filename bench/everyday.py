@@ -424,6 +424,7 @@ def mean(values: Iterable[float | None]) -> float | None:
 def report(results: dict[str, Any]) -> None:
     print(f"{results['model']}: {len(results['tags'])} tags\n")
     ordinary.report_tags(results["ordinary"])
+    ordinary.report_floor(results["ordinary"])
     report_average_precisions(results["coco128"], results["everyday"])
     report_objects(results["objects"])
     report_others(results["unrelated"], results["samples"], results["added_to_pets"])

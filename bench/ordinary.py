@@ -255,12 +255,13 @@ def is_known(words: Words, text: str) -> bool:
 
 def report(results: dict[str, Any]) -> None:
     report_tags(results)
-    if results.get("floor"):
-        report_floor(results["floor"])
+    report_floor(results)
     print(f"\n{table(bar_rows(BARS, results))}")
 
 
-def report_floor(floor: Mapping[str, float]) -> None:
+def report_floor(results: Mapping[str, Any]) -> None:
+    if (floor := results.get("floor")) is None:
+        return
     print(f"\ndescriptions with their own photo above the floor: {floor['own']:.0%}")
     print(f"other photos above it: {floor['others']:.1f} a description")
     print(

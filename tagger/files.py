@@ -57,14 +57,21 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
 
 @contextmanager
 def open_atomically(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """A temporary file to write, which takes the place of `path` in the end: see above."""
+    """A temporary file to write, which takes the place of `path` once all of it is written.
+
+    After an error, such as a full disk, there is no temporary file, and `path` is as it was.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    with open(temporary, "wb") as file:
-        yield file
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from tagger.files import Skipped, walk_files, write_atomically
+from tagger.files import Skipped, open_atomically, walk_files, write_atomically
 from tagger.images.decode import find_photos
 from tagger.text import escape_controls
 from tests.trees import Tree, is_skipped, make_too_deep, reachable_photos, trees
@@ -25,6 +25,15 @@ def test_an_atomic_write_replaces_whole_files(tmp_path: Path) -> None:
     write_atomically(target, b"\x00\x01")
     assert target.read_bytes() == b"\x00\x01"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.npz"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="full"), open_atomically(path) as file:
+        file.write(b"half")
+        raise OSError("the disk is full")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [(path.name, b"old")]
 
 
 def test_a_name_cannot_forge_a_line_or_steer_a_terminal() -> None:

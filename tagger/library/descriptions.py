@@ -43,6 +43,7 @@ from tagger.library.search.grammar import (
     parse,
     parse_description,
     parse_words,
+    single_terms,
 )
 from tagger.library.search.lexer import MAX_LENGTH, Lexer
 from tagger.library.vectors import Ids, VectorCache, Vectors
@@ -282,12 +283,7 @@ def _is_stop_word(label: Label) -> bool:
 
 def _wanted_labels(tree: Query) -> Iterator[Label]:
     """The labels of a tree that are not negated, from left to right."""
-    match tree:
-        case Label():
-            yield tree
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from _wanted_labels(term)
+    return (term for term, positive in single_terms(tree) if positive and isinstance(term, Label))
 
 
 def _look_up(
@@ -334,15 +330,7 @@ def _look_up(
 
 def _is_of_descriptions(tree: Query) -> bool:
     """Whether there is nothing but descriptions in a tree."""
-    match tree:
-        case Like():
-            return True
-        case Not(term):
-            return _is_of_descriptions(term)
-        case And(terms) | Or(terms):
-            return all(map(_is_of_descriptions, terms))
-        case _:
-            return False
+    return all(isinstance(term, Like) for term, _ in single_terms(tree))
 
 
 def _needs_description(tree: Query) -> bool:
@@ -400,7 +388,7 @@ class _Comparison:
             above = np.flatnonzero(~np.isnan(likeness))
             above = above[~np.isin(loaded.photo_ids[above], deleted)]
             rows[like] = above[np.argsort(-likeness[above], kind="stable")]
-        return cls(loaded.photo_ids, scores, rows, _count_not_compared(connection, loaded))
+        return cls(loaded.photo_ids, scores, rows, _count_not_compared(connection, loaded, deleted))
 
     def list_photos(self, like: Like) -> tuple[int, ...]:
         """Photos above the floor of a description, best first."""
@@ -432,8 +420,8 @@ class _Comparison:
                 raise TypeError(f"{tree} is no description")
 
 
-def _count_not_compared(connection: Connection, loaded: Vectors) -> int:
-    """The number of photos that have no vector yet.
+def _count_not_compared(connection: Connection, loaded: Vectors, deleted: Ids) -> int:
+    """The number of photos that have no vector yet; `deleted` are no photos any more.
 
     Mostly few numbers of photos are without one, and only these are looked up: counting all photos
     of a large library takes as long as comparing them.
@@ -446,7 +434,6 @@ def _count_not_compared(connection: Connection, loaded: Vectors) -> int:
         query = select(func.count()).select_from(photos).where(is_present, is_missing)
         return connection.execute(query).scalar_one() if len(ids) else 0
     total = connection.scalar(select(func.count()).select_from(photos).where(is_present)) or 0
-    deleted = np.array(connection.scalars(conditions.DELETED).all(), np.int64)
     stored = len(loaded.photo_ids) + len(loaded.unreadable) - loaded.count_among(deleted)
     return max(0, total - stored)
 
@@ -469,16 +456,9 @@ def _combine(tree: Query, scores: Mapping[Like, Floats], positive: bool = True) 
             return np.full(len(next(iter(scores.values()))), np.nan)
 
 
-def _find_likes(tree: Query, positive: bool = True) -> Iterator[tuple[Like, bool]]:
+def _find_likes(tree: Query) -> Iterator[tuple[Like, bool]]:
     """The descriptions of a tree, each with whether it is not negated."""
-    match tree:
-        case Like():
-            yield tree, positive
-        case Not(term):
-            yield from _find_likes(term, not positive)
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from _find_likes(term, positive)
+    return ((term, positive) for term, positive in single_terms(tree) if isinstance(term, Like))
 
 
 def _replace(tree: Query, lists: _Lists) -> Query:

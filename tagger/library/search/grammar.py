@@ -243,16 +243,21 @@ def map_terms(query: Query, change: Callable[[Query, bool], Query], positive: bo
             return change(query, positive)
 
 
-def label_terms(query: Query) -> Iterator[Label]:
-    """The labels of a tree, from left to right."""
+def single_terms(query: Query, positive: bool = True) -> Iterator[tuple[Query, bool]]:
+    """The terms of a tree that hold no others, from left to right; False for those negated."""
     match query:
-        case Label():
-            yield query
         case Not(term):
-            yield from label_terms(term)
+            yield from single_terms(term, not positive)
         case And(terms) | Or(terms):
             for term in terms:
-                yield from label_terms(term)
+                yield from single_terms(term, positive)
+        case _:
+            yield query, positive
+
+
+def label_terms(query: Query) -> Iterator[Label]:
+    """The labels of a tree, from left to right."""
+    return (term for term, _ in single_terms(query) if isinstance(term, Label))
 
 
 def date_range(period: str) -> tuple[datetime, datetime]:

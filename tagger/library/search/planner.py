@@ -49,6 +49,7 @@ from tagger.library.search.grammar import (
     Or,
     Query,
     label_terms,
+    single_terms,
 )
 from tagger.library.tags import CHUNK
 
@@ -381,15 +382,10 @@ def _has_labels(tree: Query) -> bool:
 
 def _is_about_tags(tree: Query) -> bool:
     """Whether it consists of `score` and `by` only."""
-    match tree:
-        case Condition(field):
-            return field in ("score", "by")
-        case Not(term):
-            return _is_about_tags(term)
-        case And(terms) | Or(terms):
-            return all(map(_is_about_tags, terms))
-        case _:
-            return False
+    return all(
+        isinstance(term, Condition) and term.field in ("score", "by")
+        for term, _ in single_terms(tree)
+    )
 
 
 def _select_ids(plan: Plan) -> Ids:
