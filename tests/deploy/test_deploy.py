@@ -128,7 +128,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 @contextmanager
 def run_entry(*command: str, health_path: str, port: int, env: dict[str, str]) -> Iterator[str]:
-    """The URL of a program that the entry started; SIGTERM has to end it with status 0."""
+    """The URL of a program that the entry started; SIGTERM has to end it.
+
+    Of the app's server it is uvicorn that sends the signal again, once everything is closed.
+    """
+    status = -signal.SIGTERM if command[0] == "app" else 0
     url = f"http://{LOOPBACK}:{port}"
     with subprocess.Popen(
         [str(ENTRY), *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
@@ -139,7 +143,7 @@ def run_entry(*command: str, health_path: str, port: int, env: dict[str, str]) -
             yield url
             process.send_signal(signal.SIGTERM)
             out, _ = process.communicate(timeout=60)
-            assert process.returncode == 0, out
+            assert process.returncode == status, out
         finally:
             process.kill()
 

@@ -15,12 +15,12 @@ FATAL = b"this one is fatal"
 # A decoder with a bug, which every child process of the test imports.
 DECODER = f"""
 import os, signal
-from PIL import Image
-def open(file, *more, _open=Image.open, **named):
+from PIL.ImageFile import ImageFile
+def start(self, file=None, filename=None, _start=ImageFile.__init__):
     if {FATAL!r} in file.getvalue():
         os.kill(os.getpid(), signal.SIGSEGV)
-    return _open(file, *more, **named)
-Image.open = open
+    _start(self, file, filename)
+ImageFile.__init__ = start
 """
 
 
