@@ -6,6 +6,7 @@ import errno
 import fnmatch
 import os
 import re
+import stat
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -232,6 +233,8 @@ class _Walk:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 self.skipped.links.append((path, _LOOP))
+            elif has_photo_extension(entry.name):  # it cannot be read
+                self._add_file(entry, path, files)
             else:
                 self._add_unopened(path, error)
             return
@@ -293,13 +296,24 @@ def is_own_folder(name: str, parent: str = "") -> bool:
     return parent.lower().endswith(_BUNDLES) and name.lower() not in _BUNDLE_ORIGINALS
 
 
+def is_gone(path: str | os.PathLike[str]) -> bool:
+    """Whether there is no file; one that nobody can look at, for now, may be there."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+
+
 def _may_hold_photos(folder: str) -> bool:
-    """Whether there is a photo under a folder, by its name, or so much that nobody looked."""
-    files = (name for _, _, names in os.walk(folder) for name in names)
+    """Whether there is a photo under a folder, by its name, or something that nobody looked at."""
+    errors: list[OSError] = []
+    files = (name for _, _, names in os.walk(folder, onerror=errors.append) for name in names)
     for count, name in enumerate(files):
         if has_photo_extension(name) or count >= _LOOKED_THROUGH:
             return True
-    return False
+    return bool(errors)
 
 
 def _contains(folder: str, path: str) -> bool:

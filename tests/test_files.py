@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from tagger.files import Skipped, open_atomically, walk_files, write_atomically
+from tagger.files import Skipped, is_gone, open_atomically, walk_files, write_atomically
 from tagger.images.decode import find_photos
 from tagger.text import escape_controls
 from tests.trees import Tree, is_skipped, make_too_deep, reachable_photos, trees
@@ -96,15 +96,19 @@ def test_a_folder_without_permission_is_named() -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
         root = Path(folder)
         root.chmod(0o755)
-        touch(root, "open/1.jpg", "locked/2.jpg")
-        (root / "locked").chmod(0)
+        touch(root, "open/1.jpg", "locked/2.jpg", ".hidden/3.jpg")
+        (root / "linked.jpg").symlink_to("locked/2.jpg")
+        for name in ("locked", ".hidden"):
+            (root / name).chmod(0)
         try:
             with without_privileges():
                 photos, skipped = walk(root)
         finally:
-            (root / "locked").chmod(0o755)
-    assert photos == ["open/1.jpg"]
+            for name in ("locked", ".hidden"):
+                (root / name).chmod(0o755)
+    assert photos == ["linked.jpg", "open/1.jpg"]  # the first fails by its own name
     assert skipped.unopened == [("locked", "Permission denied")]
+    assert skipped.own_folders == [".hidden"]
 
 
 @contextmanager
@@ -218,3 +222,10 @@ def test_hidden_photos_and_broken_links_are_named(tmp_path: Path) -> None:
         "1 file is hidden and called like a photo (._1.jpg): left out",
         "1 link is not followed (drive leads nowhere): left out",
     ]
+
+
+def test_a_file_that_nobody_can_look_at_is_not_gone(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "loop").symlink_to("loop")  # as a folder without permission, for any user
+    assert is_gone(tmp_path / "b.jpg") and is_gone(tmp_path / "a.jpg" / "b.jpg")
+    assert not is_gone(tmp_path / "a.jpg") and not is_gone(tmp_path / "loop" / "a.jpg")

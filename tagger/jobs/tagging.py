@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, delete, update
 
 from tagger.concurrency import AHEAD, chunks, merge_batches, ordered_map, worker_count
 from tagger.errors import OptionError
-from tagger.files import Skipped, has_photo_extension, walk_files
+from tagger.files import Skipped, has_photo_extension, is_gone, walk_files
 from tagger.jobs import crash_probe
 from tagger.jobs.lease import Lease
 from tagger.jobs.requests import (
@@ -64,15 +65,26 @@ def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
     if lease.job.attempts > 1:  # the attempt before this one processed nothing
         _skip_crashing_files(lease, tagger.image_size)
     lease.start_stage("Tagging")
-    batches = ordered_map(importer.read_and_tag, chunks(_pending_files(lease), BATCH_SIZE))
-    for results in merge_batches(batches, _MAX_WRITTEN, _WRITE_SECONDS):
-        with lease.write_transaction() as connection:
-            importer.record(connection, lease.job_id, model_id, results)
-            lease.add_done(connection, len(results))
+    postpone = True
+    while _tag_pending(lease, importer, model_id, postpone):
+        postpone = False
     if isinstance(request, ImportUploadsRequest):
         shutil.rmtree(request.uploads, ignore_errors=True)
     with library.database.read_transaction() as connection:
         return dict(count_outcomes(connection, lease.job_id))
+
+
+def _tag_pending(lease: Lease, importer: Importer, model_id: int, postpone: bool) -> bool:
+    """Read, tag and record the pending files; whether some are pending still."""
+    read_and_tag = partial(importer.read_and_tag, postpone=postpone)
+    batches = ordered_map(read_and_tag, chunks(_pending_files(lease), BATCH_SIZE))
+    left = 0
+    for results in merge_batches(batches, _MAX_WRITTEN, _WRITE_SECONDS):
+        with lease.write_transaction() as connection:
+            outcomes = importer.record(connection, lease.job_id, model_id, results)
+            lease.add_done(connection, done := sum(outcomes.values()))
+        left += len(results) - done
+    return left > 0
 
 
 def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:
@@ -96,7 +108,7 @@ def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:
         total += len(photo_paths)
     with lease.library.database.read_transaction() as connection:
         in_folder = photos.find_in_folder(connection, folder)
-    gone = [photo_id for photo_id, path in in_folder if not os.path.isfile(path)]
+    gone = [photo_id for photo_id, path in in_folder if is_gone(path)]
     with lease.write_transaction() as connection:
         _add_skipped(connection, lease.job_id, folder, skipped)
         photos.mark_missing(connection, gone)

@@ -24,7 +24,7 @@ from tagger.library.photos import ExistingPhoto, NewPhoto
 from tagger.library.storage import Storage
 from tagger.library.tags import CHUNK
 
-_COLUMNS = ("sha256", "size", "width", "height", "taken_at")  # of both tables
+_COLUMNS = ("sha256", "size", "width", "height", "taken_at", "path", "stored")  # of both tables
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ def _is_edited_copy(storage: Storage, photo: NewPhoto, old: PhotoAtPath) -> bool
     return shows_same_picture(before, now)
 
 
+def has_file(storage: Storage, photo: ExistingPhoto) -> bool:
+    """Whether there is a file where a photo's was, with whatever content."""
+    return (storage.home / photo.path if photo.stored else Path(photo.path)).is_file()
+
+
 def is_there(storage: Storage, photo: ExistingPhoto, sha256: str) -> bool:
     """Whether a photo's file is where it was, with the content of this digest."""
     path = storage.home / photo.path if photo.stored else Path(photo.path)
@@ -91,7 +96,7 @@ def is_there(storage: Storage, photo: ExistingPhoto, sha256: str) -> bool:
 
 
 def change(connection: Connection, operation_id: int, new_contents: Mapping[int, NewPhoto]) -> None:
-    """Give photos, by id, another content. Without a date it keeps the earlier one.
+    """Give photos, by id, another content and path. Without a date it keeps the earlier one.
 
     Their vectors are removed. Predictions are replaced by the caller.
     """
@@ -119,6 +124,8 @@ def change(connection: Connection, operation_id: int, new_contents: Mapping[int,
                 "width": photo.metadata.width,
                 "height": photo.metadata.height,
                 "taken_at": photo.metadata.taken_at or row.taken_at,
+                "path": photo.path,
+                "stored": photo.stored,
                 "run_id": operation_id,
                 "ended_by": None,
             }
@@ -127,6 +134,14 @@ def change(connection: Connection, operation_id: int, new_contents: Mapping[int,
         ]
         connection.execute(insert(contents), [*first, *new])
         refresh(connection, chunk, missing=False)
+
+
+def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> None:
+    """Change where a photo's file is."""
+    place = {"path": path, "stored": stored}
+    is_current = contents.c.photo_id == photo_id, contents.c.ended_by.is_(None)
+    connection.execute(update(contents).where(*is_current).values(place))
+    connection.execute(update(photos).where(photos.c.id == photo_id).values(**place, missing=False))
 
 
 def refresh(connection: Connection, photo_ids: Sequence[int], missing: bool) -> None:
@@ -157,6 +172,15 @@ def find_blocked(connection: Connection, row_ids: Sequence[int]) -> set[int]:
         )
         blocked.update(connection.scalars(query))
     return blocked
+
+
+def find_kept(connection: Connection, digests: Iterable[str]) -> set[str]:
+    """Those of the digests that a photo's content has, or had: an undo may bring that back."""
+    kept: set[str] = set()
+    for chunk in chunks(digests, CHUNK):
+        for table in (photos, contents):
+            kept.update(connection.scalars(select(table.c.sha256).where(table.c.sha256.in_(chunk))))
+    return kept
 
 
 def find_earlier_of_deleted(connection: Connection) -> list[str]:

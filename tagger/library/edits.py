@@ -93,9 +93,9 @@ def purge(database: Database, storage: Storage) -> int:
         _set_purged_files(connection, [*_purged_files(connection), *purged, *earlier])
     with database.write_transaction() as connection:  # so that no import uses one of the copies
         files = _purged_files(connection)
-        imported_again = photos.find_by_digest(connection, [sha256 for sha256, _ in files])
+        kept = contents.find_kept(connection, [sha256 for sha256, _ in files])
         for sha256, copy in files:
-            if sha256 not in imported_again:
+            if sha256 not in kept:
                 storage.delete_files(sha256, copy)
         _set_purged_files(connection, [])
     return len(purged)

@@ -83,7 +83,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A file whose content is in the library.
+    """A file whose content, of this digest, is in the library.
 
     `path` and `stored` are set if the library should use this file from now on: the photo's own
     file is missing, or a copy is wanted. The photos in `replaced` were at the file's path, and are
@@ -92,9 +92,20 @@ class Duplicate:
 
     file: ImportFile
     photo_id: int
+    sha256: str
     path: str | None = None
     stored: bool = False
     replaced: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """A file with the content of a photo whose own file has another one now.
+
+    If that is imported too, as an edited copy, the photo gets its content, and this file is new.
+    """
+
+    file: ImportFile
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,7 @@ class Unchanged:
     photo_id: int
 
 
-ImportResult = Failed | Duplicate | New | Retagged | Unchanged
+ImportResult = Failed | Duplicate | Postponed | New | Retagged | Unchanged
 
 
 @dataclass(frozen=True)
@@ -163,12 +174,19 @@ class Importer:
         self._copy = copy
         self._keeps_vectors = space in (None, tagger.space)
 
-    def read_and_tag(self, files: Sequence[ImportFile]) -> list[ImportResult]:
-        """Read and tag a few files, in order. Photos of the library are not decoded again."""
+    def read_and_tag(
+        self, files: Sequence[ImportFile], postpone: bool = False
+    ) -> list[ImportResult]:
+        """Read and tag a few files, in order. Photos of the library are not decoded again.
+
+        Without `postpone` no result is `Postponed`: all other files are imported.
+        """
         prepared: list[ImportResult | _Untagged] = []
         for is_retag, group in groupby(files, lambda file: file.photo_id is not None):
             batch = list(group)
-            prepared.extend(self._prepare_retag(batch) if is_retag else self._prepare_import(batch))
+            prepared.extend(
+                self._prepare_retag(batch) if is_retag else self._prepare_import(batch, postpone)
+            )
         return self._tag(prepared)
 
     def record(
@@ -178,7 +196,11 @@ class Importer:
         model_id: int,
         results: Sequence[ImportResult],
     ) -> dict[Outcome, int]:
-        """Write photos, predictions and outcomes to the database; the number of each outcome."""
+        """Write photos, predictions and outcomes to the database; the number of each outcome.
+
+        Files without an outcome stay pending: postponed ones, and duplicates of a photo that has
+        another content by now.
+        """
         outcomes = self._save_photos(connection, operation_id, results)
         self._save_predictions(connection, operation_id, model_id, results, outcomes)
         rows = [
@@ -189,11 +211,15 @@ class Importer:
                 "new_photo": photo_id,
             }
             for result, (outcome, photo_id) in zip(results, outcomes, strict=True)
+            if outcome is not None
         ]
-        connection.execute(_SET_OUTCOME, rows)
-        return dict(Counter(outcome for outcome, _ in outcomes))
+        if rows:
+            connection.execute(_SET_OUTCOME, rows)
+        return dict(Counter(outcome for outcome, _ in outcomes if outcome is not None))
 
-    def _prepare_import(self, files: Iterable[ImportFile]) -> Iterator[ImportResult | _Untagged]:
+    def _prepare_import(
+        self, files: Iterable[ImportFile], postpone: bool
+    ) -> Iterator[ImportResult | _Untagged]:
         """Read new files, with one query per batch for those that the library has already."""
         for batch in read_batches(files):
             readable = [content for content in batch if isinstance(content, FileContent)]
@@ -207,7 +233,10 @@ class Importer:
                     continue
                 try:
                     yield self._prepare_file(
-                        content, existing.get(content.sha256), at_path.get(content.file.path, [])
+                        content,
+                        existing.get(content.sha256),
+                        at_path.get(content.file.path, []),
+                        postpone,
                     )
                 except (ImageError, OSError) as error:
                     yield _failed(content.file, error)
@@ -217,15 +246,19 @@ class Importer:
         content: FileContent,
         existing: ExistingPhoto | None,
         at_path: Sequence[PhotoAtPath],
-    ) -> Duplicate | _Untagged:
+        postpone: bool,
+    ) -> Duplicate | Postponed | _Untagged:
         file, data, sha256 = content.file, content.data, content.sha256
         if existing and not existing.deleted:
             replaced = tuple(old.id for old in at_path if old.id != existing.id)
-            wants_copy = self._copy and not existing.stored
             is_at_path = existing.path == file.path and not existing.missing
-            if wants_copy or not (is_at_path or contents.is_there(self._storage, existing, sha256)):
-                return Duplicate(file, existing.id, *self._store(file, sha256, data), replaced)
-            return Duplicate(file, existing.id, replaced=replaced)
+            is_there = is_at_path or contents.is_there(self._storage, existing, sha256)
+            if postpone and not is_there and contents.has_file(self._storage, existing):
+                return Postponed(file)
+            if not is_there or (self._copy and not existing.stored):
+                place = self._store(file, sha256, data)
+                return Duplicate(file, existing.id, sha256, *place, replaced)
+            return Duplicate(file, existing.id, sha256, replaced=replaced)
         metadata, pixels = decode.read_metadata(data), self._decode(data, sha256)
         path, stored = self._store(file, sha256, data)
         photo = NewPhoto(sha256, file.name, path, stored, len(data), metadata)
@@ -268,9 +301,8 @@ class Importer:
             self._storage.write_thumbnail(
                 sha256, decode.read(data, shorter_side=256) if small else rgb
             )
-        return transforms.fit_squares(
-            rgb, side
-        )  # small right away: a batch of them waits for the network
+        # Small right away: a batch of them waits for the network.
+        return transforms.fit_squares(rgb, side)
 
     def _store(self, file: ImportFile, sha256: str, data: bytes) -> tuple[str, bool]:
         """A photo's path from now on, and whether it is the library's own copy."""
@@ -294,19 +326,25 @@ class Importer:
 
     def _save_photos(
         self, connection: Connection, operation_id: int, results: Sequence[ImportResult]
-    ) -> list[tuple[Outcome, int | None]]:
-        """Add, restore and relocate photos; each file's outcome and photo id."""
+    ) -> list[tuple[Outcome | None, int | None]]:
+        """Add, restore and relocate photos; each file's outcome, or None, and photo id."""
         new = [result for result in results if isinstance(result, New)]
         saved = self._save_new(connection, operation_id, new)
-        outcomes: list[tuple[Outcome, int | None]] = []
+        duplicates = [result for result in results if isinstance(result, Duplicate)]
+        current = photos.find_by_digest(connection, {result.sha256 for result in duplicates})
+        outcomes: list[tuple[Outcome | None, int | None]] = []
         for result in results:
             match result:
                 case Failed():
                     outcomes.append(("failed", result.file.photo_id))
-                case Duplicate(file, photo_id, path, stored, replaced):
+                case Postponed():
+                    outcomes.append((None, None))
+                case Duplicate(_, _, sha256) if sha256 not in current:
+                    outcomes.append((None, None))
+                case Duplicate(file, photo_id, _, path, stored, replaced):
                     photos.mark_missing(connection, replaced, file.path)
                     if path is not None:
-                        photos.relocate(connection, photo_id, path, stored)
+                        contents.relocate(connection, photo_id, path, stored)
                         vectors.retry_unreadable(connection, [photo_id])
                     outcomes.append(("duplicate", photo_id))
                 case Unchanged(_, photo_id):
@@ -336,7 +374,6 @@ class Importer:
         edited = self._find_edited(connection, new)
         contents.change(connection, operation_id, {id: new.photo for id, new in edited.items()})
         for photo_id, result in edited.items():
-            photos.relocate(connection, photo_id, result.photo.path, result.photo.stored)
             saved[result.photo.sha256] = "updated", photo_id
         new = [result for result in new if result.photo.sha256 not in saved]
         for result in (*new, *deleted, *edited.values()):
@@ -353,7 +390,7 @@ class Importer:
                 or not old.stored
                 or not contents.is_there(self._storage, old, photo.sha256)
             ):
-                photos.relocate(connection, old.id, photo.path, photo.stored)
+                contents.relocate(connection, old.id, photo.path, photo.stored)
         for result in results:
             photos.mark_missing(connection, result.replaced, result.file.path)
         return saved
@@ -366,7 +403,9 @@ class Importer:
         return {
             old.id: result
             for old, result in edited
-            if old.sha256 in current and not current[old.sha256].deleted
+            if old.sha256 in current
+            and not current[old.sha256].deleted
+            and current[old.sha256].path == result.file.path
         }
 
     def _ensure_copy(self, result: New) -> None:
@@ -381,7 +420,7 @@ class Importer:
         operation_id: int,
         model_id: int,
         results: Sequence[ImportResult],
-        outcomes: Sequence[tuple[Outcome, int | None]],
+        outcomes: Sequence[tuple[Outcome | None, int | None]],
     ) -> None:
         tagged = [
             (photo_id, result)

@@ -152,7 +152,10 @@ class Library:
             (row,) = pending_files(connection, operation_id, 1)
             result = replace(result, file=replace(file, id=row.id))
             model_id = register_model(connection, tagger)
-            (outcome,) = importer.record(connection, operation_id, model_id, [result])
+            outcomes = importer.record(connection, operation_id, model_id, [result])
+            if not outcomes:
+                raise OptionError(f"{file.name}: its photo was changed meanwhile; try again")
+            (outcome,) = outcomes
             (added,) = operations.list_files(connection, operation_id, outcome, 1)
             if vector is not None and added.photo_id is not None:
                 embedding, used_space = vector

@@ -105,15 +105,6 @@ def add(
     return ids
 
 
-def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> None:
-    """Change where a photo's file is."""
-    connection.execute(
-        update(photos)
-        .where(photos.c.id == photo_id)
-        .values(path=path, stored=stored, missing=False)
-    )
-
-
 def mark_missing(connection: Connection, photo_ids: Iterable[int], path: str | None = None) -> None:
     """Note that photos' files are gone, or, of those that were at `path`, replaced by others."""
     for chunk in chunks(photo_ids, CHUNK):

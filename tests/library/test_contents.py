@@ -225,3 +225,69 @@ def test_a_purge_removes_the_thumbnails_of_earlier_contents(library: Library, fo
     library.delete([photo.id])
     assert library.purge() == 1
     assert not list((library.home / "thumbnails").rglob("*.jpg"))
+
+
+@pytest.mark.parametrize("backup", ["b.jpg", "0.jpg", "originals/a.jpg"])
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_a_backup_of_an_edited_photo_is_a_photo_of_its_own(
+    library: Library, folder: Path, backup: str, is_imported: bool
+) -> None:
+    before = import_one(library, folder)
+    (folder / backup).parent.mkdir(exist_ok=True)
+    shutil.copyfile(folder / "a.jpg", folder / backup)
+    if is_imported:
+        assert import_folder(library, folder).counts == {"duplicate": 2}
+    write(folder / "a.jpg", crop(draw_scene(1, 256)))
+    job = import_folder(library, folder)
+    assert job.counts == {"updated": 1, "added": 1} and (job.total, job.done) == (2, 2)
+    for _ in range(2):
+        photo, other = sorted(library.photos(), key=lambda photo: photo.id)
+        assert photo.id == before.id and photo.path == folder / "a.jpg"
+        assert other.path == folder / backup and not photo.missing and not other.missing
+        assert library.read_original(photo) == (folder / "a.jpg").read_bytes()
+        assert library.read_original(other) == (folder / backup).read_bytes()
+        assert import_folder(library, folder).counts == {"duplicate": 2}
+
+
+def test_a_backup_elsewhere_stands_in_for_a_photo_whose_edit_is_not_imported(
+    library: Library, folder: Path
+) -> None:
+    before = import_one(library, folder)
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copyfile(folder / "a.jpg", elsewhere / "b.jpg")
+    write(folder / "a.jpg", crop(draw_scene(1, 256)))
+    assert import_folder(library, elsewhere).counts == {"duplicate": 1}
+    assert library.photo(before.id).path == elsewhere / "b.jpg"
+    assert import_folder(library, folder).counts == {"added": 1}
+    assert all(library.read_original(photo) for photo in library.photos())
+
+
+def test_an_undo_gives_a_photo_its_place_back(library: Library, folder: Path) -> None:
+    before = import_one(library, folder)
+    write(folder / "a.jpg", crop(draw_scene(1, 256)))
+    job = import_folder(library, folder, copy=True)
+    after = library.photo(before.id)
+    assert after.stored and library.read_original(after) == (folder / "a.jpg").read_bytes()
+    undo = library.undo(job.id)
+    photo = library.photo(before.id)
+    assert (photo.path, photo.stored, photo.missing) == (folder / "a.jpg", False, True)
+    library.undo(undo.operation_id)
+    assert library.photo(before.id) == after
+    library.undo(library.operations(1)[0].id)
+    assert import_folder(library, folder).counts == {"updated": 1}
+    assert library.count() == 1
+
+
+def test_a_purge_keeps_the_thumbnail_that_an_undo_needs(library: Library, folder: Path) -> None:
+    before = import_one(library, folder)
+    thumbnail, original = library.read_thumbnail(before), (folder / "a.jpg").read_bytes()
+    write(folder / "a.jpg", crop(draw_scene(1, 256)))
+    job = import_folder(library, folder)
+    (folder / "b.jpg").write_bytes(original)
+    assert import_folder(library, folder).counts == {"added": 1, "duplicate": 1}
+    (other,) = [photo for photo in library.photos() if photo.id != before.id]
+    library.delete([other.id])
+    assert library.purge() == 1
+    library.undo(job.id)
+    assert library.read_thumbnail(library.photo(before.id)) == thumbnail

@@ -294,6 +294,8 @@ contents = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("taken_at", DateTime),
+    Column("path", FilePath, nullable=False),
+    Column("stored", Boolean, nullable=False),
     _operation_id("run_id"),
     _operation_id("ended_by", nullable=True),
     Index("ix_contents_photo", "photo_id", "id"),

@@ -21,6 +21,8 @@ def upgrade() -> None:
         sa.Column("width", sa.Integer(), nullable=False),
         sa.Column("height", sa.Integer(), nullable=False),
         sa.Column("taken_at", sa.DateTime(), nullable=True),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("stored", sa.Boolean(), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("ended_by", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["ended_by"], ["runs.id"], name=op.f("fk_contents_ended_by")),
