@@ -65,6 +65,11 @@ def split_folders(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+def split_in_words(name: str) -> str | None:
+    """The split that is among the words of a name, whatever the others: "test" for "test_stg1"."""
+    return _split_and_rest(name)[0]
+
+
 def split_in_filename(stem: str) -> str | None:
     """The split that is a word of a file name: "val" for "instances_val2017"."""
     splits = (split_named(word) for word in re.split(r"[\W_]+", stem))

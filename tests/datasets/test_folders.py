@@ -143,6 +143,52 @@ def test_a_split_may_be_alone_where_nothing_beside_it_holds_photos(tmp_path: Pat
         ),
         ("train/1 test/2", "test/, train/ are named for splits, but hold no label folders"),
         ("train/1 test/2 bus/3 car/4", "are named for splits, but hold no label folders"),
+        # a stray photo, a part, a folder between: the labels are still those inside
+        ("a/cat/1 a/dog/1 b/cat/1 b/dog/1 a/x b/x", "a/, b/ hold folders of the same names: cat/"),
+        ("train/cat/1 train/dog/1 hold/cat/1 hold/dog/1 train/x hold/x", "hold/, train/ hold"),
+        (
+            " ".join(f"all/{n}/1" for n in range(12)) + " part/1/1 part/2/1 part/3/1",
+            "all/, part/ hold folders of the same names: 1/, 2/, 3/",
+        ),
+        (
+            " ".join(f"train/{n}/1" for n in range(9)) + " holdout/1/1 holdout/2/1",
+            "holdout/, train/ hold folders of the same names: 1/, 2/",
+        ),
+        ("train/a/1 train/b/1 holdout/a/1", "holdout/, train/ hold folders of the same names: a/"),
+        ("a/images/x/1 a/images/y/1 b/images/x/1 b/images/y/1", "a/, b/ hold folders of the same"),
+        ("a/a_1/x/1 a/a_1/y/1 b/b_1/x/1 b/b_1/y/1", "a/, b/ hold folders of the same names: x/"),
+        (
+            "train/cat/1 train/dog/1 test/cat/1 test/dog/1 extra/cat/1",
+            "extra/ beside split folders hold the same labels",
+        ),
+        # a split beside labels that it holds
+        ("cat/1 dog/1 test/cat/1 test/dog/1", "test/ holds folders of the same names as folders"),
+        ("cat/1 dog/1 emu/1 val/Cat/1", "val/ holds folders of the same names as folders beside"),
+        ("cat/1 dog/1 test/cat/1 test/dog/1 val/cat/1 val/dog/1", "put these into another, such"),
+        ("cat/1 dog/1 held_out/cat/1 held_out/dog/1", "held_out/ holds folders of the same names"),
+        # splits within one label, or holding dates alone
+        (
+            "cat/train/a/1 cat/train/b/1 cat/test/a/1 cat/test/b/1 dog/1 emu/1",
+            "cat/ holds splits with label folders, and dog/, emu/ beside it photos, too",
+        ),
+        (
+            "cat/train/a/1 cat/train/b/1 cat/test/a/1 cat/test/b/1 dog/1 dog/2 dog/3",
+            "cat/ holds splits with label folders, and dog/ beside it photos, too",
+        ),
+        (
+            "train/2023/1 train/2024/1 test/2023/1 test/2024/1 bus/1 car/1",
+            "test/, train/ are named for splits, but hold no label folders",
+        ),
+        # folders that are called like no label
+        (
+            "data/cat/1 data/dog/1 docs/1",
+            "are the labels data/ and docs/, or the folders in data/?",
+        ),
+        ("train/cat/1 train/dog/1 other/1", "are the labels train/ and other/, or the folders in"),
+        (
+            "train/steam/1 train/diesel/1 crash_test/1 bus/1",
+            "no label is in two of them, and bus/ beside them hold photos too",
+        ),
         (
             "train/ice/1 test/crash/2 bus/3 car/4",
             "no label is in two of them, and bus/, car/ beside them hold photos too",
@@ -154,6 +200,95 @@ def test_what_stays_ambiguous_is_an_error(tmp_path: Path, photos: str, message: 
     with pytest.raises(DatasetError) as caught:
         folders.read(tmp_path)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("photos", "beside"),
+    [
+        ("test_stg1/1", ""),
+        ("test_stg1/1 test_stg2/2", ""),
+        ("unlabeled_test/1", ""),
+        ("unlabeled/1", "unlabeled"),
+        ("previews/1", "previews"),
+        ("single_prediction/1 sample_images/2", "sample_images single_prediction"),
+        ("test/1 train_thumbs/1", "train_thumbs"),
+    ],
+)
+def test_what_lies_beside_a_split_is_no_label(tmp_path: Path, photos: str, beside: str) -> None:
+    labelled = {f"train/{label}/{n}.jpg": (label, "train") for label in "abc" for n in range(2)}
+    unlabelled = [f"{path}.jpg" for path in photos.split()]
+    assert splits_of(tmp_path, *labelled, *unlabelled) == labelled
+    names = [name for remark in folders.read(tmp_path).remarks for name in remark.names]
+    assert names == beside.split()
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("train", "test_public"), ("asl_train", "test"), ("train_small", "valid")],
+)
+def test_beside_a_plain_split_any_word_of_another_will_do(
+    tmp_path: Path, train: str, test: str
+) -> None:
+    photos = {f"{folder}/{label}/1.jpg": label for folder in (train, test) for label in "ab"}
+    split = "val" if test == "valid" else "test"
+    expected = {
+        p: (label, "train" if p.startswith(train) else split) for p, label in photos.items()
+    }
+    assert splits_of(tmp_path, *photos) == expected
+
+
+@pytest.mark.parametrize(
+    "photos",
+    [
+        "bus/1 car/1 train/steam/1 train/diesel/1",
+        "bus/1 test_pattern/1",
+        "bus/red/1 car/blue/1 train/red/1",
+        "bus/red/1 car/red/1 train/red/1",
+        "cat/indoors/1 dog/indoors/1",
+        "cat/indoors/1 cat/2024/1 dog/indoors/1 dog/2024/1",
+        "cat/indoors/1 cat/May_2024/1 dog/indoors/1 dog/May_2024/1",
+        "cat/images/1 dog/images/1 emu/images/1",
+        "cat/indoors/1 cat/garden/1 cat/1 cat/2 dog/indoors/1 dog/garden/1 dog/1 dog/2",
+        "cat/train/2023/1 cat/train/2024/1 dog/2023/1 emu/1",
+        "plane/a/1 plane/b/1 ship/b/1 ship/c/1 ship/d/1 ship/e/1",
+    ],
+)
+def test_ordinary_label_folders_are_read(tmp_path: Path, photos: str) -> None:
+    paths = [f"{path}.jpg" for path in photos.split()]
+    assert splits_of(tmp_path, *paths) == {p: (p.split("/")[0], "train") for p in paths}
+
+
+def test_label_folders_in_splits_may_hold_folders_of_the_same_names(tmp_path: Path) -> None:
+    photos = {
+        f"{split}/{label}/{inside}/1.jpg": (label, split)
+        for split in ("train", "test")
+        for label in ("cat", "dog")
+        for inside in ("indoors", "garden")
+    }
+    assert splits_of(tmp_path, *photos) == photos
+
+
+@pytest.mark.parametrize("inside", ["", "indoors/"])
+def test_each_label_may_hold_its_validation_photos(tmp_path: Path, inside: str) -> None:
+    photos = {f"{label}/val/1.jpg": (label, "val") for label in ("cat", "dog")}
+    photos |= {f"{label}/{inside}2.jpg": (label, "train") for label in ("cat", "dog")}
+    assert splits_of(tmp_path, *photos) == photos
+
+
+def test_a_stray_photo_in_a_split_is_not_labelled(tmp_path: Path) -> None:
+    photos = [f"{split}/images/{label}/1.jpg" for split in ("train", "val") for label in "ab"]
+    assert set(splits_of(tmp_path, *photos, "train/stray.jpg")) == {*photos}
+
+
+def test_dates_within_one_label_with_splits_are_no_labels(tmp_path: Path) -> None:
+    photos = [f"cat/{split}/{year}/1.jpg" for split in ("train", "test") for year in (2023, 2024)]
+    labels = splits_of(tmp_path, *photos, "dog/1.jpg", "emu/1.jpg").values()
+    assert set(labels) == {
+        ("cat", "train"),
+        ("cat", "test"),
+        ("dog", "train"),
+        ("emu", "train"),
+    }
 
 
 @pytest.mark.parametrize("inside", ["2023", "2024-05", "images"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tagger.datasets import captions
 from tagger.datasets.readers import detect
 from tagger.errors import TaggerError
 from tests.datasets import label_files
@@ -142,6 +145,39 @@ def test_a_mutated_label_file_ends_in_a_listing_or_a_sentence(
         file.write_bytes(content)
     assert outcomes == {"sentence", "listing"}
     assert time.process_time() - started < 60
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", "../..", "/", "//", ".", "http://", "%2e%2e", "..\\", "C:\\", "/data/local-files/?d="],
+)
+@pytest.mark.parametrize("label_format", ["CSV", "COCO", "VOC", "YOLO", "captions"])
+def test_a_name_that_is_no_photos_spoils_no_other(
+    tmp_path: Path, label_format: str, name: str
+) -> None:
+    if label_format in ("CSV", "captions"):
+        touch(tmp_path, *PHOTOS)
+        rows = "".join(f"{path},text\n" for path in PHOTOS)
+        file = write_file(tmp_path / "list.csv", f"image,caption\n{name},text\n{rows}")
+        if label_format == "captions":
+            assert len(captions.read(file, tmp_path).by_photo) == len(PHOTOS)
+            return
+        write_file(file, f"image,label\n{name},none\n{rows}")
+    else:
+        write_labels(tmp_path, label_format)
+    if label_format == "COCO":
+        label_files.write_coco(tmp_path / "instances_all.json", {**PHOTOS, "a/b": set()}, NAMES)
+        content = (tmp_path / "instances_all.json").read_text()
+        write_file(tmp_path / "instances_all.json", content.replace('"b"', json.dumps(name)))
+    elif label_format == "VOC":
+        write_file(tmp_path / "Annotations" / "x.xml", label_files.voc(name, {"cat"}))
+        shutil.rmtree(tmp_path / "ImageSets")
+    elif label_format == "YOLO":
+        text = (tmp_path / "val.txt").read_text()
+        write_file(tmp_path / "val.txt", f"{name}\n{text}")
+    listing = detect.read(tmp_path, 1)
+    assert {sample.path for sample in listing.samples} == {tmp_path / path for path in PHOTOS}
+    assert any(" photo" in sentence for sentence in sentences(listing))
 
 
 def read_within_seconds(root: Path) -> str:

@@ -111,7 +111,7 @@ class PhotoIndex:
             path = f"/{path.partition('?')[0].partition(':')[2]}"
         is_foreign = path.startswith("/") or bool(_DRIVE.match(path))
         parts = [part for part in posixpath.normpath(loose_form(path)).split("/") if part]
-        while parts[0] == "..":
+        while parts and parts[0] == "..":
             is_foreign = True
             del parts[0]
         for start in range(min(len(parts), MAX_DEPTH)):
