@@ -500,14 +500,137 @@ def test_several_confidences_of_a_tag_are_merged(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("column", "cells"), [("score", "7 5 3"), ("confidence", "120 3 0")])
-def test_other_numbers_are_no_confidences(tmp_path: Path, column: str, cells: str) -> None:
+def test_a_rating_is_no_confidence(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
-    rows = zip(("a.jpg", "b.jpg", "c.jpg"), "xyz", cells.split(), strict=True)
-    write(tmp_path / "labels.csv", [("image", "label", column), *rows])
+    rows = [("a.jpg", "x", "7"), ("b.jpg", "y", "5"), ("c.jpg", "z", "3")]
+    write(tmp_path / "labels.csv", [("image", "label", "score"), *rows])
     listing = detect.read(tmp_path, 2)
     assert listing.names == ("x", "y", "z")
-    assert listing.remarks[0].names == (f"labels.csv: {column}",)
+    assert listing.remarks[0].names == ("labels.csv: score",)
+
+
+ABSENT_DOG = {"a.jpg": ({"cat"}, set(), "train"), "b.jpg": ({"dog"}, {"cat"}, "train")}
+
+
+def read_confidences(root: Path, header: str, cells: Sequence[str], delimiter: str = ",") -> object:
+    """The contents of a table in which photo a has a cat and no dog, and b a dog."""
+    touch(root, "a.jpg", "b.jpg")
+    names = header.split(",")
+    rows = zip(("a.jpg", "a.jpg", "b.jpg"), ("cat", "dog", "dog"), cells, strict=True)
+    write(
+        root / "labels.csv",
+        [("image", *names), *((p, t, *c.split()) for p, t, c in rows)],
+        delimiter,
+    )
+    return contents(detect.read(root, 2), root)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *("label_confidence", "Confidence Score", "IsPresent", "is_present", "ispresent", "Prob"),
+        *("class probability", "labelconfidence", "presence", "Likelihood", "Conf", "score"),
+    ],
+)
+def test_a_confidence_is_known_by_a_word_of_its_name(tmp_path: Path, column: str) -> None:
+    assert read_confidences(tmp_path, f"label,{column}", ("1", "0", "1")) == ABSENT_DOG
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        *("1,0 0,0 1,0", "1 -1 1", "1.0 -1.0 1.0", "positive Negative positive", "yes no Yes"),
+        *(
+            "present absent present",
+            "TRUE FALSE TRUE",
+            "100% 0% 100%",
+            "100 0 100",
+            "1.0000001 0 1",
+        ),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_confidence_may_be_written_in_many_ways(
+    tmp_path: Path, cells: str, delimiter: str
+) -> None:
+    for header in ("label,confidence", "finding,confidence"):
+        assert read_confidences(tmp_path, header, cells.split(), delimiter) == ABSENT_DOG
+
+
+def test_a_column_of_presence_says_that_the_other_one_holds_labels(tmp_path: Path) -> None:
+    assert read_confidences(tmp_path, "finding,present", ("1", "0", "1")) == ABSENT_DOG
+
+
+@pytest.mark.parametrize("cell", ["0,4", "40%", "40"])
+def test_an_unlikely_label_is_named_as_that(tmp_path: Path, cell: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    rows = [("a.jpg", "cat", cell), ("b.jpg", "dog", cell.replace("4", "9")), ("c.jpg", "", "")]
+    write(tmp_path / "labels.csv", [("image", "label", "confidence"), *rows])
+    listing = detect.read(tmp_path, 1)
+    assert tags_of(listing, tmp_path) == {"b.jpg": {"dog"}}
+    assert sentences(listing)[1:] == [
+        "1 photo has no label with a confidence of 0.5 or more: left out",
+        "1 photo has a row without a label: left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "message"),
+    [
+        ("label,confidence", "5 0 3", "line 1: confidence holds cells such as 5; to say how sure"),
+        ("label,confidence", "2 0 1", "confidence holds cells such as 2"),
+        ("label,confidence", "120 0 3", "confidence holds cells such as 120"),
+        ("label,confidence", "high low high", "confidence holds cells such as high"),
+        ("label,present", "3 0 2", "present holds cells such as 3; to say how sure it is"),
+        ("label,score", "95 0 30", "score holds cells such as 95; to say how sure it is"),
+        ("label,absent", "0 1 0", "write the opposite of absent, 1 where the photo has the label"),
+        ("label,value", "1 0 1", "does value say whether a photo has the label in its row (1"),
+        ("label,verified", "yes no yes", "does verified say whether a photo has the label"),
+        ("tags,agreement", "1.0 0.0 0.7", "does agreement say whether a photo has the label"),
+        ("label,sign", "positive negative positive", "does sign say whether a photo has the"),
+        ("label,value", "1 -1 1", "does value say whether a photo has the label"),
+        (
+            "label,confidence,present",
+            "0.9/1 0.9/0 0.8/1",
+            "labels.csv, line 3: confidence and present say 0.9 and 0; rename the one that",
+        ),
+        (
+            "finding,reader,present",
+            "x/1 y/0 x/1",
+            "which column holds the labels: finding, reader?",
+        ),
+    ],
+)
+def test_a_column_that_may_name_absent_labels_is_never_passed_over(
+    tmp_path: Path, header: str, cells: str, message: str
+) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    with pytest.raises(DatasetError) as caught:
+        read_confidences(tmp_path, header, cells.replace("/", "\t").split(" "))
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("label,verified", ["a,cat,1", "b,dog,0"]),  # a row for each photo
+        ("label,label_id", ["a,cat,0", "a,dog,1", "b,dog,1"]),
+        ("label,uncertainty", ["a,cat,3", "a,dog,4", "b,dog,5"]),
+        ("label,confidence", ["a,cat,", "a,dog,", "b,dog,"]),
+        ("label,IsOccluded,XMin", ["a,cat,1,0.5", "a,dog,0,0.5", "b,dog,0,0.5"]),
+        ("label,confidence,score", ["a,cat,1,4", "a,dog,1,7", "b,dog,1,3"]),
+    ],
+)
+def test_other_columns_beside_labels_are_not_asked_about(
+    tmp_path: Path, header: str, rows: list[str]
+) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    write(tmp_path / "labels.csv", [("image", *header.split(",")), *(r.split(",") for r in rows)])
+    tags: dict[str, set[str]] = {}
+    for row in rows:
+        photo, label, *_ = row.split(",")
+        tags.setdefault(f"{photo}.jpg", set()).add(label)
+    assert tags_of(detect.read(tmp_path, 2), tmp_path) == tags
 
 
 # --- how tags are divided

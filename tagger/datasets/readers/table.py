@@ -29,7 +29,6 @@ FORMAT = "CSV"
 LABELS_FILE = "labels.csv"
 SEPARATOR = "|"  # between tags
 MIN_RECURRING = 0.5  # of words, in other cells too: from that on, spaces divide tags
-MAX_SLIPS = 0.05  # of photos: if fewer have rows of different labels, these are taken for mistakes
 
 Files = list[tuple[str, str | None]]  # paths, with the split each file is named for
 LabelRows = dict[str, dict[tuple[str, ...], None]]  # the distinct rows of labels of each photo
@@ -51,6 +50,10 @@ UNKNOWN_CELL = Remark(
 )
 REPEATED = Remark("row", "repeats another", "repeat others", outcome="counted once")
 NO_LABEL = Remark("photo", "has a row without a label", "have a row without a label")
+UNLIKELY = Remark(
+    *("photo", "has no label with a confidence of 0.5 or more"),
+    "have no label with a confidence of 0.5 or more",
+)
 CONTRADICTED = Remark("photo", "has rows of different labels", "have rows of different labels")
 CONTRADICTED_TAG = Remark(
     *("tag", "is given by one row, not by another", "are given by one row, not by another"),
@@ -158,12 +161,13 @@ def read(index: PhotoIndex, files: Files, spellings: Mapping[str, str] | None = 
     has_several |= any(len(row) > 1 for rows in by_photo.values() for row in rows)
     has_several |= any(row.confidence == 0 for row in label_rows)
     contradicted = sum(len([row for row in rows if row]) > 1 for rows in by_photo.values())
-    if tag_names or has_several or contradicted > MAX_SLIPS * len(by_photo):
+    if tag_names or has_several or contradicted > table_columns.MAX_SLIPS * len(by_photo):
         _add_tags(by_photo, builder)
         _add_confidences(label_rows, builder)
         tag_names.update(label for row in label_rows for label in row.labels)
         return builder.build(FORMAT, "multi", tag_names)
-    _add_single_labels(by_photo, builder)
+    unlikely = {row.photo for row in label_rows if row.labels and not row.is_likely}
+    _add_single_labels(by_photo, unlikely, builder)
     return builder.build(FORMAT, "single")
 
 
@@ -389,11 +393,12 @@ def _add_tags(label_rows: LabelRows, builder: ListingBuilder) -> None:
             builder.tags[photo] = PhotoTags(present)
 
 
-def _add_single_labels(label_rows: LabelRows, builder: ListingBuilder) -> None:
+def _add_single_labels(label_rows: LabelRows, unlikely: Set[str], builder: ListingBuilder) -> None:
     """Add the label of each photo; leave out photos with none or several."""
     for photo, rows in label_rows.items():
         labels = {name for row in rows for name in row}
         if len(labels) == 1:
             builder.tags[photo] = PhotoTags(labels)
         else:
-            builder.leave_out(photo, CONTRADICTED if labels else NO_LABEL)
+            without = UNLIKELY if photo in unlikely else NO_LABEL
+            builder.leave_out(photo, CONTRADICTED if labels else without)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from tagger.datasets import sample
 from tagger.datasets.readers.table_file import PREDICTION_HEADER, Table, normalize_header
 from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
-from tagger.text import list_first
+from tagger.text import escape_controls, list_first
 
 State = int | float  # PRESENT, ABSENT or UNSEEN, or a probability in (0, 1)
 
@@ -33,12 +33,25 @@ _BOX = (
     *("width", "height", "xcenter", "ycenter"),
 )
 _FIGURES = (*_BOX, "score", "confidence", "probability", "weight", "ratio", "aspectratio")
-_CONFIDENCES = ("confidence", "conf", "probability", "prob", "certainty")  # or percentages
-_PRESENCES = ("score", "presence", "present", "ispresent")
+
+# Words in names of columns that say whether a photo has the label in its row.
+_CONFIDENCES = ("confidence", "probabilit", "certaint", "likelihood")  # also as parts of words
+_PRESENCES = frozenset(("conf", "prob", "present", "presence", "ispresent"))
+_ABSENCES = frozenset(("absent", "absence", "isabsent"))
+_PERCENTAGES = frozenset(("pct", "percent", "percentage"))
+_CODES = frozenset(
+    ("id", "idx", "index", "code", "number", "num", "encoded")
+)  # 0 and 1, but not so
+_YES = PRESENT | {"positive", "pos", "present", "t", "y"}
+_NO = ABSENT | {"negative", "neg", "absent", "f", "n"}
+
 _CONFIDENCE = re.compile(r"\d{1,3}(\.\d{0,40})?|\.\d{1,40}|\d(\.\d{0,40})?e-\d{1,3}", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"-?\d{1,3},\d{1,40}", re.ASCII)
 _NUMBER = re.compile(r"-?(\d(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.ASCII)
 _STARS = 10  # the highest of a rating by stars or points
+_ROUNDING = 1e-5  # above 1, as of a sum of float32
 _MOST_CELLS = 0.9  # of a column's cells that are not blank
+MAX_SLIPS = 0.05  # of photos: if fewer have several rows, these are taken for mistakes
 
 
 @dataclass(frozen=True)
@@ -76,10 +89,16 @@ def read_columns(table: Table, display_path: str) -> Columns:
     rest = [n for n in named if n != split]
     tags = _tag_columns(keys, cells, rest)
     labels = next((n for key in (*TAG_LISTS, *SINGLE_LABELS) for n in rest if keys[n] == key), None)
-    if labels in tags and len(tags) > 1:  # a tag of that name among others
-        labels = None
-    if labels is None and not tags:
-        labels = _only_column(table, rest, display_path)
+    kinds = {n: kind for n in rest if (kind := _confidence_kind(table.header[n]))}
+    certain = {n for n, kind in kinds.items() if kind != "score"}
+    if labels in tags and not certain.issuperset({*tags} - {labels}):
+        labels = None  # a tag of that name among others
+    if labels is None and certain.issuperset(tags):
+        texts = [n for n in rest if n not in certain and not _is_blank(cells[n])]
+        has_rows_of_labels = not tags or _has_several_rows(cells[table.image])
+        if texts or not tags:
+            candidates = (texts or rest) if has_rows_of_labels else rest
+            labels = _only_column(table, candidates, display_path)
     if labels is None:
         return Columns(
             split=split,
@@ -90,12 +109,12 @@ def read_columns(table: Table, display_path: str) -> Columns:
     is_prediction = table.header[: len(PREDICTION_HEADER)] == PREDICTION_HEADER
     is_export = tuple(table.header[:3]) == EXPORT_HEADER or is_prediction
     boxes = {n for n in rest if keys[n] in _BOX} - {labels}
-    confidences: dict[str, float | None] = {}
-    confidence = None
-    for n in rest if not is_export else ():
-        if keys[n] in _CONFIDENCES + _PRESENCES and n != labels and confidence is None:
-            confidences = _read_confidences(cells[n], keys[n] in _CONFIDENCES)
-            confidence = n if confidences else None
+    confidence, confidences = None, dict[str, float | None]()
+    if not is_export:
+        kinds = {n: kind for n, kind in kinds.items() if n not in boxes | {labels}}
+        confidence, confidences = _find_confidence(table, cells, kinds, bool(boxes), display_path)
+        if confidence is None and not boxes and _has_several_rows(cells[table.image]):
+            _check_unnamed(table, cells, {*rest} - {labels}, display_path)
     return Columns(
         split=split,
         labels=labels,
@@ -128,28 +147,133 @@ def _read_states(cells: set[str]) -> dict[str, State | None]:
     return {cell: states.get(text, _probability(text)) for cell, text in plain.items()}
 
 
-def _read_confidences(cells: Counter[str], may_be_percent: bool) -> dict[str, float | None]:
-    """The confidence of each cell; empty for a column of other numbers or texts."""
+def _confidence_kind(name: str) -> str | None:
+    """What a column of that name says of the label in its row; None if something else.
+
+    "confidence", "presence" or "absence"; "score" where it may as well be a rating.
+    """
+    words = _header_words(name)
+    if words & _ABSENCES:
+        return "absence"
+    if any(part in word for word in words for part in _CONFIDENCES if not word.startswith("un")):
+        return "confidence"
+    if words & _PRESENCES:
+        return "confidence" if words & {"conf", "prob"} else "presence"
+    return "score" if "score" in words else None
+
+
+def _header_words(name: str) -> set[str]:
+    """The words in a column's name: "is" and "present" for "isPresent"."""
+    spaced = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", name)
+    return set(re.findall(r"[^\W\d_]+", spaced.lower()))
+
+
+def _find_confidence(
+    table: Table,
+    cells: Sequence[Counter[str]],
+    kinds: Mapping[int, str],
+    has_boxes: bool,
+    display_path: str,
+) -> tuple[int | None, dict[str, float | None]]:
+    """The column of confidences, and these by cell; None without one.
+
+    Raises DatasetError for one that cannot be read, since absent labels would be taken for present,
+    and for two that contradict each other.
+    """
+    filled = {n: kind for n, kind in kinds.items() if not _is_blank(cells[n])}
+    certain = {n: kind for n, kind in filled.items() if kind != "score"}
+    by_column: dict[int, dict[str, float | None]] = {}
+    for n, kind in (certain or filled).items():
+        name = table.header[n]
+        if kind == "absence":
+            raise DatasetError(
+                f"{display_path}, line 1: write the opposite of {name}, 1 where the photo has the"
+                " label in its row and 0 where not, and call it present"
+            )
+        is_percentage = not _PERCENTAGES.isdisjoint(_header_words(name))
+        if values := _read_confidences(cells[n], kind, is_percentage):
+            by_column[n] = values
+        elif kind != "score" or (not has_boxes and _has_several_rows(cells[table.image])):
+            cell = escape_controls(max(cells[n], key=lambda cell: (len(cell), cell))[:50])
+            raise DatasetError(
+                f"{display_path}, line 1: {name} holds cells such as {cell}; to say how sure it is"
+                " that a photo has the label in its row, write 0 (absent) to 1 (present), 0% to"
+                " 100%, or yes and no; if it says something else, rename it"
+            )
+    if not by_column:
+        return None, {}
+    first, *rest = by_column
+    for n in rest:
+        for row, line in zip(table.rows, table.lines, strict=True):
+            pair = (by_column[first][row[first]], by_column[n][row[n]])
+            if len({value >= sample.LIKELY for value in pair if value is not None}) > 1:
+                names = f"{table.header[first]} and {table.header[n]}"
+                raise DatasetError(
+                    f"{display_path}, line {line:,}: {names} say {row[first]} and {row[n]}; rename"
+                    " the one that does not say whether a photo has the label in its row"
+                )
+    return first, by_column[first]
+
+
+def _is_blank(cells: Iterable[str]) -> bool:
+    return all(_plain(cell) in BLANK for cell in cells)
+
+
+def _has_several_rows(photos: Counter[str]) -> bool:
+    """Whether many photos have more than one row."""
+    return sum(count > 1 for count in photos.values()) > MAX_SLIPS * len(photos)
+
+
+def _check_unnamed(
+    table: Table, cells: Sequence[Counter[str]], columns: Set[int], display_path: str
+) -> None:
+    """Raise DatasetError where a column of yes and no may say which labels are absent."""
+    for n in sorted(columns):
+        values = _read_confidences(cells[n], "presence", False)
+        if not {0, 1} <= set(values.values()) or _header_words(table.header[n]) & _CODES:
+            continue
+        name = table.header[n]
+        raise DatasetError(
+            f"{display_path}, line 1: does {name} say whether a photo has the label in its row (1"
+            " present, 0 absent)? Then call it present; else take it out"
+        )
+
+
+def _read_confidences(
+    cells: Counter[str], kind: str, is_percentage: bool
+) -> dict[str, float | None]:
+    """The confidence of each cell; empty for a column of something else.
+
+    -1 is absent, but not sure in a column that has 0 for that.
+    """
     values: dict[str, float | None] = {}
     for cell in cells:
         text = _plain(cell).removesuffix("%").strip()
-        if text in PRESENT | ABSENT:
-            values[cell] = float(text in PRESENT)
+        if text in _YES | _NO:
+            values[cell] = float(text in _YES)
         else:
             values[cell] = float(text) if _CONFIDENCE.fullmatch(text) else None
+    if 0 not in values.values():
+        values |= {cell: 0.0 for cell in cells if _plain(cell) in MINUS}
     filled = sum(count for cell, count in cells.items() if _plain(cell) not in BLANK)
-    readable = sum(count for cell, count in cells.items() if values[cell] is not None)
+    readable = sum(
+        count for cell, count in cells.items() if values[cell] is not None or _plain(cell) in MINUS
+    )
     highest = max((value for value in values.values() if value is not None), default=math.inf)
-    is_percent = any("%" in cell for cell in cells) or (may_be_percent and highest > _STARS)
+    is_percent = any("%" in cell for cell in cells) or (
+        kind == "confidence" and (highest > _STARS or (is_percentage and highest > 1))
+    )
     scale = 100 if is_percent else 1
-    if highest > scale or readable < _MOST_CELLS * filled:
+    if highest > scale * (1 + _ROUNDING) or readable < _MOST_CELLS * filled:
         return {}
-    return {cell: None if value is None else value / scale for cell, value in values.items()}
+    return {c: None if value is None else min(value / scale, 1.0) for c, value in values.items()}
 
 
 def _plain(cell: str) -> str:
-    """A cell in lower case; "1.00" and "1e0" as "1"."""
+    """A cell in lower case; "1.00", "1,0" and "1e0" as "1"."""
     text = cell.strip().lower()
+    if _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
     if not _NUMBER.fullmatch(text) or float(text) not in (-1, 0, 1):
         return text
     return str(int(float(text)))
