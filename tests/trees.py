@@ -20,8 +20,10 @@ def make_too_deep(parent: Path) -> Path:
     folder = os.open(parent, os.O_RDONLY)
     path = parent
     try:
-        while len(os.fsencode(path)) <= os.pathconf(parent, "PC_PATH_MAX"):
-            name = "d" * 250
+        longest = os.pathconf(parent, "PC_PATH_MAX")
+        while len(os.fsencode(path)) <= longest:
+            # The folder that holds it can be opened, by any spelling.
+            name = "d" * (100 if len(os.fsencode(path)) < longest - 240 else 250)
             os.mkdir(name, dir_fd=folder)
             inner = os.open(name, os.O_RDONLY, dir_fd=folder)
             os.close(folder)

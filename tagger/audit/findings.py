@@ -52,13 +52,8 @@ KINDS = {
     quality.BLURRED: ("photo is blurred, or empty", "photos are blurred, or empty"),
     quality.TINY: ("photo is tiny", "photos are tiny"),
 }
-FOUND_BY_READING = (
-    "unopened",
-    "unreadable",
-    "conflict",
-    "copy",
-    "leak",
-)  # left out while reading the photos
+# Left out while reading the photos.
+FOUND_BY_READING = ("unopened", "unreadable", "conflict", "copy", "leak")
 # Not on the leave-out list: a person must decide which of two near copies has the wrong label, and
 # near copies with the same label do no harm, since they stay on one side of every split.
 # A folder is no photo to list.
@@ -83,8 +78,12 @@ class Finding:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Finding:
-        """The finding with the values of `to_dict`."""
-        return cls(values["kind"], values["photo"], values["told"], values["score"])
+        """The finding with the values of `to_dict`. Raises KeyError, TypeError or ValueError."""
+        kind, score = values["kind"], values["score"]
+        if kind not in KINDS:
+            raise ValueError(f"no kind of finding: {kind}")
+        score = None if score is None else float(score)
+        return cls(kind, str(values["photo"]), str(values["told"]), score)
 
 
 @dataclass(frozen=True)
@@ -160,10 +159,11 @@ class Findings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Findings:
-        """Findings from the values of `to_dict`."""
+        """Findings from the values of `to_dict`. Raises KeyError, TypeError or ValueError."""
         items, ranked = (tuple(map(Finding.from_dict, values[key])) for key in ("found", "ranked"))
-        rare = tuple((name, count) for name, count in values["rare"])
-        return cls(Path(values["root"]), values["photos"], values["judged"], items, ranked, rare)
+        rare = tuple((str(name), int(count)) for name, count in values["rare"])
+        photos, judged = int(values["photos"]), int(values["judged"])
+        return cls(Path(values["root"]), photos, judged, items, ranked, rare)
 
     def write_list(self, path: Path) -> int:
         """Write the leave-out list, a CSV with a row a photo; returns the number of photos.

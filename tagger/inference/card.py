@@ -15,6 +15,7 @@ from tagger.labels import LabelSet
 Card = dict[str, Any]
 
 MAX_DEPTH = 32  # of lists and objects within each other
+MAX_VALUES = 1_000_000  # each takes about a hundred bytes of memory, many times its text
 MAX_IMAGE_SIZE = 1024  # pixels a side
 _MAX_INTEGER = 2**63
 _NAMES = {str: "text", int: "a whole number", dict: "an object", list: "a list"}
@@ -22,6 +23,8 @@ _NAMES = {str: "text", int: "a whole number", dict: "an object", list: "a list"}
 
 def parse_card(text: bytes) -> Card:
     """The card from its JSON. Raises ValueError or OptionError for one that cannot be used."""
+    if sum(map(text.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise ValueError(f"its card has more than {MAX_VALUES:,} values")
     try:
         card = json.loads(
             text.decode(),
@@ -75,7 +78,9 @@ def _check_fields(card: Card) -> None:
     if decision.get("familiarity") is not None:
         familiarity = get_field(decision, "familiarity", dict, "the decision in its card")
         get_number(familiarity, "threshold", "the familiarity in its card")
-        get_field(familiarity, "validation_strangeness", list, "the familiarity in its card")
+        where = "the familiarity in its card"
+        for distance in get_field(familiarity, "validation_strangeness", list, where):
+            get_number({"distance": distance}, "distance", where)
         get_field(digests, "reference", str, "the digests in its card")
     if card.get("words") is not None:
         get_number(get_field(card, "words", dict), "floor", "the words in its card")

@@ -50,6 +50,9 @@ class Reference:
         numbers = (self.vectors, self.scale, self.validation_distances, self.threshold)
         if not all(np.isfinite(each).all() for each in numbers):
             raise OptionError("a reference has numbers that are not finite")
+        distances = self.validation_distances
+        if distances.ndim != 1 or (distances[1:] < distances[:-1]).any():
+            raise OptionError("the distances of validation photos are no sorted list")
 
     def distance(self, features: Floats) -> Floats:
         """Mean cosine distance `(N,)` in [0, 2] from `features (N, D)` to the nearest vectors."""

@@ -211,12 +211,16 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 def _open_tried(path: Path) -> Iterator[tuple[h5py.File, str]]:
     """A file that passed its trial, now or before, opened for reading; and its SHA-256."""
     before = _check_is_file(path)
+
+    def check_unchanged() -> None:
+        if _check_is_file(path) != before:
+            raise ModelError(f"{path}: changed while it was read; try again")
+
     sha256 = digest_file(path)
-    model_trial.require_usable(path, sha256)
+    model_trial.require_usable(path, sha256, check_unchanged)
     with _open(path) as file:
         yield file, sha256
-    if _check_is_file(path) != before:
-        raise ModelError(f"{path}: changed while it was read; try again")
+    check_unchanged()
 
 
 @contextmanager

@@ -16,18 +16,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from tagger.errors import ForeignFileError, ModelError
+from tagger.errors import ForeignFileError, ModelError, TaggerError
 from tagger.files import write_atomically
 from tagger.paths import ROOT, cache_home
 
-CHECKS = 1  # raised when the checks change; verdicts of other checks are not used
+if TYPE_CHECKING:
+    from tagger.inference.litert import Session
+    from tagger.inference.model_file import ModelFile
+
+CHECKS = 2  # raised when the checks change; verdicts of other checks are not used
 FOLDER = "model-trials"  # of the cache
 SECONDS = 15  # of processor time for a file, and CLOCK times that on the clock
 CLOCK = 4  # a busy machine has little time for a process
@@ -61,11 +65,12 @@ class Verdict:
     final: bool = True
 
 
-def require_usable(path: Path, sha256: str) -> None:
+def require_usable(path: Path, sha256: str, check_unchanged: Callable[[], object]) -> None:
     """Raise ModelError unless the file with this digest can be opened and its network runs.
 
     ForeignFileError is for a file that is no model file. A file that this machine has not seen is
-    tried, which takes a second or less, or SECONDS if it hangs.
+    tried, which takes a second or less, or SECONDS if it hangs. `check_unchanged` raises if the
+    file is no longer the one with the digest, so that no other gets its verdict.
     """
     if sha256 in BUNDLED_DIGESTS:
         return
@@ -73,14 +78,15 @@ def require_usable(path: Path, sha256: str) -> None:
     verdict = _read_verdict(note)
     if verdict is None:
         with _one_trial:
-            verdict = _read_verdict(note) or _try_and_remember(path, note)
+            verdict = _read_verdict(note) or _try_and_remember(path, note, check_unchanged)
     if verdict.result != "usable":
         kind = ForeignFileError if verdict.result == "foreign" else ModelError
         raise kind(f"{path}: {verdict.reason}")
 
 
-def _try_and_remember(path: Path, note: Path) -> Verdict:
+def _try_and_remember(path: Path, note: Path, check_unchanged: Callable[[], object]) -> Verdict:
     (verdict,) = try_files([path])
+    check_unchanged()
     if verdict.final:
         with suppress(OSError):  # a cache that cannot be written
             note.parent.mkdir(parents=True, exist_ok=True)
@@ -196,13 +202,30 @@ def _try_file(path: Path) -> Verdict:
         model_file.check_outputs(
             model, session.label_count, session.feature_count, session.image_size
         )
+        _try_decision(model, session)
     except ForeignFileError as error:
         return Verdict("foreign", str(error).removeprefix(f"{path}: "))
     except ModelError as error:
         return Verdict("refused", str(error).removeprefix(f"{path}: "))
     except MemoryError:
-        return Verdict("refused", "it needs more memory than a model of its size may take")
+        is_limited = sys.platform == "linux"  # else it was the machine that had none
+        reason = "it needs more memory than a model of its size may take"
+        return Verdict("refused", reason, final=is_limited)
     return Verdict("usable")
+
+
+def _try_decision(model: ModelFile, session: Session) -> None:
+    """Decide about a picture, as tagging does. Raises ModelError if that fails."""
+    import numpy as np
+
+    outputs = session.run(np.full((session.image_size, session.image_size, 3), 128, np.uint8))
+    features = outputs.features[np.newaxis]
+    try:
+        model.rule.decide(outputs.logits[np.newaxis], features)
+        if model.words is not None:
+            model.words.embed_photos(features)
+    except (TaggerError, ValueError, TypeError, ArithmeticError) as error:
+        raise ModelError(f"what its card says cannot be used for a decision: {error}") from error
 
 
 def _limit(path: Path, seconds: int) -> None:

@@ -138,10 +138,12 @@ def change(connection: Connection, operation_id: int, new_contents: Mapping[int,
 
 def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> None:
     """Change where a photo's file is."""
-    place = {"path": path, "stored": stored}
+    location = {"path": path, "stored": stored}
     is_current = contents.c.photo_id == photo_id, contents.c.ended_by.is_(None)
-    connection.execute(update(contents).where(*is_current).values(place))
-    connection.execute(update(photos).where(photos.c.id == photo_id).values(**place, missing=False))
+    connection.execute(update(contents).where(*is_current).values(location))
+    connection.execute(
+        update(photos).where(photos.c.id == photo_id).values(**location, missing=False)
+    )
 
 
 def refresh(connection: Connection, photo_ids: Sequence[int], missing: bool) -> None:

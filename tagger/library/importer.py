@@ -256,8 +256,8 @@ class Importer:
             if postpone and not is_there and contents.has_file(self._storage, existing):
                 return Postponed(file)
             if not is_there or (self._copy and not existing.stored):
-                place = self._store(file, sha256, data)
-                return Duplicate(file, existing.id, sha256, *place, replaced)
+                location = self._store(file, sha256, data)
+                return Duplicate(file, existing.id, sha256, *location, replaced)
             return Duplicate(file, existing.id, sha256, replaced=replaced)
         metadata, pixels = decode.read_metadata(data), self._decode(data, sha256)
         path, stored = self._store(file, sha256, data)

@@ -110,10 +110,12 @@ def _command(settings: dict[str, Any]) -> str:
     """The command that repeats the training, also of one that the app started."""
     words = ["python train.py"]
     for key, value in settings.items():
-        if value not in (None, ""):
+        option = f"--{_OPTION_NAMES.get(key, key).replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value is not False and value not in (None, ""):
             text = str(public_path(value) if key in _PATHS else value)
-            option = _OPTION_NAMES.get(key, key).replace("_", "-")
-            words.append(f"--{option} {text if _UNQUOTED.fullmatch(text) else shlex.quote(text)}")
+            words.append(f"{option} {text if _UNQUOTED.fullmatch(text) else shlex.quote(text)}")
     return " ".join(words)
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tagger.audit.findings import Findings
 from tagger.errors import OptionError
 from tagger.files import write_atomically
 from tagger.provenance import command, versions
@@ -87,10 +88,15 @@ def check_collection(run: Path, fingerprint: str) -> None:
         )
 
 
-def read_findings(run: Path) -> Any:
-    """The JSON of `audit.Findings`, None where there is none. Raises OptionError."""
+def read_findings(run: Path) -> Findings | None:
+    """What the audit found; None where it was not done. Raises OptionError."""
     path = run / FINDINGS
-    return _read_json(path) if path.is_file() else None
+    if not path.exists():
+        return None
+    try:
+        return Findings.from_dict(_read_json(path))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise OptionError(f"{path}: damaged; start anew without --resume") from None
 
 
 def _read_json(path: Path) -> Any:

@@ -17,7 +17,7 @@ from tests.e2e.app_server import AppServer
 
 HEADER = (
     "ID,Name,Timestamp,Label 1,Label 2,Label 3,Label 4,Label 5,"
-    "Score 1,Score 2,Score 3,Score 4,Score 5"
+    "Score 1,Score 2,Score 3,Score 4,Score 5,Path,Tags,Tagged by"
 )
 
 
@@ -59,14 +59,15 @@ def test_a_photo_is_tagged_added_found_and_exported(
     app.expect_text("2 photos")
     with server.library() as library:
         cat, rocket = library.search(sort="oldest").photos
-    text = app.download("CSV").read_text(encoding="utf-8")
+    text = app.download("CSV").read_text(encoding="utf-8-sig")
     assert text.splitlines()[0] == HEADER
     newest, oldest = csv.reader(text.splitlines()[1:])
     assert newest[:2] == [str(rocket.id), "rocket.jpg"]
-    assert newest[3:] == [""] * 10
+    assert newest[3:] == [*[""] * 10, str(rocket.path), "", ""]
     (tag,) = cat.tags
     assert oldest[:4] == [str(cat.id), "cat.png", f"{cat.added_at:%Y-%m-%d %H:%M:%S}", "cat"]
-    assert oldest[4:] == [*[""] * 4, f"{100 * (tag.score or 0):.2f}", *[""] * 4]
+    assert oldest[4:13] == [*[""] * 4, f"{100 * (tag.score or 0):.2f}", *[""] * 4]
+    assert oldest[13:15] == [str(cat.path), "cat"] and "pets" in oldest[15]
 
     lines = app.download("JSON Lines").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["name"] for line in lines] == ["rocket.jpg", "cat.png"]

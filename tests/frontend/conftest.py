@@ -79,7 +79,7 @@ def make_model(tmp_path: Path) -> MakeModel:
         pets = model_file.load(PETS_MODEL)
         rule = DecisionRule(kind, 1.0, (threshold, threshold))
         labels = LabelSet(pets.labels.names, kind)
-        about = {"trained_on": pets.card.get("trained_on")}
+        about = {name: pets.card[name] for name in ("backbone", "trained_on")}
         model = ModelFile(labels, pets.image_size, rule, pets.network, about)
         model_file.save(path, keras_file, model)
         return path

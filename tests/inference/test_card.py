@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tagger.errors import OptionError
-from tagger.inference.card import MAX_DEPTH, MAX_IMAGE_SIZE, Card, parse_card
+from tagger.inference.card import MAX_DEPTH, MAX_IMAGE_SIZE, MAX_VALUES, Card, parse_card
 
 
 def make_card(**changed: Any) -> Card:
@@ -121,3 +121,17 @@ def test_many_labels_are_counted_in_linear_time(change: Callable[[list[str]], li
     except OptionError as error:
         assert len(str(error)) < 1000 and "named twice" in str(error)
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("distances", [[[0.1, 0.2]], ["0.1"], [None], [{}]])
+def test_distances_that_are_no_numbers_are_refused(distances: object) -> None:
+    card = make_card()
+    card["decision"]["familiarity"]["validation_strangeness"] = distances
+    with pytest.raises(ValueError, match="the familiarity in its card"):
+        parse(card)
+
+
+@pytest.mark.parametrize("value", ["{}", "0", "[]"])
+def test_a_card_that_would_fill_the_memory_is_refused_before_it_is_read(value: str) -> None:
+    with pytest.raises(ValueError, match="more than 1,000,000 values"):
+        parse_card(f"[{','.join([value] * (MAX_VALUES + 1))}]".encode())

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tagger.errors import ModelError
 from tagger.inference import model_file, model_trial
 from tagger.inference.registry import BUNDLED
 from tagger.paths import MODELS, ROOT
+from tagger.tagger import Tagger
 from tests.conftest import PETS_MODEL, draw_png, run_program
 from tests.model_files import break_scale, edit_card, edit_network
 
@@ -128,6 +130,37 @@ def test_a_child_that_cannot_start_is_named(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ModelError, match=r"stranger\.h5: .* ended with exit status 1"):
         model_file.load(stranger)
+
+
+def test_a_card_that_no_decision_can_be_made_with_is_refused(trials: Path, stranger: Path) -> None:
+    def reverse(card: dict[str, Any]) -> dict[str, Any]:
+        card["decision"]["familiarity"]["validation_strangeness"] = [0.3, 0.1]
+        return card
+
+    edit_card(stranger, reverse)
+    with pytest.raises(ModelError, match="no sorted list"):
+        Tagger.load(str(stranger))
+
+
+def test_a_file_that_is_exchanged_during_its_trial_leaves_no_verdict(
+    trials: Path, stranger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = stranger.read_bytes()
+    edit_network(stranger, break_scale)
+    bad = stranger.read_bytes()
+
+    def try_another(paths: list[Path], try_files: Any = model_trial.try_files) -> Any:
+        stranger.write_bytes(good)
+        verdicts = try_files(paths)
+        stranger.write_bytes(bad)
+        return verdicts
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model_trial, "try_files", try_another)
+        with pytest.raises(ModelError, match="changed while it was read"):
+            Tagger.load(str(stranger))
+    with pytest.raises(ModelError, match="refused"):
+        Tagger.load(str(stranger))
 
 
 def test_verdicts_are_in_the_order_of_the_files(

@@ -107,11 +107,10 @@ def _add_thumbnail(entry: Json, root: Path) -> Json:
     return {**entry, "thumbnail": text.data_uri(thumbnail, "image/jpeg")}
 
 
-def _describe_findings(saved: Json | None) -> Json:
+def _describe_findings(audit: Findings | None) -> Json:
     """The audit's findings for the template, the first photos of each kind as pictures."""
-    if saved is None:
+    if audit is None:
         return {"findings": None}
-    audit = Findings.from_dict(saved)
     kinds = [
         {
             "line": line,
