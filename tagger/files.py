@@ -27,16 +27,25 @@ PHOTO_EXTENSIONS = frozenset(
 _OWN_FOLDERS = (
     *(".trash*", ".thumb*", ".picasaoriginals", ".dtrash", ".appledouble", ".@__thumb"),
     *(".spotlight-v100", ".fseventsd", ".documentrevisions-v100", ".temporaryitems"),  # macOS
-    *("@eadir", "@tmp", "@share*", "#recycle", "#snapshot"),  # Synology
-    *("@recycle", "@recently-snapshot", "@transcode", "@__thumb"),  # QNAP
+    *("network trash folder", "temporary items", "thevolumesettingsfolder"),  # of shares
+    *("@eadir", "@tmp", "@share*", "@syno*", "#recycle", "#snapshot"),  # Synology
+    *("@recycle", "@recently-snapshot", "@transcode", "@__thumb", "@__qini"),  # QNAP
+    "trashbox",  # Buffalo
     *("$recycle.bin", "system volume information", "found.[0-9][0-9][0-9]"),  # Windows
     *("lost+found", "~snapshot", "__macosx"),  # Unix, NetApp, archives made on a Mac
+    "lost.dir",  # Android
     *("*.lrdata", "appdata_*", "files_trashbin", "files_versions"),  # Lightroom, Nextcloud
+    "digikamthumbs",
 )
 _IS_OWN_FOLDER = re.compile("|".join(map(fnmatch.translate, _OWN_FOLDERS)), re.IGNORECASE)
-_OLD_BIN = "RECYCLER"  # Windows XP's; in capital letters alone
-_BUNDLES = (".photoslibrary", ".photolibrary", ".aplibrary")  # Apple's libraries of photos ...
-_BUNDLE_ORIGINALS = ("originals", "masters")  # ... and the only folders in them without previews
+_OLD_BINS = ("RECYCLER", "RECYCLED")  # Windows XP's and 98's; in capital letters alone
+_OLD_BIN = "recycled"  # or in others, with files that are called as Windows calls them in there
+_IS_IN_OLD_BIN = re.compile(r"info2?|desktop\.ini|d[a-z]\d+\.\w+", re.IGNORECASE)
+# Libraries of Apple's programs and Capture One, and the only folders in them without previews.
+_BUNDLES = (".photoslibrary", ".photolibrary", ".aplibrary", ".cocatalog", "iphoto library")
+_BUNDLES += (".migratedphotolibrary", ".migratedaplibrary")
+_BUNDLE_ORIGINALS = ("originals", "masters", "modified")
+_CAPTURE_ONE = "captureone"  # beside photos; it holds previews, settings and masks
 
 _LOOKED_THROUGH = 1_000  # files in a hidden folder, for one that is called like a photo
 
@@ -240,7 +249,7 @@ class _Walk:
             return
         if not is_folder:
             self._add_file(entry, path, files)
-        elif is_own_folder(entry.name, os.path.basename(folder.real)):
+        elif is_own_folder(entry.name, os.path.basename(folder.real)) or _is_old_bin(entry):
             self.skipped.own_folders.append(path)
         elif entry.name.startswith("."):
             if _may_hold_photos(entry.path):
@@ -291,9 +300,22 @@ def has_photo_extension(name: str) -> bool:
 
 def is_own_folder(name: str, parent: str = "") -> bool:
     """Whether a folder is of a file system or program, by its name and that of its parent."""
-    if name == _OLD_BIN or _IS_OWN_FOLDER.match(name):
+    if name in _OLD_BINS or _IS_OWN_FOLDER.match(name):
         return True
+    if parent.lower() == _CAPTURE_ONE:
+        return name.lower() in ("cache", "settings")
     return parent.lower().endswith(_BUNDLES) and name.lower() not in _BUNDLE_ORIGINALS
+
+
+def _is_old_bin(folder: os.DirEntry[str]) -> bool:
+    """Whether a folder is the bin of Windows 98, by its name and those of the files in it."""
+    if folder.name.lower() != _OLD_BIN:
+        return False
+    try:
+        with os.scandir(folder.path) as entries:
+            return any(_IS_IN_OLD_BIN.fullmatch(entry.name) for entry in entries)
+    except OSError:  # said when it is entered
+        return False
 
 
 def is_gone(path: str | os.PathLike[str]) -> bool:

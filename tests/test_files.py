@@ -180,6 +180,8 @@ def test_links_lead_out_once(tmp_path: Path) -> None:
         *("lost+found", "__MACOSX", ".picasaoriginals", ".dtrash", "System Volume Information"),
         *("RECYCLER", ".Trashes", ".@__thumb", "Catalog Previews.lrdata", "#snapshot"),
         *("found.000", "files_trashbin", "@Recently-Snapshot", ".AppleDouble", "appdata_oc7x"),
+        *("@SynoResource", "Network Trash Folder", "Temporary Items", "LOST.DIR", "RECYCLED"),
+        *("digiKamThumbs", "trashbox", "TheVolumeSettingsFolder"),
     ],
 )
 def test_previews_and_bins_are_left_out_and_counted_by_name(tmp_path: Path, name: str) -> None:
@@ -191,7 +193,9 @@ def test_previews_and_bins_are_left_out_and_counted_by_name(tmp_path: Path, name
     assert walk(tmp_path / "a" / name)[0] == ["2.jpg"]  # asked for by its own name
 
 
-@pytest.mark.parametrize("name", ["recycler", "trash", "thumbnails", "previews", "eaDir", "@home"])
+@pytest.mark.parametrize(
+    "name", ["recycler", "trash", "thumbnails", "previews", "eaDir", "@home", "Recycled", "lost"]
+)
 def test_what_may_be_a_label_is_no_bin(tmp_path: Path, name: str) -> None:
     touch(tmp_path, f"{name}/1.jpg")
     assert walk(tmp_path) == ([f"{name}/1.jpg"], Skipped())
@@ -203,6 +207,33 @@ def test_of_apples_photo_libraries_only_the_originals_are_read(tmp_path: Path) -
     photos, skipped = walk(tmp_path)
     assert photos == ["Photos Library.photoslibrary/originals/A/1.heic"]
     assert [Path(path).name for path in skipped.own_folders] == ["database", "resources"]
+
+
+@pytest.mark.parametrize(
+    ("library", "originals", "previews"),
+    [
+        ("Old.migratedphotolibrary", "Masters", ("Thumbnails", "Previews", "resources")),
+        ("Old.migratedaplibrary", "Masters", ("Thumbnails", "Previews")),
+        ("iPhoto Library", "Originals", ("Data", "Thumbnails")),
+        ("Jobs.cocatalog", "Originals", ("Cache", "Adjustments")),
+        ("CaptureOne", "Output", ("Cache", "Settings")),
+    ],
+)
+def test_of_other_programs_libraries_only_the_originals_are_read(
+    tmp_path: Path, library: str, originals: str, previews: tuple[str, ...]
+) -> None:
+    touch(tmp_path, *(f"a/{library}/{folder}/2024/1.jpg" for folder in (originals, *previews)))
+    photos, skipped = walk(tmp_path)
+    assert photos == [f"a/{library}/{originals}/2024/1.jpg"]
+    assert sorted(skipped.own_folders) == sorted(f"a/{library}/{folder}" for folder in previews)
+
+
+@pytest.mark.parametrize("name", ["Recycled", "recycled"])
+@pytest.mark.parametrize("file", ["INFO2", "desktop.ini", "Dc1.jpg"])
+def test_the_bin_of_windows_98_is_known_by_its_files(tmp_path: Path, name: str, file: str) -> None:
+    touch(tmp_path, "1.jpg", f"a/{name}/2.jpg", f"a/{name}/{file}")
+    photos, skipped = walk(tmp_path)
+    assert photos == ["1.jpg"] and skipped.own_folders == [f"a/{name}"]
 
 
 def test_hidden_folders_are_named_if_they_may_hold_photos(tmp_path: Path) -> None:

@@ -3,23 +3,49 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+
+_MAX_LENGTH = 64  # characters of a field that are read
+_FIRST_YEAR = 1826  # of the first photograph: clocks that were never set count from year 1 or 1601
 
 # The standard is "2024:05:31 12:30:59". Others write -, / or . between the numbers, or nothing, a T
 # before the time, AM or PM, a fraction or a zone after it; or they leave out seconds or the time.
 _YEAR_FIRST = re.compile(
-    r"\s*(\d{4})(?:\s?[:\-/. ]\s?(\d{1,2})\s?[:\-/. ]\s?(\d{1,2})|(\d\d)(\d\d))(?!\d)"
+    r"(\d{4})(?:\s?[:\-/. ]\s?(\d{1,2})\s?[:\-/. ]\s?(\d{1,2})|(\d\d)(\d\d))(?!\d)"
 )
-_YEAR_LAST = re.compile(r"\s*(\d{1,2})([\-/.])(\d{1,2})\2(\d{4})(?!\d)")
+_YEAR_LAST = re.compile(r"(\d{1,2})([\-/.])(\d{1,2})\2(\d{4})(?!\d)")
+_MONTH = (
+    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_NAMED_MONTHS = [  # each with the groups of its year, month and day
+    (re.compile(pattern, re.IGNORECASE), groups)
+    for pattern, groups in (
+        (rf"(\d{{4}})[\-/. ]{_MONTH}[\-/. ](\d{{1,2}})(?!\d)", (1, 2, 3)),
+        (
+            rf"(?:[a-z]{{3,9}},? )?(\d{{1,2}})(?:st|nd|rd|th)?[\-/. ]\s?{_MONTH}"
+            r"[\-/., ]\s?(\d{4})(?!\d)",
+            (3, 2, 1),
+        ),
+        (
+            rf"(?:[a-z]{{3,9}},? )?{_MONTH}[\-/. ]\s?(\d{{1,2}})(?:st|nd|rd|th)?"
+            r"[\-/., ]\s?(\d{4})(?![\d:])",
+            (3, 1, 2),
+        ),
+    )
+]
 _TIME = re.compile(
-    r"(?:[T\s,_:]*|-(?=\d\d-\d\d-\d\d))(?P<before>AM|PM|上午|下午|오전|오후|午前|午後)?\s*"
+    r"(?:[T\s,_:.]*|-(?=\d\d-\d\d-\d\d))(?P<before>AM|PM|上午|下午|오전|오후|午前|午後)?\s*"
     r"(?:(\d{1,2})([:.\-])\s?(\d{1,2})(?:\3\s?(\d{1,2}))?|(\d\d)(\d\d)(\d\d)?)(?!\d)"
     r"(?:[.,]\d+)?\s*(?P<after>[AP]\.?M)?",
     re.IGNORECASE,
 )
 _MORNING = ("a", "上午", "오전", "午前")
 _AFTERNOON = ("p", "下午", "오후", "午後")
+_UNITS = str.maketrans("年月년월日일秒초時时点分시분", "----    ::::::")
 
 
 def choose_date(taken: Iterable[object], changed: object) -> datetime | None:
@@ -28,7 +54,7 @@ def choose_date(taken: Iterable[object], changed: object) -> datetime | None:
     `changed`, the field of the last change, counts only if none of those is filled in: a photo
     whose date of capture cannot be read was not taken when somebody edited it.
     """
-    fields = [field for field in map(_text, taken) if _is_filled(field)]
+    fields = [text for text in map(_text, taken) if not _is_unset(text)]
     if not fields:
         return parse_date(_text(changed))
     return next(filter(None, map(parse_date, fields)), None)
@@ -39,10 +65,13 @@ def parse_date(text: str) -> datetime | None:
 
     None if there is none, or where day and month could be either way round.
     """
+    text = _normalise(text)
     day = _parse_day(text)
     if day is None:
         return _parse_asctime(text)
     date, end = day
+    if date.year < _FIRST_YEAR:
+        return None
     match = _TIME.match(text, end)
     if match is None:
         return date
@@ -63,8 +92,11 @@ def parse_date(text: str) -> datetime | None:
 
 def _parse_asctime(text: str) -> datetime | None:
     """The time in a text as C's asctime writes it: "Fri May 31 12:30:59 2024"."""
+    words = text.split()
     try:
-        return datetime.strptime(text.strip(), "%a %b %d %H:%M:%S %Y") if text.strip() else None
+        if len(words) == 6:  # with a zone before the year, as of `date`
+            del words[4]
+        return datetime.strptime(" ".join(words), "%a %b %d %H:%M:%S %Y") if words else None
     except ValueError:
         return None
 
@@ -81,7 +113,13 @@ def _parse_day(text: str) -> tuple[datetime, int] | None:
             if int(month) > 12:
                 day, month = month, day
     else:
-        return None
+        for pattern, groups in _NAMED_MONTHS:
+            if match := pattern.match(text):
+                year, name, day = match.group(*groups)
+                month = str(_MONTHS.index(name[:3].lower()) + 1)
+                break
+        else:
+            return None
     try:
         return datetime(int(year), int(month), int(day)), match.end()
     except ValueError:
@@ -89,10 +127,27 @@ def _parse_day(text: str) -> tuple[datetime, int] | None:
 
 
 def _text(field: object) -> str:
-    text = field.decode("latin-1") if isinstance(field, bytes) else str(field or "")
-    return text.replace("\0", " ")
+    """A field's text, of which Pillow takes each byte for a character."""
+    text = field if isinstance(field, bytes | str) else str(field or "")
+    try:
+        data = text.encode("latin-1") if isinstance(text, str) else text
+        return data.decode()
+    except UnicodeError:
+        return text if isinstance(text, str) else text.decode("latin-1")
 
 
-def _is_filled(text: str) -> bool:
-    """Whether a field holds more than the zeros, blanks and colons of an unset clock."""
-    return re.search(r"[^\W0_TZ]", text) is not None
+def _normalise(text: str) -> str:
+    """The first characters, digits as ASCII, without null and invisible characters and units."""
+    text = unicodedata.normalize("NFKC", text.replace("\0", " ").strip()[:_MAX_LENGTH])
+    visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    digits = re.sub(r"\d", lambda match: str(int(match[0])), visible)
+    return digits.translate(_UNITS).strip()
+
+
+def _is_unset(text: str) -> bool:
+    """Whether a field holds the zeros, blanks and signs of an unset clock, or its first day."""
+    text = _normalise(text)
+    if re.fullmatch(r"[\s0:\-/.,_+TZ]*", text):
+        return True
+    day = _parse_day(text)
+    return day is not None and day[0].year < _FIRST_YEAR

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import product
 
 import pytest
 
 from tagger.images import decode
-from tagger.images.dates import parse_date
+from tagger.images.dates import choose_date, parse_date
 from tests.conftest import draw_smooth_colours
 from tests.images.test_decode import with_exif
 
@@ -52,6 +55,28 @@ SPELLINGS = {
     "31/05/2024 12:30": MINUTE,
     "05/31/2024 12:30": MINUTE,
     "05-05-2024": datetime(2024, 5, 5),
+    "2024年05月31日 12:30:59": NOON,
+    "2024年5月31日12时30分59秒": NOON,
+    "2024年 5月 31日": DAY,
+    "2024년 5월 31일 오후 1시 30분": MINUTE + timedelta(hours=1),
+    "2024. 5. 31. 12:30:59": NOON,
+    "2024. 05. 31.": DAY,
+    "2024.05.31. 12:30": MINUTE,
+    "31-May-2024": DAY,
+    "31-MAY-2024 12:30:59": NOON,
+    "31 May 2024 12:30:59": NOON,
+    "31. May 2024 12.30": MINUTE,
+    "May 31, 2024 12:30:59 PM": NOON,
+    "May 31st, 2024": DAY,
+    "2024-May-31 12:30:59": NOON,
+    "Fri, 31 May 2024 12:30:59 +0200": NOON,
+    "Friday, May 31, 2024 12:30:59": NOON,
+    "05-Jun-2024": datetime(2024, 6, 5),
+    "Fri May 31 12:30:59 CEST 2024": NOON,
+    "٢٠٢٤:٠٥:٣١ ١٢:٣٠:٥٩": NOON,
+    "\u200e2024\u200e/\u200e05\u200e/\u200e31 \u200f12:30:59": NOON,
+    "２０２４：０５：３１　１２：３０：５９": NOON,
+    "1839:01:02 00:00:00": datetime(1839, 1, 2),
 }
 NO_DATES = [
     "",
@@ -62,9 +87,14 @@ NO_DATES = [
     "2024:13:31",
     "2024:02:30 01:00:00",
     "05/06/2024",
+    "31-Mayor-2024",
+    "30 February 2024",
+    "0001:01:01 00:00:00",
+    "1601-01-01T00:00:00Z",
 ]
 NO_DATES += ["2024:05:31 99:00:00", "0000:00:00 00:00:00", "9999:12:31 24:00:00", "1:2:3", "٣" * 8]
 UNSET = ["0000:00:00 00:00:00", "    :  :     :  :  ", "0000-00-00T00:00:00", "\0" * 20]
+UNSET += ["0001:01:01 00:00:00", "0001-01-01T00:00:00Z", "1601:01:01 00:00:00", "----:--:--"]
 
 
 @pytest.mark.parametrize("text", SPELLINGS)
@@ -78,6 +108,23 @@ def test_the_date_of_a_photo_of_any_spelling_is_read(text: str) -> None:
     assert decode.read_metadata(data).taken_at == SPELLINGS[text]
 
 
+@pytest.mark.parametrize("text", [text for text in SPELLINGS if not text.isascii()])
+@pytest.mark.parametrize("encode", [str.encode, lambda text: text.encode().decode("latin-1")])
+def test_a_date_beyond_ascii_is_read_from_its_bytes(
+    text: str, encode: Callable[[str], bytes | str]
+) -> None:
+    assert choose_date([encode(text)], "2025:01:01 00:00:00") == SPELLINGS[text]
+
+
+def test_a_long_field_takes_no_longer_than_a_short_one() -> None:
+    for start, middle in product(("", "2024:05:31", "2024:05:31T", "31 May"), " \0T,_:0-"):
+        text = start + middle * 60_000 + "x"
+        began = time.process_time()
+        data = with_exif(draw_smooth_colours(1, 20), {TAKEN: text})
+        decode.read_metadata(data)
+        assert time.process_time() - began < 2
+
+
 @pytest.mark.parametrize("text", NO_DATES)
 def test_what_is_no_date_is_none(text: str) -> None:
     assert parse_date(text) is None
@@ -85,7 +132,7 @@ def test_what_is_no_date_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("field", [TAKEN, DIGITISED])
 def test_the_date_of_editing_never_replaces_a_date_of_taking(field: int) -> None:
-    for text in ("31st of May, 2024", "05/06/2024", "2024:13:31 12:00:00"):
+    for text in ("31st of May, 2024", "05/06/2024", "2024:13:31 12:00:00", "????:??:?? ??:??:??"):
         data = with_exif(draw_smooth_colours(1, 20), {field: text, CHANGED: "2025:01:01 00:00:00"})
         assert decode.read_metadata(data).taken_at is None
 
