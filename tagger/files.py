@@ -42,8 +42,10 @@ _OLD_BINS = ("RECYCLER", "RECYCLED")  # Windows XP's and 98's; in capital letter
 _OLD_BIN = "recycled"  # or in others, with files that are called as Windows calls them in there
 _IS_IN_OLD_BIN = re.compile(r"info2?|desktop\.ini|d[a-z]\d+\.\w+", re.IGNORECASE)
 # Libraries of Apple's programs and Capture One, and the only folders in them without previews.
-_BUNDLES = (".photoslibrary", ".photolibrary", ".aplibrary", ".cocatalog", "iphoto library")
-_BUNDLES += (".migratedphotolibrary", ".migratedaplibrary")
+_BUNDLES = (
+    *(".photoslibrary", ".photolibrary", ".migratedphotolibrary", "iphoto library"),
+    *(".aplibrary", ".migratedaplibrary", ".cocatalog"),
+)
 _BUNDLE_ORIGINALS = ("originals", "masters", "modified")
 _CAPTURE_ONE = "captureone"  # beside photos; it holds previews, settings and masks
 
