@@ -14,19 +14,23 @@ from tagger.errors import OptionError
 Kind = Literal["single", "multi"]
 
 MAX_LISTED = 20  # names in a message
-# Characters that nobody can see: zero-width and soft marks, but not the joiners of words and emoji.
-_INVISIBLE = str.maketrans("", "", "\u00ad\u200b\u2060\ufeff")
+# Characters that nobody can see: zero-width, soft and direction marks, but not the joiners of words
+# and emoji.
+_INVISIBLE = str.maketrans(
+    "",
+    "",
+    "\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+)
 _LOOSE_JOINER = re.compile("(?<!\\S)[\u200c\u200d]+|[\u200c\u200d]+(?!\\S)")
 
 
 @lru_cache(maxsize=2**16)
 def normalize_label(name: str) -> str:
-    """A label's name in one line and in NFC, without spaces around it and invisible characters.
+    """A label's name in one line and in NFC, with single spaces and no invisible characters.
 
     Two names that look alike are then the same label. It is empty for a blank name.
     """
-    lines = normalize("NFC", _LOOSE_JOINER.sub("", name.translate(_INVISIBLE))).splitlines()
-    return " ".join(line for part in lines if (line := part.strip()))
+    return " ".join(normalize("NFC", _LOOSE_JOINER.sub("", name.translate(_INVISIBLE))).split())
 
 
 @dataclass(frozen=True)

@@ -380,7 +380,7 @@ def test_folders_beside_splits_are_listed(root: Path, store: PixelStore) -> None
     assert len(loaded.problems.ignored) == 20
     lines = loaded.problems.lines()
     assert "20 photos have no label: left out" in lines
-    assert "1 folder lies beside split folders: not read" in lines
+    assert "1 folder lies beside split folders (hen): not read" in lines
 
 
 def test_bursts_larger_than_the_share_still_split(root: Path, store: PixelStore) -> None:

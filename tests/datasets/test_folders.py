@@ -40,7 +40,7 @@ def test_split_folders_contain_label_folders(tmp_path: Path) -> None:
         "4.jpg": "test",
     }
     assert listing.names == ("cat", "dog")
-    assert sentences(listing) == ["1 folder lies beside split folders: not read"]
+    assert sentences(listing) == ["1 folder lies beside split folders (extra): not read"]
     assert listing.remarks[0].names == ("extra",)
 
 
@@ -111,7 +111,7 @@ def test_a_label_may_be_called_like_a_split(tmp_path: Path, name: str, inside: s
     assert splits_of(tmp_path, *photos) == labels
     (remark,) = folders.read(tmp_path).remarks
     assert remark.names == (name,) and remark.sentence() == (
-        "1 folder is named like a split, but lies beside no other split: taken as a label"
+        f"1 folder is named like a split, but lies beside no other split ({name}): taken as a label"
     )
 
 

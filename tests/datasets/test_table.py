@@ -58,7 +58,7 @@ def test_delimiters_and_encodings(tmp_path: Path, delimiter: str, encoding: str,
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, lineterminator=end).writerows(rows)
     (tmp_path / "labels.csv").write_bytes(text.getvalue().encode(encoding))
-    expected = {"é.jpg": {'the "猫"'}, "b.jpg": {"a,b;c\td"}}
+    expected = {"é.jpg": {'the "猫"'}, "b.jpg": {"a,b;c d"}}  # a tab looks like a space
     assert tags_of(detect.read(tmp_path, 2), tmp_path) == expected
 
 
@@ -209,7 +209,10 @@ def test_a_ratio_beside_tags_is_not_learned(tmp_path: Path) -> None:
     listing = detect.read(tmp_path, 1)
     assert listing.names == ("dog",)
     (remark,) = listing.remarks
-    assert remark.sentence() == "1 column holds neither photos, labels nor splits: not read"
+    assert (
+        remark.sentence()
+        == "1 column holds neither photos, labels nor splits (labels.csv: ratio_of_sides): not read"
+    )
     assert remark.names == ("labels.csv: ratio_of_sides",)
 
 
@@ -316,7 +319,8 @@ def test_cells_and_columns_without_meaning_are_counted(tmp_path: Path) -> None:
     message = {remark.sentence(): remark.names for remark in listing.remarks}
     assert message == {
         "1 row is not as long as the header: left out": ("labels.csv:34",),
-        "2 columns hold neither photos, labels nor splits: not read": (
+        "2 columns hold neither photos, labels nor splits"
+        " (labels.csv: author, labels.csv: column 4): not read": (
             "labels.csv: author",
             "labels.csv: column 4",
         ),
@@ -435,7 +439,8 @@ def test_the_everyday_dataset(data: Path) -> None:
 def test_the_imagenet_samples(data: Path) -> None:
     listing = detect.read(data / "imagenet_samples", 2)
     assert (listing.kind, len(listing.samples), len(listing.names)) == ("single", 500, 499)
-    assert sentences(listing) == ["2 columns hold neither photos, labels nor splits: not read"]
+    (sentence,) = sentences(listing)
+    assert sentence.startswith("2 columns hold neither photos, labels nor splits (labels.csv: ")
 
 
 # --- confidences
@@ -456,7 +461,7 @@ def test_a_confidence_of_zero_is_absent_and_one_present(tmp_path: Path) -> None:
         "d.jpg": (set(), {"cat", "dog"}, "train"),
     }
     assert sentences(listing) == [
-        "1 column holds neither photos, labels nor splits: not read"  # Source
+        "1 column holds neither photos, labels nor splits (labels.csv: Source): not read"
     ]
 
 
@@ -530,6 +535,8 @@ def read_confidences(root: Path, header: str, cells: Sequence[str], delimiter: s
     [
         *("label_confidence", "Confidence Score", "IsPresent", "is_present", "ispresent", "Prob"),
         *("class probability", "labelconfidence", "presence", "Likelihood", "Conf", "score"),
+        *("label:confidence", "is_positive", "positive", "p", "truth", "correct", "has_label"),
+        *("exists", "relevance"),
     ],
 )
 def test_a_confidence_is_known_by_a_word_of_its_name(tmp_path: Path, column: str) -> None:
@@ -586,6 +593,8 @@ def test_an_unlikely_label_is_named_as_that(tmp_path: Path, cell: str) -> None:
         ("label,absent", "0 1 0", "write the opposite of absent, 1 where the photo has the label"),
         ("label,value", "1 0 1", "does value say whether a photo has the label in its row (1"),
         ("label,verified", "yes no yes", "does verified say whether a photo has the label"),
+        ("tags,agreement", "0.9 0.2 0.7", "does agreement say whether a photo has the label"),
+        ("tags,confidences", "0.9|0.1 0.2|0.1 1|1", "confidences holds cells such as 0.9|0.1"),
         ("tags,agreement", "1.0 0.0 0.7", "does agreement say whether a photo has the label"),
         ("label,sign", "positive negative positive", "does sign say whether a photo has the"),
         ("label,value", "1 -1 1", "does value say whether a photo has the label"),

@@ -47,9 +47,12 @@ LIKE_A_SPLIT = Remark(
     "is named like a split, but lies beside no other split",
     "are named like a split, but lie beside no other split",
     outcome="taken as a label",
+    lists_names=True,
 )
 BESIDE_SPLITS = Remark(
-    *("folder", "lies beside split folders", "lie beside split folders"), outcome="not read"
+    *("folder", "lies beside split folders", "lie beside split folders"),
+    outcome="not read",
+    lists_names=True,
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tagger.datasets.sample import Sample
 from tagger.files import Skipped
 from tagger.labels import Kind, LabelSet
-from tagger.text import count_noun, fold
+from tagger.text import count_noun, fold, list_first
 
 LAYOUT = (
     "make one folder for each label, such as dataset/cat/ and dataset/dog/, and put photos in, or"
@@ -27,7 +27,8 @@ class Remark:
     """Rows, files or photos that could not be used as they are, and what was done about them.
 
     `names` are the cases. `singular` and `plural` say what is wrong with `noun`: "names a photo
-    outside the collection", "name photos outside the collection".
+    outside the collection", "name photos outside the collection". With `lists_names`, the sentence
+    holds the first names.
     """
 
     noun: str
@@ -35,6 +36,7 @@ class Remark:
     plural: str
     names: tuple[str, ...] = ()
     outcome: str = "left out"
+    lists_names: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -45,7 +47,8 @@ class Remark:
         """How many cases there are, and what was done: "2 rows repeat others: counted once"."""
         count = len(self.names)
         predicate = self.singular if count == 1 else self.plural
-        return f"{count_noun(count, self.noun)} {predicate}: {self.outcome}"
+        listed = f" ({list_first(self.names)})" if self.lists_names else ""
+        return f"{count_noun(count, self.noun)} {predicate}{listed}: {self.outcome}"
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ UNREAD_COLUMN = Remark(
     "holds neither photos, labels nor splits",
     "hold neither photos, labels nor splits",
     outcome="not read",
+    lists_names=True,
 )
 UNKNOWN_CELL = Remark(
     *("cell", "is neither from 0 to 1 nor blank", "are neither from 0 to 1 nor blank"),

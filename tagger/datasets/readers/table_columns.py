@@ -38,12 +38,15 @@ _FIGURES = (*_BOX, "score", "confidence", "probability", "weight", "ratio", "asp
 _CONFIDENCES = ("confidence", "probabilit", "certaint", "likelihood")  # also as parts of words
 _PRESENCES = frozenset(("conf", "prob", "present", "presence", "ispresent"))
 _ABSENCES = frozenset(("absent", "absence", "isabsent"))
+# These may as well say something else, such as a rating: unread where they do, unless photos have
+# several rows.
+_DOUBTFUL = frozenset(("score", "p", "positive", "truth", "correct", "exists", "relevance"))
 _PERCENTAGES = frozenset(("pct", "percent", "percentage"))
 _CODES = frozenset(
     ("id", "idx", "index", "code", "number", "num", "encoded")
 )  # 0 and 1, but not so
-_YES = PRESENT | {"positive", "pos", "present", "t", "y"}
-_NO = ABSENT | {"negative", "neg", "absent", "f", "n"}
+_YES = PRESENT | {"positive", "pos", "present", "p", "t", "y", "+"}
+_NO = ABSENT | {"negative", "neg", "absent", "f", "n", "-"}
 
 _CONFIDENCE = re.compile(r"\d{1,3}(\.\d{0,40})?|\.\d{1,40}|\d(\.\d{0,40})?e-\d{1,3}", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"-?\d{1,3},\d{1,40}", re.ASCII)
@@ -90,7 +93,7 @@ def read_columns(table: Table, display_path: str) -> Columns:
     tags = _tag_columns(keys, cells, rest)
     labels = next((n for key in (*TAG_LISTS, *SINGLE_LABELS) for n in rest if keys[n] == key), None)
     kinds = {n: kind for n in rest if (kind := _confidence_kind(table.header[n]))}
-    certain = {n for n, kind in kinds.items() if kind != "score"}
+    certain = {n for n, kind in kinds.items() if kind != "doubtful"}
     if labels in tags and not certain.issuperset({*tags} - {labels}):
         labels = None  # a tag of that name among others
     if labels is None and certain.issuperset(tags):
@@ -150,7 +153,7 @@ def _read_states(cells: set[str]) -> dict[str, State | None]:
 def _confidence_kind(name: str) -> str | None:
     """What a column of that name says of the label in its row; None if something else.
 
-    "confidence", "presence" or "absence"; "score" where it may as well be a rating.
+    "confidence", "presence" or "absence"; "doubtful" where it may as well be a rating.
     """
     words = _header_words(name)
     if words & _ABSENCES:
@@ -159,7 +162,7 @@ def _confidence_kind(name: str) -> str | None:
         return "confidence"
     if words & _PRESENCES:
         return "confidence" if words & {"conf", "prob"} else "presence"
-    return "score" if "score" in words else None
+    return "doubtful" if words & _DOUBTFUL or words == {"has", "label"} else None
 
 
 def _header_words(name: str) -> set[str]:
@@ -181,7 +184,7 @@ def _find_confidence(
     and for two that contradict each other.
     """
     filled = {n: kind for n, kind in kinds.items() if not _is_blank(cells[n])}
-    certain = {n: kind for n, kind in filled.items() if kind != "score"}
+    certain = {n: kind for n, kind in filled.items() if kind != "doubtful"}
     by_column: dict[int, dict[str, float | None]] = {}
     for n, kind in (certain or filled).items():
         name = table.header[n]
@@ -193,7 +196,7 @@ def _find_confidence(
         is_percentage = not _PERCENTAGES.isdisjoint(_header_words(name))
         if values := _read_confidences(cells[n], kind, is_percentage):
             by_column[n] = values
-        elif kind != "score" or (not has_boxes and _has_several_rows(cells[table.image])):
+        elif kind != "doubtful" or (not has_boxes and _has_several_rows(cells[table.image])):
             cell = escape_controls(max(cells[n], key=lambda cell: (len(cell), cell))[:50])
             raise DatasetError(
                 f"{display_path}, line 1: {name} holds cells such as {cell}; to say how sure it is"
@@ -230,7 +233,8 @@ def _check_unnamed(
     """Raise DatasetError where a column of yes and no may say which labels are absent."""
     for n in sorted(columns):
         values = _read_confidences(cells[n], "presence", False)
-        if not {0, 1} <= set(values.values()) or _header_words(table.header[n]) & _CODES:
+        likely = {value >= sample.LIKELY for value in values.values() if value is not None}
+        if len(likely) < 2 or _header_words(table.header[n]) & _CODES:
             continue
         name = table.header[n]
         raise DatasetError(
