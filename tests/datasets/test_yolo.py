@@ -264,6 +264,50 @@ def test_leading_parts_of_a_path_are_dropped_until_it_fits(tmp_path: Path, where
     }
 
 
+@pytest.mark.parametrize(
+    ("train", "folder"),
+    [
+        ("Images/Train", "images/train"),
+        ("my%20images/train", "my images/train"),
+        ("images/caf\u00e9", "images/cafe\u0301"),
+        ("former/IMAGES/train", "images/train"),
+        ("images/train/*.jpg", "images/train"),
+        ("former/images/train/*", "images/train"),
+    ],
+)
+def test_folders_in_a_yaml_file_may_be_spelled_otherwise(
+    tmp_path: Path, train: str, folder: str
+) -> None:
+    touch(tmp_path, f"{folder}/a.jpg", "images/val/b.jpg")
+    write_file(tmp_path / folder.replace("images", "labels", 1) / "a.txt", "0 .5 .5 .1 .1\n")
+    if folder.startswith("my"):
+        write_file(tmp_path / "labels" / folder / "a.txt", "0 .5 .5 .1 .1\n")
+    write_file(tmp_path / "labels/val/b.txt", "1 .5 .5 .1 .1\n")
+    write_file(tmp_path / "data.yaml", f"train: {train}\nval: images/val\n{LISTED}")
+    assert contents(detect.read(tmp_path, 1), tmp_path) == {
+        f"{folder}/a.jpg": ({"cat"}, set(), "train"),
+        "images/val/b.jpg": ({"dog"}, set(), "val"),
+    }
+
+
+def test_parts_are_not_dropped_up_to_a_folder_that_holds_another_split(tmp_path: Path) -> None:
+    photos = {"images/train/a.jpg": {"cat"}, "images/kept/b.jpg": {"dog"}}
+    touch(tmp_path, *photos)
+    label_files.write_yolo(tmp_path, photos, NAMES)
+    for train in ("images/train", "former/images/train"):
+        where = f"train: {train}\nval: former/holdout/images\n"
+        write_file(tmp_path / "data.yaml", where + LISTED)
+        listing = detect.read(tmp_path, 1)
+        assert contents(listing, tmp_path) == {"images/train/a.jpg": ({"cat"}, set(), "train")}
+        assert sentences(listing) == [
+            "1 path leads to no photo: left out",
+            "1 photo is in no split that the YAML file lists: left out",
+        ]
+    write_file(tmp_path / "data.yaml", f"train: one/images\nval: two/images\n{LISTED}")
+    with pytest.raises(DatasetError, match="2 paths lead to no photo"):
+        detect.read(tmp_path, 2)
+
+
 def test_a_missing_split_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
     touch(tmp_path, *PHOTOS)
     label_files.write_yolo(tmp_path, PHOTOS, NAMES)
@@ -308,6 +352,58 @@ def test_many_label_files_without_a_photo_are_an_error(tmp_path: Path) -> None:
     for n in (1, 2):
         (tmp_path / "labels" / f"{n}.txt").unlink()
     assert sentences(detect.read(tmp_path, 1)) == ["1 file of labels has no photo: left out"]
+
+
+def test_few_label_files_of_a_small_collection_are_an_error_without_a_photo(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"images/{name}.jpg" for name in "abcd"))
+    for name in "abxy":
+        write_file(tmp_path / "labels" / f"{name}.txt", "0 .5 .5 .1 .1\n")
+    write_file(tmp_path / "data.yaml", "train: images\n" + LISTED)
+    with pytest.raises(DatasetError, match=r"2 of 4 label files have no photo, such as labels/x"):
+        detect.read(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("closed", "kind"),
+    [
+        ("labels/train/sub", "dead"),
+        ("labels/train/sub", "loop"),
+        ("labels/train/sub/c.txt", "dead"),
+        ("labels/train/sub/c.txt", "outside"),
+    ],
+)
+def test_photos_whose_labels_may_be_closed_are_left_out(
+    tmp_path: Path, closed: str, kind: str
+) -> None:
+    root = tmp_path / "photos"
+    photos = {"images/train/a.jpg": {"cat"}, "images/train/sub/c.jpg": set()}
+    touch(root, *photos, "images/train/b.jpg")
+    label_files.write_yolo(root, photos, NAMES)
+    write_file(root / "data.yaml", "train: images/train\n" + LISTED)
+    target = write_file(tmp_path / "c.txt", "1 .5 .5 .1 .1\n")
+    (root / closed).parent.mkdir(parents=True, exist_ok=True)
+    targets = {"dead": "/mnt/nowhere/labels", "loop": root / closed, "outside": target}
+    (root / closed).symlink_to(targets[kind])
+    listing = detect.read(root, 1)
+    assert tags_of(listing, root) == {"images/train/a.jpg": {"cat"}, "images/train/b.jpg": set()}
+    assert listing.left_out == {root / "images/train/sub/c.jpg"}
+    sentence = "1 photo may have labels in a folder or file that cannot be opened: left out"
+    assert sentence in sentences(listing)
+
+
+def test_photos_that_may_share_a_label_file_are_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "images/A.jpg", "images/a%.png", "images/B.jpg", "images/b.jpg")
+    write_file(tmp_path / "labels" / "b.txt", "0 .5 .5 .1 .1\n")
+    touch(tmp_path, "images/IMG_1.jpg", "images/Img_1.png")
+    write_file(tmp_path / "labels" / "img_1.txt", "1 .5 .5 .1 .1\n")
+    write_file(tmp_path / "data.yaml", "train: images\n" + LISTED)
+    for number in range(4):
+        touch(tmp_path, f"images/{number}.jpg")
+        write_file(tmp_path / "labels" / f"{number}.txt", "0 .5 .5 .1 .1\n")
+    listing = detect.read(tmp_path, 1)
+    assert listing.left_out == {tmp_path / "images/IMG_1.jpg", tmp_path / "images/Img_1.png"}
+    assert "2 photos may have the labels of others by their names: left out" in sentences(listing)
+    assert tags_of(listing, tmp_path)["images/B.jpg"] == set()
 
 
 def test_a_photo_may_be_called_like_a_split(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ photo whose label file is not text is left out. See https://docs.ultralytics.com
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Set
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +34,9 @@ MIN_FIELDS = 5  # of a line: the class, and a box or an outline
 LABELS_FOLDER = "labels"
 MIN_STRAYS = 3  # label files without a photo that may be an error
 MAX_STRAYS = 0.1  # of the label files, above which they are one
+MAX_FEW_STRAYS = 0.25  # of the label files, above which fewer are one, too
+
+_PATTERN = re.compile(r"/\*+(\.\w+)?$")  # at the end of a path, for all photos in a folder
 
 _LISTS = {"classes", *SPLIT_NAMES}  # names of text files that list something else
 
@@ -43,6 +48,13 @@ BROKEN = Remark(
     "photo", "has a file of labels that is not text", "have files of labels that are not text"
 )
 NO_PHOTO = Remark("file", "of labels has no photo", "of labels have no photo")
+UNOPENED = Remark(
+    *("photo", "may have labels in a folder or file that cannot be opened"),
+    "may have labels in a folder or file that cannot be opened",
+)
+CONTESTED = Remark(
+    "photo", "may have the labels of another", "may have the labels of others by their names"
+)
 EMPTY_PATH = Remark("path", "leads to no photo", "lead to no photo")
 IN_NO_SPLIT = Remark(
     "photo", "is in no split that the YAML file lists", "are in no split that the YAML file lists"
@@ -70,7 +82,7 @@ def find(index: PhotoIndex) -> list[ClassFile]:
     """
     files = [path for path in index.label_files if _is_label_file(path)]
     in_folder = any(LABELS_FOLDER in path.split("/")[:-1] for path in files)
-    if not in_folder and not _match_label_files(index.photos, files):
+    if not in_folder and not _match_label_files(index.photos, files)[0]:
         return []
     error: DatasetError | None = None
     for path in index.label_files:
@@ -106,7 +118,7 @@ def read(
     class_file = replace(class_file, names=names)
     _add_listed_photos(class_file, builder)
     label_files = [p for p in index.label_files if _is_label_file(p) and p != class_file.path]
-    by_photo = _match_label_files(index.photos, label_files)
+    by_photo, contested = _match_label_files(index.photos, label_files)
     used = set(by_photo.values())
     folders = {posixpath.dirname(path) for path in used}
     strays = [
@@ -131,6 +143,11 @@ def read(
             tags.add_object(name)
     for path in strays:
         builder.add_case(NO_PHOTO, path)
+    is_closed = _closed_labels(index)
+    for photo in [photo for photo in builder.tags if photo not in by_photo]:
+        if photo in contested or is_closed(photo):
+            del builder.tags[photo]
+            builder.leave_out(photo, CONTESTED if photo in contested else UNOPENED)
     return builder.build(FORMAT, "multi", names.values())
 
 
@@ -142,8 +159,10 @@ def _is_label_file(path: str) -> bool:
     return stem not in _LISTS or (stem in SPLIT_NAMES and LABELS_FOLDER in folders)
 
 
-def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dict[str, str]:
-    """The label file of each photo that has one.
+def _match_label_files(
+    photos: Iterable[str], label_files: Iterable[str]
+) -> tuple[dict[str, str], Set[str]]:
+    """The label file of each photo that has one, and the photos that share theirs with others.
 
     Names may differ in Unicode form, case and percent-encoding where only one photo is meant.
     """
@@ -153,9 +172,10 @@ def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dic
         for form in dict.fromkeys((loose_form(path), drop_upload_prefix(loose_form(path)))):
             loose.setdefault(form, []).append(path)
     if not exact:
-        return {}
+        return {}, frozenset()
     by_photo: dict[str, str] = {}
     candidates: dict[str, list[str]] = {}  # photos by the label file that they may have
+    contested: set[str] = set()
     for photo in photos:
         paths = _label_paths(photo)
         if own := next((path for path in paths if path in exact), None):
@@ -164,18 +184,36 @@ def _match_label_files(photos: Iterable[str], label_files: Iterable[str]) -> dic
         files = next((files for p in paths if (files := loose.get(loose_form(p)))), [])
         if len(files) == 1:
             candidates.setdefault(files[0], []).append(photo)
+        elif files:
+            contested.add(photo)
     taken = set(by_photo.values())
-    by_photo |= {
-        photos_of_file[0]: path
-        for path, photos_of_file in candidates.items()
-        if len(photos_of_file) == 1 and path not in taken
-    }
-    return dict(sorted(by_photo.items()))
+    for path, photos_of_file in candidates.items():
+        if len(photos_of_file) == 1 and path not in taken:
+            by_photo[photos_of_file[0]] = path
+        elif path not in taken:
+            contested.update(photos_of_file)
+    return dict(sorted(by_photo.items())), contested
+
+
+def _closed_labels(index: PhotoIndex) -> Callable[[str], bool]:
+    """Whether a photo's label file may be where nothing can be opened, or outside the folder."""
+    closed = {loose_form(path) for path, _ in (*index.skipped.unopened, *index.skipped.links)}
+    closed.update(map(loose_form, index.outside_links))
+
+    def is_closed(photo: str) -> bool:
+        for path in map(loose_form, _label_paths(photo)):
+            ends = (end for end in range(len(path) + 1) if path[end : end + 1] in ("/", ""))
+            if any(path[:end] in closed for end in ends):
+                return True
+        return False
+
+    return is_closed if closed else lambda _: False
 
 
 def _check_strays(index: PhotoIndex, strays: list[str], used: int) -> None:
     """Raise DatasetError where many label files have no photo: others would be taught as absent."""
-    if len(strays) < MIN_STRAYS or len(strays) <= MAX_STRAYS * (len(strays) + used):
+    allowed = MAX_FEW_STRAYS if len(strays) < MIN_STRAYS else MAX_STRAYS
+    if len(strays) <= allowed * (len(strays) + used):
         return
     raise DatasetError(
         f"{escape_controls(str(index.root))}: {len(strays):,} of {len(strays) + used:,} label files"
@@ -298,43 +336,69 @@ def _read_names(value: Any) -> dict[int, str]:
 
 def _add_listed_photos(class_file: ClassFile, builder: ListingBuilder) -> None:
     """Add the photos that `data.yaml` lists, each with its split."""
-    label_files = set(builder.index.label_files)
+    sources = _find_sources(class_file, builder.index)
     for split, paths in class_file.splits.items():
-        sources = set()
         for path in paths:
-            source = _find_source(path, class_file, builder.index, label_files)
-            if source is None:
+            if sources[path] is None:
                 builder.add_case(EMPTY_PATH, f"{class_file.path}: {split}: {path}")
-            elif source not in sources:
-                sources.add(source)
-                for photo in _photos_at(source, builder):
-                    builder.tags.setdefault(photo, PhotoTags(set()))
-                    builder.add_split(photo, split)
+        for source in dict.fromkeys(source for p in paths if (source := sources[p]) is not None):
+            for photo in _photos_at(source, builder):
+                builder.tags.setdefault(photo, PhotoTags(set()))
+                builder.add_split(photo, split)
 
 
-def _find_source(
-    path: str, class_file: ClassFile, index: PhotoIndex, label_files: Set[str]
-) -> str | None:
-    """The folder with photos, list of photos or photo that a path in `data.yaml` means.
+def _find_sources(class_file: ClassFile, index: PhotoIndex) -> dict[str, str | None]:
+    """The folder with photos, list of photos or photo that each path in `data.yaml` means.
 
-    `path:` and the path's first folders may be those of another machine, so that they are dropped
-    until it fits, but not a folder that is named for a split.
+    `path:` and the first folders of a path may be those of another machine, so that they are
+    dropped until it fits, but not a folder that is named for a split, and not up to a folder that
+    holds what another path means.
     """
-    whole = posixpath.join(class_file.root, path)
-    candidates = [whole, path, path.lstrip("./")]
+    paths = list(dict.fromkeys(path for paths in class_file.splits.values() for path in paths))
+    lists = {p for p in index.label_files if not p.lower().endswith((".yaml", ".yml"))}
+    sources_by_form: dict[str, set[str]] = {}
+    for entry in (*index.folders, *lists, *index.photos):
+        sources_by_form.setdefault(loose_form(entry), set()).add(entry)
+
+    def find(candidates: Iterable[str]) -> str | None:
+        for candidate in candidates:
+            source = index.relative(candidate)
+            if source is None:
+                continue
+            alike: set[str] = sources_by_form.get(loose_form(source), set())
+            for each in [source, *alike] if len(alike) == 1 else [source]:
+                if each in lists or each in index.photos or index.photos_in(each):
+                    return each
+        return None
+
+    def starts(path: str) -> tuple[str, ...]:
+        return (posixpath.join(class_file.root, path), path, path.lstrip("./"))
+
+    plain = {path: _PATTERN.sub("", path) or path for path in paths}
+    sources = {path: find(starts(plain[path])) for path in paths}
+    dropped = {
+        path: source
+        for path in paths
+        if sources[path] is None and (source := find(_drop_folders(plain[path]))) is not None
+    }
+    meant = sorted(
+        source for source in (*sources.values(), *dropped.values()) if source is not None
+    )
+    for path, source in dropped.items():
+        inside = bisect_left(meant, f"{source}/" if source else "")
+        holds_another = inside < len(meant) and meant[inside].startswith(f"{source}/")
+        if not holds_another and bisect_right(meant, source) - bisect_left(meant, source) == 1:
+            sources[path] = source
+    return sources
+
+
+def _drop_folders(path: str) -> Iterator[str]:
+    """The ends of a path, from the longest on, up to one that begins with a split."""
     parts = posixpath.normpath(path.replace("\\", "/")).split("/")
     for number, part in enumerate(parts[:-1], 1):
         if split_named(part):
             break
-        candidates.append("/".join(parts[number:]))
-    for candidate in candidates:
-        source = index.relative(candidate)
-        if source is None:
-            continue
-        is_list = source in label_files and not source.lower().endswith((".yaml", ".yml"))
-        if is_list or source in index.photos or index.photos_in(source):
-            return source
-    return None
+        yield "/".join(parts[number:])
 
 
 def _photos_at(source: str, builder: ListingBuilder) -> Iterable[str]:
