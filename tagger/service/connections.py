@@ -49,6 +49,7 @@ class Connection(H11Protocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = None
         self._waits_since = self.loop.time()
+        self._checked = 0  # bytes at the beginning of a head that is not complete yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -61,16 +62,23 @@ class Connection(H11Protocol):
             super().data_received(data)
 
     def handle_events(self) -> None:
-        if self.conn.their_state is h11.IDLE:
-            head = self.conn.trailing_data[0].partition(b"\r\n\r\n")[0]
-            if _ODD_LINE.search(head):
-                self._refuse(400, _ODD_LINES)
-                return
+        if self.conn.their_state is h11.IDLE and self._has_odd_line():
+            self._refuse(400, _ODD_LINES)
+            return
         cycle = self.cycle
         super().handle_events()
         if self.cycle is not cycle:  # a request's head is complete
+            self._checked = 0
             self._waits_since = self.loop.time()
             _stop(self._head_timer)
+
+    def _has_odd_line(self) -> bool:
+        """Whether what is new of a head has one: it may arrive in thousands of pieces."""
+        received = self.conn.trailing_data[0]
+        checked, self._checked = self._checked, len(received)
+        end = received.find(b"\r\n\r\n", max(0, checked - 3))
+        end = len(received) if end < 0 else end
+        return _ODD_LINE.search(received, max(0, checked - 1), end) is not None
 
     def send_400_response(self, msg: str) -> None:
         """Called where h11 raises a RemoteProtocolError."""

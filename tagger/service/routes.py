@@ -31,8 +31,8 @@ MAX_OFFSET = 2**31 - 1
 CHUNK_CHARACTERS = 2**16  # of a file, per chunk of the response
 OCTET_STREAM = "application/octet-stream"
 METRICS_TYPE = "text/plain; version=0.0.4"
-MAX_EXPLAINED = 2**16  # bytes of JSON whose mistake is named
-_JSON_IMAGE = re.compile(rb'\s*\{\s*"image"\s*:\s*"([^"]*)"\s*\}\s*')
+MAX_PARSED = 2**16  # bytes of JSON that is not written as usual
+_JSON_IMAGE = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"image"\s*:\s*"([^"]*)"\s*\}\s*')
 _JSON_ESCAPES = (  # as programs write them in base64
     *((rb"\n", b""), (rb"\r", b""), (rb"\t", b""), (rb"\/", b"/"), (rb"\u002B", b"+")),
     *((rb"\u002b", b"+"), (rb"\u002F", b"/"), (rb"\u002f", b"/"), (rb"\u003D", b"=")),
@@ -265,10 +265,7 @@ def _decode_json(body: bytes) -> bytes:
     A JSON parser would take many times the body's memory. Raises OptionError.
     """
     match = _JSON_IMAGE.fullmatch(body)
-    if match is None:
-        problem = _find_json_problem(body)
-        raise OptionError(f'{problem}: send JSON as {{"image": "the photo in base64"}}')
-    text = match[1]
+    text = match[1] if match else _parse_json(body)
     for escape, character in _JSON_ESCAPES if b"\\" in text else ():
         text = text.replace(escape, character)
     if text[:5].lower() == b"data:":
@@ -284,18 +281,36 @@ def _decode_json(body: bytes) -> bytes:
     return base64.b64decode(text + b"=" * (-len(text) % 4))
 
 
-def _find_json_problem(body: bytes) -> str:
+def _parse_json(body: bytes) -> bytes:
+    """The image of small JSON that is not written as usual. Raises OptionError."""
+    if len(body) > MAX_PARSED:
+        raise _json_error("no JSON with an image alone")
     try:
-        value = json.loads(body[:MAX_EXPLAINED])
+        fields = json.loads(body, object_pairs_hook=_unique_fields)
     except (ValueError, RecursionError):
-        return "no JSON" if len(body) <= MAX_EXPLAINED else "no JSON with an image alone"
-    if not isinstance(value, dict):
-        return "JSON, but no object"
-    if "image" not in value:
-        return "the field image is missing"
-    if not isinstance(value["image"], str):
-        return "image is no text"
-    return f"there is no field {next(name for name in value if name != 'image')[:60]!r}"
+        raise _json_error("no JSON") from None
+    if not isinstance(fields, dict):
+        raise _json_error("JSON, but no object")
+    if "image" not in fields:
+        raise _json_error("the field image is missing")
+    for name in fields:
+        if name != "image":
+            raise _json_error(f"there is no field {name[:60]!r}")
+    if not isinstance(fields["image"], str):
+        raise _json_error("image is no text")
+    return fields["image"].encode("utf-8", "replace")
+
+
+def _unique_fields(fields: list[tuple[str, object]]) -> dict[str, object]:
+    """Raises OptionError: programs read a field that comes twice differently."""
+    unique = dict(fields)
+    if len(unique) < len(fields):
+        raise _json_error("a field comes twice")
+    return unique
+
+
+def _json_error(problem: str) -> OptionError:
+    return OptionError(f'{problem}: send JSON as {{"image": "the photo in base64"}}')
 
 
 def _model_line(cache: ModelCache, name: str) -> schemas.ModelLine | None:

@@ -12,6 +12,7 @@ hold all workers, so that an ordinary photo is tagged at once whatever else has 
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import threading
@@ -53,6 +54,7 @@ from tagger.tagger import Tagger
 SMALL_SECONDS = 1.0  # an ordinary photo takes a tenth of it
 LARGE_SECONDS = 10.0
 HANG_SECONDS = 20.0  # by the clock, for what waits rather than works
+WATCH_SECONDS = 0.25  # between two looks for processes that hang
 LARGE_MEMORY = 480 * MB  # of all large photos together: 120 megapixels of PNG
 MODEL_SECONDS = 30.0  # to send a model to a process and try it
 POLL_SECONDS = 0.02  # between two looks at a process that is almost at its limit
@@ -77,7 +79,7 @@ class PhotoTask:
     heatmap: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     """A task, or a check of a model. `memory` is what it may take."""
 
@@ -126,7 +128,9 @@ class WorkerPool:
             threading.Thread(target=self._run, args=(process,), name="worker", daemon=True)
             for process in self._processes
         ]
-        for thread in self._threads:
+        self._stopped = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        for thread in (*self._threads, self._watchdog):
             thread.start()
         # At exit, before multiprocessing waits for them.
         util.Finalize(self, _kill_all, (self._processes,), exitpriority=1)
@@ -161,10 +165,15 @@ class WorkerPool:
         """Nobody waits for these: leave out those that wait, and end large photos at work."""
         abandoned = {id(future) for future in futures if not future.cancel()}
         with self._changed:
-            for job in (*self._running, *self._large):
+            waiting = [job for job in self._large if id(job.future) in abandoned]
+            for job in waiting:
+                self._large.remove(job)
+            for job in self._running:
                 job.is_given_up |= id(job.future) in abandoned
                 if job.is_given_up and job.is_large and job.process is not None:
                     job.process.kill()
+        for job in waiting:
+            job.future.set_exception(_given_up())
 
     def check(self, tagger: Tagger, timeout: float) -> None:
         """Have a process tag a grey picture, before all that waits.
@@ -211,25 +220,29 @@ class WorkerPool:
             process.kill()
         for thread in self._threads:
             thread.join()
+        self._stopped.set()
+        self._watchdog.join()
         for job in (*self._small, *self._large):
             if job.started or job.future.set_running_or_notify_cancel():
                 job.future.set_exception(BusyError("stopping: try again in a moment"))
 
     def _run(self, process: WorkerProcess) -> None:
-        while (job := self._take()) is not None:
-            job.process = process
+        while (job := self._take(process)) is not None:
+            outcome: Tagged | NeedsMore | BaseException | None
             try:
-                self._work(process, job)
+                outcome = self._work(process, job)
             except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
-                job.future.set_exception(error)
-            job.process = None
-            with self._changed:
-                self._running.remove(job)
-                self._changed.notify_all()
+                outcome = error
+            self._finish(job, outcome)
             process.revive()
         process.close()
 
-    def _take(self) -> _Job | None:
+    def _watch(self) -> None:
+        while not self._stopped.wait(WATCH_SECONDS):
+            for process in self._processes:
+                process.kill_if_hung()
+
+    def _take(self, process: WorkerProcess) -> _Job | None:
         """The next job, when it may begin; None if the pool is closed."""
         with self._changed:
             while not self._closed:
@@ -238,9 +251,30 @@ class WorkerPool:
                     self._changed.wait()
                 elif job.started or job.future.set_running_or_notify_cancel():
                     job.started = True
+                    job.process = process
                     self._running.append(job)
                     return job
             return None
+
+    def _finish(self, job: _Job, outcome: Tagged | NeedsMore | BaseException | None) -> None:
+        """Set a job's result, or queue it among the large ones.
+
+        It leaves those that run in the same step: another thread may take it at once.
+        """
+        with self._changed:
+            self._running.remove(job)
+            job.process = None
+            self._changed.notify_all()
+            if isinstance(outcome, NeedsMore):
+                try:
+                    self._queue_large(job, outcome.memory)
+                    return
+                except TaggerError as error:
+                    outcome = error
+        if isinstance(outcome, BaseException):
+            job.future.set_exception(outcome)
+        else:
+            job.future.set_result(outcome)
 
     def _next(self) -> _Job | None:
         """Remove the next job that may run now from its queue."""
@@ -254,18 +288,16 @@ class WorkerPool:
             return self._small.popleft()
         return None
 
-    def _work(self, process: WorkerProcess, job: _Job) -> None:
-        """Tag a photo and set its result, or queue it among the large ones."""
+    def _work(self, process: WorkerProcess, job: _Job) -> Tagged | NeedsMore | None:
+        """A photo's result, or what it needs as a large one; None for a check."""
         task = job.task
         if job.is_given_up:
-            raise BusyError("nobody waits for it")
+            raise _given_up()
         if isinstance(task, Tagger):
             process.request(task, CheckModel(task.sha256), b"", MODEL_SECONDS)
-            job.future.set_result(None)
-            return
+            return None
         if job.group.is_slow and not job.is_large:
-            self._requeue(job, 2 * SMALL_MEMORY)
-            return
+            return NeedsMore(2 * SMALL_MEMORY)
         tagger = task.load()
         seconds = LARGE_SECONDS if job.is_large else SMALL_SECONDS
         request = TagRequest(
@@ -276,29 +308,26 @@ class WorkerPool:
         except WorkerEndedError as death:
             if not job.is_large:
                 job.group.is_slow = death.is_late
-                self._requeue(job, 2 * SMALL_MEMORY)
-                return
+                return NeedsMore(2 * SMALL_MEMORY)
             raise _unreadable(death) from None
         finally:
             if job.is_large:  # its memory returns to the system
                 process.close()
-        if isinstance(reply, NeedsMore):
-            self._requeue(job, reply.memory)
-        else:
-            job.future.set_result((tagger, reply))
+        return reply if isinstance(reply, NeedsMore) else (tagger, reply)
 
-    def _requeue(self, job: _Job, memory: int) -> None:
+    def _queue_large(self, job: _Job, memory: int) -> None:
         """Raises ImageTooLargeError if it would never have room, BusyError if many wait for it."""
+        if job.is_given_up:
+            raise _given_up()
         if memory > LARGE_MEMORY:
             need, limit = memory // MB, LARGE_MEMORY // MB
             raise ImageTooLargeError(
                 "photo", f"takes about {need} MB of memory to decode; {limit} are allowed here"
             )
+        if len(self._large) >= MAX_PHOTOS:
+            raise BusyError("busy: many large photos wait, try again in a moment")
         job.memory, job.is_large = memory, True
-        with self._changed:
-            if len(self._large) >= MAX_PHOTOS:
-                raise BusyError("busy: many large photos wait, try again in a moment")
-            self._large.append(job)
+        self._large.append(job)
 
     def _on_done(self, future: Future[Tagged]) -> None:
         with self._changed:
@@ -318,6 +347,7 @@ class WorkerProcess:
         self._process: Any = None
         self._connection: Connection | None = None
         self._models: OrderedDict[str, Tagger] = OrderedDict()
+        self._deadline = math.inf  # of the exchange in progress
 
     def request(self, tagger: Tagger, request: Request, photo: bytes, seconds: float) -> Any:
         """The reply. Raises TaggerError if it is one, WorkerEndedError if none came in time."""
@@ -341,6 +371,11 @@ class WorkerProcess:
         """From any thread; the request in progress raises WorkerEndedError."""
         if (process := self._process) is not None:
             process.kill()
+
+    def kill_if_hung(self) -> None:
+        """From any thread: who sends to a process that does not read waits without limit."""
+        if time.monotonic() > self._deadline:
+            self.kill()
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -376,6 +411,7 @@ class WorkerProcess:
     def _exchange(
         self, connection: Connection, request: Request, photo: bytes, seconds: float
     ) -> Any:
+        deadline = self._deadline = time.monotonic() + max(HANG_SECONDS, seconds)
         try:
             connection.send(request)
             if isinstance(request, TagRequest):
@@ -384,7 +420,9 @@ class WorkerProcess:
             reply: Reply = None if is_late else connection.recv()
         except (EOFError, OSError):
             self.close()
-            raise WorkerEndedError(is_late=False) from None
+            raise WorkerEndedError(is_late=time.monotonic() > deadline) from None
+        finally:
+            self._deadline = math.inf
         if is_late:
             self.close()
             raise WorkerEndedError(is_late=True)
@@ -393,12 +431,11 @@ class WorkerProcess:
         return reply
 
     def _wait(self, connection: Connection, seconds: float) -> bool:
-        """Whether there is a reply before the process has worked for `seconds`, or hangs."""
+        """Whether there is a reply, or an end, before the process has worked for `seconds`."""
         if connection.poll(seconds / 4):
             return True
-        patience = time.monotonic() + HANG_SECONDS
         limit = self._processor_time() + 3 / 4 * seconds
-        while (left := limit - self._processor_time()) > 0 and time.monotonic() < patience:
+        while (left := limit - self._processor_time()) > 0:
             if connection.poll(max(left, POLL_SECONDS)):
                 return True
         return False
@@ -416,6 +453,10 @@ class WorkerProcess:
 def _kill_all(processes: Sequence[WorkerProcess]) -> None:
     for process in processes:
         process.kill()
+
+
+def _given_up() -> BusyError:
+    return BusyError("nobody waits for it")
 
 
 def _unreadable(death: WorkerEndedError) -> ImageError:

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from tagger.service import connections
 from tagger.service.connections import Connection
@@ -78,12 +79,9 @@ def is_closed(connection: socket.socket) -> bool:
         return True
 
 
-@contextmanager
-def run_server(timeout: float = 5.0) -> Iterator[SmallServer]:
-    small = SmallServer(timeout)
-    protocol = partial(Connection, timeout=timeout, count_refused=small.refused.append)
-    config = uvicorn.Config(
-        small.application,
+def make_config(application: Any, protocol: Callable[..., Connection]) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
         port=0,
         http=cast(Any, protocol),
         h11_max_incomplete_event_size=MAX_HEAD,
@@ -92,7 +90,13 @@ def run_server(timeout: float = 5.0) -> Iterator[SmallServer]:
         lifespan="off",
         log_level="critical",
     )
-    server = uvicorn.Server(config)
+
+
+@contextmanager
+def run_server(timeout: float = 5.0) -> Iterator[SmallServer]:
+    small = SmallServer(timeout)
+    protocol = partial(Connection, timeout=timeout, count_refused=small.refused.append)
+    server = uvicorn.Server(make_config(small.application, protocol))
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)
@@ -149,6 +153,55 @@ def test_what_is_no_request_gets_json(request_bytes: bytes) -> None:
         status, body = server.ask(request_bytes)
         assert status == 400 and json.loads(body)["detail"]
         assert server.refused == [400] and server.requests == 0
+
+
+OPTIONS: dict[str, Any] = {"timeout": 60, "count_refused": print}
+LINES = (b"GET /now HTTP/1.1\r\nHost: a\r\n", b"X: " + b"a" * 50 + b"\r\n")
+
+
+@pytest.mark.parametrize("odd", [b"X: b\n", b"X: b\r\n ", b"X: b\r\n\t"])
+def test_odd_lines_are_noticed_however_a_head_arrives(odd: bytes) -> None:
+    with run_server(timeout=60) as server:
+        for head in (LINES[0] + odd, b"".join(LINES) + odd):
+            for size in (1, 2, 3, len(head)):
+                with server.open() as connection:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    for start in range(0, len(head), size):
+                        connection.sendall(head[start : start + size])
+                        time.sleep(0.0005)
+                    assert read(connection)[0] == 400, (head, size)
+        assert server.requests == 0
+        assert server.ask(GET + LINES[0] + b"\r\n") == (200, b"ok")
+
+
+def test_an_odd_line_is_noticed_in_each_request_of_a_connection() -> None:
+    with run_server() as server, server.open(GET * 3 + LINES[0] + b"X: b\n\r\n") as connection:
+        answer = b""
+        while part := connection.recv(2**16):
+            answer += part
+        assert answer.count(b"HTTP/1.1 200") == 3 and answer.count(b"HTTP/1.1 400") == 1
+
+
+def test_a_head_costs_as_much_in_a_thousand_pieces() -> None:
+    """What is there of a long head is not looked at again with each byte that arrives."""
+
+    async def measure(size: int) -> float:
+        config = make_config(SmallServer().application, partial(Connection, **OPTIONS))
+        config.load()
+        connection = Connection(config, ServerState(), {}, **OPTIONS)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            await asyncio.get_running_loop().create_connection(lambda: connection, sock=ours)
+            connection.data_received(LINES[0] + b"X: " + b"a" * size)
+            started = time.thread_time()
+            for _ in range(1000):
+                connection.data_received(b"a")
+            seconds = time.thread_time() - started
+            connection.transport.abort()
+        return seconds
+
+    short, long = (min(asyncio.run(measure(size)) for _ in range(3)) for size in (100, 60_000))
+    assert long < 5 * short, (short, long)
 
 
 def test_pipelined_requests_wait_in_the_client() -> None:

@@ -19,6 +19,7 @@ from tests.service.service_process import (
 )
 
 MUTATIONS = 400
+JSON = {"Content-Type": "application/json"}
 PREDICT_TOKEN, ADMIN_TOKEN = "may-predict-4711", "may-do-all-0815"
 
 
@@ -205,6 +206,27 @@ def test_mutated_requests_get_an_answer_or_are_closed(service: ServiceProcess) -
                 continue
         for line in answer.split(b"HTTP/1.1 ")[1:]:
             assert int(line[:3]) < 500 or line[:3] == b"501", (request, answer)
+    service.check()
+
+
+BODIES = (
+    b'{"image": "AAAA"}',
+    b'\xef\xbb\xbf{"image": "data:image/png;base64,AA\\/A\\n"}',
+    b'{"image": "AA-_", "image": "A\\u0041\\"A="}',
+    b'{"\\u0069mage": [1, 2.5e3, null, true, {"a": "b"}]}',
+    b'{"model": "nope"}',
+)
+
+
+def test_mutated_json_gets_a_sentence(service: ServiceProcess) -> None:
+    random, connection = Random(13), service.connect()
+    for number in range(MUTATIONS):
+        body = mutate(BODIES[number % len(BODIES)], random)
+        target = "/model/reload" if b"model" in body else "/invocations"
+        response = service.request("POST", target, body, JSON, connection)
+        assert response.status in (200, 400, 404, 415, 422), (target, body, response)
+        assert response.status == 200 or response.json()["detail"], (target, body)
+    connection.close()
     service.check()
 
 

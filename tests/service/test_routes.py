@@ -311,6 +311,8 @@ def test_invocations_take_base64_as_programs_write_it(service: ServiceProcess) -
     bodies.append(f'{{"image": "{lines}"}}')  # line breaks that JSON would escape
     bodies.append(bodies[0].replace("/", "\\/"))
     bodies.append(bodies[0].replace("+", "\\u002B").replace("=", "\\u003d"))
+    bodies.append("\ufeff" + bodies[0])  # a byte order mark
+    bodies.append(bodies[0].replace("image", "\\u0069mage", 1))
     expected = service.request("POST", "/invocations", photo, {"Content-Type": "image/jpeg"})
     for body in bodies:
         response = service.request("POST", "/invocations", body.encode(), JSON)
@@ -334,6 +336,15 @@ def test_invocations_take_base64_as_programs_write_it(service: ServiceProcess) -
         ('{"image": "\\u0000AAA"}', "at 0"),
         ('{"image": "\\ud800AAA"}', "at 0"),
         ("[" * 100_000, "no JSON"),
+        ("[" * 50_000, "no JSON"),
+        ('{"image": "AAAA", "image": "BBBB"}', "a field comes twice"),
+        ('{"image": "AAAA", "\\u0069mage": "BBBB"}', "a field comes twice"),
+        ('{"image": "AA\\"AA"}', "at 2"),
+        ('{"image": "AA\\\\"}', "at 2"),
+        ('{"image": "\u00e9AAA"}', "at 0"),
+        ('{"image": "' + "A" * 70_000 + '\\""}', "no JSON with an image alone"),
+        ('{"image": "AAAA"} {}', "no JSON"),
+        ('\ufeff\ufeff{"image": "AAAA"}', "no JSON"),
         ('{"image": ""}', "empty file"),
     ],
 )

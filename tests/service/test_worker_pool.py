@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -113,15 +114,17 @@ def test_processes_that_have_ended_are_replaced(pool: WorkerPool, pets: Tagger) 
 
 
 @linux
+@pytest.mark.parametrize("photo", [PHOTO, PHOTO + bytes(3_000_000)], ids=["small", "3 MB"])
 def test_processes_that_hang_are_replaced(
-    pool: WorkerPool, pets: Tagger, monkeypatch: pytest.MonkeyPatch
+    pool: WorkerPool, pets: Tagger, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """3 MB are more than a process that does not read lets others send."""
     monkeypatch.setattr(worker_pool, "HANG_SECONDS", 0.5)
     before = set(process_ids())
     signal_all(signal.SIGSTOP)
 
     def is_tagged() -> bool:
-        (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
+        (future,) = pool.submit([PhotoTask(lambda: pets, photo)])
         return future.exception(TIMEOUT) is None
 
     wait_until(is_tagged)  # the first photo may meet both of them
@@ -152,14 +155,38 @@ def test_a_slow_photo_is_tagged_if_it_is_within_the_limit(
 
 
 def test_slow_photos_do_not_hold_up_others(pool: WorkerPool, pets: Tagger) -> None:
-    slow = pool.submit([PhotoTask(lambda: pets, scan_jpeg(7000, 90))] * 5)
-    time.sleep(0.3)  # their headers are read meanwhile
-    started = time.monotonic()
+    slow = pool.submit([PhotoTask(lambda: pets, scan_jpeg(7000, 90))] * 4)
     (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
     assert future.result(TIMEOUT) and not slow[1].done()
-    assert time.monotonic() - started < 2
-    pool.give_up(slow)  # nobody waits for them, and no processor works on them
-    wait_until(lambda: all(task.done() for task in slow), 2)
+
+
+def test_photos_that_nobody_waits_for_are_ended(pool: WorkerPool, pets: Tagger) -> None:
+    slow = pool.submit([PhotoTask(lambda: pets, scan_jpeg(7000, 90))] * 4)
+    (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
+    assert future.result(TIMEOUT)
+    pool.give_up(slow[1:])  # these give their places up at once
+    assert all(isinstance(task.exception(0.5), BusyError) for task in slow[1:])
+    assert not slow[0].done()
+    pool.give_up(slow)
+    assert slow[0].exception(TIMEOUT)
+    assert pool.queued == 0
+
+
+def test_photos_may_be_given_up_at_any_moment(pets: Tagger) -> None:
+    """Whether they wait, run, or are on their way to the large ones."""
+    pool, random = WorkerPool(2, 64), Random(13)
+    large = scan_jpeg(5900, 1)
+    try:
+        for _ in range(25):
+            photos = [large if random.random() < 0.7 else PHOTO for _ in range(3)]
+            futures = pool.submit([PhotoTask(lambda: pets, photo) for photo in photos])
+            time.sleep(random.random() / 50)
+            pool.give_up(futures)
+        (future,) = pool.submit([PhotoTask(lambda: pets, PHOTO)])
+        assert future.result(TIMEOUT)[1].prediction == pets.tag(PHOTO)
+        wait_until(lambda: pool.queued == 0)
+    finally:
+        pool.close()
 
 
 def test_a_photo_that_needs_too_much_memory_is_refused_by_its_header(
