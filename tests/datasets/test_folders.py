@@ -161,6 +161,22 @@ def test_a_split_may_be_alone_where_nothing_beside_it_holds_photos(tmp_path: Pat
             "train/cat/1 train/dog/1 test/cat/1 test/dog/1 extra/cat/1",
             "extra/ beside split folders hold the same labels",
         ),
+        ("siteA/cat/1 siteA/dog/1 siteB/cat/1 siteC/dog/1", "siteA/, siteB/, siteC/ hold folders"),
+        ("p/train/cat/1 p/train/dog/1 q/train/cat/1 q/train/dog/1", "p/, q/ hold folders of the"),
+        # labels one folder deeper in splits
+        (
+            "train/pets/cat/1 train/pets/dog/1 test/cat/1 test/dog/1",
+            "train/pets/ holds folders that may be the labels: cat/, dog/",
+        ),
+        (
+            "train/labelled/cat/1 train/labelled/dog/1 train/unlabelled/1 test/cat/1 test/dog/1",
+            "train/labelled/ holds folders that may be the labels: cat/, dog/",
+        ),
+        (
+            " ".join(f"{s}/part{n}/{x}/1" for s in ("train", "test") for n in (1, 2) for x in "ab"),
+            "part1/ holds folders that may be the labels: a/, b/",
+        ),
+        ("train/cat/1 train/dog/1 query/1", "are the labels train/ and query/, or the folders in"),
         # a split beside labels that it holds
         ("cat/1 dog/1 test/cat/1 test/dog/1", "test/ holds folders of the same names as folders"),
         ("cat/1 dog/1 emu/1 val/Cat/1", "val/ holds folders of the same names as folders beside"),
@@ -273,6 +289,16 @@ def test_each_label_may_hold_its_validation_photos(tmp_path: Path, inside: str) 
     photos = {f"{label}/val/1.jpg": (label, "val") for label in ("cat", "dog")}
     photos |= {f"{label}/{inside}2.jpg": (label, "train") for label in ("cat", "dog")}
     assert splits_of(tmp_path, *photos) == photos
+
+
+@pytest.mark.parametrize("between", ["images", "v1", "a/b"])
+def test_splits_may_lie_deeper_within_labels(tmp_path: Path, between: str) -> None:
+    photos = {
+        f"{label}/{between}/{split}/1.jpg": (label, split)
+        for label in ("cat", "dog")
+        for split in ("train", "test")
+    }
+    assert splits_of(tmp_path, *photos, "emu/2.jpg") == photos | {"emu/2.jpg": ("emu", "train")}
 
 
 def test_a_stray_photo_in_a_split_is_not_labelled(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ _DATE = re.compile(  # a folder within a label: "2024", "2024-05", "May 2024"
     rf"(19|20)\d\d([-_. ]?(\d\d|{_MONTH})){{0,2}}|({_MONTH})([-_. ]?(19|20)\d\d)?", re.IGNORECASE
 )
 
+_PART = re.compile(  # a folder for a part of the photos, which is no label
+    r"(part|site|shard|chunk|batch|fold|group|subset|volume|session|source|domain)[-_ ]?"
+    r"(\d+|[a-z])",
+    re.IGNORECASE,
+)
+
 # Words in names of folders beside splits that hold no labels.
 _NO_LABELS = frozenset(
     (
@@ -82,12 +88,18 @@ class _Folder:
 class _Layout:
     """The folders that contain label folders, each with its split.
 
-    `inner_splits` are the splits by name of the folders within labels: `cat/train/`.
+    `inner_splits` are the splits by name of the folders within labels: `cat/train/`,
+    `cat/images/train/`.
     """
 
     parents: list[tuple[_Folder, str]]
     inner_splits: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
+
+    def split_of(self, parts: Sequence[str]) -> str | None:
+        """The split within a label that a photo is in, by the parts of its path from there."""
+        splits = self.inner_splits
+        return next((splits[name] for name in parts[:-1] if name in splits), None)
 
 
 def read(root: Path, spellings: Mapping[str, str] | None = None) -> Listing:
@@ -107,7 +119,7 @@ def read(root: Path, spellings: Mapping[str, str] | None = None) -> Listing:
             label = normalize_label(name) or name
             label = (spellings or {}).get(label, label)
             by_label.setdefault(label, []).extend(
-                (folder.path.joinpath(*parts), layout.inner_splits.get(parts[0], split))
+                (folder.path.joinpath(*parts), layout.split_of(parts) or split)
                 for parts in folder.photos
                 if parts[-1] != _CLOSED
             )
@@ -138,6 +150,7 @@ def _find_layout(folder: _Folder) -> _Layout:
         if len({*splits.values()}) > 1 or alone:
             parents = [(_skip_outer(folders[name]), split) for name, split in splits.items()]
             _check_splits(folder, parents, labels_beside)
+            _check_inside_splits(folder, parents)
             _check_beside(folder, parents, beside)
             return _Layout(parents, remarks=(*remarks, *_name(BESIDE_SPLITS, beside)))
         if len(folders) == 1:  # an archive's outer folder, or the only split
@@ -224,7 +237,16 @@ def _inner_splits(folder: _Folder) -> dict[str, str]:
     splits = split_folders({name for names in labels for name in names})
     in_each = all(not names.isdisjoint(splits) for names in labels)
     has_others = any(parts[1] not in splits for parts in folder.photos if len(parts) > 1)
-    return splits if len({*splits.values()}) > 1 or (in_each and has_others) else {}
+    if len({*splits.values()}) > 1 or (in_each and has_others):
+        return splits
+    inner: dict[str, str] = {}
+    pending = [inside for label in folder.folders.values() for inside in label.folders.values()]
+    while pending:
+        each = pending.pop()
+        splits = split_folders(each.folders)
+        inner |= splits if len({*splits.values()}) > 1 else {}
+        pending += each.folders.values()
+    return inner
 
 
 def _check_neighbours(outer: _Folder, beside: Sequence[str]) -> None:
@@ -309,6 +331,29 @@ def _check_splits(
         )
 
 
+def _check_inside_splits(outer: _Folder, parents: Sequence[tuple[_Folder, str]]) -> None:
+    """Raise DatasetError where the labels of a split lie one folder deeper.
+
+    That is `train/pets/cat/` beside `test/cat/`, or `train/part1/cat/` and `train/part2/cat/`.
+    """
+    labels = {fold(label) for parent, _ in parents for label in parent.folders}
+    for parent, _ in parents:
+        own = {fold(label) for label in parent.folders}
+        inside = {
+            name: {fold(label) for label in folder.folders if _may_be_label(label)}
+            for name, folder in parent.folders.items()
+        }
+        is_parted = len(inside) > 1 and all(map(_PART.fullmatch, inside))
+        for name, names in inside.items():
+            if len(names & (labels - own)) >= MIN_SHARED or (is_parted and len(names) > 1):
+                path = parent.path.relative_to(outer.path) / name
+                raise DatasetError(
+                    f"{escape_controls(str(outer.path))}: {_list_folders([path.as_posix()])} holds"
+                    f" folders that may be the labels: {_list_folders(sorted(names))}. Put these"
+                    " directly into the split, or its photos directly into it"
+                )
+
+
 def _check_beside(
     outer: _Folder, parents: Sequence[tuple[_Folder, str]], beside: Sequence[str]
 ) -> None:
@@ -355,6 +400,9 @@ def _check_shared_names(outer: _Folder) -> None:
     if len(alike) == 1:  # a part of a larger folder
         (part,) = alike
         alike |= {n for n in inside if len(inside[n] & inside[part]) >= MIN_SHARED}
+        parts = [n for n in inside if n != part and inside[n] and inside[n] <= inside[part]]
+        if len(set().union(*(inside[n] for n in parts))) >= MIN_SHARED:  # each a part of it
+            alike |= {*parts}
     for name in filter(split_in_words, inside):  # here a single shared name is enough
         alike |= {
             each
