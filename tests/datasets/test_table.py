@@ -685,6 +685,69 @@ def test_names_with_spaces_stay_whole(tmp_path: Path, header: str, cells: list[s
     assert listing.remarks == ()
 
 
+PLANTS = (
+    "Apple scab|Apple black rot|Apple rust|Apple healthy|Grape black rot|Grape healthy|Corn rust"
+)
+CARS = "Audi A4 Sedan|Audi S4 Sedan|BMW M3 Coupe|BMW X5 SUV|Ford Focus Sedan|Ford Edge SUV"
+DEFECTS = "surface scratch|deep scratch|surface dent|deep dent|no defect"
+SIGNS = "traffic light|stop light|traffic sign|stop sign"
+SKIES = (
+    "clear primary|haze primary|clear primary water|cloudy|haze water|clear road primary|haze road"
+)
+SKIES += "|clear|partly_cloudy primary|clear water"
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "outcome"),
+    [
+        *((header, cells, "asked") for header in ("tags", "labels") for cells in (PLANTS, DEFECTS)),
+        *(("tags", cells, outcome) for cells, outcome in ((SIGNS, "asked"), (CARS, "names"))),
+        *(("label", cells, "names") for cells in (PLANTS, CARS, DEFECTS, SIGNS)),
+        *((header, SKIES, "words") for header in ("tags", "labels", "keywords")),
+        *((header, SKIES, "asked") for header in ("label", "class", "attributes", "scene")),
+        ("label", "dog|hot dog|ice cream|cream", "names"),
+    ],
+)
+def test_spaces_divide_tags_where_words_come_in_any_order(
+    tmp_path: Path, header: str, cells: str, outcome: str
+) -> None:
+    rows = [(f"{n}.jpg", cell) for n, cell in enumerate(cells.split("|"))]
+    touch(tmp_path, *(photo for photo, _ in rows))
+    write(tmp_path / "labels.csv", [("image", header), *rows])
+    if outcome == "asked":
+        assert "one label, or does each word of it stand for one?" in read_error(tmp_path)
+    else:
+        names = cells.replace(" ", "|") if outcome == "words" else cells
+        assert set(detect.read(tmp_path, 2).names) == set(names.split("|"))
+
+
+@pytest.mark.parametrize("header", ["tags", "label", "class"])
+def test_few_cells_with_many_photos_each_are_names(tmp_path: Path, header: str) -> None:
+    cells = DEFECTS.split("|")
+    rows = [(f"{n}.jpg", cells[n % len(cells)]) for n in range(60)]
+    touch(tmp_path, *(photo for photo, _ in rows))
+    write(tmp_path / "labels.csv", [("image", header), *rows])
+    assert set(detect.read(tmp_path, 2).names) == set(cells)
+
+
+@pytest.mark.parametrize("header", ["tags", "label", "choice"])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        "('sea', 'sun')|('sea',)|{'sun'}",
+        "{'sea','sun'}|['sea']|{'sun'}",
+        '{"choices":["sea","sun"]}|sea|sun',
+        '{"choices": ["sea", "sun"]}|{"choices": ["sea"]}|{"choices": ["sun"]}',
+    ],
+)
+def test_a_cell_may_hold_a_tuple_a_set_or_choices(tmp_path: Path, header: str, cells: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    rows = zip(("a.jpg", "b.jpg", "c.jpg"), cells.split("|"), strict=True)
+    write(tmp_path / "labels.csv", [("image", header), *rows])
+    expected = {"a.jpg": {"sea", "sun"}, "b.jpg": {"sea"}, "c.jpg": {"sun"}}
+    assert tags_of(detect.read(tmp_path, 1), tmp_path) == expected
+
+
 def test_numbers_divided_by_spaces_are_tags_in_any_column(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg")
     write(tmp_path / "labels.csv", [("Id", "Target"), ("a", "5 0"), ("b", "7")])

@@ -23,12 +23,15 @@ from tagger.datasets.readers.table_file import Table
 from tagger.datasets.sample import ABSENT, LIKELY, PRESENT, UNSEEN
 from tagger.datasets.splits import split_named
 from tagger.errors import DatasetError
-from tagger.text import list_first, unescape_formula
+from tagger.text import escape_controls, list_first, unescape_formula
 
 FORMAT = "CSV"
 LABELS_FILE = "labels.csv"
 SEPARATOR = "|"  # between tags
-MIN_RECURRING = 0.5  # of words, in other cells too: from that on, spaces divide tags
+MIN_RECURRING = 0.25  # of words in cells, in other cells too, where spaces may divide tags
+MIN_FLEXIBLE = 0.25  # of recurring words, at the end of some cells alone: then they do
+FEW_LISTS = 4  # cells with several words; with fewer, those of a column of labels are names
+MANY_PHOTOS = 10  # of each cell, from which on it is rather a name
 
 Files = list[tuple[str, str | None]]  # paths, with the split each file is named for
 LabelRows = dict[str, dict[tuple[str, ...], None]]  # the distinct rows of labels of each photo
@@ -69,7 +72,8 @@ DIVIDED_BY_SPACES = Remark(
     outcome="each word is a tag",
 )
 
-_BRACKETS = re.compile(r"\[.*\]", re.DOTALL)
+_BRACKETS = re.compile(r"\[.*\]|\(.*\)|\{.*\}", re.DOTALL)
+_CHOICES = re.compile(r"\{\s*\"choices\"\s*:\s*(\[.*\])\s*\}", re.DOTALL)  # Label Studio's
 _LIST_ITEM = re.compile(r"""(['"])(.*?)\1|([^\s,'"][^,'"]*)""", re.DOTALL)
 
 
@@ -316,12 +320,16 @@ def _cell_splitter(
     columns = rows[0].columns
     if columns.is_export:
         return lambda cell: split_tags(unescape_formula(cell))
-    cells = {row.cell for row in rows} - {""}
-    if cells and columns.is_tag_list and all(_BRACKETS.fullmatch(cell) for cell in cells):
+    counts = Counter(row.cell for row in rows if row.cell)
+    cells = counts.keys()
+    if any(map(_CHOICES.fullmatch, cells)):
+        return _split_choices
+    are_lists = columns.is_tag_list or all("'" in cell or '"' in cell for cell in cells)
+    if cells and are_lists and all(map(_BRACKETS.fullmatch, cells)):
         return _split_list
     separators = "|;," if columns.is_tag_list else "|"
     separator = next((s for s in separators if any(s in cell for cell in cells)), "")
-    if not separator and _are_words(cells, columns.is_tag_list):
+    if not separator and _are_words(counts, columns.is_tag_list, builder, rows[0].position):
         for path in dict.fromkeys(row.position.rpartition(":")[0] for row in rows):
             builder.add_case(DIVIDED_BY_SPACES, path)
         return str.split
@@ -335,20 +343,54 @@ def _split_list(cell: str) -> list[str]:
     return [quoted or plain for _, quoted, plain in _LIST_ITEM.findall(cell[1:-1])]
 
 
-def _are_words(cells: Set[str], is_tag_list: bool) -> bool:
-    """Whether distinct cells are tags divided by spaces: numbers, or words that recur in others.
+def _split_choices(cell: str) -> list[str]:
+    """The tags in a cell of Label Studio's tables: several in JSON, or a single one."""
+    match = _CHOICES.fullmatch(cell)
+    return _split_list(match[1]) if match else [cell] if cell else []
 
-    Fewer have to recur where one ends a cell and not another, as no noun does in names: "clear
-    primary water", "haze primary".
+
+def _are_words(
+    counts: Counter[str], is_tag_list: bool, builder: ListingBuilder, position: str
+) -> bool:
+    """Whether cells are tags divided by spaces: numbers, or words in many orders and numbers.
+
+    `counts` are the photos by cell. Words of tags recur in other cells, and some end one cell but
+    not another, or are a cell: "clear primary water", "haze primary". In names, nouns end all cells
+    ("red car"). Raises DatasetError where it may be either.
     """
-    lists = [parts for cell in cells if len(parts := cell.split()) > 1]
-    counts = Counter(word for cell in cells for word in set(cell.split()))
-    if not lists or all(word.isdecimal() for word in counts):
+    lists = [parts for cell in counts if len(parts := cell.split()) > 1]
+    in_cells = Counter(word for cell in counts for word in set(cell.split()))
+    if not lists or all(word.isdecimal() for word in in_cells):
         return bool(lists)
     words = {word for each in lists for word in each}
-    is_free = {each[-1] for each in lists} & {word for each in lists for word in each[:-1]}
-    share = sum(counts[word] > 1 for word in words) / len(words)
-    return is_tag_list and share >= (MIN_RECURRING / 2 if is_free else MIN_RECURRING)
+    recurring = {word for word in words if in_cells[word] > 1}
+    ends = {each[-1] for each in lists}
+    alone = {cell for cell in counts if cell in words}
+    flexible = recurring & ((ends & {word for each in lists for word in each[:-1]}) | alone)
+    if len(recurring) < MIN_RECURRING * len(words):
+        return False
+    are_flexible = len(flexible) >= MIN_FLEXIBLE * len(recurring)
+    has_many_photos = sum(counts.values()) >= MANY_PHOTOS * len(counts)
+    if is_tag_list and are_flexible and not has_many_photos:
+        return True
+    if is_tag_list:
+        is_open = are_flexible or (2 * len(recurring) >= len(words) and not has_many_photos)
+    else:
+        is_open = 2 * min(len(recurring) / len(words), len(flexible) / len(recurring)) >= 1
+        is_open &= len(lists) >= FEW_LISTS and not has_many_photos
+    if not is_open:
+        return False
+    path = position.rpartition(":")[0]
+    cell = escape_controls(" ".join(lists[0])[:80])
+    advice = (
+        "Put | between tags, or call the column label where each cell is one"
+        if is_tag_list
+        else "Call the column tags where each word is one, or put _ between the words of a label"
+    )
+    raise DatasetError(
+        f"{builder.index.display_path(path)}: is a cell such as {cell} one label, or does each word"
+        f" of it stand for one? {advice}"
+    )
 
 
 def _add_confidences(rows: Sequence[_LabelRow], builder: ListingBuilder) -> None:
