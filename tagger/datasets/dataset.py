@@ -119,13 +119,18 @@ class Problems:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Readable, labelled photos, split. `label_format` names the format of the labels: "CSV"."""
+    """Readable, labelled photos, split.
+
+    `label_format` names the format of the labels: "CSV"; `listed` are all photos by label, before
+    any were left out.
+    """
 
     root: Path
     labels: LabelSet
     samples: tuple[Sample, ...]
     problems: Problems = field(default_factory=Problems)
     label_format: str = ""
+    listed: Mapping[str, int] = field(default_factory=dict)
 
     def describe_labels(self) -> str:
         """The format and the number of the labels: "CSV, 58 tags"."""
@@ -151,9 +156,8 @@ class Dataset:
         return {self.root / copy: self.root / kept for copy, kept in self.problems.copies}
 
     def label_counts(self) -> dict[str, int]:
-        """Photos by label, over all splits."""
-        counts = _count_by_label(self.samples)
-        return {name: counts[label] for label, name in enumerate(self.labels.names)}
+        """Photos by label in the whole collection, with those that are left out."""
+        return dict(self.listed)
 
     def split_lines(self) -> list[str]:
         """A line for each split with photos: "train: 48 photos (24 cat, 24 dog)"."""
@@ -254,7 +258,9 @@ def load(
         raise DatasetError(_too_few_labels(root, 0, problems))
     label_set = LabelSet(tuple(listing.names[index] for index in labels), listing.kind)
     renumbered = tuple(sample.keep_labels(labels) for sample in samples)
-    dataset = Dataset(root, label_set, renumbered, problems, listing.label_format)
+    counts = _count_by_label(listing.samples)
+    listed = {name: counts[index] for index, name in enumerate(listing.names)}
+    dataset = Dataset(root, label_set, renumbered, problems, listing.label_format, listed)
     if require_enough:
         check_enough(dataset)
     return dataset

@@ -30,8 +30,8 @@ def load(
     """Photos in `root` with labels of a model, all as split "test", numbered as in `labels`.
 
     Folders that cannot be opened are among those that are unreadable. Tags of the model that `root`
-    has no labels for are unseen. At most `limit` photos are drawn at
-    random, from "val" and "test" if it has these. Raises DatasetError where no photo is usable.
+    has no labels for are unseen. At most `limit` photos are drawn at random, from "val" and "test"
+    if it has these. Raises DatasetError where no photo is usable.
     """
     listing = detect.read(root, 1)
     numbers = _match_labels(listing.names, labels.names)

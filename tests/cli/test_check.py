@@ -37,6 +37,19 @@ def test_counts_and_splits_are_told(run_main: RunMain, folder: Path) -> None:
     assert "test: 4 photos (2 disc, 2 stripes)" in lines
 
 
+def test_the_whole_collection_is_counted(run_main: RunMain, folder: Path) -> None:
+    for label, numbers in (("stripes", "01"), ("rare", "2")):  # copies, and too few to train on
+        (folder / label).mkdir(exist_ok=True)
+        for n in numbers:
+            source = folder / ("stripes" if label == "rare" else "disc") / f"00{n}.jpg"
+            target = folder / label / f"copy {n}.jpg"
+            (shutil.move if label == "rare" else shutil.copy)(source, target)
+    shutil.copy(folder / "disc" / "002.jpg", folder / "disc" / "again.jpg")
+    (folder / "disc" / "broken.jpg").write_bytes(b"")
+    report = json.loads(run_main(main, *OPTIONS, folder, "--json").stdout)
+    assert report["counts"] == {"disc": 8, "rare": 1, "stripes": 7}
+
+
 def test_a_split_without_photos_counts_none(run_main: RunMain, folder: Path) -> None:
     done = run_main(check.main, "--weights", "none", "--data", folder, "--json")
     assert json.loads(done.stdout)["splits"] == {"train": 10, "val": 2, "test": 0}
