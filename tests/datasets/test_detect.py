@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from tagger.library import export
 from tests.conftest import draw_smooth_colours
 from tests.datasets import label_files
 from tests.datasets.label_files import contents, sentences, tags_of, touch, write_file
+from tests.trees import make_too_deep
 
 FORMATS = ("CSV", "COCO", "VOC", "YOLO")
 QUICK = settings(
@@ -356,3 +358,24 @@ def test_tags_that_differ_in_case_alone_are_merged_in_every_format(
         "images/b.jpg": ({"Sea"}, set(), "train"),
         "images/c.jpg": ({"Sea"}, set(), "train"),
     }
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read every file")
+@pytest.mark.parametrize("name", ["my.csv", "labels.csv"])
+def test_an_unreadable_table_is_named(tmp_path: Path, name: str) -> None:
+    photos = folder_collection(tmp_path)
+    write_file(tmp_path / name, "image,label\n").chmod(0)
+    if name == "labels.csv":
+        with pytest.raises(DatasetError, match=r"labels\.csv: cannot be read \(Permission"):
+            detect.read(tmp_path, 2)
+        return
+    listing = detect.read(tmp_path, 2)
+    assert tags_of(listing, tmp_path) == photos
+    assert sentences(listing) == ["1 label format leads to no labelled photos: CSV not read"]
+    assert "my.csv: cannot be read (Permission denied)" in listing.remarks[0].names[0]
+
+
+def test_a_folder_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
+    folder = make_too_deep(tmp_path)
+    with pytest.raises(DatasetError, match=r"cannot be opened \(File name too long\)"):
+        detect.read(folder, 2)

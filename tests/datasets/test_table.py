@@ -353,6 +353,27 @@ def test_splits_are_read_and_unknown_ones_counted(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("column", ["phase", "Data Set", "usage", "partition"])
+def test_a_column_of_splits_has_many_names(tmp_path: Path, column: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    rows = [("image", "sea", column), ("a.jpg", "1", "train"), ("b.jpg", "0", "test")]
+    write(tmp_path / "labels.csv", rows)
+    assert contents(detect.read(tmp_path, 1), tmp_path) == {
+        "a.jpg": ({"sea"}, set(), "train"),
+        "b.jpg": (set(), set(), "test"),
+    }
+
+
+@pytest.mark.parametrize("column", ["is_train", "isTest", "is validation"])
+def test_a_column_that_marks_a_split_is_no_tag(tmp_path: Path, column: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    rows = [("image", "sea", column), ("a.jpg", "1", "1"), ("b.jpg", "0", "0")]
+    write(tmp_path / "labels.csv", rows)
+    assert f"{column} says which photos are of a split; call the column split" in read_error(
+        tmp_path
+    )
+
+
 def test_folders_give_the_split_without_a_column(tmp_path: Path) -> None:
     touch(tmp_path, "train/a.jpg", "images/val2017/b.jpg", "c.jpg")
     rows = [("train/a.jpg", "x"), ("images/val2017/b.jpg", "y"), ("c.jpg", "x")]
@@ -776,15 +797,16 @@ def test_a_photo_is_taken_where_its_name_can_mean_only_that(tmp_path: Path) -> N
         r"..\..\m\e.jpg",
     ]
     names += [r"C:\Users\me\f.jpg", "cat/G.JPG", "/data/local-files/?d=in/H.jpg"]
-    paths, names = [*paths, "i.jpg"], [*names, "/data/upload/7/1a2b3c4d-i.jpg"]
-    touch(tmp_path, "i.jpg")
+    paths = [*paths, "i.jpg", "j.jpg", "k.jpg"]
+    names = [*names, "/data/upload/7/1a2b3c4d-i.jpg", "https://host/j.jpg#top", "'k.jpg'"]
+    touch(tmp_path, "i.jpg", "j.jpg", "k.jpg")
     write(
         tmp_path / "labels.csv", [("image", "label"), *((n, f"l{i}") for i, n in enumerate(names))]
     )
     listing = detect.read(tmp_path, 2)
     assert tags_of(listing, tmp_path) == {path: {f"l{i}"} for i, path in enumerate(paths)}
     assert sentences(listing) == [
-        "8 rows name their photos by other paths or in another case:"
+        "10 rows name their photos by other paths or in another case:"
         " taken, as only one photo can be meant"
     ]
 

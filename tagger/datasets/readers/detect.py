@@ -64,11 +64,18 @@ def read(root: Path, min_labels: int, merge_case: bool = False) -> Listing:
     With `merge_case`, labels that differ in case alone become the one of them with most photos.
     Raises DatasetError, saying what was found, where there are too few.
     """
-    if not root.exists():
+    try:
+        exists = root.exists()
+    except OSError as error:
+        raise DatasetError(f"{root}: cannot be opened ({error.strerror})") from None
+    if not exists:
         raise DatasetError(f"{root}: no such folder; {LAYOUT}")
     if not root.is_dir():
         raise DatasetError(f"{root}: not a folder; {LAYOUT}")
     index = PhotoIndex(root)
+    for path, reason in index.skipped.unopened:
+        if path == ".":
+            raise DatasetError(f"{root}: cannot be opened ({reason})")
     try:
         listing = _read(index, min_labels, {})
         if merge_case and (spellings := listing.case_spellings()):
@@ -117,7 +124,10 @@ def _find_candidates(index: PhotoIndex) -> tuple[PhotoIndex, list[Candidate]]:
     candidates: list[Candidate] = [
         (reader, files) for reader in READERS if (files := _find_files(reader, index))
     ]
-    if tables := table.find(index):
+    tables = _find_files(table, index)
+    if isinstance(tables, DatasetError):
+        candidates.append((table, tables))
+    elif tables:
         first = table.is_certain(tables)
         tops = _label_names({path.split("/")[0] for path in index.photos if "/" in path})
         has_alternative = bool(candidates) or len(tops) > 1

@@ -104,11 +104,11 @@ class PhotoIndex:
         dropped until a photo's path ends so. A folder that this dataset has too is not dropped,
         since the name may mean another photo of that name in it; nor is a split, where there are.
         """
-        path, is_foreign = name.replace("\\", "/"), False
+        path, is_foreign = name.strip("'\"").replace("\\", "/"), False
         if match := _LOCAL_FILE.fullmatch(path):
             path = f"/{match[1]}"
         elif _SCHEME.match(path):
-            path = f"/{path.partition('?')[0].partition(':')[2]}"
+            path = f"/{re.split('[?#]', path)[0].partition(':')[2]}"
         is_foreign = path.startswith("/") or bool(_DRIVE.match(path))
         parts = [part for part in posixpath.normpath(loose_form(path)).split("/") if part]
         while parts and parts[0] == "..":

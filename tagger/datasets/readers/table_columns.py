@@ -25,7 +25,7 @@ BLANK = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
 EXPORT_HEADER = ("image", "label", "tags")  # of the photo library: the first tag, and all
 
 # Names of columns, as `normalize_header` gives them.
-SPLIT = ("split", "set", "subset", "partition")
+SPLIT = ("split", "set", "subset", "partition", "phase", "dataset", "datasplit", "usage")
 TAG_LISTS = ("tags", "labels", "tag", "keywords", "categories", "classes")
 SINGLE_LABELS = ("label", "class", "category", "classname", "labelname", "categoryname", "name")
 _BOX = (
@@ -91,6 +91,12 @@ def read_columns(table: Table, display_path: str) -> Columns:
     split = next((n for n in named if keys[n] in SPLIT and any(map(split_named, cells[n]))), None)
     rest = [n for n in named if n != split]
     tags = _tag_columns(keys, cells, rest)
+    for name in (table.header[n] for n in tags):
+        if "is" in (words := _header_words(name)) and any(map(split_named, words)):
+            raise DatasetError(
+                f"{display_path}, line 1: {name} says which photos are of a split; call the column"
+                " split, and write train, val or test"
+            )
     labels = next((n for key in (*TAG_LISTS, *SINGLE_LABELS) for n in rest if keys[n] == key), None)
     kinds = {n: kind for n in rest if (kind := _confidence_kind(table.header[n]))}
     certain = {n for n, kind in kinds.items() if kind != "doubtful"}

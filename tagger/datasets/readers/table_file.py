@@ -151,9 +151,14 @@ def normalize_header(name: str) -> str:
 
 
 def _preview(index: PhotoIndex, path: str) -> list[list[str]]:
-    """A table's first rows; none where it is no table."""
-    with open(index.absolute(path), "rb") as file:
-        start = file.read(_PREVIEW_BYTES)
+    """A table's first rows; none where it is no table. Raises DatasetError if it cannot be read."""
+    try:
+        with open(index.absolute(path), "rb") as file:
+            start = file.read(_PREVIEW_BYTES)
+    except OSError as error:
+        raise DatasetError(
+            f"{index.display_path(path)}: cannot be read ({error.strerror})"
+        ) from None
     encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text, delimiter = _split_delimiter(start.decode(encoding, "replace"))
     try:
