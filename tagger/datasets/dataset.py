@@ -259,8 +259,8 @@ def load(
     label_set = LabelSet(tuple(listing.names[index] for index in labels), listing.kind)
     renumbered = tuple(sample.keep_labels(labels) for sample in samples)
     counts = _count_by_label(listing.samples)
-    listed = {name: counts[index] for index, name in enumerate(listing.names)}
-    dataset = Dataset(root, label_set, renumbered, problems, listing.label_format, listed)
+    by_label = {name: counts[index] for index, name in enumerate(listing.names)}
+    dataset = Dataset(root, label_set, renumbered, problems, listing.label_format, by_label)
     if require_enough:
         check_enough(dataset)
     return dataset
