@@ -180,6 +180,7 @@ class _Photo:
 
     image: ImageFile
     data: bytes
+    name: str
     jpeg: JpegHeader | None = None
     tiff: TiffHeader | None = None
 
@@ -234,11 +235,11 @@ def _identify(data: bytes) -> Callable[[bytes, str], _Photo] | None:
     if data.startswith(tiff.MAGICS):
         return _open_tiff
     if data.startswith((b"GIF87a", b"GIF89a")):
-        return lambda data, name: _Photo(GifImageFile(io.BytesIO(data)), data)
+        return lambda data, name: _Photo(GifImageFile(io.BytesIO(data)), data, name)
     if data.startswith(b"BM"):
-        return lambda data, name: _Photo(BmpImageFile(io.BytesIO(data)), data)
+        return lambda data, name: _Photo(BmpImageFile(io.BytesIO(data)), data, name)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return lambda data, name: _Photo(WebPImageFile(io.BytesIO(data)), data)
+        return lambda data, name: _Photo(WebPImageFile(io.BytesIO(data)), data, name)
     if data[4:8] == b"ftyp":
         return _open_avif if _is_avif(data) else _open_heif
     return None
@@ -253,14 +254,14 @@ def _open_jpeg(data: bytes, name: str) -> _Photo:
         raise ImageFormatError(name, f"a JPEG, but of a kind that is not read: {kind}")
     if header.scans > jpeg.MAX_SCANS:
         raise ImageTooLargeError(name, f"a JPEG of more than {jpeg.MAX_SCANS} scans")
-    return _Photo(JpegImageFile(io.BytesIO(data)), data, jpeg=header)
+    return _Photo(JpegImageFile(io.BytesIO(data)), data, name, jpeg=header)
 
 
 def _open_png(data: bytes, name: str) -> _Photo:
     cleaned = png.clean(data)
     if cleaned is None:
         raise ImageTooLargeError(name, f"a PNG of more than {png.MAX_CHUNKS:,} pieces")
-    return _Photo(PngImageFile(io.BytesIO(cleaned)), cleaned)
+    return _Photo(PngImageFile(io.BytesIO(cleaned)), cleaned, name)
 
 
 def _open_tiff(data: bytes, name: str) -> _Photo:
@@ -276,22 +277,26 @@ def _open_tiff(data: bytes, name: str) -> _Photo:
     except (SyntaxError, OSError):
         image = None
     if image is None:
-        kind = f"a valid TIFF, but of a kind that is not read: {header.describe()}"
-        raise ImageFormatError(name, kind)
+        raise _not_read(name, header)
     if image.tile and image.tile[0].codec_name == "libtiff":
         _change_raw_mode(image, tiff.native_raw_mode(_raw_mode(image)))
-    return _Photo(image, data, tiff=header)
+    return _Photo(image, data, name, tiff=header)
+
+
+def _not_read(name: str, header: TiffHeader, more: str = "") -> ImageFormatError:
+    kind = f"a valid TIFF, but of a kind that is not read: {header.describe()}{more}"
+    return ImageFormatError(name, kind)
 
 
 def _open_avif(data: bytes, name: str) -> _Photo:
-    return _Photo(AvifImageFile(io.BytesIO(data)), data)
+    return _Photo(AvifImageFile(io.BytesIO(data)), data, name)
 
 
 def _open_heif(data: bytes, name: str) -> _Photo:
     import pillow_heif
 
     pillow_heif.options.THUMBNAILS = False
-    return _Photo(pillow_heif.HeifImageFile(io.BytesIO(data)), data)  # type: ignore[no-untyped-call]
+    return _Photo(pillow_heif.HeifImageFile(io.BytesIO(data)), data, name)  # type: ignore[no-untyped-call]
 
 
 def _is_avif(data: bytes) -> bool:
@@ -429,10 +434,15 @@ def _to_eight_bits(photo: _Photo, raw_mode: str) -> Image.Image:
             type_ = np.uint32
         grey = depth.grey_from_range(image, header.no_data, type_)
     elif raw_mode in _WIDE_RAW_MODES:
-        largest = int(np.max(image.getextrema()[:3]))
-        if depth.bits_in_use(largest << 8 | 0xFF) == 16:
+        if depth.has_bright_halves(image):
             return image
-        return Image.fromarray(depth.rgb_from_halves(image, _read_low_bytes(photo, raw_mode)))
+        if header is None or not header.separate_planes:
+            low = _read_low_bytes(photo, raw_mode)
+            bands = range(len(low.getbands())) if raw_mode != "LA;16B" else (1, 1, 1, 3)
+            depth.narrow_halves(image, low, bands)
+        elif depth.bits_of_halves(image) < depth.MIN_HALF_BITS:
+            raise _not_read(photo.name, header, ", few of them in use")
+        return image
     else:
         return image
     if header is not None and header.is_white_zero:
@@ -442,14 +452,9 @@ def _to_eight_bits(photo: _Photo, raw_mode: str) -> Image.Image:
 
 def _read_low_bytes(photo: _Photo, raw_mode: str) -> Image.Image:
     """The low bytes of a photo of 16 bits a channel, of which Pillow gives the high ones."""
-    if photo.tiff is not None and photo.tiff.separate_planes:
-        raise ValueError("values of less than 16 bits in planes of 16")
     image = type(photo.image)(io.BytesIO(photo.data))
     _change_raw_mode(image, _WIDE_RAW_MODES[raw_mode])
     image.load()
-    if raw_mode == "LA;16B":
-        _, grey, _, alpha = image.split()
-        return Image.merge("RGBA", (grey, grey, grey, alpha))
     return image
 
 

@@ -45,7 +45,7 @@ def assert_shows(data: bytes, shares: NDArray[np.float64], tolerance: float = 2)
     assert np.abs(rgb - 255 * shares[..., None]).max() <= tolerance
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("bits", range(8, 17))
 def test_16_bit_values_are_scaled_by_the_bits_in_use(bits: int) -> None:
     values = (SHARES * (2**bits - 1)).astype(np.uint16)
     colours = np.stack([values, values, values], axis=2)
@@ -68,6 +68,86 @@ def test_colours_of_few_bits_keep_their_proportions() -> None:
     assert decode.read(wide_png(colours, 2))[0, 0].tolist() == [255, 128, 64]
     reddish = np.zeros((8, 8, 3), np.uint16) + np.array([200, 100, 0], np.uint16)
     assert decode.read(tiff(reddish, photometric="rgb"))[0, 0].tolist() == [200, 100, 0]
+
+
+def encode_wide(values: NDArray[np.uint16]) -> list[bytes]:
+    """Grey values as files of every kind that Pillow reads in its own way."""
+    colours = np.stack([values, values, values], axis=2)
+    one = np.stack([values, values // 2, values // 2], axis=2)  # hot in one colour, as sensors are
+    assert one.max() == values.max()
+    return [
+        wide_png(values, 0),
+        tiff(values),
+        wide_png(colours, 2),
+        tiff(colours, photometric="rgb"),
+    ]
+
+
+@pytest.mark.parametrize("bits", [8, 9, 10, 12, 14])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.004, 0.02])
+@pytest.mark.parametrize("spread", [False, True], ids=["full", "spread"])
+def test_hot_pixels_do_not_say_how_many_bits_are_in_use(
+    bits: int, share: float, spread: bool
+) -> None:
+    rng = np.random.default_rng(bits)
+    values = (SHARES * (2**bits - 1)).astype(np.uint16)
+    hot = rng.random(values.shape) < share
+    hot[3, 3] = hot[0, 0] = True
+    values[hot] = rng.integers(2**bits, 65_536, hot.sum()) if spread else 65_535
+    for data in encode_wide(values):
+        rgb = decode.read(data).astype(float)
+        assert np.abs(rgb - 255 * SHARES[..., None])[~hot].max() <= 2
+        assert rgb[hot].min() >= 254
+
+
+def test_a_hot_column_or_colour_does_not_say_how_many_bits_are_in_use() -> None:
+    values = (SHARES * 4095).astype(np.uint16)
+    column = values.copy()
+    column[:, 31] = 65_535
+    assert np.abs(decode.read(tiff(column))[:, 40:, 0] - 255 * SHARES[:, 40:]).max() <= 2
+    colours = np.stack([values, values, values], axis=2)
+    colours[9, 9, 1] = 50_000
+    rest = np.arange(60) != 9
+    for data in (wide_png(colours, 2), tiff(colours, photometric="rgb")):
+        assert np.abs(decode.read(data)[:, rest] - 255 * SHARES[:, rest, None]).max() <= 2
+
+
+@pytest.mark.parametrize("largest", [256, 512, 1024, 4096, 16_384, 32_768])
+def test_values_may_reach_a_power_of_two(largest: int) -> None:
+    values = np.round(SHARES * largest).astype(np.uint16)
+    values[-9:, -9:] = largest  # whites that are clipped
+    for data in encode_wide(values):
+        rgb = decode.read(data).astype(float)[..., 0]
+        assert np.abs(rgb - 255.0 * values / largest).max() <= 2
+
+
+@pytest.mark.parametrize("lamps", [1, 4, 12])
+@pytest.mark.parametrize("radius", [2, 4])
+def test_a_dark_photo_with_a_few_lamps_stays_dark(lamps: int, radius: int) -> None:
+    rng = np.random.default_rng(lamps)
+    y, x = np.mgrid[:200, :300]
+    values = rng.normal(1500, 300, (200, 300)).clip(0, 4000)
+    for _ in range(lamps):
+        distance = np.hypot(y - rng.integers(20, 180), x - rng.integers(20, 280))
+        values = np.maximum(values, 65_535 * np.exp(-((distance / radius) ** 2)))
+    for data in encode_wide(values.astype(np.uint16)):
+        rgb = decode.read(data)[..., 0]
+        assert np.abs(rgb - values / 257).max() <= 2
+
+
+def test_eight_bits_in_the_upper_half_of_sixteen_are_not_made_brighter() -> None:
+    values = ((SHARES * 60).astype(np.uint16)) << 8
+    assert_shows(tiff(values), SHARES * 60 / 255)
+    half = np.full((9, 9), 128 << 8, np.uint16)
+    assert_shows(tiff(half), np.full((9, 9), 128 / 255))
+
+
+@pytest.mark.parametrize("alpha", [16_383, 32_767, 65_535])
+def test_alpha_of_sixteen_bits_is_scaled_like_the_colours_or_by_more_bits(alpha: int) -> None:
+    values = (SHARES * 65_535).astype(np.uint16)
+    four = np.dstack([values, values, values, np.full_like(values, alpha)])
+    share = alpha / 65_535
+    assert_shows(wide_png(four, 6), SHARES * share + 1 - share)
 
 
 KINDS = {
@@ -136,6 +216,17 @@ def test_a_valid_tiff_that_is_not_read_is_called_that(
         assert kind in caught.value.reason and "broken" not in caught.value.reason
 
 
+def test_planes_of_few_bits_are_called_unread_and_others_are_read() -> None:
+    options = {"photometric": "rgb", "planarconfig": "separate", "compression": "zlib"}
+    for bits in (8, 10, 12):
+        planes = np.stack([SHARES * (2**bits - 1)] * 3).astype(np.uint16)
+        with pytest.raises(ImageFormatError, match=r"valid TIFF, but .* plane for each.* in use"):
+            decode.read(tiff(planes, **options))
+    assert_shows(tiff(np.stack([SHARES * 65_535] * 3).astype(np.uint16), **options), SHARES)
+    dark = np.stack([SHARES * 40_000] * 3).astype(np.uint16)
+    assert_shows(tiff(dark, **options), SHARES * 40_000 / 65_535)
+
+
 def test_a_tiff_that_is_broken_is_called_that() -> None:
     data = tiff(SHARES.astype(np.float32))
     for broken in (data[:8], data[:12], b"II*\0\xff\xff\xff\xff" + data[8:], b"MM\0+" + bytes(40)):
@@ -155,6 +246,38 @@ def test_outliers_do_not_spoil_a_float_image(outlier: float, photometric: str) -
     expected = 255 * (SHARES if photometric == "minisblack" else 1 - SHARES)
     rows = [row for row in range(40) if row != 7]
     assert np.abs(rgb[rows, :, 0] - expected[rows]).max() <= 2
+
+
+@pytest.mark.parametrize("share", [0.001, 0.004, 0.02])
+@pytest.mark.parametrize("largest", [12.0, 30.0, 100.0, 1e6])
+def test_spread_hot_pixels_do_not_spoil_a_float_image(share: float, largest: float) -> None:
+    rng = np.random.default_rng(5)
+    shares = np.add.outer(np.linspace(0, 0.5, 300), np.linspace(0, 0.5, 400))
+    values = (shares * 3 + 5).astype(np.float32)
+    hot = rng.random(values.shape) < share
+    values[hot] = rng.uniform(5, largest, hot.sum())
+    rgb = decode.read(tiff(values)).astype(float)[..., 0]
+    assert np.abs(rgb - 255 * shares)[~hot].max() <= 16
+
+
+@pytest.mark.parametrize("scale", [1, 255, 65_535])
+@pytest.mark.parametrize("paper", [0.6, 0.94])
+def test_the_paper_of_a_page_is_no_missing_value(scale: int, paper: float) -> None:
+    page = np.ones((200, 200))
+    page[: int(200 * (1 - paper))] = 0.10
+    page[: int(200 * (1 - paper)) : 2] = 0.12
+    rgb = decode.read(tiff((page * scale).astype(np.float32)))[..., 0]
+    assert rgb[-1].min() == 255 and rgb[:10].max() < 20
+    negative = decode.read(tiff(((1 - page) * scale).astype(np.float32)))[..., 0]
+    assert negative[-1].max() == 0 and negative[:10].min() > 235
+
+
+def test_thin_lines_of_a_float_image_stay() -> None:
+    rng = np.random.default_rng(6)
+    page = rng.normal(0.9, 0.01, (200, 200)).astype(np.float32)
+    page[::40] = 0.1
+    rgb = decode.read(tiff(page))[..., 0]
+    assert rgb[::40].max() < 10 and rgb[1::40].min() > 200
 
 
 @pytest.mark.parametrize("missing", [-9999.0, -32768.0, -3.4028234663852886e38, 1e20, np.nan])
@@ -179,7 +302,9 @@ def test_the_tag_of_missing_values_is_obeyed() -> None:
 def test_float_images_without_numbers_or_differences_do_not_fail_oddly() -> None:
     with pytest.raises(ImageError, match="no numbers"):
         decode.read(tiff(np.full((9, 9), np.nan, np.float32)))
-    assert decode.read(tiff(np.full((9, 9), 0.5, np.float32))).max() == 0
+    for value, grey in ((0.5, 127), (0, 0), (1, 255), (100, 100), (9e9, 255), (-3, 0)):
+        rgb = decode.read(tiff(np.full((9, 9), value, np.float32)))
+        assert rgb.min() == rgb.max() == grey
     halves = np.repeat(np.float32([[0, 1]]), 9, axis=0)
     assert decode.read(tiff(halves))[0, :, 0].tolist() == [0, 255]
 
