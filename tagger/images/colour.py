@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 MAX_BYTES = 4 * 2**20  # of a profile; those of printers have 2 MB
+_CACHED_BYTES = 2**16  # of a profile that is kept; larger ones are built again for each photo
 # Of mid colours, in levels of 255 on average, from the same numbers taken as sRGB.
 FAR_IN_COLOUR = 6  # Display P3: 4, Adobe RGB: 7, Rec. 2020: 12, ProPhoto RGB: 16
 FAR_IN_BRIGHTNESS = 25  # a gamma of 1.8: 18, of 1: 59
@@ -25,7 +26,8 @@ def to_srgb(rgb: Image.Image, profile: bytes | None) -> Image.Image:
     """An RGB image in sRGB, if its profile is far from that; else the image itself."""
     if not profile or len(profile) > MAX_BYTES:
         return rgb
-    transform = _transform(profile, "RGB")
+    build = _cached_transform if len(profile) <= _CACHED_BYTES else _transform
+    transform = build(profile, "RGB")
     return rgb if transform is None else ImageCms.applyTransform(rgb, transform) or rgb
 
 
@@ -36,7 +38,6 @@ def lab_to_srgb(lab: Image.Image) -> Image.Image:
     return ImageCms.profileToProfile(lab, source, target, outputMode="RGB") or lab
 
 
-@lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The transform to sRGB; None for a profile that is near it, broken, or of other colours."""
     try:
@@ -58,3 +59,6 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     brightness = shift.mean(axis=2, keepdims=True)
     is_far = np.abs(shift - brightness).mean() > FAR_IN_COLOUR
     return transform if is_far or np.abs(brightness).mean() > FAR_IN_BRIGHTNESS else None
+
+
+_cached_transform = lru_cache(maxsize=4)(_transform)

@@ -49,15 +49,19 @@ MAX_RUN_LENGTH_PIXELS = 8_000_000  # of run-length BMP, which Pillow decodes in 
 MAX_SIDE = 65_500  # pixels; the limit of the JPEG format
 
 EXTENSIONS = PHOTO_EXTENSIONS
+_MIN_ALPHA = 26  # a tenth: of less, nothing can be seen on a background
+_FEW_VISIBLE = 0.005  # of the pixels
 BACKGROUND = (255, 255, 255)  # behind transparent pixels
 
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 _NOT_READ = f"not a {FORMAT_NAMES} photo, or broken at its start"
+_CUT_SHORT = "cut short: its data end before the picture does"
 
 # Memory that decoding takes at its peak, in bytes a pixel: measured. Other formats take what
 # Pillow keeps of a pixel, and a little for the strips in which they are converted.
 _DECODER_BYTES = {"WEBP": 15, "AVIF": 9, "HEIF": 7}
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 3, "I;16B": 3, "I": 5, "F": 5}  # by mode; else 4
+_HALVES_BYTES = 12  # of 16 bits a channel, if the low bytes are read too
 MAX_DECODING_BYTES = 768 * 2**20  # of one photo
 _BUDGET = ByteBudget(max(MAX_DECODING_BYTES, worker_count() * 128 * 2**20), free=32 * 2**20)
 
@@ -101,7 +105,12 @@ def read(source: Source, shorter_side: int | None = None, longer_side: int | Non
         photo = _open(data, name, full_size=shorter_side is None)
         if photo.jpeg is not None and not jpeg.has_end(data, photo.jpeg):
             return _decode_without_end(photo, photo.jpeg, name, shorter_side, longer_side)
-        return _decode(photo, shorter_side, longer_side)
+        rgb = _decode(photo, shorter_side, longer_side)
+        if photo.jpeg is not None and _may_lack_data(photo, photo.jpeg):
+            filled = jpeg.with_filler(data, photo.jpeg)
+            if not np.array_equal(rgb, _decode(_open(filled, name), shorter_side, longer_side)):
+                raise ImageError(name, _CUT_SHORT)
+        return rgb
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -149,7 +158,8 @@ def estimate_memory(data: bytes, shorter_side: int) -> int:
     with _reading(data) as (name, content):
         photo = _open(content, name)
         _draft(photo.image, shorter_side)
-        return _decoding_bytes(photo)
+        ended = photo.jpeg is None or jpeg.has_end(content, photo.jpeg)
+        return _decoding_bytes(photo) + (0 if ended else len(content))
 
 
 def find_photos(folder: str | os.PathLike[str], skipped: Skipped | None = None) -> Iterator[Path]:
@@ -270,6 +280,8 @@ def _open_tiff(data: bytes, name: str) -> _Photo:
         raise ImageFormatError(name, _NOT_READ)
     if header.pieces > tiff.MAX_PIECES:
         raise ImageTooLargeError(name, f"a TIFF of more than {tiff.MAX_PIECES:,} pieces")
+    if header.has_huge_tiles:
+        raise ImageTooLargeError(name, "a TIFF of tiles much larger than its picture")
     if header.is_white_zero:
         data = tiff.with_black_zero(data)
     try:
@@ -355,6 +367,8 @@ def _decoding_bytes(photo: _Photo) -> int:
     """About how much memory decoding takes; ask after `draft`."""
     image, width, height = photo.image, *photo.image.size
     each = _DECODER_BYTES.get(str(image.format)) or _PIXEL_BYTES.get(image.mode, 4)
+    if _raw_mode(image) in _WIDE_RAW_MODES:
+        each = _HALVES_BYTES
     total = width * height * each
     if photo.jpeg is not None and photo.jpeg.in_memory:
         total += photo.jpeg.coefficient_bytes
@@ -376,8 +390,20 @@ def _decode_without_end(
         for ended in jpeg.with_ends(photo.data, header)
     )
     if not header.covered or not np.array_equal(rgb, other):
-        raise ImageError(name, "cut short: its data end before the picture does")
+        raise ImageError(name, _CUT_SHORT)
     return rgb
+
+
+def _may_lack_data(photo: _Photo, header: JpegHeader) -> bool:
+    """Whether a decoded JPEG may lack some of its picture: a decoder fills up with mid grey."""
+    image = photo.image
+    block = max(1, 8 * image.width // header.width)
+    left, top = ((side - 1) // block * block for side in image.size)
+    last = image.crop((left, top, *image.size))
+    last = last.getchannel("K") if image.mode == "CMYK" else last.convert("L")
+    return jpeg.may_lack_data(photo.data, header) or not np.any(
+        np.abs(np.asarray(last, np.int16) - 128) > 2
+    )
 
 
 def _decode(photo: _Photo, shorter_side: int | None, longer_side: int | None) -> Pixels:
@@ -464,6 +490,8 @@ def _to_small_rgb(image: Image.Image, factor: int) -> Image.Image:
         return _to_rgb(image.reduce(factor) if factor > 1 else image)
     if image.mode in _ALPHA_MODES and _has_empty_alpha(image):
         image.putalpha(255)
+    elif _has_empty_palette(image):
+        del image.info["transparency"]
     rows = max(1, depth.STRIP_PIXELS // (image.width * factor)) * factor
     if rows >= image.height:
         return _shrink_to_rgb(image, factor)
@@ -481,9 +509,28 @@ def _shrink_to_rgb(image: Image.Image, factor: int) -> Image.Image:
 
 
 def _has_empty_alpha(image: Image.Image) -> bool:
-    """Whether nobody filled the alpha channel: all of it is 0, over a picture."""
-    *colours, alpha = np.array(image.getextrema())
-    return not alpha.any() and any(low < high for low, high in colours)
+    """Whether nobody filled the alpha channel: it hides all, or nearly all, of a picture."""
+    *colours, alpha = np.reshape(image.histogram(), (-1, 256))
+    return _hides_picture(int(alpha[_MIN_ALPHA:].sum()), colours)
+
+
+def _has_empty_palette(image: Image.Image) -> bool:
+    """Whether nearly all of a picture is in colours of a palette that are transparent."""
+    transparency = image.info.get("transparency")
+    if image.mode != "P" or not isinstance(transparency, bytes):
+        return False
+    counts = np.array(image.histogram())
+    alpha = np.full(256, 255)
+    listed = np.frombuffer(transparency[:256], np.uint8)
+    alpha[: len(listed)] = listed
+    return _hides_picture(int(counts[alpha >= _MIN_ALPHA].sum()), [counts])
+
+
+def _hides_picture(visible: int, colours: list[NDArray[np.int64]]) -> bool:
+    """Whether there is more of a picture than its `visible` pixels, by the counts of values."""
+    size = int(colours[0].sum())
+    varied = size - min(int(counts.max()) for counts in colours)
+    return visible <= _FEW_VISIBLE * size and varied > (0.1 * size if visible else 0)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

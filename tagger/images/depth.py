@@ -44,7 +44,7 @@ def bits_in_use(strips: Strips) -> int:
     """
     thresholds = np.array([1 << bits for bits in range(8, 16)])
     above, far = np.zeros(len(thresholds), np.int64), np.zeros(len(thresholds), np.int64)
-    size = low_bits = 0
+    size, low_bits = 0, 0
     for strip in strips():
         size += strip.size
         low_bits |= int(np.bitwise_or.reduce(strip, axis=None)) & 0xFF
@@ -70,7 +70,7 @@ def _are_alone(strips: Strips, threshold: int, outside: int, size: int) -> bool:
         around = cv2.boxFilter(
             mask, cv2.CV_8U, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT
         )
-        in_spots += np.count_nonzero(mask & (around > _NEIGHBOURS))
+        in_spots += int(np.count_nonzero(mask & (around > _NEIGHBOURS)))
     return in_spots <= max(_MAX_IN_SPOTS * outside, _TINY_SPOTS * size)
 
 
@@ -116,7 +116,7 @@ def narrow_halves(high: Image.Image, low: Image.Image, bands: Sequence[int]) -> 
     bits = bits_in_use(lambda: (strip[..., :colours].max(axis=2) for _, strip in values()))
     shifts = np.full(channels, bits - 8, np.uint16)
     if colours < channels:
-        largest = int(high.getextrema()[-1][1])  # type: ignore[index, call-overload]
+        largest = int(high.getextrema()[-1][1])  # type: ignore[index]
         if largest > 1 << (bits - 8):
             shifts[-1] = next(more - 8 for more in _ALPHA_BITS if largest < 1 << (more - 8))
     for row, strip in values():

@@ -22,6 +22,7 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # without restarts
+_BLOCK = 2**16
 _ALL_COEFFICIENTS = (1 << 64) - 1
 _PADDING = 64  # zeros at the end from here on are no picture
 # Bytes that are read as picture if some is missing, and are skipped if none is.
@@ -115,11 +116,29 @@ def _header(data: bytes, code: int, frame: bytes, scan: bytes, position: int) ->
 def _scans(data: bytes, first: bytes, position: int) -> Iterator[bytes]:
     """The header of every scan up to the end of the picture."""
     yield first
-    while (match := _MARKER_AFTER_SCAN.search(data, position)) and match[1][0] != _EOI:
-        body = _segment(data, match.end())
-        if match[1][0] == _SOS:
-            yield body
-        position = match.end() + (0 if match[1][0] in _ALONE else 2 + len(body))
+    for code, start in _markers(data, position):
+        if code == _SOS:
+            yield _segment(data, start)
+        elif code is None:  # so many markers that scans may hide behind them
+            yield from [b""] * (MAX_SCANS + 1)
+
+
+def _markers(data: bytes, position: int) -> Iterator[tuple[int | None, int]]:
+    """The markers behind a position in a picture, up to its end, each with where its content is.
+
+    None stands for those beyond MAX_SEGMENTS.
+    """
+    for _ in range(MAX_SEGMENTS):
+        match = _MARKER_AFTER_SCAN.search(data, position)
+        if match is None:
+            return
+        code, position = match[1][0], match.end()
+        yield code, position
+        if code == _EOI:
+            return
+        if code not in _ALONE:
+            position += 2 + len(_segment(data, position))
+    yield None, position
 
 
 def _mark_sent(sent: dict[int, int], scan: bytes, progressive: bool) -> None:
@@ -141,12 +160,43 @@ def has_end(data: bytes, header: JpegHeader) -> bool:
     return data.rfind(END, header.picture) >= 0
 
 
-def with_ends(data: bytes, header: JpegHeader) -> tuple[bytes, bytes]:
+def may_lack_data(data: bytes, header: JpegHeader) -> bool:
+    """Whether a file with an end marker should be checked, as its data hardly cover the picture."""
+    end = data.find(END, header.picture)
+    return not header.covered or not any(data[max(header.picture, end - _PADDING) : end])
+
+
+def find_end(data: bytes, header: JpegHeader) -> int:
+    """Where the end marker of the picture is, or the file ends."""
+    for code, position in _markers(data, header.picture):
+        if code == _EOI:
+            return data.rindex(b"\xff", 0, position)
+    return len(data)
+
+
+def with_ends(data: bytes, header: JpegHeader) -> Iterator[bytes]:
     """A file without an end marker with two endings: the pictures differ if some of it is missing.
 
     After the one, a decoder takes what is missing as zeros; after the other, as other bytes.
     """
-    start, body = data[: header.picture], data[header.picture :]
-    stripped = body.rstrip(b"\0")
-    body = (body if len(body) - len(stripped) < _PADDING else stripped).rstrip(b"\xff")
-    return start + body + END, start + body + _FILLER + END
+    for filler in (b"", _FILLER):
+        yield with_filler(data, header, filler)
+
+
+def with_filler(data: bytes, header: JpegHeader, filler: bytes = _FILLER) -> bytes:
+    """A file with other bytes before its end marker, which are only read if some are missing."""
+    whole = find_end(data, header)
+    end = _strip(data, header.picture, whole, b"\0")
+    end = _strip(data, header.picture, whole if whole - end < _PADDING else end, b"\xff")
+    return b"".join((memoryview(data)[:end], filler, END))
+
+
+def _strip(data: bytes, start: int, end: int, byte: bytes) -> int:
+    """Where a part of a file ends without one repeated byte at its end; copies little of it."""
+    while end > start:
+        block = data[max(start, end - _BLOCK) : end]
+        kept = len(block.rstrip(byte))
+        end -= len(block) - kept
+        if kept:
+            break
+    return end

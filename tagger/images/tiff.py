@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 MAGICS = (b"II*\0", b"MM\0*", b"MM*\0", b"II\0*", b"MM\0+", b"II+\0")
 MAX_TAGS = 4_096
+MAX_TILE_PIXELS = 2**22  # or the picture's own, if it has more
 MAX_PIECES = 2**18  # strips or tiles, of which Pillow lists each
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _SAMPLES, _PLANAR, _TILES, _FORMATS = 273, 277, 284, 324, 339
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _NO_DATA = 42113  # GDAL's, in ASCII
 _UNSIGNED, _SIGNED = 1, 2
 _UNCOMPRESSED = 1
@@ -46,6 +48,7 @@ class TiffHeader:
     is_big_endian: bool
     no_data: float | None
     pieces: int
+    tile_pixels: int
 
     @property
     def is_wide(self) -> bool:
@@ -70,8 +73,12 @@ class TiffHeader:
     @property
     def piece_bytes(self) -> int:
         """The size of a strip or tile."""
-        bits = self.width * self.height * self.samples * max(self.bits)
-        return bits // (8 * max(1, self.pieces))
+        pixels = max(self.width * self.height // max(1, self.pieces), self.tile_pixels)
+        return pixels * self.samples * max(self.bits) // 8
+
+    @property
+    def has_huge_tiles(self) -> bool:
+        return self.tile_pixels > max(MAX_TILE_PIXELS, self.width * self.height)
 
     def describe(self) -> str:
         """Its kind: "3 samples of 12 bits, whole numbers, RGB, compression 1"."""
@@ -120,6 +127,7 @@ def read_header(data: bytes) -> TiffHeader | None:
         separate_planes=value(_PLANAR) == _SEPARATE_PLANES,
         no_data=_number(tags[_NO_DATA].text) if _NO_DATA in tags else None,
         pieces=pieces,
+        tile_pixels=(value(_TILE_WIDTH) or 0) * (value(_TILE_HEIGHT) or 0),
     )
 
 

@@ -75,10 +75,14 @@ class FileContent:
 
 @dataclass(frozen=True)
 class Failed:
-    """A file that could not be read or stored."""
+    """A file that could not be read or stored.
+
+    The photos in `replaced` were at its path, with a content that is no longer there.
+    """
 
     file: ImportFile
     reason: str
+    replaced: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,9 @@ class Importer:
                         postpone,
                     )
                 except (ImageError, OSError) as error:
-                    yield _failed(content.file, error)
+                    old = at_path.get(content.file.path, [])
+                    replaced = tuple(photo.id for photo in old if photo.sha256 != content.sha256)
+                    yield _failed(content.file, error, replaced)
 
     def _prepare_file(
         self,
@@ -336,6 +342,7 @@ class Importer:
         for result in results:
             match result:
                 case Failed():
+                    photos.mark_missing(connection, result.replaced, result.file.path)
                     outcomes.append(("failed", result.file.photo_id))
                 case Postponed():
                     outcomes.append((None, None))
@@ -461,10 +468,12 @@ def _read(file: ImportFile) -> FileContent | Failed:
     return FileContent(file, data, hashlib.sha256(data).hexdigest())
 
 
-def _failed(file: ImportFile, error: ImageError | OSError) -> Failed:
+def _failed(
+    file: ImportFile, error: ImageError | OSError, replaced: tuple[int, ...] = ()
+) -> Failed:
     if isinstance(error, ImageError):
-        return Failed(file, error.reason)
-    return Failed(file, f"could not be kept ({error})")
+        return Failed(file, error.reason, replaced)
+    return Failed(file, f"could not be kept ({error})", replaced)
 
 
 def add_files(

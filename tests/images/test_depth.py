@@ -336,6 +336,31 @@ def test_a_tiff_of_a_million_pieces_is_refused_soon() -> None:
     assert time.monotonic() - began < 1
 
 
+def test_tiles_much_larger_than_the_picture_are_refused_and_count_as_memory() -> None:
+    pixels = np.zeros((100, 100), np.uint8)
+    data = tiff(pixels, tile=(128, 128), compression="zlib")
+    assert decode.read(data).shape == (100, 100, 3)
+
+    def with_tiles(side: int) -> bytes:
+        changed = data
+        for tag in (322, 323):
+            starts = [changed.find(struct.pack("<HHI", tag, kind, 1)) for kind in (3, 4)]
+            start = max(starts)
+            changed = (
+                changed[:start] + struct.pack("<HHII", tag, 4, 1, side) + changed[start + 12 :]
+            )
+        return changed
+
+    with pytest.raises(ImageTooLargeError, match="tiles"):
+        decode.read(with_tiles(40_000))
+    assert decode.estimate_memory(with_tiles(2048), 192) >= 2048**2
+
+
+def test_sixteen_bits_a_channel_count_with_their_low_bytes() -> None:
+    colours = np.stack([(SHARES * 4095).astype(np.uint16)] * 3, axis=2)
+    assert decode.estimate_memory(wide_png(colours, 2), 192) >= 12 * SHARES.size
+
+
 def test_large_images_are_converted_in_strips_like_small_ones() -> None:
     shares = np.add.outer(np.linspace(0, 0.5, 1300), np.linspace(0, 0.5, 1100))
     for values in ((shares * 4095).astype(np.uint16), shares.astype(np.float32)):

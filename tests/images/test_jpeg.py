@@ -78,6 +78,49 @@ def test_a_jpeg_cut_in_its_data_is_refused(
             decode.read(data[:kept] + bytes(filler), side)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.98])
+@pytest.mark.parametrize("filler", [0, 4096], ids=["", "zeros"])
+@pytest.mark.parametrize("options", ENCODINGS.values(), ids=ENCODINGS)
+def test_a_jpeg_cut_in_its_data_is_refused_though_it_has_an_end(
+    options: dict[str, object], share: float, filler: int
+) -> None:
+    data = encode(photo(2), **options)
+    header = jpeg.read_header(data)
+    assert header is not None
+    kept = header.picture + int(share * (len(data) - header.picture))
+    cut = data[:kept] + bytes(filler) + END
+    if "progressive" in options and share >= 0.5 and not filler:
+        assert decode.read(cut).shape == (200, 300, 3)  # all there, though less sharp
+        return
+    for ending in (b"", b"behind", encode(photo(3))):
+        for side in (None, 48):
+            with pytest.raises(ImageError, match="cut short"):
+                decode.read(cut + ending, side)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("size", [(64, 64), (65, 66), (121, 73)])
+def test_a_whole_jpeg_that_ends_in_mid_grey_is_read(mode: str, size: tuple[int, int]) -> None:
+    grey = Image.fromarray(photo(2)).resize(size)
+    grey.paste((128, 128, 128), (16, 16, *size))
+    for options in ENCODINGS.values():
+        out = io.BytesIO()
+        grey.convert(mode).save(out, "JPEG", **options)
+        for data in (out.getvalue(), out.getvalue()[:-2] + b"junk" + END + b"junk"):
+            assert decode.read(data).shape == (*size[::-1], 3)
+            assert decode.read(data, 32).shape[2] == 3
+
+
+def test_a_jpeg_with_endless_markers_behind_a_scan_is_refused_soon() -> None:
+    data = encode(photo(), progressive=True)
+    scan = data.index(b"\xff\xda")
+    next_marker = data.index(b"\xff\xc4", scan)
+    began = time.process_time()
+    with pytest.raises(ImageTooLargeError, match="scans"):
+        decode.read(data[:next_marker] + b"\xff\x01" * 2**20 + data[next_marker:])
+    assert time.process_time() - began < 1
+
+
 def test_a_progressive_jpeg_cut_between_two_scans_is_refused() -> None:
     data = encode(photo(3), progressive=True)
     scans = [n for n in range(len(data)) if data[n : n + 2] == b"\xff\xda"]
@@ -107,12 +150,12 @@ def test_scans_of_another_picture_do_not_count() -> None:
 
 
 def test_a_huge_progressive_jpeg_is_refused_from_its_header() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     for options in ({"progressive": True}, {"progressive": True, "quality": 1}):
         data = with_size(encode(photo(), **options), 13_300, 13_300)
         with pytest.raises(ImageTooLargeError, match="progressive JPEG photos up to 64 megapixels"):
             transforms.prepare(data, 192)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_jpeg_whose_channels_come_one_after_another_counts_as_progressive() -> None:
@@ -124,7 +167,12 @@ def test_a_jpeg_whose_channels_come_one_after_another_counts_as_progressive() ->
 
 
 def test_a_baseline_jpeg_of_200_megapixels_is_read() -> None:
-    data = with_size(encode(photo()), 16_320, 12_240)  # a phone's 200 megapixels
+    grey = encode(np.full((8, 8), 128, np.uint8))
+    header = jpeg.read_header(grey)
+    assert header is not None
+    blocks = bytes.fromhex("28a28a") * (2040 * 1530 // 4)  # each 6 bits: no difference, end
+    start = with_size(grey, 16_320, 12_240)[: header.picture]  # a phone's 200 megapixels
+    data = start + blocks + END
     assert transforms.prepare(data, 192).shape == (192, 192, 3)
     metadata = decode.read_metadata(data)
     assert (metadata.width, metadata.height) == (16_320, 12_240)
@@ -151,7 +199,7 @@ def test_a_jpeg_of_a_kind_that_is_not_read_is_called_that(bits: int, channels: i
 )
 def test_a_jpeg_with_endless_segments_is_refused_soon(filler: bytes) -> None:
     data = encode(photo())
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ImageError, match="broken at its start"):
         decode.read(data[:2] + b"\xff\xe5\0\2" + filler + data[2:])
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1

@@ -106,6 +106,21 @@ def test_exif_is_kept(after: bool) -> None:
         assert decode.read(old).shape == (40, 30, 3)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_orientation_in_xmp_is_kept_once_and_if_it_is_small(packed: bool) -> None:
+    def xmp(text: bytes) -> bytes:
+        body = b"\1\0\0\0" + zlib.compress(text) if packed else b"\0\0\0\0" + text
+        return chunk(b"iTXt", b"XML:com.adobe.xmp\0" + body)
+
+    rgb = draw_smooth_colours(1, 40)[:30]
+    sideways = xmp(b'<x:xmpmeta><rdf tiff:Orientation="6"/></x:xmpmeta>')
+    assert decode.read(with_chunks(encode(rgb), sideways)).shape == (40, 30, 3)
+    for more in (xmp(b" " * 900_000) * 90, BROKEN["an international text that inflates"]):
+        assert decode.read(with_chunks(encode(rgb), sideways + more)).shape == (40, 30, 3)
+    for broken in (xmp(b" " * 3 * 2**20), chunk(b"iTXt", b"XML:com.adobe.xmp\0")):
+        assert decode.read(with_chunks(encode(rgb), broken)).shape == (30, 40, 3)
+
+
 def test_transparency_is_kept() -> None:
     grey = Image.fromarray(np.full((8, 8), 9, np.uint8))
     out = io.BytesIO()
@@ -143,6 +158,42 @@ def test_an_alpha_channel_that_nobody_filled_is_ignored() -> None:
     out = io.BytesIO()
     Image.fromarray(np.zeros((8, 8, 4), np.uint8)).save(out, "PNG")
     assert decode.read(out.getvalue()).min() == 255  # nothing there: the background
+
+
+@pytest.mark.parametrize("alpha", ["1 everywhere", "one pixel", "noise"])
+def test_an_alpha_channel_that_hides_nearly_all_of_a_photo_is_ignored(alpha: str) -> None:
+    rgb = draw_smooth_colours(1, 40)
+    channel = np.full((40, 40), alpha == "1 everywhere", np.uint8)
+    if alpha == "one pixel":
+        channel[7, 9] = 255
+    if alpha == "noise":
+        channel[::3] = 20
+    for file_format in ("PNG", "TIFF", "WEBP", "BMP"):
+        out = io.BytesIO()
+        options = {"lossless": True, "exact": True} if file_format == "WEBP" else {}
+        Image.fromarray(np.dstack([rgb, channel])).save(out, file_format, **options)
+        np.testing.assert_array_equal(decode.read(out.getvalue()), rgb, file_format)
+    palette = Image.fromarray(rgb).quantize(32)
+    out = io.BytesIO()
+    palette.save(out, "PNG", transparency=bytes(31) + b"\xff")
+    counts = palette.histogram()
+    if counts[31] <= 8:
+        np.testing.assert_array_equal(decode.read(out.getvalue()), palette.convert("RGB"))
+
+
+def test_a_small_thing_on_a_transparent_canvas_keeps_its_background() -> None:
+    canvas = np.zeros((100, 100, 4), np.uint8)
+    canvas[40:44, 40:44] = (200, 10, 10, 255)
+    canvas[39, 40:44] = (200, 10, 10, 20)
+    out = io.BytesIO()
+    Image.fromarray(canvas).save(out, "PNG")
+    rgb = decode.read(out.getvalue())
+    assert rgb[0, 0].tolist() == [255] * 3 and rgb[41, 41].tolist() == [200, 10, 10]
+    erased = np.dstack([draw_smooth_colours(1, 100), np.zeros((100, 100), np.uint8)])
+    erased[40:60, 40:60, 3] = 255  # all but the part that is meant
+    out = io.BytesIO()
+    Image.fromarray(erased).save(out, "PNG")
+    assert decode.read(out.getvalue())[0, 0].tolist() == [255] * 3
 
 
 @pytest.mark.parametrize("header_size", [40, 56, 108, 124])

@@ -291,3 +291,17 @@ def test_a_purge_keeps_the_thumbnail_that_an_undo_needs(library: Library, folder
     assert library.purge() == 1
     library.undo(job.id)
     assert library.read_thumbnail(library.photo(before.id)) == thumbnail
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff garbage", b"", b"Dear diary"])
+def test_a_photo_overwritten_with_what_is_none_is_missing(
+    library: Library, folder: Path, content: bytes
+) -> None:
+    photo, path = import_one(library, folder), folder / "a.jpg"
+    before = path.read_bytes()
+    path.write_bytes(content)
+    assert import_folder(library, folder).counts == {"failed": 1}
+    assert [p.id for p in library.photos("missing")] == [photo.id]
+    path.write_bytes(before)
+    import_folder(library, folder)
+    assert library.count("missing") == 0
