@@ -381,13 +381,13 @@ def _find_sources(class_file: ClassFile, index: PhotoIndex) -> dict[str, str | N
         for path in paths
         if sources[path] is None and (source := find(_drop_folders(plain[path]))) is not None
     }
-    meant = sorted(
+    ordered = sorted(
         source for source in (*sources.values(), *dropped.values()) if source is not None
     )
     for path, source in dropped.items():
-        inside = bisect_left(meant, f"{source}/" if source else "")
-        holds_another = inside < len(meant) and meant[inside].startswith(f"{source}/")
-        if not holds_another and bisect_right(meant, source) - bisect_left(meant, source) == 1:
+        inside = bisect_left(ordered, f"{source}/" if source else "")
+        holds_another = inside < len(ordered) and ordered[inside].startswith(f"{source}/")
+        if not holds_another and bisect_right(ordered, source) - bisect_left(ordered, source) == 1:
             sources[path] = source
     return sources
 
