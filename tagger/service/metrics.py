@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -42,7 +42,7 @@ class Metrics:
         )
         self._predictions = Counter(
             "tagger_predictions",
-            "Photos answered, by whether a label was known.",
+            "Predictions recorded, by whether a label was known.",
             ("label_known",),
             registry=self._registry,
         )
@@ -72,10 +72,9 @@ class Metrics:
         if status == 503:
             self._refused.inc()
 
-    def count_predictions(self, predictions: Sequence[Prediction]) -> None:
-        """Count photos by whether a label was given."""
-        for prediction in predictions:
-            self._predictions.labels("no" if prediction.unknown else "yes").inc()
+    def count_prediction(self, prediction: Prediction) -> None:
+        """Count a photo by whether a label was given."""
+        self._predictions.labels("no" if prediction.unknown else "yes").inc()
 
     def observe_batch(self, size: int) -> None:
         """Record how many predictions were logged in one transaction."""

@@ -84,9 +84,20 @@ class PredictionStats:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Entries that were committed together.
+
+    `new_ids` lacks those that were there before, since their request was sent again.
+    """
+
+    size: int
+    new_ids: frozenset[str]
+
+
+@dataclass(frozen=True)
 class _Write:
     entries: Sequence[Entry]
-    batch_size: Future[int]
+    batch: Future[Batch]
 
 
 class PredictionLog:
@@ -105,15 +116,15 @@ class PredictionLog:
         """Calls of `write` that are not done yet."""
         return self._queue.qsize()
 
-    def write(self, entries: Sequence[Entry]) -> Future[int]:
-        """Queue entries. The future gives the size of their batch once it is committed to the disk.
+    def write(self, entries: Sequence[Entry]) -> Future[Batch]:
+        """Queue entries. The future gives their batch once it is committed to the disk.
 
         It raises LibraryError if the database cannot be written.
         """
-        batch_size: Future[int] = Future()
-        batch_size.set_running_or_notify_cancel()  # it cannot be cancelled
-        self._queue.put(_Write(entries, batch_size))
-        return batch_size
+        batch: Future[Batch] = Future()
+        batch.set_running_or_notify_cancel()  # it cannot be cancelled
+        self._queue.put(_Write(entries, batch))
+        return batch
 
     def check(self) -> None:
         """LibraryError if the database cannot be read or, after a failed write, written."""
@@ -161,19 +172,19 @@ class PredictionLog:
     def _run(self) -> None:
         stopped = False
         while not stopped:
-            batch: list[_Write] = []
+            writes: list[_Write] = []
             write = self._queue.get()
             while write is not None:
-                batch.append(write)
-                if len(batch) >= MAX_BATCH or self._queue.empty():
+                writes.append(write)
+                if len(writes) >= MAX_BATCH or self._queue.empty():
                     break
                 write = self._queue.get()
             stopped = write is None
-            if batch:
-                self._write_batch(batch)
+            if writes:
+                self._write_batch(writes)
 
-    def _write_batch(self, batch: Sequence[_Write]) -> None:
-        entries = [entry for write in batch for entry in write.entries]
+    def _write_batch(self, writes: Sequence[_Write]) -> None:
+        entries = [entry for write in writes for entry in write.entries]
         try:
             with self._database.write_transaction() as connection:
                 taggers = {entry.tagger.sha256: entry.tagger for entry in entries}
@@ -181,15 +192,13 @@ class PredictionLog:
                     digest: self._model_ids.get(digest) or register_model(connection, tagger)
                     for digest, tagger in taggers.items()
                 }
-                connection.execute(
-                    _insert_new(connection),
-                    [_row(entry, ids[entry.tagger.sha256]) for entry in entries],
-                )
+                rows = [_row(entry, ids[entry.tagger.sha256]) for entry in entries]
+                new_ids = connection.scalars(_insert_new(connection), rows).all() if rows else ()
             self._model_ids |= ids
             self._recovered = self._failures
         except Exception as error:  # noqa: BLE001 - raised to each caller; the next batch is tried
-            if len(batch) > 1 and _is_of_an_entry(error):
-                for write in batch:
+            if len(writes) > 1 and _is_of_an_entry(error):
+                for write in writes:
                     self._write_batch([write])
                 return
             _log.exception("answers could not be written down")
@@ -197,11 +206,12 @@ class PredictionLog:
             self._failures += 1
             failure = LibraryError("the answer could not be written down: try again in a moment")
             failure.__cause__ = error
-            for write in batch:
-                write.batch_size.set_exception(failure)
+            for write in writes:
+                write.batch.set_exception(failure)
             return
-        for write in batch:
-            write.batch_size.set_result(len(entries))
+        batch = Batch(len(entries), frozenset(new_ids))
+        for write in writes:
+            write.batch.set_result(batch)
 
 
 def _is_of_an_entry(error: Exception) -> bool:
@@ -213,9 +223,10 @@ def _is_of_an_entry(error: Exception) -> bool:
 
 
 def _insert_new(connection: Connection) -> Any:
-    """An insert that leaves an entry alone which is there: its request was sent again."""
+    """An insert that leaves an entry alone which is there, and returns the ids of the others."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return insert(served).on_conflict_do_nothing(index_elements=[served.c.id])
+    new = insert(served).on_conflict_do_nothing(index_elements=[served.c.id])
+    return new.returning(served.c.id)
 
 
 def _row(entry: Entry, model: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tagger.files import write_atomically
 from tagger.library.library import Library
 from tagger.service.metrics import Metrics
 from tagger.service.model_cache import ModelCache
-from tagger.service.prediction_log import Entry, PredictionLog, uuid7
+from tagger.service.prediction_log import Batch, Entry, PredictionLog, uuid7
 from tagger.service.settings import ANSWER_SECONDS, MAX_UNLOGGED, Settings
 from tagger.service.worker_pool import PhotoTask, Tagged, WorkerPool
 from tagger.service.worker_process import TaggedPhoto
@@ -137,15 +137,11 @@ class Predictor:
         ]
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answers = [await asyncio.wrap_future(result) for result in results]
+                return [await asyncio.wrap_future(result) for result in results]
         except TimeoutError:
             raise BusyError(f"not answered within {ANSWER_SECONDS:.0f} s") from None
         finally:
             self.pool.give_up(tasks)
-        self.metrics.count_predictions(
-            [answer.prediction for answer in answers if isinstance(answer, PhotoResult)]
-        )
-        return answers
 
     async def _load_model(self, name: str) -> Tagger:
         """Another model. It is loaded by a thread for this alone: its file may keep that for long.
@@ -200,11 +196,13 @@ class Predictor:
             )
             self.log.write([entry]).add_done_callback(partial(on_logged, entry, tagged))
 
-        def on_logged(entry: Entry, tagged: TaggedPhoto, batch_size: Future[int]) -> None:
-            if (error := batch_size.exception()) is not None:
+        def on_logged(entry: Entry, tagged: TaggedPhoto, batch: Future[Batch]) -> None:
+            if (error := batch.exception()) is not None:
                 result.set_exception(error)
                 return
-            self.metrics.observe_batch(batch_size.result())
+            self.metrics.observe_batch(batch.result().size)
+            if entry.id in batch.result().new_ids:
+                self.metrics.count_prediction(entry.prediction)
             heatmap = data_uri(tagged.heatmap, "image/jpeg") if tagged.heatmap else None
             result.set_result(PhotoResult(entry.prediction, entry.tagger.name, entry.id, heatmap))
 

@@ -288,7 +288,7 @@ def test_prometheus_scrapes_the_service_with_its_token() -> None:
 def test_the_dashboard_shows_only_metrics_that_exist(pets: Tagger) -> None:
     metrics = Metrics(lambda: 0, lambda: pets)
     metrics.count_request("/predict", 503, 0.1)
-    metrics.count_predictions([pets.tag(draw("disc", 1))])
+    metrics.count_prediction(pets.tag(draw("disc", 1)))
     metrics.observe_batch(1)
     exported = set(re.findall(r"^(tagger_\w+)", metrics.render().decode(), re.M))
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))

@@ -41,7 +41,8 @@ def test_requests_are_counted_and_timed_by_route(metrics: Metrics) -> None:
 
 
 def test_predictions_queue_batches_and_model(metrics: Metrics, pets: Tagger) -> None:
-    metrics.count_predictions([LABELLED, LABELLED, UNKNOWN])
+    for prediction in (LABELLED, LABELLED, UNKNOWN):
+        metrics.count_prediction(prediction)
     metrics.observe_batch(5)
     values = samples(metrics)
     assert values["tagger_predictions_total", "yes"] == 2

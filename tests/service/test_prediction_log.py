@@ -46,7 +46,7 @@ def test_an_entry_is_in_the_database_once_its_future_is_done(
     log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
     entry = make_entry(pets, UNKNOWN, client="phone", kept="served/ab/ab", seconds=0.5)
-    assert log.write([entry]).result(TIMEOUT) == 1
+    assert log.write([entry]).result(TIMEOUT).size == 1
     (row,) = read_rows(library)
     assert row["id"] == entry.id and row["answered_at"] == entry.answered_at
     assert (row["label"], row["confidence"], row["reason"]) == (None, 0.5, "unfamiliar")
@@ -61,7 +61,7 @@ def test_concurrent_entries_are_written_once_each(
 
     def write() -> None:
         for _ in range(20):
-            batch_sizes.append(log.write([make_entry(pets)]).result(TIMEOUT))
+            batch_sizes.append(log.write([make_entry(pets)]).result(TIMEOUT).size)
 
     threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
@@ -82,10 +82,10 @@ def test_closing_writes_what_is_queued(library: Library, pets: Tagger) -> None:
 def test_a_failed_batch_raises_and_the_next_is_written(
     log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
-    assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
+    assert log.write([make_entry(pets)]).result(TIMEOUT).size == 1
     with pytest.raises(LibraryError):
         log.write([make_entry(pets, sha256=None)]).result(TIMEOUT)
-    assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
+    assert log.write([make_entry(pets)]).result(TIMEOUT).size == 1
     assert len(read_rows(library)) == 2
 
 
@@ -101,15 +101,18 @@ def test_an_entry_that_cannot_be_written_fails_alone(
         ]
     failed = [number for number, f in enumerate(futures) if f.exception(TIMEOUT) is not None]
     assert failed == [1, 4, 7] and len(read_rows(library)) == 6
-    assert log.write([make_entry(pets)]).result(TIMEOUT) == 1
+    assert log.write([make_entry(pets)]).result(TIMEOUT).size == 1
 
 
 def test_an_entry_with_an_id_that_is_there_is_left_out(
     log: PredictionLog, library: Library, pets: Tagger
 ) -> None:
     entry = make_entry(pets)
-    log.write([entry, make_entry(pets)]).result(TIMEOUT)
-    log.write([make_entry(pets, UNKNOWN, id=entry.id), make_entry(pets)]).result(TIMEOUT)
+    other, again = make_entry(pets), make_entry(pets, UNKNOWN, id=entry.id)
+    last, same = make_entry(pets), make_entry(pets, UNKNOWN, id=entry.id)
+    assert log.write([entry, other]).result(TIMEOUT).new_ids == {entry.id, other.id}
+    batch = log.write([again, last, same]).result(TIMEOUT)
+    assert batch.size == 3 and batch.new_ids == {last.id}
     rows = read_rows(library)
     assert len(rows) == 3
     assert [row["label"] for row in rows if row["id"] == entry.id] == ["cat"]

@@ -39,6 +39,12 @@ def logged_ids(predictor: Predictor) -> set[str]:
         return set(connection.scalars(select(served.c.id)))
 
 
+def count_predictions(predictor: Predictor) -> float:
+    metrics = predictor.metrics.render().decode().splitlines()
+    counts = [line for line in metrics if line.startswith("tagger_predictions_total{")]
+    return sum(float(line.rpartition(" ")[2]) for line in counts)
+
+
 def predict_one(predictor: Predictor) -> PhotoResult:
     (result,) = asyncio.run(predictor.predict([PHOTO], PredictOptions()))
     assert isinstance(result, PhotoResult)
@@ -105,13 +111,18 @@ def test_an_answer_that_was_given_up_is_recorded_once_if_it_is_asked_again(
     monkeypatch.undo()
     results = asyncio.run(predictor.predict([PHOTO, PHOTO], options))
     assert logged_ids(predictor) == {r.id for r in results if isinstance(r, PhotoResult)}
-    assert len(logged_ids(predictor)) == 2
-    metrics = predictor.metrics.render().decode().splitlines()
-    counts = [line for line in metrics if line.startswith("tagger_predictions_total{")]
-    assert sum(float(line.rpartition(" ")[2]) for line in counts) == 2
+    assert len(logged_ids(predictor)) == count_predictions(predictor) == 2
     asyncio.run(predictor.predict([PHOTO], PredictOptions(request="mine-2")))
     asyncio.run(predictor.predict([PHOTO], PredictOptions()))
-    assert len(logged_ids(predictor)) == 4
+    assert len(logged_ids(predictor)) == count_predictions(predictor) == 4
+
+
+def test_an_answer_that_is_asked_again_and_again_is_counted_once(predictor: Predictor) -> None:
+    for _ in range(3):
+        results = asyncio.run(predictor.predict([PHOTO], PredictOptions(request="same-1")))
+        assert isinstance(results[0], PhotoResult)
+    assert len(logged_ids(predictor)) == predictor.log.stats().answers == 1
+    assert count_predictions(predictor) == 1
 
 
 def test_it_is_not_ready_while_predictions_cannot_be_logged(
