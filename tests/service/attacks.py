@@ -44,6 +44,7 @@ def attacks(scale: float = 1.0) -> dict[str, Attack]:
         "16 float TIFFs in a request": partial(_send_forms, [float_tiff(7000)] * 16, 1),
         "large PNGs": partial(_send_forms, [grey_png(side)] * 2, 2),
         "a long head": partial(_send, b"GET /health HTTP/1.1\r\nX: ", b"a" * 2**16, size),
+        "long heads, dripped": partial(_drip, int(400 * max(scale, 0.5))),
         "many headers": partial(_send, b"GET /health HTTP/1.1\r\n", b"X-Y: z\r\n" * 2**13, size),
         "a long target": partial(_send, b"GET /", b"a" * 2**16, size),
         "long trailers": partial(_send, chunked + b"0\r\nX: ", b"a" * 2**16, size),
@@ -157,6 +158,21 @@ def _send(beginning: bytes, part: bytes, size: int, port: int) -> None:
         connection.sendall(beginning)
         for _ in range(size // len(part)):
             connection.sendall(part)
+
+
+def _drip(count: int, port: int) -> None:
+    """Long heads of which a few bytes arrive again and again, on many connections."""
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 60_000
+    with ExitStack() as stack, suppress(OSError):
+        connections = []
+        for _ in range(count):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+            connections.append(stack.enter_context(connection))
+            connection.sendall(head)
+        for _ in range(8):
+            for connection in connections:
+                connection.sendall(b"a" * 400)
+            time.sleep(0.4)
 
 
 def _hold(beginning: bytes, count: int, port: int) -> None:
