@@ -31,7 +31,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from tagger.concurrency import worker_count
 from tagger.errors import ImageError, ImageFormatError, ImageTooLargeError
 from tagger.files import PHOTO_EXTENSIONS, Skipped, has_photo_extension, walk_files
-from tagger.images import colour, dates, depth, jpeg, png, tiff
+from tagger.images import colour, dates, depth, jpeg, modes, png, tiff
 from tagger.images.budget import ByteBudget
 from tagger.images.jpeg import JpegHeader
 from tagger.images.tiff import TiffHeader
@@ -49,9 +49,6 @@ MAX_RUN_LENGTH_PIXELS = 8_000_000  # of run-length BMP, which Pillow decodes in 
 MAX_SIDE = 65_500  # pixels; the limit of the JPEG format
 
 EXTENSIONS = PHOTO_EXTENSIONS
-_MIN_ALPHA = 26  # a tenth: of less, nothing can be seen on a background
-_FEW_VISIBLE = 0.005  # of the pixels
-BACKGROUND = (255, 255, 255)  # behind transparent pixels
 
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 _NOT_READ = f"not a {FORMAT_NAMES} photo, or broken at its start"
@@ -65,8 +62,6 @@ _HALVES_BYTES = 12  # of 16 bits a channel, if the low bytes are read too
 MAX_DECODING_BYTES = 768 * 2**20  # of one photo
 _BUDGET = ByteBudget(max(MAX_DECODING_BYTES, worker_count() * 128 * 2**20), free=32 * 2**20)
 
-_PLAIN_MODES = ("RGB", "L", "CMYK", "YCbCr")
-_ALPHA_MODES = ("RGBA", "LA")
 _WIDE_RAW_MODES = {  # and those that give the low bytes
     f"{mode};16{order}": f"{mode};16{other}"
     for mode in ("RGB", "RGBX", "RGBA")
@@ -417,7 +412,7 @@ def _decode(photo: _Photo, shorter_side: int | None, longer_side: int | None) ->
         image.load()
         orientation, profile = _orientation(image), image.info.get("icc_profile")
         factor = 1 if shorter_side is None else max(1, min(image.size) // (2 * shorter_side))
-        image = _to_small_rgb(_to_eight_bits(photo, raw_mode), factor)
+        image = modes.to_small_rgb(_to_eight_bits(photo, raw_mode), factor)
     image = colour.to_srgb(image, profile)
     if orientation in _TO_UPRIGHT:
         image = image.transpose(_TO_UPRIGHT[orientation])
@@ -451,7 +446,7 @@ def _to_eight_bits(photo: _Photo, raw_mode: str) -> Image.Image:
     """A decoded image with eight bits a channel."""
     image, header = photo.image, photo.tiff
     if image.mode.startswith("I;16"):
-        grey = depth.grey_from_16_bits(image, image.info.get("transparency"), BACKGROUND[0])
+        grey = depth.grey_from_16_bits(image, image.info.get("transparency"), modes.BACKGROUND[0])
     elif header is not None and (image.mode in ("I", "F") or header.is_signed):
         type_: type[np.generic] | None = None
         if image.mode == "L":
@@ -482,70 +477,6 @@ def _read_low_bytes(photo: _Photo, raw_mode: str) -> Image.Image:
     _change_raw_mode(image, _WIDE_RAW_MODES[raw_mode])
     image.load()
     return image
-
-
-def _to_small_rgb(image: Image.Image, factor: int) -> Image.Image:
-    """RGB, averaged over squares of `factor` pixels; in strips, to save memory on huge photos."""
-    if image.mode in _PLAIN_MODES and "transparency" not in image.info:
-        return _to_rgb(image.reduce(factor) if factor > 1 else image)
-    if image.mode in _ALPHA_MODES and _has_empty_alpha(image):
-        image.putalpha(255)
-    elif _has_empty_palette(image):
-        del image.info["transparency"]
-    rows = max(1, depth.STRIP_PIXELS // (image.width * factor)) * factor
-    if rows >= image.height:
-        return _shrink_to_rgb(image, factor)
-    boxes = ((0, y, image.width, min(y + rows, image.height)) for y in range(0, image.height, rows))
-    strips = [np.asarray(_shrink_to_rgb(image.crop(box), factor)) for box in boxes]
-    return Image.fromarray(np.concatenate(strips))
-
-
-def _shrink_to_rgb(image: Image.Image, factor: int) -> Image.Image:
-    if factor == 1:
-        return _to_rgb(image)
-    if image.mode in _ALPHA_MODES and "transparency" not in image.info:
-        return _to_rgb(image.reduce(factor))
-    return _to_rgb(image).reduce(factor)  # there is no average of indices or transparent colours
-
-
-def _has_empty_alpha(image: Image.Image) -> bool:
-    """Whether nobody filled the alpha channel: it hides all, or nearly all, of a picture."""
-    *colours, alpha = np.reshape(image.histogram(), (-1, 256))
-    return _hides_picture(int(alpha[_MIN_ALPHA:].sum()), colours)
-
-
-def _has_empty_palette(image: Image.Image) -> bool:
-    """Whether nearly all of a picture is in colours of a palette that are transparent."""
-    transparency = image.info.get("transparency")
-    if image.mode != "P" or not isinstance(transparency, bytes):
-        return False
-    counts = np.array(image.histogram())
-    alpha = np.full(256, 255)
-    listed = np.frombuffer(transparency[:256], np.uint8)
-    alpha[: len(listed)] = listed
-    return _hides_picture(int(counts[alpha >= _MIN_ALPHA].sum()), [counts])
-
-
-def _hides_picture(visible: int, colours: list[NDArray[np.int64]]) -> bool:
-    """Whether there is more of a picture than its `visible` pixels, by the counts of values."""
-    size = int(colours[0].sum())
-    varied = size - min(int(counts.max()) for counts in colours)
-    return visible <= _FEW_VISIBLE * size and varied > (0.1 * size if visible else 0)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "LAB":
-        return colour.lab_to_srgb(image)
-    if image.mode == "La":
-        image = image.convert("LA")
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        canvas = Image.new("RGB", rgba.size, BACKGROUND)
-        canvas.paste(rgba, mask=rgba.getchannel("A"))
-        return canvas
-    return image.convert("RGB")
 
 
 def _shorten(error: BaseException) -> str:

@@ -207,20 +207,20 @@ def _without_sentinels(values: NDArray[np.float64]) -> NDArray[np.float64]:
             return values
 
 
-def _is_sentinel(value: float, others: NDArray[np.float64], count: int) -> bool:
-    """Whether a value is far from the sorted others, and none that a picture would have."""
-    if others.size < 2:
+def _is_sentinel(value: float, rest: NDArray[np.float64], count: int) -> bool:
+    """Whether a value is far from the rest, which is sorted, and none that a picture would have."""
+    if rest.size < 2:
         return False
-    if value < others[0]:
-        gap, spread = others[0] - value, np.percentile(others, 99) - others[0]
+    if value < rest[0]:
+        gap, spread = rest[0] - value, np.percentile(rest, 99) - rest[0]
     else:
-        gap, spread = value - others[-1], others[-1] - np.percentile(others, 1)
+        gap, spread = value - rest[-1], rest[-1] - np.percentile(rest, 1)
     if not 0 < _SENTINEL_GAP * spread < gap:
         return False
-    if min(value, others[0]) < 0:
+    if min(value, rest[0]) < 0:
         return True
-    full = next((full for full in _FULL_SCALES if others[-1] <= full), 0)
-    is_paper = others.size < count / 2 and value <= _MAX_VALUE
+    full = next((full for full in _FULL_SCALES if rest[-1] <= full), 0)
+    is_paper = rest.size < count / 2 and value <= _MAX_VALUE
     return not (value <= full or is_paper)
 
 

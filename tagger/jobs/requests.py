@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from tagger.errors import OptionError
 from tagger.inference import registry
 from tagger.library import operations, photos, vectors
-from tagger.library.importer import add_files
+from tagger.library.job_files import add_files
 from tagger.library.library import Library
 from tagger.library.operations import MAX_ACTIVE, Kind, Operation
 from tagger.text import count_noun, escape_controls

@@ -25,15 +25,8 @@ from tagger.jobs.requests import (
 )
 from tagger.library import photos
 from tagger.library.database.schema import files
-from tagger.library.importer import (
-    LEFT_OUT,
-    NO_PHOTO,
-    Importer,
-    ImportFile,
-    add_files,
-    pending_files,
-    register_model,
-)
+from tagger.library.importer import Importer, register_model
+from tagger.library.job_files import LEFT_OUT, NO_PHOTO, ImportFile, add_files, pending_files
 from tagger.library.operations import count_outcomes
 from tagger.library.storage import base_name
 from tagger.tagger import Tagger

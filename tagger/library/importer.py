@@ -13,11 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Literal
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select
 
-from tagger.concurrency import chunks
 from tagger.errors import ImageError
 from tagger.images import decode, transforms
 from tagger.images.decode import Pixels
@@ -25,43 +23,15 @@ from tagger.inference.embeddings import Embedding
 from tagger.library import contents, photos, tags, vectors
 from tagger.library.contents import PhotoAtPath
 from tagger.library.database.database import Database
-from tagger.library.database.schema import files, models
+from tagger.library.database.schema import models
+from tagger.library.job_files import ImportFile, Outcome, save_outcomes
 from tagger.library.photos import ExistingPhoto, NewPhoto
 from tagger.library.records import Photo
 from tagger.library.storage import Storage, read_original
 from tagger.tagger import Prediction, Tagger
 
-Outcome = Literal[
-    "added",
-    "updated",
-    "restored",
-    "duplicate",
-    "tagged",
-    "same",
-    "failed",
-    "no_photo",
-    "left_out",
-]
-
-NO_PHOTO: Outcome = "no_photo"  # files of a folder that are not photos: only listed
-LEFT_OUT: Outcome = "left_out"  # folders, links and hidden files that are not entered: likewise
 BATCH_BYTES = 8 * 2**20  # of files held in memory before they are decoded; and one file more
-_ROWS = 1_000  # per INSERT statement
 _MIN_THUMBNAIL_SOURCE = 160  # pixels of the shorter side; smaller inputs make blurred thumbnails
-
-
-@dataclass(frozen=True)
-class ImportFile:
-    """A file to import, or with a `photo_id` a photo to tag again. `id` is its row in `files`.
-
-    `data` is its content, if it is in memory already.
-    """
-
-    id: int
-    path: str
-    name: str
-    photo_id: int | None = None
-    data: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -207,18 +177,16 @@ class Importer:
         """
         outcomes = self._save_photos(connection, operation_id, results)
         self._save_predictions(connection, operation_id, model_id, results, outcomes)
-        rows = [
-            {
-                "row": result.file.id,
-                "new_outcome": outcome,
-                "new_reason": result.reason if isinstance(result, Failed) else None,
-                "new_photo": photo_id,
-            }
-            for result, (outcome, photo_id) in zip(results, outcomes, strict=True)
-            if outcome is not None
-        ]
-        if rows:
-            connection.execute(_SET_OUTCOME, rows)
+        reasons = [result.reason if isinstance(result, Failed) else None for result in results]
+        rows = zip((result.file.id for result in results), outcomes, reasons, strict=True)
+        save_outcomes(
+            connection,
+            (
+                (row, outcome, reason, id)
+                for row, (outcome, id), reason in rows
+                if outcome is not None
+            ),
+        )
         return dict(Counter(outcome for outcome, _ in outcomes if outcome is not None))
 
     def _prepare_import(
@@ -476,48 +444,6 @@ def _failed(
     return Failed(file, f"could not be kept ({error})", replaced)
 
 
-def add_files(
-    connection: Connection,
-    operation_id: int,
-    rows: Iterable[tuple[str, str, int | None]],
-    outcome: Outcome | None = None,
-    reason: str | None = None,
-) -> None:
-    """Add files to an operation: (path, name, and the photo's id where it is tagged again).
-
-    With an `outcome`, and the `reason` for it, they count as processed; without one they are
-    pending.
-    """
-    for batch in chunks(rows, _ROWS):
-        values = [
-            {
-                "run_id": operation_id,
-                "path": path,
-                "name": name,
-                "photo_id": photo_id,
-                "outcome": outcome,
-                "reason": reason,
-            }
-            for path, name, photo_id in batch
-        ]
-        connection.execute(insert(files), values)
-
-
-def pending_files(
-    connection: Connection, operation_id: int, limit: int, after: int = 0
-) -> list[ImportFile]:
-    """Files of an operation without an outcome, in order, from the row behind `after` on."""
-    query = (
-        select(files.c.id, files.c.path, files.c.name, files.c.photo_id)
-        .where(files.c.run_id == operation_id, files.c.outcome.is_(None), files.c.id > after)
-        .order_by(files.c.id)
-        .limit(limit)
-    )
-    return [
-        ImportFile(row.id, row.path, row.name, row.photo_id) for row in connection.execute(query)
-    ]
-
-
 def find_model_id(connection: Connection, tagger: Tagger) -> int | None:
     """The id of a model in the database, if it was ever used."""
     return connection.scalar(select(models.c.id).where(models.c.sha256 == tagger.sha256))
@@ -532,14 +458,3 @@ def register_model(connection: Connection, tagger: Tagger) -> int:
         name=tagger.name, sha256=tagger.sha256, first_used_at=datetime.now(UTC)
     )
     return int(connection.execute(row.returning(models.c.id)).scalar_one())
-
-
-_SET_OUTCOME = (
-    update(files)
-    .where(files.c.id == bindparam("row"))
-    .values(
-        outcome=bindparam("new_outcome"),
-        reason=bindparam("new_reason"),
-        photo_id=bindparam("new_photo"),
-    )
-)

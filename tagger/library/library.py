@@ -34,15 +34,8 @@ from tagger.library import (
 from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import labels, settings
 from tagger.library.descriptions import ResolvedQuery, Space
-from tagger.library.importer import (
-    Duplicate,
-    Failed,
-    Importer,
-    ImportFile,
-    add_files,
-    pending_files,
-    register_model,
-)
+from tagger.library.importer import Duplicate, Failed, Importer, register_model
+from tagger.library.job_files import ImportFile, add_files, pending_files
 from tagger.library.operations import Operation, OperationFile
 from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
 from tagger.library.retagging import RetagPreview
@@ -409,7 +402,7 @@ class Library:
     def operation_files(
         self, operation_id: int, outcome: str, limit: int = 200
     ) -> list[OperationFile]:
-        """The files of an import or re-tagging with an `importer.Outcome` such as "failed"."""
+        """The files of an import or re-tagging with an `job_files.Outcome` such as "failed"."""
         with self.database.read_transaction() as connection:
             return operations.list_files(connection, operation_id, outcome, limit)
 

@@ -73,8 +73,9 @@ def test_colours_of_few_bits_keep_their_proportions() -> None:
 def encode_wide(values: NDArray[np.uint16]) -> list[bytes]:
     """Grey values as files of every kind that Pillow reads in its own way."""
     colours = np.stack([values, values, values], axis=2)
-    one = np.stack([values, values // 2, values // 2], axis=2)  # hot in one colour, as sensors are
-    assert one.max() == values.max()
+    # Hot in one colour, as sensors are.
+    tinted = np.stack([values, values // 2, values // 2], axis=2)
+    assert tinted.max() == values.max()
     return [
         wide_png(values, 0),
         tiff(values),

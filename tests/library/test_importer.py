@@ -23,10 +23,10 @@ from tagger.library.importer import (
     Failed,
     FileContent,
     Importer,
-    ImportFile,
     read_batches,
     register_model,
 )
+from tagger.library.job_files import ImportFile
 from tagger.library.library import Library
 from tagger.tagger import Tagger
 from tagger.training.trainer import TrainingResult

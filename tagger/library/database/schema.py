@@ -126,7 +126,7 @@ files = Table(
     _operation_id("run_id"),
     Column("path", FilePath, nullable=False),
     Column("name", Text, nullable=False),
-    Column("outcome", String(16)),  # importer.Outcome; null: pending
+    Column("outcome", String(16)),  # job_files.Outcome; null: pending
     Column("reason", Text),  # a sentence, if it failed
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="SET NULL")),
     Index("ix_files_run_outcome", "run_id", "outcome", "id"),
