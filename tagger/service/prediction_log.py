@@ -85,9 +85,10 @@ class PredictionStats:
 
 @dataclass(frozen=True)
 class Batch:
-    """Entries that were committed together.
+    """Entries that were committed together, `size` of them.
 
-    `new_ids` lacks those that were there before, since their request was sent again.
+    `new_ids` are those of one call of `write`, without those that were there before it, since
+    their request was sent again.
     """
 
     size: int
@@ -209,9 +210,11 @@ class PredictionLog:
             for write in writes:
                 write.batch.set_exception(failure)
             return
-        batch = Batch(len(entries), frozenset(new_ids))
+        left = set(new_ids)
         for write in writes:
-            write.batch.set_result(batch)
+            own = left.intersection(entry.id for entry in write.entries)
+            left -= own
+            write.batch.set_result(Batch(len(entries), frozenset(own)))
 
 
 def _is_of_an_entry(error: Exception) -> bool:

@@ -324,7 +324,7 @@ class WorkerPool:
             raise ImageTooLargeError(
                 "photo", f"takes about {need} MB of memory to decode; {limit} are allowed here"
             )
-        if len(self._large) >= MAX_PHOTOS:
+        if len(self._large) >= max(MAX_PHOTOS, self.queue):
             raise BusyError("busy: many large photos wait, try again in a moment")
         job.memory, job.is_large = memory, True
         self._large.append(job)

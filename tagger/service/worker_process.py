@@ -6,6 +6,7 @@ the operating system as well (memory on Linux alone), in case the service itself
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import signal
@@ -22,7 +23,8 @@ from tagger.service.model_cache import smoke_test
 from tagger.tagger import HEATMAP_SIDE, Prediction, Tagger
 
 MB = 2**20
-SMALL_MEMORY = 64 * MB  # a photo that needs more waits for room
+SMALL_MEMORY = 96 * MB  # a photo that needs more waits for room; a phone's HEIC takes 85
+TRIMMED_MEMORY = 16 * MB  # after a photo that needs more, free memory returns to the system
 SLACK = 64 * MB  # beside what a photo needs: the network, threads of decoders
 SPARE_SECONDS = 5  # of processor time, before the system ends a process nobody ends
 NICENESS = 10  # processes with little to do, such as the service's own, go first
@@ -123,17 +125,20 @@ def _tag(tagger: Tagger, request: TagRequest, photo: bytes) -> TaggedPhoto | Nee
         _lower_priority(LARGE_NICENESS)
     with _limited(request.memory + SLACK, request.seconds):
         side = max(tagger.image_size, HEATMAP_SIDE if request.heatmap else 0)
-        if is_small and (needed := decode.estimate_memory(photo, side)) > request.memory:
+        needed = decode.estimate_memory(photo, side)
+        if is_small and needed > request.memory:
             return NeedsMore(needed)
         try:
             prediction = tagger.tag(photo, top=request.top, threshold=request.threshold)
         except (ImageFormatError, ImageTooLargeError):
             raise
         except ImageError as error:
-            # Decoders name a lack of memory in many ways.
             if is_small and isinstance(error.__context__, MemoryError):
                 return NeedsMore(2 * SMALL_MEMORY)
             raise
+        finally:
+            if needed > TRIMMED_MEMORY:
+                _return_memory()
     heatmap = None
     if request.heatmap:  # without the limit on memory, since Grad-CAM loads TensorFlow
         heatmap = decode.encode(tagger.heatmap(photo), "JPEG")
@@ -156,6 +161,12 @@ def _prepare_process() -> None:
 def _lower_priority(niceness: int) -> None:
     with suppress(OSError, AttributeError):
         os.nice(niceness)
+
+
+def _return_memory() -> None:
+    """Give what malloc keeps for later back to the system, where the C library can."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
