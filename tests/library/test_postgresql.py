@@ -246,7 +246,7 @@ def test_the_prediction_log_counts_its_entries(library: Library, pets: Tagger) -
         Entry(prediction, pets, "ab" * 32, 0.02) for prediction in (labelled, labelled, unknown)
     ]
     entries.append(Entry(labelled, pets, "ab" * 32, 0.02, answered_at=old))
-    assert log.write(entries).result(60) == 4
+    assert log.write(entries).result(60).size == 4
     stats = log.stats()
     assert (stats.answers, stats.unknown, stats.labels) == (4, 1, {"cat": 3})
     assert sum(hour.answers for hour in stats.hours) == 3

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import struct
 import zlib
+
+from PIL import Image
 
 STRIP_ROWS = 100
 
@@ -60,3 +64,10 @@ def grey_png(side: int) -> bytes:
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     data = chunk(b"IDAT", rows + packer.flush())
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def profile_jpeg(size: int) -> bytes:
+    """A small JPEG with a colour profile of random bytes."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(out, "JPEG", icc_profile=os.urandom(size))
+    return out.getvalue()
