@@ -30,6 +30,8 @@ def normalize_label(name: str) -> str:
 
     Two names that look alike are then the same label. It is empty for a blank name.
     """
+    if name.isascii():  # nothing to compose or to leave out
+        return " ".join(name.split())
     return " ".join(normalize("NFC", _LOOSE_JOINER.sub("", name.translate(_INVISIBLE))).split())
 
 

@@ -101,6 +101,8 @@ def escape_controls(text: str) -> str:
 
     A file name could otherwise forge a line of output or steer a terminal.
     """
+    if text.isprintable():  # nearly all are, and there may be many
+        return text
     return "".join(c if c.isprintable() or c in _ALLOWED else repr(c)[1:-1] for c in text)
 
 
