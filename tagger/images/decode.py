@@ -148,13 +148,24 @@ def read_metadata(source: str | os.PathLike[str] | bytes) -> Metadata:
         return Metadata(width, height, _taken_at(image))
 
 
-def estimate_memory(data: bytes, shorter_side: int) -> int:
-    """About how many bytes `read` takes beside the file's own, by its header. Raises ImageError."""
+@dataclass(frozen=True)
+class Cost:
+    """What decoding takes: bytes beside the file's own, and pixels, each as often as it is sent."""
+
+    memory: int
+    pixels: int
+
+
+def estimate_cost(data: bytes, shorter_side: int) -> Cost:
+    """About what `read` takes, by the photo's header. Raises ImageError."""
     with _reading(data) as (name, content):
         photo = _open(content, name)
+        width, height = photo.image.size
+        scans = 1 if photo.jpeg is None else photo.jpeg.scans
         _draft(photo.image, shorter_side)
         ended = photo.jpeg is None or jpeg.has_end(content, photo.jpeg)
-        return _decoding_bytes(photo) + (0 if ended else len(content))
+        memory = _decoding_bytes(photo) + (0 if ended else len(content))
+        return Cost(memory, width * height * scans)
 
 
 def find_photos(folder: str | os.PathLike[str], skipped: Skipped | None = None) -> Iterator[Path]:

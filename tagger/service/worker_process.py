@@ -24,6 +24,7 @@ from tagger.tagger import HEATMAP_SIDE, Prediction, Tagger
 
 MB = 2**20
 SMALL_MEMORY = 96 * MB  # a photo that needs more waits for room; a phone's HEIC takes 85
+SMALL_PIXELS = 400_000_000  # likewise; a progressive JPEG sends each in some ten scans
 TRIMMED_MEMORY = 16 * MB  # after a photo that needs more, free memory returns to the system
 SLACK = 64 * MB  # beside what a photo needs: the network, threads of decoders
 SPARE_SECONDS = 5  # of processor time, before the system ends a process nobody ends
@@ -59,7 +60,7 @@ class TaggedPhoto:
 
 @dataclass(frozen=True)
 class NeedsMore:
-    """A photo that needs so many bytes of memory."""
+    """A large photo, which needs so many bytes of memory."""
 
     memory: int
 
@@ -125,9 +126,9 @@ def _tag(tagger: Tagger, request: TagRequest, photo: bytes) -> TaggedPhoto | Nee
         _lower_priority(LARGE_NICENESS)
     with _limited(request.memory + SLACK, request.seconds):
         side = max(tagger.image_size, HEATMAP_SIDE if request.heatmap else 0)
-        needed = decode.estimate_memory(photo, side)
-        if is_small and needed > request.memory:
-            return NeedsMore(needed)
+        cost = decode.estimate_cost(photo, side)
+        if is_small and (cost.memory > request.memory or cost.pixels > SMALL_PIXELS):
+            return NeedsMore(max(cost.memory, SMALL_MEMORY + MB))
         try:
             prediction = tagger.tag(photo, top=request.top, threshold=request.threshold)
         except (ImageFormatError, ImageTooLargeError):
@@ -137,7 +138,7 @@ def _tag(tagger: Tagger, request: TagRequest, photo: bytes) -> TaggedPhoto | Nee
                 return NeedsMore(2 * SMALL_MEMORY)
             raise
         finally:
-            if needed > TRIMMED_MEMORY:
+            if cost.memory > TRIMMED_MEMORY:
                 _return_memory()
     heatmap = None
     if request.heatmap:  # without the limit on memory, since Grad-CAM loads TensorFlow

@@ -354,12 +354,12 @@ def test_tiles_much_larger_than_the_picture_are_refused_and_count_as_memory() ->
 
     with pytest.raises(ImageTooLargeError, match="tiles"):
         decode.read(with_tiles(40_000))
-    assert decode.estimate_memory(with_tiles(2048), 192) >= 2048**2
+    assert decode.estimate_cost(with_tiles(2048), 192).memory >= 2048**2
 
 
 def test_sixteen_bits_a_channel_count_with_their_low_bytes() -> None:
     colours = np.stack([(SHARES * 4095).astype(np.uint16)] * 3, axis=2)
-    assert decode.estimate_memory(wide_png(colours, 2), 192) >= 12 * SHARES.size
+    assert decode.estimate_cost(wide_png(colours, 2), 192).memory >= 12 * SHARES.size
 
 
 def test_large_images_are_converted_in_strips_like_small_ones() -> None:
