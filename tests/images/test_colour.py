@@ -131,7 +131,7 @@ def test_profiles_with_flipped_bytes_are_used_or_ignored() -> None:
         for position in rng.integers(0, len(profile), 4):
             broken[position] = rng.integers(256)
         assert decode.read(save(photo()[:8, :8], "PNG", bytes(broken))).shape == (8, 8, 3)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 8
 
 
 def test_grey_and_cmyk_profiles_are_left_alone() -> None:

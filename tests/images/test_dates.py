@@ -122,7 +122,7 @@ def test_a_long_field_takes_no_longer_than_a_short_one() -> None:
         began = time.process_time()
         data = with_exif(draw_smooth_colours(1, 20), {TAKEN: text})
         decode.read_metadata(data)
-        assert time.process_time() - began < 2
+        assert time.process_time() - began < 8
 
 
 @pytest.mark.parametrize("text", NO_DATES)

