@@ -82,7 +82,7 @@ class AuditReport:
         problems = self.collection.problems
         return {
             "labels": self.collection.describe_labels(),
-            "counts": self.collection.label_counts(),
+            "counts": dict(self.collection.label_counts),
             "splits": dict.fromkeys(SPLITS, 0) | self.collection.sizes(),
             "lacking": self.training_obstacle,
             "problems": problems.lines(),

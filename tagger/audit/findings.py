@@ -248,7 +248,7 @@ def collect_findings(
 def _find_problems(collection: Dataset) -> Iterator[Finding]:
     """Findings of FOUND_BY_READING."""
     problems = collection.problems
-    for folder, reason in problems.unopened:
+    for folder, reason in problems.skipped.unopened:
         yield Finding("unopened", folder, reason)
     for photo, reason in problems.unreadable:
         yield Finding("unreadable", photo, reason)

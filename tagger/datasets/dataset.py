@@ -19,7 +19,6 @@ from tagger.datasets.sample import Sample
 from tagger.datasets.splits import SPLITS, Copy, remove_copies, remove_leaks, split_validation
 from tagger.errors import DatasetError
 from tagger.files import Skipped
-from tagger.images.decode import find_photos
 from tagger.labels import LabelSet
 from tagger.text import LISTED, count_noun, list_first
 
@@ -46,20 +45,18 @@ class Problems:
     lost_labels: tuple[str, ...] = ()  # labels with too few training photos
     case_variants: tuple[tuple[str, ...], ...] = ()  # labels that differ in case alone
     remarks: tuple[Remark, ...] = ()  # what the reader of the labels left out
-    unopened: tuple[tuple[str, str], ...] = ()  # folder and reason
-    own_folders: tuple[str, ...] = ()  # hidden, or of a file system or program
-    hidden_photos: tuple[str, ...] = ()  # hidden files that are called like photos
-    links: tuple[tuple[str, str], ...] = ()  # to folders, not followed, and why
-    repeats: tuple[str, ...] = ()  # links to folders that are read under another name
+    skipped: Skipped = field(default_factory=Skipped)  # what the walk did not enter
 
     @property
     def unread(self) -> tuple[tuple[str, str], ...]:
         """The folders that could not be opened, and the unreadable photos, each with the reason."""
-        return self.unopened + self.unreadable
+        return (*self.skipped.unopened, *self.unreadable)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, as in `metrics.json` and the result of the check before training."""
-        return {**asdict(self), "remarks": [remark.to_dict() for remark in self.remarks]}
+        remarks = [remark.to_dict() for remark in self.remarks]
+        values: dict[str, Any] = asdict(self)
+        return {**values.pop("skipped"), **values, "remarks": remarks}
 
     def lines(self) -> list[str]:
         """A sentence for each kind of problem that occurred."""
@@ -89,7 +86,7 @@ class Problems:
             )
             if count
         ]
-        lines = self._skipped.sentences() + lines
+        lines = self.skipped.sentences() + lines
         if missing := len(self.not_there):
             verb = "is" if missing == 1 else "are"
             photos = count_noun(missing, "photo")
@@ -106,23 +103,13 @@ class Problems:
             lines.append(f"too few photos of {names} to train on: not labels")
         return lines
 
-    @property
-    def _skipped(self) -> Skipped:
-        return Skipped(
-            unopened=list(self.unopened),
-            links=list(self.links),
-            repeats=list(self.repeats),
-            own_folders=list(self.own_folders),
-            hidden_photos=list(self.hidden_photos),
-        )
-
 
 @dataclass(frozen=True)
 class Dataset:
     """Readable, labelled photos, split.
 
-    `label_format` names the format of the labels: "CSV"; `listed` are all photos by label, before
-    any were left out.
+    `label_format` names the format of the labels: "CSV". `label_counts` are the photos by label in
+    the whole collection, with those that are left out.
     """
 
     root: Path
@@ -130,7 +117,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     problems: Problems = field(default_factory=Problems)
     label_format: str = ""
-    listed: Mapping[str, int] = field(default_factory=dict)
+    label_counts: Mapping[str, int] = field(default_factory=dict)
 
     def describe_labels(self) -> str:
         """The format and the number of the labels: "CSV, 58 tags"."""
@@ -154,10 +141,6 @@ class Dataset:
     def copies(self) -> dict[Path, Path]:
         """The exact copies that are left out, each with the photo that is kept."""
         return {self.root / copy: self.root / kept for copy, kept in self.problems.copies}
-
-    def label_counts(self) -> dict[str, int]:
-        """Photos by label in the whole collection, with those that are left out."""
-        return dict(self.listed)
 
     def split_lines(self) -> list[str]:
         """A line for each split with photos: "train: 48 photos (24 cat, 24 dog)"."""
@@ -213,14 +196,9 @@ def load(
     with `require_enough` also where `check_enough` does.
     """
     root = Path(root)
-
-    def relative(paths: Iterable[Path]) -> tuple[str, ...]:
-        return tuple(relative_path(root, path) for path in paths)
-
     listing = detect.read(root, MIN_LABELS, merge_case)
-    listed, on_disk = {sample.path for sample in listing.samples}, set(find_photos(root))
-    unwanted = {path for path in listed if relative_path(root, path) in leave_out}
-    remaining = [sample for sample in listing.samples if sample.path not in unwanted]
+    problems = _listed_problems(root, listing, leave_out)
+    remaining = [s for s in listing.samples if relative_path(root, s.path) not in leave_out]
     samples, unreadable = decode_samples(root, remaining, store, workers, progress)
     samples, conflicting, copies = remove_copies(samples)
     leaked: list[Copy] = []
@@ -234,25 +212,14 @@ def load(
     if listing.kind == "single":
         strays = [sample.path for sample in samples if sample.label not in labels]
         samples = [sample for sample in samples if sample.label in labels]
-    problems = Problems(
+    problems = replace(
+        problems,
         unreadable=unreadable,
-        conflicting=tuple(relative(paths) for paths in conflicting),
-        copies=tuple(relative(pair) for pair in copies),
-        leaked=tuple(relative(pair) for pair in leaked),
-        unknown_labels=relative(strays),
-        ignored=relative(sorted(on_disk - listed - listing.left_out)),
-        unwanted=relative(sorted(unwanted)),
-        not_there=tuple(
-            sorted(set(leave_out).difference(relative(on_disk | listed | listing.left_out)))
-        ),
+        conflicting=tuple(_relative(root, paths) for paths in conflicting),
+        copies=tuple(_relative(root, pair) for pair in copies),
+        leaked=tuple(_relative(root, pair) for pair in leaked),
+        unknown_labels=_relative(root, strays),
         lost_labels=tuple(n for index, n in enumerate(listing.names) if index not in labels),
-        case_variants=listing.case_variants(),
-        remarks=listing.remarks,
-        unopened=tuple(listing.skipped.unopened),
-        own_folders=tuple(listing.skipped.own_folders),
-        hidden_photos=tuple(listing.skipped.hidden_photos),
-        links=tuple(listing.skipped.links),
-        repeats=tuple(listing.skipped.repeats),
     )
     if not labels:
         raise DatasetError(_too_few_labels(root, 0, problems))
@@ -264,6 +231,25 @@ def load(
     if require_enough:
         check_enough(dataset)
     return dataset
+
+
+def _listed_problems(root: Path, listing: Listing, leave_out: Collection[str]) -> Problems:
+    """What is known before a photo is decoded."""
+    listed = {sample.path for sample in listing.samples}
+    unlisted = set(listing.photos) - listed - listing.left_out
+    names = set(_relative(root, (*listing.photos, *listed, *listing.left_out)))
+    return Problems(
+        ignored=_relative(root, sorted(unlisted)),
+        unwanted=tuple(sorted(set(leave_out).intersection(_relative(root, listed)))),
+        not_there=tuple(sorted(set(leave_out) - names)),
+        case_variants=listing.case_variants(),
+        remarks=listing.remarks,
+        skipped=listing.skipped,
+    )
+
+
+def _relative(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(relative_path(root, path) for path in paths)
 
 
 def _trainable_labels(listing: Listing, samples: Sequence[Sample]) -> list[int]:

@@ -17,7 +17,6 @@ from tagger.datasets.dataset import Dataset, Problems
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.sample import Sample
 from tagger.errors import DatasetError
-from tagger.files import Skipped
 from tagger.images import decode, transforms
 from tagger.labels import LabelSet
 from tests.conftest import draw_smooth_colours
@@ -404,7 +403,7 @@ def test_a_folder_that_cannot_be_opened_is_named(root: Path, store: PixelStore) 
     write_photos(root / "dog", *range(100, 106))
     deep = make_too_deep(root / "dog").relative_to(root).as_posix()
     problems = dataset.load(root, store).problems
-    assert problems.unopened == ((deep, "File name too long"),) == problems.unread
+    assert problems.skipped.unopened == [(deep, "File name too long")] == list(problems.unread)
     assert problems.lines()[0].startswith("1 folder cannot be opened (dog/ddd")
     write_photos(root, 0)
     (root / "cat").rename(root / "dog" / "cat")
@@ -439,11 +438,5 @@ def test_every_photo_of_a_tree_is_used_or_named(tree: Tree) -> None:
         paths = [sample.path for sample in loaded.samples] + [root / photo for photo in named]
         used = {os.path.realpath(path) for path in paths}
         assert len(used) == len(paths)
-        skipped = Skipped(
-            unopened=list(problems.unopened),
-            links=list(problems.links),
-            own_folders=list(problems.own_folders),
-            hidden_photos=list(problems.hidden_photos),
-        )
         for photo in reachable_photos(root) - used:
-            assert is_skipped(photo, root, skipped)
+            assert is_skipped(photo, root, problems.skipped)

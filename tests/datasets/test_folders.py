@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagger.datasets.readers import folders
+from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.errors import DatasetError
 from tests.datasets.label_files import contents, sentences, touch, write_file
 from tests.trees import make_too_deep
@@ -18,7 +19,7 @@ def test_a_folder_is_a_label_at_any_depth(tmp_path: Path, outer: str) -> None:
     touch(tmp_path, *(outer + path for path in photos))
     touch(tmp_path, f"{outer}.hidden/4.jpg")
     write_file(tmp_path / outer / "empty" / "notes.txt", "x")
-    listing = folders.read(tmp_path)
+    listing = folders.read(PhotoIndex(tmp_path))
     assert (listing.label_format, listing.kind, listing.names) == (
         "folders",
         "single",
@@ -32,7 +33,7 @@ def test_a_folder_is_a_label_at_any_depth(tmp_path: Path, outer: str) -> None:
 def test_split_folders_contain_label_folders(tmp_path: Path) -> None:
     touch(tmp_path, "Train/cat/1.jpg", "train/dog/2.jpg", "valid/cat/3.jpg", "TEST/dog/4.jpg")
     touch(tmp_path, "extra/emu/5.jpg")
-    listing = folders.read(tmp_path)
+    listing = folders.read(PhotoIndex(tmp_path))
     assert {path[-5:]: split for path, (_, _, split) in contents(listing, tmp_path).items()} == {
         "1.jpg": "train",
         "2.jpg": "train",
@@ -49,7 +50,7 @@ def splits_of(root: Path, *photos: str) -> dict[str, tuple[str, str]]:
     touch(root, *photos)
     return {
         path: (*tags, split)
-        for path, (tags, _, split) in contents(folders.read(root), root).items()
+        for path, (tags, _, split) in contents(folders.read(PhotoIndex(root)), root).items()
     }
 
 
@@ -81,13 +82,13 @@ def test_split_folders_have_many_names(tmp_path: Path, train: str, val: str, tes
         for n in range(2)
     }
     assert splits_of(tmp_path, *photos) == photos
-    assert folders.read(tmp_path).remarks == ()
+    assert folders.read(PhotoIndex(tmp_path)).remarks == ()
 
 
 def test_splits_may_lie_one_folder_deeper_beside_other_photos(tmp_path: Path) -> None:
     photos = [f"data/{s}/{label}/1.jpg" for s in ("train", "test") for label in ("cat", "dog")]
     assert set(splits_of(tmp_path, *photos, "docs/logo.png")) == {*photos}
-    assert folders.read(tmp_path).remarks[0].names == ("docs",)
+    assert folders.read(PhotoIndex(tmp_path)).remarks[0].names == ("docs",)
 
 
 def test_photos_directly_in_a_split_have_no_label(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_label_may_be_called_like_a_split(tmp_path: Path, name: str, inside: s
     photos = ["bus/1.jpg", "car/red/2.jpg", "car/3.jpg", f"{name}/{inside}4.jpg"]
     labels = {path: (path.split("/")[0], "train") for path in photos}
     assert splits_of(tmp_path, *photos) == labels
-    (remark,) = folders.read(tmp_path).remarks
+    (remark,) = folders.read(PhotoIndex(tmp_path)).remarks
     assert remark.names == (name,) and remark.sentence() == (
         f"1 folder is named like a split, but lies beside no other split ({name}): taken as a label"
     )
@@ -120,7 +121,7 @@ def test_a_split_may_be_alone_where_nothing_beside_it_holds_photos(tmp_path: Pat
     write_file(tmp_path / "notes" / "readme.txt", "x")
     touch(tmp_path, "images/sample.jpg")
     assert splits_of(tmp_path, *photos) == photos
-    assert folders.read(tmp_path).remarks[0].names == ("images",)
+    assert folders.read(PhotoIndex(tmp_path)).remarks[0].names == ("images",)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_a_split_may_be_alone_where_nothing_beside_it_holds_photos(tmp_path: Pat
 def test_what_stays_ambiguous_is_an_error(tmp_path: Path, photos: str, message: str) -> None:
     touch(tmp_path, *(f"{path}.jpg" for path in photos.split()))
     with pytest.raises(DatasetError) as caught:
-        folders.read(tmp_path)
+        folders.read(PhotoIndex(tmp_path))
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -234,7 +235,7 @@ def test_what_lies_beside_a_split_is_no_label(tmp_path: Path, photos: str, besid
     labelled = {f"train/{label}/{n}.jpg": (label, "train") for label in "abc" for n in range(2)}
     unlabelled = [f"{path}.jpg" for path in photos.split()]
     assert splits_of(tmp_path, *labelled, *unlabelled) == labelled
-    names = [name for remark in folders.read(tmp_path).remarks for name in remark.names]
+    names = [name for remark in folders.read(PhotoIndex(tmp_path)).remarks for name in remark.names]
     assert names == beside.split()
 
 
@@ -335,20 +336,20 @@ def test_names_that_look_alike_are_one_label(tmp_path: Path) -> None:
 
 def test_without_train_a_folder_called_test_is_a_label(tmp_path: Path) -> None:
     touch(tmp_path, "test/1.jpg", "fail/2.jpg")
-    assert folders.read(tmp_path).names == ("fail", "test")
+    assert folders.read(PhotoIndex(tmp_path)).names == ("fail", "test")
 
 
 def test_folders_without_photos_are_no_labels(tmp_path: Path) -> None:
     touch(tmp_path, "cat/1.jpg")
     (tmp_path / "dog").mkdir()
     (tmp_path / ".git").mkdir()
-    assert folders.read(tmp_path).names == ("cat",)
+    assert folders.read(PhotoIndex(tmp_path)).names == ("cat",)
     assert folders.count_folders(tmp_path) == 2
 
 
 def test_no_folders_no_labels(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg")
-    listing = folders.read(tmp_path)
+    listing = folders.read(PhotoIndex(tmp_path))
     assert (listing.names, listing.samples) == ((), ())
 
 
@@ -356,7 +357,7 @@ def test_a_label_that_cannot_be_opened_makes_no_outer_folder_of_the_other(tmp_pa
     touch(tmp_path, "cat/2023/1.jpg", "cat/2024/2.jpg")
     (tmp_path / "dog").mkdir()
     make_too_deep(tmp_path / "dog")
-    listing = folders.read(tmp_path)
+    listing = folders.read(PhotoIndex(tmp_path))
     assert listing.names == ("cat",) and len(listing.samples) == 2
 
 
@@ -365,7 +366,7 @@ def test_folders_without_photos_do_not_matter_beside_an_outer_folder(tmp_path: P
     write_file(tmp_path / "docs" / "readme.txt", "x")
     touch(tmp_path, "__MACOSX/archive/cat/._1.jpg", "@eaDir/3.jpg")
     (tmp_path / "empty").mkdir()
-    assert folders.read(tmp_path).names == ("cat", "dog")
+    assert folders.read(PhotoIndex(tmp_path)).names == ("cat", "dog")
 
 
 def test_linked_label_folders_are_labels(tmp_path: Path) -> None:
@@ -374,7 +375,7 @@ def test_linked_label_folders_are_labels(tmp_path: Path) -> None:
     touch(tmp_path, "disk/dogs/2.jpg", "disk/dogs/old/3.jpg")
     (root / "dog").symlink_to(tmp_path / "disk" / "dogs")
     (root / "kitten").symlink_to("cat")
-    listing = folders.read(root)
+    listing = folders.read(PhotoIndex(root))
     assert contents(listing, root) == {
         "cat/1.jpg": ({"cat"}, set(), "train"),
         "dog/2.jpg": ({"dog"}, set(), "train"),

@@ -84,12 +84,13 @@ def read(root: Path, min_labels: int, merge_case: bool = False) -> Listing:
             listing = _add_remark(listing, MERGED, merged)
     except DatasetError as error:
         raise DatasetError("; ".join([str(error), *index.skipped.sentences()])) from None
-    return replace(listing, skipped=index.skipped)
+    photos = tuple(map(index.absolute, index.walked_photos))
+    return replace(listing, photos=photos, skipped=index.skipped)
 
 
 def _read(index: PhotoIndex, min_labels: int, spellings: Mapping[str, str]) -> Listing:
     """The listing in the first format that leads to labelled photos."""
-    root = index.root
+    root, whole = index.root, index
     index, candidates = _find_candidates(index)
     errors: dict[str, DatasetError] = {}
     for number, candidate in enumerate(candidates):
@@ -107,7 +108,7 @@ def _read(index: PhotoIndex, min_labels: int, spellings: Mapping[str, str]) -> L
             not_read.append(folders.FORMAT)
         return _add_errors(errors, _add_remark(listing, NOT_READ, not_read))
     try:
-        listing = folders.read(root, spellings)
+        listing = folders.read(whole, spellings)
     except DatasetError:
         if errors:
             raise next(iter(errors.values())) from None

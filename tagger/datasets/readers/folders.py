@@ -14,11 +14,10 @@ from functools import cached_property
 from pathlib import Path
 
 from tagger.datasets.readers.listing import NOT_LABELS, Listing, Remark
+from tagger.datasets.readers.photo_index import PhotoIndex
 from tagger.datasets.sample import Sample
 from tagger.datasets.splits import split_folders, split_in_words, split_named
 from tagger.errors import DatasetError
-from tagger.files import Skipped
-from tagger.images.decode import find_photos
 from tagger.labels import normalize_label
 from tagger.text import escape_controls, fold, list_first
 
@@ -102,17 +101,16 @@ class _Layout:
         return next((splits[name] for name in parts[:-1] if name in splits), None)
 
 
-def read(root: Path, spellings: Mapping[str, str] | None = None) -> Listing:
+def read(index: PhotoIndex, spellings: Mapping[str, str] | None = None) -> Listing:
     """Every photo in a label folder; without such folders, a listing without labels.
 
     `spellings` are the names of labels by their other spellings. Raises DatasetError where nothing
     tells which folders are splits and which are labels.
     """
-    skipped = Skipped()
-    photos = [path.relative_to(root).parts for path in find_photos(root, skipped)]
+    photos = [tuple(path.split("/")) for path in index.walked_photos]
     # What cannot be opened may hold photos, and makes the folder beside it no outer one.
-    photos += [(*Path(folder).parts, _CLOSED) for folder, _ in skipped.unopened]
-    layout = _find_layout(_Folder(root, photos))
+    photos += [(*Path(folder).parts, _CLOSED) for folder, _ in index.skipped.unopened]
+    layout = _find_layout(_Folder(index.root, photos))
     by_label: dict[str, list[tuple[Path, str]]] = {}
     for parent, split in layout.parents:
         for name, folder in parent.folders.items():

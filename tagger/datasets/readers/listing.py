@@ -56,9 +56,9 @@ class Listing:
     """Photos with labels by number, none of them opened yet.
 
     `label_format` names the format of the labels ("folders", "CSV"), `names` are the labels in
-    alphabetical order, `left_out` the photos that `remarks` count as left out, `skipped` what the
-    walk through the folder did not enter. Raises OptionError for a label name that no model file
-    can hold.
+    alphabetical order, `left_out` the photos that `remarks` count as left out. `photos` are all
+    that the walk through the folder met, `skipped` is what it did not enter. Raises OptionError for
+    a label name that no model file can hold.
     """
 
     label_format: str
@@ -67,6 +67,7 @@ class Listing:
     samples: tuple[Sample, ...]
     remarks: tuple[Remark, ...] = ()
     left_out: frozenset[Path] = frozenset()
+    photos: tuple[Path, ...] = ()
     skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:

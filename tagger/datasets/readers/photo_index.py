@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from tagger.datasets.readers.listing import NOT_LABELS
 from tagger.datasets.splits import split_in_filename, split_named
 from tagger.errors import DatasetError
-from tagger.files import Skipped, walk_folders
+from tagger.files import Skipped, has_photo_extension, walk_folders
 from tagger.images.decode import EXTENSIONS
 from tagger.text import escape_controls, fold
 
@@ -49,6 +49,7 @@ class PhotoIndex:
         self.root = root
         self.folders: list[str] = []
         self.skipped = Skipped()
+        self.walked_photos: list[str] = []  # by their names: with links that lead outside
         self.outside_links: list[str] = []  # links to label files outside
         self._links: dict[str, str | None] = {}  # the target of a link; None: outside
         self._folder_paths: dict[str, Path] = {}
@@ -231,6 +232,8 @@ class PhotoIndex:
                 self.folders.append(prefix.rstrip("/"))
             for entry in files:
                 path = prefix + entry.name
+                if has_photo_extension(entry.name):
+                    self.walked_photos.append(path)
                 if entry.is_symlink():
                     if self._is_inside(entry, path):
                         yield path
