@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -379,3 +380,39 @@ def test_a_folder_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
     folder = make_too_deep(tmp_path)
     with pytest.raises(DatasetError, match=r"cannot be opened \(File name too long\)"):
         detect.read(folder, 2)
+
+
+def _write_coco_scores(root: Path, scores: dict[str, str]) -> None:
+    content = label_files.coco({photo: {"dog"} for photo in scores}, ["cat", "dog"])
+    content["annotations"] = content["annotations"][::2]  # two objects a photo
+    for entry, score in zip(content["annotations"], scores.values(), strict=True):
+        entry["score"] = json.loads(score)
+    write_file(root / "annotations" / "instances_train.json", json.dumps(content))
+
+
+def _write_voc_scores(root: Path, scores: dict[str, str]) -> None:
+    for photo, score in scores.items():
+        xml = label_files.voc(photo, {"dog"})
+        xml = xml.replace("</difficult>", f"</difficult><confidence>{score}</confidence>")
+        write_file(root / "Annotations" / f"{Path(photo).stem}.xml", xml)
+
+
+def _write_yolo_scores(root: Path, scores: dict[str, str]) -> None:
+    write_file(root / "classes.txt", "cat\ndog\n")
+    for photo, score in scores.items():
+        write_file(root / f"{Path(photo).stem}.txt", f"1 0.5 0.5 0.1 0.1 {score}\n")
+
+
+@pytest.mark.parametrize("write", [_write_coco_scores, _write_voc_scores, _write_yolo_scores])
+def test_objects_that_are_rather_not_there_are_not_counted(
+    tmp_path: Path, write: Callable[[Path, dict[str, str]], None]
+) -> None:
+    scores = {"a.jpg": "1", "b.jpg": "0", "c.jpg": "0.49", "d.jpg": "0.5", "e.jpg": "0.93"}
+    touch(tmp_path, *scores)
+    write(tmp_path, scores)
+    listing = detect.read(tmp_path, 2)
+    present = {path: tags for path, (tags, _, _) in contents(listing, tmp_path).items()}
+    assert present == {
+        path: {"dog"} if float(score) >= 0.5 else set() for path, score in scores.items()
+    }
+    assert "2 objects have a confidence below 0.5: not counted" in sentences(listing)

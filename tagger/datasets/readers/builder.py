@@ -16,6 +16,9 @@ from tagger.text import escape_controls, fold
 _IN_SEVERAL = Remark("photo", "is listed in several splits", "are listed in several splits")
 _CONTESTED = Remark("photo", "may be meant by several names", "may be meant by several names each")
 _BY_PREFERENCE = ("test", "val", "train")
+_UNLIKELY = Remark(
+    "object", "has a confidence below 0.5", "have a confidence below 0.5", outcome="not counted"
+)
 
 
 @dataclass(slots=True)
@@ -67,6 +70,19 @@ class ListingBuilder:
     def add_case(self, remark: Remark, name: str) -> None:
         """Count one more case of a remark."""
         self._cases.setdefault(remark, []).append(escape_controls(name))
+
+    def is_unlikely(self, confidence: object, position: str) -> bool:
+        """Whether a label file says of an object that it is rather not there, noted as a remark.
+
+        `confidence` is a number in [0, 1] or its text; anything else says nothing.
+        """
+        try:
+            is_unlikely = 0 <= float(confidence) < LIKELY  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            return False
+        if is_unlikely:
+            self.add_case(_UNLIKELY, position)
+        return is_unlikely
 
     def add_split(self, photo: str, split: str) -> None:
         """Add a split that a photo is listed in."""

@@ -22,7 +22,7 @@ FORMAT = "COCO"
 FOLDER = "annotations"
 
 _LISTS = ("images", "categories", "annotations")
-_FIELDS = {*_LISTS, "id", "file_name", "name", "image_id", "category_id"}
+_FIELDS = {*_LISTS, "id", "file_name", "name", "image_id", "category_id", "score"}
 _Id = int | str
 
 MALFORMED = Remark("entry", "lacks an id or a name", "lack an id or a name")
@@ -104,7 +104,8 @@ def _read_file(path: str, split: str | None, builder: ListingBuilder) -> set[str
         name = categories.get(category) if isinstance(category, _Id) else None
         if name is None:
             builder.add_case(NO_CATEGORY, position)
-        if (photo := photos[image]) is not None:
+        photo = photos[image]
+        if photo is not None and not builder.is_unlikely(entry.get("score"), position):
             builder.tags[photo].add_object(name)
     return set(names)
 

@@ -147,7 +147,7 @@ def _load_annotation(path: str, builder: ListingBuilder) -> Annotation | None:
         if absolute.stat().st_size > MAX_BYTES:
             builder.add_case(BROKEN, f"{path}: larger than {MAX_BYTES >> 20} MB")
             return None
-        annotation = _parse(absolute.read_bytes())
+        annotation = _parse(absolute.read_bytes(), path, builder)
     except _ForeignError:
         builder.add_case(FOREIGN, path)
         return None
@@ -165,7 +165,7 @@ def _load_annotation(path: str, builder: ListingBuilder) -> Annotation | None:
     return annotation
 
 
-def _parse(data: bytes) -> Annotation:
+def _parse(data: bytes, path: str, builder: ListingBuilder) -> Annotation:
     """The content of a file.
 
     Raises DTDForbidden for a document type: annotations do not need one, and it could name other
@@ -178,6 +178,9 @@ def _parse(data: bytes) -> Annotation:
     for element in root:
         if _name(element) == "object":
             texts = _texts(element)
+            confidence = texts.get("confidence", texts.get("score"))
+            if builder.is_unlikely(confidence, path):
+                continue
             if is_label_name(texts.get("name")):
                 difficult = texts.get("difficult", "0") not in ("", "0")
                 annotation.objects.append((texts["name"], difficult))

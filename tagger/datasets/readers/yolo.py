@@ -247,6 +247,9 @@ def _object_names(
             builder.add_case(MALFORMED, f"{path}:{number}")
         elif label not in class_file.names:
             builder.add_case(NO_CLASS, f"{path}:{number}: {label}")
+        has_confidence = len(fields) == MIN_FIELDS + 1  # an outline has seven fields or more
+        if has_confidence and builder.is_unlikely(fields[-1], f"{path}:{number}"):
+            continue
         yield None if label is None else class_file.names.get(label)
 
 
