@@ -13,15 +13,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit import config
 
 HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:  # Streamlit adds only this file's own folder
     sys.path.insert(0, str(HERE.parent))
 
-from frontend.origins import OriginMiddleware, allowed_hosts, own_url
+from frontend.origins import guard_app, own_url
+from frontend.routes import mount_routes
+from frontend.shell import page_routes
 
 
 @asynccontextmanager
@@ -35,8 +35,6 @@ async def open_browser(app: st.App) -> AsyncIterator[None]:
 app = st.App(
     HERE / "main.py",
     lifespan=open_browser,
-    middleware=[
-        Middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(), www_redirect=False),
-        Middleware(OriginMiddleware),
-    ],
+    routes=[mount_routes(), *page_routes()],
+    middleware=guard_app(),
 )

@@ -9,11 +9,26 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 POLICY_VIOLATION = 1008  # WebSocket's code for closing
 HEADERS = {"Content-Security-Policy": "frame-ancestors 'none'", "X-Frame-Options": "DENY"}
+OWN_PAGES_HEADERS = {
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def guard_app() -> list[Middleware]:
+    """The middleware of the whole app."""
+    return [
+        Middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(), www_redirect=False),
+        Middleware(OriginMiddleware),
+    ]
 
 
 class OriginMiddleware:
@@ -33,6 +48,47 @@ class OriginMiddleware:
             await send(message)
 
         await self._app(scope, receive, respond)
+
+
+class OwnPagesMiddleware:
+    """Answers HTTP requests of the app's own pages alone, and those that no page makes.
+
+    Any website could show `<img src="http://localhost:8501/...">`: browsers say in `Sec-Fetch-Site`
+    whose page asks. Those that do not, because they are old or the app is not reached by HTTPS or
+    as localhost, name the page in `Referer`. `Host` is checked for the whole app.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not is_own_page(Headers(scope=scope)):
+            refusal = PlainTextResponse("Only for pages of this app.", 403, OWN_PAGES_HEADERS)
+            await refusal(scope, receive, send)
+            return
+
+        async def respond(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(OWN_PAGES_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, respond)
+
+
+def is_own_page(headers: Headers) -> bool:
+    """Whether a request comes from the app's own page, or from none."""
+    site = headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return False
+    if not is_origin_allowed(headers):
+        return False
+    referer = headers.get("referer")
+    if site is not None or referer is None:
+        return True
+    try:
+        return urlsplit(referer).netloc in (headers.get("host"), _browser_address())
+    except ValueError:
+        return False
 
 
 def is_origin_allowed(headers: Headers) -> bool:

@@ -42,6 +42,11 @@ def confidence_percent(share: float) -> str:
     return "under 0.1%" if share < 0.0005 else f"{share:.1%}"
 
 
+def whole_percent(share: float) -> str:
+    """A confidence in [0, 1] in whole percents, never rounded to certainty: "87%", "<1%"."""
+    return "<1%" if 0 < share < 0.005 else f"{min(share, 0.99):.0%}"
+
+
 def score(value: float | None) -> str:
     """A score in [0, 1] that is no share, such as AP; a dash for None."""
     return "–" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -51,20 +52,23 @@ def _resume_jobs(url: str, _library: Library) -> list[int]:
     return worker.resume_stale(_library)
 
 
-def count_tags() -> list[tuple[str, int]]:
-    """Every tag with its number of photos, the most frequent first; cached until a change."""
-    library = open_library()
+def library_version(library: Library) -> str:
+    """A digest of the library's state: another one after each change of photos or tags."""
     # Every change is an operation: a new one, or one in progress that counts its photos.
     kinds = [kind for kind in get_args(Kind) if kind != "embed"]  # which changes no tags
     operations = library.operations(1, kinds) + library.operations(MAX_ACTIVE, kinds, active=True)
-    state = tuple((operation.id, operation.status, operation.done) for operation in operations)
-    return _count_tags(library.url, state, library)
+    state = [(operation.id, operation.status, operation.done) for operation in operations]
+    return blake2b(repr((library.url, state)).encode(), digest_size=8).hexdigest()
+
+
+def count_tags() -> list[tuple[str, int]]:
+    """Every tag with its number of photos, the most frequent first; cached until a change."""
+    library = open_library()
+    return _count_tags(library.url, library_version(library), library)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _count_tags(
-    url: str, state: tuple[tuple[int, str, int], ...], _library: Library
-) -> list[tuple[str, int]]:
+def _count_tags(url: str, version: str, _library: Library) -> list[tuple[str, int]]:
     return _library.label_counts()
 
 

@@ -11,6 +11,12 @@ BUNDLED = ("everyday", "pets", "cifar10")  # the models that come with the proje
 BUNDLED_MODEL = paths.MODELS / f"{BUNDLED[0]}.h5"  # the default until the user trains a model
 OWN_MODEL = paths.MODELS / "image_tagger.h5"  # the default output of train.py
 IMAGENET = "imagenet"  # made by `tagger.models.imagenet` at its first use
+_DISPLAY_NAMES = {
+    "everyday": "Everyday",
+    "pets": "Pets",
+    "cifar10": "CIFAR-10",
+    IMAGENET: "ImageNet",
+}
 
 
 def imagenet_model() -> Path:
@@ -48,6 +54,11 @@ def model_name(path: Path) -> str:
     """The argument of `find_model` that finds this file: its name where possible, else its path."""
     has_name = path.parent == paths.MODELS or path == imagenet_model()
     return path.stem if has_name else str(path)
+
+
+def display_name(name: str) -> str:
+    """A model's name for people: the bundled ones with a capital, others as they were named."""
+    return _DISPLAY_NAMES.get(name, name)
 
 
 def _available() -> str:

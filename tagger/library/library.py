@@ -29,6 +29,7 @@ from tagger.library import (
     retagging,
     statistics,
     tags,
+    timeline,
     vectors,
 )
 from tagger.library.database.database import Database, absolute_url, sqlite_url
@@ -45,6 +46,7 @@ from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
 from tagger.library.statistics import Statistics
 from tagger.library.storage import Storage, base_name, read_original
+from tagger.library.timeline import PhotoList
 from tagger.library.undo import UndoResult
 from tagger.library.vectors import VectorCache
 from tagger.tagger import Prediction, Tagger
@@ -242,6 +244,34 @@ class Library:
         with self.database.read_transaction() as connection:
             resolved, words = self._resolve(connection, query)
             return planner.find_ids(connection, resolved.tree, words)
+
+    def list_photos(self, query: str = "", sort: Sort = "timeline") -> PhotoList:
+        """The ids of all photos that a query finds, in order, and their months. Raises QueryError.
+
+        Words are tags and nothing else; see `search`.
+        """
+        with self.database.read_transaction() as connection:
+            resolved, words = self._resolve(connection, query)
+            ids, _ = self._find_page(connection, resolved, words, sort, 0, photos.MAX_ID)
+            is_ranked = bool(resolved.likeness) and sort == "likeness"
+            months = () if is_ranked else timeline.count_months(connection, ids, sort)
+            return PhotoList(ids, months)
+
+    def load_matches(self, query: str, ids: Sequence[int]) -> PhotoPage:
+        """Photos by id, in this order, and why a query that `list_photos` read finds each.
+
+        Those that were deleted meanwhile are left out. Raises QueryError.
+        """
+        with self.database.read_transaction() as connection:
+            resolved, words = self._resolve(connection, query)
+            existing = photos.filter_existing(connection, ids)
+            return PhotoPage(
+                tuple(photos.load_photos(connection, existing, self.home)),
+                len(existing),
+                resolved.summary,
+                {id: resolved.likeness[id] for id in existing if id in resolved.likeness},
+                planner.find_matching_tags(connection, resolved.tree, words, existing),
+            )
 
     def count(self, query: str = "") -> int:
         """The number of photos that match a query. Raises QueryError."""

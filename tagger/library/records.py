@@ -10,7 +10,8 @@ from typing import Literal
 
 from tagger.inference.decision import Reason
 
-Sort = Literal["newest", "oldest", "taken", "name", "surest", "doubtful", "likeness"]
+# "timeline": by the time that a photo was taken, or where none is recorded was added; last first.
+Sort = Literal["timeline", "newest", "oldest", "taken", "name", "surest", "doubtful", "likeness"]
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,6 @@ HEADINGS = {
 TIMEOUT = 60_000  # milliseconds
 ATTEMPTS = 10
 expect.set_options(timeout=TIMEOUT)
-# Streamlit first tries its server at the page's own path, and gets a 404 there.
-_EXPECTED_404 = re.compile(r"/\w+/_stcore/(health|host-config)$")
 # Whether the script has been idle for so many milliseconds: a click reaches the server a moment
 # later.
 _IS_IDLE = """milliseconds => {
@@ -217,7 +215,7 @@ class AppPage:
 
     def _on_console(self, message: ConsoleMessage) -> None:
         url = message.location["url"]
-        if message.type == "error" and not _EXPECTED_404.search(urlsplit(url).path):
+        if message.type == "error":
             self.problems.append(f"console: {message.text} ({url})")
 
     def _on_dialog(self, dialog: Dialog) -> None:

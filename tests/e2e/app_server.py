@@ -38,19 +38,24 @@ class AppServer:
         cwd: Path = ROOT,
         port: int | None = None,
         model: str | None = "pets",
+        base: str = "",
     ) -> None:
-        """`model` is the active model of a new library; None leaves the default."""
+        """`model` is the active model of a new library; None leaves the default.
+
+        `base` is the path below which the app is served, such as "/photos".
+        """
         self.home = home
         if model is not None and not home.exists():
             with self.library() as library:
                 library.set_active_model(model)
         self.port = port or free_port()
-        self.url = f"http://localhost:{self.port}"
+        self.url = f"http://localhost:{self.port}{base}"
+        options = ["--server.port", str(self.port), "--server.headless", "true"]
         self.log = home.parent / f"{home.name}-{time.time_ns()}.log"
         environment = {k: value for k, value in os.environ.items() if k != "TAGGER_DATABASE"}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--server.port", str(self.port), "--server.headless", "true"],
+                [*command, *options, "--server.baseUrlPath", base],
                 cwd=cwd,
                 env=environment | {"TAGGER_HOME": str(home)},
                 stdin=subprocess.DEVNULL,

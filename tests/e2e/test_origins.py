@@ -98,6 +98,15 @@ def test_no_other_site_can_frame_any_page(app: AppServer) -> None:
         assert headers["X-Frame-Options"] == "DENY"
 
 
+def test_routes_with_photos_answer_no_other_site(app: AppServer) -> None:
+    for path in ("gallery", "window", "ids", "tags", f"thumbnails/{'0' * 64}.jpg", "details/1"):
+        assert ask(app, f"/library/{path}")[0] in (200, 404)
+        assert ask(app, f"/library/{path}", Host="evil.example")[0] == 400
+        assert ask(app, f"/library/{path}", Origin="https://evil.example")[0] == 403
+        for site in ("cross-site", "same-site"):
+            assert ask(app, f"/library/{path}", Sec_Fetch_Site=site)[0] == 403
+
+
 def test_only_configured_hosts_are_answered(app: AppServer) -> None:
     for host, status in (("localhost", 200), ("127.0.0.1:80", 200), ("[::1]:8501", 200)):
         assert ask(app, "/", Host=host)[0] == status

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tagger.paths import ROOT
 from tests.e2e.app_server import MODULE
@@ -55,10 +56,27 @@ def test_the_app_starts_and_listens_on_localhost_only(
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
     server = start_server(tmp_path / "library", command, folder, model=None)
-    open_app(server).check()
+    app = open_app(server)
+    app.check()
+    app.open("gallery")  # a page's own address, without an answer "not found"
+    app.check()
     assert listen_addresses(server.port) <= LOOPBACK
     if address := own_address():
         with pytest.raises(OSError):
             socket.create_connection((address, server.port), timeout=2)
     for unwanted in ("Network URL", "External URL", "usage statistics"):
         assert unwanted not in server.read_log()
+
+
+def test_the_app_works_below_a_path(
+    start_server: StartServer, open_app: OpenApp, tmp_path: Path
+) -> None:
+    app = open_app(start_server(tmp_path / "library", base="/photos/of/ada"), "gallery")
+    app.click("Add the sample photos")
+    expect(app.tiles()).to_have_count(4)
+    app.page.wait_for_function(
+        "[...document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot"
+        ".querySelectorAll('li img')].filter(image => image.naturalWidth > 0).length === 4"
+    )
+    app.open("search")
+    app.check()

@@ -64,6 +64,7 @@ _PRESENT = photos.c.deleted_by.is_(None)
 # of the table one by one in the order of another index.
 _PRESENT_BY_SCAN = (photos.c.deleted_by + 0).is_(None)
 _ORDERS: dict[Sort, tuple[ColumnElement[Any], ...]] = {
+    "timeline": (func.coalesce(photos.c.taken_at, photos.c.added_at).desc(), photos.c.id.desc()),
     "newest": (photos.c.added_at.desc(), photos.c.id.desc()),
     "oldest": (photos.c.added_at, photos.c.id),
     "taken": (photos.c.taken_at.desc().nulls_last(), photos.c.id.desc()),

@@ -1,0 +1,390 @@
+// The gallery: a timeline of photos, the lightbox, the selection. Python does what is asked of it
+// in numbered actions, and says in its data which one it has done last.
+
+const galleries = new WeakMap(); // by parent element
+const LONG_PRESS = 450; // milliseconds
+const MESSAGE_STAYS = 12_000; // milliseconds
+
+export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
+  if (!galleries.has(parentElement)) galleries.set(parentElement, new Gallery(parentElement, data));
+  const gallery = galleries.get(parentElement);
+  gallery.update(data, setStateValue, setTriggerValue);
+  return () => {
+    gallery.destroy();
+    galleries.delete(parentElement);
+  };
+}
+
+class Gallery {
+  constructor(parent, data) {
+    this.root = parent.querySelector(".gallery");
+    this.data = data;
+    this.host = parent.host ?? parent;
+    this.queue = new ActionQueue();
+    this.deleted = new Set(); // ids, until the library's new version is here
+    this.selection = new Selection(() => this.onSelection());
+    this.drawBar(parent);
+    this.timeline = new Timeline(this.root.querySelector(".timeline"), {
+      thumbnail: (photo) => this.thumbnail(photo),
+      onTile: (tile, photo) => this.drawTile(tile, photo),
+      onView: (section, top) => this.scrubber.mark(section, top),
+    });
+    this.scrubber = new Scrubber(this.root.querySelector(".scrubber"), this.timeline);
+    this.listen();
+    this.selectionBar = new SelectionBar(this);
+    this.root.append(this.selectionBar.node);
+    this.message = new Message(() => this.undo(true));
+    this.root.append(this.message.node);
+    this.lightbox = new Lightbox(this);
+  }
+
+  destroy() {
+    this.keepPlace();
+    this.source?.stop();
+    this.timeline.destroy();
+    this.lightbox.destroy();
+    this.message.hide();
+  }
+
+  drawBar(parent) {
+    this.bar = parent.querySelector(".bar");
+    this.total = parent.querySelector(".total");
+    this.selectAll = parent.querySelector(".all input");
+    this.selectAllLabel = parent.querySelector(".all span");
+    this.size = parent.querySelector(".size input");
+    this.keyHelp = parent.querySelector("#key-help");
+    this.empty = parent.querySelector(".empty");
+    this.selectAll.addEventListener("change", () => {
+      if (this.selectAll.checked) this.selection.selectAll(this.source);
+      else this.selection.clear();
+    });
+    this.size.max = SIZES.length - 1;
+    this.size.addEventListener("input", () => this.timeline.setSize(Number(this.size.value)));
+  }
+
+  // Data from Python
+
+  update(data, setStateValue, setTriggerValue) {
+    const isFirst = !this.source;
+    const before = this.data;
+    Object.assign(this, { data, setStateValue, setTriggerValue });
+    this.queue.acknowledge(data.done);
+    const isOther = before.query !== data.query || before.sort !== data.sort;
+    if (isFirst || isOther || before.version !== data.version || data.photos) this.show(data, isOther);
+    if (data.cleared !== before.cleared || isOther) this.selection.clear();
+    if (data.message && data.message.number !== this.lastMessage) {
+      this.lastMessage = data.message.number;
+      if (!isFirst || data.message.isFresh) this.showMessage(data.message);
+    }
+    this.lightbox.undo.disabled = !data.message?.undo;
+    this.size.value = this.timeline.size;
+    if (isFirst) this.openFromUrl();
+  }
+
+  show(data, isOther) {
+    const earlier = this.source;
+    earlier?.stop();
+    this.source = data.photos
+      ? new ListSource(data.photos)
+      : new QuerySource(data, {
+          onLoad: (first, last) => this.timeline.refresh(first, last),
+          onStale: () => this.reload(),
+          onError: (error) => this.showMessage({ text: error.message, isError: true }),
+        });
+    this.deleted.clear();
+    const { total } = this.source;
+    this.total.textContent = data.photos ? "" : countPhotos(total);
+    this.bar.hidden = Boolean(data.photos) && !data.selectable;
+    this.bar.querySelector(".size").hidden = Boolean(data.photos);
+    this.selectAllLabel.textContent = `Select all ${total.toLocaleString("en")}`;
+    this.bar.querySelector(".all").hidden = !data.selectable || !total;
+    this.keyHelp.textContent =
+      "Arrow keys go from photo to photo, Enter opens one" + (data.selectable ? ", the space bar selects it." : ".");
+    this.empty.hidden = total > 0;
+    this.empty.textContent = data.empty ?? "";
+    if (isOther) this.timeline.active = 0;
+    this.timeline.show(this.source, { showsLabels: data.labels });
+    this.scrubber.draw(this.source.months);
+    if (!earlier) this.restorePlace();
+    this.lightbox.sync();
+    this.onSelection();
+  }
+
+  // The library has changed, and Python does not know yet.
+  async reload() {
+    const { base, query, sort } = this.data;
+    const listed = await fetchJson(`${base}/gallery?${new URLSearchParams({ query, sort })}`);
+    this.data = { ...this.data, ...listed };
+    this.show(this.data, false);
+  }
+
+  // Actions
+
+  send(action) {
+    if (action.kind === "delete") for (const id of action.ids) this.deleted.add(id);
+    this.queue.send(action, this.setTriggerValue);
+  }
+
+  // An action on the selected photos.
+  act(kind, values = {}) {
+    this.send({ kind, ids: [...this.selection.ids], ...values });
+    if (kind === "delete" || kind === "retag") this.selection.clear();
+  }
+
+  undo(isFromMessage = false) {
+    if (!isFromMessage && !this.data.message?.undo) return;
+    this.hideMessage();
+    this.send({ kind: "undo", ids: [] });
+  }
+
+  isDeleted(id) {
+    return this.deleted.has(id);
+  }
+
+  async selectedLabels() {
+    const { base, query, sort, version } = this.data;
+    const ids = [...this.selection.ids];
+    const parameters = { query, sort, version, ids: ids.length > MAX_LISTED ? "" : ids.join() };
+    const { labels } = await fetchJson(`${base}/labels?${new URLSearchParams(parameters)}`);
+    return labels;
+  }
+
+  // Messages
+
+  showMessage(message) {
+    this.message.show(message);
+  }
+
+  hideMessage() {
+    this.message.hide();
+  }
+
+  moveMessage(parent) {
+    parent.append(this.message.node);
+  }
+
+  // Tiles
+
+  thumbnail(photo) {
+    return `${this.data.base}/thumbnails/${photo.digest}.jpg`;
+  }
+
+  drawTile(tile, photo) {
+    const isSelected = this.selection.ids.has(photo.id);
+    tile.classList.toggle("selected", isSelected);
+    tile.classList.toggle("missing", Boolean(photo.missing));
+    const box = tile.querySelector("input");
+    box.hidden = !this.data.selectable;
+    box.checked = isSelected;
+  }
+
+  onSelection() {
+    const count = this.selection.ids.size;
+    for (const [index, tile] of this.timeline.tiles) {
+      const photo = this.source.tile(index);
+      if (photo && !photo.isGone) this.drawTile(tile, photo);
+    }
+    this.root.classList.toggle("selecting", count > 0);
+    this.selectAll.checked = count > 0 && count >= this.source.total;
+    this.selectAll.indeterminate = count > 0 && count < this.source.total;
+    if (this.data.actions) this.selectionBar.update(count);
+    if (this.data.reports) this.report();
+  }
+
+  // Tell Python which photos are selected, if it asks.
+  report() {
+    const ids = [...this.selection.ids];
+    if (ids.join() === this.reported) return;
+    this.reported = ids.join();
+    this.setStateValue("selected", { cleared: this.data.cleared, ids });
+  }
+
+  openAt(index) {
+    const photo = this.source.tile(index);
+    if (!photo || photo.isGone) return;
+    if (this.data.opens) this.setTriggerValue("opened", photo.id);
+    else this.lightbox.open(index);
+  }
+
+  // Input
+
+  listen() {
+    const tiles = this.root.querySelector(".timeline");
+    const indexOf = (event) => {
+      const tile = event.target.closest("li");
+      return tile ? Number(tile.dataset.index) : null;
+    };
+    tiles.addEventListener("click", (event) => this.onClick(event, indexOf(event)));
+    tiles.addEventListener("keydown", (event) => this.onKeyDown(event, indexOf(event)));
+    tiles.addEventListener("keyup", (event) => {
+      // Firefox clicks a button when the space bar is released.
+      if (event.key === " " && event.target.matches("button")) event.preventDefault();
+    });
+    tiles.addEventListener("focusin", (event) => {
+      if (indexOf(event) === null) return;
+      this.timeline.active = indexOf(event);
+      this.timeline.makeTabStop();
+    });
+    tiles.addEventListener("touchstart", (event) => this.onTouchStart(event, indexOf(event)), { passive: true });
+    for (const type of ["touchend", "touchmove", "touchcancel"]) {
+      tiles.addEventListener(type, () => clearTimeout(this.press), { passive: true });
+    }
+    tiles.addEventListener("contextmenu", (event) => {
+      if (this.isPressed) event.preventDefault();
+    });
+  }
+
+  // A long press selects; from then on a tap does, too.
+  onTouchStart(event, index) {
+    this.isPressed = false;
+    clearTimeout(this.press);
+    if (index === null || !this.data.selectable) return;
+    this.press = setTimeout(() => {
+      this.isPressed = true;
+      this.selectAt(index, true, false);
+      navigator.vibrate?.(10);
+    }, LONG_PRESS);
+  }
+
+  onClick(event, index) {
+    if (index === null) return;
+    if (this.isPressed) {
+      this.isPressed = false;
+      event.preventDefault();
+      return;
+    }
+    const id = this.source.tile(index)?.id;
+    const isSelected = this.selection.ids.has(id);
+    if (event.target.matches("input")) this.selectAt(index, event.target.checked, event.shiftKey);
+    else if (!event.target.closest("button")) return;
+    else if (this.data.selectable && (event.shiftKey || event.ctrlKey || event.metaKey)) {
+      this.selectAt(index, event.shiftKey || !isSelected, event.shiftKey);
+    } else if (this.data.selectable && this.selection.ids.size && event.pointerType === "touch") {
+      this.selectAt(index, !isSelected, false);
+    } else this.openAt(index);
+  }
+
+  onKeyDown(event, index) {
+    if (index === null || !event.target.matches("button")) return;
+    const target = this.timeline.keyTarget(event.key, index);
+    if (target !== null) {
+      event.preventDefault();
+      event.stopPropagation(); // the page's own shortcuts for the arrow keys
+      this.timeline.focus(target);
+      if (event.shiftKey && this.data.selectable) {
+        this.selection.anchor ??= index;
+        this.selectAt(target, true, true);
+      }
+    } else if (event.key === " " && this.data.selectable) {
+      event.preventDefault();
+      const isSelected = this.selection.ids.has(this.source.tile(index)?.id);
+      this.selectAt(index, event.shiftKey || !isSelected, event.shiftKey);
+    } else if (event.key === "Escape" && this.selection.ids.size) this.selection.clear();
+  }
+
+  selectAt(index, isSelected, isRange) {
+    this.selection.select(this.source, index, isSelected, isRange);
+  }
+
+  // The address, and the place in the gallery
+
+  openFromUrl() {
+    this.home = homeUrl();
+    const id = photoInUrl();
+    if (id && !this.data.opens && !this.data.photos) this.lightbox.openById(id, { isInUrl: true });
+  }
+
+  // Whether the address is still that of this gallery, with or without a photo.
+  isOwnUrl() {
+    return this.home === homeUrl();
+  }
+
+  placeKey() {
+    return `image-tagger-place ${this.data.key} ${this.data.query} ${this.data.sort}`;
+  }
+
+  keepPlace() {
+    if (this.data.photos || !this.source) return;
+    const place = { version: this.source.version, index: this.timeline.firstVisible() };
+    try {
+      sessionStorage.setItem(this.placeKey(), JSON.stringify(place));
+    } catch {}
+  }
+
+  restorePlace() {
+    let place = null;
+    try {
+      place = JSON.parse(sessionStorage.getItem(this.placeKey()));
+    } catch {}
+    if (place?.version === this.source.version && place.index > 0) this.timeline.scrollTo(place.index, "start");
+    addEventListener("pagehide", () => this.keepPlace(), { once: true });
+  }
+}
+
+const MAX_LISTED = 1000; // ids in an address
+
+function homeUrl() {
+  const url = new URL(location.href);
+  for (const name of ["photo", "at"]) url.searchParams.delete(name);
+  url.searchParams.sort();
+  return url.pathname + url.search;
+}
+
+// What was done last, with its undo.
+class Message {
+  constructor(onUndo) {
+    this.text = element("span", { dir: "auto" });
+    this.undo = button(null, "Undo", onUndo, { text: "Undo" });
+    this.undoText = this.undo.querySelector("span");
+    this.close = button("close", "Dismiss", () => this.hide());
+    this.node = element("div", { class: "message", role: "status", hidden: true }, this.text, this.undo, this.close);
+  }
+
+  show({ text, undo = "", isError = false }) {
+    this.text.textContent = text;
+    this.undoText.textContent = undo;
+    this.undo.hidden = !undo;
+    this.node.classList.toggle("error", isError);
+    this.node.hidden = false;
+    clearTimeout(this.timer);
+    if (!isError) this.timer = setTimeout(() => this.hide(), MESSAGE_STAYS);
+  }
+
+  hide() {
+    clearTimeout(this.timer);
+    this.node.hidden = true;
+  }
+}
+
+// Years beside a long timeline: a click goes there.
+class Scrubber {
+  constructor(root, timeline) {
+    this.root = root;
+    this.timeline = timeline;
+  }
+
+  draw(months) {
+    const years = new Map();
+    let first = 0;
+    for (const [month, count] of months) {
+      const year = month.slice(0, 4);
+      if (!years.has(year)) years.set(year, first);
+      first += count;
+    }
+    this.root.hidden = years.size < 2;
+    this.buttons = [...years].map(([year, index]) => {
+      const node = element("button", { type: "button", "data-year": year }, year);
+      node.addEventListener("click", () => this.timeline.scrollTo(index, "start"));
+      return node;
+    });
+    this.root.replaceChildren(...this.buttons);
+  }
+
+  mark(section) {
+    const year = section?.month.slice(0, 4);
+    for (const node of this.buttons ?? []) {
+      if (node.dataset.year === year) node.setAttribute("aria-current", "true");
+      else node.removeAttribute("aria-current");
+    }
+  }
+}

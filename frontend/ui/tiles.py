@@ -1,0 +1,80 @@
+"""Photos as JSON for the browser: plain texts, and the digest that names their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from streamlit import config
+
+from tagger.library.records import Photo, PhotoPage
+from tagger.text import escape_controls, whole_percent
+
+SIDES = (800, 1200, 1600, 2400, 3600)  # pixels, of a photo's longer side, to fit windows
+ROUTES = "library"  # the app's HTTP routes, below its base path: see frontend/routes.py
+
+
+class Tile(TypedDict):
+    """A photo of a grid. `tag` is the one to show, `score` its percentage if a query found it."""
+
+    id: int
+    digest: str
+    name: str
+    width: int
+    height: int
+    tag: str
+    score: str
+    tagged: bool
+    more: int
+    confirmed: bool
+    missing: bool
+    caption: str
+
+
+def base_path() -> str:
+    """The path of the app's routes: "/library", or below the configured base path."""
+    base = str(config.get_option("server.baseUrlPath")).strip("/")
+    return f"/{base}/{ROUTES}" if base else f"/{ROUTES}"
+
+
+def make_tile(photo: Photo, matching: Sequence[str] = (), caption: str = "") -> Tile:
+    """A photo's tile; of the tags that a query found, `matching`, the first is shown."""
+    tags = {tag.label: tag for tag in photo.tags}
+    label = next((label for label in matching if label in tags), None)
+    tag = tags[label] if label is not None else next(iter(photo.tags), None)
+    is_scored = label is not None and tag is not None and tag.score is not None
+    return {
+        "id": photo.id,
+        "digest": photo.sha256,
+        "name": escape_controls(photo.name),
+        "width": photo.width,
+        "height": photo.height,
+        "tag": escape_controls(short_label(photo) if tag is None else tag.label),
+        "score": whole_percent(tag.score) if is_scored and tag and tag.score is not None else "",
+        "tagged": tag is not None,
+        "more": max(0, len(photo.tags) - 1),
+        "confirmed": tag is not None and tag.by_person,
+        "missing": photo.missing,
+        "caption": escape_controls(caption),
+    }
+
+
+def make_tiles(page: PhotoPage) -> list[Tile]:
+    """The tiles of photos that a query found, each with why."""
+    return [
+        make_tile(photo, page.matching_tags.get(photo.id, ()), describe_likeness(photo.id, page))
+        for photo in page.photos
+    ]
+
+
+def describe_likeness(photo_id: int, page: PhotoPage) -> str:
+    """How alike a photo is to a description: "by description, 5.2", or nothing."""
+    likeness = page.likeness.get(photo_id)
+    return "" if likeness is None else f"by description, {likeness:.1f}"
+
+
+def short_label(photo: Photo) -> str:
+    """A photo's first tag, or "No tags"."""
+    if photo.tags:
+        return photo.tags[0].label
+    return "No tags"
