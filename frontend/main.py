@@ -53,14 +53,14 @@ def pages() -> dict[str, list[st.Page]]:
         ],
         "Find": [
             _make_page("gallery", "Gallery", "grid_view"),
-            _make_page("search", "Search & export", "search"),
+            _make_page("search", "Search", "search"),
             _make_page("review", "Review", "fact_check"),
         ],
-        "Teach": [
-            _make_page("train", "Train", "school"),
+        "Train": [
+            _make_page("train", "Train a model", "school"),
             _make_page("models", "Models", "deployed_code"),
         ],
-        "Look back": [_make_page("activity", "Activity", "monitoring")],
+        "Library": [_make_page("activity", "History", "history")],
     }
 
 
@@ -81,7 +81,7 @@ def show_model_choice() -> None:
         format_func=model_title,
         key=MODEL_KEY,
         on_change=_activate_selected,
-        help="Tags the photos you drop and import. Teach one of your own on the Train page.",
+        help="Tags the photos you add. You can train one of your own.",
     )
 
 
@@ -103,7 +103,7 @@ def _draw_jobs() -> None:
         for job in jobs:
             st.progress(job.progress or 0.0, text=escape_markdown(job.title))
         if jobs:
-            st.page_link(ACTIVITY, label="See all activity")
+            st.page_link(ACTIVITY, label="See all jobs")
 
 
 main()

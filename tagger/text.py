@@ -12,6 +12,11 @@ LISTED = 6  # names in a sentence
 BYTE_ORDER_MARK = "\ufeff"  # begins a table for Excel
 
 
+def upper_first(text: str) -> str:
+    """A sentence that begins with a capital letter; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def count_noun(count: int, noun: str) -> str:
     """A number and its noun: "1 photo", "1,200 photos", "3 entries"."""
     return f"{count:,} {noun if count == 1 else plural(noun)}"

@@ -15,6 +15,7 @@ from tagger.text import (
     fold,
     percent,
     unescape_formula,
+    whole_percent,
 )
 
 
@@ -63,6 +64,12 @@ def test_percentages_are_finer_near_the_ends(share: float | None, text: str) -> 
 def test_no_confidence_is_rounded_to_certainty() -> None:
     shares = (1.0, 0.9591, 0.0)
     assert [confidence_percent(s) for s in shares] == ["over 99.9%", "95.9%", "under 0.1%"]
+
+
+def test_whole_percentages_are_never_rounded_to_certainty() -> None:
+    shares = (1.0, 0.994, 0.99, 0.8749, 0.01, 0.004, 0.0)
+    texts = ["99%", "99%", "99%", "87%", "1%", "<1%", "0%"]
+    assert [whole_percent(share) for share in shares] == texts
 
 
 def test_folding_ignores_case_and_unicode_form() -> None:

@@ -41,15 +41,15 @@ def show_reliability(before: Sequence[Bin], after: Sequence[Bin], key: str) -> N
                 "data": {"values": values},
                 "mark": {"type": "line", "point": {"size": 50}},
                 "encoding": {
-                    "x": {"field": "confidence", "title": "how sure", "axis": axis, **share},
-                    "y": {"field": "accuracy", "title": "how often right", "axis": axis, **share},
+                    "x": {"field": "confidence", "title": "confidence", "axis": axis, **share},
+                    "y": {"field": "accuracy", "title": "accuracy", "axis": axis, **share},
                     "color": _series("when", ["before calibration", "after"], [MUTED, ACCENT]),
                     "tooltip": tooltip,
                 },
             },
         ],
     }
-    st.vega_lite_chart(spec, key=key, alt="How often it is right, by how sure it says it is")
+    st.vega_lite_chart(spec, key=key, alt="Accuracy by confidence")
 
 
 def show_curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -> None:
@@ -57,7 +57,7 @@ def show_curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -
     losses = [
         {"epoch": row["epoch"], "photos": photos, "loss": row[name]}
         for row in history
-        for name, photos in (("loss", "learned from"), ("val_loss", "kept aside"))
+        for name, photos in (("loss", "training"), ("val_loss", "validation"))
         if not math.isnan(row[name])  # there is no training loss before the first epoch
     ]
     is_map = is_multi_label(history[0])
@@ -80,14 +80,14 @@ def show_curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -
         "scale": {"domain": [max(0.0, math.floor(lowest * 20 - 1) / 20), 1]},
         "axis": {"format": ".2f" if is_map else ".0%", "tickCount": 4},
     }
-    photos = _series("photos", ["learned from", "kept aside"], [MUTED, ACCENT])
+    photos = _series("photos", ["training", "validation"], [MUTED, ACCENT])
     left_column, right_column = st.columns(2, gap="medium")
     with left_column:
-        st.markdown("**How wrong**, by epoch (the loss): lower is better")
+        st.markdown("**Loss** by epoch: lower is better")
         _show_lines(losses, {"x": epoch, "y": loss, "color": photos}, f"{key}-loss")
     with right_column:
-        title = "How well tags are ranked (mAP)" if is_map else "How often right"
-        st.markdown(f"**{title}** on photos kept aside: higher is better")
+        title = "mAP" if is_map else "Accuracy"
+        st.markdown(f"**{title}** on validation photos: higher is better")
         _show_lines(scores, {"x": epoch, "y": right}, f"{key}-right")
 
 

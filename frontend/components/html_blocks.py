@@ -105,7 +105,7 @@ def show_confusion_matrix(names: Sequence[str], counts: dict[str, dict[str, floa
         body += "</tr>"
     st.html(
         '<div class="it-scroll"><table class="it-table it-numbers it-matrix"'
-        ' aria-label="Photos by their label, and by the label given">'
-        f'<thead><tr><th scope="col">is ↓ &nbsp;called →</th>{head}</tr></thead>'
+        ' aria-label="Photos by actual and predicted label">'
+        f'<thead><tr><th scope="col">actual ↓ &nbsp;predicted →</th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )

@@ -18,19 +18,19 @@ REFRESH_SECONDS = 1.0  # of a job in progress
 
 _OUTCOMES = {
     "added": "added",
-    "updated": "updated, as their files were edited",
-    "restored": "brought back",
-    "duplicate": "in the library already",
+    "updated": "updated (edited files)",
+    "restored": "restored",
+    "duplicate": "already in library",
     "tagged": "tagged",
-    "same": "tagged by this model already",
+    "same": "already tagged by this model",
     "failed": "failed",
 }
 _LISTED_OUTCOMES = {
     "failed": "Files that failed",
-    "updated": "Files that were edited since they were added",
-    "duplicate": "Files that were in the library already",
-    "no_photo": "Files left out, since they are no photos",
-    "left_out": "Folders, links and hidden files left out",
+    "updated": "Edited since they were added",
+    "duplicate": "Already in library",
+    "no_photo": "Skipped (not photos)",
+    "left_out": "Skipped folders, links and hidden files",
 }
 
 
@@ -72,7 +72,7 @@ def _draw_job(operation_id: int, was_active: bool, key: str) -> None:
 def _draw_progress(operation: Operation, key: str) -> None:
     st.markdown(f"**{escape_markdown(operation.title)}**")
     left = "" if operation.seconds_left is None else f" · {time_left(operation.seconds_left)}"
-    done = f"{operation.done:,} of {operation.total:,}" if operation.total else "Getting ready"
+    done = f"{operation.done:,} of {operation.total:,}" if operation.total else "Starting"
     st.progress(operation.progress or 0.0, text=f"{done}{left}")
     with st.container(horizontal=True, vertical_alignment="center"):
         if operation.stop_asked:
@@ -100,7 +100,7 @@ def _draw_end(operation: Operation, key: str) -> None:
             st.markdown(f"**{escape_markdown(operation.title)}**")
             parts = [describe_end(operation), describe_outcomes(operation)]
             st.caption(escape_markdown(" · ".join(part for part in parts if part)))
-        if operation.resumable and st.button("Go on", key=f"{key}-again-{operation.id}"):
+        if operation.resumable and st.button("Resume", key=f"{key}-again-{operation.id}"):
             resume(open_library(), operation.id)
             worker.start(open_library(), operation.id)
             st.rerun()
@@ -115,9 +115,9 @@ def _offer_undo(operation: Operation, key: str) -> None:
         if st.button("Undo", key=f"{key}-undo-{operation.id}", icon=":material/undo:"):
             result = open_library().undo(operation.id)
             changed = count_noun(result.changed, "photo")
-            message = f"Undone: {operation.title}. {changed} changed back."
+            message = f"Undone: {operation.title}. {changed} restored."
             if result.left_alone:
-                message += f" {result.left_alone:,} were changed since and stay as they are."
+                message += f" {result.left_alone:,} changed since then and stay as they are."
             notify(message)
             st.rerun()
 
@@ -142,7 +142,8 @@ def _file_html(file: OperationFile, outcome: str) -> str:
     name = escape_text(file.name)
     if outcome in ("duplicate", "updated") and file.photo_id is not None:
         photo = escape_text(file.photo_name or file.name)
-        return f'{name} is <a href="gallery?photo={file.photo_id}">{photo}</a>'
+        link = f'<a href="gallery?photo={file.photo_id}">{photo}</a>'
+        return f"{name} is the same photo as {link}"
     return f"{name}: {escape_text(file.reason)}" if file.reason else name
 
 
@@ -159,6 +160,6 @@ def describe_outcomes(operation: Operation) -> str:
     """The number of files by outcome: "12 added · 3 failed"."""
     has_outcome = operation.active or operation.error or operation.counts
     if operation.kind == "import" and not has_outcome:
-        return "no photos there"
+        return "no photos"
     counts = [(operation.counts.get(outcome, 0), words) for outcome, words in _OUTCOMES.items()]
     return " · ".join(f"{count:,} {words}" for count, words in counts if count)

@@ -209,7 +209,7 @@ function fillTile(tile, photo) {
   part(".tag").classList.toggle("missing", !photo.tagged);
   part(".more").textContent = photo.more ? `+${photo.more}` : "";
   part(".confirmed").textContent = photo.confirmed ? "✓" : "";
-  part(".confirmed").setAttribute("title", photo.confirmed ? "You said so" : "");
+  part(".confirmed").setAttribute("title", photo.confirmed ? "Added by you" : "");
   part(".caption").textContent = photo.caption;
 }
 

@@ -71,7 +71,7 @@ def show_grid(
 
 def show_similar_grid(similar: Sequence[tuple[Photo, float]], *, key: str) -> GridEvents:
     """Show photos with their similarity, at most 1, as captions."""
-    captions = {photo.id: f"{max(0.0, value):.0%} alike" for photo, value in similar}
+    captions = {photo.id: f"{max(0.0, value):.0%} similar" for photo, value in similar}
     photos = [photo for photo, _ in similar]
     return show_grid(photos, key=key, captions=captions, selectable=False)
 

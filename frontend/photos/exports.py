@@ -77,9 +77,7 @@ def offer_zip(query: str, count: int) -> None:
     """A ZIP of the photos that a query finds; written to a file first, since it may be large."""
     zip_export: Export | None = st.session_state.get(ZIP_KEY)
     with st.container(horizontal=True, vertical_alignment="center", key="leaving-zip-line"):
-        if st.button(
-            "Prepare a ZIP of the photos", key="leaving-zip", icon=":material/folder_zip:"
-        ):
+        if st.button("Prepare ZIP", key="leaving-zip", icon=":material/folder_zip:"):
             with catch_errors():
                 zip_export = st.session_state[ZIP_KEY] = _write_zip(query, count)
         if zip_export is None or zip_export.query != query or not zip_export.path.is_file():
@@ -87,7 +85,7 @@ def offer_zip(query: str, count: int) -> None:
         size = zip_export.path.stat().st_size
         if size <= MAX_DOWNLOAD:
             st.download_button(
-                f"Download the ZIP ({format_size(size)})",
+                f"Download ZIP ({format_size(size)})",
                 partial(open_library().storage.read_archive, zip_export.path),
                 "photos.zip",
                 "application/zip",
@@ -96,9 +94,9 @@ def offer_zip(query: str, count: int) -> None:
                 on_click="ignore",
             )
     photos = count_noun(zip_export.summary.written, "photo")
-    message = f"{photos} in the ZIP, in folders by first tag."
+    message = f"{photos} in the ZIP, in a folder for each first tag."
     if size > MAX_DOWNLOAD:
-        message += f" It is too large to download ({format_size(size)}); until tomorrow it lies at:"
+        message += f" It is too large to download ({format_size(size)}); kept until tomorrow at:"
     st.markdown(escape_markdown(message))
     if size > MAX_DOWNLOAD:
         st.code(escape_controls(str(zip_export.path)), language=None, wrap_lines=True)
@@ -124,12 +122,12 @@ def offer_dataset(query: str, count: int, key: str) -> None:
     default = open_library().home / "exports" / f"photos-{datetime.now():%Y-%m-%d-%H%M}"
     with st.form(f"{key}-form", border=False):
         folder = st.text_input(
-            "A new folder on this machine",
+            "New folder on this computer",
             placeholder=str(default),
             key=f"{key}-folder",
-            help="Photos are copied into a folder for each first tag. Left empty: the one shown.",
+            help="Photos are copied into a folder for each first tag. Empty = folder shown.",
         )
-        if st.form_submit_button("Write the photos", key=f"{key}-write"):
+        if st.form_submit_button("Save photos", key=f"{key}-write"):
             with catch_errors():
                 new_export = _write_dataset(query, folder.strip(), default, count)
                 st.session_state[f"{key}-written"] = new_export
@@ -137,16 +135,16 @@ def offer_dataset(query: str, count: int, key: str) -> None:
     dataset: Export | None = st.session_state.get(f"{key}-written")
     if dataset is None:
         return
-    st.markdown(f":material/check: {count_noun(dataset.summary.written, 'photo')} written to")
+    st.markdown(f":material/check: {count_noun(dataset.summary.written, 'photo')} saved to")
     st.code(escape_controls(str(dataset.path)), language=None, wrap_lines=True)
     _show_skipped(dataset.summary)
-    st.page_link(TRAIN, label="Teach a tagger with them", icon=":material/school:")
+    st.page_link(TRAIN, label="Train a model with them", icon=":material/school:")
 
 
 def _write_dataset(query: str, folder: str, default: Path, count: int) -> Export:
     path = Path(folder).expanduser() if folder else default
     if not path.is_absolute():
-        raise OptionError(f"{folder}: give the whole path of a folder, from / on")
+        raise OptionError(f"{folder}: give the full path of a folder, starting with /")
     photos = _iterate_photos(query, count)
     summary = export.write_collection(photos, open_library().read_original, path)
     return Export(query, path, summary)
@@ -169,8 +167,8 @@ def _show_skipped(summary: ExportSummary) -> None:
         return
     unreadable = len(skipped) - summary.untagged
     parts = [f"{summary.untagged:,} without a tag"] if summary.untagged else []
-    parts += [f"{unreadable:,} that cannot be read"] if unreadable else []
-    with st.expander(f"{count_noun(len(skipped), 'photo')} left out: {', '.join(parts)}"):
+    parts += [f"{unreadable:,} that can’t be read"] if unreadable else []
+    with st.expander(f"{count_noun(len(skipped), 'photo')} skipped: {', '.join(parts)}"):
         for name, reason in skipped[:MAX_SKIPPED]:
             st.text(escape_controls(f"{name}: {reason}"))
         if len(skipped) > MAX_SKIPPED:

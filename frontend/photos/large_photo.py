@@ -37,8 +37,7 @@ def show_large_photo(
     except ImageError as error:
         show_jpeg(open_library().read_thumbnail(photo), name, slot, "content")
         reason = escape_markdown(describe_error(error))
-        missing = "Its file is missing, only" if photo.missing else "Only"
-        st.warning(f"{missing} its thumbnail is left. {reason}", icon=":material/broken_image:")
+        st.warning(f"Original missing: {reason}", icon=":material/broken_image:")
         return
     tagger = None if prediction is None else load_tagger_of(prediction)
     if prediction is None or tagger is None:
@@ -54,18 +53,18 @@ def choose_heatmap_label(labels: Sequence[str], tagger: Tagger, key: str) -> str
     `labels` are sorted best first. For a multi-label model the user chooses one.
     """
     if tagger.labels.kind == "single":
-        title = escape_markdown(f"Show what speaks for “{labels[0]}”")
+        title = escape_markdown(f"Show why “{labels[0]}”")
         return labels[0] if st.toggle(title, key=key) else None
-    if not st.toggle("Show what speaks for a label", key=key):
+    if not st.toggle("Show why", key=key):
         return None
-    return st.selectbox("Which label?", labels, key=f"{key}-label")
+    return st.selectbox("For which tag?", labels, key=f"{key}-label")
 
 
 def show_heatmap(slot: DeltaGenerator, tagger: Tagger, image: bytes, label: str, name: str) -> None:
     """Show the photo with the heatmap of a label in `slot`. Raises ModelError, ImageError."""
     heatmap = decode.encode(tagger.heatmap(image, label), "JPEG")
-    show_jpeg(heatmap, f"{name}: what speaks for {label}", slot)
-    st.caption("The brighter, the more it counted. The dark edges were not looked at.")
+    show_jpeg(heatmap, f"{name}: heatmap for {label}", slot)
+    st.caption("Bright areas counted most. Dark edges are cropped off.")
 
 
 def _read_photo(photo: Photo) -> bytes:

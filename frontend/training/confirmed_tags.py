@@ -29,12 +29,12 @@ def choose_confirmed_photos() -> str | None:
     """A button that exports and checks the confirmed photos; the dataset's folder, None before."""
     count = open_library().count(CONFIRMED)
     if not count:
-        st.info("You have not confirmed or added a tag yet. Do that first, photo by photo.")
+        st.info("No confirmed tags yet. Review some photos first.")
         st.page_link(REVIEW, label="Review photos", icon=dataset_check.CHECK_ICON)
         return None
     st.markdown(
-        f"{count_noun(count, 'photo')} with a tag that you added or confirmed. Each is copied"
-        " into the folder of its first tag."
+        f"{count_noun(count, 'photo')} with a tag that you added or confirmed, copied"
+        " into a folder for each first tag."
     )
     if st.button(dataset_check.CHECK, key="train-check-confirmed", icon=dataset_check.CHECK_ICON):
         with catch_errors(), st.spinner("Copying the photos …"):
@@ -48,13 +48,13 @@ def choose_confirmed_photos() -> str | None:
     if changed_folders := st.session_state.get("train-kept"):
         names = ", ".join(map(escape_markdown, changed_folders))
         st.info(
-            f"Changed since it was written, so it was not removed: {names}. To train on it as it"
-            " is, give it as a folder of photos."
+            f"Kept, because it was changed by hand: {names}. To train with it, choose it as a"
+            " folder."
         )
     if skipped := st.session_state["train-left"]:
-        title = f"{count_noun(len(skipped), 'photo')} left out"
+        title = f"{count_noun(len(skipped), 'photo')} skipped"
         with st.expander(title):
-            show_table(["photo", "why"], skipped[:MAX_SKIPPED], title, numbers=False)
+            show_table(["photo", "reason"], skipped[:MAX_SKIPPED], title, numbers=False)
     return str(data)
 
 

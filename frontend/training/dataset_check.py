@@ -25,8 +25,8 @@ RECENT_CHECKS = 50  # searched for the newest check of a folder
 MAX_UNREADABLE = 200  # files listed
 MAX_ROWS = 60  # labels in the table of photos
 
-CHECK, CHECK_ICON = "Check the photos", ":material/fact_check:"
-_SPLITS = {"train": "to learn from", "val": "to check with", "test": "to test on"}
+CHECK, CHECK_ICON = "Check photos", ":material/fact_check:"
+_SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ def choose_folder() -> str | None:
     """A field for a folder of this machine and a button that checks it; None while it is empty."""
     st.session_state.setdefault(TRAIN_FOLDER_KEY, str(paths.DATASET))
     folder = st.text_input(
-        "Folder on this machine",
+        "Folder on this computer",
         key=TRAIN_FOLDER_KEY,
-        help="With a folder in it for each label: cat/, dog/; or with labels.csv, COCO, Pascal VOC"
-        " or YOLO labels. The photos are only read.",
+        help="With a subfolder for each label (cat/, dog/), or with labels.csv, COCO, Pascal VOC or"
+        " YOLO labels. Photos are never changed.",
         persist_state="session",
     ).strip()
     if not folder:
-        st.info("Give the folder that holds your labelled photos.")
+        st.info("Choose the folder with your labelled photos.")
         return None
     data = str(Path(folder).expanduser().absolute())
     if st.button(CHECK, key="train-check", icon=CHECK_ICON):
@@ -96,13 +96,13 @@ def load_check(data: str) -> CheckResult | None:
     checks = open_library().operations(limit=RECENT_CHECKS, kinds=["check"])
     check = next((c for c in checks if CheckRequest.from_options(c.options).data == data), None)
     if check is None:
-        st.caption("Nothing is trained yet: checking reads every photo and says what is wrong.")
+        st.caption("Checking doesn’t train anything: it reads every photo and lists problems.")
         return None
     if check.active or check.result is None:
         job_panel.show_job(check.id, key="train-check-run")
         return None
     end = job_panel.describe_end(check)
-    st.caption(escape_markdown(f"Checked: {end}. Check again if photos changed since."))
+    st.caption(escape_markdown(f"Check {end}. Check again if photos changed since then."))
     return CheckResult.from_json(check.result)
 
 
@@ -115,14 +115,13 @@ def show_check(data: str, check: CheckResult, is_export: bool) -> None:
     if check.error:
         show_error(check.error)
         st.markdown(
-            f"Each label needs at least {MIN_PHOTOS} different photos, in a folder of its own or"
-            " named by a file of labels; a hundred or more make a tagger to rely on. Mend that,"
-            " then check again."
+            f"Each label needs at least {MIN_PHOTOS} different photos, in its own folder or listed"
+            " in a file of labels; a hundred or more are better. Fix that, then check again."
         )
     if warnings := _list_warnings(check):
         st.warning("\n\n".join(map(escape_markdown, warnings)), icon=":material/warning:")
     elif not check.error:
-        st.markdown(":material/check: Every photo can be used.")
+        st.markdown(":material/check: All photos can be used.")
     _show_unreadable(check.unreadable)
     for note in check.notes:
         st.caption(escape_markdown(f"{note[:1].upper()}{note[1:]}."))
@@ -150,15 +149,15 @@ def _list_warnings(check: CheckResult) -> list[str]:
     warnings = [f"{problem}." for problem in check.problems]
     too_few = too_few_to_check(check.photos.get("val", {}))
     if too_few and not check.error:
-        warnings.append(f"{too_few}. It will learn, but give it more photos before you rely on it.")
+        warnings.append(f"{too_few}. Add more photos before you rely on it.")
     return warnings
 
 
 def _show_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:
     if not unreadable:
         return
-    title = f"{count_noun(len(unreadable), 'file')} that cannot be read"
+    title = f"{count_noun(len(unreadable), 'file')} that can’t be read"
     with st.expander(title):
-        show_table(["file", "why"], unreadable[:MAX_UNREADABLE], title, numbers=False)
+        show_table(["file", "reason"], unreadable[:MAX_UNREADABLE], title, numbers=False)
         if len(unreadable) > MAX_UNREADABLE:
             st.caption(f"and {len(unreadable) - MAX_UNREADABLE:,} more")

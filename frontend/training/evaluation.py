@@ -24,24 +24,29 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
     """The figures of an evaluation from a card or from metrics.json, for `show_tiles`."""
     decided = evaluation.get("decision") or evaluation  # a card keeps both on one level
     photos = get_number(evaluation, "photos")
-    kind = "photos kept aside to check with" if validation else "test photos"
+    kind = "validation photos" if validation else "test photos"
     of = f"of {photos:,.0f} {kind}" if photos is not None else f"of the {kind}"
     answered, right = get_number(decided, "known"), get_number(decided, "accuracy_of_known")
     if "map" in evaluation:
         tiles = [
             (
                 score(get_number(evaluation, "map")),
-                f"is how well tags are ranked on {of[3:]} (mAP; 1 is best)",
+                f"mAP on {of[3:]}: how well tags are ranked (1 is best)",
             ),
             (
                 score(get_number(evaluation, "micro_f1")),
-                "is F1, over all tags said and all there are",
+                "F1 over all tags",
             ),
         ]
-        words = "of the photos that have a tag get one", "of the tags said are right"
+        words = "of photos with a tag get one", "of tags are correct"
     else:
-        tiles = [(percent(get_number(evaluation, "accuracy")), f"{of} get the right label")]
-        words = ("of them get an answer; the others are called unknown", "of the answers are right")
+        tiles = [
+            (
+                percent(get_number(evaluation, "accuracy")),
+                f"accuracy on {of[3:]}",
+            )
+        ]
+        words = ("get a label; the others are unknown", "of these labels are correct")
     shares = zip((answered, right), words, strict=True)
     return tiles + [(percent(share), phrase) for share, phrase in shares if share is not None]
 
@@ -52,18 +57,13 @@ def unknown_sentence(unknown: Any) -> str:
     photos = get_number(unknown, "photos")
     if accepted is not None:
         of = "" if photos is None else f"{photos:,.0f} "
-        return (
-            f"Of {of}photos of other things, {percent(accepted)} are taken for one of its labels."
-        )
+        return f"{percent(accepted)} of {of}unrelated photos get a false tag."
     if fpr95 is not None:
         return (
-            f"Leaving out each label in turn, {percent(fpr95)} of its photos still look familiar"
-            " when 95% of the others do. Photos of other things may fare differently."
+            f"With each label left out in turn, {percent(fpr95)} of its photos still look familiar"
+            " when 95% of the others do. Not tested on other photos."
         )
-    return (
-        "How well it tells photos of other things was not measured. In a terminal, train.py does"
-        " so with a folder of such photos (see python train.py --help)."
-    )
+    return "Not tested on other photos."
 
 
 def show_confusion(counts: dict[str, dict[str, float]]) -> None:
@@ -79,12 +79,12 @@ def show_confusion(counts: dict[str, dict[str, float]]) -> None:
         key=lambda mistake: -mistake[0],
     )
     if not mistakes:
-        st.markdown("None: the likeliest label of every photo was the right one.")
+        st.markdown("None: every photo got the right label.")
     if len(names) <= MAX_MATRIX:
         show_confusion_matrix(names, counts)
         return
     show_list(
-        f"{count:,.0f} of {sum(counts[name].values()):,.0f} photos of {name} taken for {other}"
+        f"{name} tagged as {other}: {count:,.0f} of {sum(counts[name].values()):,.0f} photos"
         for count, name, other in mistakes[:MAX_CONFUSED]
     )
     if len(mistakes) > MAX_CONFUSED:
@@ -96,9 +96,9 @@ def show_report(path: Path, name: str, key: str) -> None:
     with catch_errors():
         html = path.read_bytes()
         with st.container(horizontal=True, vertical_alignment="center"):
-            is_shown = st.toggle("Show the report", key=f"{key}-shown")
+            is_shown = st.toggle("Show report", key=f"{key}-shown")
             st.download_button(
-                "Download the report",
+                "Download report",
                 html,
                 file_name=f"{name} report.html",
                 mime="text/html",

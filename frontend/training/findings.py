@@ -36,7 +36,7 @@ def show_findings(
     """
     if not groups:
         return
-    st.markdown(f"Have a look at these before you train. {_advice(label_format, is_export)}")
+    st.markdown(f"Look at these before you train. {_advice(label_format, is_export)}")
     if is_export:
         st.page_link(REVIEW, label="Review photos", icon=":material/fact_check:")
         st.page_link(GALLERY, label="Gallery", icon=":material/photo_library:")
@@ -50,19 +50,17 @@ def _advice(label_format: str, is_export: bool) -> str:
     """Where to correct a wrong label so that it stays correct."""
     if is_export:
         return (
-            "Correct a wrong tag in Review or in the Gallery, take your tag off a photo that should"
-            " not be there, then check again: these are copies, written anew from what you say"
-            " there. Change nothing in their folder."
+            "Correct wrong tags in Review or the Gallery, then check again. Don’t change this"
+            " folder: it holds copies."
         )
     if label_format in ("", "folders"):
-        advice = "Move a photo with a wrong label into the right folder"
+        advice = "Move photos with a wrong label to the right folder"
     elif label_format == "CSV":
-        advice = "Change the row of a photo with a wrong label in the table of labels"
+        advice = "Correct wrong labels in the CSV file"
     else:
-        advice = f"Correct a wrong label where it is written down ({escape_markdown(label_format)})"
+        advice = f"Correct wrong labels in the {escape_markdown(label_format)} file"
     return (
-        f"{advice}, take out what should not be there, then check again."
-        " Nothing is changed for you."
+        f"{advice}, remove what doesn’t belong, then check again. Nothing is changed automatically."
     )
 
 
@@ -73,7 +71,7 @@ def _figure(folder: Path, photo: str, details: str) -> str:
         source = _thumbnail_uri(str(path), path.stat().st_mtime_ns)
         image = f'<img src="{source}" alt="">'
     except (ImageError, OSError, ValueError):
-        image = "<p>Cannot be shown: it may have been moved.</p>"
+        image = "<p>Can’t be shown: the file may have been moved.</p>"
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 

@@ -39,10 +39,7 @@ def watch_training(job: Operation) -> None:
     """Progress, curves and a stop; the whole page is drawn again when the job ends."""
     with st.container(border=True, key="train-live"):
         st.fragment(_draw_progress, run_every=job_panel.REFRESH_SECONDS)(job.id)
-    st.caption(
-        "It goes on when you leave or close this page; come back to watch. When it has finished,"
-        " you can teach another one."
-    )
+    st.caption("Continues if you close this page. Only one training runs at a time.")
 
 
 def _draw_progress(job_id: int) -> None:
@@ -55,9 +52,9 @@ def _draw_progress(job_id: int) -> None:
         share, words = _describe_progress(job, history)
         st.progress(share, text=escape_markdown(words))
         if job.stop_asked:
-            st.caption("Stopping: what it has learned so far is being kept …")
+            st.caption("Stopping: keeping the best so far …")
         elif st.button(
-            "Stop and keep the best so far" if history else "Stop",
+            "Stop and keep the best" if history else "Stop",
             key=f"train-stop-{job.id}",
             icon=":material/stop_circle:",
         ):
@@ -66,14 +63,13 @@ def _draw_progress(job_id: int) -> None:
         if history:
             epochs = TrainRequest.from_options(job.options).epochs
             charts.show_curves(history, epochs, "train-live")
-            st.caption(f"Epoch 0 is the quick version. {_describe_accuracy(history[-1])}")
+            st.caption(f"Epoch 0 is quick training. {_describe_accuracy(history[-1])}")
 
 
 def _describe_accuracy(row: Mapping[str, float]) -> str:
     if charts.is_multi_label(row):
-        return f"Now the mAP on the photos kept aside is {score(row['val_map'])}."
-    accuracy = percent(row["val_accuracy"])
-    return f"Now {accuracy} of the photos kept aside get the right label."
+        return f"mAP on validation photos: {score(row['val_map'])}."
+    return f"Accuracy on validation photos: {percent(row['val_accuracy'])}."
 
 
 def _read_history(job: Operation) -> History:
@@ -86,7 +82,7 @@ def _describe_progress(job: Operation, history: History) -> tuple[float, str]:
     """Progress in [0, 1] and in words: of the whole fine-tuning, or of the stage before it."""
     request = TrainRequest.from_options(job.options)
     if not history or request.epoch is None:
-        return job.progress or 0.0, job.stage or "Waiting for its turn"
+        return job.progress or 0.0, job.stage or "Queued"
     epochs = request.epochs
     done = request.epoch - 1 + (job.progress or 0.0)
     durations = [row["seconds"] for row in history if row["epoch"] > 0]
@@ -113,15 +109,15 @@ def show_result(job: Operation, dismiss: Callable[[int], None]) -> None:
     if job.error:
         show_error(job.error)
     elif job.result is None:
-        st.info("It was stopped before there was anything to keep. No model was changed.")
+        st.info("Stopped before there was a model to keep. No model was changed.")
     else:
         if job.stop_asked:
-            st.caption("It was stopped early; the best so far was kept.")
+            st.caption("Stopped early; the best model so far was kept.")
         _show_metrics(job.result["metrics"])
         _offer_use(job, name)
         report = Path(job.result["report"])
         evaluation.show_report(report, name, key=f"train-report-{job.id}")
-    st.button("Put this away", key="train-away", on_click=dismiss, args=(job.id,))
+    st.button("Close", key="train-away", on_click=dismiss, args=(job.id,))
 
 
 def _show_metrics(metrics: Mapping[str, Any]) -> None:
@@ -131,8 +127,7 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     counts = metrics["photos"]["train"]
     photos = count_noun(metrics.get("sizes", {}).get("train") or sum(counts.values()), "photo")
     lines = [
-        f"It learned {count_noun(len(counts), 'label')} from {photos} in"
-        f" {rough_duration(seconds).removeprefix('about ')}.",
+        f"{count_noun(len(counts), 'label')}, {photos}, trained in {rough_duration(seconds)}.",
         evaluation.unknown_sentence(metrics.get("unknown")),
     ]
     if warning := too_few_to_check(metrics["photos"].get("val", {})):
@@ -145,22 +140,22 @@ def _offer_use(job: Operation, name: str) -> None:
     library = open_library()
     if library.active_model() != name:
         if st.button(
-            "Use this model now", key="train-use", type="primary", icon=":material/check_circle:"
+            "Use this model", key="train-use", type="primary", icon=":material/check_circle:"
         ):
             with catch_errors():
                 activate_model(name)
-                notify(f"{name} tags your photos from now on.")
+                notify(f"{name} is in use now.")
                 st.rerun()
         return
-    st.markdown(f":material/check: {escape_markdown(name)} is the model that tags your photos now.")
+    st.markdown(f":material/check: {escape_markdown(name)} is in use.")
     count = library.count()
     retag_id = st.session_state.get(f"train-retag-{job.id}")
     if retag_id is not None:
         job_panel.show_job(retag_id, key="train-retag-run")
     elif not count:
-        st.caption("Your library is empty: what you import will be tagged with it.")
+        st.caption("Your library is empty. Photos you import will be tagged with it.")
     elif st.button(
-        f"Tag my {count_noun(count, 'photo')} again with it",
+        f"Re-tag {count_noun(count, 'photo')} with it",
         key="train-retag",
         icon=":material/refresh:",
     ):

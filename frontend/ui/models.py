@@ -10,7 +10,7 @@ import streamlit as st
 from frontend.ui.library import open_library, start_embedding
 from tagger import TaggerError
 from tagger.inference import model_file
-from tagger.inference.registry import IMAGENET, find_model, model_names
+from tagger.inference.registry import IMAGENET, display_name, find_model, model_names
 from tagger.models import imagenet
 from tagger.tagger import Tagger
 from tagger.text import count_noun
@@ -56,12 +56,12 @@ def activate_model(model: str) -> None:
 
 
 def model_title(model: str) -> str:
-    """A model in a list: "pets · 2 labels", with its folder if that is not `model/`."""
+    """A model in a list: "Pets · 2 labels", with its folder if that is not `model/`."""
     path = Path(model)
-    name = f"{path.stem} in {path.parent}" if path.is_absolute() else model
+    name = f"{path.stem} in {path.parent}" if path.is_absolute() else display_name(model)
     try:
         if needs_building(model):
-            return f"{name} · {count_noun(imagenet.CLASSES, 'label')}, made at its first use"
+            return f"{name} · {count_noun(imagenet.CLASSES, 'label')}, built when first used"
         path = find_model(model)
         labels = _count_labels(str(path), path.stat().st_mtime_ns)
         return f"{name} · {count_noun(labels, 'label')}"

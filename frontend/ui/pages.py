@@ -13,7 +13,7 @@ ACTIVITY, GALLERY, IMPORT, REVIEW, TRAIN = (
 TRAIN_FOLDER_KEY = "train-folder"  # session state: the dataset folder of the Train page
 
 
-def link_photo(photo_id: int, label: str = "Open it in the gallery") -> None:
+def link_photo(photo_id: int, label: str = "Open in Gallery") -> None:
     """Link to the gallery with a photo open: `?photo=ID`."""
     st.page_link(
         GALLERY, label=label, icon=":material/grid_view:", query_params={"photo": str(photo_id)}

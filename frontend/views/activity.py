@@ -1,4 +1,4 @@
-"""Activity: statistics of the library, and its operations."""
+"""History: statistics of the library, and its operations. Its URL is `/activity`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import notify
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
+from tagger.inference.registry import display_name
 from tagger.library.statistics import Statistics
 from tagger.text import count_noun
 
@@ -24,12 +25,12 @@ LIMIT_KEY = "activity-runs"
 
 
 def show() -> None:
-    st.title("Activity", anchor=False)
+    st.title("History", anchor=False)
     statistics = open_library().statistics()
     if statistics.photos or statistics.deleted:
         _show_counts(statistics)
     else:
-        st.markdown("Your library is empty. What you import and tag is counted here.")
+        st.markdown("Your library is empty. Imports, tags and changes are listed here.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
     if statistics.photos:
         left, right = st.columns(2, gap="large")
@@ -47,7 +48,7 @@ def _show_counts(statistics: Statistics) -> None:
     counts = {
         "Photos": statistics.photos,
         "With tags": statistics.tagged,
-        "Unknown": statistics.unknown,
+        "Without tags": statistics.photos - statistics.tagged,
         "Reviewed by you": statistics.reviewed,
     }
     with st.container(horizontal=True, gap="medium", key="activity-counts"):
@@ -55,7 +56,8 @@ def _show_counts(statistics: Statistics) -> None:
             st.metric(title, f"{count:,}", width="content")
     parts = [f"{statistics.bytes / 1e6:,.0f} MB of photos"]
     parts += [
-        f"{count_noun(count, 'photo')} tagged by {name}" for name, count in statistics.by_model
+        f"{count_noun(count, 'photo')} tagged by {display_name(name)}"
+        for name, count in statistics.by_model
     ]
     st.caption(escape_markdown(" · ".join(parts)))
 
@@ -63,7 +65,7 @@ def _show_counts(statistics: Statistics) -> None:
 def _show_labels(statistics: Statistics) -> None:
     st.subheader("Tags", anchor=False)
     if not statistics.by_label:
-        st.markdown("No photo has a tag yet. Add some by hand in the gallery, or import others.")
+        st.markdown("No tags yet.")
         return
     highest = statistics.by_label[0][1]
     show_bars(
@@ -74,14 +76,13 @@ def _show_labels(statistics: Statistics) -> None:
 
 
 def _show_confidence(statistics: Statistics) -> None:
-    st.subheader("How sure", anchor=False)
+    st.subheader("Confidence", anchor=False)
     step = 100 // len(statistics.confidence)
     columns = [
-        (f"{i * step} to {(i + 1) * step}% sure", count)
-        for i, count in enumerate(statistics.confidence)
+        (f"{i * step} to {(i + 1) * step}%", count) for i, count in enumerate(statistics.confidence)
     ]
     show_columns(columns, "0%", "100%")
-    st.caption("Photos by how sure the model was of its answer.")
+    st.caption("Photos by the confidence of their best tag")
 
 
 def _show_days(statistics: Statistics) -> None:
@@ -106,7 +107,7 @@ def count_periods(added: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def _show_operations() -> None:
-    st.subheader("What was done", anchor=False)
+    st.subheader("Changes", anchor=False)
     limit = st.session_state.get(LIMIT_KEY, OPERATIONS)
     operations = open_library().operations(limit + 1)
     if not operations:
@@ -122,18 +123,18 @@ def _show_more() -> None:
 
 
 def _show_deleted(count: int) -> None:
-    st.subheader("Deleted photos", anchor=False)
+    st.subheader("Trash", anchor=False)
     st.markdown(
-        f"The library still knows {count_noun(count, 'deleted photo')}, so that deleting can"
-        " be undone. Your own files in folders are never removed."
+        f"{count_noun(count, 'photo')} in trash. Undo the deletion to restore them. Your own files"
+        " are never deleted."
     )
-    with st.popover("Remove for good …", icon=":material/delete_forever:"):
+    with st.popover("Empty trash …", icon=":material/delete_forever:"):
         st.markdown(
-            "They leave the library with their tags and the copies it kept. This cannot be undone."
+            "Deletes these photos’ tags and the library’s copies of them. This can’t be undone."
         )
-        if st.button("Remove for good", key="activity-purge", type="primary"):
+        if st.button("Empty trash", key="activity-purge", type="primary"):
             count = open_library().purge()
-            notify(f"{count_noun(count, 'photo')} removed for good.")
+            notify(f"Trash emptied: {count_noun(count, 'photo')}.")
             st.rerun()
 
 

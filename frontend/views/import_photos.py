@@ -16,19 +16,16 @@ from tagger.images import decode
 from tagger.jobs.requests import ImportFolderRequest, ImportUploadsRequest
 from tagger.text import count_noun
 
-FILES, FOLDER = "Files", "A folder on this machine"
+FILES, FOLDER = "Files", "Folder"
 RECENT_IMPORTS = 8  # listed below
 VERSION_KEY = "import-version"  # session state: counts imports; each gets a new, empty uploader
 
 
 def show() -> None:
     st.title("Import photos", anchor=False)
-    st.markdown(
-        "They are tagged and kept in your library in the background: you may close this page and"
-        " come back."
-    )
+    st.markdown("Tagged in the background; you can close this page.")
     source = st.segmented_control(
-        "Where are the photos?", [FILES, FOLDER], default=FILES, required=True, key="import-source"
+        "Import from", [FILES, FOLDER], default=FILES, required=True, key="import-source"
     )
     if source == FILES:
         _offer_files()
@@ -45,22 +42,22 @@ def _offer_files() -> None:
         accept_multiple_files=True,
         key=f"import-files-{version}",
     )
-    st.caption("For thousands of photos, give their folder instead: nothing needs to be sent.")
+    st.caption("For thousands of photos, import the folder instead; nothing is uploaded.")
     count = len(files)
     label = f"Import {count_noun(count, 'photo')}" if count else "Import"
     with st.container(horizontal=True):
         if st.button(label, key="import-start", type="primary", disabled=not count):
             _start_import((file.name, file) for file in files)
         if st.button(
-            "Add the sample photos",
+            "Add sample photos",
             key="import-samples",
-            help="A cat, an astronaut, a cup of coffee and a rocket, for a first try",
+            help="A cat, an astronaut, a cup of coffee and a rocket",
         ):
             _start_import((name, io.BytesIO(data)) for name, data in load_sample_photos().items())
 
 
 def _start_import(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
-    with catch_errors(), st.spinner("Taking the photos in …"):
+    with catch_errors(), st.spinner("Uploading …"):
         job_panel.start_job(ImportUploadsRequest(uploads))
         st.session_state[VERSION_KEY] += 1
         st.rerun()
@@ -69,14 +66,13 @@ def _start_import(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
 def _offer_folder() -> None:
     with st.form("import-folder", border=False):
         folder = st.text_input(
-            "Folder", placeholder="/home/me/Pictures", help="Folders inside it are read too"
+            "Folder", placeholder="/home/me/Pictures", help="Includes its subfolders"
         )
         copy = st.checkbox(
             "Copy the photos into the library",
-            help="Otherwise they stay where they are, and the library remembers where that is."
-            " Either way your files are never changed.",
+            help="Otherwise photos stay where they are. Your files are never changed.",
         )
-        if st.form_submit_button("Import the folder", key="import-folder-start", type="primary"):
+        if st.form_submit_button("Import folder", key="import-folder-start", type="primary"):
             with catch_errors():
                 job_panel.start_job(ImportFolderRequest(folder.strip(), copy))
                 st.rerun()
@@ -84,9 +80,9 @@ def _offer_folder() -> None:
 
 def _list_recent() -> None:
     operations = open_library().operations(RECENT_IMPORTS, kinds=["import"])
-    st.subheader("Imports so far", anchor=False)
+    st.subheader("Recent imports", anchor=False)
     if not operations:
-        st.markdown("None yet. Drop some photos above, or begin with the samples.")
+        st.markdown("None yet. Drop some photos above, or start with the samples.")
         return
     st.page_link(GALLERY, label="See your photos", icon=":material/grid_view:")
     for operation in operations:

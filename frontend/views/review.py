@@ -13,9 +13,9 @@ from frontend.photos import details, exports, large_photo
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action
 from frontend.ui.pages import IMPORT, TRAIN, link_photo
-from frontend.ui.text import escape_markdown, join_names
+from frontend.ui.text import escape_markdown
 from tagger.library.records import Photo, StoredPrediction
-from tagger.text import count_noun
+from tagger.text import count_noun, whole_percent
 
 REVIEWED = "reviewed"  # query: photos with annotations
 NEXT_PHOTOS = 5  # thumbnails of the next photos
@@ -42,7 +42,7 @@ def show() -> None:
     st.html(_STYLE)
     library = open_library()
     if not library.count():
-        st.markdown("There is nothing to review yet: your library is empty.")
+        st.markdown("Your library is empty.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         return
     skipped = _skipped()
@@ -55,7 +55,7 @@ def show() -> None:
     elif queue.total:
         _offer_skipped(queue.total)
     else:
-        st.markdown("You have looked at every photo. There is nothing left to do here.")
+        st.markdown("All photos are reviewed.")
     _show_next_photos(photos, keys)
     _offer_dataset()
 
@@ -81,9 +81,7 @@ def _show_last_answer(left: int) -> None:
     with st.container(
         horizontal=True, vertical_alignment="center", gap="medium", key="review-last"
     ):
-        st.markdown(
-            f"**{count_noun(left, 'photo')}** left, the most doubtful first", width="content"
-        )
+        st.markdown(f"**{count_noun(left, 'photo')}** left, least certain first", width="content")
         if answers := _answers():
             st.markdown(f":material/check: {escape_markdown(answers[-1].message)}", width="content")
             st.button(
@@ -101,8 +99,8 @@ def _undo() -> None:
 
 
 def _offer_skipped(count: int) -> None:
-    st.markdown(f"Only those are left that you skipped: {count_noun(count, 'photo')}.")
-    st.button("Look at them again", key="review-again", on_click=_skipped().clear)
+    st.markdown(f"Only skipped photos left: {count_noun(count, 'photo')}.")
+    st.button("Review skipped photos", key="review-again", on_click=_skipped().clear)
 
 
 def _show_question(photo: Photo) -> list[str]:
@@ -113,7 +111,7 @@ def _show_question(photo: Photo) -> list[str]:
         large_photo.show_large_photo(photo)
         st.caption(escape_markdown(photo.name))
     with right:
-        st.markdown(f"#### {escape_markdown(_question(photo, prediction))}")
+        st.markdown(f"#### {escape_markdown(_question(photo))}")
         if prediction is not None and prediction.reason is not None:
             st.caption(escape_markdown(details.explain_unknown(prediction)))
         if prediction is not None and _is_multi_label(photo, prediction):
@@ -129,7 +127,7 @@ def _show_question(photo: Photo) -> list[str]:
                 on_click=_skip,
                 args=(photo.id,),
             )
-            link_photo(photo.id, "Open it")
+            link_photo(photo.id, "Open")
     return ["S", *keys]
 
 
@@ -137,12 +135,12 @@ def _skip(photo_id: int) -> None:
     _skipped().add(photo_id)
 
 
-def _question(photo: Photo, prediction: StoredPrediction | None) -> str:
+def _question(photo: Photo) -> str:
     if not photo.tags:
-        return "What is in it?"
-    labels = join_names([tag.label for tag in photo.tags])
-    model = "Its model" if prediction is None else prediction.model
-    return f"{model} says {labels}. Is it?"
+        return "What’s in this photo?"
+    labels = [tag.label for tag in photo.tags]
+    question = "Is this right" if len(labels) == 1 else "Are these right"
+    return f"{question}? {', '.join(labels)}"
 
 
 def _is_multi_label(photo: Photo, prediction: StoredPrediction) -> bool:
@@ -191,7 +189,7 @@ def _offer_labels(photo: Photo, prediction: StoredPrediction) -> list[str]:
     right = [label for label in scores if label in draft]
     wrong = [tag.label for tag in photo.tags if tag.label not in draft]
     st.button(
-        f"Yes, {escape_markdown(join_names(right))}" if right else "None of these",
+        f"Save: {escape_markdown(', '.join(right))}" if right else "None of these",
         key=f"review-{photo.id}-yes",
         type="primary",
         shortcut="Y" if right else "N",
@@ -214,7 +212,7 @@ def _set_draft(photo: Photo, draft: frozenset[str]) -> None:
 def _offer_button(
     photo: Photo, label: str, score: float | None, number: int, is_on: bool, action: partial[None]
 ) -> None:
-    percent = "" if score is None else f" · {score:.0%}"
+    percent = "" if score is None else f" · {whole_percent(score)}"
     st.button(
         f"{escape_markdown(label)}{percent}",
         key=f"review-{photo.id}-{number}",
@@ -229,10 +227,10 @@ def _offer_button(
 def _offer_other_label(photo: Photo) -> None:
     key = f"review-other-{photo.id}"
     st.selectbox(
-        "Something else",
+        "Other tag",
         open_library().labels(),
         index=None,
-        placeholder="Choose a tag, or type one and press Enter",
+        placeholder="Choose or type a tag",
         accept_new_options=True,
         key=key,
         on_change=run_action,
@@ -251,8 +249,8 @@ def _record_answer(photo: Photo, right: list[str], wrong: list[str]) -> None:
     if open_library().photo(photo.id).reviewed:
         return
     operation_id = open_library().edit_tags([photo.id], add=right, remove=wrong)
-    answer = join_names(right) if right else ", ".join(f"not “{label}”" for label in wrong)
-    _answers().append(Answer(f"{photo.name}: {answer}.", operation_id))
+    answer = ", ".join(right) if right else "none of these"
+    _answers().append(Answer(f"{photo.name}: {answer}", operation_id))
     _skipped().discard(photo.id)
 
 
@@ -261,14 +259,14 @@ def _offer_dataset() -> None:
     count = open_library().count(REVIEWED)
     if not count:
         return
-    st.subheader("Teach with what you said", anchor=False)
+    st.subheader("Train with your answers", anchor=False)
     st.markdown(
-        f"You have looked at {count_noun(count, 'photo')}. Those with a tag can be written out"
-        " as a collection, and a tagger taught with it."
+        f"You reviewed {count_noun(count, 'photo')}. Save those with a tag as a training folder,"
+        " and train a model with it."
     )
-    with st.expander("Write them as a collection"):
+    with st.expander("Save as training folder"):
         exports.offer_dataset(REVIEWED, count, key="review-collection")
-    st.page_link(TRAIN, label="Train", icon=":material/school:")
+    st.page_link(TRAIN, label="Train a model", icon=":material/school:")
 
 
 show()

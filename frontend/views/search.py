@@ -1,4 +1,4 @@
-"""Search & export: a query, its results as grid or table, exports of them."""
+"""Search: a query, its results as grid or table, exports of them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from frontend.ui.messages import show_error
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
 from tagger.errors import QueryError
+from tagger.inference.registry import display_name
 from tagger.inference.words import split_words
 from tagger.library.descriptions import MAX_LIKE
 from tagger.library.records import DescriptionSummary, Photo, PhotoPage, Sort
@@ -36,7 +37,7 @@ from tagger.library.search.grammar import (
 )
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
-from tagger.text import LISTED, count_noun, escape_controls, list_first
+from tagger.text import LISTED, count_noun, escape_controls, list_first, upper_first
 
 PAGE = "search"
 QUERY, FORM, SORT = "q", "as", "sort"  # query parameters
@@ -44,7 +45,7 @@ GRID, TABLE = "Grid", "Table"
 GRID_KEY = "search-grid"
 PAGE_SIZES = {GRID: 48, TABLE: 200}
 MAX_EXPLAINED = 8  # tags that a word of the query finds
-LIKENESS = {"likeness": "Best match first"}  # the order of what a description finds
+LIKENESS = {"likeness": "Best match"}  # the order of what a description finds
 
 
 def show() -> None:
@@ -54,16 +55,16 @@ def show() -> None:
         results = Results(url_state.get(QUERY) or "", url_state.get(SORT) or "", size)
         details.show_details(photo_id, PAGE, results)
         return
-    st.title("Search & export", anchor=False)
+    st.title("Search", anchor=False)
     edits.show_retag_job(PAGE)
     library = open_library()
     if not library.count():
-        st.markdown("There is nothing to find yet: your library is empty.")
+        st.markdown("Your library is empty.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         edits.show_last_edit(PAGE)
         return
     query = url_state.text_input(
-        "What are you looking for?", QUERY, placeholder="dogs on a beach, or dog AND NOT cat"
+        "Search your photos", QUERY, placeholder="dogs on a beach, or dog AND NOT cat"
     )
     explanation = st.container()
     _offer_examples()
@@ -72,7 +73,7 @@ def show() -> None:
         with explanation:
             _explain(library.explain(page.tag_query or query))
     except QueryError as error:
-        show_error(f"That cannot be understood: {error}.")
+        show_error(f"{upper_first(str(error))}.")
         st.code(error.with_caret(), language=None)
         return
     _show_results(query, page)
@@ -101,7 +102,7 @@ def _offer_examples() -> None:
                 type="tertiary",
                 on_click=url_state.on_click(**{QUERY: example}),
             )
-    with st.expander("What can be asked"):
+    with st.expander("Search help"):
         st.markdown(_SYNTAX)
 
 
@@ -124,23 +125,22 @@ def example_queries(tags: Sequence[tuple[str, int]], describes: bool = False) ->
 _SURE = Condition("score", ">=", "0.9")
 
 _SYNTAX = """
-- `dog cat` finds photos with both tags, `dog OR cat` those with either, `-cat` or `NOT cat` those
-  without. `( )` hold together what belongs together.
-- A word finds its synonyms and kinds too: `animal` finds dogs and golden retrievers, `people` men
-  and children. The line below your words says which tags they are; `tag==person` is that tag alone.
-- `"golden retriever"` in quotes is one tag of two words; `gold*` is every tag that begins so.
-- `like:beach`, `like:"two dogs in the snow"`: photos that look like a description, the best first.
-  `-like:beach` leaves them out.
-- Plain words do as well: `a dog in the snow` finds photos with the tags dog and snow. If there are
-  none, or no tag says one of the words, they are taken as a description.
-  The number below a photo says how far it stands out from other photos.
-- `unknown`: the model knew nothing in it. `untagged`, `tagged`. `reviewed`: you said something.
+- `dog cat`: photos with both tags. `dog OR cat`: with either. `-cat` or `NOT cat`: without it.
+  `( )` group terms.
+- A word also finds synonyms and kinds: `animal` finds dogs and golden retrievers, `people` men and
+  children. `tag==person` is that tag only.
+- `"golden retriever"`: quotes for a tag of two words. `gold*`: every tag that starts with gold.
+- `like:beach`, `like:"two dogs in the snow"`: photos that look like a description, best match
+  first. `-like:beach` leaves them out.
+- Plain words work too: `a dog in the snow` finds photos tagged dog and snow. If there are none, the
+  words are used as a description. The number below a photo says how much it stands out.
+- `untagged`: no tags. `tagged`. `unknown`: no tag found by the model. `reviewed`: reviewed by you.
   `missing`: the file was gone when its folder was last imported.
-- `score>=0.8`: only tags the model was so sure of count. `by:person`: only tags you gave do.
-- `added>2026-01-01`, `taken:2024-05`: a whole year, month or day.
-- `name:holiday`, `folder:/photos/2024`: a part of the file's name, or of where it lives. With a
-  `*`, all of it: `name:img_*.jpg`, `folder:*/raw`.
-- `model:pets`: tagged by that model last. `run:12`: changed by that run. `id:5`: that photo.
+- `score>=0.8`: tags with at least this confidence. `by:person`: tags added or confirmed by you.
+- `added>2026-01-01`, `taken:2024-05`: a year, month or day.
+- `name:holiday`, `folder:/photos/2024`: part of the file name, or of its folder. With `*`, all of
+  it: `name:img_*.jpg`, `folder:*/raw`.
+- `model:pets`: last tagged by this model. `run:12`: changed by this operation. `id:5`: one photo.
 """
 
 
@@ -155,16 +155,16 @@ def _show_results(query: str, page: PhotoPage) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
         by = " by description" if is_described else ""
         st.markdown(f"**{count_noun(count, 'photo')}** found{by}", width="stretch")
-        form = url_state.segmented_control("Shown as", FORM, [GRID, TABLE])
-        sort = cast(Sort, url_state.selectbox("Order", SORT, sorts, width=220))
+        form = url_state.segmented_control("View", FORM, [GRID, TABLE])
+        sort = cast(Sort, url_state.selectbox("Sort", SORT, sorts, width=220))
     if description is not None and (sentences := explain_description(description, count)):
         st.caption(escape_markdown(" ".join(sentences)))
     if page.tag_query is not None:
-        st.caption(escape_markdown(f"Understood as: {page.tag_query}"))
+        st.caption(escape_markdown(f"Searched for: {page.tag_query}"))
     else:
         _offer_suggestions(query, description, count)
     if not count:
-        st.markdown("No photos match. Try other words, or one of the searches above.")
+        st.markdown("No photos match. Try other words, or an example above.")
         _offer_tags(query)
         edits.show_last_edit(PAGE)
         return
@@ -204,32 +204,33 @@ def explain_match(photo: Photo, results: PhotoPage) -> str:
 
 
 _ABOUT_NUMBERS = (
-    "The number after “by description” says how far a photo stands out from ordinary photos: the"
-    " higher, the more it looks like the description."
+    "The number after “by description” says how much a photo stands out from others: higher is a"
+    " better match."
 )
 
 
 def explain_description(description: DescriptionSummary, count: int) -> list[str]:
     """Why `count` photos were found by a description, and what is not among them, in sentences."""
     sentences = []
+    model = display_name(description.model)
     without_tags = f"No photo has {_name_tags(description.missing_tags)}"
     if description.fallback is not None and count:
-        sentences.append(f"{without_tags}; these photos look like the description.")
+        sentences.append(f"{without_tags}. These photos match the description.")
     elif description.fallback is not None:
-        sentences.append(f"{without_tags}, and none looks like the description.")
+        sentences.append(f"{without_tags}, and none matches the description.")
     if not description.understood:
         words = list_first(description.unknown_words)
-        sentences.append(f"{without_tags}, and {description.model} knows none: {words}.")
+        sentences.append(f"{without_tags}. {model} doesn’t know these words: {words}.")
     elif description.unknown_words:
         words = list_first(description.unknown_words)
-        sentences.append(f"Words that {description.model} does not know: {words}.")
+        sentences.append(f"{model} doesn’t know: {words}.")
     if description.left_out:
         photos = count_noun(description.left_out, "photo")
         best = f"the best {MAX_LIKE}"
-        sentences.append(f"Left out: {photos} beyond {best}. A tag or a date narrows the search.")
+        sentences.append(f"Showing {best}; {photos} more match. Add a tag or a date.")
     if description.not_compared:
         photos = count_noun(description.not_compared, "photo")
-        sentences.append(f"{photos} cannot be found by description yet: see Activity.")
+        sentences.append(f"{photos} can’t be found by description yet: see History.")
     return sentences
 
 
@@ -305,8 +306,8 @@ def _show_table(results: PhotoPage) -> GridEvents:
             {
                 "Photo": [escape_controls(photo.name) for photo in photos],
                 "Tags": [escape_controls(_describe_tags(photo)) for photo in photos],
-                "Found by": [escape_controls(explain_match(photo, results)) for photo in photos],
-                "Sure": [photo.confidence for photo in photos],
+                "Match": [escape_controls(explain_match(photo, results)) for photo in photos],
+                "Confidence": [photo.confidence for photo in photos],
                 "Model": [photo.model for photo in photos],
                 "Taken": [photo.taken_at for photo in photos],
                 "Added": [photo.added_at.astimezone().replace(tzinfo=None) for photo in photos],
@@ -314,7 +315,7 @@ def _show_table(results: PhotoPage) -> GridEvents:
             },
             hide_index=True,
             column_config={
-                "Sure": st.column_config.NumberColumn(format="percent"),
+                "Confidence": st.column_config.NumberColumn(format="percent"),
                 "Taken": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
                 "Added": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
             },
@@ -322,19 +323,19 @@ def _show_table(results: PhotoPage) -> GridEvents:
             on_select="rerun",
             selection_mode="single-row",
             placeholder="",
-            alt="The photos found",
+            alt="Search results",
         )
-    st.caption("Tick a row to open its photo.")
+    st.caption("Select a row to open its photo.")
     rows = table["selection"]["rows"]
     return GridEvents(opened=photos[rows[0]].id if rows else None)
 
 
 def _offer_exports(query: str, count: int) -> None:
-    st.subheader("Take them with you", anchor=False)
+    st.subheader("Export", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", key="search-exports"):
         exports.offer_tables(query)
     exports.offer_zip(query, count)
-    with st.expander("Write them as a collection to train on"):
+    with st.expander("Save as training folder"):
         exports.offer_dataset(query, count, key="search-collection")
 
 

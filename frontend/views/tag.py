@@ -17,19 +17,19 @@ from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.models import load_tagger
 from frontend.ui.pages import GALLERY, link_photo
-from frontend.ui.text import escape_markdown
 from tagger import ImageError, Prediction, Tagger
 from tagger.images import decode, transforms
 from tagger.inference.embeddings import Embedding
+from tagger.inference.registry import display_name
 from tagger.library.records import Photo
-from tagger.text import confidence_percent, escape_controls
+from tagger.text import escape_controls, whole_percent
 
 SHORTER_SIDE = 900  # pixels, roughly, of the displayed photo
 CAMERA_WIDTH = 560  # pixels
 SIMILAR_PHOTOS = 6
 MAX_CACHED = 8  # photos in memory, with their predictions
 
-FILE, CAMERA = "A file", "The camera"
+UPLOAD, CAMERA = "Upload", "Camera"
 SOURCE_KEY, UPLOAD_KEY, CAMERA_KEY = "tag-source", "tag-file", "tag-camera"
 SAMPLE_KEY, ADDED_KEY = "tag-sample", "tag-added"
 
@@ -46,15 +46,15 @@ class InputPhoto:
 def show() -> None:
     st.title("What is in this photo?", anchor=False)
     tagger = load_tagger()
-    photo = _choose_photo(tagger)
+    photo = _choose_photo()
     if photo is None:
-        _offer_samples("No photo at hand? Try one of these.")
+        _offer_samples("No photo handy? Try one of these.")
         return
     try:
         jpeg = _encode_jpeg(photo.sha256, photo.data)
         prediction, embedding = _tag_photo(photo.sha256, tagger.sha256, photo.data, tagger)
     except ImageError as error:
-        message = f"{photo.name} cannot be opened: {error.reason}"
+        message = f"{photo.name} can’t be opened: {error.reason}"
         show_error(message)
         return
     stored = open_library().find_by_digest(photo.sha256)
@@ -70,10 +70,10 @@ def show() -> None:
         _offer_samples("Try another one.")
 
 
-def _choose_photo(tagger: Tagger) -> InputPhoto | None:
+def _choose_photo() -> InputPhoto | None:
     """The uploaded photo, the one from the camera, or the sample; None if there is none yet."""
     source = st.segmented_control(
-        "Where is the photo?", [FILE, CAMERA], default=FILE, required=True, key=SOURCE_KEY
+        "Photo from", [UPLOAD, CAMERA], default=UPLOAD, required=True, key=SOURCE_KEY
     )
     # Drawing the camera input makes the browser ask for permission.
     if source == CAMERA:
@@ -82,9 +82,7 @@ def _choose_photo(tagger: Tagger) -> InputPhoto | None:
         )
     else:
         file = st.file_uploader(
-            escape_markdown(
-                f"Drop a photo here: {tagger.name} will say {_describe_labels(tagger)}."
-            ),
+            "Drop a photo here",
             type=sorted(decode.EXTENSIONS),
             key=UPLOAD_KEY,
             on_change=_forget_sample,
@@ -107,16 +105,6 @@ def _forget_sample() -> None:
 
 def _take_sample(name: str) -> None:
     st.session_state[SAMPLE_KEY] = name
-
-
-def _describe_labels(tagger: Tagger) -> str:
-    """What a model can tell: "whether it is cat or dog, or unknown"."""
-    names = tagger.labels.names
-    if len(names) > 6:
-        return f"which of {len(names)} labels fit, or that none does"
-    *most, last = names
-    labels = f"{', '.join(most)} or {last}" if most else last
-    return f"whether it is {labels}, or unknown"
 
 
 def _offer_samples(invitation: str) -> None:
@@ -183,7 +171,7 @@ def _show_photo(photo: InputPhoto, jpeg: bytes, prediction: Prediction, tagger: 
 def _show_prediction(prediction: Prediction, tagger: Tagger) -> None:
     label, sentence = describe_prediction(prediction, tagger)
     if prediction.squares > 1:
-        sentence += f" · a panorama, looked at in {prediction.squares} squares"
+        sentence += f" · panorama, tagged in {prediction.squares} parts"
     unknown = " it-unknown" if prediction.unknown else ""
     st.html(
         f'<div class="it-answer{unknown}" role="status">'
@@ -191,7 +179,7 @@ def _show_prediction(prediction: Prediction, tagger: Tagger) -> None:
         f'<p class="it-reason">{escape_text(sentence)}</p></div>'
     )
     st.space("small")
-    show_bars((s.label, s.score, confidence_percent(s.score)) for s in prediction.scores[:5])
+    show_bars((s.label, s.score, whole_percent(s.score)) for s in prediction.scores[:5])
 
 
 def describe_prediction(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
@@ -199,16 +187,16 @@ def describe_prediction(prediction: Prediction, tagger: Tagger) -> tuple[str, st
     if not prediction.unknown:
         names = ", ".join(tag.label for tag in prediction.tags)
         if len(prediction.tags) == 1:
-            return names, f"{confidence_percent(prediction.confidence)} sure"
-        parts = [f"{tag.label} {confidence_percent(tag.score)}" for tag in prediction.tags]
-        return names, f"How sure: {', '.join(parts)}"
-    likeliest = [f"{s.label} ({confidence_percent(s.score)})" for s in prediction.scores[:2]]
+            return names, f"{whole_percent(prediction.confidence)} sure"
+        parts = [f"{tag.label} {whole_percent(tag.score)}" for tag in prediction.tags]
+        return names, f"Confidence: {', '.join(parts)}"
+    likeliest = [f"{s.label} ({whole_percent(s.score)})" for s in prediction.scores[:2]]
     if prediction.reason == "unfamiliar":
-        reason = f"Unlike every photo that {tagger.name} was taught with."
-        return "Unknown", f"{reason} Its best guess would be {likeliest[0]}."
+        reason = f"Doesn’t look like anything {display_name(tagger.name)} was trained on."
+        return "Unknown", f"{reason} Closest: {likeliest[0]}."
     if tagger.labels.kind == "multi":
-        return "Unknown", f"No label is likely enough; {likeliest[0]} comes nearest."
-    return "Unknown", f"Between {' and '.join(likeliest)}: not sure enough of either."
+        return "Unknown", f"Not sure enough to tag. Closest: {likeliest[0]}."
+    return "Unknown", f"Can’t decide between {' and '.join(likeliest)}."
 
 
 def _offer_adding(photo: InputPhoto, tagger: Tagger, stored: Photo | None) -> None:
@@ -217,14 +205,14 @@ def _offer_adding(photo: InputPhoto, tagger: Tagger, stored: Photo | None) -> No
     st.space("small")
     if stored is None:
         if st.button(
-            "Add to the library", key="tag-add", type="primary", icon=":material/library_add:"
+            "Add to library", key="tag-add", type="primary", icon=":material/library_add:"
         ):
             open_library().add_photo(photo.name, photo.data, tagger)
             st.session_state[ADDED_KEY] = photo.sha256
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center", key="tag-there"):
-        message = "Added to your library." if is_new else "It is in your library."
+        message = "Added to your library." if is_new else "Already in your library."
         st.markdown(f":material/check: {message}")
         link_photo(stored.id)
 
@@ -232,7 +220,7 @@ def _offer_adding(photo: InputPhoto, tagger: Tagger, stored: Photo | None) -> No
 def _show_similar(similar: Sequence[tuple[Photo, float]]) -> None:
     if not similar:
         return
-    st.subheader("Nearest in your library", anchor=False)
+    st.subheader("Similar photos in your library", anchor=False)
     opened = photo_grid.show_similar_grid(similar, key="tag-nearest").opened
     if opened is not None:
         st.switch_page(GALLERY, query_params={"photo": str(opened)})

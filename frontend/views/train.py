@@ -14,7 +14,7 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.models import list_models, models_with_backbone
 from frontend.ui.text import escape_markdown, rough_duration
-from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL
+from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL, display_name
 from tagger.jobs.requests import TrainRequest
 from tagger.library.operations import Operation
 from tagger.models.backbones import DEFAULT_BACKBONE
@@ -22,12 +22,12 @@ from tagger.paths import DATASET
 from tagger.text import count_noun
 from tagger.training.config import Hyperparameters
 
-FOLDER, LIBRARY = "A folder of photos", "What I confirmed in my library"
+FOLDER, LIBRARY = "Folder", "Confirmed tags"
 FULL, QUICK = "Thorough", "Quick"
 IMAGE_SIZES = (96, 128, 160, 192, 224, 256)
 IMAGE_SIZE = TrainRequest("", "").image_size
 MAX_EPOCHS = 100
-WEIGHTS = {"imagenet": "ImageNet: a million photos of everything", "none": "Nothing at all"}
+WEIGHTS = {"imagenet": "ImageNet (a million photos)", "none": "From scratch"}
 
 RECENT = timedelta(days=1)  # a training that ended since is shown by itself
 MAX_EARLIER = 20  # trainings
@@ -35,7 +35,7 @@ SELECTED_KEY, DISMISSED_KEY = "train-shown", "train-put-away"  # session state
 
 
 def show() -> None:
-    st.title("Teach a tagger", anchor=False)
+    st.title("Train a model", anchor=False)
     trainings = open_library().operations(limit=MAX_EARLIER, kinds=["train"])
     active = next((training for training in trainings if training.active), None)
     if active is not None:
@@ -51,12 +51,11 @@ def show() -> None:
 
 def _show_dataset_step() -> None:
     st.markdown(
-        "Show it photos, one folder for each label or with a file of labels, and it learns to tell"
-        " them apart: on this machine, in minutes. Start with the photos."
+        "Give it photos with labels, such as a folder for each. Runs on this computer in minutes."
     )
-    st.subheader("1. The photos", anchor=False)
+    st.subheader("1. Photos", anchor=False)
     source = st.segmented_control(
-        "Which photos?",
+        "Train with",
         [FOLDER, LIBRARY],
         default=FOLDER,
         required=True,
@@ -80,9 +79,9 @@ def _show_dataset_step() -> None:
 
 def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
     """The model's name, the options, and the button that starts the training."""
-    st.subheader("2. The model", anchor=False)
+    st.subheader("2. Model", anchor=False)
     name = st.text_input(
-        "Name of the model", value=_suggest_name(data), key=f"train-name-{data}", max_chars=60
+        "Model name", value=_suggest_name(data), key=f"train-name-{data}", max_chars=60
     ).strip()
     is_replacing = _warn_about_name(name)
     thorough, quick = (
@@ -90,11 +89,11 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
         for epochs in (Hyperparameters().epochs, 0)
     )
     method = st.radio(
-        "How thoroughly?",
+        "Training",
         [FULL, QUICK],
         captions=[
-            f"Adapts the whole network to your photos: {thorough}. Best for most.",
-            f"Learns only how to tell your labels apart: {quick}. Good for a first try.",
+            f"Trains the whole network: {thorough}. Best for most photos.",
+            f"Trains the last layer only: {quick}. Good for a first try.",
         ],
         key="train-how",
         persist_state="session",
@@ -103,11 +102,11 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
     seconds = training_job.estimate_seconds(check.count, request.epochs, request.image_size)
     photos = count_noun(check.count, "photo")
     st.caption(
-        f"{photos}: it will take {rough_duration(seconds)}, more or less as this machine is"
-        " fast and has other work. You may close the page meanwhile."
+        f"{photos}, {rough_duration(seconds)} on a typical computer. You can close this page"
+        " meanwhile."
     )
     if st.button(
-        "Train it, and replace the old one" if is_replacing else "Start training",
+        "Train and replace" if is_replacing else "Start training",
         key="train-start",
         type="primary",
         icon=":material/school:",
@@ -128,11 +127,11 @@ def _warn_about_name(name: str) -> bool:
     """Warn about a name that is in use; whether the training will replace that model."""
     names = {model.casefold() for model in list_models()}  # some file systems ignore case
     if name.casefold() in (*BUNDLED, IMAGENET):
-        show_error(f"{name} comes with Image Tagger and stays: give yours another name.")
+        show_error(f"{name} is built in. Choose another name.")
         return False
     if name.casefold() in names:
         st.warning(
-            escape_markdown(f"There is a model called {name}. Training will replace it."),
+            escape_markdown(f"The model {name} exists. Training replaces it."),
             icon=":material/warning:",
         )
         return True
@@ -141,27 +140,27 @@ def _warn_about_name(name: str) -> bool:
 
 def _choose_options(data: str, name: str, is_thorough: bool) -> TrainRequest:
     weights_options = list(dict.fromkeys([*WEIGHTS, *models_with_backbone(DEFAULT_BACKBONE)]))
-    with st.expander("More choices"):
+    with st.expander("Advanced"):
         size = st.selectbox(
-            "Size of the photos it sees, in pixels",
+            "Image size, in pixels",
             IMAGE_SIZES,
             index=IMAGE_SIZES.index(IMAGE_SIZE),
             key="train-size",
-            help="Larger sees finer details and takes longer: twice the side, four times the time.",
+            help="Larger shows finer details; twice the size takes four times as long.",
             persist_state="session",
         )
         epochs = st.number_input(
-            "Epochs: how often it goes through all photos",
+            "Epochs",
             min_value=1,
             max_value=MAX_EPOCHS,
             value=Hyperparameters().epochs,
             disabled=not is_thorough,
             key="train-epochs",
-            help="It stops by itself when it gets no better, and keeps the best.",
+            help="Passes over all photos. Training stops early when it no longer improves.",
             persist_state="session",
         )
         seed = st.number_input(
-            "Seed: equal seeds make equal models",
+            "Random seed",
             min_value=0,
             max_value=2**31 - 1,
             value=Hyperparameters().seed,
@@ -169,14 +168,14 @@ def _choose_options(data: str, name: str, is_thorough: bool) -> TrainRequest:
             persist_state="session",
         )
         weights = st.selectbox(
-            "What it knows at the start",
+            "Start from",
             weights_options,
-            format_func=lambda option: WEIGHTS.get(option, f"The model {option}"),
+            format_func=lambda option: WEIGHTS.get(option, f"Model {display_name(option)}"),
             key="train-weights",
             persist_state="session",
         )
         about = st.text_input(
-            "A sentence for the model's card: what the photos are", key="train-about", max_chars=500
+            "Description", key="train-about", max_chars=500, placeholder="What the photos are"
         )
     return TrainRequest(
         data,

@@ -39,8 +39,8 @@ KINDS = {
     ),
     "copy": ("photo is an exact copy of another", "photos are exact copies of another"),
     "leak": (
-        "training photo is a near copy of one to check with",
-        "training photos are near copies of ones to check with",
+        "training photo is a near copy of a validation photo",
+        "training photos are near copies of validation photos",
     ),
     "label": ("label is probably wrong", "labels are probably wrong"),
     "near_conflict": (
@@ -118,12 +118,12 @@ class Findings:
         if self.rare:
             few = [f"{count:,} of {escape_controls(name)}" for name, count in self.rare]
             more = ", ..." if len(few) > MAX_LISTED else ""
-            notes.append(f"only {', '.join(few[:MAX_LISTED])}{more} to learn from")
+            notes.append(f"few training photos: {', '.join(few[:MAX_LISTED])}{more}")
         if not self.judged:
-            notes.append("whether labels are right was not judged")
+            notes.append("labels were not checked")
         elif self.judged < self.photos:
             photos = count_noun(self.photos, "photo")
-            notes.append(f"labels of {self.judged:,} of {photos} were judged")
+            notes.append(f"labels of {self.judged:,} of {photos} were checked")
         return notes
 
     def text(self) -> str:

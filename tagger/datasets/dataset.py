@@ -289,10 +289,7 @@ def too_few_to_check(counts: Mapping[str, int]) -> str | None:
     few = [f"{n:,} of {name}" for name, n in counts.items() if n < FEW_VALIDATION_PHOTOS]
     if not few:
         return None
-    return (
-        f"Validation photos: only {list_first(few)}; with so few photos to check with, the figures"
-        " prove little"
-    )
+    return f"Validation photos: only {list_first(few)}; too few photos for reliable figures"
 
 
 def _too_few_labels(root: Path, count: int, problems: Problems) -> str:

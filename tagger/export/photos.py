@@ -71,7 +71,7 @@ def load_photos(
     checked = samples[: len(samples) - set_aside]
     ranges = samples[-set_aside:] if set_aside else samples
     if len(checked) < FEW_PHOTOS:
-        say(f"Only {count_noun(len(checked), 'photo')} to check with: the figures prove little.")
+        say(f"Only {count_noun(len(checked), 'photo')}: too few for reliable figures.")
     return select_photos(store, labels if labelled else None, checked, ranges)
 
 

@@ -215,7 +215,7 @@ def _reading(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[str, byte
     except MemoryError:
         raise ImageError(name, "not enough memory to decode it") from None
     except Exception as error:  # decoders raise any type of exception on broken files
-        raise ImageError(name, f"cannot be decoded ({_shorten(error)})") from error
+        raise ImageError(name, f"the file is damaged ({_shorten(error)})") from error
 
 
 def _open(data: bytes, name: str, full_size: bool = False) -> _Photo:

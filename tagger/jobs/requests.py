@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from tagger.errors import OptionError
 from tagger.inference import registry
+from tagger.inference.registry import display_name
 from tagger.library import operations, photos, vectors
 from tagger.library.job_files import add_files
 from tagger.library.library import Library
@@ -251,9 +252,9 @@ def _queue_again(connection: Connection, job_id: int) -> None:
 def _resolve_folder(path: str) -> str:
     folder = Path(path.strip()).expanduser()
     if not folder.is_absolute():
-        raise OptionError(f"{path or 'nothing'}: give the whole path of a folder, from / on")
+        raise OptionError(f"{path or 'nothing'}: give the full path of a folder, starting with /")
     if not folder.is_dir():
-        raise OptionError(f"{folder}: no such folder on this machine")
+        raise OptionError(f"{folder}: no such folder on this computer")
     return str(folder.resolve())
 
 
@@ -275,7 +276,8 @@ def _queue_retag(connection: Connection, request: RetagRequest, ids: Sequence[in
     ids = photos.filter_existing(connection, ids)
     if not ids:
         raise OptionError("no photos to tag again: nothing in the library matches")
-    title = f"Tag {count_noun(len(ids), 'photo')} again with {Path(request.model or '').stem}"
+    model = display_name(Path(request.model or "").stem)
+    title = f"Re-tag {count_noun(len(ids), 'photo')} with {model}"
     names = photos.load_names(connection, ids)
     return _queue(connection, request, title, [("", names[photo_id], photo_id) for photo_id in ids])
 

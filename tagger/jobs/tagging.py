@@ -32,7 +32,7 @@ from tagger.library.storage import base_name
 from tagger.tagger import Tagger
 from tagger.text import count_noun
 
-CRASH_REASON = "opening it ends the program that does: left out"
+CRASH_REASON = "opening it crashes the program: skipped"
 BATCH_SIZE = 16  # files read and tagged together
 _MAX_WRITTEN = 64  # results in a transaction
 _WRITE_SECONDS = 0.3  # between two transactions; what a crash undoes, and how often progress shows
@@ -87,7 +87,7 @@ def _list_folder(lease: Lease, request: ImportFolderRequest) -> None:
     """
     folder = Path(request.folder)
     if not folder.is_dir():
-        raise OptionError(f"{folder}: no such folder on this machine")
+        raise OptionError(f"{folder}: no such folder on this computer")
     with lease.write_transaction() as connection:
         connection.execute(delete(files).where(files.c.run_id == lease.job_id))
     lease.set_columns(stage="Looking for photos")

@@ -111,7 +111,7 @@ def _run_to_end(lease: Lease) -> dict[str, Any]:
     except (TaggerError, OSError) as error:
         return {"status": "failed", "error": str(error)}
     except MemoryError:
-        return {"status": "failed", "error": "this machine has not enough memory for it"}
+        return {"status": "failed", "error": "this computer has not enough memory for it"}
     except LeaseLost:
         raise
     except Exception as error:  # noqa: BLE001 - the job must not stay "running" for ever

@@ -197,7 +197,7 @@ def _require_space(query: str, position: int, load: LoadSpace) -> Space:
         message = f"the model that understands descriptions cannot be used: {error}"
         raise Lexer(query).error(message, position) from error
     if space is None:
-        message = "no model here understands descriptions; choose or teach one that does"
+        message = "no model here understands descriptions; choose or train one that does"
         raise Lexer(query).error(message, position)
     return space
 

@@ -308,7 +308,7 @@ class Library:
         if photo is None:
             raise OptionError(
                 f"photo {photo_id}: the library has none of that number, or it was deleted;"
-                " Activity tells, and can bring it back"
+                " see History"
             )
         return photo
 

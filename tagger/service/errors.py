@@ -116,7 +116,7 @@ def _handle_os_error(request: Request, exception: Exception) -> JSONResponse:
 
 def _respond_no_room(error: Exception) -> JSONResponse:
     _log.warning("no room: %s", error)
-    content = {"detail": "this machine has no room for it now: try again in a moment"}
+    content = {"detail": "this computer has no room for it now: try again in a moment"}
     return JSONResponse(content, 503, {"Retry-After": RETRY_AFTER})
 
 

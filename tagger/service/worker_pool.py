@@ -462,7 +462,7 @@ def _given_up() -> BusyError:
 def _unreadable(death: WorkerEndedError) -> ImageError:
     if death.is_late:
         return ImageError("photo", f"takes longer than {LARGE_SECONDS:.0f} s to decode")
-    return ImageError("photo", "cannot be decoded (it ends the decoder)")
+    return ImageError("photo", "the file is damaged (it crashes the decoder)")
 
 
 def _broken_model(tagger: Tagger) -> ModelError:

@@ -126,7 +126,7 @@ def test_check_reports_problems_of_reading_the_labels(run_main: RunMain, tmp_pat
         "1 photo has no label: left out",
         "1 photo is on your list: left out",
         "1 photo on your list is not in the collection",
-        "whether labels are right was not judged",
+        "labels were not checked",
     ):
         assert line in process.stdout.splitlines(), line
     assert f"Not enough to train on: {folder}: too few readable photos of disc" in process.stdout

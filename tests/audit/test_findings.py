@@ -86,8 +86,8 @@ def test_every_problem_is_found_once_and_reported(faulty: Path) -> None:
     assert "1 photo cannot be read" in text and "not a JPEG" in text
     assert "2 photos are near copies of one with another label" in text
     assert "labelled square; like disc/near-square.png" in text
-    assert "only 4 of rare to learn from" in text
-    assert "whether labels are right was not judged" in text
+    assert "few training photos: 4 of rare" in text
+    assert "labels were not checked" in text
     assert json.loads(json.dumps(report.to_dict()))["root"] == str(faulty)
     assert Findings.from_dict(json.loads(json.dumps(report.to_dict()))) == report
 

@@ -334,7 +334,7 @@ def test_few_validation_photos_give_a_warning() -> None:
     assert dataset.too_few_to_check({"cat": 20, "dog": 300}) is None
     message = dataset.too_few_to_check({"cat": 4, "dog": 300, "hen": 19})
     assert message is not None and "only 4 of cat, 19 of hen;" in message
-    assert "the figures prove little" in message
+    assert "too few photos for reliable figures" in message
     many = dataset.too_few_to_check({f"label {index}": 1 for index in range(30)})
     assert many is not None and "label 5, ...;" in many and "label 6" not in many
 

@@ -14,11 +14,11 @@ HEADINGS = {
     "Tag a photo": "What is in this photo?",
     "Import": "Import photos",
     "Gallery": "Gallery",
-    "Search & export": "Search & export",
+    "Search": "Search",
     "Review": "Review",
-    "Train": "Teach a tagger",
+    "Train a model": "Train a model",
     "Models": "Models",
-    "Activity": "Activity",
+    "History": "History",
 }
 TIMEOUT = 60_000  # milliseconds
 ATTEMPTS = 10

@@ -17,11 +17,11 @@ PATHS = ("", "import_photos", "gallery", "search", "review", "train", "models", 
 # The next step that each page names while the library is empty.
 FIRST_STEPS = (
     "Try one of these.",
-    "begin with the samples.",
+    "start with the samples.",
     "begin with four samples.",
-    "your library is empty.",
-    "your library is empty.",
-    "Start with the photos.",
+    "Your library is empty.",
+    "Your library is empty.",
+    "Runs on this computer in minutes.",
     "Teach one of your own",
     "Your library is empty.",
 )

@@ -35,11 +35,11 @@ def test_keys_record_answers_and_the_result_is_exported(
         app.press("u")
         app.expect_text("2 photos left")
         assert library.count("reviewed") == 2
-    app.expand("Write them as a collection")
-    app.field("A new folder on this machine").fill(str(tmp_path / "taught"))
-    app.click("Write the photos")
-    app.expect_text("1 photo written to")
-    app.expect_text("1 photo left out: 1 without a tag")
+    app.expand("Save as training folder")
+    app.field("New folder on this computer").fill(str(tmp_path / "taught"))
+    app.click("Save photos")
+    app.expect_text("1 photo saved to")
+    app.expect_text("1 photo skipped: 1 without a tag")
     written = {file.relative_to(tmp_path / "taught") for file in tmp_path.rglob("*.*")}
     assert written == {Path("cat", f"{first.id}-{first.name}"), Path("labels.csv")}
     app.check()
@@ -54,7 +54,7 @@ def test_keys_pressed_faster_than_the_page_draws_are_not_lost(
             library.add_photo(f"{seed}.png", decode.encode(draw("disc", seed), "PNG"), pets)
         app = open_app(server, "review")
         app.expect_text("8 photos left")
-        expect(app.page.get_by_text("Then", exact=True)).to_be_visible()
+        expect(app.page.get_by_text("Up next", exact=True)).to_be_visible()
         order = [photo.id for photo in library.review_queue(limit=8).photos]
         for key in "n1sn2n":
             app.page.keyboard.press(key)

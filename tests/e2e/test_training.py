@@ -38,30 +38,30 @@ def test_a_trained_model_tags_the_library_again(
     server = start_server(tmp_path / "library")
     app = open_app(server)
     app.go_to("Import")
-    app.select_radio("A folder on this machine")
+    app.select_radio("Folder")
     app.field("Folder").fill(str(folder))
-    app.click("Import the folder")
+    app.click("Import folder")
     app.expect_text(re.compile(f"finished .* {3 * PHOTOS} added"))
     with server.library() as library:
         assert library.count("unknown") == 3 * PHOTOS
         corrected = library.search("name:000.jpg").photos[0].id
         library.edit_tags([corrected], add=["drawn by Ada"])
 
-    app.go_to("Train")
-    app.type("Folder on this machine", str(folder))
-    app.click("Check the photos")
-    app.heading("2. The model").wait_for()
-    app.type("Name of the model", name)
+    app.go_to("Train a model")
+    app.type("Folder on this computer", str(folder))
+    app.click("Check photos")
+    app.heading("2. Model").wait_for()
+    app.type("Model name", name)
     app.select_radio("Quick")
-    app.expand("More choices")
-    app.choose("Size of the photos it sees, in pixels", "96")
-    app.choose("What it knows at the start", "The model pets")
+    app.expand("Advanced")
+    app.choose("Image size, in pixels", "96")
+    app.choose("Start from", "Model Pets")
     app.click("Start training")
-    app.button("Use this model now").wait_for(timeout=TRAINING_SECONDS * 1000)
-    app.click("Use this model now")
-    app.expect_text(f"{name} is the model that tags your photos now.")
-    app.click(f"Tag my {3 * PHOTOS} photos again with it")
-    app.expect_job_end(f"Tag {3 * PHOTOS} photos again with {name}")
+    app.button("Use this model").wait_for(timeout=TRAINING_SECONDS * 1000)
+    app.click("Use this model")
+    app.expect_text(f"{name} is in use.")
+    app.click(f"Re-tag {3 * PHOTOS} photos with it")
+    app.expect_job_end(f"Re-tag {3 * PHOTOS} photos with {name}")
 
     with server.library() as library:
         assert library.active_model() == name
@@ -73,7 +73,7 @@ def test_a_trained_model_tags_the_library_again(
         assert mine["drawn by Ada"]
     app.go_to("Gallery")
     expect(app.tiles().filter(has_text=re.compile("disc|square|stripes"))).not_to_have_count(0)
-    app.choose("Model", "pets · 2 labels")  # in the sidebar
+    app.choose("Model", "Pets · 2 labels")  # in the sidebar
     with server.library() as library:
         assert library.active_model() == "pets"
     app.check()

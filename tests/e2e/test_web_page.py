@@ -14,6 +14,7 @@ from playwright.sync_api import Route, expect
 from tagger.images import decode
 from tagger.service.predictor import KEPT_FOLDER
 from tagger.tagger import Tagger
+from tagger.text import whole_percent
 from tests.conftest import draw
 from tests.e2e.conftest import OpenWebPage
 from tests.e2e.web_page import WebPage, make_answer
@@ -51,18 +52,18 @@ def test_a_chosen_photo_shows_its_tags_and_scores(
     prediction = everyday.tag(samples["astronaut"], top=5)
     web.choose(samples["astronaut"])
     card = web.expect_answer(prediction.label or "Unknown")
-    expect(card).to_contain_text(f"{prediction.confidence:.1%} sure")
+    expect(card).to_contain_text(f"{whole_percent(prediction.confidence)} sure")
     expect(card.get_by_role("list", name="Also").get_by_role("listitem")).to_have_text(
-        [f"{tag.label}{tag.score:.1%}" for tag in prediction.tags[1:]]
+        [f"{tag.label}{whole_percent(tag.score)}" for tag in prediction.tags[1:]]
     )
-    expect(card.get_by_role("list", name="Likeliest").get_by_role("listitem")).to_have_text(
-        [f"{score.label}{score.score:.1%}" for score in prediction.scores]
+    expect(card.get_by_role("list", name="Scores").get_by_role("listitem")).to_have_text(
+        [f"{score.label}{whole_percent(score.score)}" for score in prediction.scores]
     )
     shares = card.locator(".filled").evaluate_all(
         "bars => bars.map(bar => bar.offsetWidth / bar.parentElement.offsetWidth)"
     )
     assert shares == pytest.approx([score.score for score in prediction.scores], abs=0.01)
-    expect(card).to_contain_text("Said by everyday")
+    expect(card).to_contain_text("Model: Everyday")
     expect(card.get_by_role("img")).to_have_js_property("naturalWidth", 512)
     web.expect_announcement(f"astronaut.png: {prediction.label}.")
 
@@ -73,19 +74,21 @@ def test_an_unknown_photo_shows_the_reason(
     (guess,) = everyday.tag(samples["coffee"], top=1).scores
     web.choose(samples["coffee"])
     card = web.expect_answer("Unknown")
-    expect(card).to_contain_text("No label is likely enough")
-    expect(card).to_contain_text(re.compile(rf"{guess.label}. \({guess.score:.1%}\) comes nearest"))
+    expect(card).to_contain_text("Not sure enough to tag.")
+    expect(card).to_contain_text(
+        re.compile(rf"Closest: .{guess.label}. \({whole_percent(guess.score)}\)")
+    )
     web.stub_answers(make_answer([("sea", 0.4), ("dog", 0.3)], "unfamiliar"))
     web.choose(photo(3))
     card = web.expect_answer("Unknown")
-    expect(card).to_contain_text("Unlike every photo that")
-    expect(card).to_contain_text(re.compile(r"best guess would be .sea. \(40.0%\)"))
+    expect(card).to_contain_text("Doesn’t look like anything")
+    expect(card).to_contain_text(re.compile(r"Closest: .sea. \(40%\)"))
     web.stub_answers(make_answer([("cat", 0.55), ("dog", 0.45)], "uncertain", "pets"))
     web.choose(photo(1))
-    expect(web.expect_answer("Unknown")).to_contain_text("not sure enough of either")
+    expect(web.expect_answer("Unknown")).to_contain_text("Can’t decide between")
     web.stub_answers(make_answer([("sea", 0.12), ("dog", 0.1)], "uncertain", "everyday"))
     web.choose(photo(2))
-    expect(web.expect_answer("Unknown")).to_contain_text("No label is likely enough")
+    expect(web.expect_answer("Unknown")).to_contain_text("Not sure enough to tag.")
 
 
 def test_a_broken_file_shows_an_error_message(web: WebPage) -> None:
@@ -125,18 +128,18 @@ def test_photos_are_accepted_by_drop_and_paste(web: WebPage, samples: dict[str, 
 
 def test_the_live_camera_takes_a_photo(web: WebPage, service: ServiceProcess) -> None:
     web.click("Live camera")
-    expect(web.button("Take the photo")).to_be_focused()
+    expect(web.button("Take photo")).to_be_focused()
     web.page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
-    web.click("Take the photo")
+    web.click("Take photo")
     card = web.cards()
     expect(card).to_have_count(1)
     expect(card).to_be_focused()
-    expect(card).to_contain_text("Said by everyday")
+    expect(card).to_contain_text("Model: Everyday")
     expect(web.page.locator("video")).to_be_hidden()
     assert web.page.evaluate("() => document.querySelector('video').srcObject") is None
     assert decode.read(read_last_upload(service)).mean() > 20  # not a black frame
     web.click("Live camera")
-    expect(web.button("Take the photo")).to_be_focused()
+    expect(web.button("Take photo")).to_be_focused()
     web.page.keyboard.press("Escape")
     expect(web.page.locator("video")).to_be_hidden()
     expect(web.button("Live camera")).to_be_focused()
@@ -156,12 +159,12 @@ def test_a_denied_camera_shows_an_error_message_that_stays(
         web.page.reload()
     web.click("Live camera")
     notice = web.page.get_by_role("alert")
-    expect(notice).to_contain_text("not allowed to use the camera")
+    expect(notice).to_contain_text("Camera access is blocked")
     held[0].continue_()
-    expect(web.page.get_by_text("About everyday")).to_be_visible()
+    expect(web.page.get_by_text("About Everyday")).to_be_visible()
     web.choose(samples["astronaut"])
     web.expect_any_answer()
-    expect(notice).to_contain_text("not allowed to use the camera")
+    expect(notice).to_contain_text("Camera access is blocked")
 
 
 def test_choosing_another_model_sends_the_photo_to_it(
@@ -172,10 +175,10 @@ def test_choosing_another_model_sends_the_photo_to_it(
     field = web.page.get_by_label("Model")
     expect(field).to_have_value("everyday")
     field.select_option("pets")
-    expect(web.expect_answer("Unknown")).to_contain_text("Said by pets")
-    expect(web.page.get_by_text("About pets: 2 labels")).to_be_visible()
+    expect(web.expect_answer("Unknown")).to_contain_text("Model: Pets")
+    expect(web.page.get_by_text("About Pets: 2 labels")).to_be_visible()
     expect(web.history()).to_have_count(1)
-    expect(web.history()).to_contain_text("pets")
+    expect(web.history()).to_contain_text("Pets")
 
 
 def test_a_switch_shows_the_heatmap(web: WebPage, samples: dict[str, Path]) -> None:
@@ -183,12 +186,12 @@ def test_a_switch_shows_the_heatmap(web: WebPage, samples: dict[str, Path]) -> N
     picture = web.expect_any_answer().get_by_role("img")
     plain = picture.get_attribute("src") or ""
     assert plain.startswith("blob:")
-    switch = web.page.get_by_role("switch", name="Heatmap: show what counted")
+    switch = web.page.get_by_role("switch", name="Show heatmap")
     switch.check()
     expect(picture).to_have_attribute("src", re.compile("^data:image/jpeg"))
     expect(picture).to_have_js_property("complete", True)
-    expect(picture).to_have_attribute("alt", "What counted, painted on astronaut.png")
-    expect(web.page.get_by_text("The brighter, the more it counted.")).to_be_visible()
+    expect(picture).to_have_attribute("alt", "Heatmap of astronaut.png")
+    expect(web.page.get_by_text("Bright areas counted most.")).to_be_visible()
     switch.uncheck()
     expect(picture).to_have_attribute("src", plain)
     switch.check()
@@ -201,7 +204,7 @@ def test_a_huge_photo_is_sent_reduced_and_upright(web: WebPage, service: Service
     exif = Image.Exif()
     exif[0x0112] = 6  # rotate 90° clockwise to display
     web.choose(("huge.jpg", "image/jpeg", encode_jpeg(pixels, exif)))
-    expect(web.cards()).to_contain_text("Said by everyday")
+    expect(web.cards()).to_contain_text("Model: Everyday")
     with Image.open(io.BytesIO(read_last_upload(service))) as small:
         assert small.size == (1536, 2048)
         assert small.getexif().get(0x0112, 1) == 1
@@ -213,7 +216,7 @@ def test_a_huge_photo_is_sent_reduced_and_upright(web: WebPage, service: Service
 def test_a_smaller_photo_is_sent_unchanged(web: WebPage, service: ServiceProcess) -> None:
     content = encode_jpeg(Image.new("RGB", (2048, 300), (9, 90, 9)), Image.Exif())
     web.choose(("wide.jpg", "image/jpeg", content))
-    expect(web.cards()).to_contain_text("Said by everyday")
+    expect(web.cards()).to_contain_text("Model: Everyday")
     assert read_last_upload(service) == content
 
 
@@ -237,12 +240,12 @@ def encode_jpeg(picture: Image.Image, exif: Image.Exif) -> bytes:
             '{"detail": "a request may have 64 MB"}',
             "too large for the service. A request may have 64 MB.",
         ),
-        (415, "<html>", "This file is not a photo that the service can read."),
-        (422, '{"detail": [{"loc": ["top"]}]}', "This photo cannot be read."),
+        (415, "<html>", "This file is not a photo the service can read."),
+        (422, '{"detail": [{"loc": ["top"]}]}', "This photo can’t be read."),
         (403, '{"detail": "localhost alone is answered"}', "Localhost alone is answered."),
         (502, "", "The service failed (502)."),
-        (200, "{", "The answer cannot be read: it may have broken off on its way."),
-        (200, '{"results": []}', "The answer is none that this page understands"),
+        (200, "{", "The answer can’t be read."),
+        (200, '{"results": []}', "This page doesn’t understand the answer."),
     ],
 )
 def test_every_refusal_shows_an_error_message(
@@ -257,7 +260,7 @@ def test_a_busy_service_is_retried(web: WebPage, samples: dict[str, Path]) -> No
     busy = (503, {"retry-after": "1"}, '{"detail": "too many wait"}')
     web.stub_answers(busy, busy, None)
     web.choose(samples["cat"])
-    web.expect_announcement("The service is busy: trying again in 1 second.")
+    web.expect_announcement("The service is busy. Trying again in 1 second.")
     web.expect_any_answer()
     assert len(web.predict_requests()) == 3
     web.stub_answers((503, {"retry-after": "0.01"}, '{"detail": "too many wait"}'))
@@ -267,14 +270,14 @@ def test_a_busy_service_is_retried(web: WebPage, samples: dict[str, Path]) -> No
     assert len(web.predict_requests()) == 3 + 5
     web.stub_answers(None)
     card.get_by_role("button", name="Try again").click()
-    expect(card).to_contain_text("Said by everyday")
+    expect(card).to_contain_text("Model: Everyday")
 
 
 def test_hostile_answers_are_shown_as_text(web: WebPage) -> None:
     web.stub_answers(make_answer([(HOSTILE, 0.9), ("=cmd()", 0.05)], model=HOSTILE))
     web.choose((f"{HOSTILE}.png", "image/png", decode.encode(draw("disc", 7), "PNG")))
     card = web.expect_answer(HOSTILE)
-    expect(card).to_contain_text(f"Said by {HOSTILE}")
+    expect(card).to_contain_text(f"Model: {HOSTILE}")
     expect(card.locator("figcaption")).to_contain_text("onerror")
     expect(web.history()).to_contain_text(HOSTILE)
     web.stub_answers((422, {}, f'{{"detail": "{HOSTILE}"}}'))
@@ -292,15 +295,15 @@ def test_a_token_is_requested_and_kept_for_the_session(
         field = web.page.get_by_label("Token")
         expect(field).to_be_focused()
         web.choose(samples["cat"])
-        expect(web.expect_answer("No answer")).to_contain_text("asks for a token")
+        expect(web.expect_answer("No answer")).to_contain_text("needs a token")
         field.fill("wrong")
-        web.click("Use it")
-        expect(web.page.get_by_text("The service refused this token: look")).to_be_visible()
+        web.click("Sign in")
+        expect(web.page.get_by_text("The service refused this token. Check")).to_be_visible()
         expect(web.expect_answer("No answer")).to_contain_text("The service refused this token.")
         expect(field).to_be_focused()
         for token in ("schlüssel", "öffne dich 芝麻"):
             field.fill(token)
-            web.click("Use it")
+            web.click("Sign in")
             expect(web.page.get_by_text("plain characters only")).to_be_visible()
             expect(field).to_have_value(token)
             expect(web.page.get_by_role("alert")).to_be_hidden()
@@ -314,7 +317,7 @@ def test_a_token_is_requested_and_kept_for_the_session(
         assert not [request.url for request in web.requests if "sesame" in request.url]
         assert "sesame" not in guarded.output()
         assert "sesame" not in str(web.page.evaluate("() => ({ ...localStorage })"))
-        web.click("Forget the token")
+        web.click("Sign out")
         expect(field).to_be_visible()
         guarded.check()
 
@@ -328,7 +331,7 @@ def test_a_token_without_permission_shows_an_error_message(web: WebPage) -> None
     field = web.page.get_by_label("Token")
     field.fill("weak")
     field.press("Enter")
-    expect(web.page.get_by_text("it has not the right that this takes")).to_be_visible()
+    expect(web.page.get_by_text("This token isn’t allowed to do this.")).to_be_visible()
     expect(field).to_have_value("weak")
     web.stub_answers((403, {}, refusal))
     web.choose(photo(9))

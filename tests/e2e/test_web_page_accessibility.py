@@ -50,7 +50,7 @@ def with_answers(web: WebPage) -> None:
     for seed in range(3):
         web.choose(photo(seed))
         expect(web.history()).to_have_count(seed + 1)
-    web.page.get_by_text("About everyday").click()
+    web.page.get_by_text("About Everyday").click()
 
 
 def with_errors(web: WebPage) -> None:
@@ -76,13 +76,13 @@ def with_refused_token(web: WebPage) -> None:
     web.choose(photo(6))
     web.expect_answer("No answer")
     web.page.get_by_label("Token").fill("wrong")
-    web.click("Use it")
-    expect(web.page.get_by_text("The service refused this token.")).to_be_visible()
+    web.click("Sign in")
+    expect(web.page.get_by_text("refused this token. Check")).to_be_visible()
 
 
 def with_camera(web: WebPage) -> None:
     web.click("Live camera")
-    expect(web.button("Take the photo")).to_be_enabled()
+    expect(web.button("Take photo")).to_be_enabled()
 
 
 def with_clear_dialog(web: WebPage) -> None:
@@ -150,7 +150,7 @@ def test_on_a_phone_the_answer_is_in_view(
     card = web.expect_answer("Unknown")
     expect(card.get_by_role("img")).to_be_in_viewport(ratio=0.9)
     expect(card.get_by_role("heading")).to_be_in_viewport(ratio=1)
-    expect(card.get_by_text("No label is likely enough")).to_be_in_viewport(ratio=1)
+    expect(card.get_by_text("Not sure enough to tag.")).to_be_in_viewport(ratio=1)
 
 
 def test_everything_works_by_keyboard(web: WebPage, samples: dict[str, Path]) -> None:
@@ -172,18 +172,18 @@ def test_everything_works_by_keyboard(web: WebPage, samples: dict[str, Path]) ->
         assert page.evaluate(_HAS_FOCUS_RING)
     page.keyboard.press("Space")
     expect(page.get_by_role("switch")).to_be_checked()
-    expect(page.get_by_text("The brighter, the more it counted.")).to_be_visible()
+    expect(page.get_by_text("Bright areas counted most.")).to_be_visible()
     for part in (page.locator("summary"), web.button("Clear")):
         page.keyboard.press("Tab")
         expect(part).to_be_focused()
         assert page.evaluate(_HAS_FOCUS_RING)
     page.keyboard.press("Enter")
-    expect(web.button("Keep it")).to_be_focused()
+    expect(web.button("Cancel")).to_be_focused()
     page.keyboard.press("Escape")
     expect(web.button("Clear")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(web.button("Clear it")).to_be_focused()
+    expect(web.button("Clear history")).to_be_focused()
     page.keyboard.press("Enter")
     expect(web.history()).to_have_count(0)
 

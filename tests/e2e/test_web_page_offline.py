@@ -40,16 +40,16 @@ def test_the_history_survives_a_reload_until_it_is_cleared(
     expect(web.cards()).to_have_count(0)
     expect(web.history()).to_have_count(2)
     newest, oldest = web.history().all()
-    expect(newest).to_contain_text("everyday")
-    expect(oldest).to_contain_text("No label is likely enough")
+    expect(newest).to_contain_text("Everyday")
+    expect(oldest).to_contain_text("Not sure enough to tag.")
     expect(newest.get_by_role("img")).to_have_js_property("naturalWidth", 192)
     web.click("Clear")
-    web.click("Keep it")
+    web.click("Cancel")
     expect(web.history()).to_have_count(2)
     web.click("Clear")
-    web.click("Clear it")
+    web.click("Clear history")
     expect(web.history()).to_have_count(0)
-    expect(web.page.get_by_role("heading", name="Earlier, on this device")).to_be_focused()
+    expect(web.page.get_by_role("heading", name="History")).to_be_focused()
     web.page.reload()
     expect(web.page.get_by_text("Nothing yet.")).to_be_visible()
 
@@ -71,18 +71,18 @@ def test_a_single_answer_can_be_deleted(web: WebPage, samples: dict[str, Path]) 
     delete.last.press("Enter")
     expect(web.history()).to_have_count(1)
     delete.last.press("Enter")
-    expect(web.page.get_by_role("heading", name="Earlier, on this device")).to_be_focused()
+    expect(web.page.get_by_role("heading", name="History")).to_be_focused()
     web.page.reload()
     expect(web.page.get_by_text("Nothing yet.")).to_be_visible()
 
 
 def test_the_page_explains_what_is_stored_where(web: WebPage, samples: dict[str, Path]) -> None:
     hint = web.page.locator("#history > .hint")
-    expect(hint).to_contain_text("Answers stay here, on this device, until you delete them.")
-    expect(hint).to_contain_text("The service itself writes down each answer")
+    expect(hint).to_contain_text("Answers are kept on this device until you delete them.")
+    expect(hint).to_contain_text("The server logs answers, not photos")
     web.choose(samples["cat"])
     expect(web.history()).to_have_count(1)
-    expect(hint).to_contain_text("its label, the time and the photo’s digest; the photo as well")
+    expect(hint).to_contain_text("unless its owner turned that on")
 
 
 def test_the_history_drops_its_oldest_answers(web: WebPage) -> None:
@@ -112,7 +112,7 @@ def test_answers_are_shown_without_browser_storage(
         }"""
     )
     web.page.reload()
-    expect(web.page.get_by_text("This browser keeps nothing")).to_be_visible()
+    expect(web.page.get_by_text("This browser can’t keep answers")).to_be_visible()
     web.choose(samples["cat"])
     web.expect_any_answer()
 
@@ -127,9 +127,7 @@ def test_the_page_opens_offline_and_sends_when_it_is_online_again(
     expect(web.history()).to_have_count(1)
     web.page.context.set_offline(True)
     web.page.reload()
-    expect(web.page.get_by_role("alert")).to_have_text(
-        "You are offline: the service cannot be reached."
-    )
+    expect(web.page.get_by_role("alert")).to_have_text("You’re offline.")
     expect(web.history()).to_have_count(1)
     font = web.page.get_by_role("heading", level=1).evaluate(
         "heading => getComputedStyle(heading).fontFamily"
@@ -137,9 +135,9 @@ def test_the_page_opens_offline_and_sends_when_it_is_online_again(
     assert "Georgia" in font  # the stylesheet is cached too
     web.choose(samples["astronaut"])
     card = web.expect_answer("Not sent yet")
-    expect(card).to_contain_text("You are offline, so it was not sent.")
+    expect(card).to_contain_text("You’re offline.")
     card.get_by_role("button", name="Try again").click()
-    expect(card).to_contain_text("You are offline, so it was not sent.")
+    expect(card).to_contain_text("You’re offline.")
     web.page.context.set_offline(False)
     web.expect_any_answer()
     expect(web.page.get_by_role("alert")).to_be_hidden()
@@ -151,7 +149,7 @@ def test_a_stopped_service_shows_an_error_message(web: WebPage, samples: dict[st
         web.page.route(address, lambda route: route.abort())
     web.choose(samples["cat"])
     card = web.expect_answer("Not sent yet")
-    expect(card).to_contain_text("The service does not answer: it may have been stopped.")
+    expect(card).to_contain_text("The service doesn’t answer.")
     web.page.unroute_all()
     card.get_by_role("button", name="Try again").click()
     web.expect_any_answer()

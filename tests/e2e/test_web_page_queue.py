@@ -86,9 +86,7 @@ def test_a_queued_photo_is_sent_when_the_page_is_reopened_online(
     web.page.evaluate("async () => { await navigator.serviceWorker.ready; }")
     web.page.context.set_offline(True)
     web.choose(photo())
-    expect(web.expect_answer("Not sent yet")).to_contain_text(
-        "You are offline, so it was not sent."
-    )
+    expect(web.expect_answer("Not sent yet")).to_contain_text("You’re offline.")
     web.page.reload()
     expect(web.expect_answer("Not sent yet")).to_contain_text("photo.png")
     web.page.context.set_offline(False)
@@ -106,7 +104,7 @@ def test_removed_photos_are_not_sent(open_web_page: OpenWebPage, stub: StubServi
     expect(web.expect_answer("Not sent yet")).to_contain_text("kept.png")
     expect(web.cards()).to_have_count(1)
     web.click("Clear")
-    web.click("Clear it")
+    web.click("Clear history")
     expect(web.cards()).to_have_count(0)
     expect(web.button("Clear")).to_be_hidden()
     web.page.unroute_all()
@@ -203,7 +201,7 @@ def test_a_photo_cleared_in_one_tab_is_not_sent_from_another(
 ) -> None:
     web, other = open_two_tabs(open_web_page, stub)
     other.click("Clear")
-    other.click("Clear it")
+    other.click("Clear history")
     expect(other.button("Clear")).to_be_hidden()
     other.page.context.unroute_all()
     expect(web.cards()).to_have_count(0)
@@ -214,9 +212,9 @@ def test_a_full_queue_shows_a_message(open_web_page: OpenWebPage, stub: StubServ
     web = open_web_page(stub)
     block_service(web.page)
     web.choose(*(photo(str(count), count) for count in range(21)))
-    no_room = "There is room for 20 photos or 50 MB that wait, and no more: until then, leave this"
+    no_room = "Only 20 photos or 50 MB can wait, so leave this page open until then."
     expect(web.expect_answer("Not sent yet", 20)).to_contain_text(no_room)
-    expect(web.cards().filter(has_text="room for 20 photos")).to_have_count(1)
+    expect(web.cards().filter(has_text="Only 20 photos")).to_have_count(1)
     web.page.reload()
     expect(web.cards()).to_have_count(20)
 
@@ -230,8 +228,8 @@ def test_a_queue_over_its_size_limit_shows_the_same_message(
     heavy.write_bytes(decode.encode(draw("square", 1), "PNG") + bytes(26 * 2**20))
     for count in (1, 2):
         web.page.locator("#choose").set_input_files(heavy)
-        expect(web.cards().filter(has_text="sent when it answers again")).to_have_count(count)
-    expect(web.cards().filter(has_text="room for 20 photos")).to_have_count(1)
+        expect(web.cards().filter(has_text="sent when it’s back")).to_have_count(count)
+    expect(web.cards().filter(has_text="Only 20 photos")).to_have_count(1)
 
 
 def test_a_browser_without_storage_shows_a_message(
@@ -244,7 +242,7 @@ def test_a_browser_without_storage_shows_a_message(
     )
     web.open()
     queue_photos(web, "photo")
-    message = "This browser does not keep it: until then, leave this page open."
+    message = "This browser can’t keep it, so leave this page open until then."
     expect(web.cards()).to_contain_text(message)
     web.page.unroute_all()
     web.expect_answer("cat")
@@ -258,11 +256,11 @@ def test_the_queue_is_sent_when_the_service_is_back(
     stub.stop()
     web.page.reload()
     notice = web.page.get_by_role("alert")
-    expect(notice).to_have_text("The service does not answer: it may have been stopped.")
+    expect(notice).to_have_text("The service doesn’t answer.")
     expect(web.page.get_by_label("Model")).to_be_hidden()
     web.choose(photo())
     card = web.expect_answer("Not sent yet")
-    expect(card).to_contain_text("The photo is sent when it answers again.")
+    expect(card).to_contain_text("This photo is sent when it’s back.")
     stub.start()
     web.expect_answer("cat")
     expect(notice).to_be_hidden()
@@ -302,6 +300,6 @@ def test_a_bad_gateway_counts_as_an_unreachable_service(
     web = open_web_page(stub)
     web.page.route(API_ROUTES, lambda route: route.fulfill(status=502, body="<html>Bad Gateway"))
     web.choose(photo())
-    expect(web.expect_answer("Not sent yet")).to_contain_text("The service does not answer")
+    expect(web.expect_answer("Not sent yet")).to_contain_text("The service doesn’t answer")
     web.page.unroute_all()
     web.expect_answer("cat")

@@ -75,7 +75,7 @@ class WebPage:
     def expect_any_answer(self) -> Locator:
         """Wait until the newest photo has an answer of a model; its card."""
         newest = self.cards().first
-        expect(newest).to_contain_text("Said by")
+        expect(newest).to_contain_text("Model: ")
         return newest
 
     def expect_announcement(self, text: str) -> None:

@@ -71,7 +71,7 @@ def test_unlabelled_photos_are_enough_for_agreement(tmp_path: Path, store: Pixel
     unlabelled, broken, few = messages
     assert unlabelled.startswith("What is right is not known, so agreement alone is checked: ")
     assert broken.startswith("Left out: broken.jpg: ")
-    assert few == "Only 10 photos to check with: the figures prove little."
+    assert few == "Only 10 photos: too few for reliable figures."
 
 
 def test_unseen_tags_stay_unseen(tmp_path: Path, store: PixelStore) -> None:

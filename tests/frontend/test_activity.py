@@ -1,4 +1,4 @@
-"""The Activity page: statistics, operations, deleted photos."""
+"""The History page: statistics, operations, deleted photos."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_activity_counts_photos_and_tags(two_photos: Library) -> None:
     assert {metric.label: metric.value for metric in app.metric} == {
         "Photos": "2",
         "With tags": "1",
-        "Unknown": "1",
+        "Without tags": "1",
         "Reviewed by you": "1",
     }
     assert "&lt;b&gt;:red[disc]" in raw_text(app)
-    assert "2 photos tagged by pets" in page_text(app)
+    assert "2 photos tagged by Pets" in page_text(app)
 
 
 def test_the_chart_of_added_photos_includes_empty_days(two_photos: Library) -> None:
@@ -83,7 +83,7 @@ def test_deleted_photos_are_purged_on_request(two_photos: Library) -> None:
     first = two_photos.search(sort="oldest").photos[0]
     two_photos.delete([first.id])
     app = open_page("activity")
-    assert "1 deleted photo" in raw_text(app)
+    assert "1 photo in trash" in raw_text(app)
     app.button(key="activity-purge").click().run()
     assert not app.exception
     assert two_photos.statistics().deleted == 0

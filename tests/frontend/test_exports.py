@@ -39,7 +39,7 @@ def test_a_zip_lists_the_skipped_photos(six_photos: Library) -> None:
     six_photos.photo(1).path.unlink()
     app = press(open_page("search"), "leaving-zip")
     assert "3 photos in the ZIP" in page_text(app)
-    assert "3 photos left out: 2 without a tag, 1 that cannot be read" in [
+    assert "3 photos skipped: 2 without a tag, 1 that can’t be read" in [
         expander.label for expander in app.expander
     ]
     assert "001.png: " in page_text(app)
@@ -67,7 +67,7 @@ def test_search_results_are_exported_as_a_dataset(six_photos: Library, tmp_path:
     folder = tmp_path / "out" / "mine"
     app.text_input(key="search-collection-folder").set_value(str(folder))
     press(app, "search-collection-write")
-    assert "4 photos written to" in page_text(app)
+    assert "4 photos saved to" in page_text(app)
     assert str(folder) in [code.value for code in app.code]
     assert "train" in [link.proto.page for link in app.get("page_link")]
     assert {path.name for path in folder.iterdir()} == {"cat", "dog", "labels.csv"}
@@ -80,7 +80,7 @@ def test_a_dataset_needs_a_new_folder(six_photos: Library, folder: str) -> None:
     app.text_input(key="search-collection-folder").set_value(folder.format(home=six_photos.home))
     press(app, "search-collection-write")
     text = page_text(app)
-    assert ("give the whole path" in text) != ("holds something; name a new folder" in text)
+    assert ("give the full path" in text) != ("holds something; name a new folder" in text)
     assert sorted(six_photos.home.rglob("*")) == before
 
 
@@ -88,10 +88,10 @@ def test_reviewed_photos_are_exported_as_a_dataset(six_photos: Library, tmp_path
     app = open_page("review")
     assert not app.text_input
     press(press(press(app, "review-4-1"), "review-3-2"), "review-2-none")
-    assert "You have looked at 3 photos" in page_text(app)
+    assert "You reviewed 3 photos" in page_text(app)
     press(app, "review-collection-write")
-    assert "2 photos written to" in page_text(app)
-    assert "1 photo left out: 1 without a tag" in [expander.label for expander in app.expander]
+    assert "2 photos saved to" in page_text(app)
+    assert "1 photo skipped: 1 without a tag" in [expander.label for expander in app.expander]
     (folder,) = (six_photos.home / "exports").iterdir()
     written = {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
     assert written == {"cat/4-004.png", "dog/3-003.png"}

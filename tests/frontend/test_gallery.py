@@ -220,7 +220,7 @@ def test_selected_photos_are_tagged_again(six_photos: Library) -> None:
     app = press(use_grid(open_page("gallery"), select=[1, 2]), "gallery-retag-go")
     (retag,) = six_photos.operations(limit=1)
     assert (retag.kind, retag.total) == ("retag", 2)
-    assert "Tag 2 photos again with pets" in page_text(app)
+    assert "Re-tag 2 photos with Pets" in page_text(app)
     worker.run(six_photos, retag.id)  # in case its process has not started yet
     while six_photos.operation(retag.id).active:
         pass

@@ -37,9 +37,11 @@ def test_an_import_lists_the_outcome_of_each_file(library: Library) -> None:
     assert app.file_uploader[0].value == []
     wait_for_jobs(library)
     app.run()
-    assert "2 added · 1 in the library already · 1 failed" in page_text(app)
+    assert "2 added · 1 already in library · 1 failed" in page_text(app)
     first = library.search("name:a.png").photos[0].id
-    assert f'again.png is <a href="gallery?photo={first}">a.png</a>' in raw_text(app)
+    assert f'again.png is the same photo as <a href="gallery?photo={first}">a.png</a>' in raw_text(
+        app
+    )
     assert "&lt;script&gt;.png: not a JPEG" in raw_text(app)
     assert library.count() == 2
 
@@ -49,7 +51,7 @@ def test_files_that_are_no_photos_are_listed(library: Library, tmp_path: Path) -
     (folder / "<b>notes.txt").write_text("x")
     import_folder(library, folder)
     app = open_page("import_photos")
-    assert "Files left out, since they are no photos: 1" in [e.label for e in app.expander]
+    assert "Skipped (not photos): 1" in [e.label for e in app.expander]
     assert "&lt;b&gt;notes.txt" in raw_text(app)
     assert "3 added" in page_text(app)
 
@@ -83,7 +85,7 @@ def test_a_folder_is_imported_in_place_or_as_copies(
     (folder / "inside").mkdir(parents=True)
     (folder / "inside" / "a.png").write_bytes(photo())
     app = open_page("import_photos")
-    app.get("button_group")[0].set_value("A folder on this machine").run()
+    app.get("button_group")[0].set_value("Folder").run()
     app.text_input[0].set_value(str(folder))
     app.checkbox[0].set_value(copy)
     app.button[0].click().run()
@@ -99,7 +101,7 @@ def test_a_folder_is_imported_in_place_or_as_copies(
 @pytest.mark.parametrize("folder", ["", "nowhere", "/no/such/folder", "<script>"])
 def test_an_invalid_folder_shows_an_error_message(library: Library, folder: str) -> None:
     app = open_page("import_photos")
-    app.get("button_group")[0].set_value("A folder on this machine").run()
+    app.get("button_group")[0].set_value("Folder").run()
     app.text_input[0].set_value(folder)
     app.button[0].click().run()
     assert not app.exception
@@ -130,11 +132,11 @@ def test_an_import_is_stopped_and_resumed(library: Library, tmp_path: Path) -> N
             assert lease.acquire()
             keep_alive.enter_context(lease.keep_alive())
         app = open_page("import_photos")
-        app.get("button_group")[0].set_value("A folder on this machine").run()
+        app.get("button_group")[0].set_value("Folder").run()
         app.text_input[0].set_value(str(folder))
         app.button[0].click().run()
         operation = library.operations()[0]
-        assert "Getting ready" in [bar.proto.text for bar in app.get("progress")]
+        assert "Starting" in [bar.proto.text for bar in app.get("progress")]
         app.button(key=f"import-stop-{operation.id}").click().run()
         assert not app.exception
         assert "Stopping" in raw_text(app)

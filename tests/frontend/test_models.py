@@ -54,8 +54,8 @@ def test_the_bundled_model_shows_its_card(library: Library) -> None:
     card = model_file.load(PETS_MODEL).card
     assert card["about"] in text and card["command"] in text
     assert "pets (tags now)" in text and "It tags your photos now." in text
-    assert "98.8%" in text and "of 600 photos kept aside" in text
-    assert "Of 404 photos of other things, 0.50% are taken for one of its labels." in text
+    assert "98.8%" in text and "accuracy on 600 validation photos" in text
+    assert "0.50% of 404 unrelated photos get a false tag." in text
     assert "It finds 97.7% of cat (300 validation photos)." in text
     assert "82.4%" in text and "90.5%" in text  # the thresholds
     assert "21 Nov 2026" in text
@@ -235,13 +235,13 @@ def test_imagenet_is_offered_until_it_is_built(
     app = open_page("models")
     assert "There is also imagenet" in page_text(app)
     assert app.button(key="models-imagenet").label == "Make the model imagenet"
-    assert "imagenet · 1,000 labels, made at its first use" in app.sidebar.selectbox[0].options
+    assert "ImageNet · 1,000 labels, built when first used" in app.sidebar.selectbox[0].options
     assert app.selectbox(key="models-shown").options == ["pets"]
     shutil.copyfile(PETS_MODEL, tmp_path / "imagenet.h5")
     app = open_page("models")
     assert "There is also imagenet" not in page_text(app)
     assert app.selectbox(key="models-shown").options == ["imagenet", "pets"]
-    assert "imagenet · 2 labels" in app.sidebar.selectbox[0].options
+    assert "ImageNet · 2 labels" in app.sidebar.selectbox[0].options
 
 
 def test_a_multi_label_model_has_a_heatmap_for_each_label(
@@ -258,4 +258,4 @@ def test_a_multi_label_model_has_a_heatmap_for_each_label(
     choice.set_value(other).run()
     assert not app.exception and not app.main.error
     assert app.selectbox(key="tag-heatmap-label").value == other
-    assert "The brighter, the more it counted." in page_text(app)
+    assert "Bright areas counted most." in page_text(app)

@@ -50,7 +50,7 @@ def test_example_queries_use_the_librarys_tags(six_photos: Library) -> None:
 
 def test_a_syntax_error_is_shown_with_a_caret(six_photos: Library) -> None:
     app = open_page("search", q="dog AND (cat")
-    assert "this ( is never closed" in page_text(app)
+    assert "Missing closing bracket" in page_text(app)
     (code,) = app.code
     assert code.value == "dog AND (cat\n        ^"
     assert code.language in ("plaintext", "", None)
@@ -120,7 +120,7 @@ def test_a_kind_without_photos_offers_the_tag_above_it(six_photos: Library) -> N
 @pytest.mark.parametrize("query", [*HOSTILE, "tag:" * 50, "((((", "\u202e", "x" * 1001])
 def test_hostile_queries_show_results_or_an_error(six_photos: Library, query: str) -> None:
     app = open_page("search", q=query)
-    assert bool(app.error) != bool("found" in page_text(app))
+    assert bool(app.error) != bool("photos** found" in page_text(app))
     raw = "\n".join(element.value for element in app.markdown)
     assert query not in raw
     assert six_photos.count() == 6
@@ -134,7 +134,7 @@ def test_the_table_shows_names_and_tags_as_text(six_photos: Library) -> None:
     assert list(rows["Photo"]) == [f"00{number}.png" for number in range(1, 7)]
     assert rows["Tags"][0] == "<b>x</b>, =cmd(), dog"
     assert rows["Tags"][5] == "unknown"
-    assert rows["Sure"][0] == pytest.approx(0.9)
+    assert rows["Confidence"][0] == pytest.approx(0.9)
     app.main.segmented_control[0].set_value("Grid").run()
     assert app.query_params == {"sort": "name"}
 
@@ -153,13 +153,13 @@ def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
     app = open_page("search", q='like:"a purple ball"')
     total = drawn_shapes.count("like:ball")
     assert f"**{total} photos** found by description" in page_text(app)
-    assert "Words that worded does not know: purple." in page_text(app)
+    assert "worded doesn’t know: purple." in page_text(app)
     best = [photo.id for photo in drawn_shapes.search("like:ball").photos]
     tiles = grid_photos(app, "search-grid")
     assert [photo["id"] for photo in tiles] == best
     likeness = drawn_shapes.search("like:ball").likeness
     assert tiles[0]["caption"] == f"by description, {likeness[best[0]]:.1f}"
-    assert [box.value for box in app.selectbox if box.label == "Order"] == ["likeness"]
+    assert [box.value for box in app.selectbox if box.label == "Sort"] == ["likeness"]
     app = use_grid(app, "search-grid", open=best[0])
     press(app, "search-next")
     assert app.query_params["photo"] == str(best[1])
@@ -174,7 +174,7 @@ def test_tags_are_offered_for_a_description_that_finds_nothing(drawn_shapes: Lib
     assert "No photos match" in page_text(app)
     app.button(key="search-by-tags").click().run()
     assert app.text_input[0].value == "two picture"
-    assert "2 photos" in page_text(app) and "Understood as: picture" in page_text(app)
+    assert "2 photos" in page_text(app) and "Searched for: picture" in page_text(app)
 
 
 def test_each_photo_says_why_it_was_found(drawn_shapes: Library) -> None:
@@ -189,7 +189,7 @@ def test_each_photo_says_why_it_was_found(drawn_shapes: Library) -> None:
     captions = {tile["id"]: tile["caption"] for tile in grid_photos(app, "search-grid")}
     assert captions == {first: "poodle", second: ""}  # the tile shows "beagle"
     app = open_page("search", q="dog", sort="oldest", **{"as": "Table"})
-    assert list(app.dataframe[0].value["Found by"]) == ["poodle", "beagle"]
+    assert list(app.dataframe[0].value["Match"]) == ["poodle", "beagle"]
 
 
 def test_words_taken_as_a_description_are_exported_as_one(drawn_shapes: Library) -> None:
@@ -207,13 +207,13 @@ def test_words_taken_as_a_description_are_exported_as_one(drawn_shapes: Library)
 def test_words_without_tags_are_taken_as_a_description(drawn_shapes: Library) -> None:
     app = open_page("search", q="zebras")
     assert "found by description" in page_text(app)
-    assert "No photo has the tag “zebra”; these photos look like the description." in page_text(app)
-    assert "The number after “by description” says how far" in page_text(app)
+    assert "No photo has the tag “zebra”. These photos match the description." in page_text(app)
+    assert "The number after “by description” says how much" in page_text(app)
     assert "Did you mean" not in page_text(app)
     app.text_input[0].set_value("disc").run()
     assert "found by description" not in page_text(app)
     app.text_input[0].set_value("like:purple").run()
-    assert "the model knows none of these words: purple" in page_text(app)
+    assert "The model knows none of these words: purple" in page_text(app)
     assert app.code[0].value == "like:purple\n     ^"
 
 
@@ -221,7 +221,7 @@ def test_plain_words_that_name_tags_are_shown_as_a_query(drawn_shapes: Library) 
     drawn_shapes.edit_tags(drawn_shapes.find_ids("folder:/stripes")[:1], add=["dog", "snow"])
     app = open_page("search", q="the dogs in the snow")
     assert "**1 photo** found" in page_text(app) and "by description" not in page_text(app)
-    assert "Understood as: dogs AND snow" in page_text(app)
+    assert "Searched for: dogs AND snow" in page_text(app)
     press(app, "leaving-zip")
     (path,) = (drawn_shapes.home / "exports").glob("*.zip")
     with zipfile.ZipFile(path) as archive:
@@ -232,12 +232,14 @@ def test_what_was_not_understood_is_named(drawn_shapes: Library) -> None:
     app = open_page("search", q="flurb zzq")
     assert "**0 photos** found" in page_text(app)
     assert "found by description" not in page_text(app)
-    sentence = "No photo has tags for all of these words, and worded knows none: flurb, zzq."
+    sentence = (
+        "No photo has tags for all of these words. worded doesn’t know these words: flurb, zzq."
+    )
     assert sentence in page_text(app)
     app.text_input[0].set_value("disc square").run()
     assert "No photo has tags for all of these words" in page_text(app)
     app.text_input[0].set_value("ball name:nothing").run()
-    assert "No photo has the tag “ball”, and none looks like the description." in page_text(app)
+    assert "No photo has the tag “ball”, and none matches the description." in page_text(app)
 
 
 def test_a_word_that_the_description_understood_is_not_corrected(drawn_shapes: Library) -> None:
@@ -260,15 +262,15 @@ def test_photos_that_descriptions_cannot_find_yet_are_counted(
     app = open_page("search")
     assert not [key for key in button_keys(app) if "like:" in key]
     app.text_input[0].set_value("like:ball").run()
-    assert "no model here understands descriptions" in page_text(app)
+    assert "No model here understands descriptions" in page_text(app)
     six_photos.set_active_model(str(worded))
     app = open_page("search", q="like:ball")
-    assert "6 photos cannot be found by description yet" in page_text(app)
+    assert "6 photos can’t be found by description yet" in page_text(app)
     job_id = submit_embedding(six_photos)
     assert job_id is not None
     worker.run(six_photos, job_id)
     app = open_page("search", q="like:ball")
-    assert "cannot be found by description yet" not in page_text(app)
+    assert "can’t be found by description yet" not in page_text(app)
     assert [key for key in button_keys(app) if "like:" in key]
     app = open_page("activity")
     assert EMBED_TITLE in page_text(app)

@@ -33,15 +33,15 @@ def test_a_sample_photo_is_tagged_with_one_click(library: Library) -> None:
 def test_a_photo_unlike_the_training_photos_is_unknown(library: Library) -> None:
     app = upload(open_page(), ("disc.png", photo()))
     assert "Unknown" in raw_text(app)
-    assert "Unlike every photo that pets was taught with. Its best guess would be" in raw_text(app)
-    assert "Add to the library" in [button.label for button in app.button]
+    assert "Doesn’t look like anything Pets was trained on. Closest: " in raw_text(app)
+    assert "Add to library" in [button.label for button in app.button]
 
 
 def test_a_photo_between_two_labels_is_unknown(library: Library, make_model: MakeModel) -> None:
     library.set_active_model(str(make_model("strict", "single", 1.0)))
     app = upload(open_page(), ("disc.png", photo()))
     assert "Unknown" in raw_text(app)
-    assert "not sure enough of either" in raw_text(app)
+    assert "Can’t decide between" in raw_text(app)
 
 
 def test_a_multi_label_model_shows_all_tags_or_none(
@@ -51,7 +51,7 @@ def test_a_multi_label_model_shows_all_tags_or_none(
     text = raw_text(upload(open_page(), ("a.png", photo())))
     assert ">cat, dog<" in text or ">dog, cat<" in text
     library.set_active_model(str(make_model("none", "multi", 1.0)))
-    assert "No label is likely enough" in raw_text(upload(open_page(), ("a.png", photo())))
+    assert "Not sure enough to tag." in raw_text(upload(open_page(), ("a.png", photo())))
 
 
 def test_a_switch_shows_the_heatmap(library: Library) -> None:
@@ -73,7 +73,7 @@ def test_formats_unknown_to_browsers_are_converted(library: Library, format: str
 def test_a_broken_photo_shows_an_error_message(library: Library, data: bytes) -> None:
     app = upload(open_page(), ("broken.png", data))
     assert not app.exception
-    assert unescape(app.error[0].value).startswith("broken.png cannot be opened: ")
+    assert unescape(app.error[0].value).startswith("broken.png can’t be opened: ")
     assert library.count() == 0
 
 
@@ -83,10 +83,10 @@ def test_a_photo_is_added_only_once(library: Library) -> None:
     assert "Added to your library." in raw_text(app)
     assert library.count() == 1
     again = upload(open_page(), ("the same.png", photo()))
-    assert "It is in your library." in raw_text(again)
+    assert "Already in your library." in raw_text(again)
     assert not [button for button in again.button if button.key == "tag-add"]
     near = upload(open_page(), ("another.png", photo(1)))
-    assert "Nearest in your library" in raw_text(near)
+    assert "Similar photos in your library" in raw_text(near)
 
 
 def test_a_photo_in_the_library_is_recognised_with_another_model_too(
@@ -95,7 +95,7 @@ def test_a_photo_in_the_library_is_recognised_with_another_model_too(
     upload(open_page(), ("disc.png", photo())).button(key="tag-add").click().run()
     library.set_active_model(str(make_model("other", "single", 0.5)))
     app = upload(open_page(), ("disc.png", photo()))
-    assert "It is in your library." in raw_text(app)
+    assert "Already in your library." in raw_text(app)
     assert "tag-add" not in [button.key for button in app.button]
 
 
@@ -116,7 +116,7 @@ def test_hostile_file_names_are_shown_as_text(library: Library, name: str) -> No
 def test_the_camera_is_drawn_only_when_selected(library: Library) -> None:
     app = open_page()
     assert not app.get("camera_input")
-    app.get("button_group")[0].set_value("The camera").run()
+    app.get("button_group")[0].set_value("Camera").run()
     app.get("camera_input")[0].set_value(("camera.jpg", photo(format="JPEG"), "image/jpeg")).run()
     assert not app.exception
     assert "Unknown" in raw_text(app)

@@ -72,7 +72,7 @@ def test_a_folder_without_photos_shows_what_to_do(library: Library, tmp_path: Pa
     assert "Each label needs at least 5 different photos, in a folder" in page_text(app)
     assert "Start training" not in button_labels(app)
     app.text_input(key="train-folder").set_value("  ").run()
-    assert "Give the folder that holds your labelled photos." in page_text(app)
+    assert "Choose the folder with your labelled photos." in page_text(app)
     app = open_check(library, tmp_path / "gone")
     assert "gone: no such folder" in page_text(app)
 
@@ -86,7 +86,7 @@ def test_a_check_shows_problems_with_the_photos(library: Library, tmp_path: Path
     text = page_text(app)
     assert "1 photo could not be read: left out." in text
     assert "1 photo is an exact copy of another photo: left out." in text
-    assert "so few photos to check with, the figures prove little" in text
+    assert "too few photos for reliable figures" in text
     counts, files = (table for table in html_blocks(app) if "<table" in table)
     assert "<td>8</td><td>2</td>" in counts and "<td>16</td><td>4</td>" in counts
     assert "&lt;img src=x onerror=alert(1)&gt;" in counts and "<img" not in "".join(
@@ -101,7 +101,7 @@ def test_a_check_shows_photos_of_findings(library: Library, tmp_path: Path) -> N
     moved = data / "stripes" / HOSTILE_NAME.replace("/", "")
     shutil.move(data / "disc" / "005.jpg", moved.with_name(f"{moved.name}.jpg"))
     app = open_check(library, data)
-    assert "Have a look at these before you train." in page_text(app)
+    assert "Look at these before you train." in page_text(app)
     assert "1 label is probably wrong" in [unescape(b.label) for b in app.main.expander]
     figures = next(
         table for table in html_blocks(app) if "labelled stripes, looks like disc" in table
@@ -109,7 +109,7 @@ def test_a_check_shows_photos_of_findings(library: Library, tmp_path: Path) -> N
     assert "data:image/jpeg;base64," in figures
     assert "&lt;img src=x onerror=alert(1)&gt;" in figures and "<img src=x" not in figures
     moved.with_name(f"{moved.name}.jpg").unlink()
-    assert "Cannot be shown: it may have been moved." in page_text(app.run())
+    assert "Can’t be shown: the file may have been moved." in page_text(app.run())
     assert "Start training" in button_labels(app)
 
 
@@ -117,9 +117,9 @@ def test_the_last_check_of_a_folder_is_shown_again(library: Library, tmp_path: P
     data = draw_collection(tmp_path / "data", 6)
     open_check(library, data)
     app = open_page("train")
-    assert "Nothing is trained yet" in page_text(app)
+    assert "Checking doesn’t train anything" in page_text(app)
     app.text_input(key="train-folder").set_value(str(data)).run()
-    assert "Checked: finished" in page_text(app) and "Start training" in button_labels(app)
+    assert "Check finished" in page_text(app) and "Start training" in button_labels(app)
 
 
 def test_a_label_file_is_checked(library: Library, tmp_path: Path) -> None:
@@ -153,10 +153,10 @@ def test_an_invalid_model_name_shows_an_error_message(
         app.button(key="train-start").click().run()
         assert "a model's name is" in page_text(app)
     name.set_value("Pets").run()
-    assert "Pets comes with Image Tagger and stays" in page_text(app)
+    assert "Pets is built in" in page_text(app)
     name.set_value("shapes").run()
-    assert "There is a model called shapes. Training will replace it." in page_text(app)
-    assert "Train it, and replace the old one" in button_labels(app)
+    assert "The model shapes exists. Training replaces it." in page_text(app)
+    assert "Train and replace" in button_labels(app)
     assert not library.operations(kinds=["train"])
 
 
@@ -173,8 +173,8 @@ def test_the_duration_is_estimated(library: Library, shapes: Path) -> None:
 
 def test_confirmed_tags_are_exported_as_a_dataset(library: Library, tmp_path: Path) -> None:
     app = open_page("train")
-    app.segmented_control(key="train-source").set_value("What I confirmed in my library").run()
-    assert "You have not confirmed or added a tag yet." in page_text(app)
+    app.segmented_control(key="train-source").set_value("Confirmed tags").run()
+    assert "No confirmed tags yet." in page_text(app)
 
     data = draw_collection(tmp_path / "data", 6, shapes=("disc", "square"))
     for folder in sorted(data.iterdir()):
@@ -189,7 +189,7 @@ def test_confirmed_tags_are_exported_as_a_dataset(library: Library, tmp_path: Pa
     assert not app.exception
     wait_for_jobs(library)
     text = page_text(app.run())
-    assert "1 photo left out" in [block.label for block in app.main.expander]
+    assert "1 photo skipped" in [block.label for block in app.main.expander]
     assert ">a disc [x](y)</th><td>4</td><td>1</td>" in text
     assert ">a square [x](y)</th><td>5</td><td>1</td>" in text
     assert app.main.text_input[0].value == "image_tagger" and "Start training" in button_labels(app)
@@ -210,21 +210,21 @@ def test_confirmed_tags_are_exported_as_a_dataset(library: Library, tmp_path: Pa
     assert (newer / "a square [x](y)" / moved.name).is_file()
     (third,) = set((library.home / "collections").iterdir()) - {newer}
     assert third.name == f"{newer.name}-2"
-    assert f"it was not removed: {newer}" in unescape(page_text(app))
+    assert f"Kept, because it was changed by hand: {newer}" in unescape(page_text(app))
 
 
 def test_the_advice_about_findings_fits_the_label_format(library: Library, tmp_path: Path) -> None:
     data = draw_collection(tmp_path / "data", 12, shapes=("disc", "stripes"))
     dark = decode.encode((draw("disc", 500, 240) * 0.1).astype(np.uint8))
     (data / "disc" / "dark.png").write_bytes(dark)
-    assert "Move a photo with a wrong label into the right folder" in page_text(
+    assert "Move photos with a wrong label to the right folder" in page_text(
         open_check(library, data)
     )
 
     paths = sorted(path.relative_to(data).as_posix() for path in data.rglob("*.*g"))
     rows = [f"{path},{'disc' if 'disc' in path else 'stripes'}" for path in paths]
     (data / "labels.csv").write_text("\n".join(["image,label", *rows]))
-    assert "Change the row of a photo with a wrong label" in page_text(open_check(library, data))
+    assert "Correct wrong labels in the CSV file" in page_text(open_check(library, data))
 
     for folder in (data / "disc", data / "stripes"):
         before = {photo.id for photo in library.photos()}
@@ -232,11 +232,11 @@ def test_the_advice_about_findings_fits_the_label_format(library: Library, tmp_p
         new = [photo.id for photo in library.photos() if photo.id not in before]
         library.edit_tags(new, add=[f"a {folder.name}"])
     app = open_page("train")
-    app.segmented_control(key="train-source").set_value("What I confirmed in my library").run()
+    app.segmented_control(key="train-source").set_value("Confirmed tags").run()
     app.button(key="train-check-confirmed").click().run()
     wait_for_jobs(library)
     text = page_text(app.run())
-    assert "Correct a wrong tag in Review or in the Gallery" in text and "Move a photo" not in text
+    assert "Correct wrong tags in Review or the Gallery" in text and "Move photos" not in text
 
 
 @pytest.mark.training
@@ -256,18 +256,18 @@ def test_a_training_is_watched_from_another_tab_stopped_early_and_its_model_is_u
 
     second_tab = open_page("train")
     text = wait_for_text(second_tab, r"Epoch [2-9] of 60")
-    assert "left" in text and "Epoch 0 is the quick version" in text
+    assert "left" in text and "Epoch 0 is quick training" in text
     assert len(second_tab.main.get("vega_lite_chart")) == 2
-    assert "1. The photos" not in text  # only one training at a time
-    (button,) = (b for b in second_tab.main.button if b.label == "Stop and keep the best so far")
+    assert "1. Photos" not in text  # only one training at a time
+    (button,) = (b for b in second_tab.main.button if b.label == "Stop and keep the best")
     button.click().run()
     text = wait_for_text(second_tab, "Train mine: finished")
-    assert "It was stopped early; the best so far was kept." in text
+    assert "Stopped early; the best model so far was kept." in text
     assert model_file.load(paths.MODELS / "mine.h5").labels.names == ("disc", "square", "stripes")
 
     text = page_text(app.run())
-    assert "Train mine: finished" in text and "It learned 3 labels from 24 photos" in text
-    assert "of 6 photos kept aside to check with get the right label" in text
+    assert "Train mine: finished" in text and "3 labels, 24 photos, trained in" in text
+    assert "accuracy on 6 validation photos" in text
     assert app.main.get("download_button")
     app.toggle[0].set_value(True).run()
     (frame,) = app.main.get("iframe")
@@ -277,18 +277,16 @@ def test_a_training_is_watched_from_another_tab_stopped_early_and_its_model_is_u
 
     app.button(key="train-use").click().run()
     assert library.active_model() == "mine"
-    assert "mine is the model that tags your photos now." in page_text(app)
+    assert "mine is in use." in page_text(app)
     app.button(key="train-retag").click().run()
     assert not app.exception
     wait_for_jobs(library)
     assert library.search().photos[0].model == "mine"
 
     app.button(key="train-away").click().run()
-    assert (
-        "Train mine: finished" not in page_text(app).split("Earlier")[0].split("1. The photos")[0]
-    )
+    assert "Train mine: finished" not in page_text(app).split("Earlier")[0].split("1. Photos")[0]
     app.button(key=f"train-show-{library.operations(kinds=['train'])[0].id}").click().run()
-    assert "It learned 3 labels" in page_text(app)
+    assert "3 labels, 24 photos, trained in" in page_text(app)
 
 
 def test_a_failed_training_shows_its_error(library: Library, tmp_path: Path) -> None:
@@ -303,5 +301,5 @@ def test_a_training_stopped_before_the_first_epoch_keeps_nothing(
     job_id = submit(library, TrainRequest(str(shapes), "mine"))
     library.stop(job_id)
     worker.run(library, job_id)
-    assert "stopped before there was anything to keep" in page_text(open_page("train"))
+    assert "Stopped before there was a model to keep" in page_text(open_page("train"))
     assert not (paths.MODELS / "mine.h5").exists()

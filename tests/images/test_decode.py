@@ -230,7 +230,7 @@ def write_damaged_png(path: Path) -> None:
         (lambda path: path.write_text("Dear diary,\n" * 99), "not a JPEG, PNG"),
         (lambda path: path.write_bytes(decode.encode(scene(), "JPEG")[:20]), "broken at its start"),
         (write_truncated, "cut short"),
-        (write_damaged_png, "cannot be decoded"),
+        (write_damaged_png, "the file is damaged"),
     ],
     ids=["missing", "folder", "empty", "text", "header", "truncated", "damaged"],
 )

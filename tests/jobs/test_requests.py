@@ -62,7 +62,7 @@ def test_photos_to_tag_again_are_chosen_by_query_or_ids(library: Library) -> Non
     ids = [photo.id for photo in library.photos()]
     library.delete(ids[:1])
     assert queue(library, RetagRequest("", "pets")).total == 1
-    assert queue(library, RetagRequest(model="pets", ids=ids)).title.startswith("Tag 1 photo ")
+    assert queue(library, RetagRequest(model="pets", ids=ids)).title.startswith("Re-tag 1 photo ")
     library.edit_tags(ids[1:], add=["golden_retriever"])
     assert queue(library, RetagRequest("animals", "pets")).total == 1
     for query, deleted in (("nothing", None), ("", ids[:1])):
@@ -97,8 +97,8 @@ def test_model_names_that_are_reserved_or_unsafe_are_refused(
 @pytest.mark.parametrize(
     ("folder", "message"),
     [
-        ("", "give the whole path"),
-        ("relative/here", "give the whole path"),
+        ("", "give the full path"),
+        ("relative/here", "give the full path"),
         ("/no/such/x", "no such folder"),
     ],
 )

@@ -232,7 +232,7 @@ def test_a_folder_that_is_gone_gives_a_message(library: Library, tmp_path: Path)
     folder.rename(tmp_path / "elsewhere")
     worker.run(library, job_id)
     job = library.operation(job_id)
-    assert (job.status, job.error) == ("failed", f"{folder}: no such folder on this machine")
+    assert (job.status, job.error) == ("failed", f"{folder}: no such folder on this computer")
 
 
 def test_a_model_that_is_gone_gives_a_message(library: Library, shapes: Path) -> None:

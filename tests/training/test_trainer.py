@@ -212,8 +212,8 @@ def test_rare_labels_and_those_not_audited_are_reported(
     options = tiny_config(data, tmp_path, weights=str(trained.model))
     options = replace(options, hyperparameters=Hyperparameters(epochs=0))
     result = trainer.train(options, emit=lambda event: lines.extend(event.lines()))
-    assert "only 6 of square to learn from" in lines
-    assert "labels of 60 of 68 photos were judged" in lines
+    assert "few training photos: 6 of square" in lines
+    assert "labels of 60 of 68 photos were checked" in lines
     page = html.write(result.run_folder).read_text(encoding="utf-8")
-    assert "Only 6 of square to learn from." in page
-    assert "Labels of 60 of 68 photos were judged." in page
+    assert "Few training photos: 6 of square." in page
+    assert "Labels of 60 of 68 photos were checked." in page

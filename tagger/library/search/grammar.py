@@ -302,9 +302,7 @@ class _Parser(Lexer):
             return Everything()
         query = self.parse_or()
         if self.next:
-            raise self.error(
-                "this ) closes nothing: put a ( before what belongs together", self.position
-            )
+            raise self.error("missing opening bracket for this )", self.position)
         return query
 
     def parse_or(self) -> Query:
@@ -339,7 +337,7 @@ class _Parser(Lexer):
     def descend(self) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            message = f"a search has at most {MAX_DEPTH} parentheses or NOTs within each other"
+            message = f"a search can nest at most {MAX_DEPTH} brackets or NOTs"
             raise self.error(message, self.position)
 
     def parse_group(self) -> Query:
@@ -347,10 +345,10 @@ class _Parser(Lexer):
         self.descend()
         self.move_to(start + 1)
         if self.next == ")":
-            raise self.error("there is nothing between these parentheses", start)
+            raise self.error("these brackets are empty", start)
         query = self.parse_or() if self.next else None
         if query is None or self.next != ")":
-            raise self.error("this ( is never closed: put a ) after what belongs together", start)
+            raise self.error("missing closing bracket", start)
         self.move_to(self.position + 1)
         self.depth -= 1
         return query
@@ -363,7 +361,7 @@ class _Parser(Lexer):
         if quoted := self.take_quoted():
             return Label(quoted)
         if self.next == ")":
-            raise self.error("this ) closes nothing: remove it", start)
+            raise self.error("missing opening bracket for this )", start)
         word = self.take(WORD)
         if mark := MARK.match(self.text, self.position):
             return self.parse_condition(word, mark.group(), start)
@@ -444,19 +442,19 @@ def _explain_field(word: str, mark: str) -> str:
         return f"{mark} needs a field before it, as in score>=0.8"
     close = difflib.get_close_matches(word.lower(), FIELDS, n=1)
     if _MARKS.get(mark, "=") != "=" and not close:
-        hint = f"for how sure a tag is, write {_show(word)} score{mark}0.8"
+        hint = f"for the confidence of a tag, write {_show(word)} score{mark}0.8"
     elif close:
         hint = f"did you mean {close[0]}?"
     else:
-        hint = f"it has {', '.join(FIELDS)}; a tag with {mark} in it goes in quotes"
-    return f"a search has no field {_show(word)}; {hint}"
+        hint = f"fields are {', '.join(FIELDS)}; put a tag with {mark} in it in quotes"
+    return f"unknown field {_show(word)}; {hint}"
 
 
 def _explain_mark(mark: str, example: str) -> str:
     """The message for an invalid comparison mark."""
     valid = [other for other in (mark[::-1], mark.lstrip(":")) if other in _MARKS]
     hint = f"write {valid[0]}" if valid else f"write one of : < <= > >=, {example}"
-    return f"{mark} is no comparison: {hint}"
+    return f"{mark} is not a comparison: {hint}"
 
 
 def _show(text: str) -> str:
@@ -464,4 +462,4 @@ def _show(text: str) -> str:
 
 
 _SHOWN = 40  # characters of a word in a message
-_AS_TAG = "; a tag of that name goes in quotes"
+_AS_TAG = "; put a tag of that name in quotes"

@@ -29,7 +29,7 @@ class Lexer:
             raise self.error(message, MAX_LENGTH)
         for position, character in enumerate(text):
             if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
-                raise self.error(f"{character!r} is no character to search for", position)
+                raise self.error(f"{character!r} can’t be searched for", position)
         self.move_to(0)
 
     def error(self, message: str, position: int) -> QueryError:
@@ -65,9 +65,9 @@ class Lexer:
             return ""
         start, match = self.position, _QUOTED.match(self.text, self.position)
         if not match:
-            raise self.error("this quotation mark is never closed", start)
+            raise self.error("missing closing quotation mark", start)
         self.move_to(match.end())
         text = match[2] or (match[1] or "").replace('""', '"')
         if not text.strip():
-            raise self.error("there is nothing between these quotation marks", start)
+            raise self.error("these quotation marks are empty", start)
         return text

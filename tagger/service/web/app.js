@@ -8,7 +8,7 @@ import * as pending from "./pending.js";
 import { prepare } from "./photo.js";
 import { Reconnect } from "./reconnect.js";
 import * as service from "./service.js";
-import { count } from "./text.js";
+import { count, modelTitle } from "./text.js";
 import { closeTokenForm, isTypingToken, listenForToken, openTokenForm } from "./token-form.js";
 import { checkForUpdate, keepUpdated } from "./update.js";
 
@@ -16,10 +16,10 @@ const MAX_REQUESTS = 3; // at once
 const MAX_ANSWERS = 24; // on the page; older ones are in the history
 const TOKEN_STATUSES = [401, 403]; // errors that another token may solve
 const RETRIED = [service.AWAY, service.CONNECTION_LOST, ...TOKEN_STATUSES];
-const UNREADABLE = "This file cannot be read: choose it again.";
-const OFFLINE = "You are offline, so it was not sent. It will be when you are online again.";
+const UNREADABLE = "This file can’t be read. Choose it again.";
+const OFFLINE = "You’re offline. This photo is sent when you’re online again.";
 const STOPPED =
-  "The service does not answer: it may have been stopped. The photo is sent when it answers again.";
+  "The service doesn’t answer. This photo is sent when it’s back.";
 const ANNOUNCEMENT_TIME = 5_000; // milliseconds that a sentence stays for screen readers
 
 const find = (selector) => document.querySelector(selector);
@@ -39,7 +39,7 @@ let preparing = Promise.resolve(); // one photo at a time: its pixels take much 
 
 function addFiles(files) {
   const added = [...files].map(createCard);
-  notify("photos", added.length ? "" : "There was no photo in it.");
+  notify("photos", added.length ? "" : "There’s no photo in it.");
   if (!added.length) return;
   showCards(added);
   for (const card of added) preparing = preparing.then(() => preparePhoto(card));
@@ -162,7 +162,7 @@ async function showAnswer(card, answer) {
 }
 
 function showBusy(card, seconds) {
-  const sentence = `The service is busy: trying again in ${count(seconds, "second")}.`;
+  const sentence = `The service is busy. Trying again in ${count(seconds, "second")}.`;
   card.showWaiting("Waiting…", sentence);
   announce(sentence);
   const attempt = card.attempt;
@@ -188,7 +188,7 @@ function describeError(card, { message, status }) {
   if (status !== service.AWAY) return message;
   const sentence = navigator.onLine ? STOPPED : OFFLINE;
   if (card.pending) return sentence;
-  return `${sentence} ${card.storageError}: until then, leave this page open.`;
+  return `${sentence} ${card.storageError}, so leave this page open until then.`;
 }
 
 // On a phone the photo goes to the top of the screen, so that its answer is visible too.
@@ -270,7 +270,7 @@ async function updateModels() {
   notify("service", "");
   const select = find("#model");
   const { value: chosen } = select;
-  select.replaceChildren(...modelList.models.map(({ name }) => new Option(name, name)));
+  select.replaceChildren(...modelList.models.map(({ name }) => new Option(modelTitle(name), name)));
   select.value = chosen;
   if (!select.value) select.value = modelList.active; // there is no such model any more
   find("#models").hidden = modelList.models.length < 2;
@@ -282,8 +282,8 @@ function showModelDescription() {
   const model = modelList.models.find(({ name }) => name === find("#model").value);
   find("#about").hidden = !model;
   if (!model) return;
-  find("#about summary").textContent = `About ${model.name}: ${count(model.labels, "label")}`;
-  find("#about p").textContent = model.about || "Its card does not say what it was taught.";
+  find("#about summary").textContent = `About ${modelTitle(model.name)}: ${count(model.labels, "label")}`;
+  find("#about p").textContent = model.about || "No description.";
 }
 
 // The live camera

@@ -1,8 +1,8 @@
 // The live camera, where the browser has one: on localhost and over HTTPS.
 
 const SENTENCES = {
-  NotAllowedError: "The browser was not allowed to use the camera: allow it in its settings for this page.",
-  NotFoundError: "No camera was found on this device.",
+  NotAllowedError: "Camera access is blocked. Allow it in the browser’s settings for this page.",
+  NotFoundError: "No camera found on this device.",
   NotReadableError: "The camera is in use by another program.",
 };
 const FACING_MODES = ["environment", "user"]; // the rear camera first
@@ -31,7 +31,7 @@ export class Camera {
     } catch (error) {
       if (session !== this.session) return false;
       this.close();
-      throw new Error(SENTENCES[error.name] ?? "The camera does not start.");
+      throw new Error(SENTENCES[error.name] ?? "The camera doesn’t start.");
     }
     const devices = await navigator.mediaDevices.enumerateDevices();
     return devices.filter((device) => device.kind === "videoinput").length > 1;

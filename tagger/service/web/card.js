@@ -1,6 +1,6 @@
 // The card of a photo and its answer. Everything is inserted as text, never as HTML.
 
-import { describe, percent } from "./text.js";
+import { describe, modelTitle, percent } from "./text.js";
 
 export const PERMANENT = [null, 400, 413, 415, 422]; // errors of the file: sending again is useless
 const template = document.querySelector("#answer");
@@ -68,7 +68,7 @@ export class Card {
     this.element.classList.toggle("unknown", answer.unknown);
     this.find(".bars").replaceChildren(...answer.predictions.map(createBar));
     this.find(".bars").hidden = !answer.predictions.length;
-    this.find(".model").textContent = `Said by ${answer.model}`;
+    this.find(".model").textContent = `Model: ${modelTitle(answer.model)}`;
     this.showPicture(withHeatmap);
     this.element.removeAttribute("aria-busy");
     return `${this.file.name}: ${headline}. ${sentence}`;
@@ -102,7 +102,7 @@ export class Card {
     image.hidden = !url;
     this.find(".blank").hidden = Boolean(url);
     const name = this.file.name || "the photo";
-    image.alt = heatmap ? `What counted, painted on ${name}` : this.file.name || "The photo";
+    image.alt = heatmap ? `Heatmap of ${name}` : this.file.name || "The photo";
     this.find(".brighter").hidden = !heatmap;
   }
 

@@ -3,11 +3,11 @@
 import { createElement } from "./card.js";
 import { clearHistory, deleteEntry, loadHistory } from "./history.js";
 import * as pending from "./pending.js";
-import { describe } from "./text.js";
+import { describe, modelTitle } from "./text.js";
 
-const STAYS = "Answers stay here, on this device, until you delete them.";
+const STAYS = "Answers are kept on this device until you delete them.";
 const EMPTY = `Nothing yet. ${STAYS}`;
-const NO_STORAGE = "This browser keeps nothing: answers are gone when the page is.";
+const NO_STORAGE = "This browser can’t keep answers: they are gone when you close the page.";
 
 const section = document.querySelector("#history");
 const list = section.querySelector("ul");
@@ -69,7 +69,7 @@ function createItem({ id, at, name, thumbnail, kind, answer }, index) {
   const words = createElement("div", "words", "");
   const label = createElement("p", "label", headline);
   label.dir = "auto";
-  const time = createElement("time", "hint", `${timeFormat.format(at)}, ${answer.model}`);
+  const time = createElement("time", "hint", `${timeFormat.format(at)}, ${modelTitle(answer.model)}`);
   time.dateTime = new Date(at).toISOString();
   words.append(label, createElement("p", "sentence", sentence), time);
   const button = createElement("button", "quiet", "×");

@@ -10,8 +10,8 @@ const MB = 2 ** 20;
 const TAB_TIMEOUT = 90_000; // milliseconds without a heartbeat; only without navigator.locks
 const HEARTBEAT = 20_000; // milliseconds
 const TAB_KEY = "image-tagger-tab";
-const NO_STORAGE = "This browser does not keep it";
-const FULL = `There is room for ${count(MAX_PHOTOS, "photo")} or ${MAX_MB} MB that wait, and no more`;
+const NO_STORAGE = "This browser can’t keep it";
+const FULL = `Only ${count(MAX_PHOTOS, "photo")} or ${MAX_MB} MB can wait`;
 
 const photos = new Store("image-tagger-waiting", "photos");
 const claimedKeys = new Set(); // of photos that are this tab's, or whose lock it waits for

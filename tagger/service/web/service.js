@@ -12,20 +12,20 @@ const TOKEN_KEY = "image-tagger-token";
 // Statuses for requests without an answer: the service is away, or it is there all the same.
 export const AWAY = 0;
 export const CONNECTION_LOST = 1;
-const LOST = "The connection broke off on the way: the photo may be too large.";
+const LOST = "The connection was lost. The photo may be too large.";
 const GATEWAY_ERRORS = [502, 504]; // a proxy's statuses for a service that is away
 
 // For answers without a sentence of their own, such as a proxy's.
 const SENTENCES = {
-  400: "The service did not understand the question.",
-  401: "This service asks for a token first.", // the service's own sentence is for programs
-  403: "This service does not let this device in.",
-  404: "The service does not know that model.",
+  400: "The service didn’t understand the request.",
+  401: "This service needs a token.", // the service's own sentence is for programs
+  403: "This service doesn’t allow this device.",
+  404: "The service doesn’t have that model.",
   408: "The photo took too long to arrive.",
   413: "This photo is too large for the service.",
-  415: "This file is not a photo that the service can read.",
-  422: "This photo cannot be read.",
-  503: "The service is busy. Try again in a little while.",
+  415: "This file is not a photo the service can read.",
+  422: "This photo can’t be read.",
+  503: "The service is busy. Try again in a moment.",
 };
 
 // `status` is the answer's, or AWAY or CONNECTION_LOST.
@@ -50,7 +50,7 @@ export async function predict(photo, { model, heatmap, onBusy }) {
   body.append("file", photo.sent, photo.name);
   const answer = await request(`predict?${query}`, { method: "POST", body }, onBusy);
   if (Array.isArray(answer?.predictions)) return answer;
-  const text = "The answer is none that this page understands: reload the page.";
+  const text = "This page doesn’t understand the answer. Reload the page.";
   throw new ServiceError(text, CONNECTION_LOST);
 }
 
@@ -116,22 +116,22 @@ async function send(url, options, sentToken) {
     return await fetch(url, { ...options, headers, signal, cache: "no-store" });
   } catch (error) {
     if (!(await isAlive())) throw new ServiceError(awaySentence(), AWAY);
-    const late = `No answer came within ${ANSWER_TIMEOUT / 1000} seconds.`;
+    const late = `No answer within ${ANSWER_TIMEOUT / 1000} seconds.`;
     throw new ServiceError(error.name === "TimeoutError" ? late : LOST, CONNECTION_LOST);
   }
 }
 
 export function awaySentence() {
   return navigator.onLine
-    ? "The service does not answer: it may have been stopped."
-    : "You are offline: the service cannot be reached.";
+    ? "The service doesn’t answer."
+    : "You’re offline.";
 }
 
 async function parse(response) {
   try {
     return await response.json();
   } catch {
-    const text = "The answer cannot be read: it may have broken off on its way.";
+    const text = "The answer can’t be read. The connection may have been lost.";
     throw new ServiceError(text, CONNECTION_LOST);
   }
 }

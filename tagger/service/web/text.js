@@ -11,18 +11,24 @@ function describeReason(answer, kind) {
     ({ label, score }) => `${isolate(label)} (${percent(score)})`,
   );
   if (answer.reason === "unfamiliar") {
-    const guess = first ? ` Its best guess would be ${first}.` : "";
-    return `Unlike every photo that ${isolate(answer.model)} was taught with.${guess}`;
+    const closest = first ? ` Closest: ${first}.` : "";
+    return `Doesn’t look like anything ${isolate(modelTitle(answer.model))} was trained on.${closest}`;
   }
-  if (!first) return "No label is likely enough.";
-  if (kind === "multi" || !second) return `No label is likely enough; ${first} comes nearest.`;
-  return `Between ${first} and ${second}: not sure enough of either.`;
+  if (!first) return "Not sure enough to tag.";
+  if (kind === "multi" || !second) return `Not sure enough to tag. Closest: ${first}.`;
+  return `Can’t decide between ${first} and ${second}.`;
 }
 
-// A share in [0, 1], never rounded to 0 or 100 %.
+// A share in [0, 1] as a whole percentage, never rounded to certainty.
 export function percent(share) {
-  if (share >= 0.9995) return "over 99.9%";
-  return share < 0.0005 ? "under 0.1%" : `${(100 * share).toFixed(1)}%`;
+  return 0 < share && share < 0.005 ? "<1%" : `${Math.round(100 * Math.min(share, 0.99))}%`;
+}
+
+// The bundled models' names, as in the app; others as their owner wrote them.
+const TITLES = { everyday: "Everyday", pets: "Pets", cifar10: "CIFAR-10", imagenet: "ImageNet" };
+
+export function modelTitle(name) {
+  return Object.hasOwn(TITLES, name) ? TITLES[name] : name;
 }
 
 export function count(number, noun) {

@@ -4,11 +4,10 @@ import { token } from "./service.js";
 
 const PRINTABLE_ASCII = /^[\x20-\x7e]+$/; // the characters that a header can carry
 const INVALID =
-  "A token has plain characters only: A to Z, a to z, digits and signs such as - and _, " +
-  "no letters with accents or of other scripts.";
+  "A token has plain characters only: A to Z, a to z, digits and signs such as - and _.";
 const SENTENCES = {
-  401: "The service refused this token: look whether it is whole, and try again.",
-  403: "The service knows this token, but it has not the right that this takes: use another.",
+  401: "The service refused this token. Check that it is complete, and try again.",
+  403: "This token isn’t allowed to do this. Use another.",
 };
 
 const form = document.querySelector("#token");

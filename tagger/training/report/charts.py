@@ -132,7 +132,7 @@ def draw_reliability(calibration: Json) -> Figure:
     """Reliability diagram before and after calibration, and photos by confidence."""
     figure = _figure(5, 4.8)
     upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as sure as right")
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfect")
     for when, colour in (("before", ORANGE), ("after", BLUE)):
         bins = calibration[f"reliability_{when}"]
         confidence, accuracy = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
@@ -140,7 +140,7 @@ def draw_reliability(calibration: Json) -> Figure:
     bins = calibration["reliability_after"]
     lower.bar([b["confidence"] for b in bins], [b["photos"] for b in bins], 0.03, color=BLUE)
     lower.set(xlabel="confidence", ylabel="photos", xlim=(0, 1.02))
-    upper.set(ylabel="share that is right", ylim=(-0.02, 1.04))
+    upper.set(ylabel="accuracy", ylim=(-0.02, 1.04))
     upper.legend(frameon=False, loc="upper left")
     for axes in (upper, lower):
         _style(axes)
@@ -153,12 +153,12 @@ def draw_unknown(unknown: Json) -> Figure:
     """Share of unknown photos accepted, by kind in falling order, then over all photos."""
     measure = "fpr95" if unknown["accepted"] is None else "accepted"
     kinds = sorted(unknown["by_kind"].items(), key=lambda item: -item[1][measure])[:MAX_BARS]
-    names = [name for name, _ in kinds] + ["all together"]
+    names = [name for name, _ in kinds] + ["all"]
     shares = [row[measure] for _, row in kinds] + [unknown[measure]]
     colours = [BLUE] * len(kinds) + [GREY]
     figure, axes = _draw_bars(names, shares, [percent(share) for share in shares], colours, 0.28)
     axes.set_xlim(0, min(1.12, max(0.05, 1.2 * max(shares))))
-    axes.set_xlabel("taken for known" + (" (FPR95)" if measure == "fpr95" else ""))
+    axes.set_xlabel("false tags" + (" (FPR95)" if measure == "fpr95" else ""))
     _percent_axis(axes, "x")
     return figure
 

@@ -34,7 +34,7 @@ def test_of_many_kinds_the_most_accepted_are_drawn(tmp_path: Path) -> None:
     unknown = {"accepted": 0.3, "fpr95": 0.2, "by_kind": kinds}
     axes = charts.draw_unknown(unknown).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names[0] == "kind 59" and names[-1] == "all together"
+    assert names[0] == "kind 59" and names[-1] == "all"
     assert len(names) == charts.MAX_BARS + 1
 
 

@@ -236,7 +236,7 @@ def test_without_fine_tuning_there_are_no_curves(tmp_path: Path) -> None:
 def test_unknown_that_was_not_measured(tmp_path: Path) -> None:
     run = save(tmp_path / "run", make_metrics(["cat", "dog"], []) | {"unknown": None})
     _, page = read(report.write(run))
-    assert "Not measured" in page.text and "train with --unrelated" in page.text
+    assert "Not tested" in page.text and "train with --unrelated" in page.text
     assert not (run / "unknown.png").exists()
 
 
@@ -351,16 +351,16 @@ def test_findings_of_the_audit_are_shown(tmp_path: Path) -> None:
     assert page.sections.count("doubts") == 1 and "script" not in page.tags
     assert "1 label is probably wrong" in page.text and "1 photo is very dark" in page.text
     assert "gone.png: no such file" in page.text
-    assert f"Only 3 of {HOSTILE} to learn from." in page.text
-    assert "Labels of 7 of 9 photos were judged." in page.text
+    assert f"Few training photos: 3 of {HOSTILE}." in page.text
+    assert "Labels of 7 of 9 photos were checked." in page.text
     assert len([source for source in page.sources if source.startswith("data:image/jpeg")]) == 1
     nothing = audit | {"found": [], "rare": [], "judged": 0}
     (run / "findings.json").write_text(json.dumps(nothing))
     _, page = read(report.write(run))
-    assert "Whether labels are right was not judged." in page.text
+    assert "Labels were not checked." in page.text
     (run / "findings.json").write_text(json.dumps(nothing | {"judged": 9}))
     _, page = read(report.write(run))
-    assert "Nothing that could be told from them." in page.text
+    assert "Nothing found." in page.text
     (run / "findings.json").write_text("{")
     with pytest.raises(OptionError, match=r"findings\.json"):
         report.write(run)
