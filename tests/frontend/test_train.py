@@ -69,7 +69,7 @@ def open_check(library: Library, folder: Path) -> AppTest:
 def test_a_folder_without_photos_shows_what_to_do(library: Library, tmp_path: Path) -> None:
     app = open_check(library, tmp_path / "dataset")
     assert "found 0 photos in 0 folders" in page_text(app)
-    assert "Each label needs at least 5 different photos, in a folder" in page_text(app)
+    assert "Each label needs at least 5 different photos, in its own folder" in page_text(app)
     assert "Start training" not in button_labels(app)
     app.text_input(key="train-folder").set_value("  ").run()
     assert "Choose the folder with your labelled photos." in page_text(app)
@@ -184,7 +184,7 @@ def test_confirmed_tags_are_exported_as_a_dataset(library: Library, tmp_path: Pa
         library.edit_tags(new, add=[f"a {folder.name} [x](y)"])
     (data / "disc" / "000.jpg").unlink()
     app = app.run()
-    assert "12 photos with a tag that you added or confirmed." in page_text(app)
+    assert "12 photos with a tag that you added or confirmed," in page_text(app)
     app.button(key="train-check-confirmed").click().run()
     assert not app.exception
     wait_for_jobs(library)
