@@ -59,7 +59,7 @@ def test_a_check_notes_that_a_few_bursts_are_too_few_to_judge_labels(
     result = job.result or {}
     assert result["written_as"] == "folders"
     assert "labels were not checked" in result["notes"]
-    assert any(line.startswith("only ") for line in result["notes"])
+    assert any(line.startswith("few training photos: ") for line in result["notes"])
 
 
 def test_a_check_reports_copies_and_changes_nothing(library: Library, tmp_path: Path) -> None:
