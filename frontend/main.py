@@ -15,6 +15,7 @@ from frontend.ui.messages import catch_errors, show_notices
 from frontend.ui.models import activate_model, list_models, model_title
 from frontend.ui.pages import ACTIVITY
 from frontend.ui.text import escape_markdown
+from tagger.inference.registry import display_name
 
 HERE = Path(__file__).resolve().parent
 MODEL_KEY = "active-model"
@@ -54,6 +55,7 @@ def pages() -> dict[str, list[st.Page]]:
         "Find": [
             _make_page("gallery", "Gallery", "grid_view"),
             _make_page("search", "Search", "search"),
+            _make_page("tags", "Tags", "sell"),
             _make_page("review", "Review", "fact_check"),
         ],
         "Train": [
@@ -72,9 +74,9 @@ def _make_page(view: str, title: str, icon: str, default: bool = False) -> st.Pa
 
 def show_model_choice() -> None:
     """A select box for the active model."""
-    library = open_library()
     names = list_models()
-    st.session_state[MODEL_KEY] = library.active_model()  # another tab may have changed it
+    active, *more = open_library().models_in_use()
+    st.session_state[MODEL_KEY] = active  # another tab may have changed it
     st.sidebar.selectbox(
         "Model",
         names,
@@ -83,6 +85,9 @@ def show_model_choice() -> None:
         on_change=_activate_selected,
         help="Tags the photos you add. You can train one of your own.",
     )
+    if more:
+        also = ", ".join(map(display_name, more))
+        st.sidebar.caption(escape_markdown(f"Also in use: {also}"))
 
 
 def _activate_selected() -> None:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontend.components import job_panel
+from frontend.components import job_panel, retag_dialog
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action
 from frontend.ui.text import escape_markdown, join_names
-from tagger.jobs.requests import RetagRequest
 from tagger.library.records import Photo
 from tagger.text import count_noun
 
@@ -73,14 +72,14 @@ def delete_photos(page: str, ids: Sequence[int]) -> None:
 
 
 def retag_photos(page: str, ids: Sequence[int], model: str) -> None:
-    """Start a job that tags photos again. Raises OptionError where there are none."""
-    job_id = job_panel.start_job(RetagRequest(model=model, ids=ids))
+    """Ask whether to tag photos again with a model, showing what would change."""
     st.session_state.pop(_edit_key(page), None)
-    st.session_state[_job_key(page)] = job_id
+    retag_dialog.ask(page, ids, [model], _job_key(page))
 
 
 def show_retag_job(page: str) -> None:
-    """The panel of the job started last on this page."""
+    """The question whether to tag photos again, and the panel of the job started last."""
+    retag_dialog.show_question(page)
     if (job_id := st.session_state.get(_job_key(page))) is not None:
         job_panel.show_job(job_id, key=f"{page}-work")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.components import charts, job_panel
+from frontend.components import charts, job_panel, retag_dialog
 from frontend.components.html_blocks import show_list, show_tiles
 from frontend.training import evaluation
 from frontend.ui.library import open_library
@@ -16,7 +16,7 @@ from frontend.ui.messages import catch_errors, notify, show_error
 from frontend.ui.models import activate_model
 from frontend.ui.text import escape_markdown, rough_duration, time_left
 from tagger.datasets.dataset import too_few_to_check
-from tagger.jobs.requests import RetagRequest, TrainRequest
+from tagger.jobs.requests import TrainRequest
 from tagger.library.operations import Operation
 from tagger.text import count_noun, percent, score
 from tagger.training import run_folder
@@ -159,7 +159,6 @@ def _offer_use(job: Operation, name: str) -> None:
         key="train-retag",
         icon=":material/refresh:",
     ):
-        with catch_errors():
-            retag_id = job_panel.start_job(RetagRequest(model=name))
-            st.session_state[f"train-retag-{job.id}"] = retag_id
-            st.rerun()
+        retag_dialog.ask("train", library.find_ids(), [name], f"train-retag-{job.id}")
+        st.rerun()
+    retag_dialog.show_question("train")

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from frontend.ui.library import open_library, start_embedding
+from frontend.ui.messages import notify
 from tagger import TaggerError
 from tagger.inference import model_file
 from tagger.inference.registry import IMAGENET, display_name, find_model, model_names
@@ -49,9 +50,17 @@ def needs_building(model: str) -> bool:
 
 
 def activate_model(model: str) -> None:
-    """Tag with another model from now on. Raises as `load_tagger` does."""
+    """Tag new photos with this model alone. Raises as `load_tagger` does.
+
+    Says which models were in use beside another one, as they tag no new photos any more.
+    """
     load_tagger(model)
-    open_library().set_active_model(model)
+    before = open_library().models_in_use()
+    open_library().use_model(model)
+    dropped = [display_name(name) for name in before if name != model]
+    if len(before) > 1 and dropped:
+        names = " and ".join(dropped)
+        notify(f"New photos are tagged by {display_name(model)} alone, no more by {names}.")
     start_embedding(open_library())  # in its space, if it understands descriptions
 
 

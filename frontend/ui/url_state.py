@@ -38,8 +38,11 @@ def update(**params: str | int | None) -> None:
 
 
 def on_click(**params: str) -> Callable[[], None]:
-    """A button callback that sets query parameters and returns to the first page."""
-    return lambda: update(**params, **{PAGE: None})
+    """A button callback that sets query parameters and returns to the first page.
+
+    Those that are empty are removed.
+    """
+    return lambda: update(**{name: value or None for name, value in params.items()}, **{PAGE: None})
 
 
 def selectbox(title: str, name: str, options: Mapping[str, str], width: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from frontend.training.model_card import (
     read_validation,
     reliability_bins,
 )
+from frontend.training.models_in_use import show_models_in_use
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors, notify, show_error
-from frontend.ui.models import activate_model, list_models, load_tagger, needs_building
+from frontend.ui.messages import catch_errors, show_error
+from frontend.ui.models import list_models, load_tagger, needs_building
 from frontend.ui.pages import TRAIN
 from frontend.ui.text import escape_markdown
 from tagger.datasets.dataset import too_few_to_check
@@ -41,8 +42,11 @@ def show() -> None:
     active = open_library().active_model()
     names = [name for name in list_models() if not name.startswith(".")]
     models = [read_model(name) for name in names if not needs_building(name)]
+    show_models_in_use()
+    st.divider()
     st.markdown("What each model was taught, and how it did on photos kept aside.")
-    _show_comparison(models, active)
+    in_use = open_library().models_in_use()
+    _show_comparison(models, in_use)
     if any(map(needs_building, names)):
         _offer_imagenet()
     st.page_link(TRAIN, label="Teach one of your own", icon=":material/school:")
@@ -51,10 +55,10 @@ def show() -> None:
         _show_model(readable, active)
 
 
-def _show_comparison(models: list[Model], active: str) -> None:
+def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
     head = ["model", "labels", "photos", "right", "right of test photos", "called unknown"]
     head += ["other things taken for known", "made"]
-    rows = [_comparison_row(model, active) for model in models if model.error is None]
+    rows = [_comparison_row(model, in_use) for model in models if model.error is None]
     if rows:
         show_table(head, rows, "The models side by side")
         st.caption(
@@ -80,10 +84,10 @@ def _offer_imagenet() -> None:
             st.rerun()
 
 
-def _comparison_row(model: Model, active: str) -> list[str | None]:
+def _comparison_row(model: Model, in_use: Sequence[str]) -> list[str | None]:
     scores = get_value(model.card, "scores")
     return [
-        f"{model.name} (tags now)" if model.id == active else model.name,
+        f"{model.name} (in use)" if model.id in in_use else model.name,
         f"{len(model.labels):,}",
         _count(_photo_count(model.card, "train")),
         _accuracy(get_value(scores, "validation")),
@@ -142,7 +146,6 @@ def _show_model(models: list[Model], active: str) -> None:
     )
     model = models[ids.index(selected)]
     st.header(escape_markdown(model.name), anchor=False)
-    _offer_activation(model, active)
     card = model.card
     if about := get_text(card, "about"):
         st.text(about)
@@ -167,16 +170,6 @@ def _show_model(models: list[Model], active: str) -> None:
     _show_training(model)
     if run is not None and (run / "report.html").is_file():
         evaluation.show_report(run / "report.html", model.name, key=f"models-report-{model.name}")
-
-
-def _offer_activation(model: Model, active: str) -> None:
-    if model.id == active:
-        st.markdown(":material/check: It tags your photos now.")
-    elif st.button("Let it tag from now on", key=f"models-use-{model.name}", type="primary"):
-        with catch_errors():
-            activate_model(model.id)
-            notify(f"{model.name} tags your photos from now on.")
-            st.rerun()
 
 
 def _show_scores(card: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ BUNDLED = ("everyday", "pets", "cifar10")  # the models that come with the proje
 BUNDLED_MODEL = paths.MODELS / f"{BUNDLED[0]}.h5"  # the default until the user trains a model
 OWN_MODEL = paths.MODELS / "image_tagger.h5"  # the default output of train.py
 IMAGENET = "imagenet"  # made by `tagger.models.imagenet` at its first use
+
 _DISPLAY_NAMES = {
     "everyday": "Everyday",
     "pets": "Pets",
@@ -56,9 +57,10 @@ def model_name(path: Path) -> str:
     return path.stem if has_name else str(path)
 
 
-def display_name(name: str) -> str:
-    """A model's name for people: the bundled ones with a capital, others as they were named."""
-    return _DISPLAY_NAMES.get(name, name)
+def display_name(model: str) -> str:
+    """A model's name, or that of its file, as people read it: "Everyday", "ImageNet"."""
+    stem = Path(model).stem
+    return _DISPLAY_NAMES.get(stem, stem)
 
 
 def _available() -> str:

@@ -32,6 +32,7 @@ THINGS = (  # kinds of single things, which people mention where they are
     *("roller skates", "wheelchair", "stroller"),
 )
 
+_EDITS = Path("Tags")  # where the app's user edits them, for errors
 _BUILT_IN = Path(__file__).with_name(FILE_NAME)
 _SEPARATORS = re.compile(r"[\s_-]+")
 _PLURALS = (  # endings of a name's last word, and of its plural; the first that matches counts
@@ -97,20 +98,20 @@ class Vocabulary:
         return tuple(names)
 
 
-def load(home: Path | None = None) -> Vocabulary:
+def load(home: Path | None = None, edits: tuple[Entry, ...] = ()) -> Vocabulary:
     """The vocabulary, extended by the file `vocabulary.csv` in `home`, if there is one.
 
     A row of that file replaces the built-in one of the same tag, and its tag is no longer a synonym
-    of built-in ones. The file is read again when it has changed. Raises VocabularyError, which
-    names the file and the line.
+    of built-in ones; `edits` replace rows of either in the same way. The file is read again when it
+    has changed. Raises VocabularyError, which names the file and the line.
     """
     if home is None:
-        return _load(None, None)
+        return _load(None, None, edits)
     path = home / FILE_NAME
     try:
         status = path.stat()
     except FileNotFoundError:
-        return _load(None, None)
+        return _load(None, None, edits)
     except OSError as error:
         raise VocabularyError(path, None, f"cannot be read ({error.strerror})") from None
     if not stat.S_ISREG(status.st_mode):
@@ -118,23 +119,27 @@ def load(home: Path | None = None) -> Vocabulary:
     if status.st_size > MAX_BYTES:
         size, limit = f"{status.st_size / 1e6:,.0f} MB", f"{MAX_BYTES / 1e6:.0f} MB"
         raise VocabularyError(path, None, f"{size}; a vocabulary has at most {limit}")
-    return _load(path, (status.st_mtime_ns, status.st_size))
+    return _load(path, (status.st_mtime_ns, status.st_size), edits)
 
 
 @lru_cache(maxsize=8)
-def _load(own: Path | None, version: tuple[int, int] | None) -> Vocabulary:
+def _load(
+    own: Path | None, version: tuple[int, int] | None, edits: tuple[Entry, ...]
+) -> Vocabulary:
     """`version` changes with the content of `own`."""
-    rows, own_rows = _read(_BUILT_IN), {} if own is None else _read(own)
-    if own_rows:
-        rows = {key: row.without_synonyms(own_rows) for key, row in rows.items()}
-    return _build(rows | own_rows)
+    rows = _read(_BUILT_IN)
+    edited = {_key(entry.tag): _Row(entry, _EDITS, None) for entry in edits}
+    for own_rows in ({} if own is None else _read(own), edited):
+        if own_rows:
+            rows = {key: row.without_synonyms(own_rows) for key, row in rows.items()} | own_rows
+    return _build(rows)
 
 
 @dataclass(frozen=True)
 class _Row:
     entry: Entry
     path: Path
-    line: int
+    line: int | None
 
     def without_synonyms(self, keys: Container[str]) -> _Row:
         synonyms = tuple(name for name in self.entry.synonyms if _key(name) not in keys)

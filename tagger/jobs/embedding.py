@@ -13,7 +13,7 @@ from tagger.inference.embeddings import Embedding
 from tagger.jobs.lease import Lease
 from tagger.jobs.requests import EmbedRequest
 from tagger.library import photos, vectors
-from tagger.library.library import used_spaces
+from tagger.library.models.in_use import used_spaces
 from tagger.library.records import Photo
 from tagger.library.storage import Storage, read_original
 from tagger.tagger import Tagger

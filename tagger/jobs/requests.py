@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from tagger.errors import OptionError
 from tagger.inference import registry
-from tagger.inference.registry import display_name
 from tagger.library import operations, photos, vectors
 from tagger.library.job_files import add_files
 from tagger.library.library import Library
@@ -49,8 +48,9 @@ class _Request:
 class ImportFolderRequest(_Request):
     """Import every photo in a folder of this machine, given by its absolute path.
 
-    Photos stay where they are and are never changed; with `copy` the library keeps copies. The
-    default `model` is the library's active one. `listed`: the folder's files are in the database.
+    Photos stay where they are and are never changed; with `copy` the library keeps copies. They are
+    tagged by `model`, or by several `models`, by default those in use. `listed`: the folder's files
+    are in the database.
     """
 
     KIND = "import"
@@ -59,6 +59,7 @@ class ImportFolderRequest(_Request):
     copy: bool = False
     model: str | None = None
     listed: bool = False
+    models: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,15 @@ class ImportUploadsRequest(_Request):
     uploads: str = ""
     copy: bool = True
     listed: bool = True
+    models: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class RetagRequest(_Request):
     """Tag photos again: those with the ids given, or those that the query finds.
 
-    Annotations stay, and photos that this very model tagged last are skipped.
+    Each of the `models`, by default those in use, replaces the tags of its own earlier versions
+    alone. Annotations stay, and photos that this very model has tagged are skipped.
     """
 
     KIND = "retag"
@@ -90,6 +93,7 @@ class RetagRequest(_Request):
     model: str | None = None
     ids: Sequence[int] | None = None
     listed: bool = True
+    models: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,11 @@ TaggingRequest = ImportFolderRequest | ImportUploadsRequest | RetagRequest
 JobRequest = TaggingRequest | EmbedRequest | CheckRequest | TrainRequest
 
 
+def list_models(request: TaggingRequest) -> list[str]:
+    """The models of a submitted request, in order."""
+    return list(request.models or [request.model or ""])
+
+
 def load_request(job: Operation) -> JobRequest:
     """The request that a job was queued with."""
     match job.kind:
@@ -163,7 +172,8 @@ def submit(library: Library, request: JobRequest) -> int:
     Raises OptionError where it has nothing to work on, and for a model name that is not allowed.
     """
     if isinstance(request, TaggingRequest):
-        request = replace(request, model=request.model or library.active_model())
+        models = [request.model] if request.model else request.models or library.models_in_use()
+        request = replace(request, model=models[0], models=list(models) if models[1:] else None)
     if isinstance(request, ImportUploadsRequest):
         return _submit_uploads(library, request)
     if isinstance(request, ImportFolderRequest):
@@ -276,10 +286,13 @@ def _queue_retag(connection: Connection, request: RetagRequest, ids: Sequence[in
     ids = photos.filter_existing(connection, ids)
     if not ids:
         raise OptionError("no photos to tag again: nothing in the library matches")
-    model = display_name(Path(request.model or "").stem)
-    title = f"Re-tag {count_noun(len(ids), 'photo')} with {model}"
+    title = f"Re-tag {count_noun(len(ids), 'photo')} with {_name_models(request)}"
     names = photos.load_names(connection, ids)
     return _queue(connection, request, title, [("", names[photo_id], photo_id) for photo_id in ids])
+
+
+def _name_models(request: TaggingRequest) -> str:
+    return " and ".join(map(registry.display_name, list_models(request)))
 
 
 def _queue_training(connection: Connection, request: TrainRequest) -> int:

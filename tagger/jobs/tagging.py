@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,13 @@ from tagger.jobs.requests import (
     ImportUploadsRequest,
     RetagRequest,
     TaggingRequest,
+    list_models,
 )
-from tagger.library import photos
+from tagger.library import derivation, photos
 from tagger.library.database.schema import files
 from tagger.library.importer import Importer, register_model
 from tagger.library.job_files import LEFT_OUT, NO_PHOTO, ImportFile, add_files, pending_files
+from tagger.library.models import edits as model_edits
 from tagger.library.operations import count_outcomes
 from tagger.library.storage import base_name
 from tagger.tagger import Tagger
@@ -44,22 +46,27 @@ def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
 
     Raises OptionError where the folder is gone, ModelError where the model is.
     """
-    tagger = Tagger.load(request.model, lambda message: lease.set_columns(stage=message))
+    names = list_models(request)
+    taggers = [
+        Tagger.load(name, lambda message: lease.set_columns(stage=message)) for name in names
+    ]
     if isinstance(request, ImportFolderRequest) and not request.listed:
         _list_folder(lease, request)
     library = lease.library
     copy = not isinstance(request, RetagRequest) and request.copy
     space = library.space()
     importer = Importer(
-        library.database, library.storage, tagger, copy, space.sha256 if space else None
+        library.database, library.storage, taggers, copy, space.sha256 if space else None
     )
     with lease.write_transaction() as connection:
-        model_id = register_model(connection, tagger)
+        model_ids = [register_model(connection, tagger) for tagger in taggers]
+        model_edits.show(connection, lease.job_id, names)
+    derivation.refresh_stale(library.database)
     if lease.job.attempts > 1:  # the attempt before this one processed nothing
-        _skip_crashing_files(lease, tagger.image_size)
+        _skip_crashing_files(lease, max(tagger.image_size for tagger in taggers))
     lease.start_stage("Tagging")
     postpone = True
-    while _tag_pending(lease, importer, model_id, postpone):
+    while _tag_pending(lease, importer, model_ids, postpone):
         postpone = False
     if isinstance(request, ImportUploadsRequest):
         shutil.rmtree(request.uploads, ignore_errors=True)
@@ -67,14 +74,16 @@ def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
         return dict(count_outcomes(connection, lease.job_id))
 
 
-def _tag_pending(lease: Lease, importer: Importer, model_id: int, postpone: bool) -> bool:
+def _tag_pending(
+    lease: Lease, importer: Importer, model_ids: Sequence[int], postpone: bool
+) -> bool:
     """Read, tag and record the pending files; whether some are pending still."""
     read_and_tag = partial(importer.read_and_tag, postpone=postpone)
     batches = ordered_map(read_and_tag, chunks(_pending_files(lease), BATCH_SIZE))
     left = 0
     for results in merge_batches(batches, _MAX_WRITTEN, _WRITE_SECONDS):
         with lease.write_transaction() as connection:
-            outcomes = importer.record(connection, lease.job_id, model_id, results)
+            outcomes = importer.record(connection, lease.job_id, model_ids, results)
             lease.add_done(connection, done := sum(outcomes.values()))
         left += len(results) - done
     return left > 0

@@ -29,7 +29,7 @@ from tagger.jobs.requests import (
     load_request,
     submit_embedding,
 )
-from tagger.library import operations
+from tagger.library import derivation, operations
 from tagger.library.database.schema import runs
 from tagger.library.library import Library
 from tagger.library.operations import MAX_ACTIVE
@@ -58,7 +58,8 @@ def start(library: Library, job_id: int) -> None:
 
 
 def resume_stale(library: Library) -> list[int]:
-    """Start the jobs again whose process died; their ids."""
+    """Start the jobs again whose process died; their ids. Derive what an edit left stale, too."""
+    derivation.refresh_stale(library.database)
     with library.database.read_transaction() as connection:
         active = operations.list_latest(connection, MAX_ACTIVE, None, active=True)
         stale = [job.id for job in active if job.stale]

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.errors import ImageError
 from tagger.images import decode
 from tagger.images.same_picture import has_same_pixels, shows_same_picture
 from tagger.library import vectors
-from tagger.library.database.schema import contents, photos
+from tagger.library.database.schema import CHUNK, contents, photos
 from tagger.library.database.schema import vectors as vector_table
 from tagger.library.photos import ExistingPhoto, NewPhoto
 from tagger.library.storage import Storage
-from tagger.library.tags import CHUNK
 
 _COLUMNS = ("sha256", "size", "width", "height", "taken_at", "path", "stored")  # of both tables
 
@@ -154,9 +153,9 @@ def refresh(connection: Connection, photo_ids: Sequence[int], missing: bool) -> 
         )
         for row in connection.execute(current).all():
             values = {name: getattr(row, name) for name in _COLUMNS}
-            connection.execute(
-                update(photos).where(photos.c.id == row.photo_id).values(**values, missing=missing)
-            )
+            values |= {"dated_at": func.coalesce(row.taken_at, photos.c.added_at)}
+            values |= {"phash": None, "missing": missing}
+            connection.execute(update(photos).where(photos.c.id == row.photo_id).values(values))
         if connection.execute(
             delete(vector_table).where(vector_table.c.photo_id.in_(chunk))
         ).rowcount:

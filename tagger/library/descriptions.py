@@ -1,7 +1,7 @@
 """Descriptions in queries: `like:"two dogs in the snow"` becomes a list of photos.
 
 Descriptions and photos are compared in one space, that of a model that understands words: the
-active model if it does, else the one that comes with the project. Where a search asks for it, the
+first in use that does, else the one that comes with the project. Where a search asks for it, the
 words of a query that finds nothing are read as plain words: `dog in the snow` as the tags that they
 name, or else as a description.
 """
@@ -9,7 +9,7 @@ name, or else as a description.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -83,12 +83,12 @@ _Lists = Mapping[tuple[Like, bool], tuple[int, ...]]  # False: of a negated desc
 LoadSpace = Callable[[], Space | None]  # raises ModelError
 
 
-def load_space(active: Path) -> Space | None:
-    """The space of the active model, or else of the bundled one; None if neither knows words.
+def load_space(models: Iterable[Path]) -> Space | None:
+    """The space of the first model that knows words, the bundled one last; None if none does.
 
     Raises ModelError for a model file that is broken.
     """
-    for path in (active, BUNDLED_MODEL):
+    for path in (*models, BUNDLED_MODEL):
         try:
             stat = path.stat()
         except OSError:

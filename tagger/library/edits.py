@@ -1,25 +1,36 @@
-"""Edits of the library: tags, deletion, undo, purge; in batches, so that others can write too."""
+"""Edits of the library: tags, ratings, captions, entries, deletion, undo and purge.
+
+They are made in batches of photos, so that others can write too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
-from tagger.library import contents, operations, photos, tags, vectors
+from tagger.library import contents, derivation, operations, photos, tags, vectors
 from tagger.library.database.database import Database
 from tagger.library.database.schema import settings
-from tagger.library.operations import Kind, Operation
-from tagger.library.storage import Storage
-from tagger.library.undo import (
+from tagger.library.history import entries, fields, titles
+from tagger.library.history.undo import (
     UndoResult,
     affected_photos,
     begin_undo,
     cancel_undo,
+    end_undo,
+    has_entries,
+    undo_entries,
     undo_photos,
 )
+from tagger.library.labels.names import validate_label
+from tagger.library.operations import Kind, Operation
+from tagger.library.records import FAVOURITE
+from tagger.library.storage import Storage
 from tagger.text import count_noun
 
 PURGED_FILES = "files_to_discard"  # the setting that lists the files of a purge
@@ -27,17 +38,22 @@ BATCH = 1_000  # photos per transaction, which takes about half a second
 
 
 def edit_tags(
-    database: Database, ids: Sequence[int], add: Sequence[str], remove: Sequence[str]
+    database: Database,
+    ids: Sequence[int],
+    add: Sequence[str],
+    remove: Sequence[str],
+    skip: Sequence[str] = (),
 ) -> int:
     """See `Library.edit_tags`."""
-    present = [tags.validate_label(label) for label in add]
-    absent = [tags.validate_label(label) for label in remove]
-    if not present and not absent:
+    present, absent, skipped = (list(map(validate_label, names)) for names in (add, remove, skip))
+    if not present and not absent and not skipped:
         raise OptionError("no tags to add or remove: name one")
-    title = ", ".join([f"Add {label}" for label in present] + [f"Remove {name}" for name in absent])
 
     def annotate(connection: Connection, operation_id: int, batch: Sequence[int]) -> None:
-        tags.save_annotations(connection, operation_id, batch, present, absent)
+        tags.save_annotations(connection, operation_id, batch, present, absent, skipped)
+
+    def title(photos: str) -> str:
+        return titles.edited_tags(present, absent, skipped, photos)
 
     return _edit(database, "edit", title, ids, annotate)
 
@@ -46,35 +62,76 @@ def withdraw_annotations(database: Database, ids: Sequence[int], labels: Sequenc
     """See `Library.withdraw_annotations`."""
 
     def withdraw(connection: Connection, operation_id: int, batch: Sequence[int]) -> None:
-        label_ids = tags.label_ids(connection, labels, add=False)
-        tags.end_annotations(connection, operation_id, batch, list(label_ids.values()))
-        tags.refresh_tags(connection, batch)
+        tags.end_annotations(connection, operation_id, batch, labels)
 
-    title = f"Take back what was said of {', '.join(labels)}"
-    return _edit(database, "edit", title, ids, withdraw)
+    return _edit(database, "edit", partial(titles.cleared, labels), ids, withdraw)
+
+
+def rate(database: Database, ids: Sequence[int], rating: int) -> int:
+    """See `Library.rate`."""
+    if not isinstance(rating, int) or isinstance(rating, bool) or not 0 <= rating <= FAVOURITE:
+        raise OptionError(f"a rating is a number from 0 (none) to {FAVOURITE}; got {rating!r}")
+
+    def save(connection: Connection, operation_id: int, batch: Sequence[int]) -> None:
+        fields.save(connection, operation_id, batch, "rating", rating or None)
+
+    return _edit(database, "edit", partial(titles.rated, rating), ids, save)
+
+
+def set_caption(database: Database, photo_id: int, text: str) -> int:
+    """See `Library.set_caption`."""
+    caption = fields.validate_caption(text)
+
+    def save(connection: Connection, operation_id: int, batch: Sequence[int]) -> None:
+        fields.save(connection, operation_id, batch, "caption", caption)
+
+    verb = "Changed" if caption else "Removed"
+    return _edit(
+        database, "edit", lambda photos: f"{verb} the caption of {photos}", [photo_id], save
+    )
 
 
 def delete(database: Database, ids: Sequence[int]) -> int:
     """See `Library.delete`."""
-    return _edit(database, "delete", "Delete", ids, photos.delete_photos)
+    return _edit(database, "delete", "Deleted {}".format, ids, photos.delete_photos)
+
+
+def save_entries(
+    database: Database, kind: entries.Kind, values: Mapping[str, Any], title: str
+) -> int:
+    """Set entries of a kind by key, None to remove them, and derive what follows; the operation."""
+    with database.write_transaction() as connection:
+        operation_id = operations.create(connection, "edit", title)
+        with derivation.entries_changing(connection):
+            for key, value in values.items():
+                entries.save(connection, operation_id, kind, key, value)
+    derivation.refresh_stale(database)
+    return operation_id
 
 
 def undo(database: Database, operation_id: int) -> UndoResult:
     """See `Library.undo`."""
     with database.read_transaction() as connection:
-        affected = affected_photos(connection, operations.get(connection, operation_id))
+        operation = operations.get(connection, operation_id)
+        affected = affected_photos(connection, operation)
+        with_entries = has_entries(connection, operation)
     changed: set[int] = set()
+    changed_entries = 0
     begun: tuple[Operation, int] | None = None
     for batch in list(chunks(affected, BATCH)) or [[]]:
         with database.write_transaction() as connection:
-            begun = begun or begin_undo(connection, operation_id)
+            if begun is None:
+                begun = begin_undo(connection, operation_id)
+                changed_entries = undo_entries(connection, *begun)
             changed |= undo_photos(connection, *begun, batch)
-            operations.set_columns(connection, begun[1], total=len(changed), done=len(changed))
-            if affected and not changed and batch[-1] == affected[-1]:
+            end_undo(connection, *begun, len(changed))
+            nothing_left = not changed and not changed_entries and bool(affected or with_entries)
+            if nothing_left and (not batch or batch[-1] == affected[-1]):
                 cancel_undo(connection, *begun)
-    if begun is None or (affected and not changed):
+    if begun is None or nothing_left:
         raise OptionError("nothing is left to undo: all of it was changed again since")
-    return UndoResult(begun[1], len(changed), len(affected) - len(changed))
+    derivation.refresh_stale(database)
+    return UndoResult(begun[1], len(changed), len(affected) - len(changed), changed_entries)
 
 
 def purge(database: Database, storage: Storage) -> int:
@@ -117,27 +174,23 @@ def _set_purged_files(connection: Connection, files: Sequence[tuple[str, str | N
 def _edit(
     database: Database,
     kind: Kind,
-    title: str,
+    title: Callable[[str], str],
     ids: Sequence[int],
     apply: Callable[[Connection, int, Sequence[int]], None],
 ) -> int:
     """Apply an edit to photos in batches, so that other writers do not wait long; the operation.
 
-    Raises OptionError if none of the photos is in the library.
+    `title` makes its title of "3 photos". Raises OptionError if no photo is in the library.
     """
     with database.read_transaction() as connection:
         existing = photos.filter_existing(connection, ids)
     if not existing:
         raise OptionError("nothing to change: no such photo is in the library")
-    operation_id = None
+    operation_id, total = None, len(existing)
     for batch in chunks(existing, BATCH):
         with database.write_transaction() as connection:
             if operation_id is None:
-                operation_id = operations.create(
-                    connection,
-                    kind,
-                    f"{title} ({count_noun(len(existing), 'photo')})",
-                    total=len(existing),
-                )
+                name = title(count_noun(total, "photo"))
+                operation_id = operations.create(connection, kind, name, total=total)
             apply(connection, operation_id, photos.filter_existing(connection, batch))
     return operation_id or 0

@@ -218,6 +218,8 @@ def _to_json(photo: Photo) -> dict[str, object]:
         "taken_at": photo.taken_at and photo.taken_at.isoformat(),
         "unknown": photo.unknown,
         "reviewed": photo.reviewed,
+        "rating": photo.rating,
+        "caption": photo.caption,
         "confidence": photo.confidence,
         "model": photo.model,
         "tags": [

@@ -2,14 +2,15 @@
 
 A file takes two steps. `Importer.read_and_tag` reads and tags files, on any thread, and changes no
 table. `Importer.record` writes a batch of results in one transaction, with each file's outcome: if
-the process is killed, a file is either recorded completely or still pending.
+the process is killed, a file is either recorded completely or still pending. A file is read and
+decoded once, however many models tag it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -24,6 +25,7 @@ from tagger.library import contents, photos, tags, vectors
 from tagger.library.contents import PhotoAtPath
 from tagger.library.database.database import Database
 from tagger.library.database.schema import models
+from tagger.library.derivation import MODEL
 from tagger.library.job_files import ImportFile, Outcome, save_outcomes
 from tagger.library.photos import ExistingPhoto, NewPhoto
 from tagger.library.records import Photo
@@ -82,9 +84,13 @@ class Postponed:
     file: ImportFile
 
 
+# A prediction and a vector by each model, by its position; without models that tagged it before.
+Answers = Mapping[int, tuple[Prediction, Embedding]]
+
+
 @dataclass(frozen=True)
 class New:
-    """A new photo, or one that was deleted, with its prediction.
+    """A new photo, or one that was deleted, with the models' answers.
 
     If it is an edited copy of a photo of the library, at the same path, it is the new content of
     that `edited` one. The photos in `replaced` were at this path, and are missing now.
@@ -92,25 +98,23 @@ class New:
 
     file: ImportFile
     photo: NewPhoto
-    prediction: Prediction
-    embedding: Embedding
+    answers: Answers
     edited: PhotoAtPath | None = None
     replaced: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Retagged:
-    """A photo of the library with a new prediction."""
+    """A photo of the library with new answers."""
 
     file: ImportFile
     photo_id: int
-    prediction: Prediction
-    embedding: Embedding
+    answers: Answers
 
 
 @dataclass(frozen=True)
 class Unchanged:
-    """A photo to tag again whose current prediction is by this model already."""
+    """A photo to tag again that has a current prediction by each of the models already."""
 
     file: ImportFile
     photo_id: int
@@ -121,11 +125,11 @@ ImportResult = Failed | Duplicate | Postponed | New | Retagged | Unchanged
 
 @dataclass(frozen=True)
 class _Untagged:
-    """A photo, new or of the library, ready for the network."""
+    """A photo, new or of the library, with the input of each network that is to see it."""
 
     file: ImportFile
     photo: NewPhoto | int
-    pixels: Pixels
+    pixels: Mapping[int, Pixels]
     edited: PhotoAtPath | None = None
     replaced: tuple[int, ...] = ()
 
@@ -137,16 +141,20 @@ class Importer:
         self,
         database: Database,
         storage: Storage,
-        tagger: Tagger,
+        taggers: Sequence[Tagger],
         copy: bool = False,
         space: str | None = None,
     ) -> None:
-        """`space` is the library's: vectors in another one would not be used and are not kept."""
+        """`space` is the library's: vectors in another one would not be used and are not kept.
+
+        Without one, they are those of the first of the `taggers`.
+        """
         self._database = database
         self._storage = storage
-        self._tagger = tagger
+        self._taggers = list(taggers)
         self._copy = copy
-        self._keeps_vectors = space in (None, tagger.space)
+        spaces = [tagger.space for tagger in taggers]
+        self._embeds = 0 if space is None else spaces.index(space) if space in spaces else None
 
     def read_and_tag(
         self, files: Sequence[ImportFile], postpone: bool = False
@@ -167,16 +175,16 @@ class Importer:
         self,
         connection: Connection,
         operation_id: int,
-        model_id: int,
+        model_ids: Sequence[int],
         results: Sequence[ImportResult],
     ) -> dict[Outcome, int]:
         """Write photos, predictions and outcomes to the database; the number of each outcome.
 
-        Files without an outcome stay pending: postponed ones, and duplicates of a photo that has
-        another content by now.
+        `model_ids` are those of the taggers. Files without an outcome stay pending: postponed ones,
+        and duplicates of a photo that has another content by now.
         """
         outcomes = self._save_photos(connection, operation_id, results)
-        self._save_predictions(connection, operation_id, model_id, results, outcomes)
+        self._save_predictions(connection, operation_id, model_ids, results, outcomes)
         reasons = [result.reason if isinstance(result, Failed) else None for result in results]
         rows = zip((result.file.id for result in results), outcomes, reasons, strict=True)
         save_outcomes(
@@ -233,7 +241,8 @@ class Importer:
                 location = self._store(file, sha256, data)
                 return Duplicate(file, existing.id, sha256, *location, replaced)
             return Duplicate(file, existing.id, sha256, replaced=replaced)
-        metadata, pixels = decode.read_metadata(data), self._decode(data, sha256)
+        every = range(len(self._taggers))
+        metadata, pixels = decode.read_metadata(data), self._decode(data, sha256, every)
         path, stored = self._store(file, sha256, data)
         photo = NewPhoto(sha256, file.name, path, stored, len(data), metadata)
         candidates = [] if existing else at_path  # a deleted photo comes back as it is
@@ -242,33 +251,41 @@ class Importer:
         return _Untagged(file, photo, pixels, edited, replaced)
 
     def _prepare_retag(self, files: Sequence[ImportFile]) -> Iterator[ImportResult | _Untagged]:
-        """Read photos again, except those with a prediction by this model."""
+        """Read photos again for the models whose predictions they lack."""
         ids = [file.photo_id or 0 for file in files]
+        missing: dict[int, list[int]] = {photo_id: [] for photo_id in ids}
         with self._database.read_transaction() as connection:
-            model_id = find_model_id(connection, self._tagger)
-            tagged = set()
-            if model_id is not None:
-                tagged = photos.filter_tagged_by(connection, ids, model_id)
-            untagged = [photo_id for photo_id in ids if photo_id not in tagged]
+            for number, tagger in enumerate(self._taggers):
+                model_id = find_model_id(connection, tagger)
+                tagged = set()
+                if model_id is not None:
+                    tagged = photos.filter_tagged_by(connection, ids, model_id)
+                for photo_id in missing.keys() - tagged:
+                    missing[photo_id].append(number)
+            untagged = [photo_id for photo_id, numbers in missing.items() if numbers]
             loaded = photos.load_photos(connection, untagged, self._storage.home)
             by_id = {photo.id: photo for photo in loaded}
         for file, photo_id in zip(files, ids, strict=True):
-            if photo_id in tagged:
+            if not missing[photo_id]:
                 yield Unchanged(file, photo_id)
                 continue
             try:
-                yield self._prepare_photo(file, by_id.get(photo_id))
+                yield self._prepare_photo(file, by_id.get(photo_id), missing[photo_id])
             except (ImageError, OSError) as error:
                 yield _failed(file, error)
 
-    def _prepare_photo(self, file: ImportFile, photo: Photo | None) -> _Untagged:
+    def _prepare_photo(
+        self, file: ImportFile, photo: Photo | None, numbers: Iterable[int]
+    ) -> _Untagged:
         if photo is None:
             raise ImageError(file.path, "is no longer in the library")
-        return _Untagged(file, photo.id, self._decode(read_original(photo), photo.sha256))
+        pixels = self._decode(read_original(photo), photo.sha256, numbers)
+        return _Untagged(file, photo.id, pixels)
 
-    def _decode(self, data: bytes, sha256: str) -> Pixels:
-        """The network's input. Writes the thumbnail if there is none."""
-        side = self._tagger.image_size
+    def _decode(self, data: bytes, sha256: str, numbers: Iterable[int]) -> dict[int, Pixels]:
+        """The input of each network, by its position. Writes the thumbnail if there is none."""
+        sides = {number: self._taggers[number].image_size for number in numbers}
+        side = max(sides.values())
         rgb = decode.read(data, shorter_side=side)
         if not self._storage.thumbnail_path(sha256).is_file():
             small = side < _MIN_THUMBNAIL_SOURCE
@@ -276,7 +293,8 @@ class Importer:
                 sha256, decode.read(data, shorter_side=256) if small else rgb
             )
         # Small right away: a batch of them waits for the network.
-        return transforms.fit_squares(rgb, side)
+        by_side = {size: transforms.fit_squares(rgb, size) for size in set(sides.values())}
+        return {number: by_side[size] for number, size in sides.items()}
 
     def _store(self, file: ImportFile, sha256: str, data: bytes) -> tuple[str, bool]:
         """A photo's path from now on, and whether it is the library's own copy."""
@@ -285,17 +303,26 @@ class Importer:
         return file.path, False
 
     def _tag(self, prepared: Sequence[ImportResult | _Untagged]) -> list[ImportResult]:
-        pixels = [item.pixels for item in prepared if isinstance(item, _Untagged)]
-        tagged = iter(self._tagger.tag_with_embeddings(pixels, top=tags.KEPT_SCORES))
+        answers: list[dict[int, tuple[Prediction, Embedding]]] = [{} for _ in prepared]
+        for number, tagger in enumerate(self._taggers):
+            items = [
+                (row, item.pixels[number])
+                for row, item in enumerate(prepared)
+                if isinstance(item, _Untagged) and number in item.pixels
+            ]
+            pixels = [each for _, each in items]
+            tagged = tagger.tag_with_embeddings(pixels, top=tags.KEPT_SCORES)
+            for (row, _), answer in zip(items, tagged, strict=True):
+                answers[row][number] = answer
         results: list[ImportResult] = []
-        for item in prepared:
+        for item, answer_of in zip(prepared, answers, strict=True):
             if not isinstance(item, _Untagged):
                 results.append(item)
             elif isinstance(item.photo, NewPhoto):
-                new = New(item.file, item.photo, *next(tagged), item.edited, item.replaced)
+                new = New(item.file, item.photo, answer_of, item.edited, item.replaced)
                 results.append(new)
             else:
-                results.append(Retagged(item.file, item.photo, *next(tagged)))
+                results.append(Retagged(item.file, item.photo, answer_of))
         return results
 
     def _save_photos(
@@ -393,25 +420,34 @@ class Importer:
         self,
         connection: Connection,
         operation_id: int,
-        model_id: int,
+        model_ids: Sequence[int],
         results: Sequence[ImportResult],
         outcomes: Sequence[tuple[Outcome | None, int | None]],
     ) -> None:
         tagged = [
-            (photo_id, result)
+            (photo_id, result.answers)
             for result, (outcome, photo_id) in zip(results, outcomes, strict=True)
             if isinstance(result, New | Retagged)
             if photo_id is not None and outcome != "duplicate"
         ]
-        predictions = [
-            (photo_id, tags.prediction_row(result.prediction, self._tagger))
-            for photo_id, result in tagged
-        ]
-        tags.save_predictions(connection, operation_id, model_id, predictions)
-        if self._keeps_vectors and tagged:
-            space_id = vectors.register_space(connection, self._tagger.space)
-            embeddings = {photo_id: result.embedding for photo_id, result in tagged}
-            vectors.add(connection, space_id, embeddings)
+        predictions = {
+            model_id: [
+                (photo_id, tags.prediction_row(answers[number][0], tagger))
+                for photo_id, answers in tagged
+                if number in answers
+            ]
+            for number, (model_id, tagger) in enumerate(zip(model_ids, self._taggers, strict=True))
+        }
+        tags.save_predictions_of_models(connection, operation_id, predictions)
+        if self._embeds is None or not tagged:
+            return
+        space_id = vectors.register_space(connection, self._taggers[self._embeds].space)
+        embeddings = {
+            photo_id: answers[self._embeds][1]
+            for photo_id, answers in tagged
+            if self._embeds in answers
+        }
+        vectors.add(connection, space_id, embeddings)
 
 
 def read_batches(files: Iterable[ImportFile]) -> Iterator[list[FileContent | Failed]]:
@@ -455,6 +491,6 @@ def register_model(connection: Connection, tagger: Tagger) -> int:
     if model_id is not None:
         return model_id
     row = insert(models).values(
-        name=tagger.name, sha256=tagger.sha256, first_used_at=datetime.now(UTC)
+        name=tagger.name, kind=MODEL, sha256=tagger.sha256, first_used_at=datetime.now(UTC)
     )
     return int(connection.execute(row.returning(models.c.id)).scalar_one())

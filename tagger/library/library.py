@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 
 from tagger import paths
-from tagger.concurrency import chunks, ordered_map
-from tagger.errors import ImageError, LibraryError, ModelError, OptionError
+from tagger.concurrency import chunks
+from tagger.errors import LibraryError, ModelError, OptionError
 from tagger.images.decode import Source
-from tagger.inference import registry, vocabulary
+from tagger.inference import vocabulary
 from tagger.inference.embeddings import Embedding
 from tagger.inference.vocabulary import Vocabulary
 from tagger.library import (
@@ -26,33 +26,35 @@ from tagger.library import (
     edits,
     operations,
     photos,
-    retagging,
+    single_photo,
     statistics,
-    tags,
     timeline,
     vectors,
 )
 from tagger.library.database.database import Database, absolute_url, sqlite_url
-from tagger.library.database.schema import labels, settings
+from tagger.library.database.schema import CHUNK, labels
 from tagger.library.descriptions import ResolvedQuery, Space
-from tagger.library.importer import Duplicate, Failed, Importer, register_model
-from tagger.library.job_files import ImportFile, add_files, pending_files
+from tagger.library.history import entries
+from tagger.library.history.entries import Kind as EntryKind
+from tagger.library.history.undo import UndoResult
+from tagger.library.labels import edits as tag_edits
+from tagger.library.labels.edits import TagEdits
+from tagger.library.models import edits as model_edits
+from tagger.library.models import in_use as used_models
+from tagger.library.models.in_use import ModelUse
+from tagger.library.models.retagging import Retagging
 from tagger.library.operations import Operation, OperationFile
 from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
-from tagger.library.retagging import RetagPreview
 from tagger.library.search import interpretation, planner, suggestions
 from tagger.library.search.grammar import label_terms, parse
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
 from tagger.library.statistics import Statistics
-from tagger.library.storage import Storage, base_name, read_original
+from tagger.library.storage import Storage, read_original
 from tagger.library.timeline import PhotoList
-from tagger.library.undo import UndoResult
 from tagger.library.vectors import VectorCache
-from tagger.tagger import Prediction, Tagger
+from tagger.tagger import Tagger
 from tagger.text import escape_controls
-
-ACTIVE_MODEL = "active_model"  # the name of a setting
 
 
 class Library:
@@ -63,6 +65,8 @@ class Library:
         self.url = url
         self.database = database
         self.storage = Storage(home)
+        self.tags = TagEdits(database, home)
+        self.retagging = Retagging(database, home)
         self._vectors = VectorCache()
 
     @classmethod
@@ -92,28 +96,60 @@ class Library:
     # Models
 
     def active_model(self) -> str:
-        """The name or file of the model that tags; the default if the active one is missing."""
+        """The name or file of the first model in use."""
+        return self.models_in_use()[0]
+
+    def models_in_use(self) -> list[str]:
+        """The names or files of the models that tag new photos, in order.
+
+        Models whose file is gone are left out; if all are, it is the default model.
+        """
         with self.database.read_transaction() as connection:
-            return registry.model_name(_find_active_model(connection))
+            return used_models.in_use(connection)
+
+    def use_model(self, model: str) -> int | None:
+        """Tag new photos with this model alone, by name or file; the operation, if that is new.
+
+        Photos keep the tags of the others, until `turn_off_model`. Raises ModelError.
+        """
+        return model_edits.use(self.database, model)
+
+    def add_model(self, model: str) -> int | None:
+        """Tag new photos with this model too, after the others in use; the operation, if any.
+
+        Raises ModelError.
+        """
+        return model_edits.add(self.database, model)
+
+    def move_model_up(self, model: str) -> int | None:
+        """Let a model in use come before the one in front of it; the operation, if any."""
+        return model_edits.move_up(self.database, model)
+
+    def turn_off_model(self, model: str) -> int | None:
+        """Tag nothing with this model and hide its tags, which come back when it is used again.
+
+        The operation, if that is new. Raises OptionError for the only one in use.
+        """
+        return model_edits.turn_off(self.database, model)
+
+    def model_uses(self) -> dict[str, ModelUse]:
+        """What each model gave the library, by the models' names."""
+        with self.database.read_transaction() as connection:
+            return used_models.count_uses(connection)
+
+    def set_active_model(self, model: str) -> None:
+        """As `use_model`."""
+        self.use_model(model)
 
     def space(self) -> Space | None:
         """The space of descriptions and similar photos.
 
-        That is the active model's if it understands words, else the bundled model's. None if
-        neither does or the model's file is broken: a search with a description says which.
+        That is the first model's in use that understands words, else the bundled model's. None if
+        none does or a model's file is broken: a search with a description says which.
         """
         with self.database.read_transaction() as connection, suppress(ModelError):
-            return _load_space(connection)
+            return used_models.load_space(connection)
         return None
-
-    def set_active_model(self, model: str) -> None:
-        """Use a model for tagging from now on, by name or file. Raises ModelError."""
-        Tagger.load(model)
-        if model.endswith(".h5"):
-            model = str(Path(model).absolute())
-        with self.database.write_transaction() as connection:
-            connection.execute(delete(settings).where(settings.c.name == ACTIVE_MODEL))
-            connection.execute(insert(settings).values(name=ACTIVE_MODEL, value=model))
 
     # Jobs; see `tagger.jobs`
 
@@ -125,48 +161,53 @@ class Library:
 
     # Edits
 
-    def add_photo(self, name: str, data: bytes, tagger: Tagger) -> AddedPhoto:
+    def add_photo(self, name: str, data: bytes, taggers: Tagger | Sequence[Tagger]) -> AddedPhoto:
         """Tag a photo and keep a copy of it. Raises ImageError if it cannot be read."""
-        file = ImportFile(0, "", base_name(name), data=data)
+        taggers = [taggers] if isinstance(taggers, Tagger) else list(taggers)
         space = self.space()
-        importer = Importer(
-            self.database, self.storage, tagger, copy=True, space=space.sha256 if space else None
-        )
-        (result,) = importer.read_and_tag([file])
-        if isinstance(result, Failed):
-            raise ImageError(file.name, result.reason)
-        if isinstance(result, Duplicate) and result.path is None:
-            return AddedPhoto(self.photo(result.photo_id), True, None)
-        vector = None if space is None or space.sha256 == tagger.space else self.embed(data)
-        with self.database.write_transaction() as connection:
-            options = {"model": tagger.name, "copy": True, "listed": True}
-            operation_id = operations.create(
-                connection, "import", f"Import {file.name}", options, total=1
-            )
-            add_files(connection, operation_id, [("", file.name, None)])
-            (row,) = pending_files(connection, operation_id, 1)
-            result = replace(result, file=replace(file, id=row.id))
-            model_id = register_model(connection, tagger)
-            outcomes = importer.record(connection, operation_id, model_id, [result])
-            if not outcomes:
-                raise OptionError(f"{file.name}: its photo was changed meanwhile; try again")
-            (outcome,) = outcomes
-            (added,) = operations.list_files(connection, operation_id, outcome, 1)
-            if vector is not None and added.photo_id is not None:
-                embedding, used_space = vector
-                space_id = vectors.register_space(connection, used_space)
-                vectors.add(connection, space_id, {added.photo_id: embedding})
-        return AddedPhoto(self.photo(added.photo_id or 0), outcome == "duplicate", operation_id)
+        added = single_photo.add(self.database, self.storage, name, data, taggers, space)
+        return AddedPhoto(self.photo(added.photo_id), added.is_duplicate, added.operation_id)
 
     def edit_tags(
-        self, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
+        self,
+        ids: Sequence[int],
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        skip: Sequence[str] = (),
     ) -> int:
         """Annotate photos: tags that belong to them, and tags that do not. The operation's id.
 
-        Adding a tag that a model gave confirms it. Annotations outlive later predictions. Raises
+        Adding a tag that a model gave confirms it. Annotations outlive later predictions. Tags in
+        `skip` were asked about and not answered: nothing follows, and an answer stays. Raises
         OptionError for an invalid tag, and if there is nothing to change.
         """
-        return edits.edit_tags(self.database, ids, add, remove)
+        return edits.edit_tags(self.database, ids, add, remove, skip)
+
+    def rate(self, ids: Sequence[int], rating: int) -> int:
+        """Rate photos from 1 to 5, which is a favourite; 0 removes it. The operation's id.
+
+        Raises OptionError for another number, and if no photo is in the library.
+        """
+        return edits.rate(self.database, ids, rating)
+
+    def set_caption(self, photo_id: int, text: str) -> int:
+        """Set what a photo's caption says; nothing removes it. The operation's id.
+
+        Raises OptionError for a text that is too long, or if the photo is not in the library.
+        """
+        return edits.set_caption(self.database, photo_id, text)
+
+    def entries(self, kind: EntryKind) -> dict[str, Any]:
+        """The current entries of a kind by key; see `tagger.library.history.entries`."""
+        with self.database.read_transaction() as connection:
+            return entries.load(connection, kind)
+
+    def save_entry(self, kind: EntryKind, key: str, value: Any, title: str) -> int:
+        """Set an entry, or remove it with None; the operation, of this title.
+
+        Raises OptionError for a key that is too long.
+        """
+        return edits.save_entries(self.database, kind, {key: value}, title)
 
     def withdraw_annotations(self, ids: Sequence[int], labels: Sequence[str]) -> int:
         """Withdraw annotations, so that the model's tags count again. The operation's id."""
@@ -195,11 +236,13 @@ class Library:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The vocabulary of searches: the built-in one and the library's own `vocabulary.csv`.
+        """The vocabulary of searches: the built-in one, the library's own, and edits of tags.
 
-        Raises VocabularyError, as a search for a word does.
+        Its own is the file `vocabulary.csv` in its folder. Raises VocabularyError, as a search for
+        a word does.
         """
-        return vocabulary.load(self.home)
+        with self.database.read_transaction() as connection:
+            return self._load_vocabulary(connection)
 
     def search(
         self, query: str = "", sort: Sort | None = None, offset: int = 0, limit: int = 48
@@ -214,7 +257,7 @@ class Library:
         with self.database.read_transaction() as connection:
             resolved, words = self._resolve(connection, query)
             ids, total = self._find_page(connection, resolved, words, sort, offset, limit)
-            load = partial(_load_space, connection)
+            load = partial(used_models.load_space, connection)
             reading = descriptions.read_words(connection, query, total, words, load, self._vectors)
             if reading is not None:
                 resolved = reading
@@ -234,7 +277,7 @@ class Library:
             resolved, words = self._resolve(connection, query)
             total = planner.count_photos(connection, resolved.tree, words)
             ids, _ = self._find_page(connection, resolved, words, sort, 0, total)
-        for chunk in chunks(ids, tags.CHUNK):
+        for chunk in chunks(ids, CHUNK):
             with self.database.read_transaction() as connection:
                 loaded = list(photos.load_photos(connection, chunk, self.home))
             yield from loaded
@@ -282,12 +325,14 @@ class Library:
     def explain(self, query: str) -> list[Interpretation]:
         """The tags that each word of a query finds. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return interpretation.explain(connection, query, self._vocabulary_for(query))
+            return interpretation.explain(
+                connection, query, self._vocabulary_for(connection, query)
+            )
 
     def suggest_tags(self, query: str) -> list[Suggestion]:
         """Tags and words to try for each word of a query that finds nothing. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return suggestions.suggest(connection, query, self._vocabulary_for(query))
+            return suggestions.suggest(connection, query, self._vocabulary_for(connection, query))
 
     def label_counts(self, query: str = "") -> list[tuple[str, int]]:
         """The tags of the photos that match a query, most frequent first. Raises QueryError."""
@@ -321,9 +366,13 @@ class Library:
             return next(photos.load_photos(connection, [existing.id], self.home), None)
 
     def prediction(self, photo_id: int) -> StoredPrediction | None:
-        """A photo's current prediction."""
+        """A photo's current prediction by the first of its models."""
+        return next(iter(self.predictions(photo_id)), None)
+
+    def predictions(self, photo_id: int) -> list[StoredPrediction]:
+        """A photo's current predictions, in the order of the models; heads last."""
         with self.database.read_transaction() as connection:
-            return photos.load_prediction(connection, photo_id)
+            return photos.load_predictions(connection, photo_id)
 
     def annotations(self, photo_id: int) -> list[Annotation]:
         """A photo's current annotations, by label."""
@@ -378,43 +427,6 @@ class Library:
             stored = vectors.load(connection, photo.id, space.sha256 if space else None)
         return [] if stored is None else self.find_similar(*stored, count, exclude=photo.id)
 
-    # Photos that an earlier version of a model tagged
-
-    def count_outdated(self, tagger: Tagger) -> int:
-        """The number of photos whose tags are by another model of the same name."""
-        with self.database.read_transaction() as connection:
-            return retagging.count_outdated(connection, tagger)
-
-    def find_outdated(self, tagger: Tagger) -> list[int]:
-        """The ids of these photos, ascending."""
-        with self.database.read_transaction() as connection:
-            return retagging.find_outdated(connection, tagger)
-
-    def preview_retagging(self, tagger: Tagger, count: int = 24) -> RetagPreview:
-        """What tagging these photos again would change, of at most `count` of them; tags none."""
-        sample = retagging.choose_sample(self.find_outdated(tagger), count)
-        with self.database.read_transaction() as connection:
-            loaded = list(photos.load_photos(connection, sample, self.home))
-            annotations = [photos.load_annotations(connection, photo.id) for photo in loaded]
-
-        def predict(photo: Photo) -> Prediction | None:
-            try:
-                return tagger.tag(read_original(photo))
-            except (ImageError, OSError):
-                return None
-
-        predictions = list(ordered_map(predict, loaded))
-        changes = [
-            retagging.compare(photo, answers, prediction)
-            for photo, answers, prediction in zip(loaded, annotations, predictions, strict=True)
-            if prediction is not None
-        ]
-        return RetagPreview(
-            sample=len(loaded),
-            changes=tuple(change for change in changes if change.added or change.removed),
-            unreadable=predictions.count(None),
-        )
-
     # Operations
 
     def operations(
@@ -443,15 +455,18 @@ class Library:
 
     def _resolve(self, connection: Connection, query: str) -> tuple[ResolvedQuery, Vocabulary]:
         """A query without its descriptions, and the vocabulary of its words."""
-        words = self._vocabulary_for(query)
-        load = partial(_load_space, connection)
+        words = self._vocabulary_for(connection, query)
+        load = partial(used_models.load_space, connection)
         return descriptions.resolve(connection, query, words, load, self._vectors), words
 
-    def _vocabulary_for(self, query: str) -> Vocabulary:
+    def _vocabulary_for(self, connection: Connection, query: str) -> Vocabulary:
         """The vocabulary; the built-in one where it makes no difference, so that none is broken."""
         terms = label_terms(parse(query))
         is_used = any(not (term.exact or term.wildcard) for term in terms)
-        return self.vocabulary if is_used else vocabulary.load()
+        return self._load_vocabulary(connection) if is_used else vocabulary.load()
+
+    def _load_vocabulary(self, connection: Connection) -> Vocabulary:
+        return tag_edits.load_vocabulary(self.home, entries.load(connection, "tag"))
 
     def _find_page(
         self,
@@ -468,30 +483,3 @@ class Library:
             ranked = list(resolved.likeness)
             return planner.find_ranked_page(connection, tree, words, ranked, offset, limit)
         return planner.find_page(connection, tree, words, sort or "newest", offset, limit)
-
-
-def used_spaces(connection: Connection) -> set[str]:
-    """The spaces whose vectors are of use: the library's, and the bundled model's.
-
-    Raises ModelError for a broken model file.
-    """
-    spaces = _load_space(connection), descriptions.load_space(registry.BUNDLED_MODEL)
-    return {space.sha256 for space in spaces if space is not None}
-
-
-def _find_active_model(connection: Connection) -> Path:
-    """The file of the model that tags; the default if the active one is missing."""
-    name = connection.scalar(select(settings.c.value).where(settings.c.name == ACTIVE_MODEL))
-    try:
-        return registry.find_model(name)
-    except ModelError:
-        return registry.find_model()
-
-
-def _load_space(connection: Connection) -> Space | None:
-    """As `Library.space`. Raises ModelError for a broken model file."""
-    try:
-        active = _find_active_model(connection)
-    except ModelError:  # no model at all
-        return None
-    return descriptions.load_space(active)

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.images.decode import Metadata
+from tagger.library import derivation
 from tagger.library.database.schema import (
+    CHUNK,
     labels,
     models,
     photos,
@@ -23,7 +25,6 @@ from tagger.library.database.schema import (
     verdicts,
 )
 from tagger.library.records import Annotation, Photo, StoredPrediction, Tag
-from tagger.library.tags import CHUNK
 from tagger.text import fold
 
 TAG_ORDER = tags.c.by_person.desc(), tags.c.score.desc().nulls_last(), labels.c.name
@@ -95,11 +96,15 @@ def add(
     connection: Connection, operation_id: int, new_photos: Sequence[NewPhoto]
 ) -> dict[str, int]:
     """Add photos with distinct digests; their ids by digest."""
-    origin = {"added_at": datetime.now(UTC), "added_by": operation_id}
+    now = datetime.now(UTC)
+    origin = {"added_at": now, "added_by": operation_id}
     ids: dict[str, int] = {}
     for chunk in chunks(new_photos, CHUNK):
         insertion = insert(photos).returning(photos.c.sha256, photos.c.id)
-        rows = connection.execute(insertion, [_columns(photo) | origin for photo in chunk])
+        columns = [_columns(photo) | origin for photo in chunk]
+        for row in columns:
+            row["dated_at"] = row["taken_at"] or now.replace(tzinfo=None)
+        rows = connection.execute(insertion, columns)
         ids.update((row.sha256, row.id) for row in rows)
     _add_presences(connection, operation_id, ids.values())
     return ids
@@ -194,35 +199,45 @@ def load_photos(connection: Connection, photo_ids: Sequence[int], home: Path) ->
                 yield _to_photo(rows[photo_id], tuple(tags_by_photo[photo_id]), home)
 
 
-def load_prediction(connection: Connection, photo_id: int) -> StoredPrediction | None:
-    """A photo's current prediction."""
-    row = connection.execute(
-        select(predictions, models.c.name.label("model"), models.c.sha256)
+def load_predictions(connection: Connection, photo_id: int) -> list[StoredPrediction]:
+    """A photo's current predictions, in the order of the models; none by those that are off."""
+    ranks = derivation.rank_models(connection)
+    rows = connection.execute(
+        select(predictions, models.c.name.label("model"), models.c.sha256, models.c.kind)
         .join(models, models.c.id == predictions.c.model_id)
         .where(predictions.c.photo_id == photo_id, predictions.c.ended_by.is_(None))
-    ).first()
-    if row is None:
-        return None
-    return StoredPrediction(
-        label=row.label,
-        confidence=row.confidence,
-        reason=row.reason,
-        ood_score=row.ood_score,
-        scores=tuple((name, score) for name, score in row.scores),
-        model=row.model,
-        model_sha256=row.sha256,
-        operation_id=row.run_id,
-        made_at=row.made_at,
-    )
+    ).all()
+    return [
+        StoredPrediction(
+            label=row.label,
+            confidence=row.confidence,
+            reason=row.reason,
+            ood_score=row.ood_score,
+            scores=tuple((name, score) for name, score in row.scores),
+            model=row.model,
+            model_sha256=row.sha256,
+            operation_id=row.run_id,
+            made_at=row.made_at,
+            by_head=row.kind == derivation.HEAD,
+        )
+        for row in derivation.sort_predictions(rows, ranks)
+    ]
 
 
 def load_annotations(connection: Connection, photo_id: int) -> list[Annotation]:
-    """A photo's current annotations, by label."""
+    """A photo's current annotations, by label; without what was asked and not answered."""
+    shown_label = labels.alias()
+    label_id = func.coalesce(labels.c.shown_as, labels.c.id)
     query = (
-        select(verdicts, labels.c.name)
+        select(verdicts, shown_label.c.name)
         .join(labels, labels.c.id == verdicts.c.label_id)
-        .where(verdicts.c.photo_id == photo_id, verdicts.c.ended_by.is_(None))
-        .order_by(labels.c.name)
+        .join(shown_label, shown_label.c.id == label_id)
+        .where(
+            verdicts.c.photo_id == photo_id,
+            verdicts.c.ended_by.is_(None),
+            verdicts.c.present.is_not(None),
+        )
+        .order_by(shown_label.c.name, verdicts.c.id)
     )
     return [
         Annotation(row.name, row.present, row.run_id, row.made_at)
@@ -259,7 +274,7 @@ def _load_tags(connection: Connection, photo_ids: Sequence[int]) -> dict[int, li
         )
         .join(labels, labels.c.id == tags.c.label_id)
         .outerjoin(models, models.c.id == tags.c.model_id)
-        .where(tags.c.photo_id.in_(photo_ids))
+        .where(tags.c.photo_id.in_(photo_ids), ~labels.c.hidden)
         .order_by(*TAG_ORDER)
     )
     by_photo: dict[int, list[Tag]] = defaultdict(list)
@@ -281,6 +296,8 @@ def _to_photo(row: Row[Any], photo_tags: tuple[Tag, ...], home: Path) -> Photo:
         added_at=row.added_at,
         taken_at=row.taken_at,
         missing=row.missing,
+        rating=row.rating,
+        caption=row.caption,
         unknown=row.unknown,
         reviewed=row.reviewed,
         confidence=row.confidence,

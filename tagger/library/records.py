@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from tagger.inference.decision import Reason
 
-# "timeline": by the time that a photo was taken, or where none is recorded was added; last first.
-Sort = Literal["timeline", "newest", "oldest", "taken", "name", "surest", "doubtful", "likeness"]
+FAVOURITE = 5  # the highest rating
+
+Sort = Literal[
+    "newest",
+    "oldest",
+    "timeline",  # by when they were taken, else added, the latest first
+    "taken",
+    "rating",
+    "name",
+    "surest",
+    "doubtful",
+    "likeness",
+]
 
 
 @dataclass(frozen=True)
@@ -39,9 +50,11 @@ class Photo:
 
     `path` is the photo's file; `stored`: it is the library's own copy. `size` is in bytes, `width`
     and `height` in pixels, upright. `taken_at` is the camera's time, without a time zone.
-    `unknown`: the model gave no label and there is no annotation. `confidence` in [0, 1] is the
-    model's; `doubt` in [0, 2] orders the review queue, highest first. `missing`: the file was, when
-    an import last looked for it, or another picture was in its place.
+    `unknown`: no model gave a tag and there is no annotation. `model` is the first of those in use
+    that looked at it, `confidence` in [0, 1] that model's, and `doubt` in [0, 2] orders the review
+    queue, highest first. `missing`: the file was, when
+    an import last looked for it, or another picture was in its place. `rating` is 1 to 5, a
+    favourite, or 0 without one.
     """
 
     id: int
@@ -61,11 +74,21 @@ class Photo:
     model: str | None
     tags: tuple[Tag, ...]
     missing: bool = False
+    rating: int = 0
+    caption: str | None = None
+
+    @property
+    def dated_at(self) -> datetime:
+        """When it was taken, else when it was added, in UTC; without a time zone."""
+        return self.taken_at or self.added_at.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True)
 class StoredPrediction:
-    """The stored part of a `tagger.Prediction`, with its model, operation and time."""
+    """The stored part of a `tagger.Prediction`, with its model, operation and time.
+
+    `by_head`: it is by a tag that was learnt from examples, whose name `model` is.
+    """
 
     label: str | None
     confidence: float
@@ -76,6 +99,7 @@ class StoredPrediction:
     model_sha256: str
     operation_id: int
     made_at: datetime
+    by_head: bool = False
 
 
 @dataclass(frozen=True)

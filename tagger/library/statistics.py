@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from tagger.library.database.schema import labels, models, photos, tags
+from tagger.library.database.schema import labels, models, photos, predictions, tags
+from tagger.library.derivation import MODEL
 
 BINS = 20  # of the confidence histogram
 
@@ -15,8 +16,9 @@ BINS = 20  # of the confidence histogram
 class Statistics:
     """Counts of photos that are not deleted, except for `deleted`; `bytes` is their total size.
 
-    `by_label` and `by_model` are most frequent first. `confidence[i]` counts photos with a
-    confidence from i/20 to (i+1)/20. `added` counts by day, "2026-11-21", in UTC.
+    `by_label` and `by_model` are most frequent first; several models may have tagged a photo.
+    `confidence[i]` counts photos with a confidence from i/20 to (i+1)/20. `added` counts by day,
+    "2026-11-21", in UTC.
     """
 
     photos: int
@@ -50,16 +52,18 @@ def gather(connection: Connection) -> Statistics:
         select(labels.c.name, number)
         .join(tags, tags.c.label_id == labels.c.id)
         .join(photos, photos.c.id == tags.c.photo_id)
-        .where(is_present)
+        .where(is_present, ~labels.c.hidden)
         .group_by(labels.c.name)
         .order_by(number.desc(), labels.c.name)
     )
+    tagged_photos = func.count(predictions.c.photo_id.distinct()).label("number")
     by_model = connection.execute(
-        select(models.c.name, number)
-        .join(photos, photos.c.model_id == models.c.id)
-        .where(is_present)
+        select(models.c.name, tagged_photos)
+        .join(predictions, predictions.c.model_id == models.c.id)
+        .join(photos, photos.c.id == predictions.c.photo_id)
+        .where(is_present, predictions.c.ended_by.is_(None), models.c.kind == MODEL)
         .group_by(models.c.id, models.c.name)
-        .order_by(number.desc(), models.c.name)
+        .order_by(tagged_photos.desc(), models.c.name)
     )
     day = func.date(photos.c.added_at).label("day")
     added = connection.execute(select(day, number).where(is_present).group_by(day).order_by(day))

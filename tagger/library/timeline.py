@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import Connection, extract, func, select
+from sqlalchemy import Connection, extract, select
 
 from tagger.library.database.schema import photos
 from tagger.library.records import Sort
 
 _TIMES = {
-    "timeline": func.coalesce(photos.c.taken_at, photos.c.added_at),
+    "timeline": photos.c.dated_at,
     "newest": photos.c.added_at,
     "oldest": photos.c.added_at,
 }

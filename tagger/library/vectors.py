@@ -19,9 +19,8 @@ from sqlalchemy import Connection, delete, exists, func, insert, select, update
 from tagger.concurrency import chunks, one_blas_thread, ordered_map
 from tagger.inference.decision import Floats
 from tagger.inference.embeddings import Embedding
-from tagger.library.database.schema import photos, settings, spaces, vectors
+from tagger.library.database.schema import CHUNK, photos, settings, spaces, vectors
 from tagger.library.photos import filter_existing
-from tagger.library.tags import CHUNK
 
 MAX_CACHED = 2  # spaces in memory: one that is in use, and one that is being filled
 MAX_EXACT = 100_000  # vectors in memory as float32; as int8 beyond

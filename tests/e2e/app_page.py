@@ -15,6 +15,7 @@ HEADINGS = {
     "Import": "Import photos",
     "Gallery": "Gallery",
     "Search": "Search",
+    "Tags": "Tags",
     "Review": "Review",
     "Train a model": "Train a model",
     "Models": "Models",

@@ -13,13 +13,16 @@ from tests.e2e.app_server import AppServer
 from tests.e2e.conftest import OpenApp
 
 PHONE = 390  # pixels
-PATHS = ("", "import_photos", "gallery", "search", "review", "train", "models", "activity")
+PATHS = (
+    *("", "import_photos", "gallery", "search", "tags", "review", "train", "models", "activity"),
+)
 # The next step that each page names while the library is empty.
 FIRST_STEPS = (
     "Try one of these.",
     "start with the samples.",
     "begin with four samples.",
     "Your library is empty.",
+    "No photo has a tag yet.",
     "Your library is empty.",
     "Runs on this computer in minutes.",
     "Teach one of your own",
@@ -29,7 +32,7 @@ FIRST_STEPS = (
 OLDEST = "sort=oldest"
 PHOTO_PAGES = (
     *("gallery?photo=1", f"search?{OLDEST}", f"search?{OLDEST}&as=Table"),
-    *("review", "import_photos", "activity"),
+    *("review", "import_photos", "activity", "tags", "tags?tag=two+words", "models"),
 )
 PHOTOS = 60  # more than one gallery page
 LONG = "DSC00001 " + "W" * 120  # cannot be wrapped

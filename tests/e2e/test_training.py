@@ -61,6 +61,8 @@ def test_a_trained_model_tags_the_library_again(
     app.click("Use this model")
     app.expect_text(f"{name} is in use.")
     app.click(f"Re-tag {3 * PHOTOS} photos with it")
+    app.expect_text(re.compile("Removes 0 tags, adds"))
+    app.click(f"Re-tag {3 * PHOTOS} photos")
     app.expect_job_end(f"Re-tag {3 * PHOTOS} photos with {name}")
 
     with server.library() as library:

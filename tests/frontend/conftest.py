@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import pytest
 import streamlit as st
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 from streamlit.components.v2 import manifest_scanner
 
 from tagger import paths
@@ -100,7 +100,8 @@ def save_predictions(
 ) -> None:
     """Store predictions by photo id; labels above one half become tags.
 
-    Without a tagger they come from a multi-label model whose file is gone.
+    Without a tagger they come from a multi-label model whose file is gone, which alone looked at
+    the photos.
     """
     predictions = []
     for photo_id, scores in scores_by_photo.items():
@@ -120,6 +121,9 @@ def save_predictions(
             connection, "retag", "Said for the test", total=len(predictions)
         )
         model_id = register_model(connection, tagger) if tagger else _insert_model(connection)
+        if tagger is None:
+            for other in connection.scalars(select(models.c.id)).all():
+                tags.end_predictions(connection, operation_id, other, list(scores_by_photo))
         tags.save_predictions(connection, operation_id, model_id, predictions)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from tagger.jobs import worker
 from tagger.jobs.requests import EmbedRequest, submit
+from tagger.library.database.schema import models
 from tagger.library.library import Library
+from tagger.tagger import Tagger
 from tests.frontend.conftest import import_drawn_photos, save_predictions
 from tests.frontend.pages import (
     HOSTILE,
@@ -34,7 +37,7 @@ def test_pages_of_an_empty_library_link_to_the_import(library: Library, view: st
 
 def test_the_sample_photos_are_added_with_one_click(library: Library) -> None:
     press(open_page("gallery"), "gallery-samples")
-    (operation,) = library.operations()
+    (operation,) = library.operations(kinds=["import"])
     worker.run(library, operation.id)
     assert library.operation(operation.id).total == 4
 
@@ -214,18 +217,25 @@ def test_all_photos_of_a_search_are_edited_at_once(
     assert library.count("unknown") == count
 
 
-def test_selected_photos_are_tagged_again(six_photos: Library) -> None:
+def test_selected_photos_are_tagged_again(six_photos: Library, pets: Tagger) -> None:
     save_predictions(six_photos, None, {1: {"x": 0.9}, 2: {"x": 0.9}})
+    save_predictions(six_photos, pets, {1: {"dog": 0.9}, 2: {"dog": 0.9}})
     six_photos.edit_tags([1], add=["mine"])
+    with six_photos.database.write_transaction() as connection:  # an earlier version
+        connection.execute(update(models).where(models.c.name == "pets").values(sha256="1" * 64))
     app = press(use_grid(open_page("gallery"), select=[1, 2]), "gallery-retag-go")
+    text = page_text(app)
+    assert "Removes 2 tags, adds 0." in text and "Removed: dog (2)." in text
+    assert len(grid_photos(app, "gallery-changes-removed")) == 2
+    press(app, "gallery-confirm-retag")
     (retag,) = six_photos.operations(limit=1)
     assert (retag.kind, retag.total) == ("retag", 2)
     assert "Re-tag 2 photos with Pets" in page_text(app)
     worker.run(six_photos, retag.id)  # in case its process has not started yet
     while six_photos.operation(retag.id).active:
         pass
-    assert tag_labels(six_photos, 1) == ["mine"]
-    assert six_photos.photo(2).unknown
+    assert tag_labels(six_photos, 1) == ["mine", "x"], "other models' tags stay"
+    assert tag_labels(six_photos, 2) == ["x"]
 
 
 @pytest.mark.parametrize("tag", HOSTILE)

@@ -20,12 +20,16 @@ from tagger.inference.model_file import GROUP
 from tagger.library.library import Library
 from tagger.training import run_folder
 from tagger.training.trainer import TrainingResult
-from tests.conftest import PETS_MODEL
+from tests.conftest import PETS_MODEL, draw_collection, import_folder
 from tests.frontend.pages import (
+    button_keys,
+    grid_photos,
     html_blocks,
     open_page,
     page_text,
+    press,
     unescape,
+    wait_for_jobs,
 )
 from tests.model_files import break_scale, edit_network
 
@@ -53,7 +57,7 @@ def test_the_bundled_model_shows_its_card(library: Library) -> None:
     text = page_text(open_page("models"))
     card = model_file.load(PETS_MODEL).card
     assert card["about"] in text and card["command"] in text
-    assert "pets (tags now)" in text and "It tags your photos now." in text
+    assert "pets (in use)" in text
     assert "98.8%" in text and "accuracy on 600 validation photos" in text
     assert "0.50% of 404 unrelated photos get a false tag." in text
     assert "It finds 97.7% of cat (300 validation photos)." in text
@@ -61,16 +65,48 @@ def test_the_bundled_model_shows_its_card(library: Library) -> None:
     assert "21 Nov 2026" in text
 
 
-def test_models_are_compared_and_activated(library: Library, shapes_model: Path) -> None:
+def test_models_are_compared_and_used(library: Library, shapes_model: Path) -> None:
     app = open_page("models")
-    assert "pets (tags now)" in page_text(app) and ">shapes<" in page_text(app)
+    assert "pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
     assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
     app.selectbox(key="models-shown").set_value("shapes").run()
     assert not app.exception and "Labels: disc, square, stripes" in page_text(app)
-    app.button(key="models-use-shapes").click().run()
-    assert library.active_model() == "shapes"
-    assert "shapes (tags now)" in page_text(app)
+    press(app, "models-use-shapes")
+    assert library.models_in_use() == ["shapes"]
+    assert "shapes (in use)" in page_text(app) and "Switched to shapes" in page_text(app)
     assert app.sidebar.selectbox[0].value == "shapes"
+    press(app, "models-last-undo")
+    assert library.models_in_use() == ["pets"]
+
+
+def test_models_are_used_together(library: Library, shapes_model: Path, tmp_path: Path) -> None:
+    """Nothing goes without a word, and each step can be undone."""
+    import_folder(library, draw_collection(tmp_path / "photos", 2))
+    app = press(open_page("models"), "models-add-shapes")
+    assert library.models_in_use() == ["pets", "shapes"]
+    assert "Also in use: shapes" in [each.value for each in app.sidebar.caption]
+    assert "models-up-pets" not in button_keys(app) and "models-off-pets" in button_keys(app)
+    press(app, "models-up-shapes")
+    assert library.models_in_use() == ["shapes", "pets"]
+    press(app, "models-retag-shapes")
+    assert "Removes 0 tags, adds 6." in page_text(app)
+    press(app, "models-confirm-retag")
+    wait_for_jobs(library)
+    assert library.count("disc OR square OR stripes") == 6
+    app = open_page("models")
+    assert "models-retag-shapes" not in button_keys(app)
+    assert "1. **shapes** · 6 photos · 6 tags" in page_text(app)
+    press(app, "models-off-shapes")
+    assert "Hides 6 tags on your photos" in page_text(app)
+    captions = [tile["caption"] for tile in grid_photos(app, "models-off-examples")]
+    assert len(captions) == 6 and {caption[:2] for caption in captions} == {"− "}
+    press(app, "models-off-cancel")
+    assert library.models_in_use() == ["shapes", "pets"]
+    press(press(app, "models-off-shapes"), "models-off-go")
+    assert library.models_in_use() == ["pets"] and library.count("tagged") == 0
+    assert "shapes · off: its tags are hidden" in page_text(app).replace("**", "")
+    press(app, "models-last-undo")
+    assert library.models_in_use() == ["shapes", "pets"] and library.count("tagged") == 6
 
 
 def test_a_model_with_words_finds_photos_by_a_description(library: Library, worded: Path) -> None:
@@ -163,7 +199,7 @@ def test_broken_models_show_error_messages(library: Library, shapes_model: Path)
     app = open_page("models")
     names = {unescape(error.value).split(" cannot be used. ")[0] for error in app.main.error}
     assert names == {"empty", "short", "text", "folder", "keras", "dangling"}
-    assert "pets (tags now)" in page_text(app) and ">shapes<" in page_text(app)
+    assert "pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
     assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
 
 
@@ -210,7 +246,7 @@ def test_an_unusual_card_is_shown(
     rewrite_card(shapes_model, lambda card: card.update(change))
     library.set_active_model("shapes")
     app = open_page("models")
-    assert not app.exception and "shapes (tags now)" in page_text(app)
+    assert not app.exception and "shapes (in use)" in page_text(app)
     assert "<img" not in "".join(html_blocks(app))
 
 
@@ -219,7 +255,7 @@ def test_an_active_model_outside_the_folder_is_listed(
 ) -> None:
     library.set_active_model(str(trained.model))
     app = open_page("models")
-    assert "shapes (tags now)" in page_text(app)
+    assert "shapes (in use)" in page_text(app)
     assert "shapes" in app.selectbox(key="models-shown").options
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from frontend.photos.retagging import describe_change, explain_preview
+from frontend.components.retag_dialog import describe_change, explain_preview
 from tagger.library.library import Library
-from tagger.library.retagging import RetagPreview, TagChange
+from tagger.library.models.retagging import RetagPreview, TagChange
 from tests.frontend.conftest import MakeModel, import_drawn_photos
 from tests.frontend.pages import (
     button_keys,
@@ -20,7 +20,7 @@ from tests.frontend.pages import (
     wait_for_jobs,
 )
 
-EXAMPLES = "gallery-outdated-examples"
+ADDED = "gallery-changes-added"
 
 
 @pytest.fixture
@@ -34,23 +34,29 @@ def outdated(library: Library, make_model: MakeModel, tmp_path: Path) -> Library
 
 
 def test_the_changes_are_shown_before_photos_are_tagged_again(outdated: Library) -> None:
+    outdated.edit_tags([2], add=["mine"])
     app = open_page("gallery")
     assert "3 photos were tagged by an earlier version of own." in page_text(app)
-    press(app, "gallery-outdated-preview")
-    text = page_text(app)
-    assert "Of 3 photos, 3 would get other tags." in text
-    assert "Would come: " in text and "dog (3)" in text and "Would go" not in text
-    examples = grid_photos(app, EXAMPLES)
-    assert len(examples) == 3 and all(tile["caption"].startswith("+ ") for tile in examples)
-    assert all(tag_labels(outdated, photo_id) == [] for photo_id in (1, 2, 3))
     press(app, "gallery-outdated-go")
+    text = page_text(app)
+    assert "Removes 0 tags, adds 6." in text and "dog (3)" in text and "Removed:" not in text
+    examples = grid_photos(app, ADDED)
+    assert len(examples) == 3 and all(tile["caption"].startswith("+ ") for tile in examples)
+    assert all(tag_labels(outdated, photo_id) == [] for photo_id in (1, 3))
+    press(app, "gallery-cancel-retag")
+    assert "gallery-confirm-retag" not in button_keys(app) and not outdated.operations(
+        kinds=["retag"]
+    )
+    press(app, "gallery-outdated-go")
+    press(app, "gallery-confirm-retag")
     wait_for_jobs(outdated)
     app.run()
     assert "earlier version" not in page_text(app)
-    assert all(set(tag_labels(outdated, photo_id)) == {"cat", "dog"} for photo_id in (1, 2, 3))
+    assert all(set(tag_labels(outdated, photo_id)) == {"cat", "dog"} for photo_id in (1, 3))
+    assert set(tag_labels(outdated, 2)) == {"cat", "dog", "mine"}
     (job,) = outdated.operations(kinds=["retag"])
     press(app, f"gallery-work-undo-{job.id}")
-    assert all(tag_labels(outdated, photo_id) == [] for photo_id in (1, 2, 3))
+    assert all(tag_labels(outdated, photo_id) == [] for photo_id in (1, 3))
     assert "3 photos were tagged by an earlier version of own." in page_text(app)
 
 
@@ -75,13 +81,19 @@ def test_a_preview_is_explained(six_photos: Library) -> None:
         TagChange(photos[0], ("person", "tree"), ("chain saw",)),
         TagChange(photos[1], ("person",), ()),
     )
-    assert explain_preview(RetagPreview(24, changes, 1), 1_000) == [
-        "Of 24 photos out of 1,000, 2 would get other tags. Tags that you gave or removed stay as"
-        " they are.",
-        "Would come: person (2), tree (1).",
-        "Would go: chain saw (1).",
-        "1 photo cannot be read, and would keep the tags.",
+    kept = "Your own tags are kept, and those of other models."
+    assert explain_preview(RetagPreview(2, changes, 0, 2)) == [
+        f"Removes 1 tag, adds 3. {kept}",
+        "Added: person (2), tree (1).",
+        "Removed: chain saw (1).",
     ]
+    assert explain_preview(RetagPreview(20, changes, 1, 1_000)) == [
+        f"Removes about 50 tags, adds about 150, judging by 20 of 1,000 photos. {kept}",
+        "Added: person (2), tree (1).",
+        "Removed: chain saw (1).",
+        "1 photo cannot be read and would stay the same.",
+    ]
+    assert explain_preview(RetagPreview(2, (), 0, 2)) == [f"No tag changes. {kept}"]
     assert [describe_change(change) for change in changes] == [
         "+ person, tree − chain saw",
         "+ person",

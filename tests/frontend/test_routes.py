@@ -210,7 +210,7 @@ def test_months_count_photos_by_the_time_they_were_taken_or_else_added(
     with six_photos.database.write_transaction() as connection:
         for photo_id, moment in taken.items():
             one_photo = update(photos).where(photos.c.id == photo_id)
-            connection.execute(one_photo.values(taken_at=moment))
+            connection.execute(one_photo.values(taken_at=moment, dated_at=moment))
     gallery = client.get("/library/gallery").json()
     now = six_photos.photo(6).added_at
     assert gallery["months"] == [[f"{now:%Y-%m}", 3], ["2024-05", 2], ["2019-01", 1]]

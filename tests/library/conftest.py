@@ -41,6 +41,8 @@ class PhotoSpec:
     doubt: float | None = 0.5
     unknown: bool = False
     reviewed: bool = False
+    rating: int = 0
+    caption: str | None = None
     deleted: bool = False
     run: int = 1
 
@@ -78,12 +80,17 @@ def insert_photos(connection: Connection, specs: Sequence[PhotoSpec]) -> None:
             "added_by": photo.run,
             "added_at": photo.added,
             "taken_at": photo.taken,
+            "dated_at": photo.taken or photo.added.replace(tzinfo=None),
+            "rating": photo.rating,
+            "caption": photo.caption,
+            "caption_folded": photo.caption and fold(photo.caption),
             "deleted_by": 1 if photo.deleted else None,
             "unknown": photo.unknown,
             "reviewed": photo.reviewed,
             "confidence": photo.confidence,
             "doubt": photo.doubt,
             "model_id": model_ids[photo.model] if photo.model else None,
+            "model_count": 1 if photo.model else 0,
             "tag_count": len(photo.tags),
             "highest": max(photo.scores(), default=None),
             "lowest": min(photo.scores(), default=None),
@@ -93,6 +100,14 @@ def insert_photos(connection: Connection, specs: Sequence[PhotoSpec]) -> None:
     connection.execute(insert(schema.photos), rows)
     presences = [{"photo_id": number, "run_id": photo.run} for number, photo in enumerate(specs, 1)]
     connection.execute(insert(schema.presences), presences)
+    prediction = {"confidence": 0.5, "tags": [], "scores": [], "made_at": NOON}
+    predictions = [
+        {"photo_id": number, "model_id": model_ids[photo.model], "run_id": photo.run, **prediction}
+        for number, photo in enumerate(specs, 1)
+        if photo.model
+    ]
+    if predictions:
+        connection.execute(insert(schema.predictions), predictions)
     tags = [
         {
             "photo_id": number,

@@ -328,6 +328,19 @@ def test_model_and_id_match_exactly(connection: Connection) -> None:
     assert find(connection, "id:999999999") == []
 
 
+def test_ratings_and_captions_are_found(connection: Connection) -> None:
+    texts = [None, "Straße im Regen", "100% rain", None]
+    specs = [PhotoSpec(rating=r, caption=t) for r, t in zip((0, 3, 5, 5), texts, strict=True)]
+    insert_photos(connection, specs)
+    assert find(connection, "rating>=3") == [2, 3, 4]
+    assert find(connection, "rating:0") == find(connection, "-rating>0") == [1]
+    assert find(connection, "is:favourite") == find(connection, "favourite") == [3, 4]
+    assert find(connection, "NOT favourite caption:STRASSE") == [2]
+    assert find(connection, 'caption:"0% r"') == [3]
+    assert find(connection, "caption:*rain") == [3]
+    assert find(connection, "-caption:rain") == [1, 2, 4]
+
+
 def test_run_finds_the_photos_that_an_operation_changed(connection: Connection) -> None:
     insert_photos(connection, [PhotoSpec(tags={"dog": 0.9}) for _ in range(6)])
     insert_operation(connection, 2)
@@ -337,6 +350,8 @@ def test_run_finds_the_photos_that_an_operation_changed(connection: Connection) 
     connection.execute(insert(schema.verdicts).values(photo_id=2, **annotation, ended_by=3))
     model = {"model_id": 1, "confidence": 0.9, "tags": [], "scores": [], "made_at": NOON}
     prediction = {**model, "run_id": 2}
+    is_before = schema.predictions.c.photo_id == 3
+    connection.execute(update(schema.predictions).where(is_before).values(ended_by=2))
     connection.execute(insert(schema.predictions).values(photo_id=3, **prediction))
     presence = {"run_id": 2, "ended_by": 3}
     connection.execute(insert(schema.presences).values(photo_id=4, **presence))

@@ -21,19 +21,21 @@ from tagger.images import decode
 from tagger.library import operations, tags
 from tagger.library.database import database as database_module
 from tagger.library.database.database import Database, sqlite_url
-from tagger.library.database.schema import labels, metadata, runs
+from tagger.library.database.schema import labels, metadata, models, predictions, runs
+from tagger.library.derivation import refresh
 from tagger.library.importer import register_model
 from tagger.library.library import Library
 from tagger.tagger import Tagger
 from tests.conftest import draw
+from tests.library.predictions import add_photos, predict
 
 LATER = '''"""A later schema."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
@@ -97,8 +99,8 @@ def test_a_migration_keeps_the_data_and_a_backup(
     before = library.photo(added.id), library.annotations(added.id), library.prediction(added.id)
     database.close()
     scripts = shutil.copytree(database_module.MIGRATIONS, tmp_path / "later")
-    (scripts / "versions" / "0006_later.py").write_text(LATER)
-    later = Database.open(sqlite_url(path), scripts, "0006")
+    (scripts / "versions" / "0007_later.py").write_text(LATER)
+    later = Database.open(sqlite_url(path), scripts, "0007")
     with later.read_transaction() as connection:
         rows = connection.exec_driver_sql("SELECT name, colour FROM labels").fetchall()
     assert [tuple(row) for row in rows] == [("cat", "grey")]
@@ -107,22 +109,30 @@ def test_a_migration_keeps_the_data_and_a_backup(
     assert after == before
     assert library.undo(library.operations()[0].id).changed == 1
     later.close()
-    with closing(sqlite3.connect(f"{path}.0005.bak")) as copy:
+    with closing(sqlite3.connect(f"{path}.0006.bak")) as copy:
         assert copy.execute("SELECT name FROM labels").fetchall() == [("cat",)]
-    with pytest.raises(LibraryError, match=r"newer version.*0006.*update"):
+    with pytest.raises(LibraryError, match=r"newer version.*0007.*update"):
         Database.open(sqlite_url(path))
 
 
-def copy_to_first_schema(path: Path, old: Path, scripts: Path) -> None:
-    """Copy a library's rows to a new database of the first schema."""
-    shutil.copytree(database_module.MIGRATIONS, scripts, ignore=shutil.ignore_patterns("000[2-9]*"))
-    Database.open(sqlite_url(old), scripts, "0001").close()
+def copy_to_schema(revision: str, path: Path, old: Path, scripts: Path) -> None:
+    """Copy a library's rows to a new database of an earlier schema."""
+    later = f"000[{int(revision) + 1}-9]*"
+    shutil.copytree(database_module.MIGRATIONS, scripts, ignore=shutil.ignore_patterns(later))
+    Database.open(sqlite_url(old), scripts, revision).close()
     with closing(sqlite3.connect(old)) as connection, connection:
         connection.execute("ATTACH ? AS new", [str(path)])
         for table in metadata.sorted_tables:
             rows = connection.execute(f"PRAGMA main.table_info({table})")
             if named := ", ".join(f'"{row[1]}"' for row in rows):
                 connection.execute(f"INSERT INTO {table} ({named}) SELECT {named} FROM new.{table}")
+
+
+def copy_to_first_schema(path: Path, old: Path, scripts: Path) -> None:
+    """Copy a library's rows to a new database of the first schema."""
+    copy_to_schema("0001", path, old, scripts)
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("ATTACH ? AS new", [str(path)])
         connection.execute(
             "INSERT INTO embeddings SELECT m.id, v.photo_id, v.vector FROM new.vectors v"
             " JOIN new.spaces s ON s.id = v.space_id JOIN new.models m ON m.sha256 = s.sha256"
@@ -162,6 +172,48 @@ def test_a_library_of_the_first_schema_is_migrated_with_its_data(
     opened.close()
     with closing(sqlite3.connect(f"{old}.0001.bak")) as copy:
         assert copy.execute("SELECT count(*) FROM photos").fetchone() == (4,)
+
+
+def test_a_library_of_a_single_model_is_migrated_with_its_history(
+    database: Database, path: Path, tmp_path: Path
+) -> None:
+    """Tagging again with another model replaced the tags of the one before: that can be undone."""
+    library = Library(path.parent, sqlite_url(path), database)
+    ids = add_photos(library, 3)
+    predict(library, "pets", {each: {"dog": 0.9} for each in ids})
+    library.edit_tags(ids[:1], add=["sea"], remove=["dog"])
+    with database.read_transaction() as connection:
+        (pets_id,) = connection.scalars(select(models.c.id).where(models.c.name == "pets")).all()[
+            1:
+        ]
+    again = predict(library, "cifar10", {ids[1]: {"ship": 0.8}})
+    with database.write_transaction() as connection:
+        is_old = predictions.c.photo_id == ids[1], predictions.c.model_id == pets_id
+        connection.execute(update(predictions).where(*is_old).values(ended_by=again))
+        refresh(connection, ids)
+    library.delete(ids[2:])
+    before = list(library.photos()), library.operations(), library.label_counts()
+    assert before[2] == [("sea", 1), ("ship", 1)]
+    database.close()
+    old = tmp_path / "old.db"
+    copy_to_schema("0005", path, old, tmp_path / "scripts")
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("""INSERT INTO settings VALUES ('active_model', '"cifar10"')""")
+
+    opened = Library(path.parent, sqlite_url(old), Database.open(sqlite_url(old)))
+    assert (list(opened.photos()), opened.operations(), opened.label_counts()) == before
+    assert opened.models_in_use() == ["cifar10"]
+    assert opened.find_ids("model:cifar10") == [ids[1]]
+    assert [p.id for p in opened.photos(sort="timeline")] == [ids[1], ids[0]]
+    opened.undo(opened.operations()[0].id)
+    undone = opened.undo(again)
+    assert opened.label_counts() == [("dog", 2), ("sea", 1)]
+    opened.undo(undone.operation_id)
+    assert opened.label_counts() == [("dog", 1), ("sea", 1), ("ship", 1)]
+    opened.rate(ids, 4)
+    with opened.database.read_transaction() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").first() is None
+    opened.close()
 
 
 def test_several_threads_may_create_a_database_at_once(path: Path) -> None:

@@ -63,7 +63,7 @@ def test_many_photos_are_edited_in_batches(library: Library, tmp_path: Path) -> 
         assert library.count("mine") == 0
         library.undo(undone.operation_id)
         assert library.count("mine") == 12
-    assert library.operation(operation).title == "Add mine (12 photos)"
+    assert library.operation(operation).title == "Added mine to 12 photos"
 
 
 def test_an_edit_without_photos_is_an_error(library: Library) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import get_args
 
 import pytest
 from hypothesis import assume, given, settings
@@ -98,9 +99,10 @@ def test_words_and_quoted_texts_are_tags(text: str, label: Label) -> None:
     assert parse(text) == label
 
 
-@pytest.mark.parametrize("name", ["unknown", "untagged", "tagged", "reviewed", "missing"])
+@pytest.mark.parametrize("name", get_args(grammar.State))
 def test_states_are_recognised_in_any_case(name: grammar.State) -> None:
-    assert parse(name) == parse(name.upper()) == Flag(name)
+    assert parse(name) == parse(name.upper()) == parse(f"is:{name}") == Flag(name)
+    assert parse("Is:Favorite") == parse("favourite")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,11 @@ def test_states_are_recognised_in_any_case(name: grammar.State) -> None:
         ("by:Person", "by", "=", "person"),
         ("run:007", "run", "=", "7"),
         ("id=5", "id", "=", "5"),
+        ("rating>=3", "rating", ">=", "3"),
+        ("rating:>=3", "rating", ">=", "3"),
+        ("rating:≤3", "rating", "<=", "3"),
+        ("score:>0.5", "score", ">", "0.5"),
+        ('caption:"in the rain"', "caption", "=", "in the rain"),
     ],
 )
 def test_a_condition_has_a_field_a_comparison_and_a_value(
@@ -143,6 +150,7 @@ def test_a_condition_has_a_field_a_comparison_and_a_value(
         ("folder:*/2024", "folder", "*/2024", True),
         ("name:a*b:c", "name", "a*b:c", True),
         ("model:every*", "model", "every*", False),
+        ("caption:*rain", "caption", "*rain", True),
     ],
 )
 def test_names_and_folders_take_wildcards(
@@ -204,7 +212,12 @@ def test_a_description_has_a_position() -> None:
         ("<script>", 0, "< needs a field before it"),
         ("score=>0.8", 5, "write >="),
         ("score=<0.8", 5, "write <="),
-        ("added:>2026", 5, "write >"),
+        ("added>:2026", 5, "write >"),
+        ("rating:6", 7, "rating is followed by a number from 0 (none) to 5, not"),
+        ("rating>2.5", 7, "a number from 0 (none) to 5"),
+        ("caption>x", 7, "followed by a colon"),
+        ("is:dog", 3, "one of unknown, untagged, tagged, reviewed, missing, favourite"),
+        ("is>tagged", 2, "followed by a colon, as in is:favourite"),
         ("added<>2026", 5, "one of : < <= > >="),
         ("name>x", 4, "followed by a colon, as in name:holiday"),
         ("score>=", 7, "score needs a value, as in score>=0.8"),

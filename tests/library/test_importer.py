@@ -263,12 +263,12 @@ def test_a_missing_copy_is_written_again(library: Library, pets: Tagger) -> None
 def test_a_purge_during_an_import_does_not_lose_its_photos(library: Library, pets: Tagger) -> None:
     deleted = library.add_photo("one.png", draw_png(1), pets).photo
     library.delete([deleted.id])
-    importer = Importer(library.database, library.storage, pets, copy=True)
+    importer = Importer(library.database, library.storage, [pets], copy=True)
     results = importer.read_and_tag([ImportFile(0, "", "one.png", data=draw_png(1))])
     library.purge()
     with library.database.write_transaction() as connection:
         operation_id = operations.create(connection, "import", "at the same time")
-        importer.record(connection, operation_id, register_model(connection, pets), results)
+        importer.record(connection, operation_id, [register_model(connection, pets)], results)
     (photo,) = library.photos()
     assert library.read_original(photo) == draw_png(1)
 
@@ -293,11 +293,11 @@ def test_an_import_skips_the_librarys_own_files(library: Library, tmp_path: Path
 
 
 def test_two_simultaneous_imports_add_a_photo_once(library: Library, pets: Tagger) -> None:
-    importer = Importer(library.database, library.storage, pets, copy=True)
+    importer = Importer(library.database, library.storage, [pets], copy=True)
     results = importer.read_and_tag([ImportFile(0, "", "same.png", data=draw_png(1))])
     library.add_photo("first.png", draw_png(1), pets)
     with library.database.write_transaction() as connection:
-        assert importer.record(connection, 1, 1, results) == {"duplicate": 1}
+        assert importer.record(connection, 1, [1], results) == {"duplicate": 1}
     assert library.count() == 1
 
 

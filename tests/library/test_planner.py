@@ -69,6 +69,8 @@ def test_every_order_puts_nulls_last(connection: Connection) -> None:
     orders: dict[Sort, list[int]] = {
         "newest": [4, 3, 1, 2],
         "oldest": [2, 1, 3, 4],
+        "timeline": [1, 4, 3, 2],
+        "rating": [1, 4, 3, 2],
         "taken": [4, 3, 2, 1],
         "name": [3, 4, 1, 2],
         "surest": [2, 4, 3, 1],
@@ -103,6 +105,8 @@ def make_specs() -> list[PhotoSpec]:
             doubt=None if rng.random() < 0.1 else float(rng.choice(SCORES[1:])),
             unknown=rng.random() < 0.1,
             reviewed=rng.random() < 0.2,
+            rating=int(rng.integers(-4, 6).clip(0)),
+            caption="by the sea" if rng.random() < 0.1 else None,
             deleted=rng.random() < 0.05,
             run=int(rng.integers(1, 4)),
         )
@@ -134,6 +138,7 @@ def matches(tree: Query, number: int, photo: PhotoSpec, scope: tuple[Query, ...]
             return True
         case Flag(name):
             states = {"unknown": photo.unknown, "reviewed": photo.reviewed}
+            states["favourite"] = photo.rating == 5
             return {**states, "tagged": bool(photo.tags), "untagged": not photo.tags}[name]
         case Label():
             tags = [tag for tag in photo.tags if label_matches(tree, tag)]
@@ -239,6 +244,10 @@ def field_matches(name: str, comparison: str, value: str, number: int, photo: Ph
             return photo.run == int(value)
         case "id":
             return number == int(value)
+        case "rating":
+            return compare(photo.rating, comparison, int(value))
+        case "caption":
+            return fold(value) in fold(photo.caption or "")
     moment = photo.taken if name == "taken" else photo.added.replace(tzinfo=None)
     if moment is None:
         return False
@@ -257,7 +266,7 @@ TERMS: st.SearchStrategy[Query] = st.one_of(
     st.builds(Label, st.sampled_from((*WORDS, "DOG", "STRASSE", "none", "100_", "animals", "pet"))),
     st.builds(Label, st.sampled_from(("dog", "Dogs", "animal")), st.just(False), st.just(True)),
     st.builds(Label, st.sampled_from(("*", "d*", "*a*", "*%", "1*0*", "_*")), st.just(True)),
-    st.builds(Flag, st.sampled_from(("unknown", "untagged", "tagged", "reviewed"))),
+    st.builds(Flag, st.sampled_from(("unknown", "untagged", "tagged", "reviewed", "favourite"))),
     st.builds(
         Condition, st.just("score"), COMPARISONS, st.sampled_from(("0", "0.25", "0.8", "0.9", "1"))
     ),
@@ -288,6 +297,8 @@ TERMS: st.SearchStrategy[Query] = st.one_of(
         st.just(True),
     ),
     st.builds(Condition, st.just("model"), st.just("="), st.sampled_from(("Pets", "other"))),
+    st.builds(Condition, st.just("rating"), COMPARISONS, st.sampled_from("0135")),
+    st.builds(Condition, st.just("caption"), st.just("="), st.sampled_from(("SEA", "dog"))),
     st.builds(Condition, st.just("run"), st.just("="), st.sampled_from(("1", "3", "9"))),
     st.builds(Condition, st.just("id"), st.just("="), st.sampled_from(("1", "17", "99999"))),
     st.builds(Listed, st.sampled_from(((), (1, 17, 99999), tuple(range(2, 3000, 5))))),

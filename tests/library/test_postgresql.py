@@ -28,6 +28,7 @@ from tagger.paths import ROOT
 from tagger.service.prediction_log import DAY, Entry, PredictionLog
 from tagger.tagger import Prediction, Tagger
 from tests.conftest import PETS_MODEL, draw, draw_collection, import_folder, use_default_model
+from tests.library.predictions import predict
 
 UNPRIVILEGED = "postgres"  # Debian's user for it: the server refuses to run as root
 HOSTILE = "'; DROP TABLE photos;--"
@@ -204,6 +205,41 @@ def test_exports_have_every_photo(library: Library, folder: Path, tmp_path: Path
     assert len(lines.getvalue().splitlines()) == 6
     summary = export.write_collection(library.photos(), library.read_original, tmp_path / "c")
     assert (summary.written, summary.skipped) == (6, [])
+
+
+def test_ratings_captions_entries_and_tags_are_edited_undone_and_redone(
+    library: Library, folder: Path
+) -> None:
+    first, second, *_ = ids = [photo.id for photo in library.photos(sort="oldest")]
+    predict(library, "cifar10", {each: {"dog": 0.9, "Straße": 0.6} for each in ids})
+    edits = [
+        library.rate(ids[:2], 5),
+        library.set_caption(first, "Straße im Regen"),
+        library.save_entry("folder", "/photos/\udcff", {}, "Watched a folder"),
+        library.tags.rename("dog", "Bello"),
+        library.tags.forbid("straße"),
+        library.tags.hide("bello"),
+    ]
+    assert library.find_ids("favourite caption:STRASSE") == [first]
+    assert [p.id for p in library.photos(sort="rating")][:2] == [second, first]
+    assert library.entries("folder") == {"/photos/\udcff": {}}
+    assert library.count("bello") == library.count("tag==dog") == 6
+    assert library.count("model:cifar10") == 6 and library.count("strasse") == 0
+    assert {each.name: each.count for each in library.tags.list_all()}["Bello"] == 6
+    assert library.tags.find_covers(["Bello"])["Bello"].id in ids
+    assert "Bello" not in [tag.label for tag in library.photo(first).tags]
+    off = library.turn_off_model("cifar10")
+    assert off is not None and library.count("bello") == 0
+    assert library.models_in_use() == ["pets"] and library.model_uses()["cifar10"].off
+    undone = [library.undo(edit).operation_id for edit in (off, *reversed(edits))]
+    assert library.count("dog strasse") == 6 and library.count("favourite OR caption:*") == 0
+    for operation in reversed(undone):
+        library.undo(operation)
+    assert library.count("bello") == 0 and library.find_ids("favourite") == sorted([first, second])
+    for edit in (off, *reversed(edits)):
+        library.undo(edit)
+    library.undo(next(o.id for o in library.operations() if o.title == "Tagged by cifar10"))
+    assert "dog" not in dict(library.label_counts())
 
 
 def test_undecodable_names_can_be_stored(library: Library, pets: Tagger) -> None:

@@ -13,7 +13,7 @@ from tagger.inference import model_file
 from tagger.jobs import worker
 from tagger.jobs.requests import RetagRequest, submit
 from tagger.library.library import Library
-from tagger.library.retagging import choose_sample
+from tagger.library.models.retagging import choose_sample
 from tagger.tagger import Tagger
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw_collection, import_folder
@@ -52,17 +52,17 @@ def test_photos_of_an_earlier_version_are_counted(
     versions: tuple[Library, Tagger, Path], pets: Tagger
 ) -> None:
     library, tagger, model = versions
-    assert library.count_outdated(tagger) == 12
-    assert library.count_outdated(pets) == 0  # another model is no later version
+    assert library.retagging.count_outdated(tagger) == 12
+    assert library.retagging.count_outdated(pets) == 0  # another model is no later version
     discs = shapes(library, "disc")
     library.delete(discs[:1])
     job_id = submit(library, RetagRequest(ids=discs[1:], model=str(model)))
     worker.run(library, job_id)
     rest = sorted(shapes(library, "square") + shapes(library, "stripes"))
-    assert library.find_outdated(tagger) == rest
-    assert library.count_outdated(tagger) == 8
+    assert library.retagging.find_outdated(tagger) == rest
+    assert library.retagging.count_outdated(tagger) == 8
     library.undo(job_id)
-    assert library.count_outdated(tagger) == 11
+    assert library.retagging.count_outdated(tagger) == 11
 
 
 def test_the_preview_is_what_tagging_again_does(versions: tuple[Library, Tagger, Path]) -> None:
@@ -72,7 +72,7 @@ def test_the_preview_is_what_tagging_again_does(versions: tuple[Library, Tagger,
     library.edit_tags(squares[:1], remove=["square"])
     library.photo(discs[1]).path.unlink()
     before = {photo.id: [tag.label for tag in photo.tags] for photo in library.photos()}
-    preview = library.preview_retagging(tagger)
+    preview = library.retagging.preview([tagger], library.retagging.find_outdated(tagger))
     assert {photo.id: [tag.label for tag in photo.tags] for photo in library.photos()} == before
     assert (preview.sample, preview.unreadable) == (12, 1)
     assert dict(preview.removed())["disc"] == 2 and dict(preview.added())["square"] == 3
@@ -95,17 +95,24 @@ def test_photos_that_cannot_be_read_are_not_offered_again(
     for photo_id in lost:
         library.photo(photo_id).path.unlink()
     worker.run(library, submit(library, RetagRequest(ids=lost, model="pets")))
-    assert library.count_outdated(tagger) == 12  # this model has not tried yet
-    job_id = submit(library, RetagRequest(ids=library.find_outdated(tagger)[:6], model=str(model)))
+    assert library.retagging.count_outdated(tagger) == 12  # this model has not tried yet
+    job_id = submit(
+        library, RetagRequest(ids=library.retagging.find_outdated(tagger)[:6], model=str(model))
+    )
     worker.run(library, job_id)
     assert library.operation(job_id).counts == {"failed": 2, "tagged": 4}
-    assert library.count_outdated(tagger) == len(library.find_outdated(tagger)) == 6
+    assert (
+        library.retagging.count_outdated(tagger)
+        == len(library.retagging.find_outdated(tagger))
+        == 6
+    )
     next_version = write_version(trained.model, model, {"stripes": 1.0})
-    assert library.count_outdated(next_version) == 12
+    assert library.retagging.count_outdated(next_version) == 12
 
 
 def test_a_sample_is_spread_evenly(versions: tuple[Library, Tagger, Path]) -> None:
     library, tagger, _ = versions
-    assert library.preview_retagging(tagger, count=5).sample == 5
+    ids = library.retagging.find_outdated(tagger)
+    assert library.retagging.preview([tagger], ids, count=5).sample == 5
     assert choose_sample(range(100, 200), 4) == [100, 125, 150, 175]
     assert choose_sample([7, 9], 4) == [7, 9] and choose_sample([], 4) == []

@@ -31,7 +31,8 @@ def dated(library: Library, tmp_path: Path) -> Library:
     import_folder(library, tmp_path / "photos")
     with library.database.write_transaction() as connection:
         for photo_id, (taken, added) in TIMES.items():
-            columns = {"taken_at": taken, "added_at": added}
+            dated = taken or added.replace(tzinfo=None)
+            columns = {"taken_at": taken, "added_at": added, "dated_at": dated}
             connection.execute(update(photos).where(photos.c.id == photo_id).values(**columns))
     return library
 

@@ -12,30 +12,41 @@ from sqlalchemy import select, text
 from tagger.errors import OptionError
 from tagger.jobs import worker
 from tagger.jobs.requests import ImportUploadsRequest, RetagRequest, submit
-from tagger.library import tags
+from tagger.library import derivation
+from tagger.library.database.schema import (
+    entries,
+    fields,
+    labels,
+    models,
+    predictions,
+    presences,
+    verdicts,
+)
 from tagger.library.database.schema import photos as photos_table
-from tagger.library.database.schema import predictions, presences, verdicts
 from tagger.library.database.schema import tags as tags_table
+from tagger.library.history.entries import Kind
+from tagger.library.labels.names import refresh_labels
 from tagger.library.library import Library
 from tagger.tagger import Tagger
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw_collection, draw_png, import_folder
+from tests.library.predictions import add_photos, predict
 
 
 def test_an_undo_is_titled_after_its_operation(library: Library, pets: Tagger) -> None:
     first_id = library.add_photo("one.png", draw_png(1), pets).photo.id
     edit = library.edit_tags([first_id], add=["sea"])
     undone = library.undo(edit)
-    assert library.operation(undone.operation_id).title == "Undid: Add sea (1 photo)"
+    assert library.operation(undone.operation_id).title == "Undid: Added sea to 1 photo"
     assert (library.operation(edit).undone_by, library.operation(edit).undoable) == (
         undone.operation_id,
         False,
     )
     again = library.undo(undone.operation_id)
-    assert library.operation(again.operation_id).title == "Did again: Add sea (1 photo)"
+    assert library.operation(again.operation_id).title == "Redid: Added sea to 1 photo"
     assert library.operation(edit).undone_by is None
     third = library.undo(again.operation_id)
-    assert library.operation(third.operation_id).title == "Undid: Add sea (1 photo)"
+    assert library.operation(third.operation_id).title == "Undid: Added sea to 1 photo"
     assert library.count("sea") == 0
     assert library.operation(edit).undone_by is not None
 
@@ -130,8 +141,10 @@ def check_histories(library: Library) -> None:
     with library.database.write_transaction() as connection:
         for table, key in (
             (presences, "photo_id"),
-            (predictions, "photo_id"),
+            (f"{predictions} JOIN {models} ON models.id = model_id", "photo_id, models.name"),
             (verdicts, "photo_id, label_id"),
+            (fields, "photo_id, field"),
+            (entries, "kind, key"),
         ):
             repeats = f"""SELECT count(*) FROM (SELECT 1 FROM {table} WHERE ended_by IS NULL
                 GROUP BY {key} HAVING count(*) > 1)"""
@@ -139,15 +152,18 @@ def check_histories(library: Library) -> None:
 
         def load_derived() -> list[object]:
             return [
-                sorted(map(tuple, connection.execute(select(table.c[*columns]))))
+                sorted(map(tuple, connection.execute(select(table.c[*columns]))), key=str)
                 for table, columns in (
-                    (tags_table, ("photo_id", "label_id", "by_person", "run_id")),
-                    (photos_table, ("id", "unknown", "reviewed", "tag_count")),
+                    (tags_table, ("photo_id", "label_id", "by_person", "run_id", "score")),
+                    (photos_table, ("id", "unknown", "reviewed", "tag_count", "rating", "stale")),
+                    (photos_table, ("id", "caption", "model_id", "confidence")),
+                    (labels, ("id", "name", "shown_as", "hidden", "never")),
                 )
             ]
 
         before = load_derived()
-        tags.refresh_tags(connection, connection.scalars(select(photos_table.c.id)).all())
+        derivation.refresh(connection, connection.scalars(select(photos_table.c.id)).all())
+        refresh_labels(connection)
         assert load_derived() == before
 
 
@@ -203,3 +219,133 @@ def test_undoing_newest_first_restores_every_earlier_state(
         check_histories(library)
     library.undo(done[-1])
     assert load_state() == states[-2]
+
+
+EDITS = [
+    *("predict", "predict", "add", "remove", "skip", "withdraw", "delete", "restore", "rate"),
+    *("caption", "use", "also use", "off", "up", "rename", "merge", "hide", "never", "head"),
+]
+MODELS, LABELS = ("pets", "cifar10", "everyday"), ("a", "b", "c", "Straße")
+
+
+class RandomEdits:
+    """Edits of a few photos, with models that give them tags by chance."""
+
+    def __init__(self, library: Library, seed: int) -> None:
+        self.library, self.rng = library, random.Random(seed)
+        self.ids = add_photos(library, 4)
+
+    def apply(self) -> int | None:
+        """Apply an edit; the operation, or None if there is nothing to do."""
+        rng, library = self.rng, self.library
+        kind, label, model = rng.choice(EDITS), rng.choice(LABELS), rng.choice(MODELS)
+        chosen = rng.sample(library.find_ids(), min(library.count(), rng.randrange(1, 4)))
+        match kind:
+            case "use":
+                return library.use_model(model)
+            case "also use":
+                return library.add_model(model)
+            case "off" | "up" if model not in library.models_in_use()[1:]:
+                return None
+            case "off":
+                return library.turn_off_model(model)
+            case "up":
+                return library.move_model_up(model)
+            case "head":
+                switch = rng.choice([False, True, None])
+                return library.save_entry("head", label.casefold(), switch, "Switched a head")
+            case "rename" | "merge" | "hide" | "never":
+                return self._edit_tag(kind, label)
+            case "restore":
+                return library.add_photo(
+                    "x.png", draw_png(rng.randrange(4)), Tagger.load("pets")
+                ).operation_id
+            case _ if not chosen:
+                return None
+            case "predict":
+                scores = {
+                    id: {each: rng.random() for each in rng.sample(LABELS, rng.randrange(3))}
+                    for id in chosen
+                }
+                is_head = rng.random() < 0.3
+                name = label if is_head else model
+                return predict(
+                    library, name, scores, "head" if is_head else "model", rng.randrange(3)
+                )
+            case "add" | "remove" | "skip":
+                return library.edit_tags(chosen, **{kind: [label]})
+            case "withdraw":
+                return library.withdraw_annotations(chosen, [label])
+            case "delete":
+                return library.delete(chosen)
+            case "rate":
+                return library.rate(chosen, rng.randrange(6))
+            case _:
+                return library.set_caption(chosen[0], rng.choice(["", "one", "two"]))
+
+    def _edit_tag(self, kind: str, label: str) -> int:
+        key = label.casefold()
+        entry = dict(self.library.entries("tag").get(key, {}))
+        target = self.rng.choice(["a", "b", "other", "", ""])
+        change = {
+            "rename": {"shown_as": target},
+            "merge": {"shown_as": target},
+            "hide": {"hidden": not entry.get("hidden")},
+            "never": {"never": not entry.get("never")},
+        }
+        entry |= change[kind]
+        return self.library.save_entry("tag", key, entry, f"{kind} {label}")
+
+    def load_state(self) -> list[object]:
+        """All that a person can see."""
+        library = self.library
+        photos = [
+            (
+                *(p.id, p.model, p.unknown, p.reviewed, p.rating, p.caption),
+                [(t.label, t.by_person, t.score, t.model) for t in p.tags],
+                [(a.label, a.present) for a in library.annotations(p.id)],
+                [(each.model, each.scores) for each in library.predictions(p.id)],
+            )
+            for p in library.photos(sort="rating")
+        ]
+        entry_kinds: tuple[Kind, ...] = ("models", "tag", "head")
+        entry_values = [library.entries(kind) for kind in entry_kinds]
+        counts = [library.count(query) for query in ("a", "b", "unknown", "untagged", "reviewed")]
+        return [photos, entry_values, counts, library.models_in_use(), library.label_counts()]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_edits_of_photos_models_and_tags_are_undone_and_redone(library: Library, seed: int) -> None:
+    edits = RandomEdits(library, seed)
+    states, done = [edits.load_state()], []
+    while len(done) < 14:
+        if (operation := edits.apply()) is not None:
+            done.append(operation)
+            states.append(edits.load_state())
+            check_histories(library)
+    undos = []
+    for operation, before in zip(reversed(done), reversed(states[:-1]), strict=True):
+        undos.append(library.undo(operation).operation_id)
+        assert edits.load_state() == before
+        check_histories(library)
+    for operation, after in zip(reversed(undos), states[1:], strict=True):
+        library.undo(operation)
+        assert edits.load_state() == after
+        check_histories(library)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_undoing_in_any_order_keeps_the_histories_whole(library: Library, seed: int) -> None:
+    edits = RandomEdits(library, 100 + seed)
+    done: list[int] = []
+    for _ in range(40):
+        if done and edits.rng.random() < 0.5:
+            operation = edits.rng.choice(done)
+            before = edits.load_state()
+            try:
+                done.append(library.undo(operation).operation_id)
+            except OptionError:  # undone already, or changed since
+                assert edits.load_state() == before
+        elif (new := edits.apply()) is not None:
+            done.append(new)
+        check_histories(library)

@@ -24,7 +24,7 @@ from sqlalchemy.exc import (
 from tagger.errors import DatabaseUnavailableError, LibraryError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-REVISION = "0005"  # the newest in `migrations/versions`
+REVISION = "0006"  # the newest in `migrations/versions`
 BUSY_SECONDS = 30  # how long a writer waits for another one
 _CACHE_KIB = 65_536  # SQLite's page cache of each connection: searches reuse many pages
 _SMALL_CACHE_KIB = 2_048  # SQLite's default

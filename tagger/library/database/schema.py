@@ -3,13 +3,14 @@
 Some names are older than the words of the code: `runs` are operations, `verdicts` annotations, and
 a `run_id` is the id of an operation.
 
-Four tables are histories, which no operation overwrites: `presences` (a photo is in the library),
-`contents` (of its file), `predictions` (by models) and `verdicts` (annotations by people). A row is
-valid from the operation
-`run_id` that added it until the operation `ended_by`, and only that column ever changes. An undo
-changes it back, and notes in `undone` what it was: so every operation can be undone, undos
-included (see `tagger.library.undo`). `tags`, and the columns of `photos` below "derived", follow
-from the current rows of the histories; searches read only those.
+Six tables are histories, which no operation overwrites. Of photos: `presences` (it is in the
+library), `contents` (of its file), `predictions` (by models), `verdicts` (annotations by people)
+and `fields` (what people wrote of it). Of everything else: `entries`. A row is valid from the
+operation `run_id` that added it until the operation `ended_by`, and only that column ever changes.
+An undo changes it back, and notes in `undone` what it was: so every operation can be undone, undos
+included (see `tagger.library.history.undo`). `tags`, and the columns of `photos` and `labels` below
+"derived", follow from the current rows of the histories (see `tagger.library.derivation`); searches
+read only those.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ def _from_private_use(match: re.Match[str]) -> str:
     return match[1] or chr(ord(match[2]) - 0xF700 + 0xDC00)
 
 
+CHUNK = 500  # ids per statement: databases limit the number of parameters
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -118,6 +121,30 @@ runs = Table(
     Index("ix_runs_status", "status"),
 )
 
+# What no single photo is about: which models tag, what tags are called, saved searches and so on.
+# A key has at most one current row in each kind, which has its value.
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),  # entries.Kind
+    Column("key", FilePath, nullable=False),  # a tag, a name or a folder
+    Column("value", JSON, nullable=False),
+    _operation_id("run_id", nullable=True),  # null: from before there were entries
+    _operation_id("ended_by", nullable=True),
+    Index("ix_entries_key", "kind", "key", "id"),
+    Index("ix_entries_run", "run_id"),
+    Index("ix_entries_ended", "ended_by"),
+)
+Index(
+    "uq_entries_current",
+    entries.c.kind,
+    entries.c.key,
+    unique=True,
+    sqlite_where=entries.c.ended_by.is_(None),
+    postgresql_where=entries.c.ended_by.is_(None),
+)
+
 # The files of an import or re-tagging with their outcomes, from which a stopped one resumes.
 files = Table(
     "files",
@@ -133,12 +160,14 @@ files = Table(
     Index("ix_files_photo", "photo_id"),
 )
 
+# A model, or a version of one; or a person's own tag that was learnt from examples, its head.
 models = Table(
     "models",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("sha256", String(64), nullable=False, unique=True),  # of the model file
+    Column("name", Text, nullable=False),  # of a head: its tag
+    Column("kind", String(16), nullable=False, default="model"),  # or "head"
+    Column("sha256", String(64), nullable=False, unique=True),  # of the model file, or the head
     Column("first_used_at", Moment, nullable=False),
 )
 
@@ -158,22 +187,31 @@ photos = Table(
     Column("taken_at", DateTime),  # the camera's time, without a time zone
     _operation_id("added_by"),
     Column("missing", Boolean, nullable=False, default=False),  # the file, when last looked for
+    Column("phash", String(16)),  # perceptual hash, 64 bits in hex; null: not computed yet
     # derived
+    Column("dated_at", DateTime, nullable=False),  # `taken_at`, else `added_at` in UTC
     _operation_id("deleted_by", nullable=True),
     Column("unknown", Boolean, nullable=False, default=False),  # no label, not reviewed
     Column("reviewed", Boolean, nullable=False, default=False),  # has annotations
     Column("confidence", Float),  # of the prediction, in [0, 1]
     Column("doubt", Float),  # in [0, 2], the highest is reviewed first
-    Column("model_id", Integer, ForeignKey("models.id")),
+    Column("model_id", Integer, ForeignKey("models.id")),  # of the first model
+    Column("model_count", Integer, nullable=False, default=0),  # that looked at it
     Column("tag_count", Integer, nullable=False, default=0),
     Column("highest", Float),  # score of its tags, in [0, 1]; tags by a person count as 1
     Column("lowest", Float),
+    Column("rating", Integer, nullable=False, default=0),  # by a person, 1 to 5; 0: none
+    Column("caption", Text),  # by a person
+    Column("caption_folded", Text),  # by grammar.fold, for searching
+    Column("stale", Boolean, nullable=False, default=False),  # its tags are to be derived again
     Index(  # covers all columns that searches use, so that they scan it instead of the table
         "ix_photos_added",
         *("deleted_by", "added_at", "id"),
         *("taken_at", "unknown", "reviewed", "tag_count", "model_id", "name_folded"),
-        *("highest", "lowest"),
+        *("highest", "lowest", "rating", "model_count"),
     ),
+    Index("ix_photos_dated", "deleted_by", "dated_at", "id"),
+    Index("ix_photos_rating", "deleted_by", "rating", "dated_at", "id"),
     Index("ix_photos_taken", "deleted_by", "taken_at", "id"),
     Index("ix_photos_name", "deleted_by", "name_folded", "id"),
     Index("ix_photos_confidence", "deleted_by", "confidence", "id"),
@@ -182,12 +220,29 @@ photos = Table(
     sqlite_autoincrement=True,  # an id in an export never names another photo later
 )
 
+Index(
+    "ix_photos_stale",
+    photos.c.id,
+    sqlite_where=text("stale = 1"),  # literally as in the queries, or SQLite would not use it
+    postgresql_where=photos.c.stale,
+)
+Index(
+    "ix_photos_caption",
+    photos.c.id,
+    sqlite_where=photos.c.caption_folded.is_not(None),
+    postgresql_where=photos.c.caption_folded.is_not(None),
+)
+
 labels = Table(
     "labels",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("folded", Text, nullable=False, unique=True),  # by grammar.fold
+    # derived from `entries`
+    Column("shown_as", Integer, ForeignKey("labels.id")),  # the label that it was renamed to
+    Column("hidden", Boolean, nullable=False, default=False),  # kept, but not listed
+    Column("never", Boolean, nullable=False, default=False),  # models cannot give it to photos
 )
 
 predictions = Table(
@@ -212,7 +267,16 @@ predictions = Table(
 Index(
     "uq_predictions_current",
     predictions.c.photo_id,
+    predictions.c.model_id,
     unique=True,
+    sqlite_where=predictions.c.ended_by.is_(None),
+    postgresql_where=predictions.c.ended_by.is_(None),
+)
+
+Index(
+    "ix_predictions_model",
+    predictions.c.model_id,
+    predictions.c.photo_id,
     sqlite_where=predictions.c.ended_by.is_(None),
     postgresql_where=predictions.c.ended_by.is_(None),
 )
@@ -224,7 +288,7 @@ verdicts = Table(
     Column("id", Integer, primary_key=True),
     Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
     Column("label_id", Integer, ForeignKey("labels.id"), nullable=False),
-    Column("present", Boolean, nullable=False),  # the tag belongs to the photo, or does not
+    Column("present", Boolean),  # the tag belongs to the photo, or does not; null: no answer
     _operation_id("run_id"),
     Column("made_at", Moment, nullable=False),
     _operation_id("ended_by", nullable=True),
@@ -241,7 +305,30 @@ Index(
     postgresql_where=verdicts.c.ended_by.is_(None),
 )
 
-# Derived: the tags of a photo now, from its current prediction and annotations.
+# What people wrote of a photo, by field.
+fields = Table(
+    "fields",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
+    Column("field", String(16), nullable=False),  # "rating" or "caption"
+    Column("value", JSON, nullable=False),
+    _operation_id("run_id"),
+    _operation_id("ended_by", nullable=True),
+    Index("ix_fields_photo", "photo_id", "field", "id"),
+    Index("ix_fields_run", "run_id", "photo_id"),
+    Index("ix_fields_ended", "ended_by", "photo_id"),
+)
+Index(
+    "uq_fields_current",
+    fields.c.photo_id,
+    fields.c.field,
+    unique=True,
+    sqlite_where=fields.c.ended_by.is_(None),
+    postgresql_where=fields.c.ended_by.is_(None),
+)
+
+# Derived: the tags of a photo now, from its current predictions and annotations.
 tags = Table(
     "tags",
     metadata,
@@ -318,7 +405,7 @@ undone = Table(
     _operation_id("run_id"),
     Column("layer", String(16), nullable=False),  # the name of the history
     Column("row_id", Integer, nullable=False),
-    Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE"), nullable=False),
+    Column("photo_id", Integer, ForeignKey("photos.id", ondelete="CASCADE")),  # null: an entry
     _operation_id("before", nullable=True),
     _operation_id("after", nullable=True),
     Index("ix_undone_run", "run_id", "layer", "photo_id"),

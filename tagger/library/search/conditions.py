@@ -34,6 +34,7 @@ from tagger.concurrency import chunks
 from tagger.inference.vocabulary import Vocabulary
 from tagger.library.database.schema import (
     contents,
+    fields,
     labels,
     models,
     photos,
@@ -52,6 +53,11 @@ LabelIds = Mapping[Label, tuple[int, ...]]
 MAX_LABEL_IDS = 500  # for a label with wildcards
 MAX_NAMES = 900  # of labels in a statement: databases limit the number of parameters
 
+SHOWN_AS = func.coalesce(labels.c.shown_as, labels.c.id)  # the label that one is shown as
+_TARGETS = labels.alias()
+_STORED_LABELS = select(labels.c.folded, _TARGETS.c.id, _TARGETS.c.name).join(
+    _TARGETS, _TARGETS.c.id == SHOWN_AS
+)
 DELETED = select(photos.c.id).where(photos.c.deleted_by.is_not(None))
 IS_USED = exists().where(tags.c.label_id == labels.c.id, tags.c.photo_id.not_in(DELETED))
 
@@ -85,8 +91,8 @@ def find_label_ids(
         if not label.wildcard:
             names[label] = label_names(label, vocabulary)
             continue
-        query = select(labels.c.id).where(_matches(label)).limit(MAX_LABEL_IDS + 1)
-        ids = tuple(connection.scalars(query))
+        query = select(SHOWN_AS).where(_matches(label)).limit(MAX_LABEL_IDS + 1)
+        ids = tuple(dict.fromkeys(connection.scalars(query)))
         if len(ids) <= MAX_LABEL_IDS:
             label_ids[label] = ids
     existing = find_labels(connection, chain.from_iterable(names.values()))
@@ -105,11 +111,13 @@ def find_labels(
 ) -> dict[str, StoredLabel]:
     """The labels of the database with these folded names, by folded name.
 
-    With `used`, only those that are tags of photos which are not deleted.
+    In place of a label that was renamed or merged is the one that it is shown as. With `used`,
+    only those that are tags of photos which are not deleted.
     """
-    query = select(labels.c.folded, labels.c.id, labels.c.name)
+    query = _STORED_LABELS
     if used:
-        query = query.where(IS_USED)
+        is_tag = tags.c.label_id == _TARGETS.c.id, tags.c.photo_id.not_in(DELETED)
+        query = query.where(exists().where(*is_tag))
     return {
         row.folded: StoredLabel(row.id, row.name)
         for chunk in chunks(dict.fromkeys(names), MAX_NAMES)
@@ -135,7 +143,7 @@ def label_condition(terms: Sequence[Label], label_ids: LabelIds, by_photo: bool 
     too_many = [_matches(label) for label in terms if label not in label_ids]
     if not too_many:
         return is_match
-    return or_(is_match, column.in_(select(labels.c.id).where(or_(*too_many))))
+    return or_(is_match, column.in_(select(SHOWN_AS).where(or_(*too_many))))
 
 
 def any_tag_condition(tree: Query) -> Where | None:
@@ -180,13 +188,22 @@ def photo_condition(condition: Condition) -> Where:
         case "model":
             same_name = func.lower(models.c.name) == func.lower(condition.value)
             ids = select(models.c.id).where(same_name)
-            return and_(photos.c.model_id.is_not(None), photos.c.model_id.in_(ids))
+            is_first = and_(photos.c.model_id.is_not(None), photos.c.model_id.in_(ids))
+            tagged = exists().where(
+                predictions.c.photo_id == photos.c.id,
+                predictions.c.model_id.in_(ids),
+                predictions.c.ended_by.is_(None),
+            )
+            return or_(is_first, and_(photos.c.model_count > 1, tagged.correlate(photos)))
         case "folder":
             return _CaseInsensitiveLike(photos.c.path, literal(_folder_pattern(condition)))
+        case "rating":
+            return _COMPARE[condition.comparison](photos.c.rating, int(condition.value))
+        case "caption":
+            has_caption = photos.c.caption_folded.is_not(None)
+            return and_(has_caption, _contains(photos.c.caption_folded, condition))
         case _:
-            text = fold(condition.value)
-            pattern = _pattern(text) if condition.wildcard else f"%{_escape(text)}%"
-            return photos.c.name_folded.like(pattern, escape=_ESCAPE_CHARACTER)
+            return _contains(photos.c.name_folded, condition)
 
 
 def index_condition(condition: Condition) -> Where | None:
@@ -201,6 +218,13 @@ def listed_condition(photo: ColumnElement[int], ids: Iterable[int]) -> Where:
     """`photo` is one of `ids`, of which there may be many thousands."""
     id_list = _IdList(literal(",".join(map(str, ids))))
     return photo.op("IN", is_comparison=True, return_type=Boolean())(id_list)
+
+
+def _contains(column: ColumnElement[Any], condition: Condition) -> Where:
+    """The text of a column, folded, has the value as a part, or is like it if that has a `*`."""
+    text = fold(condition.value)
+    pattern = _pattern(text) if condition.wildcard else f"%{_escape(text)}%"
+    return column.like(pattern, escape=_ESCAPE_CHARACTER)
 
 
 def _folder_pattern(condition: Condition) -> str:
@@ -250,7 +274,7 @@ def _photos_of_operation(operation_id: int) -> CompoundSelect[tuple[int]]:
     """Photos for which an operation added, ended or restored rows of a history."""
     queries = [
         select(table.c.photo_id).where(column == operation_id)
-        for table in (presences, contents, predictions, verdicts)
+        for table in (presences, contents, predictions, verdicts, fields)
         for column in (table.c.run_id, table.c.ended_by)
     ]
     return union_all(*queries, select(undone.c.photo_id).where(undone.c.run_id == operation_id))

@@ -5,9 +5,10 @@
     tag==person                         this tag alone
     (sea OR mountains) score>=0.8       AND binds tighter than OR
     "golden retriever" -gold*           quotes for spaces, - for NOT, * for any text
-    unknown  untagged  tagged  reviewed  missing
+    unknown  untagged  tagged  reviewed  missing  favourite    or is:favourite and so on
     added>2026-01-01  taken:2024-05     a date is a whole year, month or day
     name:holiday  folder:/photos/2024  model:everyday  by:person  run:12  id:5
+    rating>=3  caption:"in the rain"    what a person wrote; a favourite has rating 5
     name:img_*.jpg  folder:*/2024       with a *, the whole name or folder rather than a part
     like:"two dogs in the snow"         photos that look like a description
 
@@ -44,18 +45,22 @@ FIELDS = {  # with an example of each
     "by": "by:person",
     "run": "run:12",
     "id": "id:5",
+    "rating": "rating>=3",
+    "is": "is:favourite",
+    "caption": 'caption:"in the rain"',
     "like": 'like:"two dogs in the snow"',
 }
 
 Comparison = Literal["<", "<=", "=", ">=", ">"]
-State = Literal["unknown", "untagged", "tagged", "reviewed", "missing"]
+State = Literal["unknown", "untagged", "tagged", "reviewed", "missing", "favourite"]
 
 _STATES = get_args(State)
 _ABOUT_TAGS = ("score", "by")  # fields
-_ORDERED = ("score", "added", "taken")  # fields that < and > apply to
-_WITH_WILDCARDS = ("name", "folder")
+_ORDERED = ("score", "added", "taken", "rating")  # fields that < and > apply to
+_WITH_WILDCARDS = ("name", "folder", "caption")
 _MARKS: dict[str, Comparison] = {mark: mark for mark in get_args(Comparison)}
 _MARKS |= {":": "=", "==": "=", "≤": "<=", "≥": ">="}
+_MARKS |= {f":{mark}": _MARKS[mark] for mark in ("<", "<=", ">=", ">", "≤", "≥")}
 _DATE = r"\d{4}(-\d\d(-\d\d)?)?", "a year, a month or a day, as in 2026, 2026-05 or 2026-05-31"
 _NUMBER = r"\d{1,9}", "a whole number"
 _VALUES = {  # the pattern of a field's values, and its description
@@ -65,6 +70,8 @@ _VALUES = {  # the pattern of a field's values, and its description
     "by": ("(?i:person|model)", "person or model"),
     "run": _NUMBER,
     "id": _NUMBER,
+    "rating": ("[0-5]", "a number from 0 (none) to 5"),
+    "is": (f"(?i:{'|'.join(_STATES)}|favorite)", f"one of {', '.join(_STATES)}"),
 }
 
 
@@ -396,6 +403,8 @@ class _Parser(Lexer):
         if value is None:
             message = f"{field} is followed by {_VALUES[field][1]}, not {_show(text)}"
             raise self.error(message, start)
+        if field == "is":
+            return Flag(cast(State, value))
         wildcard = field in _WITH_WILDCARDS and not quoted and "*" in text
         return Condition(field, _MARKS[mark], value, wildcard)
 
@@ -433,6 +442,8 @@ def _canonical_value(field: str, text: str) -> str | None:
             return text if date_range(text) else None
         except (ValueError, OverflowError):
             return None
+    if field == "is":
+        return text.lower().replace("favorite", "favourite")
     return text.lower() if field == "by" else str(int(text))
 
 
@@ -453,7 +464,7 @@ def _explain_field(word: str, mark: str) -> str:
 def _explain_mark(mark: str, example: str) -> str:
     """The message for an invalid comparison mark."""
     valid = [other for other in (mark[::-1], mark.lstrip(":")) if other in _MARKS]
-    hint = f"write {valid[0]}" if valid else f"write one of : < <= > >=, {example}"
+    hint = f"write {_MARKS[valid[0]]}" if valid else f"write one of : < <= > >=, {example}"
     return f"{mark} is not a comparison: {hint}"
 
 

@@ -37,7 +37,7 @@ def explain(connection: Connection, query: str, vocabulary: Vocabulary) -> list[
         Interpretation(
             word,
             vocabulary.lookup(word),
-            tuple(existing[name].name for name in each if name in existing),
+            tuple(dict.fromkeys(existing[name].name for name in each if name in existing)),
         )
         for word, each in names.items()
     ]

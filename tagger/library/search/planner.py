@@ -32,9 +32,9 @@ from sqlalchemy import (
 
 from tagger.concurrency import chunks
 from tagger.inference.vocabulary import Vocabulary
-from tagger.library.database.schema import labels, photos, tags
+from tagger.library.database.schema import CHUNK, labels, photos, tags
 from tagger.library.photos import TAG_ORDER
-from tagger.library.records import Sort
+from tagger.library.records import FAVOURITE, Sort
 from tagger.library.search import conditions
 from tagger.library.search.conditions import DELETED, LabelIds, Where
 from tagger.library.search.grammar import (
@@ -51,7 +51,6 @@ from tagger.library.search.grammar import (
     label_terms,
     single_terms,
 )
-from tagger.library.tags import CHUNK
 
 MAX_SORTED = 2000  # matches: up to this many, all are sorted for a page
 MAX_PROBED = 2000  # photos in order: up to this many, each is tested for a match
@@ -64,9 +63,10 @@ _PRESENT = photos.c.deleted_by.is_(None)
 # of the table one by one in the order of another index.
 _PRESENT_BY_SCAN = (photos.c.deleted_by + 0).is_(None)
 _ORDERS: dict[Sort, tuple[ColumnElement[Any], ...]] = {
-    "timeline": (func.coalesce(photos.c.taken_at, photos.c.added_at).desc(), photos.c.id.desc()),
     "newest": (photos.c.added_at.desc(), photos.c.id.desc()),
     "oldest": (photos.c.added_at, photos.c.id),
+    "timeline": (photos.c.dated_at.desc(), photos.c.id.desc()),
+    "rating": (photos.c.rating.desc(), photos.c.dated_at.desc(), photos.c.id.desc()),
     "taken": (photos.c.taken_at.desc().nulls_last(), photos.c.id.desc()),
     "name": (photos.c.name_folded, photos.c.id),
     "surest": (photos.c.confidence.desc().nulls_last(), photos.c.id.desc()),
@@ -79,6 +79,7 @@ _STATES: dict[str, Where] = {
     "tagged": photos.c.tag_count > 0,
     "untagged": photos.c.tag_count == 0,
     "missing": photos.c.missing,
+    "favourite": photos.c.rating == FAVOURITE,
 }
 
 
@@ -155,6 +156,7 @@ def count_labels(
     counts = (
         select(labels.c.name, counted.c.number)
         .join(counted, counted.c.label_id == labels.c.id)
+        .where(~labels.c.hidden)
         .order_by(counted.c.number.desc(), labels.c.name)
     )
     return [(str(name), int(times)) for name, times in connection.execute(counts)]

@@ -1,9 +1,11 @@
 """Undo an operation, for a batch of photos at a time. An undo is an operation and can be undone.
 
-Four tables are histories: `presences` (a photo is in the library), `contents` (of its file),
-`predictions` (by models) and `verdicts` (annotations by people). A row belongs to a key: the photo,
-or for an annotation the photo and the label. `run_id` is the operation that added it, `ended_by`
-the one that ended it. A row that has not ended is the current one of its key; there is at most one.
+Six tables are histories: `presences` (a photo is in the library), `contents` (of its file),
+`predictions` (by models), `verdicts` (annotations by people), `fields` (ratings and captions), and
+`entries`, of everything that no single photo is about. A row belongs to a key: the photo, for a
+prediction with the name of the model, for an annotation with the label, for a field with its name;
+for an entry the kind and its key. `run_id` is the operation that added it, `ended_by` the one that
+ended it. A row that has not ended is the current one of its key; there is at most one.
 
 To undo an operation, for each key:
 
@@ -14,7 +16,8 @@ To undo an operation, for each key:
 Otherwise the key was changed since, and stays. If that is so for the presence of a photo that the
 operation added, restored or deleted, or for its content, nothing of the photo changes. Neither does
 it where another photo has the content by now. Every changed row is noted in
-the table `undone` with its `ended_by` before and after. To undo an undo, its rows get the earlier
+the table `undone` with its `ended_by` before and after. What follows from the entries, such as the
+names of tags, is derived for all photos that it concerns. To undo an undo, its rows get the earlier
 `ended_by` back, key by key, if they are all as the undo left them and, where a row becomes current
 again, no other row is current or was added since.
 """
@@ -26,36 +29,69 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Row,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
 from tagger.library import contents as photo_contents
-from tagger.library import operations, photos, tags
-from tagger.library.database.schema import contents, predictions, presences, runs, undone, verdicts
+from tagger.library import derivation, operations, photos
+from tagger.library.database.schema import (
+    CHUNK,
+    contents,
+    entries,
+    fields,
+    models,
+    predictions,
+    presences,
+    runs,
+    undone,
+    verdicts,
+)
 from tagger.library.operations import Operation
-from tagger.library.tags import CHUNK
+from tagger.text import count_noun
 
-UNDID, DID_AGAIN = "Undid: ", "Did again: "
 THIS_UNDO = -1  # stands for the id of the undo in progress
 
-# By the name that `undone.layer` stores; the first two first, since the others depend on them.
+ENTRIES = "entries"  # the name that `undone.layer` stores
+
+# Histories of photos by that name; the first two first, since the others depend on them.
 HISTORIES = {
     "presences": presences,
     "contents": contents,
     "predictions": predictions,
     "verdicts": verdicts,
+    "fields": fields,
 }
-_KEYS = {"verdicts": ("photo_id", "label_id")}  # else the photo
+_KEYS: dict[str, tuple[Column[Any], ...]] = {  # besides the photo
+    "predictions": (models.c.kind, models.c.name),
+    "verdicts": (verdicts.c.label_id,),
+    "fields": (fields.c.field,),
+}
 
 
 @dataclass(frozen=True)
 class UndoResult:
-    """An undo: the photos that it changed, and those left alone because they were changed since."""
+    """An undo: the photos that it changed, and those left alone because they were changed since.
+
+    `entries` is the number of entries that it changed.
+    """
 
     operation_id: int
     changed: int
     left_alone: int
+    entries: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +100,10 @@ class _Change:
 
     row: Row[Any]
     ended_by: int | None
+
+
+# For each key: its rows in order, and the ids of those that were undone.
+_RowsByKey = Sequence[tuple[list[Row[Any]], set[int]]]
 
 
 def begin_undo(connection: Connection, operation_id: int) -> tuple[Operation, int]:
@@ -78,9 +118,16 @@ def begin_undo(connection: Connection, operation_id: int) -> tuple[Operation, in
             else f"cannot be undone: it is a {operation.kind}"
         )
         raise OptionError(f"run {operation_id} ({operation.title}) {why}")
-    undo_id = operations.create(connection, "undo", _title(operation.title), undoes=operation.id)
+    title = _title(connection, operation, operation.total)
+    undo_id = operations.create(connection, "undo", title, undoes=operation.id)
     _set_undone_by(connection, operation, undo_id)
     return operation, undo_id
+
+
+def end_undo(connection: Connection, operation: Operation, undo_id: int, changed: int) -> None:
+    """Note how many photos an undo has changed."""
+    title = _title(connection, operation, changed)
+    operations.set_columns(connection, undo_id, title=title, total=changed, done=changed)
 
 
 def cancel_undo(connection: Connection, operation: Operation, undo_id: int) -> None:
@@ -92,13 +139,32 @@ def cancel_undo(connection: Connection, operation: Operation, undo_id: int) -> N
 def affected_photos(connection: Connection, operation: Operation) -> list[int]:
     """The ids of the photos for which an operation added or ended rows."""
     if operation.undoes is not None:
-        query = select(undone.c.photo_id).where(undone.c.run_id == operation.id)
+        is_photo = undone.c.photo_id.is_not(None)
+        query = select(undone.c.photo_id).where(undone.c.run_id == operation.id, is_photo)
         return sorted(set(connection.scalars(query)))
     ids: set[int] = set()
     for table in HISTORIES.values():
         own = or_(table.c.run_id == operation.id, table.c.ended_by == operation.id)
         ids.update(connection.scalars(select(table.c.photo_id).where(own)))
     return sorted(ids)
+
+
+def undo_entries(connection: Connection, operation: Operation, undo_id: int) -> int:
+    """Undo what an operation did to entries; how many of them changed."""
+    by_key = _load_entries(connection, operation)
+    if operation.undoes is not None:
+        changes = _changes_to_undo_an_undo(connection, operation.id, ENTRIES, by_key)
+    else:
+        changes = _changes_to_undo(operation.id, by_key)
+    if changes:
+        with derivation.entries_changing(connection):
+            _apply(connection, undo_id, ENTRIES, changes)
+    return len({change.row.key for change in changes})
+
+
+def has_entries(connection: Connection, operation: Operation) -> bool:
+    """Whether an operation added or ended entries."""
+    return bool(_load_entries(connection, operation))
 
 
 def undo_photos(
@@ -108,10 +174,11 @@ def undo_photos(
     changed: set[int] = set()
     remaining = set(photo_ids)
     for name, table in HISTORIES.items():
+        by_key = _load_keys(connection, name, sorted(remaining))
         if operation.undoes is not None:
-            changes = _changes_to_undo_an_undo(connection, operation.id, name, sorted(remaining))
+            changes = _changes_to_undo_an_undo(connection, operation.id, name, by_key)
         else:
-            changes = _changes_to_undo(connection, operation.id, name, sorted(remaining))
+            changes = _changes_to_undo(operation.id, by_key)
         if table is contents:
             reopened = [change.row.id for change in changes if change.ended_by is None]
             blocked = photo_contents.find_blocked(connection, reopened)
@@ -130,15 +197,13 @@ def undo_photos(
             # A photo that was deleted, restored or edited since is not changed at all.
             own = _with_rows(connection, table, operation.id, photo_ids)
             remaining -= own - photos_of_changes
-    tags.refresh_tags(connection, sorted(changed))
+    derivation.refresh(connection, sorted(changed))
     return changed
 
 
-def _changes_to_undo(
-    connection: Connection, operation_id: int, name: str, photo_ids: Sequence[int]
-) -> list[_Change]:
+def _changes_to_undo(operation_id: int, by_key: _RowsByKey) -> list[_Change]:
     changes = []
-    for rows, undone_ids in _load_keys(connection, name, photo_ids):
+    for rows, undone_ids in by_key:
         current = next((row for row in rows if row.ended_by is None), None)
         is_own = current is not None and current.run_id == operation_id
         if current is not None and is_own:
@@ -153,16 +218,15 @@ def _changes_to_undo(
 
 
 def _changes_to_undo_an_undo(
-    connection: Connection, undo_id: int, name: str, photo_ids: Sequence[int]
+    connection: Connection, undo_id: int, name: str, by_key: _RowsByKey
 ) -> list[_Change]:
     notes: dict[int, Row[Any]] = {}
-    for chunk in chunks(photo_ids, CHUNK):
-        query = select(undone).where(
-            undone.c.run_id == undo_id, undone.c.layer == name, undone.c.photo_id.in_(chunk)
-        )
+    for chunk in chunks(dict.fromkeys(rows[0].photo_id for rows, _ in by_key), CHUNK):
+        is_photo = undone.c.photo_id.is_(None) if name == ENTRIES else undone.c.photo_id.in_(chunk)
+        query = select(undone).where(undone.c.run_id == undo_id, undone.c.layer == name, is_photo)
         notes.update((row.row_id, row) for row in connection.execute(query))
     changes = []
-    for rows, undone_ids in _load_keys(connection, name, photo_ids):
+    for rows, undone_ids in by_key:
         noted = [row for row in rows if row.id in notes]
         if not noted or any(row.ended_by != notes[row.id].after for row in noted):
             continue
@@ -179,7 +243,7 @@ def _changes_to_undo_an_undo(
 
 def _apply(connection: Connection, undo_id: int, name: str, changes: Iterable[_Change]) -> None:
     """Change rows and note it. Rows are ended first: a key has at most one current row."""
-    table = HISTORIES[name]
+    table = entries if name == ENTRIES else HISTORIES[name]
     notes = [
         {
             "run_id": undo_id,
@@ -199,24 +263,46 @@ def _apply(connection: Connection, undo_id: int, name: str, changes: Iterable[_C
         connection.execute(insert(undone), notes)
 
 
-def _load_keys(
-    connection: Connection, name: str, photo_ids: Sequence[int]
-) -> list[tuple[list[Row[Any]], set[int]]]:
-    """For each key of the photos: its rows in order, and the ids of those that were undone.
-
-    A row was undone if an undo of the operation that added it has ended it.
-    """
-    table, key = HISTORIES[name], _KEYS.get(name, ("photo_id",))
-    columns = [table.c[column] for column in dict.fromkeys(("id", "run_id", "ended_by", *key))]
-    by_key: dict[tuple[int, ...], list[Row[Any]]] = defaultdict(list)
+def _load_keys(connection: Connection, name: str, photo_ids: Sequence[int]) -> _RowsByKey:
+    """The rows of each key of the photos."""
+    table, key = HISTORIES[name], _KEYS.get(name, ())
+    columns = table.c.id, table.c.photo_id, table.c.run_id, table.c.ended_by
+    by_key: dict[tuple[Any, ...], list[Row[Any]]] = defaultdict(list)
     for chunk in chunks(photo_ids, CHUNK):
-        query = select(*columns).where(table.c.photo_id.in_(chunk)).order_by(table.c.id)
+        query = select(*columns, *key).where(table.c.photo_id.in_(chunk)).order_by(table.c.id)
+        if table is predictions:
+            query = query.select_from(predictions.join(models))
         for row in connection.execute(query):
-            by_key[tuple(row._mapping[column] for column in key)].append(row)
-    undoes = _load_undoes(connection, {row.ended_by for rows in by_key.values() for row in rows})
+            by_key[row.photo_id, *row[len(columns) :]].append(row)
+    return _with_undone(connection, by_key.values())
+
+
+def _load_entries(connection: Connection, operation: Operation) -> _RowsByKey:
+    """The rows of each key of `entries` that an operation changed."""
+    own = or_(entries.c.run_id == operation.id, entries.c.ended_by == operation.id)
+    if operation.undoes is not None:
+        noted = undone.c.run_id == operation.id, undone.c.layer == ENTRIES
+        own = entries.c.id.in_(select(undone.c.row_id).where(*noted))
+    keys = {(row.kind, row.key) for row in connection.execute(select(entries).where(own))}
+    by_key = []
+    for kind, key in sorted(keys):
+        query = select(entries, null().label("photo_id")).where(
+            entries.c.kind == kind, entries.c.key == key
+        )
+        by_key.append(list(connection.execute(query.order_by(entries.c.id))))
+    return _with_undone(connection, by_key)
+
+
+def _with_undone(connection: Connection, by_key: Iterable[list[Row[Any]]]) -> _RowsByKey:
+    """A row was undone if an undo of the operation that added it has ended it."""
+    groups = list(by_key)
+    undoes = _load_undoes(connection, {row.ended_by for rows in groups for row in rows})
     return [
-        (rows, {row.id for row in rows if undoes.get(row.ended_by) == row.run_id})
-        for rows in by_key.values()
+        (
+            rows,
+            {row.id for row in rows if row.ended_by and undoes.get(row.ended_by) == row.run_id},
+        )
+        for rows in groups
     ]
 
 
@@ -243,11 +329,16 @@ def _with_rows(
     return ids
 
 
-def _title(title: str) -> str:
-    for prefix, opposite in ((UNDID, DID_AGAIN), (DID_AGAIN, UNDID)):
-        if title.startswith(prefix):
-            return opposite + title.removeprefix(prefix)
-    return UNDID + title
+def _title(connection: Connection, operation: Operation, photo_count: int) -> str:
+    """The title of the undo of an operation, which may be an undo itself."""
+    is_redo = False
+    while operation.undoes is not None:
+        operation = operations.get(connection, operation.undoes)
+        is_redo = not is_redo
+    if operation.kind == "delete":
+        verb = "Deleted" if is_redo else "Restored"
+        return f"{verb} {count_noun(photo_count, 'photo')}"
+    return f"{'Redid' if is_redo else 'Undid'}: {operation.title}"
 
 
 def _set_undone_by(connection: Connection, operation: Operation, undo_id: int | None) -> None:

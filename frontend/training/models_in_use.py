@@ -1,0 +1,180 @@
+"""Which models tag new photos, in which order, and whose tags show; with a word before any go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from frontend.components import job_panel, photo_grid, retag_dialog, undo_line
+from frontend.ui.library import open_library, start_embedding
+from frontend.ui.messages import catch_errors, run_action
+from frontend.ui.models import list_models, load_tagger, needs_building
+from frontend.ui.text import escape_markdown
+from tagger.errors import TaggerError
+from tagger.inference.registry import display_name
+from tagger.library.models.in_use import ModelUse
+from tagger.library.search.grammar import And, Condition, format_query
+from tagger.text import count_noun
+
+PAGE = "models"
+JOB_KEY = f"{PAGE}-retag-job"
+OFF_KEY = f"{PAGE}-off"  # session state: the model that may be switched off
+MAX_EXAMPLES = 12  # photos
+
+
+def show_models_in_use() -> None:
+    """The models in use, in order, then the unused, with what can be done with each."""
+    retag_dialog.show_question(PAGE)
+    _show_off_dialog()
+    undo_line.show(PAGE)
+    if (job_id := st.session_state.get(JOB_KEY)) is not None:
+        job_panel.show_job(job_id, key=f"{PAGE}-retag")
+    library = open_library()
+    in_use, uses = library.models_in_use(), library.model_uses()
+    st.subheader("In use", anchor=False)
+    st.caption(
+        "New photos are tagged by all of these. If two give the same tag, the first one’s score"
+        " counts."
+    )
+    for number, model in enumerate(in_use):
+        _show_used(model, number, len(in_use), uses.get(Path(model).stem, ModelUse()))
+    stems = {Path(model).stem for model in in_use}
+    unused = [model for model in list_models() if Path(model).stem not in stems]
+    gone = sorted(uses.keys() - stems - {Path(model).stem for model in unused})
+    if unused or gone:
+        st.subheader("Not in use", anchor=False)
+    for model in unused:
+        _show_unused(model, uses.get(Path(model).stem, ModelUse()))
+    for name in gone:
+        _show_unused(name, uses[name], is_gone=True)
+
+
+def _show_used(model: str, number: int, count: int, use: ModelUse) -> None:
+    name = display_name(model)
+    with _row(model):
+        facts = f"{count_noun(use.photos, 'photo')} · {count_noun(use.tags, 'tag')}"
+        st.markdown(f"{number + 1}\\. **{escape_markdown(name)}** · {facts}")
+        with _buttons(model):
+            if number:
+                _button("Move up", "arrow_upward", "up", model, _move_up)
+            _offer_retagging(model)
+            if count > 1:
+                _button("Turn off …", "visibility_off", "off", model, _ask_off)
+
+
+def _show_unused(model: str, use: ModelUse, is_gone: bool = False) -> None:
+    name = display_name(model)
+    with _row(model):
+        facts = [f"**{escape_markdown(name)}**"]
+        if is_gone:
+            facts.append("its file is gone")
+        if use.off:
+            facts.append("off: its tags are hidden")
+        elif use.tags:
+            facts.append(f"{count_noun(use.tags, 'tag')} on your photos")
+        st.markdown(" · ".join(facts))
+        with _buttons(model):
+            if not is_gone:
+                _button("Use only this", "check_circle", "use", model, _use)
+                _button("Also use", "add_circle", "add", model, _add)
+            if use.tags and not use.off:
+                _button("Hide its tags …", "visibility_off", "off", model, _ask_off)
+
+
+def _offer_retagging(model: str) -> None:
+    """A button for the photos that a model in use has not tagged."""
+    try:
+        if needs_building(model):
+            return
+        ids = open_library().retagging.find_untagged(load_tagger(model))
+    except (TaggerError, OSError):
+        return
+    if ids:
+        label = f"Re-tag {count_noun(len(ids), 'photo')} …"
+        if st.button(label, key=f"{PAGE}-retag-{model}", icon=":material/autorenew:"):
+            retag_dialog.ask(PAGE, ids, [model], JOB_KEY)
+            st.rerun()
+
+
+def _row(model: str) -> DeltaGenerator:
+    return st.container(
+        border=True, horizontal=True, vertical_alignment="center", key=f"{PAGE}-row-{model}"
+    )
+
+
+def _buttons(model: str) -> DeltaGenerator:
+    return st.container(horizontal=True, gap="small", key=f"{PAGE}-buttons-{model}")
+
+
+def _button(label: str, icon: str, action: str, model: str, call: Callable[[str], None]) -> None:
+    st.button(
+        label,
+        key=f"{PAGE}-{action}-{model}",
+        icon=f":material/{icon}:",
+        on_click=run_action,
+        args=(call, model),
+    )
+
+
+def _use(model: str) -> None:
+    load_tagger(model)
+    undo_line.record(PAGE, open_library().use_model(model))
+    start_embedding(open_library())  # in its space, if it understands descriptions
+
+
+def _add(model: str) -> None:
+    load_tagger(model)
+    undo_line.record(PAGE, open_library().add_model(model))
+    start_embedding(open_library())
+
+
+def _move_up(model: str) -> None:
+    undo_line.record(PAGE, open_library().move_model_up(model))
+    start_embedding(open_library())
+
+
+def _ask_off(model: str) -> None:
+    st.session_state[OFF_KEY] = model
+
+
+def _show_off_dialog() -> None:
+    """What would be hidden if a model is switched off, and the button that does it."""
+    model = st.session_state.get(OFF_KEY)
+    if model is not None:
+        title = f"Turn off {escape_markdown(display_name(model))}?"
+        st.dialog(title, width="large", on_dismiss=_close)(_ask_to_turn_off)(model)
+
+
+def _ask_to_turn_off(model: str) -> None:
+    with catch_errors():
+        library, name = open_library(), Path(model).stem
+        use = library.model_uses().get(name, ModelUse())
+        st.markdown(
+            f"Hides {count_noun(use.tags, 'tag')} on your photos; what you added or confirmed"
+            " stays. New photos are not tagged with it. Its tags come back when you use it again."
+        )
+        with st.container(horizontal=True, gap="small", key=f"{PAGE}-off-actions"):
+            if st.button("Turn off", key=f"{PAGE}-off-go", type="primary"):
+                undo_line.record(PAGE, library.turn_off_model(model))
+                _close()
+                st.rerun()
+            if st.button("Cancel", key=f"{PAGE}-off-cancel"):
+                _close()
+                st.rerun()
+        query = format_query(And((Condition("model", "=", name), Condition("by", "=", "model"))))
+        photos = library.search(query, "surest", limit=MAX_EXAMPLES).photos
+        captions = {
+            photo.id: "− "
+            + ", ".join(tag.label for tag in photo.tags if tag.model == name and not tag.by_person)
+            for photo in photos
+        }
+        photo_grid.show_grid(
+            photos, key=f"{PAGE}-off-examples", captions=captions, selectable=False
+        )
+
+
+def _close() -> None:
+    st.session_state.pop(OFF_KEY, None)

@@ -1,0 +1,255 @@
+"""Tags: all tags with covers and counts; one tag: its name, its words, whether it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from frontend.components import photo_grid, undo_line
+from frontend.ui import url_state
+from frontend.ui.library import open_library
+from frontend.ui.messages import catch_errors, run_action
+from frontend.ui.pages import GALLERY, IMPORT
+from frontend.ui.text import escape_markdown
+from tagger.errors import OptionError
+from tagger.inference.vocabulary import Entry, Vocabulary
+from tagger.library.labels.listing import TagSummary
+from tagger.library.records import Photo, Tag
+from tagger.library.search.grammar import Label, format_query
+from tagger.text import count_noun, fold
+
+PAGE = "tags"
+TAG, FILTER, SORT, SHOW = "tag", "filter", "sort", "which"  # query parameters
+SORTS = {"count": "Most photos", "name": "A to Z"}
+PAGE_SIZE = 60  # fills rows of two to six
+COVERS = 12  # photos of a tag on its page
+HELP_NEVER = (
+    "Models do not give it any more, now or at later imports. Photos to which you added it, or on"
+    " which you confirmed it, keep it."
+)
+HELP_HIDDEN = "It is left out of your photos’ tags and of lists. A search for it finds its photos."
+
+
+def show() -> None:
+    """The page: the tag that the URL names, or all tags."""
+    summaries = open_library().tags.list_all()
+    name = url_state.get(TAG)
+    summary = next((each for each in summaries if name and _is_named(each, name)), None)
+    if summary is not None:
+        _show_tag(summary, summaries)
+        return
+    st.title("Tags", anchor=False)
+    undo_line.show(PAGE)
+    if name:
+        st.markdown(escape_markdown(f"No photo has the tag {name}."))
+    if summaries:
+        _show_list(summaries)
+    else:
+        st.markdown("No photo has a tag yet.")
+        st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+
+
+def _show_list(summaries: Sequence[TagSummary]) -> None:
+    listed = [each for each in summaries if not (each.hidden or each.never)]
+    kinds = {
+        "": ("Tags", listed),
+        "hidden": ("Hidden", [each for each in summaries if each.hidden]),
+        "never": ("Never given", [each for each in summaries if each.never]),
+    }
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{PAGE}-choose"):
+        text = url_state.text_input("Find a tag", FILTER, "Find a tag")
+        sort = url_state.selectbox("Sort", SORT, SORTS, width=180)
+        titles = {
+            kind: f"{title} · {len(tags):,}"
+            for kind, (title, tags) in kinds.items()
+            if tags or not kind
+        }
+        which = url_state.selectbox("Show", SHOW, titles, width=200)
+    tags = [each for each in kinds[which][1] if _matches(each, text)]
+    if sort == "count":
+        tags.sort(key=lambda each: -each.count)
+    if not tags:
+        st.markdown("No tags match.")
+        return
+    slot = st.container()  # above the pagination
+    first = (url_state.pagination(-(-len(tags) // PAGE_SIZE)) - 1) * PAGE_SIZE
+    with slot:
+        _show_covers(tags[first : first + PAGE_SIZE])
+
+
+def _is_named(summary: TagSummary, name: str) -> bool:
+    """Whether it is the tag's name, or that of one that was renamed to it."""
+    return fold(name) in map(fold, (summary.name, *summary.names))
+
+
+def _matches(summary: TagSummary, text: str) -> bool:
+    part = fold(text.strip())
+    return any(part in fold(name) for name in (summary.name, *summary.names))
+
+
+def _show_covers(tags: Sequence[TagSummary]) -> None:
+    """A tile for each tag with photos, which opens it; the other_names as buttons."""
+    covers = open_library().tags.find_covers(each.name for each in tags)
+    with_cover = [each for each in tags if each.name in covers]
+    tiles = [_make_tile(n, each, covers[each.name]) for n, each in enumerate(with_cover, 1)]
+    captions = {n: count_noun(each.count, "photo") for n, each in enumerate(with_cover, 1)}
+    opened = photo_grid.show_grid(
+        tiles, key=f"{PAGE}-grid", captions=captions, selectable=False
+    ).opened
+    if opened is not None:
+        url_state.update(**{TAG: with_cover[opened - 1].name, url_state.PAGE: None})
+        st.rerun()
+    with st.container(horizontal=True, gap="small", key=f"{PAGE}-without-photos"):
+        for each in tags:
+            if each.name not in covers:
+                label = f"{escape_markdown(each.name)} · no photos"
+                opens = url_state.on_click(**{TAG: each.name})
+                st.button(label, key=f"{PAGE}-open-{each.name}", on_click=opens)
+
+
+def _make_tile(number: int, summary: TagSummary, cover: Photo) -> Photo:
+    """A photo as the tile of a tag: with this number as its id, and this tag alone."""
+    name = fold(summary.name)
+    own = [tag for tag in cover.tags if fold(tag.label) == name] or [_make_tag(summary, cover)]
+    return replace(cover, id=number, name=summary.name, tags=tuple(own))
+
+
+def _make_tag(summary: TagSummary, cover: Photo) -> Tag:
+    """A hidden tag, which photos do not list."""
+    return Tag(summary.name, None, None, False, None, None, 0, cover.added_at)
+
+
+# One tag
+
+
+def _show_tag(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
+    st.button(
+        "All tags",
+        key=f"{PAGE}-back",
+        icon=":material/arrow_back:",
+        type="tertiary",
+        on_click=url_state.on_click(**{TAG: ""}),
+    )
+    st.title(escape_markdown(summary.name), anchor=False)
+    undo_line.show(PAGE)
+    query = format_query(Label(summary.name, exact=True))
+    facts = [count_noun(summary.count, "photo")]
+    if summary.by_person:
+        facts.append(f"{summary.by_person:,} confirmed or added by you")
+    st.markdown(" · ".join(facts))
+    if summary.count:
+        page = open_library().search(query, "surest", limit=COVERS)
+        photo_grid.show_grid(page.photos, key=f"{PAGE}-photos", selectable=False)
+        st.page_link(
+            GALLERY,
+            label=f"Show {'the photo' if summary.count == 1 else f'all {summary.count:,} photos'}",
+            icon=":material/grid_view:",
+            query_params={"show": query},
+        )
+    left, right = st.columns(2, gap="large")
+    with left:
+        _show_rename(summary, summaries)
+        _show_switches(summary)
+    with right:
+        _show_words(summary)
+
+
+def _show_rename(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
+    st.subheader("Name", anchor=False)
+    other_names = [each.name for each in summaries if each.name != summary.name]
+    new = st.selectbox(
+        "Another name, or a tag to merge it into",
+        other_names,
+        index=None,
+        accept_new_options=True,
+        placeholder="Type a name",
+        key=f"{PAGE}-rename-{summary.name}",
+    )
+    other = next((each for each in summaries if new and fold(each.name) == fold(new)), None)
+    is_merge = other is not None and other.name != summary.name and bool(other.count)
+    if other is not None and is_merge:
+        photos = count_noun(summary.count, "photo")
+        st.caption(escape_markdown(f"{photos} will show {other.name} in place of {summary.name}."))
+    label = f"Merge into {escape_markdown(other.name)}" if other and is_merge else "Rename"
+    if st.button(label, key=f"{PAGE}-rename-go"):
+        with catch_errors():
+            if not new:
+                raise OptionError("type a name first")
+            undo_line.record(PAGE, open_library().tags.rename(summary.name, new))
+            url_state.update(**{TAG: " ".join(new.split())})
+            st.rerun()
+    for name in summary.names:
+        with st.container(horizontal=True, vertical_alignment="center", key=f"{PAGE}-alias-{name}"):
+            st.markdown(f"Also: {escape_markdown(name)}", width="content")
+            _action("Separate", f"{PAGE}-separate-{name}", open_library().tags.separate, name)
+
+
+def _show_switches(summary: TagSummary) -> None:
+    st.subheader("Where it shows", anchor=False)
+    tags, name = open_library().tags, summary.name
+    with st.container(horizontal=True, gap="small", key=f"{PAGE}-switches"):
+        if summary.hidden:
+            _action("Show it again", f"{PAGE}-hide", tags.hide, name, False, help=HELP_HIDDEN)
+        else:
+            _action("Hide", f"{PAGE}-hide", tags.hide, name, True, help=HELP_HIDDEN)
+        if summary.never:
+            _action("Let models give it", f"{PAGE}-never", tags.forbid, name, False)
+        else:
+            _action("Never say this", f"{PAGE}-never", tags.forbid, name, True, help=HELP_NEVER)
+    if summary.hidden:
+        st.caption("Hidden: it is left out of your photos’ tags. A search for it finds its photos.")
+    if summary.never:
+        st.caption("Models do not give this tag.")
+
+
+def _show_words(summary: TagSummary) -> None:
+    """What the tag is a kind of, and other words that find it."""
+    st.subheader("Words", anchor=False)
+    with catch_errors():
+        words = open_library().vocabulary
+        entry = _find_entry(words, summary.name)
+        with st.form(f"{PAGE}-words-{summary.name}", border=False):
+            parents = _multiselect("A kind of", words.entries, entry.parents, "parents", summary)
+            synonyms = _multiselect("Other words for it", (), entry.synonyms, "synonyms", summary)
+            saved = st.form_submit_button("Save", key=f"{PAGE}-words-go")
+        if saved and (set(parents), set(synonyms)) != (set(entry.parents), set(entry.synonyms)):
+            operation_id = open_library().tags.set_words(summary.name, parents, synonyms)
+            undo_line.record(PAGE, operation_id)
+            st.rerun()
+        st.caption("A search for any of these words finds the tag.")
+
+
+def _multiselect(
+    title: str, options: Iterable[str], selected: Sequence[str], field: str, summary: TagSummary
+) -> list[str]:
+    every = list(dict.fromkeys([*selected, *options]))
+    chosen: list[str] = st.multiselect(
+        title,
+        every,
+        default=list(selected),
+        accept_new_options=True,
+        key=f"{PAGE}-{field}-{summary.name}",
+    )
+    return chosen
+
+
+def _find_entry(words: Vocabulary, name: str) -> Entry:
+    """The vocabulary's entry of a tag; an empty one if it lacks the tag."""
+    tag = next((tag for tag in words.lookup(name) if fold(name) in words.spellings(tag)), None)
+    return Entry(name) if tag is None else words.entries[tag]
+
+
+def _action(
+    label: str, key: str, call: Callable[..., int], *args: object, help: str | None = None
+) -> None:
+    """A button that edits the tag, with Undo afterwards."""
+    st.button(label, key=key, help=help, on_click=run_action, args=(_call, call, *args))
+
+
+def _call(call: Callable[..., int], *args: object) -> None:
+    undo_line.record(PAGE, call(*args))
+
+
+show()

@@ -1,0 +1,40 @@
+"""Titles of operations, in plain words: "Added dog to 5 photos". `photos` is "5 photos"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tagger.text import count_noun
+
+
+def edited_tags(
+    added: Sequence[str], removed: Sequence[str], skipped: Sequence[str], photos: str
+) -> str:
+    """The title of an edit of tags."""
+    parts = [
+        (verb, preposition, names)
+        for verb, preposition, names in (
+            ("added", "to", added),
+            ("removed", "from", removed),
+            ("skipped", "on", skipped),
+        )
+        if names
+    ]
+    text = " and ".join(f"{verb} {_name_tags(names)}" for verb, _, names in parts)
+    preposition = parts[0][1] if len(parts) == 1 else "on"
+    return f"{text[0].upper()}{text[1:]} {preposition} {photos}"
+
+
+def cleared(names: Sequence[str], photos: str) -> str:
+    """The title of the withdrawal of annotations."""
+    return f"Cleared your answer about {_name_tags(names)} on {photos}"
+
+
+def rated(rating: int, photos: str) -> str:
+    """The title of a rating."""
+    return f"Rated {photos}" if rating else f"Removed the rating of {photos}"
+
+
+def _name_tags(names: Sequence[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    return unique[0] if len(unique) == 1 else count_noun(len(unique), "tag")

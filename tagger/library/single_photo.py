@@ -1,0 +1,69 @@
+"""Adding one photo at once, rather than as a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tagger.errors import ImageError, OptionError
+from tagger.library import derivation, descriptions, operations, vectors
+from tagger.library.database.database import Database
+from tagger.library.descriptions import Space
+from tagger.library.importer import Duplicate, Failed, Importer, register_model
+from tagger.library.job_files import ImportFile, add_files, pending_files
+from tagger.library.models import edits as model_edits
+from tagger.library.storage import Storage, base_name
+from tagger.tagger import Tagger
+
+
+@dataclass(frozen=True)
+class Added:
+    """The photo that has the content now; a duplicate may have changed nothing."""
+
+    photo_id: int
+    is_duplicate: bool
+    operation_id: int | None
+
+
+def add(
+    database: Database,
+    storage: Storage,
+    name: str,
+    data: bytes,
+    taggers: Sequence[Tagger],
+    space: Space | None,
+) -> Added:
+    """See `Library.add_photo`; `space` is the library's."""
+    file = ImportFile(0, "", base_name(name), data=data)
+    sha256 = space.sha256 if space else None
+    importer = Importer(database, storage, taggers, copy=True, space=sha256)
+    (result,) = importer.read_and_tag([file])
+    if isinstance(result, Failed):
+        raise ImageError(file.name, result.reason)
+    if isinstance(result, Duplicate) and result.path is None:
+        return Added(result.photo_id, True, None)
+    vector = None
+    if space is not None and sha256 not in [tagger.space for tagger in taggers]:
+        vector = descriptions.embed(space, data)
+    with database.write_transaction() as connection:
+        options = {"model": taggers[0].name, "copy": True, "listed": True}
+        operation_id = operations.create(
+            connection, "import", f"Import {file.name}", options, total=1
+        )
+        add_files(connection, operation_id, [("", file.name, None)])
+        (row,) = pending_files(connection, operation_id, 1)
+        result = replace(result, file=replace(file, id=row.id))
+        model_ids = [register_model(connection, tagger) for tagger in taggers]
+        model_edits.show(connection, operation_id, [tagger.name for tagger in taggers])
+        outcomes = importer.record(connection, operation_id, model_ids, [result])
+        if not outcomes:
+            raise OptionError(f"{file.name}: its photo was changed meanwhile; try again")
+        (outcome,) = outcomes
+        (added,) = operations.list_files(connection, operation_id, outcome, 1)
+        photo_id = added.photo_id or 0
+        if vector is not None and added.photo_id is not None:
+            embedding, used_space = vector
+            space_id = vectors.register_space(connection, used_space)
+            vectors.add(connection, space_id, {photo_id: embedding})
+    derivation.refresh_stale(database)
+    return Added(photo_id, outcome == "duplicate", operation_id)

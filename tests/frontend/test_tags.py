@@ -1,0 +1,105 @@
+"""The Tags page: covers and counts, and edits of one tag, each with Undo."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagger.library.library import Library
+from tests.frontend.pages import (
+    HOSTILE,
+    button_labels,
+    grid_photos,
+    open_page,
+    page_text,
+    press,
+    tag_labels,
+    type_option,
+    use_grid,
+)
+
+
+def test_tags_have_covers_and_open(six_photos: Library) -> None:
+    six_photos.edit_tags([1], add=["sea"])
+    app = open_page("tags")
+    tiles = grid_photos(app, "tags-grid")
+    assert [(tile["tag"], tile["caption"]) for tile in tiles] == [
+        ("cat", "2 photos"),
+        ("dog", "2 photos"),
+        ("sea", "1 photo"),
+    ]
+    use_grid(app, "tags-grid", open=2)
+    assert app.query_params["tag"] == "dog"
+    assert app.title[0].value == "dog" and "2 photos" in page_text(app)
+    assert [photo["id"] for photo in grid_photos(app, "tags-photos")] == [2, 1]
+    press(app, "tags-back")
+    assert "tag" not in app.query_params and len(grid_photos(app, "tags-grid")) == 3
+    app = open_page("tags", filter="OG")
+    assert [tile["tag"] for tile in grid_photos(app, "tags-grid")] == ["dog"]
+    assert "No tags match." in page_text(open_page("tags", filter="zebra"))
+    assert "No photo has the tag zebra" in page_text(open_page("tags", tag="zebra"))
+
+
+def test_a_tag_is_renamed_merged_and_separated(six_photos: Library) -> None:
+    app = open_page("tags", tag="dog")
+    type_option(app, "tags-rename-dog", "Bello")
+    press(app, "tags-rename-go")
+    assert app.query_params["tag"] == "Bello" and app.title[0].value == "Bello"
+    assert "Renamed dog to Bello" in page_text(app) and "Also: dog" in page_text(app)
+    assert tag_labels(six_photos, 1) == ["Bello"]
+    app.selectbox(key="tags-rename-Bello").set_value("cat").run()
+    assert "2 photos will show cat in place of Bello." in page_text(app)
+    assert "Merge into cat" in button_labels(app)
+    press(app, "tags-rename-go")
+    assert tag_labels(six_photos, 1) == ["cat"] and "Merged Bello into cat" in page_text(app)
+    press(app, "tags-last-undo")
+    assert tag_labels(six_photos, 1) == ["Bello"]
+    assert "Undid: Merged Bello into cat" in page_text(app)
+    press(app, "tags-last-undo")
+    assert tag_labels(six_photos, 1) == ["cat"]
+    assert app.title[0].value == "cat"
+    press(app, "tags-separate-Bello")
+    assert tag_labels(six_photos, 1) == ["Bello"]
+
+
+def test_a_tag_is_hidden_and_never_said(six_photos: Library) -> None:
+    app = press(open_page("tags", tag="dog"), "tags-hide")
+    assert "Hid dog" in page_text(app) and tag_labels(six_photos, 1) == []
+    press(app, "tags-back")
+    assert [tile["tag"] for tile in grid_photos(app, "tags-grid")] == ["cat"]
+    app = open_page("tags", which="hidden")
+    assert [tile["tag"] for tile in grid_photos(app, "tags-grid")] == ["dog"]
+    app = press(open_page("tags", tag="dog"), "tags-hide")
+    assert tag_labels(six_photos, 1) == ["dog"]
+    press(app, "tags-never")
+    assert tag_labels(six_photos, 1) == [] and "Models do not give this tag." in page_text(app)
+    press(app, "tags-never")
+    assert tag_labels(six_photos, 1) == ["dog"]
+
+
+def test_words_of_a_tag_are_edited(six_photos: Library) -> None:
+    six_photos.edit_tags([5], add=["Bello"])
+    app = open_page("tags", tag="Bello")
+    app.multiselect(key="tags-parents-Bello").set_value(["dog"])
+    app.multiselect(key="tags-synonyms-Bello").options.append("scamp")
+    app.multiselect(key="tags-synonyms-Bello").set_value(["scamp"])
+    press(app, "tags-words-go")
+    assert "Changed the words for Bello" in page_text(app)
+    assert six_photos.find_ids("dog") == [1, 2, 5] and six_photos.find_ids("scamp") == [5]
+    app = open_page("tags", tag="dog")
+    app.multiselect(key="tags-parents-dog").options.append("Bello")
+    app.multiselect(key="tags-parents-dog").set_value(["Bello"])
+    press(app, "tags-words-go")
+    assert "would be above itself" in page_text(app)
+
+
+@pytest.mark.parametrize("tag", HOSTILE)
+def test_hostile_tags_are_shown_as_text(six_photos: Library, tag: str) -> None:
+    six_photos.edit_tags([5], add=[tag])
+    app = open_page("tags", tag=tag)
+    assert tag in page_text(app)
+    press(app, "tags-never")
+    assert f"Stopped tagging photos with {tag}" in page_text(app)
+
+
+def test_a_library_without_tags_says_so(library: Library) -> None:
+    assert "No photo has a tag yet." in page_text(open_page("tags"))
