@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from frontend.components import html_blocks
+from frontend.photos import saved_searches
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, show_notices
 from frontend.ui.models import activate_model, list_models, model_title
@@ -40,6 +41,7 @@ def main() -> None:
         open_library()
         with catch_errors():  # photos can be viewed without a model
             show_model_choice()
+        show_saved_searches()
         show_jobs()
         show_notices()
         page.run()
@@ -93,6 +95,12 @@ def show_model_choice() -> None:
 def _activate_selected() -> None:
     with catch_errors():
         activate_model(st.session_state[MODEL_KEY])
+
+
+def show_saved_searches() -> None:
+    """Links to the searches that were saved."""
+    with st.sidebar:
+        saved_searches.list_searches()
 
 
 def show_jobs() -> None:

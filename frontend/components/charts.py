@@ -58,7 +58,7 @@ def show_curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -
         {"epoch": row["epoch"], "photos": photos, "loss": row[name]}
         for row in history
         for name, photos in (("loss", "training"), ("val_loss", "validation"))
-        if not math.isnan(row[name])  # there is no training loss before the first epoch
+        if math.isfinite(row[name])  # there is no training loss before the first epoch
     ]
     is_map = is_multi_label(history[0])
     metric = "val_map" if is_map else "val_accuracy"
@@ -72,7 +72,14 @@ def show_curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -
         "scale": {"domain": [0, epochs]},
         "axis": {"values": list(range(0, epochs + 1, step)), "format": "d", "grid": False},
     }
-    loss = {"field": "loss", "type": "quantitative", "title": None}
+    highest = max((point["loss"] for point in losses), default=1.0)
+    # Domains that new epochs hardly ever change, so that the lines do not jump.
+    loss = {
+        "field": "loss",
+        "type": "quantitative",
+        "title": None,
+        "scale": {"domain": [0, math.ceil(highest * 10) / 10]},
+    }
     right = {
         "field": "right",
         "type": "quantitative",

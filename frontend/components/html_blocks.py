@@ -1,4 +1,4 @@
-"""HTML blocks of names and numbers: bars, columns, tiles, tables, lists. Every text is escaped.
+"""HTML blocks of names and numbers: bars, tiles, tables, lists. Every text is escaped.
 
 Streamlit's own tables would read names as Markdown.
 """
@@ -32,22 +32,6 @@ def show_bars(rows: Iterable[tuple[str, float, str]]) -> None:
             for name, share, words in rows
         )
         + "</ul>"
-    )
-
-
-def show_columns(counts: Sequence[tuple[str, int]], first: str, last: str) -> None:
-    """A column chart of named counts, with labels below its `first` and `last` column."""
-    highest = max((count for _, count in counts), default=0) or 1
-    st.html(
-        '<ol class="it-columns">'
-        + "".join(
-            f'<li title="{escape(name)}: {count:,}"><span class="it-visually-hidden">'
-            f'{escape(name)}: {count:,}</span><span class="it-column"'
-            f' style="height:{100 * count / highest:.1f}%"></span></li>'
-            for name, count in counts
-        )
-        + f'</ol><div class="it-axis" aria-hidden="true"><span>{escape(first)}</span>'
-        f"<span>{escape(last)}</span></div>"
     )
 
 

@@ -29,10 +29,16 @@ def get_number(name: str) -> int | None:
 
 
 def update(**params: str | int | None) -> None:
-    """Set query parameters, and remove those that are None: one entry in the browser's history."""
+    """Set query parameters, and remove those that are None or empty.
+
+    It is one entry in the browser's history.
+    """
     old = st.query_params.to_dict()
-    new = {**old, **{name: str(value) for name, value in params.items() if value is not None}}
-    new = {name: value for name, value in new.items() if params.get(name, "") is not None}
+    kept = {name: value for name, value in old.items() if name not in params}
+    new = {
+        **kept,
+        **{name: str(value) for name, value in params.items() if value not in (None, "")},
+    }
     if new != old:
         st.query_params.from_dict(new)
 
@@ -45,8 +51,13 @@ def on_click(**params: str) -> Callable[[], None]:
     return lambda: update(**{name: value or None for name, value in params.items()}, **{PAGE: None})
 
 
-def selectbox(title: str, name: str, options: Mapping[str, str], width: int) -> str:
-    """A select box of values and their labels; the first value is the default."""
+def selectbox(
+    title: str, name: str, options: Mapping[str, str], width: int, compact: bool = False
+) -> str:
+    """A select box of values and their labels; the first value is the default.
+
+    With `compact`, only screen readers get its `title`.
+    """
     selected, default = _select(name, options)
     st.selectbox(
         title,
@@ -56,15 +67,22 @@ def selectbox(title: str, name: str, options: Mapping[str, str], width: int) -> 
         on_change=_store,
         args=(name, default),
         width=width,
+        label_visibility="collapsed" if compact else "visible",
     )
     return selected
 
 
-def segmented_control(title: str, name: str, options: list[str]) -> str:
-    """A segmented control; the first option is the default."""
+def segmented_control(title: str, name: str, options: list[str], compact: bool = False) -> str:
+    """A segmented control; the first option is the default. `compact` as in `selectbox`."""
     selected, default = _select(name, options)
     st.segmented_control(
-        title, options, required=True, key=_key(name), on_change=_store, args=(name, default)
+        title,
+        options,
+        required=True,
+        key=_key(name),
+        on_change=_store,
+        args=(name, default),
+        label_visibility="collapsed" if compact else "visible",
     )
     return selected
 
@@ -80,22 +98,6 @@ def pagination(pages: int) -> int:
     key = f"{_VERSION}-{version}"
     st.pagination(pages, default=selected, key=key, on_change=_store_page, args=(key,))
     return selected
-
-
-def text_input(title: str, name: str, placeholder: str) -> str:
-    """A search field."""
-    value = get(name) or ""
-    if st.session_state.get(_key(name)) != value:  # otherwise half-typed text would be lost
-        st.session_state[_key(name)] = value
-    text: str = st.text_input(
-        title,
-        key=_key(name),
-        type="search",
-        placeholder=placeholder,
-        on_change=_store,
-        args=(name, ""),
-    )
-    return text
 
 
 def _select(name: str, options: Iterable[str]) -> tuple[str, str]:

@@ -7,13 +7,14 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from frontend.components import job_panel
-from frontend.components.html_blocks import show_bars, show_columns
+from frontend.components import job_panel, query_links
+from frontend.components.query_links import QueryLink
 from frontend.ui.library import open_library
 from frontend.ui.messages import notify
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
 from tagger.inference.registry import display_name
+from tagger.library.search.grammar import And, Condition, Flag, Label, format_query
 from tagger.library.statistics import Statistics
 from tagger.text import count_noun
 
@@ -45,15 +46,15 @@ def show() -> None:
 
 
 def _show_counts(statistics: Statistics) -> None:
-    counts = {
-        "Photos": statistics.photos,
-        "With tags": statistics.tagged,
-        "Without tags": statistics.photos - statistics.tagged,
-        "Reviewed by you": statistics.reviewed,
-    }
-    with st.container(horizontal=True, gap="medium", key="activity-counts"):
-        for title, count in counts.items():
-            st.metric(title, f"{count:,}", width="content")
+    query_links.show_tiles(
+        [
+            QueryLink("Photos", statistics.photos, ""),
+            QueryLink("With tags", statistics.tagged, format_query(Flag("tagged"))),
+            QueryLink("Without tags", statistics.untagged, format_query(Flag("untagged"))),
+            QueryLink("Reviewed by you", statistics.reviewed, format_query(Flag("reviewed"))),
+        ],
+        key="activity-counts",
+    )
     parts = [f"{statistics.bytes / 1e6:,.0f} MB of photos"]
     parts += [
         f"{count_noun(count, 'photo')} tagged by {display_name(name)}"
@@ -67,29 +68,47 @@ def _show_labels(statistics: Statistics) -> None:
     if not statistics.by_label:
         st.markdown("No tags yet.")
         return
-    highest = statistics.by_label[0][1]
-    show_bars(
-        (name, count / highest, f"{count:,}") for name, count in statistics.by_label[:MAX_LABELS]
-    )
+    links = [
+        QueryLink(name, count, format_query(Label(name, exact=True)))
+        for name, count in statistics.by_label[:MAX_LABELS]
+    ]
+    query_links.show_bars(links, key="activity-tags")
     if len(statistics.by_label) > MAX_LABELS:
         st.caption(f"and {len(statistics.by_label) - MAX_LABELS:,} more tags")
 
 
 def _show_confidence(statistics: Statistics) -> None:
     st.subheader("Confidence", anchor=False)
-    step = 100 // len(statistics.confidence)
-    columns = [
-        (f"{i * step} to {(i + 1) * step}%", count) for i, count in enumerate(statistics.confidence)
+    links = [
+        QueryLink(f"{low}% to {high}%", count, confidence_query(low, high))
+        for (low, high), count in zip(_percent_bins(statistics), statistics.confidence, strict=True)
     ]
-    show_columns(columns, "0%", "100%")
-    st.caption("Photos by the confidence of their best tag")
+    query_links.show_columns(links, "0%", "100%", key="activity-confidence")
+    st.caption("Photos by the model’s confidence in its best guess")
+
+
+def _percent_bins(statistics: Statistics) -> list[tuple[int, int]]:
+    """The bins of the confidence histogram in whole percents."""
+    step = 100 // len(statistics.confidence)
+    return [(low, low + step) for low in range(0, 100, step)]
+
+
+def confidence_query(low: int, high: int) -> str:
+    """The query for photos with a confidence from `low` to less than `high` percent."""
+    terms = [Condition("confidence", ">=", f"{low / 100:g}")] if low else []
+    terms += [Condition("confidence", "<=" if high == 100 else "<", f"{high / 100:g}")]
+    return format_query(terms[0] if len(terms) == 1 else And(tuple(terms)))
 
 
 def _show_days(statistics: Statistics) -> None:
     st.subheader("Added", anchor=False)
     periods = count_periods(statistics.added)
+    links = [
+        QueryLink(period, count, format_query(Condition("added", "=", period)))
+        for period, count in periods
+    ]
     first, last = periods[0][0], periods[-1][0]
-    show_columns(periods, first, last if last != first else "")
+    query_links.show_columns(links, first, last if last != first else "", key="activity-days")
 
 
 def count_periods(added: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -9,9 +9,9 @@ from typing import cast
 
 import streamlit as st
 
-from frontend.components import photo_grid
+from frontend.components import photo_grid, search_box
 from frontend.components.photo_grid import GridEvents
-from frontend.photos import details, edits, exports, selection_bar
+from frontend.photos import details, edits, exports, saved_searches, selection_bar
 from frontend.photos.details import Results
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, open_library
@@ -36,6 +36,7 @@ from tagger.library.search.grammar import (
     parse,
 )
 from tagger.library.search.interpretation import Interpretation
+from tagger.library.search.partial import PartialMatch, find_partial_matches
 from tagger.library.search.suggestions import Suggestion
 from tagger.text import LISTED, count_noun, escape_controls, list_first, upper_first
 
@@ -63,11 +64,10 @@ def show() -> None:
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         edits.show_last_edit(PAGE)
         return
-    query = url_state.text_input(
-        "Search your photos", QUERY, placeholder="dogs on a beach, or dog AND NOT cat"
+    query = search_box.show_search_box(
+        QUERY, key="search-box", saved=saved_searches.load_searches()
     )
-    explanation = st.container()
-    _offer_examples()
+    explanation = st.container(gap="xsmall")
     try:
         page = library.search(query, limit=0)
         with explanation:
@@ -75,7 +75,10 @@ def show() -> None:
     except QueryError as error:
         show_error(f"{upper_first(str(error))}.")
         st.code(error.with_caret(), language=None)
+        _offer_examples()
         return
+    if not query:
+        _offer_examples()
     _show_results(query, page)
 
 
@@ -102,8 +105,6 @@ def _offer_examples() -> None:
                 type="tertiary",
                 on_click=url_state.on_click(**{QUERY: example}),
             )
-    with st.expander("Search help"):
-        st.markdown(_SYNTAX)
 
 
 def example_queries(tags: Sequence[tuple[str, int]], describes: bool = False) -> list[str]:
@@ -118,7 +119,7 @@ def example_queries(tags: Sequence[tuple[str, int]], describes: bool = False) ->
     elif labels:
         queries.append(And((labels[0], _SURE)))
     queries += [Like("dogs on a beach")] if describes else []
-    queries += [Flag("unknown"), Flag("untagged"), Condition("by", "=", "person")]
+    queries += [Flag("untagged"), Condition("by", "=", "person")]
     return [*map(format_query, queries), f"added>={datetime.now():%Y-%m}"]
 
 
@@ -152,11 +153,24 @@ def _show_results(query: str, page: PhotoPage) -> None:
     exact_query = page.tag_query or fallback or query
     is_described = description is not None and description.understood
     sorts = {**LIKENESS, **details.SORTS} if is_described else details.SORTS
-    with st.container(horizontal=True, vertical_alignment="bottom", key="search-shown"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="xsmall", key="search-shown"
+    ):
         by = " by description" if is_described else ""
-        st.markdown(f"**{count_noun(count, 'photo')}** found{by}", width="stretch")
-        form = url_state.segmented_control("View", FORM, [GRID, TABLE])
-        sort = cast(Sort, url_state.selectbox("Sort", SORT, sorts, width=220))
+        st.markdown(
+            f"**{count_noun(count, 'photo')}** found{by}",
+            width="stretch",
+            help=_ABOUT_NUMBERS if is_described and count else None,
+        )
+        form = url_state.segmented_control("View", FORM, [GRID, TABLE], compact=True)
+        sort = cast(Sort, url_state.selectbox("Sort", SORT, sorts, width=150, compact=True))
+        if query:
+            saved_searches.offer_saving(query, PAGE)
+        if count:
+            _offer_exports(exact_query, count)
+        with st.popover("Help", icon=":material/help:", key="search-help"):
+            st.markdown("**Search help**")
+            st.markdown(_SYNTAX)
     if description is not None and (sentences := explain_description(description, count)):
         st.caption(escape_markdown(" ".join(sentences)))
     if page.tag_query is not None:
@@ -164,8 +178,10 @@ def _show_results(query: str, page: PhotoPage) -> None:
     else:
         _offer_suggestions(query, description, count)
     if not count:
-        st.markdown("No photos match. Try other words, or an example above.")
-        _offer_tags(query)
+        st.markdown("No photos match.")
+    if not count or fallback is not None:
+        _offer_parts(query, count)
+    if not count:
         edits.show_last_edit(PAGE)
         return
     slot = st.container()  # above the pagination
@@ -173,8 +189,6 @@ def _show_results(query: str, page: PhotoPage) -> None:
     first = (url_state.pagination(-(-count // size)) - 1) * size
     results = open_library().search(query, sort, first, size)
     with slot:
-        if results.likeness:
-            st.caption(_ABOUT_NUMBERS)
         events = (
             photo_grid.show_grid(results.photos, key=GRID_KEY, captions=_captions(results))
             if form == GRID
@@ -184,8 +198,42 @@ def _show_results(query: str, page: PhotoPage) -> None:
         ids = [photo.id for photo in results.photos]
         details.open_photo(events.opened, first + ids.index(events.opened))
         st.rerun()
-    _offer_exports(exact_query, count)
     selection_bar.show_selection_bar(PAGE, GRID_KEY, results, events.selected, exact_query)
+
+
+def _offer_parts(query: str, count: int) -> None:
+    """The query's parts that find photos by themselves, where none match, or by description alone.
+
+    Examples if there are none at all.
+    """
+    library = open_library()
+    matches = find_partial_matches(query, lambda part: library.search(part, limit=0))
+    if count:
+        matches = [match for match in matches if not match.by_description]
+    if not matches:
+        if not count:
+            _offer_tags(query)
+            _offer_examples()
+        return
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key="search-parts"
+    ):
+        st.markdown("Partial matches:", width="content")
+        for match in matches:
+            _offer_query(match.query, describe_match(match), f"search-part-{match.query}")
+        if not count:
+            _offer_tags(query)
+
+
+def describe_match(match: PartialMatch) -> str:
+    """A part of a query with what it finds: "beach: 40 by description", "sea: 12 by tag"."""
+    by = "description" if match.by_description else "tag"
+    is_of_tags = isinstance(parse(match.query), Label | Like)
+    return f"{match.query}: {match.count:,}" + (f" by {by}" if is_of_tags else "")
+
+
+def _offer_query(query: str, label: str, key: str) -> None:
+    st.button(escape_markdown(label), key=key, on_click=url_state.on_click(**{QUERY: query}))
 
 
 def _captions(results: PhotoPage) -> dict[int, str]:
@@ -281,11 +329,8 @@ def _offer_tags(query: str) -> None:
     except QueryError:  # its words mean something else in a query
         return
     if page.total and page.description is None:
-        st.button(
-            escape_markdown(f"{count_noun(page.total, 'photo')} by tags: {tree.text}"),
-            key="search-by-tags",
-            on_click=url_state.on_click(**{QUERY: tree.text}),
-        )
+        label = f"{tree.text}: {page.total:,} by tags"
+        _offer_query(tree.text, label, "search-by-tags")
 
 
 def _is_of_use(suggestion: Suggestion, description: DescriptionSummary | None, count: int) -> bool:
@@ -331,12 +376,14 @@ def _show_table(results: PhotoPage) -> GridEvents:
 
 
 def _offer_exports(query: str, count: int) -> None:
-    st.subheader("Export", anchor=False)
-    with st.container(horizontal=True, vertical_alignment="center", key="search-exports"):
-        exports.offer_tables(query)
-    exports.offer_zip(query, count)
-    with st.expander("Save as training folder"):
-        exports.offer_dataset(query, count, key="search-collection")
+    """A menu of exports, beside the box."""
+    with st.popover("Export", icon=":material/download:", key="search-export"):
+        st.markdown(f"**Export {count_noun(count, 'photo')}**")
+        with st.container(horizontal=True, vertical_alignment="center", key="search-exports"):
+            exports.offer_tables(query)
+        exports.offer_zip(query, count)
+        with st.expander("Save as training folder"):
+            exports.offer_dataset(query, count, key="search-collection")
 
 
 # Streamlit's own CSV download does not escape formulas; our export does.

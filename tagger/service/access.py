@@ -28,6 +28,8 @@ from tagger.service.settings import MAX_ARRIVING_BODIES, MAX_BODY, RETRY_AFTER, 
 Headers = list[tuple[bytes, bytes]]
 
 ADMIN_PATHS = ("/model/reload",)
+ADMIN_PREFIX = "/library/"
+FORM_PATHS = ("/predict", "/library/photos")
 OPEN_PATHS = ("/", "/sw.js", "/manifest.webmanifest", "/favicon.ico", "/health", "/ready", "/ping")
 OPEN_PREFIX = "/page/"
 SINGLE_HEADERS = (b"host", b"authorization", b"content-length", b"content-type", b"x-client")
@@ -104,7 +106,9 @@ class AccessMiddleware:
         if method == "HEAD":  # answered as GET, without the body
             scope = {**scope, "method": "GET"}
         exchange = Exchange(scope, method, _request_id(headers), route)
-        scope.setdefault("state", {})["request_id"] = headers.get(b"x-request-id") and exchange.id
+        state = scope.setdefault("state", {})
+        state["request_id"] = headers.get(b"x-request-id") and exchange.id
+        state["may_edit"] = self._may_edit(headers)
 
         async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -189,12 +193,16 @@ class AccessMiddleware:
         opens_page = headers.get(b"sec-fetch-mode") == b"navigate" and path == "/"
         return not (opens_page and method == "GET")
 
+    def _may_edit(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether a request may use the administrator's routes, if it is let in at all."""
+        token = _bearer_token(headers.get(b"authorization", b""))
+        return not self._settings.needs_token or _tokens_match(token, self._settings.admin_token)
+
     def _check_token(self, path: str, authorization: bytes) -> tuple[int, str] | None:
-        scheme, _, credentials = authorization.partition(b" ")
-        token = credentials.strip() if scheme.lower() == b"bearer" else b""
+        token = _bearer_token(authorization)
         is_admin = _tokens_match(token, self._settings.admin_token)
         may_predict = _tokens_match(token, self._settings.predict_token)
-        if is_admin or (may_predict and path not in ADMIN_PATHS):
+        if is_admin or (may_predict and not needs_admin(path)):
             return None
         if not token:
             return 401, "a token is needed: Authorization: Bearer TOKEN"
@@ -267,11 +275,16 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
+def needs_admin(path: str) -> bool:
+    """Whether a path is the administrator's alone."""
+    return path in ADMIN_PATHS or path.startswith(ADMIN_PREFIX)
+
+
 def _check_form(method: str, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
-    """/predict takes multipart forms only."""
+    """Photos come as multipart forms only."""
     content_type = headers.get(b"content-type", b"").lower()
     is_form = not content_type or content_type.startswith(b"multipart/form-data")
-    if path != "/predict" or method != "POST" or is_form:
+    if path not in FORM_PATHS or method != "POST" or is_form:
         return None
     return 415, "send photos as a form, multipart/form-data, in its field file"
 
@@ -329,6 +342,11 @@ async def _send_error(send: Send, status: int, sentence: str) -> None:
         headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _bearer_token(authorization: bytes) -> bytes:
+    scheme, _, credentials = authorization.partition(b" ")
+    return credentials.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _tokens_match(token: bytes, expected: str | None) -> bool:

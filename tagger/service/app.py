@@ -6,7 +6,8 @@ uvicorn tagger.api:app                  # the same routes
 Further settings are environment variables:
   TAGGER_MODEL           the model that answers; else the one chosen in the app
   TAGGER_PREDICT_TOKEN   asked for as "Authorization: Bearer TOKEN"
-  TAGGER_ADMIN_TOKEN     opens every route, and is the only one for POST /model/reload
+  TAGGER_ADMIN_TOKEN     opens every route, and is the only one for POST /model/reload and
+                         POST /library/...
   TAGGER_WORKERS         processes that tag at once; default: one a core
   TAGGER_QUEUE           photos that may wait for a free process (32)
   TAGGER_REQUEST_SECONDS  seconds in which a request must arrive (30)
@@ -40,7 +41,7 @@ from tagger import console
 from tagger.errors import OptionError, TaggerError
 from tagger.jobs import worker
 from tagger.library.library import Library
-from tagger.service import errors, openapi, routes, web_page
+from tagger.service import errors, library_routes, openapi, routes, web_page
 from tagger.service.access import AccessMiddleware, is_loopback
 from tagger.service.access_log import AccessLog
 from tagger.service.predictor import Predictor
@@ -91,10 +92,11 @@ def create_app(settings: Settings, predictor: Predictor | None = None) -> FastAP
         redirect_slashes=False,  # to what Host says
     )
     errors.add_handlers(app)
-    app.include_router(routes.router)
-    app.include_router(web_page.router)
+    routers = routes.router, library_routes.router, web_page.router
+    for router in routers:
+        app.include_router(router)
     openapi.extend_schema(app)
-    paths = {cast(Route, route).path for route in (*routes.router.routes, *web_page.router.routes)}
+    paths = {cast(Route, route).path for router in routers for route in router.routes}
     app.add_middleware(
         AccessMiddleware,
         settings=settings,

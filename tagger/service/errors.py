@@ -54,6 +54,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 SENTENCES: dict[tuple[str, ...], str] = {
     ("body", "file"): 'send each photo as a file, in the field "file" of a form:'
     " curl -F file=@photo.jpg",
+    ("query", "add"): "up to 50 tags at a time: add=dog&add=cat",
+    ("query", "remove"): "up to 50 tags at a time: remove=dog&remove=cat",
     ("body",): 'send JSON such as {"model": "pets"}, with Content-Type: application/json',
     ("header", "X-Client"): "X-Client: 1 to 64 letters, digits, spaces and _ . : / @ + -",
 }

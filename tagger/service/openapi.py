@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from tagger.service.access import ADMIN_PATHS, OPEN_PATHS
+from tagger.service.access import OPEN_PATHS, needs_admin
 from tagger.service.schemas import EXAMPLES
 
 _TOKENS = {
@@ -27,7 +27,7 @@ def extend_schema(app: FastAPI) -> None:
                 for name, text in _TOKENS.items()
             }
             for path, operations in schema["paths"].items():
-                token: dict[str, list[str]] = {"admin" if path in ADMIN_PATHS else "predict": []}
+                token: dict[str, list[str]] = {"admin" if needs_admin(path) else "predict": []}
                 for operation in operations.values():
                     # {}: a service without tokens answers this machine without one.
                     operation["security"] = [{}] if path in OPEN_PATHS else [{}, token]

@@ -17,6 +17,7 @@ from pathlib import Path
 from tagger.errors import BusyError, ImageError, LibraryError, TaggerError
 from tagger.files import write_atomically
 from tagger.library.library import Library
+from tagger.service.library_writer import LibraryWriter
 from tagger.service.metrics import Metrics
 from tagger.service.model_cache import ModelCache
 from tagger.service.prediction_log import Batch, Entry, PredictionLog, uuid7
@@ -73,6 +74,7 @@ class Predictor:
             self._loader = ThreadPoolExecutor(1, "model loader")
             stack.callback(self._loader.shutdown, wait=False, cancel_futures=True)
             self.pool.warm_up(self.models.active)
+            self.writer = LibraryWriter(self.library, self.models, self.pool)
             self._resources = stack.pop_all()
         self.metrics = Metrics(lambda: self.pool.queued, lambda: self.models.active)
         self._checked_at, self._checking = float("-inf"), asyncio.Lock()

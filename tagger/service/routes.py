@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import IO, Annotated, Any, cast
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Header, Path, Query, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
@@ -20,10 +20,10 @@ from tagger.library import export as exports
 from tagger.library.records import Photo, PhotoPage, Sort
 from tagger.library.search.lexer import MAX_LENGTH
 from tagger.service import schemas
-from tagger.service.access import OPEN_PATHS
+from tagger.service.dependencies import predictor, reject_unknown_options
 from tagger.service.errors import ERROR_RESPONSES, PHOTO_ERROR_RESPONSES
 from tagger.service.model_cache import ModelCache
-from tagger.service.predictor import PhotoResult, PredictOptions, Predictor
+from tagger.service.predictor import PhotoResult, PredictOptions
 from tagger.service.settings import MAX_PHOTOS
 
 PAGE_SIZE, MAX_PAGE_SIZE = 48, 500  # photos per page of /photos
@@ -40,20 +40,6 @@ _JSON_ESCAPES = (  # as programs write them in base64
 )
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
-
-
-async def reject_unknown_options(request: Request) -> None:
-    """OptionError for a query parameter that the route does not have, such as a misspelt one.
-
-    The open routes take any, since probes add their own.
-    """
-    if request.scope["route"].path in OPEN_PATHS:
-        return
-    names = {field.alias for field in request.scope["route"].dependant.query_params}
-    for name in request.query_params:
-        if name not in names:
-            allowed = f"the options are {', '.join(sorted(names))}" if names else "there are none"
-            raise OptionError(f"there is no option {name[:60]!r}; {allowed}")
 
 
 router = APIRouter(responses=ERROR_RESPONSES, dependencies=[Depends(reject_unknown_options)])
@@ -80,11 +66,6 @@ Order = Annotated[
 Photos = Annotated[
     list[UploadFile], File(min_length=1, description=f"{FORMAT_NAMES}; up to {MAX_PHOTOS}")
 ]
-
-
-def predictor(request: Request) -> Predictor:
-    """The application's predictor."""
-    return cast(Predictor, request.app.state.predictor)
 
 
 @router.post(

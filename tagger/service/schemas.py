@@ -186,6 +186,30 @@ class PhotoLine(BaseModel):
     matching_tags: list[str]
 
 
+class LibraryPhoto(BaseModel):
+    """A photo of the library with its tags; `added` if it was not there before."""
+
+    id: int
+    name: str
+    sha256: str
+    added: bool
+    tags: list[PhotoTag]
+
+
+class TagCount(BaseModel):
+    """A tag of the library, and the number of photos that have it."""
+
+    label: str
+    photos: int
+
+
+class TagList(BaseModel):
+    """The library's tags, the most frequent first; `may_edit` if this client may add photos."""
+
+    tags: list[TagCount]
+    may_edit: bool
+
+
 class DescriptionSummary(BaseModel):
     """How the descriptions of a query were answered.
 

@@ -6,10 +6,10 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, UploadFile
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from tagger.service import web_page
@@ -26,6 +26,8 @@ class StubService:
         self.port = free_port()
         self.overrides: dict[str, Response] = {}  # responses of a proxy in between, by path
         self.uploads: list[str] = []  # file names, in order
+        self.additions: list[tuple[str, int, list[str], list[str]]] = []  # name, bytes, tags
+        self.edits: list[tuple[list[str], list[str]]] = []  # tags added and removed
         self.delay = 0.0  # seconds before an answer
         self.start()
 
@@ -74,6 +76,26 @@ class StubService:
                 self.uploads.append(form["file"].filename)  # type: ignore[union-attr, arg-type]
             time.sleep(self.delay)
             return JSONResponse(make_answer([("cat", 0.9), ("dog", 0.1)], model="pets"))
+
+        @app.get("/tags")
+        def tags() -> dict[str, Any]:
+            return {"tags": [{"label": "dog", "photos": 2}], "may_edit": True}
+
+        @app.post("/library/photos")
+        async def add(request: Request) -> dict[str, int]:
+            query = request.query_params
+            async with request.form() as form:
+                file = cast(UploadFile, form["file"])
+                addition = str(file.filename), len(await file.read())
+            tags = query.getlist("add"), query.getlist("remove")
+            self.additions.append((*addition, *tags))
+            return {"id": 7}
+
+        @app.post("/library/photos/7/tags")
+        def edit(request: Request) -> dict[str, int]:
+            query = request.query_params
+            self.edits.append((query.getlist("add"), query.getlist("remove")))
+            return {"id": 7}
 
         app.include_router(web_page.create_router(self.folder))
         return app

@@ -132,6 +132,7 @@ def test_hostile_tags_are_shown_as_text_and_exported_harmlessly(
             for tag in TAGS:
                 app.expect_text(tag)
     app.go_to("Search")
+    app.click("Export")
     rows = list(csv.reader(app.download("CSV").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 1 + len(make_uploads())
     cells = [cell for row in rows for cell in row]

@@ -59,6 +59,7 @@ def test_a_photo_is_tagged_added_found_and_exported(
     app.expect_text("2 photos")
     with server.library() as library:
         cat, rocket = library.search(sort="oldest").photos
+    app.click("Export")
     text = app.download("CSV").read_text(encoding="utf-8-sig")
     assert text.splitlines()[0] == HEADER
     newest, oldest = csv.reader(text.splitlines()[1:])

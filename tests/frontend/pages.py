@@ -127,6 +127,30 @@ def report_grid_state(app: AppTest, key: str, selected: object, opened: object) 
     return app
 
 
+def search_box_data(app: AppTest, key: str = "search-box") -> dict[str, Any]:
+    """The data that a search box sends to the browser."""
+    (component,) = (c for c in app.get("bidi_component") if c.key == key)
+    data: dict[str, Any] = json.loads(component.proto.json)
+    return data
+
+
+def search_for(app: AppTest, query: object, key: str = "search-box") -> AppTest:
+    """Submit a query in a search box, as the browser reports it."""
+    return report_event(app, key, "submitted", query)
+
+
+def report_event(app: AppTest, key: str, name: str, value: object) -> AppTest:
+    """The page after the browser reported an event of a component."""
+    (component,) = (c for c in app.get("bidi_component") if c.key == key)
+    states = app._tree.get_widget_states()
+    event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.proto.id}__events")
+    event.json_trigger_value = json.dumps([{"event": name, "value": value}])
+    states.widgets.append(event)
+    app._run(states)
+    assert not app.exception
+    return app
+
+
 def wait_for_jobs(library: Library, seconds: float = JOB_TIMEOUT) -> None:
     """Wait until all jobs have ended."""
     deadline = time.monotonic() + seconds

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import update
+from streamlit.testing.v1 import AppTest
 
 from tagger.images import decode
 from tagger.library.database.schema import photos as photos_table
@@ -15,6 +17,7 @@ from tests.frontend.pages import (
     open_page,
     page_text,
     raw_text,
+    report_event,
     upload,
 )
 
@@ -43,13 +46,13 @@ def two_photos(library: Library) -> Library:
 
 def test_activity_counts_photos_and_tags(two_photos: Library) -> None:
     app = open_page("activity")
-    assert {metric.label: metric.value for metric in app.metric} == {
-        "Photos": "2",
-        "With tags": "1",
-        "Without tags": "1",
-        "Reviewed by you": "1",
-    }
-    assert "&lt;b&gt;:red[disc]" in raw_text(app)
+    assert link_rows(app, "activity-counts") == [
+        ("Photos", "2", ""),
+        ("With tags", "1", "tagged"),
+        ("Without tags", "1", "untagged"),
+        ("Reviewed by you", "1", "reviewed"),
+    ]
+    assert link_rows(app, "activity-tags") == [("<b>:red[disc]", "1", 'tag=="<b>:red[disc]"')]
     assert "2 photos tagged by Pets" in page_text(app)
 
 
@@ -60,15 +63,43 @@ def test_the_chart_of_added_photos_includes_empty_days(two_photos: Library) -> N
         second.id: datetime(2026, 1, 4, tzinfo=UTC),
     }
     set_added(two_photos, times)
-    text = raw_text(open_page("activity"))
-    assert all(
-        f"2026-01-0{day}: {count}" in text for day, count in ((1, 1), (2, 0), (3, 0), (4, 1))
-    )
+    days = link_rows(open_page("activity"), "activity-days")
+    assert days == [
+        (f"2026-01-0{day}", str(count), f"added:2026-01-0{day}")
+        for day, count in ((1, 1), (2, 0), (3, 0), (4, 1))
+    ]
     set_added(two_photos, {first.id: datetime(2025, 6, 1, tzinfo=UTC)})
-    text = raw_text(open_page("activity"))
-    assert "2025-06: 1" in text
-    assert "2025-07: 0" in text
-    assert "2026-01: 1" in text
+    months = link_rows(open_page("activity"), "activity-days")
+    assert months[0] == ("2025-06", "1", "added:2025-06") and months[1][1] == "0"
+    assert months[-1] == ("2026-01", "1", "added:2026-01")
+
+
+def test_every_number_opens_the_photos_that_it_counts(two_photos: Library) -> None:
+    app = open_page("activity")
+    for key in ("counts", "tags", "confidence", "days"):
+        for _, value, query in link_rows(app, f"activity-{key}"):
+            assert two_photos.count(query) == int(value), query
+    use_link(app, "activity-tags", 'tag=="<b>:red[disc]"')
+    assert app.title[0].value == "Search"
+    assert app.query_params["q"] == 'tag=="<b>:red[disc]"'
+
+
+def test_only_the_charts_own_queries_are_opened(two_photos: Library) -> None:
+    for reported in ("id:1", 7, None, ["tagged"]):
+        app = use_link(open_page("activity"), "activity-counts", reported)
+        assert app.title[0].value == "History"
+
+
+def link_rows(app: AppTest, key: str) -> list[tuple[str, str, str]]:
+    """Names, numbers and queries of a chart's links."""
+    (component,) = (c for c in app.get("bidi_component") if c.key == key)
+    rows = json.loads(component.proto.json)["rows"]
+    return [(row["name"], row["value"], row["query"]) for row in rows]
+
+
+def use_link(app: AppTest, key: str, query: object) -> AppTest:
+    """Follow a link of a chart, as the browser reports it."""
+    return report_event(app, key, "opened", query)
 
 
 def set_added(library: Library, times: dict[int, datetime]) -> None:

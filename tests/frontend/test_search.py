@@ -17,6 +17,8 @@ from tests.frontend.pages import (
     open_page,
     page_text,
     press,
+    search_box_data,
+    search_for,
     unescape,
     use_grid,
 )
@@ -25,12 +27,11 @@ from tests.frontend.pages import (
 def test_a_query_finds_and_counts_photos(six_photos: Library) -> None:
     app = open_page("search")
     assert "**6 photos** found" in page_text(app)
-    box = app.text_input[0]
-    box.set_value("cat OR name:006").run()
+    search_for(app, "cat OR name:006")
     assert "**3 photos** found" in page_text(app)
     assert app.query_params == {"q": "cat OR name:006"}
     assert sorted(photo["id"] for photo in grid_photos(app, "search-grid")) == [3, 4, 6]
-    app.text_input[0].set_value("sofa").run()
+    search_for(app, "sofa")
     assert "**0 photos** found" in page_text(app)
     assert "No photos match" in page_text(app)
 
@@ -42,8 +43,8 @@ def test_example_queries_use_the_librarys_tags(six_photos: Library) -> None:
     examples = [key.removeprefix("search-example-") for key in button_keys(app) if "example" in key]
     assert '"golden retriever" AND NOT cat' in examples
     for example in examples:
-        press(app, f"search-example-{example}")
-        assert app.text_input[0].value == example
+        app = press(open_page("search"), f"search-example-{example}")
+        assert search_box_data(app)["query"] == example
         assert not app.error
         assert six_photos.count(example) == 0 or grid_photos(app, "search-grid")
 
@@ -54,8 +55,8 @@ def test_a_syntax_error_is_shown_with_a_caret(six_photos: Library) -> None:
     (code,) = app.code
     assert code.value == "dog AND (cat\n        ^"
     assert code.language in ("plaintext", "", None)
-    assert not app.get("bidi_component")
-    app.text_input[0].set_value("dog").run()
+    assert [component.key for component in app.get("bidi_component")] == ["search-box"]
+    search_for(app, "dog")
     assert "**2 photos** found" in page_text(app)
 
 
@@ -64,7 +65,7 @@ def test_a_misspelt_tag_is_corrected_with_a_click(six_photos: Library) -> None:
     app = open_page("search", q="dgo AND name:001")
     assert "No photo has the tag “dgo”. Did you mean" in page_text(app)
     press(app, "search-meant-dgo-dog")
-    assert app.text_input[0].value == "dog AND name:001"
+    assert search_box_data(app)["query"] == "dog AND name:001"
     assert "**1 photo** found" in page_text(app)
     assert "Did you mean" not in page_text(app)
     app = open_page("search", q=f'"{HOSTILE[5][:-1]}"')
@@ -81,10 +82,10 @@ def test_the_tags_that_a_word_finds_are_listed(six_photos: Library) -> None:
     assert "**2 photos** found" in page_text(app)
     (caption,) = app.caption
     assert unescape(caption.value) == "people: person, Man · animal: dog, cat"
-    app.text_input[0].set_value("cat -man").run()
+    search_for(app, "cat -man")
     assert "**2 photos** found" in page_text(app)
     assert not app.caption
-    app.text_input[0].set_value("tag==person OR nosuch").run()
+    search_for(app, "tag==person OR nosuch")
     assert "**1 photo** found" in page_text(app)
     assert not app.caption
 
@@ -113,7 +114,7 @@ def test_a_kind_without_photos_offers_the_tag_above_it(six_photos: Library) -> N
     app = open_page("search", q="poodle")
     assert "More general than “poodle”" in page_text(app)
     press(app, "search-meant-poodle-dog")
-    assert app.text_input[0].value == "dog"
+    assert search_box_data(app)["query"] == "dog"
     assert "**2 photos** found" in page_text(app)
 
 
@@ -145,7 +146,7 @@ def test_a_result_is_opened_and_closed(six_photos: Library) -> None:
     press(app, "search-next")
     assert app.query_params["photo"] == "3"
     press(app, "search-back")
-    assert app.text_input[0].value == "dog OR cat"
+    assert search_box_data(app)["query"] == "dog OR cat"
     assert len(grid_photos(app, "search-grid")) == 4
 
 
@@ -173,7 +174,7 @@ def test_tags_are_offered_for_a_description_that_finds_nothing(drawn_shapes: Lib
     app = open_page("search", q='like:"two picture"')  # of no shape
     assert "No photos match" in page_text(app)
     app.button(key="search-by-tags").click().run()
-    assert app.text_input[0].value == "two picture"
+    assert search_box_data(app)["query"] == "two picture"
     assert "2 photos" in page_text(app) and "Searched for: picture" in page_text(app)
 
 
@@ -208,13 +209,23 @@ def test_words_without_tags_are_taken_as_a_description(drawn_shapes: Library) ->
     app = open_page("search", q="zebras")
     assert "found by description" in page_text(app)
     assert "No photo has the tag “zebra”. These photos match the description." in page_text(app)
-    assert "The number after “by description” says how much" in page_text(app)
     assert "Did you mean" not in page_text(app)
-    app.text_input[0].set_value("disc").run()
+    search_for(app, "disc")
     assert "found by description" not in page_text(app)
-    app.text_input[0].set_value("like:purple").run()
+    search_for(app, "like:purple")
     assert "The model knows none of these words: purple" in page_text(app)
     assert app.code[0].value == "like:purple\n     ^"
+
+
+def test_partial_matches_are_offered_instead_of_nothing(drawn_shapes: Library) -> None:
+    drawn_shapes.edit_tags(drawn_shapes.find_ids()[:2], add=["sea"])
+    zebras = drawn_shapes.search("zebra").total
+    app = open_page("search", q="zebra sea added<2000")
+    assert "No photos match." in page_text(app) and "Partial matches:" in page_text(app)
+    labels = [unescape(button.label) for button in app.main.button]
+    assert f"zebra: {zebras} by description" in labels and "sea: 2 by tag" in labels
+    app = press(app, "search-part-sea")
+    assert search_box_data(app)["query"] == "sea" and "**2 photos** found" in page_text(app)
 
 
 def test_plain_words_that_name_tags_are_shown_as_a_query(drawn_shapes: Library) -> None:
@@ -236,9 +247,9 @@ def test_what_was_not_understood_is_named(drawn_shapes: Library) -> None:
         "No photo has tags for all of these words. worded doesn’t know these words: flurb, zzq."
     )
     assert sentence in page_text(app)
-    app.text_input[0].set_value("disc square").run()
+    search_for(app, "disc square")
     assert "No photo has tags for all of these words" in page_text(app)
-    app.text_input[0].set_value("ball name:nothing").run()
+    search_for(app, "ball name:nothing")
     assert "No photo has the tag “ball”, and none matches the description." in page_text(app)
 
 
@@ -247,11 +258,11 @@ def test_a_word_that_the_description_understood_is_not_corrected(drawn_shapes: L
     app = open_page("search", q="zebra")
     assert "found by description" in page_text(app)
     assert not [key for key in button_keys(app) if "search-meant" in key]
-    app.text_input[0].set_value("zebra ballz").run()
+    search_for(app, "zebra ballz")
     assert [key for key in button_keys(app) if "search-meant" in key] == [
         "search-meant-ballz-bellz"
     ]
-    app.text_input[0].set_value("zebra name:nothing").run()
+    search_for(app, "zebra name:nothing")
     assert "More general than “zebra”" in page_text(app)
     assert "search-meant-zebra-animal" in button_keys(app)
 
@@ -261,7 +272,7 @@ def test_photos_that_descriptions_cannot_find_yet_are_counted(
 ) -> None:
     app = open_page("search")
     assert not [key for key in button_keys(app) if "like:" in key]
-    app.text_input[0].set_value("like:ball").run()
+    search_for(app, "like:ball")
     assert "No model here understands descriptions" in page_text(app)
     six_photos.set_active_model(str(worded))
     app = open_page("search", q="like:ball")
@@ -271,6 +282,6 @@ def test_photos_that_descriptions_cannot_find_yet_are_counted(
     worker.run(six_photos, job_id)
     app = open_page("search", q="like:ball")
     assert "can’t be found by description yet" not in page_text(app)
-    assert [key for key in button_keys(app) if "like:" in key]
+    assert [key for key in button_keys(open_page("search")) if "like:" in key]
     app = open_page("activity")
     assert EMBED_TITLE in page_text(app)

@@ -115,6 +115,7 @@ def test_states_are_recognised_in_any_case(name: grammar.State) -> None:
         ("score<1", "score", "<", "1"),
         ("score:0", "score", "=", "0"),
         ("score>1%", "score", ">", "0.01"),
+        ("confidence<50%", "confidence", "<", "0.5"),
         ("added>2026-01-01", "added", ">", "2026-01-01"),
         ("added:2026-01", "added", "=", "2026-01"),
         ("taken = 2020", "taken", "=", "2020"),
@@ -203,7 +204,7 @@ def test_a_description_has_a_position() -> None:
         (
             "a colour:red",
             2,
-            'unknown field "colour"; fields are tag, score, added, taken',
+            'unknown field "colour"; fields are tag, score, confidence',
         ),
         ("16:9", 0, "put a tag with : in it in quotes"),
         ("nmae:x", 0, "did you mean name?"),
@@ -315,7 +316,7 @@ WILD = st.from_regex(r"[-:=a-z猫]{0,3}\*[a-z*]{0,3}", fullmatch=True).filter(
 CONDITIONS = st.one_of(
     st.builds(
         Condition,
-        st.just("score"),
+        st.sampled_from(("score", "confidence")),
         st.sampled_from(("<", "<=", "=", ">=", ">")),
         st.integers(0, 10_000).map(lambda n: f"{n / 10_000:.4f}".rstrip("0").rstrip(".")),
     ),

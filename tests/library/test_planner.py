@@ -248,6 +248,9 @@ def field_matches(name: str, comparison: str, value: str, number: int, photo: Ph
             return compare(photo.rating, comparison, int(value))
         case "caption":
             return fold(value) in fold(photo.caption or "")
+        case "confidence":
+            sure = photo.confidence
+            return sure is not None and compare(sure, comparison, float(value))
     moment = photo.taken if name == "taken" else photo.added.replace(tzinfo=None)
     if moment is None:
         return False
@@ -268,7 +271,10 @@ TERMS: st.SearchStrategy[Query] = st.one_of(
     st.builds(Label, st.sampled_from(("*", "d*", "*a*", "*%", "1*0*", "_*")), st.just(True)),
     st.builds(Flag, st.sampled_from(("unknown", "untagged", "tagged", "reviewed", "favourite"))),
     st.builds(
-        Condition, st.just("score"), COMPARISONS, st.sampled_from(("0", "0.25", "0.8", "0.9", "1"))
+        Condition,
+        st.sampled_from(("score", "confidence")),
+        COMPARISONS,
+        st.sampled_from(("0", "0.25", "0.8", "0.9", "1")),
     ),
     st.builds(Condition, st.just("by"), st.just("="), st.sampled_from(("person", "model"))),
     st.builds(

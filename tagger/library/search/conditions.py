@@ -181,6 +181,12 @@ def photo_condition(condition: Condition) -> Where:
     match condition.field:
         case "added" | "taken":
             return _date_condition(condition)
+        case "confidence":
+            confidence = func.coalesce(photos.c.confidence, literal(-1.0))  # never null
+            is_known = photos.c.confidence.is_not(None)
+            return and_(
+                is_known, _COMPARE[condition.comparison](confidence, float(condition.value))
+            )
         case "id":
             return photos.c.id == int(condition.value)
         case "run":

@@ -6,6 +6,7 @@
     (sea OR mountains) score>=0.8       AND binds tighter than OR
     "golden retriever" -gold*           quotes for spaces, - for NOT, * for any text
     unknown  untagged  tagged  reviewed  missing  favourite    or is:favourite and so on
+    confidence<0.5                      of the model's answer, whatever tags there are
     added>2026-01-01  taken:2024-05     a date is a whole year, month or day
     name:holiday  folder:/photos/2024  model:everyday  by:person  run:12  id:5
     rating>=3  caption:"in the rain"    what a person wrote; a favourite has rating 5
@@ -37,6 +38,7 @@ MAX_LIKES = 8  # descriptions, each of which is compared with every photo
 FIELDS = {  # with an example of each
     "tag": 'tag:"golden retriever"',
     "score": "score>=0.8",
+    "confidence": "confidence<0.5",
     "added": "added>2026-01-01",
     "taken": "taken:2024-05",
     "name": "name:holiday",
@@ -56,15 +58,17 @@ State = Literal["unknown", "untagged", "tagged", "reviewed", "missing", "favouri
 
 _STATES = get_args(State)
 _ABOUT_TAGS = ("score", "by")  # fields
-_ORDERED = ("score", "added", "taken", "rating")  # fields that < and > apply to
+_ORDERED = ("score", "confidence", "added", "taken", "rating")  # fields that < and > apply to
 _WITH_WILDCARDS = ("name", "folder", "caption")
 _MARKS: dict[str, Comparison] = {mark: mark for mark in get_args(Comparison)}
 _MARKS |= {":": "=", "==": "=", "≤": "<=", "≥": ">="}
 _MARKS |= {f":{mark}": _MARKS[mark] for mark in ("<", "<=", ">=", ">", "≤", "≥")}
 _DATE = r"\d{4}(-\d\d(-\d\d)?)?", "a year, a month or a day, as in 2026, 2026-05 or 2026-05-31"
 _NUMBER = r"\d{1,9}", "a whole number"
+_SHARE = r"(\d{1,3}|\d{0,3}\.\d{1,20})%?", "a number from 0 to 1, or from 0% to 100%"
 _VALUES = {  # the pattern of a field's values, and its description
-    "score": (r"(\d{1,3}|\d{0,3}\.\d{1,20})%?", "a number from 0 to 1, or from 0% to 100%"),
+    "score": _SHARE,
+    "confidence": _SHARE,
     "added": _DATE,
     "taken": _DATE,
     "by": ("(?i:person|model)", "person or model"),
@@ -434,7 +438,7 @@ def _canonical_value(field: str, text: str) -> str | None:
         return text
     if not re.fullmatch(_VALUES[field][0], text, re.ASCII):
         return None
-    if field == "score":
+    if field in ("score", "confidence"):
         score = Decimal(text.rstrip("%")) / (100 if text.endswith("%") else 1)
         return f"{score.normalize():f}" if score <= 1 else None
     if field in ("added", "taken"):

@@ -4,7 +4,8 @@ import { Camera, isSupported as hasCamera } from "./camera.js";
 import { Card, PERMANENT } from "./card.js";
 import { drawHistory, showHistory } from "./history-list.js";
 import { saveEntry } from "./history.js";
-import * as pending from "./pending.js";
+import { Library } from "./library.js";
+import { PhotoQueue } from "./photo-queue.js";
 import { prepare } from "./photo.js";
 import { Reconnect } from "./reconnect.js";
 import * as service from "./service.js";
@@ -28,6 +29,8 @@ const heatmapSwitch = find("#heatmap");
 const narrow = matchMedia("(max-width: 44rem)");
 const camera = new Camera(find("#camera video"));
 const reconnect = new Reconnect(checkService);
+const pending = new PhotoQueue("image-tagger-waiting"); // without an answer
+const library = new Library({ onError: onLibraryError, announce });
 
 let modelList = { active: "", models: [] }; // the answer of /models
 let cards = []; // newest first
@@ -48,7 +51,10 @@ function addFiles(files) {
 }
 
 function createCard(file) {
-  return new Card(file, { retry: (card) => enqueue([card]), remove: discard });
+  const save = (card) => library.save(card);
+  const card = new Card(file, { retry: (card) => enqueue([card]), remove: discard, save });
+  card.mayEdit = library.mayEdit;
+  return card;
 }
 
 function showCards(added) {
@@ -73,7 +79,9 @@ async function preparePhoto(card) {
 async function storePhoto(card) {
   if (card.pending || card.answer || card.isRemoved) return;
   try {
-    card.pending = await pending.add(card.photo);
+    // The library gets the file itself.
+    const original = card.photo.isScaled && library.mayEdit ? await card.readOriginal() : null;
+    card.pending = await pending.add({ ...card.photo, original });
     card.storageError = "";
   } catch (error) {
     card.storageError = error.message;
@@ -87,13 +95,29 @@ async function unstorePhoto(card) {
 }
 
 // A pending photo of an earlier visit or of a closed tab.
-function restoreCard({ id, key, name, sent, thumbnail }) {
+function restoreCard({ id, key, name, sent, original, isScaled, thumbnail }) {
   const card = createCard({ name });
   card.pending = { id, key };
-  card.photo = { name, sent, thumbnail };
+  card.photo = { name, sent, original, isScaled, thumbnail };
   card.showPhoto();
   showCards([card]);
   enqueue([card]);
+}
+
+// A photo of an earlier visit that waits to be added to the library, or to be changed there.
+function restoreAddition({ id, key, name, sent, thumbnail, ...stored }) {
+  const card = createCard({ name });
+  card.addition = { id, key };
+  card.photo = { name, sent, thumbnail };
+  card.toAdd = sent;
+  card.libraryId = stored.libraryId;
+  card.entryId = stored.entryId;
+  card.savedAnswers = new Map(stored.saved);
+  card.editor.answers = new Map(stored.answers);
+  card.showPhoto();
+  card.showAnswer(stored.answer, stored.kind, false);
+  showCards([card]);
+  return card;
 }
 
 // Remove a card from the page; its request is ignored.
@@ -108,12 +132,13 @@ async function discard(card) {
   removeCard(card);
   next.focus();
   announce("Removed.");
-  await unstorePhoto(card);
+  await Promise.all([unstorePhoto(card), library.discard(card)]);
   await drawHistory();
 }
 
 function enqueue(added) {
-  queue.push(...added.filter((card) => !queue.includes(card)));
+  const isToSend = (card) => !queue.includes(card) && card.photo?.sent;
+  queue.push(...added.filter(isToSend));
   while (requestCount < MAX_REQUESTS && queue.length) {
     requestCount += 1;
     send(queue.shift()).finally(() => {
@@ -198,7 +223,8 @@ function scrollToCard(card) {
 
 // Waiting and failed photos stay.
 function removeOldCards() {
-  for (const card of cards.filter((card) => card.answer).slice(MAX_ANSWERS)) removeCard(card);
+  const isDone = (card) => card.answer && !card.addition && !card.isSending;
+  for (const card of cards.filter(isDone).slice(MAX_ANSWERS)) removeCard(card);
 }
 
 // What is deleted from the history leaves the page as well.
@@ -209,7 +235,12 @@ function removeAnswer(entryId) {
 
 async function removeAll() {
   for (const card of [...cards]) removeCard(card);
-  await pending.clear();
+  await Promise.all([pending.clear(), library.clear()]);
+}
+
+async function countWaiting() {
+  const waiting = await Promise.all([pending.list(), library.list()]);
+  return waiting.flat().length;
 }
 
 // Messages
@@ -249,8 +280,17 @@ async function resume() {
     if (!failed.length) reconnect.reset();
     enqueue(failed);
     pending.adopt(restoreCard);
+    library.resume(cards, restoreAddition);
   } else if (TOKEN_STATUSES.includes(error.status)) {
     for (const card of failed) card.showError("No answer", error.message, error.status);
+  }
+}
+
+function onLibraryError(error) {
+  if (TOKEN_STATUSES.includes(error.status)) openTokenForm(error.status);
+  if (error.status === service.AWAY) {
+    notify("service", error.message);
+    reconnect.schedule();
   }
 }
 
@@ -276,6 +316,11 @@ async function updateModels() {
   find("#models").hidden = modelList.models.length < 2;
   closeTokenForm();
   showModelDescription();
+  await library.update();
+  for (const card of cards) {
+    card.mayEdit = library.mayEdit;
+    card.showEditor();
+  }
 }
 
 function showModelDescription() {
@@ -384,10 +429,11 @@ function offerInstallation() {
 async function start() {
   listen();
   offerInstallation();
-  const historyShown = showHistory({ onDelete: removeAnswer, onClear: removeAll });
+  const historyShown = showHistory({ onDelete: removeAnswer, onClear: removeAll, countWaiting });
   keepUpdated(() => !cards.length && !isTypingToken());
   pending.adopt(restoreCard);
   await Promise.all([historyShown, updateModels()]);
+  library.resume(cards, restoreAddition);
 }
 
 start();

@@ -1,8 +1,7 @@
 // The list of earlier answers, with buttons to delete one and to clear all.
 
-import { createElement } from "./card.js";
+import { createElement } from "./elements.js";
 import { clearHistory, deleteEntry, loadHistory } from "./history.js";
-import * as pending from "./pending.js";
 import { describe, modelTitle } from "./text.js";
 
 const STAYS = "Answers are kept on this device until you delete them.";
@@ -20,10 +19,13 @@ const timeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", tim
 let thumbnailUrls = [];
 let drawCount = 0; // only the last drawing is shown
 let onDeleted = () => {};
+let waitingCount = async () => 0;
 
-// `onDelete(id)` is called when a person deletes an answer, `onClear()` when they clear the list.
-export async function showHistory({ onDelete, onClear }) {
+// `onDelete(id)` is called when a person deletes an answer, `onClear()` when they clear the list;
+// `countWaiting()` resolves to the number of photos that clearing would delete as well.
+export async function showHistory({ onDelete, onClear, countWaiting }) {
   onDeleted = onDelete;
+  waitingCount = countWaiting;
   clearButton.addEventListener("click", () => dialog.showModal());
   dialog.addEventListener("close", async () => {
     if (dialog.returnValue !== "clear") return;
@@ -36,7 +38,7 @@ export async function showHistory({ onDelete, onClear }) {
 
 export async function drawHistory() {
   const drawing = ++drawCount;
-  const photos = await pending.list();
+  const waiting = await waitingCount();
   let entries = [];
   let sentence = EMPTY;
   try {
@@ -51,7 +53,7 @@ export async function drawHistory() {
   const focused = document.activeElement?.dataset.answer;
   list.replaceChildren(...entries.map(createItem));
   if (focused) list.querySelector(`[data-answer="${focused}"]`)?.focus();
-  clearButton.hidden = !entries.length && !photos.length;
+  clearButton.hidden = !entries.length && !waiting;
   message.textContent = sentence;
 }
 

@@ -5,19 +5,19 @@ const SHORTER_SIDE = 512; // minimum for long strips; networks see less than tha
 const THUMBNAIL_SIDE = 192;
 const JPEG_QUALITY = 0.92;
 
-// `sent` is a Blob; `thumbnail` a Blob, or null if this browser cannot decode the file, which the
-// service may still be able to. Rejects if the file cannot be read.
+// `sent` is a Blob, smaller than the file if `isScaled`; `thumbnail` a Blob, or null if this browser
+// cannot decode the file, which the service may still be able to. Rejects if the file cannot be read.
 export async function prepare(file) {
   const original = new Blob([await file.arrayBuffer()], { type: file.type });
   const name = file.name || "photo";
   const bitmap = await decode(original);
-  if (!bitmap) return { name, sent: original, thumbnail: null };
+  if (!bitmap) return { name, sent: original, isScaled: false, thumbnail: null };
   const scale = scaleFor(bitmap.width, bitmap.height);
   const sent = scale < 1 ? await encode(bitmap, scale) : original;
   const thumbnailScale = THUMBNAIL_SIDE / Math.max(bitmap.width, bitmap.height);
   const thumbnail = await encode(bitmap, Math.min(1, thumbnailScale));
   bitmap.close();
-  return { name, sent: sent ?? original, thumbnail };
+  return { name, sent: sent ?? original, isScaled: Boolean(sent) && scale < 1, thumbnail };
 }
 
 function scaleFor(width, height) {

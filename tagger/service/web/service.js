@@ -54,6 +54,29 @@ export async function predict(photo, { model, heatmap, onBusy }) {
   throw new ServiceError(text, CONNECTION_LOST);
 }
 
+// The library's tags, and whether this client may add photos to it.
+export function loadTags() {
+  return request("tags", {});
+}
+
+// Add a photo to the library, with tags that belong to it and tags that do not.
+export function addPhoto(photo, add, remove) {
+  const body = new FormData();
+  body.append("file", photo.sent, photo.name);
+  return request(`library/photos?${tagQuery(add, remove)}`, { method: "POST", body });
+}
+
+export function editTags(id, add, remove) {
+  return request(`library/photos/${id}/tags?${tagQuery(add, remove)}`, { method: "POST" });
+}
+
+function tagQuery(add, remove) {
+  const query = new URLSearchParams();
+  for (const label of add) query.append("add", label);
+  for (const label of remove) query.append("remove", label);
+  return query;
+}
+
 export async function isAlive() {
   try {
     const signal = AbortSignal.timeout(HEALTH_TIMEOUT);

@@ -20,13 +20,15 @@ from tagger.text import data_uri, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 MAX_ANNOTATED = 20  # labels of a confusion matrix with room to print the counts
 MAX_BARS = 40  # in a bar chart
 NAME_LENGTH = 24  # letters of a label
 DOTS_PER_INCH, CSS_PIXELS_PER_INCH = 150, 90  # sharp on dense screens too
-BLUE, GREY, ORANGE = "#2f6fb2", "#9aa3ad", "#d07a28"
+# The app's colours, visible on light and dark: see frontend/.streamlit/config.toml.
+ACCENT, MUTED, FAINT, INK = "#c4532d", "#8a8178", "#b3a99b", "#1a1713"
 
 # Fallbacks, where installed, for letters that matplotlib's own font lacks.
 _FONTS = (
@@ -56,7 +58,7 @@ def save(figure: Figure, path: Path) -> Picture:
     buffer = io.BytesIO()
     with warnings.catch_warnings():  # a letter that no font here has is drawn as a box
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
-        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, transparent=True)
     write_atomically(path, buffer.getvalue())
     width = round(figure.get_figwidth() * CSS_PIXELS_PER_INCH)
     return Picture(data_uri(buffer.getvalue(), "image/png"), width)
@@ -70,7 +72,7 @@ def _figure(width: float, height: float) -> Figure:
 
 def _style(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e4e7ea", linewidth=0.8)
+    axes.grid(color=FAINT, alpha=0.35, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
@@ -105,7 +107,7 @@ def draw_confusion(labels: list[str], confusion: list[list[int]]) -> Figure:
     figure = _figure(side + 0.9, side)
     axes = figure.add_subplot()
     norm = PowerNorm(0.5, 0, 1)  # makes few mistakes visible beside many hits
-    image = axes.imshow(shares, cmap="Blues", norm=norm)
+    image = axes.imshow(shares, cmap=_shades(), norm=norm)
     style = _name_style(9 if few else 7)
     names, ticks = [_shorten(label) for label in labels], range(len(labels))
     tilt = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if few else {"rotation": 90}
@@ -121,10 +123,17 @@ def draw_confusion(labels: list[str], confusion: list[list[int]]) -> Figure:
     return figure
 
 
+def _shades() -> Colormap:
+    """From the page's paper to the accent colour."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("shades", ["#f3ece2", ACCENT])
+
+
 def _print_counts(axes: Axes, counts: Any, darkness: Any) -> None:
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            colour = "white" if darkness[row, column] > 0.6 else "#22303c"
+            colour = "white" if darkness[row, column] > 0.6 else INK
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, size=9)
 
 
@@ -132,13 +141,13 @@ def draw_reliability(calibration: Json) -> Figure:
     """Reliability diagram before and after calibration, and photos by confidence."""
     figure = _figure(5, 4.8)
     upper, lower = figure.subplots(2, sharex=True, height_ratios=[3, 1])
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfect")
-    for when, colour in (("before", ORANGE), ("after", BLUE)):
+    upper.plot([0, 1], [0, 1], color=FAINT, linestyle=":", label="perfect")
+    for when, colour in (("before", MUTED), ("after", ACCENT)):
         bins = calibration[f"reliability_{when}"]
         confidence, accuracy = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
         upper.plot(confidence, accuracy, "o-", color=colour, label=f"{when} calibration")
     bins = calibration["reliability_after"]
-    lower.bar([b["confidence"] for b in bins], [b["photos"] for b in bins], 0.03, color=BLUE)
+    lower.bar([b["confidence"] for b in bins], [b["photos"] for b in bins], 0.03, color=ACCENT)
     lower.set(xlabel="confidence", ylabel="photos", xlim=(0, 1.02))
     upper.set(ylabel="accuracy", ylim=(-0.02, 1.04))
     upper.legend(frameon=False, loc="upper left")
@@ -155,7 +164,7 @@ def draw_unknown(unknown: Json) -> Figure:
     kinds = sorted(unknown["by_kind"].items(), key=lambda item: -item[1][measure])[:MAX_BARS]
     names = [name for name, _ in kinds] + ["all"]
     shares = [row[measure] for _, row in kinds] + [unknown[measure]]
-    colours = [BLUE] * len(kinds) + [GREY]
+    colours = [ACCENT] * len(kinds) + [MUTED]
     figure, axes = _draw_bars(names, shares, [percent(share) for share in shares], colours, 0.28)
     axes.set_xlim(0, min(1.12, max(0.05, 1.2 * max(shares))))
     axes.set_xlabel("false tags" + (" (FPR95)" if measure == "fpr95" else ""))
@@ -168,7 +177,7 @@ def draw_precision(by_label: Json) -> Figure:
     ranked = [(row["ap"], name) for name, row in by_label.items() if row["ap"] is not None]
     ranked = sorted(ranked)[:MAX_BARS]
     precisions, names = [ap for ap, _ in ranked], [name for _, name in ranked]
-    colours = [BLUE] * len(names)
+    colours = [ACCENT] * len(names)
     figure, axes = _draw_bars(names, precisions, [f"{ap:.2f}" for ap in precisions], colours, 0.24)
     axes.set_xlim(0, 1.12)
     axes.set_xlabel("average precision")
@@ -197,12 +206,12 @@ def draw_curves(history: list[dict[str, float]]) -> Figure:
     figure = _figure(5, 5.4)
     upper, lower = figure.subplots(2, sharex=True)
     epochs = [row["epoch"] for row in history]
-    for name, label, colour in (("loss", "training", ORANGE), ("val_loss", "validation", BLUE)):
+    for name, label, colour in (("loss", "training", MUTED), ("val_loss", "validation", ACCENT)):
         upper.plot(epochs, [row[name] for row in history], "o-", ms=4, color=colour, label=label)
     upper.legend(frameon=False)
     tags = not math.isnan(history[0].get("val_map", math.nan))
     column, quality = ("val_map", "mAP") if tags else ("val_accuracy", "accuracy")
-    lower.plot(epochs, [row[column] for row in history], "o-", ms=4, color=BLUE)
+    lower.plot(epochs, [row[column] for row in history], "o-", ms=4, color=ACCENT)
     upper.set(ylabel="loss")
     lower.set(xlabel="epoch (0: the head alone)", ylabel=f"{quality} on validation")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

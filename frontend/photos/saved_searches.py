@@ -1,0 +1,95 @@
+"""Saved searches: links in the sidebar, and a menu beside the box that saves or deletes one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from frontend.photos import edits
+from frontend.ui.library import open_library
+from frontend.ui.messages import catch_errors
+from frontend.ui.pages import SEARCH
+from frontend.ui.text import escape_markdown
+from tagger.errors import OptionError
+from tagger.text import is_visible
+
+MAX_NAME = 60  # characters
+MAX_LISTED = 20  # in the sidebar
+
+
+def load_searches() -> dict[str, str]:
+    """The queries of saved searches by name, in alphabetical order."""
+    entries = open_library().entries("search")
+    queries = {
+        name: value["query"]
+        for name, value in entries.items()
+        if isinstance(value, dict) and isinstance(value.get("query"), str)
+    }
+    return {name: queries[name] for name in sorted(queries, key=str.casefold)}
+
+
+def list_searches() -> None:
+    """Links to the saved searches, for the sidebar."""
+    searches = load_searches()
+    if not searches:
+        return
+    st.caption("Saved searches")
+    for name, query in list(searches.items())[:MAX_LISTED]:
+        st.page_link(
+            SEARCH,
+            label=escape_markdown(name),
+            icon=":material/bookmark:",
+            query_params={"q": query},
+        )
+    if len(searches) > MAX_LISTED:
+        st.caption(f"and {len(searches) - MAX_LISTED:,} more, in the search box")
+
+
+def offer_saving(query: str, page: str) -> None:
+    """A menu that saves a query under a name, or deletes it where it is saved.
+
+    `page` names the page in session state; it shows the message with an undo.
+    """
+    names = [name for name, saved in load_searches().items() if saved == query]
+    icon = "bookmark_added" if names else "bookmark_add"
+    label = "Saved" if names else "Save"
+    with st.popover(label, icon=f":material/{icon}:", key=f"{page}-save"):
+        for name in names:
+            if st.button(
+                f"Delete “{escape_markdown(name)}”",
+                key=f"{page}-unsave-{name}",
+                icon=":material/delete:",
+            ):
+                with catch_errors():
+                    _delete(page, name)
+                    st.rerun()
+        if not names:
+            _offer_name(query, page)
+
+
+def _offer_name(query: str, page: str) -> None:
+    with st.form(f"{page}-save-form", border=False, clear_on_submit=True):
+        name = st.text_input(
+            "Name", placeholder=query[:MAX_NAME], max_chars=MAX_NAME, key=f"{page}-save-name"
+        )
+        if st.form_submit_button("Save search", key=f"{page}-save-go", type="primary"):
+            with catch_errors():
+                _save(page, name, query)
+                st.rerun()
+
+
+def _save(page: str, name: str, query: str) -> None:
+    name = " ".join(name.split()) or query[:MAX_NAME]
+    if not is_visible(name):
+        raise OptionError("a name has characters that can be seen")
+    message = f"Saved the search “{name}”."
+    if name in load_searches():
+        message = f"Replaced the search “{name}”."
+    operation_id = open_library().save_entry(
+        "search", name, {"query": query}, f"Saved search “{name}”"
+    )
+    edits.record(page, message, operation_id)
+
+
+def _delete(page: str, name: str) -> None:
+    operation_id = open_library().save_entry("search", name, None, f"Deleted saved search “{name}”")
+    edits.record(page, f"Deleted the search “{name}”.", operation_id)
