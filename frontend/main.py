@@ -15,6 +15,7 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, show_notices
 from frontend.ui.models import activate_model, list_models, model_title
 from frontend.ui.pages import ACTIVITY
+from frontend.ui.phone_bar import show_phone_bar
 from frontend.ui.text import escape_markdown
 from tagger.inference.registry import display_name
 
@@ -36,7 +37,9 @@ def main() -> None:
     st.set_page_config("Image Tagger", page_icon=ICON, layout="wide")
     st.html(HERE / "ui" / "style.css")
     st.html(html_blocks.CSS)
-    page = st.navigation(pages())
+    sections = pages()
+    page = st.navigation(sections)
+    show_phone_bar(sections)
     with catch_errors():
         open_library()
         with catch_errors():  # photos can be viewed without a model

@@ -30,8 +30,8 @@ def receive(key: str, carry_out: Callable[[Action], None]) -> None:
     if not isinstance(content, dict) or not isinstance(content.get("actions"), list):
         return
     token = content.get("token")
-    done = last_done(key) or {}
-    last = done["number"] if done.get("token") == token else 0
+    done = last_done(key)
+    last = done["number"] if done is not None and done["token"] == token else 0
     for raw in content["actions"][:MAX_ACTIONS]:
         if isinstance(raw, dict) and isinstance(raw.get("number"), int) and raw["number"] > last:
             last = raw["number"]

@@ -54,7 +54,7 @@ def show_reliability(before: Sequence[Bin], after: Sequence[Bin], key: str) -> N
 
 def show_curves(history: Sequence[Mapping[str, float]], epochs: int, key: str) -> None:
     """Loss and accuracy (or mAP) by epoch; `history` as `run_folder.read_history` gives it."""
-    losses = [
+    losses: list[dict[str, Any]] = [
         {"epoch": row["epoch"], "photos": photos, "loss": row[name]}
         for row in history
         for name, photos in (("loss", "training"), ("val_loss", "validation"))

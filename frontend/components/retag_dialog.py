@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from frontend.components import job_panel, photo_grid
+from frontend.components import job_panel, photo_gallery
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.models import load_tagger
@@ -98,7 +98,7 @@ def show_examples(changes: Sequence[TagChange], key: str) -> int | None:
         st.markdown(f"**{title}**")
         captions = {change.photo.id: describe_change(change) for change in chosen}
         photos = [change.photo for change in chosen[:MAX_EXAMPLES]]
-        events = photo_grid.show_grid(
+        events = photo_gallery.show_grid(
             photos, key=f"{key}-{name}", captions=captions, selectable=False
         )
         opened = events.opened or opened

@@ -12,7 +12,7 @@ let isReplaying = false; // whether the current event is a queued key
 
 export default function ({ parentElement, data }) {
   keys = data.keys;
-  draw(parentElement, data.photos);
+  draw(parentElement, data);
   document.addEventListener("keydown", onKeyDown, true);
   if (data.version !== version) {
     version = data.version;
@@ -65,13 +65,13 @@ function stop(event) {
   event.stopImmediatePropagation();
 }
 
-function draw(root, photos) {
+function draw(root, { base, photos }) {
   root.querySelector("p").hidden = !photos.length;
   root.querySelector("ul").replaceChildren(
     ...photos.map((photo) => {
       const tile = document.createElement("li");
       const image = document.createElement("img");
-      image.setAttribute("src", photo.image);
+      image.setAttribute("src", `${base}/thumbnails/${photo.digest}.jpg`);
       image.setAttribute("alt", photo.name);
       const tag = document.createElement("span");
       tag.dir = "auto";

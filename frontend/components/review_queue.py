@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.components import photo_grid
+from frontend.ui.tiles import base_path, make_tile
 from tagger.library.records import Photo
 
 HERE = Path(__file__).resolve().parent
@@ -31,5 +31,7 @@ def show_queue(photos: Sequence[Photo], keys: Sequence[str], version: int, *, ke
     `version` changes each time the page is drawn, which is how the browser knows that a key was
     answered.
     """
-    tiles = [photo_grid.tile_data(photo) for photo in photos]
-    _component(key=key, data={"keys": list(keys), "version": version, "photos": tiles})
+    tiles = [make_tile(photo) for photo in photos]
+    _component(
+        key=key, data={"base": base_path(), "keys": list(keys), "version": version, "photos": tiles}
+    )

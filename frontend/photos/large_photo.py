@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -23,41 +21,15 @@ LONGER_SIDE = 1600  # pixels
 MAX_CACHED = 12  # photos in memory
 
 
-def show_large_photo(
-    photo: Photo, prediction: StoredPrediction | None = None, *, heatmap_key: str = ""
-) -> None:
-    """Show a photo, or its thumbnail and the reason.
-
-    With a `prediction` a switch, whose widget key is `heatmap_key`, shows the heatmap.
-    """
+def show_large_photo(photo: Photo) -> None:
+    """Show a photo, or its thumbnail and the reason."""
     name = escape_controls(photo.name)
-    slot = st.empty()
     try:
-        show_jpeg(_read_photo(photo), name, slot)
+        show_jpeg(_read_photo(photo), name)
     except ImageError as error:
-        show_jpeg(open_library().read_thumbnail(photo), name, slot, "content")
+        show_jpeg(open_library().read_thumbnail(photo), name, width="content")
         reason = escape_markdown(describe_error(error))
         st.warning(f"Original missing: {reason}", icon=":material/broken_image:")
-        return
-    tagger = None if prediction is None else load_tagger_of(prediction)
-    if prediction is None or tagger is None:
-        return
-    label = choose_heatmap_label([label for label, _ in prediction.scores], tagger, heatmap_key)
-    if label is not None:
-        show_heatmap(slot, tagger, open_library().read_original(photo), label, name)
-
-
-def choose_heatmap_label(labels: Sequence[str], tagger: Tagger, key: str) -> str | None:
-    """A switch for the heatmap; the label to explain, None while it is off.
-
-    `labels` are sorted best first. For a multi-label model the user chooses one.
-    """
-    if tagger.labels.kind == "single":
-        title = escape_markdown(f"Show why “{labels[0]}”")
-        return labels[0] if st.toggle(title, key=key) else None
-    if not st.toggle("Show why", key=key):
-        return None
-    return st.selectbox("For which tag?", labels, key=f"{key}-label")
 
 
 def show_heatmap(slot: DeltaGenerator, tagger: Tagger, image: bytes, label: str, name: str) -> None:

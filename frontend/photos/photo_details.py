@@ -28,8 +28,8 @@ def load_details(library: Library, photo_id: int) -> Details:
     """A photo of the library. Raises OptionError if there is none, or it is deleted."""
     photo = library.photo(photo_id)
     prediction = library.prediction(photo_id)
-    removed = [answer for answer in library.annotations(photo_id) if answer.present is False]
     return {
+        **load_chips(library, photo),
         "id": photo.id,
         "digest": photo.sha256,
         "name": escape_controls(photo.name),
@@ -38,11 +38,19 @@ def load_details(library: Library, photo_id: int) -> Details:
         "path": escape_controls(str(photo.path)),
         "facts": describe_file(photo),
         "missing": photo.missing,
+        "model": "" if prediction is None else display_name(prediction.model),
+    }
+
+
+def load_chips(library: Library, photo: Photo) -> Chips:
+    """The tags of a photo of the library."""
+    prediction = library.prediction(photo.id)
+    removed = [answer for answer in library.annotations(photo.id) if answer.present is False]
+    return {
         "tags": [_chip(tag, library) for tag in photo.tags],
         "weaker": list_weaker(photo, prediction, removed),
         "removed": [_removed_chip(answer) for answer in removed],
         "unknown": "" if photo.tags or prediction is None else explain_unknown(prediction),
-        "model": "" if prediction is None else display_name(prediction.model),
         "explains": prediction is not None,
     }
 

@@ -81,9 +81,9 @@ def _save(page: str, name: str, query: str) -> None:
     name = " ".join(name.split()) or query[:MAX_NAME]
     if not is_visible(name):
         raise OptionError("a name has characters that can be seen")
-    message = f"Saved the search “{name}”."
+    message = f"Saved the search “{name}”"
     if name in load_searches():
-        message = f"Replaced the search “{name}”."
+        message = f"Replaced the search “{name}”"
     operation_id = open_library().save_entry(
         "search", name, {"query": query}, f"Saved search “{name}”"
     )
@@ -92,4 +92,4 @@ def _save(page: str, name: str, query: str) -> None:
 
 def _delete(page: str, name: str) -> None:
     operation_id = open_library().save_entry("search", name, None, f"Deleted saved search “{name}”")
-    edits.record(page, f"Deleted the search “{name}”.", operation_id)
+    edits.record(page, f"Deleted the search “{name}”", operation_id)

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from frontend.components import job_panel, photo_grid, retag_dialog, undo_line
+from frontend.components import job_panel, photo_gallery, retag_dialog, undo_line
 from frontend.ui.library import open_library, start_embedding
 from frontend.ui.messages import catch_errors, run_action
 from frontend.ui.models import list_models, load_tagger, needs_building
@@ -171,7 +171,7 @@ def _ask_to_turn_off(model: str) -> None:
             + ", ".join(tag.label for tag in photo.tags if tag.model == name and not tag.by_person)
             for photo in photos
         }
-        photo_grid.show_grid(
+        photo_gallery.show_grid(
             photos, key=f"{PAGE}-off-examples", captions=captions, selectable=False
         )
 

@@ -11,6 +11,7 @@ from tagger.library.records import Photo, PhotoPage
 from tagger.text import escape_controls, whole_percent
 
 SIDES = (800, 1200, 1600, 2400, 3600)  # pixels, of a photo's longer side, to fit windows
+MAX_LABELS = 3  # tags that a query found, on a tile
 ROUTES = "library"  # the app's HTTP routes, below its base path: see frontend/routes.py
 
 
@@ -38,22 +39,22 @@ def base_path() -> str:
 
 
 def make_tile(photo: Photo, matching: Sequence[str] = (), caption: str = "") -> Tile:
-    """A photo's tile; of the tags that a query found, `matching`, the first is shown."""
+    """A photo's tile; with tags that a query found, `matching`, these are shown."""
     tags = {tag.label: tag for tag in photo.tags}
-    label = next((label for label in matching if label in tags), None)
-    tag = tags[label] if label is not None else next(iter(photo.tags), None)
-    is_scored = label is not None and tag is not None and tag.score is not None
+    labels = [label for label in matching if label in tags]
+    main = tags[labels[0]] if labels else next(iter(photo.tags), None)
+    score = main.score if len(labels) == 1 and main is not None else None
     return {
         "id": photo.id,
         "digest": photo.sha256,
         "name": escape_controls(photo.name),
         "width": photo.width,
         "height": photo.height,
-        "tag": escape_controls(short_label(photo) if tag is None else tag.label),
-        "score": whole_percent(tag.score) if is_scored and tag and tag.score is not None else "",
-        "tagged": tag is not None,
-        "more": max(0, len(photo.tags) - 1),
-        "confirmed": tag is not None and tag.by_person,
+        "tag": escape_controls(" · ".join(labels[:MAX_LABELS]) or short_label(photo)),
+        "score": "" if score is None else whole_percent(score),
+        "tagged": main is not None,
+        "more": max(0, len(photo.tags) - max(1, len(labels))),
+        "confirmed": main is not None and main.by_person,
         "missing": photo.missing,
         "caption": escape_controls(caption),
     }

@@ -87,6 +87,22 @@ def segmented_control(title: str, name: str, options: list[str], compact: bool =
     return selected
 
 
+def text_input(title: str, name: str, placeholder: str) -> str:
+    """A search field."""
+    value = get(name) or ""
+    if st.session_state.get(_key(name)) != value:  # otherwise half-typed text would be lost
+        st.session_state[_key(name)] = value
+    text: str = st.text_input(
+        title,
+        key=_key(name),
+        type="search",
+        placeholder=placeholder,
+        on_change=_store,
+        args=(name, ""),
+    )
+    return text
+
+
 def pagination(pages: int) -> int:
     """A pagination of a list, if it has several pages; the selected page, from 1."""
     selected = min(max(get_number(PAGE) or 1, 1), pages)

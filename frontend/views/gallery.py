@@ -1,45 +1,51 @@
-"""Gallery: all photos in a grid, filtered by tag, to open and edit."""
+"""Gallery: all photos on a timeline, filtered by tag, to look at and edit."""
 
 from __future__ import annotations
 
 import io
-from typing import cast
 
 import streamlit as st
 
-from frontend.components import job_panel, photo_grid
-from frontend.photos import details, edits, retagging, selection_bar
-from frontend.photos.details import Results
+from frontend.components import job_panel
+from frontend.photos import edits, gallery, retagging
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, load_sample_photos, open_library
-from frontend.ui.messages import catch_errors
+from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.pages import IMPORT
+from frontend.ui.photo_lists import SORTS, read_sort
+from tagger.errors import QueryError
 from tagger.jobs.requests import ImportUploadsRequest
-from tagger.library.records import Sort
 from tagger.library.search.grammar import Label, format_query
 from tagger.text import escape_controls
 
-PAGE_SIZE = 48  # fills rows of two, three, four and six
 PAGE = "gallery"
-GRID_KEY = "gallery-grid"
 FILTER, SORT = "show", "sort"  # query parameters: a search query, and the order
-STATES = ("unknown", "untagged")
+STATES = {"untagged": "No tags"}  # titles of queries
+MORE_STATES = {  # offered only where the URL names them
+    "unknown": "No tag found by the model",
+    "reviewed": "Reviewed by you",
+    "missing": "Original missing",
+}
 
 
 def show() -> None:
-    """The page: the details of the photo that the URL names, or the grid."""
-    if (photo_id := details.photo_in_url()) is not None:
-        results = Results(url_state.get(FILTER) or "", url_state.get(SORT) or "", PAGE_SIZE)
-        details.show_details(photo_id, PAGE, results)
-        return
-    st.title("Gallery", anchor=False)
-    edits.show_retag_job(PAGE)
+    """The page: the photos, or the first steps of an empty library."""
+    gallery.keep_full_width()
     total = open_library().count()
-    if total:
-        retagging.offer_retagging(PAGE)
-        _show_photos(total)
-    else:
+    if not total:
+        st.title("Gallery", anchor=False)
+        edits.show_retag_job(PAGE)
         _show_empty()
+        return
+    query, sort = _choose_photos(total)
+    edits.show_retag_job(PAGE)
+    retagging.offer_retagging(PAGE)
+    try:
+        gallery.show_gallery(
+            PAGE, query, read_sort(sort), empty="No photos match.", labels=bool(query)
+        )
+    except QueryError as error:
+        show_error(str(error))
 
 
 def _show_empty() -> None:
@@ -53,38 +59,28 @@ def _show_empty() -> None:
                 st.rerun()
     for operation in open_library().operations(limit=3, kinds=["import"], active=True):
         job_panel.show_job(operation.id, key=PAGE)
+    edits.show_last_edit(PAGE)
 
 
-def _show_photos(total: int) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", key="gallery-choose"):
-        query = url_state.selectbox("Show", FILTER, _filters(total), width=300)
-        sort = cast(Sort, url_state.selectbox("Order", SORT, details.SORTS, width=220))
-    count = open_library().count(query)
-    if not count:
-        st.markdown("No photo is like that.")
-        st.button("Show all photos", key="gallery-all", on_click=url_state.on_click(**{FILTER: ""}))
-        edits.show_last_edit(PAGE)
-        return
-    slot = st.container()  # above the pagination
-    first = (url_state.pagination(-(-count // PAGE_SIZE)) - 1) * PAGE_SIZE
-    results = open_library().search(query, sort, first, PAGE_SIZE)
-    with slot:
-        events = photo_grid.show_grid(results.photos, key=GRID_KEY)
-    if events.opened is not None:
-        ids = [photo.id for photo in results.photos]
-        details.open_photo(events.opened, first + ids.index(events.opened))
-        st.rerun()
-    selection_bar.show_selection_bar(PAGE, GRID_KEY, results, events.selected, query)
+def _choose_photos(total: int) -> tuple[str, str]:
+    """The heading, and beside it the query of the filter and the order."""
+    filters = _filters(total)
+    with st.container(horizontal=True, vertical_alignment="center", key="gallery-head"):
+        st.title("Gallery", anchor=False, width="stretch")
+        with st.container(horizontal=True, width="content", key="filters"):
+            query = url_state.selectbox("Filter", FILTER, filters, width=260, compact=True)
+            sort = url_state.selectbox("Sort", SORT, SORTS, width=170, compact=True)
+    return query, sort
 
 
 def _filters(total: int) -> dict[str, str]:
-    """Titles by query: all photos, unknown, untagged, and each tag."""
-    library = open_library()
+    """Titles by query: all photos, those without tags, and each tag."""
     filters = {"": f"All photos · {total:,}"}
-    filters |= {state: f"{state.title()} · {library.count(state):,}" for state in STATES}
+    filters |= {query: f"{t} · {open_library().count(query):,}" for query, t in STATES.items()}
     for label, count in count_tags():
         filters[format_query(Label(label, exact=True))] = f"{escape_controls(label)} · {count:,}"
-    return filters
+    selected = url_state.get(FILTER)
+    return filters | {query: t for query, t in MORE_STATES.items() if query == selected}
 
 
 show()

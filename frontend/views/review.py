@@ -9,7 +9,8 @@ from functools import partial
 import streamlit as st
 
 from frontend.components import review_queue
-from frontend.photos import details, exports, large_photo
+from frontend.photos import exports, large_photo
+from frontend.photos.photo_details import explain_unknown
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action
 from frontend.ui.pages import IMPORT, TRAIN, link_photo
@@ -113,7 +114,7 @@ def _show_question(photo: Photo) -> list[str]:
     with right:
         st.markdown(f"#### {escape_markdown(_question(photo))}")
         if prediction is not None and prediction.reason is not None:
-            st.caption(escape_markdown(details.explain_unknown(prediction)))
+            st.caption(escape_markdown(explain_unknown(prediction)))
         if prediction is not None and _is_multi_label(photo, prediction):
             keys = _offer_labels(photo, prediction)
         else:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 
 import streamlit as st
 
-from frontend.components import photo_grid, search_box
-from frontend.components.photo_grid import GridEvents
-from frontend.photos import details, edits, exports, saved_searches, selection_bar
-from frontend.photos.details import Results
+from frontend.components import search_box
+from frontend.photos import edits, exports, gallery, saved_searches
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, open_library
 from frontend.ui.messages import show_error
 from frontend.ui.pages import IMPORT
+from frontend.ui.photo_lists import SORTS, read_sort
 from frontend.ui.text import escape_markdown
+from frontend.ui.tiles import describe_likeness, short_label
 from tagger.errors import QueryError
 from tagger.inference.registry import display_name
 from tagger.inference.words import split_words
@@ -43,20 +42,14 @@ from tagger.text import LISTED, count_noun, escape_controls, list_first, upper_f
 PAGE = "search"
 QUERY, FORM, SORT = "q", "as", "sort"  # query parameters
 GRID, TABLE = "Grid", "Table"
-GRID_KEY = "search-grid"
-PAGE_SIZES = {GRID: 48, TABLE: 200}
+TABLE_ROWS = 200  # of a page of the table
 MAX_EXPLAINED = 8  # tags that a word of the query finds
 LIKENESS = {"likeness": "Best match"}  # the order of what a description finds
 
 
 def show() -> None:
-    """The page: the details of the photo that the URL names, or the search."""
-    if (photo_id := details.photo_in_url()) is not None:
-        size = PAGE_SIZES.get(url_state.get(FORM) or GRID, PAGE_SIZES[GRID])
-        results = Results(url_state.get(QUERY) or "", url_state.get(SORT) or "", size)
-        details.show_details(photo_id, PAGE, results)
-        return
     st.title("Search", anchor=False)
+    gallery.keep_full_width()
     edits.show_retag_job(PAGE)
     library = open_library()
     if not library.count():
@@ -152,7 +145,7 @@ def _show_results(query: str, page: PhotoPage) -> None:
     fallback = None if description is None else description.fallback
     exact_query = page.tag_query or fallback or query
     is_described = description is not None and description.understood
-    sorts = {**LIKENESS, **details.SORTS} if is_described else details.SORTS
+    sorts = {**LIKENESS, **SORTS} if is_described else SORTS
     with st.container(
         horizontal=True, vertical_alignment="center", gap="xsmall", key="search-shown"
     ):
@@ -163,7 +156,7 @@ def _show_results(query: str, page: PhotoPage) -> None:
             help=_ABOUT_NUMBERS if is_described and count else None,
         )
         form = url_state.segmented_control("View", FORM, [GRID, TABLE], compact=True)
-        sort = cast(Sort, url_state.selectbox("Sort", SORT, sorts, width=150, compact=True))
+        sort = read_sort(url_state.selectbox("Sort", SORT, sorts, width=150, compact=True))
         if query:
             saved_searches.offer_saving(query, PAGE)
         if count:
@@ -177,28 +170,18 @@ def _show_results(query: str, page: PhotoPage) -> None:
         st.caption(escape_markdown(f"Searched for: {page.tag_query}"))
     else:
         _offer_suggestions(query, description, count)
-    if not count:
-        st.markdown("No photos match.")
     if not count or fallback is not None:
         _offer_parts(query, count)
-    if not count:
-        edits.show_last_edit(PAGE)
-        return
-    slot = st.container()  # above the pagination
-    size = PAGE_SIZES[form]
-    first = (url_state.pagination(-(-count // size)) - 1) * size
-    results = open_library().search(query, sort, first, size)
-    with slot:
-        events = (
-            photo_grid.show_grid(results.photos, key=GRID_KEY, captions=_captions(results))
-            if form == GRID
-            else _show_table(results)
-        )
-    if events.opened is not None:
-        ids = [photo.id for photo in results.photos]
-        details.open_photo(events.opened, first + ids.index(events.opened))
-        st.rerun()
-    selection_bar.show_selection_bar(PAGE, GRID_KEY, results, events.selected, exact_query)
+    opened = _show_table(exact_query, sort, count) if form == TABLE and count else None
+    gallery.show_gallery(
+        PAGE,
+        exact_query,
+        sort,
+        empty="No photos match.",
+        labels=bool(query),
+        tiles=form == GRID or not count,
+        opened=opened,
+    )
 
 
 def _offer_parts(query: str, count: int) -> None:
@@ -236,19 +219,10 @@ def _offer_query(query: str, label: str, key: str) -> None:
     st.button(escape_markdown(label), key=key, on_click=url_state.on_click(**{QUERY: query}))
 
 
-def _captions(results: PhotoPage) -> dict[int, str]:
-    """Why each photo was found, where its first tag, which the grid shows, does not say so."""
-    reasons = {photo.id: explain_match(photo, results) for photo in results.photos}
-    labels = {photo.id: photo_grid.short_label(photo) for photo in results.photos}
-    return {id: reason for id, reason in reasons.items() if reason != labels[id]}
-
-
 def explain_match(photo: Photo, results: PhotoPage) -> str:
     """The tags for which a photo was found, and how alike it is to a description."""
     reasons = list(results.matching_tags.get(photo.id, ()))
-    if (likeness := results.likeness.get(photo.id)) is not None:
-        reasons.append(f"by description, {likeness:.1f}")
-    return " · ".join(reasons)
+    return " · ".join(filter(None, [*reasons, describe_likeness(photo.id, results)]))
 
 
 _ABOUT_NUMBERS = (
@@ -342,8 +316,10 @@ def _is_of_use(suggestion: Suggestion, description: DescriptionSummary | None, c
     return suggestion.is_wider and not count
 
 
-def _show_table(results: PhotoPage) -> GridEvents:
-    """The results as a table; selecting a row opens the photo."""
+def _show_table(query: str, sort: Sort, count: int) -> int | None:
+    """A page of a table of the results; the id of the photo whose row is selected."""
+    first = (url_state.pagination(-(-count // TABLE_ROWS)) - 1) * TABLE_ROWS
+    results = open_library().search(query, sort, first, TABLE_ROWS)
     photos = results.photos
     st.html(_TABLE_STYLE)
     with st.container(key="search-table"):
@@ -372,7 +348,7 @@ def _show_table(results: PhotoPage) -> GridEvents:
         )
     st.caption("Select a row to open its photo.")
     rows = table["selection"]["rows"]
-    return GridEvents(opened=photos[rows[0]].id if rows else None)
+    return photos[rows[0]].id if rows else None
 
 
 def _offer_exports(query: str, count: int) -> None:
@@ -395,7 +371,7 @@ _TABLE_STYLE = """<style>
 def _describe_tags(photo: Photo) -> str:
     if photo.tags:
         return ", ".join(tag.label for tag in photo.tags)
-    return photo_grid.short_label(photo)
+    return short_label(photo)
 
 
 show()

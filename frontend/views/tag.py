@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import streamlit as st
 
-from frontend.components import photo_grid
-from frontend.components.html_blocks import escape_text, show_bars
-from frontend.photos.large_photo import choose_heatmap_label, show_heatmap
+from frontend.components.actions import Action
+from frontend.components.html_blocks import escape_text
+from frontend.components.tag_editor import Chips, TagChip, show_tag_editor
+from frontend.photos import edits, gallery
+from frontend.photos.large_photo import show_heatmap
+from frontend.photos.photo_details import load_chips
 from frontend.ui.images import show_jpeg
 from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.models import load_tagger
-from frontend.ui.pages import GALLERY, link_photo
+from frontend.ui.pages import link_photo
 from tagger import ImageError, Prediction, Tagger
 from tagger.images import decode, transforms
 from tagger.inference.embeddings import Embedding
@@ -24,14 +28,16 @@ from tagger.inference.registry import display_name
 from tagger.library.records import Photo
 from tagger.text import escape_controls, whole_percent
 
+PAGE = "tag"
 SHORTER_SIDE = 900  # pixels, roughly, of the displayed photo
 CAMERA_WIDTH = 560  # pixels
 SIMILAR_PHOTOS = 6
+MAX_SCORES = 8  # of a model, accepted or not
 MAX_CACHED = 8  # photos in memory, with their predictions
 
 UPLOAD, CAMERA = "Upload", "Camera"
 SOURCE_KEY, UPLOAD_KEY, CAMERA_KEY = "tag-source", "tag-file", "tag-camera"
-SAMPLE_KEY, ADDED_KEY = "tag-sample", "tag-added"
+SAMPLE_KEY, ADDED_KEY, EXPLAINED_KEY = "tag-sample", "tag-added", "tag-explained"
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,10 @@ def show() -> None:
     similar = _find_similar(photo, tagger, embedding, stored)
     left, right = st.columns([5, 4], gap="medium")
     with left:
-        _show_photo(photo, jpeg, prediction, tagger)
+        _show_photo(photo, jpeg, tagger)
     with right:
         _show_prediction(prediction, tagger)
+        _show_tags(photo, prediction, tagger, stored)
         _offer_adding(photo, tagger, stored)
     _show_similar(similar)
     if SAMPLE_KEY in st.session_state:
@@ -156,16 +163,22 @@ def _embed_photo(sha256: str, space: str, _data: bytes) -> tuple[Embedding, str]
     return open_library().embed(_data)
 
 
-def _show_photo(photo: InputPhoto, jpeg: bytes, prediction: Prediction, tagger: Tagger) -> None:
+def _show_photo(photo: InputPhoto, jpeg: bytes, tagger: Tagger) -> None:
+    """The photo, or while one of its tags is explained the heatmap of that tag."""
     with st.container(key="tag-photo"):
         slot = st.empty()
         name = escape_controls(photo.name)
-        label = choose_heatmap_label([s.label for s in prediction.scores], tagger, "tag-heatmap")
-        if label is not None:
+        if (label := _explained(photo)) in tagger.labels.names:
             with catch_errors():
                 show_heatmap(slot, tagger, photo.data, label, name)
                 return
         show_jpeg(jpeg, name, slot)
+
+
+def _explained(photo: InputPhoto) -> str:
+    """The tag whose heatmap is shown, or nothing."""
+    digest, label = st.session_state.get(EXPLAINED_KEY, ("", ""))
+    return str(label) if digest == photo.sha256 else ""
 
 
 def _show_prediction(prediction: Prediction, tagger: Tagger) -> None:
@@ -179,7 +192,52 @@ def _show_prediction(prediction: Prediction, tagger: Tagger) -> None:
         f'<p class="it-reason">{escape_text(sentence)}</p></div>'
     )
     st.space("small")
-    show_bars((s.label, s.score, whole_percent(s.score)) for s in prediction.scores[:5])
+
+
+def _show_tags(
+    photo: InputPhoto, prediction: Prediction, tagger: Tagger, stored: Photo | None
+) -> None:
+    """The photo's tags as chips. An answer about them keeps the photo in the library."""
+    chips = load_chips(open_library(), stored) if stored else suggest_chips(prediction, tagger)
+    if not chips["tags"]:
+        chips["unknown"] = "What is it?"
+    show_tag_editor(
+        photo.sha256,
+        chips,
+        key="tag-chips",
+        carry_out=partial(_carry_out, photo, tagger),
+        explained=_explained(photo) or None,
+    )
+
+
+def suggest_chips(prediction: Prediction, tagger: Tagger) -> Chips:
+    """The tags of a photo that is not in the library."""
+    model = display_name(tagger.name)
+    tags: list[TagChip] = []
+    weaker: list[TagChip] = []
+    accepted = {tag.label for tag in prediction.tags}
+    for each in prediction.scores[:MAX_SCORES]:
+        is_accepted = each.label in accepted
+        percent = whole_percent(each.score)
+        origin = f"{model} {percent}" + ("" if is_accepted else ", not sure enough")
+        chip = TagChip(label=each.label, score=percent, origin=origin, confirmed=False)
+        (tags if is_accepted else weaker).append(chip)
+    return Chips(tags=tags, weaker=weaker, removed=[], unknown="", explains=True)
+
+
+def _carry_out(photo: InputPhoto, tagger: Tagger, action: Action) -> None:
+    """Show a heatmap, or record an answer about a tag."""
+    if action.kind == "explain":
+        st.session_state[EXPLAINED_KEY] = photo.sha256, action.values.get("label") or ""
+        return
+    library = open_library()
+    stored = library.find_by_digest(photo.sha256)
+    if stored is None:
+        with catch_errors():
+            stored = library.add_photo(photo.name, photo.data, tagger).photo
+            st.session_state[ADDED_KEY] = photo.sha256
+    if stored is not None:
+        gallery.carry_out(PAGE, replace(action, ids=(stored.id,)))
 
 
 def describe_prediction(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
@@ -201,6 +259,7 @@ def describe_prediction(prediction: Prediction, tagger: Tagger) -> tuple[str, st
 
 def _offer_adding(photo: InputPhoto, tagger: Tagger, stored: Photo | None) -> None:
     """A button that adds the photo to the library, or a link to the photo there."""
+    edits.show_last_edit(PAGE)
     is_new = st.session_state.get(ADDED_KEY) == photo.sha256
     st.space("small")
     if stored is None:
@@ -218,12 +277,9 @@ def _offer_adding(photo: InputPhoto, tagger: Tagger, stored: Photo | None) -> No
 
 
 def _show_similar(similar: Sequence[tuple[Photo, float]]) -> None:
-    if not similar:
-        return
-    st.subheader("Similar photos in your library", anchor=False)
-    opened = photo_grid.show_similar_grid(similar, key="tag-nearest").opened
-    if opened is not None:
-        st.switch_page(GALLERY, query_params={"photo": str(opened)})
+    if similar:
+        st.subheader("Similar photos in your library", anchor=False)
+        gallery.show_similar(PAGE, similar, key="tag-nearest")
 
 
 show()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from frontend.components import photo_grid, undo_line
+from frontend.components import photo_gallery, undo_line
 from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action
@@ -90,12 +90,12 @@ def _matches(summary: TagSummary, text: str) -> bool:
 
 
 def _show_covers(tags: Sequence[TagSummary]) -> None:
-    """A tile for each tag with photos, which opens it; the other_names as buttons."""
+    """A tile for each tag with photos, which opens it; the others as buttons."""
     covers = open_library().tags.find_covers(each.name for each in tags)
     with_cover = [each for each in tags if each.name in covers]
     tiles = [_make_tile(n, each, covers[each.name]) for n, each in enumerate(with_cover, 1)]
     captions = {n: count_noun(each.count, "photo") for n, each in enumerate(with_cover, 1)}
-    opened = photo_grid.show_grid(
+    opened = photo_gallery.show_grid(
         tiles, key=f"{PAGE}-grid", captions=captions, selectable=False
     ).opened
     if opened is not None:
@@ -141,7 +141,7 @@ def _show_tag(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
     st.markdown(" · ".join(facts))
     if summary.count:
         page = open_library().search(query, "surest", limit=COVERS)
-        photo_grid.show_grid(page.photos, key=f"{PAGE}-photos", selectable=False)
+        photo_gallery.show_grid(page.photos, key=f"{PAGE}-photos", selectable=False)
         st.page_link(
             GALLERY,
             label=f"Show {'the photo' if summary.count == 1 else f'all {summary.count:,} photos'}",

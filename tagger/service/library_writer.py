@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tagger.errors import BusyError
+from tagger.library.labels.names import validate_label
 from tagger.library.library import Library
 from tagger.library.records import Photo
-from tagger.library.tags import validate_label
 from tagger.service.model_cache import ModelCache
 from tagger.service.settings import ANSWER_SECONDS
 from tagger.service.worker_pool import PhotoTask, WorkerPool

@@ -142,6 +142,16 @@ class AppPage:
             box.check(force=True)  # it appears on hover
         self.wait_until_idle()
 
+    def undo(self) -> None:
+        """Undo what the gallery's message says."""
+        self.page.get_by_role("status").get_by_role("button", name="Undo").click()
+        self.wait_until_idle()
+
+    def open_photo(self, name: str) -> None:
+        """Open a photo of the gallery, and wait until it is drawn large."""
+        self.tile(name).click()
+        self.expect_photo(name)
+
     # What it shows
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
@@ -181,6 +191,15 @@ class AppPage:
     def tile(self, name: str) -> Locator:
         """A photo of the grid by its name; a click opens it."""
         return self.page.get_by_title(name, exact=True).and_(self.page.get_by_role("button"))
+
+    def expect_photo(self, name: str) -> None:
+        """Wait until the lightbox shows a photo."""
+        expect(self.page.locator("dialog img.large")).to_have_attribute("alt", name)
+        self.page.locator("dialog[data-ready]:not([data-ready=''])").wait_for()
+
+    def expect_message(self, text: str) -> None:
+        """Wait until the gallery says what was done."""
+        expect(self.page.get_by_role("status").get_by_text(text, exact=True)).to_be_visible()
 
     def error_messages(self) -> list[str]:
         return self.page.get_by_test_id("stAlertContentError").all_inner_texts()

@@ -12,7 +12,7 @@ from tests.e2e.app_page import HEADINGS, AppPage
 from tests.e2e.app_server import AppServer
 from tests.e2e.conftest import OpenApp
 
-PHONE = 390  # pixels
+PHONE, HEIGHT = 390, 900  # pixels
 PATHS = (
     *("", "import_photos", "gallery", "search", "tags", "review", "train", "models", "activity"),
 )
@@ -77,8 +77,10 @@ def full_library(server: AppServer, pets: Tagger) -> AppServer:
 
 
 def test_pages_of_a_full_library_fit_on_a_phone(open_app: OpenApp, full_library: AppServer) -> None:
-    app = open_app(full_library, "gallery?page=2", PHONE)
-    app.select_photos("1.png")
+    app = open_app(full_library, "gallery", PHONE)
+    first = app.tiles().first.bounding_box()
+    assert first is not None and first["y"] < 0.25 * HEIGHT, "photos come first"
+    app.select_photos(f"{PHOTOS - 1}.png")
     check_layout(app)
     for path in PHOTO_PAGES:
         app.open(path)
@@ -90,10 +92,15 @@ def test_the_browsers_back_button_returns_to_the_gallery(
 ) -> None:
     app = open_app(full_library)
     app.go_to("Gallery")
-    app.tile(f"{PHOTOS - 1}.png").click()
-    expect(app.heading(f"{PHOTOS - 1}.png")).to_be_visible()
+    app.open_photo(f"{PHOTOS - 1}.png")
+    app.press("ArrowRight")
+    app.expect_photo(f"{PHOTOS - 2}.png")
     app.page.go_back()
-    app.heading("Gallery").wait_for()
-    app.wait_until_idle()
-    expect(app.tile(f"{PHOTOS - 2}.png")).to_be_visible()
+    expect(app.page.get_by_role("dialog")).to_be_hidden()
+    expect(app.tile(f"{PHOTOS - 2}.png")).to_be_focused()
+    app.page.go_forward()
+    app.expect_photo(f"{PHOTOS - 2}.png")
+    app.press("Escape")
+    app.page.go_back()
+    app.heading("What is in this photo?").wait_for()
     app.check()

@@ -7,9 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.testing.v1 import AppTest
 
+from frontend.ui.library import open_library
+from frontend.ui.photo_lists import photo_lists, read_sort
 from tagger.library.library import Library
 from tagger.paths import ROOT
 
@@ -91,64 +93,79 @@ def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
     return app.file_uploader[0].set_value([(name, data, "image/png") for name, data in files]).run()
 
 
-def grid_data(app: AppTest, key: str = "gallery-grid") -> dict[str, Any]:
+def grid_data(app: AppTest, key: str) -> dict[str, Any]:
     """The data that a photo grid sends to the browser."""
-    (component,) = (c for c in app.get("bidi_component") if c.key == key)
-    data: dict[str, Any] = json.loads(component.proto.json)
+    data: dict[str, Any] = json.loads(_component(app, key).proto.json)
     return data
 
 
-def grid_photos(app: AppTest, key: str = "gallery-grid") -> list[dict[str, Any]]:
+def grid_photos(app: AppTest, key: str) -> list[dict[str, Any]]:
     photos: list[dict[str, Any]] = grid_data(app, key)["photos"]
     return photos
 
 
-def use_grid(
-    app: AppTest, key: str = "gallery-grid", *, select: Sequence[int] = (), open: int | None = None
+def gallery_ids(app: AppTest, key: str = "gallery-gallery") -> Sequence[int]:
+    """The ids of all photos of a page's gallery, in its order."""
+    data = grid_data(app, key)
+    query, sort, version = (str(data[name]) for name in ("query", "sort", "version"))
+    listed = photo_lists.load(open_library(), query, read_sort(sort), version)
+    assert (listed.version, len(listed.photos.ids)) == (version, data["total"])
+    return listed.photos.ids
+
+
+def act(
+    app: AppTest, kind: str, ids: Sequence[int] = (), page: str = "gallery", **values: Any
 ) -> AppTest:
-    """Select photos in a grid, or open one, as the browser reports it."""
-    selection = {"version": grid_data(app, key)["version"], "ids": list(select)}
-    return report_grid_state(app, key, selection, open)
+    """Ask for an action in a page's gallery, as the browser does; the page after it."""
+    key = f"{page}-gallery"
+    done = grid_data(app, key)["done"] or {"token": "here", "number": 0}
+    action = {"kind": kind, "ids": list(ids), "number": done["number"] + 1, **values}
+    return report_trigger(app, key, "actions", {"token": done["token"], "actions": [action]})
+
+
+def message(app: AppTest, page: str = "gallery") -> str:
+    """What a page's gallery says was done last."""
+    content = grid_data(app, f"{page}-gallery")["message"]
+    return "" if content is None else str(content["text"])
 
 
 def report_grid_state(app: AppTest, key: str, selected: object, opened: object) -> AppTest:
     """The page after the browser reported a state of a grid, which may be invalid."""
-    (component,) = (c for c in app.get("bidi_component") if c.key == key)
     states = app._tree.get_widget_states()
-    state = WidgetState(id=component.proto.id)
+    state = WidgetState(id=_component(app, key).proto.id)
     state.json_value = json.dumps({"selected": selected})
     states.widgets.append(state)
-    if opened is not None:
-        event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.proto.id}__events")
-        event.json_trigger_value = json.dumps([{"event": "opened", "value": opened}])
-        states.widgets.append(event)
+    return report_trigger(app, key, "opened", opened, states)
+
+
+def report_trigger(
+    app: AppTest, key: str, event: str, value: object, states: WidgetStates | None = None
+) -> AppTest:
+    """The page after a component reported an event, unless that is None."""
+    states = app._tree.get_widget_states() if states is None else states
+    if value is not None:
+        proto_id = _component(app, key).proto.id
+        trigger = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{proto_id}__events")
+        trigger.json_trigger_value = json.dumps([{"event": event, "value": value}])
+        states.widgets.append(trigger)
     app._run(states)
     assert not app.exception
     return app
+
+
+def _component(app: AppTest, key: str) -> Any:
+    (component,) = (c for c in app.get("bidi_component") if c.key == key)
+    return component
 
 
 def search_box_data(app: AppTest, key: str = "search-box") -> dict[str, Any]:
     """The data that a search box sends to the browser."""
-    (component,) = (c for c in app.get("bidi_component") if c.key == key)
-    data: dict[str, Any] = json.loads(component.proto.json)
-    return data
+    return grid_data(app, key)
 
 
 def search_for(app: AppTest, query: object, key: str = "search-box") -> AppTest:
     """Submit a query in a search box, as the browser reports it."""
-    return report_event(app, key, "submitted", query)
-
-
-def report_event(app: AppTest, key: str, name: str, value: object) -> AppTest:
-    """The page after the browser reported an event of a component."""
-    (component,) = (c for c in app.get("bidi_component") if c.key == key)
-    states = app._tree.get_widget_states()
-    event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.proto.id}__events")
-    event.json_trigger_value = json.dumps([{"event": name, "value": value}])
-    states.widgets.append(event)
-    app._run(states)
-    assert not app.exception
-    return app
+    return report_trigger(app, key, "submitted", query)
 
 
 def wait_for_jobs(library: Library, seconds: float = JOB_TIMEOUT) -> None:

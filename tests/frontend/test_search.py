@@ -7,21 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from frontend.ui.tiles import make_tiles
 from tagger.jobs import worker
 from tagger.jobs.requests import EMBED_TITLE, submit_embedding
 from tagger.library.library import Library
 from tests.frontend.pages import (
     HOSTILE,
+    act,
     button_keys,
-    grid_photos,
+    gallery_ids,
+    grid_data,
+    message,
     open_page,
     page_text,
     press,
     search_box_data,
     search_for,
     unescape,
-    use_grid,
 )
+
+KEY = "search-gallery"
 
 
 def test_a_query_finds_and_counts_photos(six_photos: Library) -> None:
@@ -30,7 +35,7 @@ def test_a_query_finds_and_counts_photos(six_photos: Library) -> None:
     search_for(app, "cat OR name:006")
     assert "**3 photos** found" in page_text(app)
     assert app.query_params == {"q": "cat OR name:006"}
-    assert sorted(photo["id"] for photo in grid_photos(app, "search-grid")) == [3, 4, 6]
+    assert sorted(gallery_ids(app, KEY)) == [3, 4, 6]
     search_for(app, "sofa")
     assert "**0 photos** found" in page_text(app)
     assert "No photos match" in page_text(app)
@@ -46,7 +51,7 @@ def test_example_queries_use_the_librarys_tags(six_photos: Library) -> None:
         app = press(open_page("search"), f"search-example-{example}")
         assert search_box_data(app)["query"] == example
         assert not app.error
-        assert six_photos.count(example) == 0 or grid_photos(app, "search-grid")
+        assert six_photos.count(example) == len(gallery_ids(app, KEY))
 
 
 def test_a_syntax_error_is_shown_with_a_caret(six_photos: Library) -> None:
@@ -140,14 +145,22 @@ def test_the_table_shows_names_and_tags_as_text(six_photos: Library) -> None:
     assert app.query_params == {"sort": "name"}
 
 
-def test_a_result_is_opened_and_closed(six_photos: Library) -> None:
-    app = use_grid(open_page("search", q="dog OR cat", sort="name"), "search-grid", open=2)
-    assert app.query_params == {"q": "dog OR cat", "sort": "name", "photo": "2", "at": "1"}
-    press(app, "search-next")
-    assert app.query_params["photo"] == "3"
-    press(app, "search-back")
-    assert search_box_data(app)["query"] == "dog OR cat"
-    assert len(grid_photos(app, "search-grid")) == 4
+def test_results_are_edited_and_the_last_edit_is_undone(six_photos: Library) -> None:
+    app = act(open_page("search", q="dog"), "tag", [1, 2], "search", add=["sea"])
+    assert message(app, "search") == "Added sea to 2 photos"
+    act(app, "delete", [1], "search")
+    assert (gallery_ids(app, KEY), message(app, "search")) == (
+        [2],
+        "Deleted 1 photo from the library",
+    )
+    act(app, "undo", page="search")
+    assert sorted(gallery_ids(app, KEY)) == [1, 2]
+
+
+def test_a_row_of_the_table_opens_its_photo(six_photos: Library) -> None:
+    app = open_page("search", q="dog OR cat", sort="name", **{"as": "Table"})
+    data = grid_data(app, KEY)
+    assert (data["tiles"], data["opened"]) == (False, None)
 
 
 def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
@@ -156,17 +169,14 @@ def test_a_description_is_answered_and_explained(drawn_shapes: Library) -> None:
     assert f"**{total} photos** found by description" in page_text(app)
     assert "worded doesn’t know: purple." in page_text(app)
     best = [photo.id for photo in drawn_shapes.search("like:ball").photos]
-    tiles = grid_photos(app, "search-grid")
-    assert [photo["id"] for photo in tiles] == best
-    likeness = drawn_shapes.search("like:ball").likeness
-    assert tiles[0]["caption"] == f"by description, {likeness[best[0]]:.1f}"
+    assert list(gallery_ids(app, KEY)) == best
+    page = drawn_shapes.load_matches("like:ball", best[:1])
+    (tile,) = make_tiles(page)
+    assert tile["caption"] == f"by description, {page.likeness[best[0]]:.1f}"
     assert [box.value for box in app.selectbox if box.label == "Sort"] == ["likeness"]
-    app = use_grid(app, "search-grid", open=best[0])
-    press(app, "search-next")
-    assert app.query_params["photo"] == str(best[1])
     app = open_page("search", q="like:ball", sort="newest")
     newest = sorted(drawn_shapes.find_ids("like:ball"), reverse=True)
-    assert [photo["id"] for photo in grid_photos(app, "search-grid")] == newest[:48]
+    assert list(gallery_ids(app, KEY)) == newest
 
 
 def test_tags_are_offered_for_a_description_that_finds_nothing(drawn_shapes: Library) -> None:
@@ -182,13 +192,13 @@ def test_each_photo_says_why_it_was_found(drawn_shapes: Library) -> None:
     first, second = drawn_shapes.find_ids("folder:/stripes")[:2]
     drawn_shapes.edit_tags([first], add=["a tree", "poodle", "Man"])
     drawn_shapes.edit_tags([second], add=["beagle"])
-    app = open_page("search", q="dog OR people OR like:zebra")
-    captions = {tile["id"]: tile["caption"] for tile in grid_photos(app, "search-grid")}
-    likeness = drawn_shapes.search("like:zebra").likeness
-    assert captions[first] == f"Man · poodle · by description, {likeness[first]:.1f}"
-    app = open_page("search", q="dog")
-    captions = {tile["id"]: tile["caption"] for tile in grid_photos(app, "search-grid")}
-    assert captions == {first: "poodle", second: ""}  # the tile shows "beagle"
+    page = drawn_shapes.load_matches("dog OR people OR like:zebra", [first])
+    (tile,) = make_tiles(page)
+    assert tile["tag"] == "Man · poodle"
+    assert tile["caption"] == f"by description, {page.likeness[first]:.1f}"
+    assert sorted(gallery_ids(open_page("search", q="dog"), KEY)) == sorted([first, second])
+    tiles = make_tiles(drawn_shapes.load_matches("dog", [first, second]))
+    assert [tile["tag"] for tile in tiles] == ["poodle", "beagle"]
     app = open_page("search", q="dog", sort="oldest", **{"as": "Table"})
     assert list(app.dataframe[0].value["Match"]) == ["poodle", "beagle"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tagger.images import decode
 from tagger.library.library import Library
@@ -10,8 +11,13 @@ from tests.conftest import draw
 from tests.frontend.conftest import MakeModel
 from tests.frontend.pages import (
     HOSTILE_NAMES,
+    grid_data,
     open_page,
+    page_text,
+    press,
     raw_text,
+    report_trigger,
+    tag_labels,
     unescape,
     upload,
 )
@@ -54,12 +60,49 @@ def test_a_multi_label_model_shows_all_tags_or_none(
     assert "Not sure enough to tag." in raw_text(upload(open_page(), ("a.png", photo())))
 
 
-def test_a_switch_shows_the_heatmap(library: Library) -> None:
+def act(app: AppTest, kind: str, number: int = 1, **values: object) -> AppTest:
+    """What a person does with the chips of a photo."""
+    action = {"number": number, "kind": kind, **values}
+    return report_trigger(app, "tag-chips", "actions", {"token": "a", "actions": [action]})
+
+
+def chips(app: AppTest, kind: str = "tags") -> list[str]:
+    return [chip["label"] for chip in grid_data(app, "tag-chips")[kind]]
+
+
+def test_a_tag_shows_its_heatmap(library: Library) -> None:
     app = upload(open_page(), ("disc.png", photo()))
     before = app.image[0].proto.imgs[0].url
-    app.toggle(key="tag-heatmap").set_value(True).run()
+    act(app, "explain", label="dog")
     assert not app.error
     assert app.image[0].proto.imgs[0].url != before
+    assert grid_data(app, "tag-chips")["explained"] == "dog"
+    act(app, "explain", 2, label=None)
+    assert app.image[0].proto.imgs[0].url == before
+
+
+def test_tags_are_chips_and_an_answer_keeps_the_photo(library: Library) -> None:
+    app = press(open_page(), "tag-try-cat.png")
+    assert (chips(app), chips(app, "weaker")) == (["cat"], ["dog"])
+    assert library.count() == 0
+    act(app, "tag", add=["Chelsea"])
+    assert tag_labels(library, 1) == ["Chelsea", "cat"]
+    assert chips(app) == ["Chelsea", "cat"]
+    assert "Added to your library." in raw_text(app)
+    assert "Added Chelsea" in page_text(app)
+    act(app, "tag", 2, remove=["cat"])
+    assert (chips(app), chips(app, "removed")) == (["Chelsea"], ["cat"])
+    press(app, "tag-undo")
+    assert tag_labels(library, 1) == ["Chelsea", "cat"]
+
+
+def test_an_unknown_photo_is_asked_about(library: Library) -> None:
+    app = upload(open_page(), ("disc.png", photo()))
+    assert grid_data(app, "tag-chips")["unknown"] == "What is it?"
+    act(app, "tag", add=["a" * 101])
+    assert "a tag is 1 to 100 characters" in page_text(app)
+    act(app, "tag", 2, add=["disc"])
+    assert tag_labels(library, 1) == ["disc"]
 
 
 @pytest.mark.parametrize("format", ["TIFF", "AVIF", "BMP"])

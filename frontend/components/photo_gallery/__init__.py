@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -64,55 +65,50 @@ class GalleryMessage:
     is_error: bool = False
 
 
+@dataclass(frozen=True)
+class Editing:
+    """How a gallery edits photos.
+
+    `carry_out` is called with each action, before the page is drawn; `message` gives the last
+    one's message. `models` are names and titles to tag again with, `model` is the active one.
+    """
+
+    carry_out: Callable[[Action], None]
+    message: Callable[[], GalleryMessage | None]
+    models: Sequence[tuple[str, str]]
+    model: str
+
+
 def show_gallery(
     listed: VersionedList,
     query: str,
     sort: str,
     *,
     key: str,
-    carry_out: Callable[[Action], None],
-    message: Callable[[], GalleryMessage | None],
-    models: Sequence[tuple[str, str]],
-    model: str,
+    editing: Editing,
     labels: bool,
     empty: str,
+    tiles: bool = True,
+    opened: int | None = None,
 ) -> None:
-    """Show all photos of a query. `carry_out` is called with each action, before the page is drawn.
+    """Show all photos of a query. `labels`: tiles show the tag that the query found.
 
-    `message` gives the last action's message. `labels`: tiles show the tag that the query found.
-    `models` are names and titles to tag again with, `model` is the active one.
+    `empty` is the text where there are none. Without `tiles` there is only the lightbox; it shows
+    the photo `opened` whenever that is another one than before.
     """
-    current = message()
-    _component(
-        key=key,
-        data={
-            "key": key,
-            "base": base_path(),
-            "sides": SIDES,
-            "query": query,
-            "sort": sort,
-            "version": listed.version,
-            "total": len(listed.photos.ids),
-            "months": listed.photos.months,
-            "labels": labels,
-            "empty": empty,
-            "selectable": True,
-            "actions": True,
-            "models": models,
-            "model": model,
-            "done": actions.last_done(key),
-            "cleared": 0,
-            "message": None
-            if current is None
-            else {
-                "number": current.number,
-                "text": current.text,
-                "undo": current.undo,
-                "isError": current.is_error,
-            },
-        },
-        on_actions_change=lambda: actions.receive(key, carry_out),
-    )
+    data = {
+        "query": query,
+        "sort": sort,
+        "version": listed.version,
+        "total": len(listed.photos.ids),
+        "months": listed.photos.months,
+        "labels": labels,
+        "empty": empty,
+        "selectable": True,
+        "tiles": tiles,
+        "opened": opened,
+    }
+    _mount(key, data, editing)
 
 
 def show_grid(
@@ -121,49 +117,70 @@ def show_grid(
     key: str,
     captions: Mapping[int, str] | None = None,
     selectable: bool = True,
+    editing: Editing | None = None,
 ) -> GridEvents:
     """Show these photos with their first tag; `captions` by photo id.
 
-    `opened` is set for one run of the script; `selected` until the selection changes or
-    `clear_selection` is called.
+    With `editing` a photo opens over the page; else `opened` is set for one run of the script.
+    `selected` stays until the selection changes or `clear_selection` is called.
     """
     if not photos:
         return GridEvents()
-    cleared = st.session_state.get(_cleared_key(key), 0)
-    state = _component(
-        key=key,
-        data={
-            "key": key,
-            "base": base_path(),
-            "sides": SIDES,
-            "query": "",
-            "sort": "",
-            "version": "",
-            "labels": True,
-            "selectable": selectable,
-            "opens": True,
-            "reports": selectable,
-            "cleared": cleared,
-            "photos": [
-                make_tile(photo, caption=(captions or {}).get(photo.id, "")) for photo in photos
-            ],
-        },
-        on_opened_change=_ignore,
-        on_selected_change=_ignore,
-    )
+    captions = captions or {}
+    data = {
+        "query": "",
+        "sort": "",
+        "version": "",
+        "labels": True,
+        "selectable": selectable,
+        "opens": editing is None,
+        "reports": selectable,
+        "photos": [make_tile(photo, caption=captions.get(photo.id, "")) for photo in photos],
+    }
+    state = _mount(key, data, editing)
     ids = [photo.id for photo in photos]
     opened = state.get("opened")
+    cleared = st.session_state.get(_cleared_key(key), 0)
     return GridEvents(
         opened if opened in ids else None,
         _read_selection(state.get("selected"), cleared, ids) if selectable else (),
     )
 
 
-def show_similar_grid(similar: Sequence[tuple[Photo, float]], *, key: str) -> GridEvents:
-    """Show photos with their similarity, at most 1, as captions."""
-    captions = {photo.id: f"{max(0.0, value):.0%} similar" for photo, value in similar}
-    photos = [photo for photo, _ in similar]
-    return show_grid(photos, key=key, captions=captions, selectable=False)
+def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mapping[str, Any]:
+    """Mount the component; its state."""
+    message = None if editing is None else editing.message()
+    more = {
+        "key": key,
+        "base": base_path(),
+        "sides": SIDES,
+        "actions": editing is not None,
+        "models": [] if editing is None else editing.models,
+        "model": "" if editing is None else editing.model,
+        "done": actions.last_done(key),
+        "cleared": st.session_state.get(_cleared_key(key), 0),
+        "message": None
+        if message is None
+        else {
+            "number": message.number,
+            "text": message.text,
+            "undo": message.undo,
+            "isError": message.is_error,
+        },
+    }
+
+    def receive() -> None:
+        if editing is not None:
+            actions.receive(key, editing.carry_out)
+
+    state: Mapping[str, Any] = _component(
+        key=key,
+        data={**more, **data},
+        on_actions_change=receive,
+        on_opened_change=_ignore,
+        on_selected_change=_ignore,
+    )
+    return state
 
 
 def clear_selection(key: str) -> None:

@@ -15,7 +15,14 @@ class Chips {
     this.weak = element("details", { class: "weak" }, this.weakTitle, this.weakList);
     this.field = new TagField(base, "Add a tag", (label) => this.act("tag", { add: [label] }));
     this.canExplain = canExplain;
-    this.node = element("div", { class: "tag-editor" }, this.empty, this.list, this.field.node, this.weak);
+    this.node = element(
+      "div",
+      { class: "tag-editor" },
+      this.empty,
+      this.list,
+      this.field.node,
+      this.weak,
+    );
   }
 
   // `details` are a photo's tags as the app describes them; `photo` is its id.
@@ -30,23 +37,33 @@ class Chips {
       ...details.tags.map((tag) => ({ ...tag, state: tag.confirmed ? "confirmed" : "accepted" })),
       ...details.removed.map((tag) => ({ ...tag, state: "removed" })),
     ];
-    for (const { label } of chips) if (!this.ranks.has(label)) this.ranks.set(label, this.ranks.size);
+    for (const { label } of chips)
+      if (!this.ranks.has(label)) this.ranks.set(label, this.ranks.size);
     chips.sort((a, b) => this.ranks.get(a.label) - this.ranks.get(b.label));
     keepFocus(this.list, () =>
-      this.list.replaceChildren(...chips.map((chip) => this.chip(chip, details.explains && explained))),
+      this.list.replaceChildren(
+        ...chips.map((chip) => this.chip(chip, details.explains && explained)),
+      ),
     );
     this.empty.textContent = details.tags.length ? "" : details.unknown || "No tags";
     this.weak.hidden = !details.weaker.length;
     this.weakTitle.textContent = `Less likely (${details.weaker.length})`;
     keepFocus(this.weakList, () =>
-      this.weakList.replaceChildren(...details.weaker.map((chip) => this.chip({ ...chip, state: "weaker" }))),
+      this.weakList.replaceChildren(
+        ...details.weaker.map((chip) => this.chip({ ...chip, state: "weaker" })),
+      ),
     );
   }
 
   chip(tag, explained) {
     const { label, score, origin, state } = tag;
     const isExplained = explained === label;
-    const name = element("span", { class: "name" }, userText(label), score ? element("small", {}, score) : "");
+    const name = element(
+      "span",
+      { class: "name" },
+      userText(label),
+      score ? element("small", {}, score) : "",
+    );
     const parts = [];
     if (state === "removed") {
       parts.push(element("span", { class: "face", title: origin }, element("s", {}, name)));
@@ -61,15 +78,28 @@ class Chips {
           ? element(
               "button",
               {
-                type: "button", class: "face", title: `${origin}. Click: show why`, "aria-pressed": String(isExplained),
-                "data-do": `explain ${label}`, on: { click: () => this.act("explain", { label: isExplained ? null : label }) },
+                type: "button",
+                class: "face",
+                title: `${origin}. Click: show why`,
+                "aria-pressed": String(isExplained),
+                "data-do": `explain ${label}`,
+                on: { click: () => this.act("explain", { label: isExplained ? null : label }) },
               },
               name,
             )
           : element("span", { class: "face", title: origin }, name),
       );
-      if (state === "accepted") parts.push(this.action("check", `Confirm ${label}`, "tag", { add: [label] }));
-      else parts.push(element("span", { class: "mark", title: origin }, icon("check"), element("span", { class: "visually-hidden" }, "confirmed")));
+      if (state === "accepted")
+        parts.push(this.action("check", `Confirm ${label}`, "tag", { add: [label] }));
+      else
+        parts.push(
+          element(
+            "span",
+            { class: "mark", title: origin },
+            icon("check"),
+            element("span", { class: "visually-hidden" }, "confirmed"),
+          ),
+        );
       parts.push(this.action("close", `Remove ${label}`, "tag", { remove: [label] }));
     }
     return element("li", { class: `chip ${state}`, "data-label": label }, ...parts);
@@ -101,11 +131,27 @@ class TagField {
     this.chosen = -1;
     const id = `tag-field-${(TagField.count = (TagField.count ?? 0) + 1)}`;
     this.input = element("input", {
-      type: "text", id, role: "combobox", autocomplete: "off", autocapitalize: "off", spellcheck: "false", dir: "auto",
-      maxlength: "100", placeholder: title, "aria-label": title, "aria-expanded": "false", "aria-controls": `${id}-list`,
-      "aria-autocomplete": "list", enterkeyhint: "done",
+      type: "text",
+      id,
+      role: "combobox",
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      dir: "auto",
+      maxlength: "100",
+      placeholder: title,
+      "aria-label": title,
+      "aria-expanded": "false",
+      "aria-controls": `${id}-list`,
+      "aria-autocomplete": "list",
+      enterkeyhint: "done",
     });
-    this.options = element("ul", { id: `${id}-list`, role: "listbox", "aria-label": "Suggestions", hidden: true });
+    this.options = element("ul", {
+      id: `${id}-list`,
+      role: "listbox",
+      "aria-label": "Suggestions",
+      hidden: true,
+    });
     this.add = button(null, title, () => this.submit(), { text: "Add", className: "add" });
     this.node = element("div", { class: "tag-field" }, this.input, this.add, this.options);
     this.input.addEventListener("input", () => this.onInput());
@@ -163,7 +209,9 @@ class TagField {
 
   choose(index) {
     this.chosen = index;
-    [...this.options.children].forEach((option, number) => option.setAttribute("aria-selected", String(number === index)));
+    [...this.options.children].forEach((option, number) =>
+      option.setAttribute("aria-selected", String(number === index)),
+    );
     const option = this.options.children[index];
     if (option) this.input.setAttribute("aria-activedescendant", option.id);
     else this.input.removeAttribute("aria-activedescendant");
@@ -197,7 +245,12 @@ class TagField {
       ...tags.map(({ label, count }, number) =>
         element(
           "li",
-          { role: "option", id: `${this.input.id}-${number}`, "aria-selected": "false", "data-label": label },
+          {
+            role: "option",
+            id: `${this.input.id}-${number}`,
+            "aria-selected": "false",
+            "data-label": label,
+          },
           userText(label),
           count ? element("small", {}, count.toLocaleString("en")) : "",
         ),

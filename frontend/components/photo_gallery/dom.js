@@ -22,9 +22,11 @@ function element(name, properties = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
     if (key === "class") node.className = value;
-    else if (key === "on") for (const [type, call] of Object.entries(value)) node.addEventListener(type, call);
+    else if (key === "on")
+      for (const [type, call] of Object.entries(value)) node.addEventListener(type, call);
     else if (value === true) node.setAttribute(key, "");
-    else if (value !== false && value !== null && value !== undefined) node.setAttribute(key, value);
+    else if (value !== false && value !== null && value !== undefined)
+      node.setAttribute(key, value);
   }
   node.append(...children.filter((child) => child !== null));
   return node;
@@ -44,7 +46,13 @@ function icon(name) {
 // a tooltip.
 function button(name, label, onClick, { text = "", className = "", ...rest } = {}) {
   const names = text && text === label ? {} : { "aria-label": label, title: label };
-  const node = element("button", { type: "button", class: className, ...names, ...rest, on: { click: onClick } });
+  const node = element("button", {
+    type: "button",
+    class: className,
+    ...names,
+    ...rest,
+    on: { click: onClick },
+  });
   if (name) node.append(icon(name));
   if (text) node.append(element("span", {}, text));
   return node;
@@ -76,7 +84,11 @@ async function fetchJson(url, signal) {
 // Whether keys are text for the field that has the focus.
 function isTyping(event) {
   const target = event.composedPath()[0];
-  return target.isContentEditable || (target.matches?.("input, textarea, select") && !target.matches("[type=checkbox], [type=range]"));
+  return (
+    target.isContentEditable ||
+    (target.matches?.("input, textarea, select") &&
+      !target.matches("[type=checkbox], [type=range]"))
+  );
 }
 
 // What one device remembers, such as the size of tiles. It may be forbidden to.

@@ -33,7 +33,10 @@ class Gallery {
     this.listen();
     this.selectionBar = new SelectionBar(this);
     this.root.append(this.selectionBar.node);
-    this.message = new Message(() => this.undo(true));
+    this.message = new Message({
+      onUndo: () => this.undo(true),
+      onClose: () => this.hideMessage(),
+    });
     this.root.append(this.message.node);
     this.lightbox = new Lightbox(this);
   }
@@ -43,6 +46,7 @@ class Gallery {
     this.source?.stop();
     this.timeline.destroy();
     this.lightbox.destroy();
+    this.filters.destroy();
     this.message.hide();
   }
 
@@ -58,6 +62,7 @@ class Gallery {
       if (this.selectAll.checked) this.selection.selectAll(this.source);
       else this.selection.clear();
     });
+    this.filters = new FilterSheet(parent.querySelector(".filters"));
     this.size.max = SIZES.length - 1;
     this.size.addEventListener("input", () => this.timeline.setSize(Number(this.size.value)));
   }
@@ -70,7 +75,8 @@ class Gallery {
     Object.assign(this, { data, setStateValue, setTriggerValue });
     this.queue.acknowledge(data.done);
     const isOther = before.query !== data.query || before.sort !== data.sort;
-    if (isFirst || isOther || before.version !== data.version || data.photos) this.show(data, isOther);
+    if (isFirst || isOther || before.version !== data.version || data.photos)
+      this.show(data, isOther);
     if (data.cleared !== before.cleared || isOther) this.selection.clear();
     if (data.message && data.message.number !== this.lastMessage) {
       this.lastMessage = data.message.number;
@@ -78,7 +84,10 @@ class Gallery {
     }
     this.lightbox.undo.disabled = !data.message?.undo;
     this.size.value = this.timeline.size;
+    this.root.classList.toggle("without-tiles", data.tiles === false);
     if (isFirst) this.openFromUrl();
+    if (data.opened && data.opened !== this.lastOpened) this.lightbox.openById(data.opened);
+    this.lastOpened = data.opened;
   }
 
   show(data, isOther) {
@@ -95,11 +104,13 @@ class Gallery {
     const { total } = this.source;
     this.total.textContent = data.photos ? "" : countPhotos(total);
     this.bar.hidden = Boolean(data.photos) && !data.selectable;
-    this.bar.querySelector(".size").hidden = Boolean(data.photos);
+    for (const part of [".size", ".filters"])
+      this.bar.querySelector(part).hidden = Boolean(data.photos);
     this.selectAllLabel.textContent = `Select all ${total.toLocaleString("en")}`;
     this.bar.querySelector(".all").hidden = !data.selectable || !total;
     this.keyHelp.textContent =
-      "Arrow keys go from photo to photo, Enter opens one" + (data.selectable ? ", the space bar selects it." : ".");
+      "Arrow keys go from photo to photo, Enter opens one" +
+      (data.selectable ? ", the space bar selects it." : ".");
     this.empty.hidden = total > 0;
     this.empty.textContent = data.empty ?? "";
     if (isOther) this.timeline.active = 0;
@@ -156,7 +167,11 @@ class Gallery {
   }
 
   hideMessage() {
+    const hadFocus = this.message.node.contains(this.root.getRootNode().activeElement);
     this.message.hide();
+    if (!hadFocus) return;
+    if (this.lightbox.isOpen) this.lightbox.stage.focus();
+    else this.timeline.focus(this.timeline.active);
   }
 
   moveMessage(parent) {
@@ -225,7 +240,9 @@ class Gallery {
       this.timeline.active = indexOf(event);
       this.timeline.makeTabStop();
     });
-    tiles.addEventListener("touchstart", (event) => this.onTouchStart(event, indexOf(event)), { passive: true });
+    tiles.addEventListener("touchstart", (event) => this.onTouchStart(event, indexOf(event)), {
+      passive: true,
+    });
     for (const type of ["touchend", "touchmove", "touchcancel"]) {
       tiles.addEventListener(type, () => clearTimeout(this.press), { passive: true });
     }
@@ -291,7 +308,12 @@ class Gallery {
   openFromUrl() {
     this.home = homeUrl();
     const id = photoInUrl();
-    if (id && !this.data.opens && !this.data.photos) this.lightbox.openById(id, { isInUrl: true });
+    if (id && this.isLinked()) this.lightbox.openById(id, { isInUrl: true });
+  }
+
+  // Whether addresses lead to its photos: only to those of a whole gallery.
+  isLinked() {
+    return !this.data.photos;
   }
 
   // Whether the address is still that of this gallery, with or without a photo.
@@ -307,16 +329,19 @@ class Gallery {
     if (this.data.photos || !this.source) return;
     const place = { version: this.source.version, index: this.timeline.firstVisible() };
     try {
-      sessionStorage.setItem(this.placeKey(), JSON.stringify(place));
+      if (place.index) sessionStorage.setItem(this.placeKey(), JSON.stringify(place));
+      else sessionStorage.removeItem(this.placeKey());
     } catch {}
   }
 
   restorePlace() {
+    if (this.data.photos) return;
     let place = null;
     try {
       place = JSON.parse(sessionStorage.getItem(this.placeKey()));
     } catch {}
-    if (place?.version === this.source.version && place.index > 0) this.timeline.scrollTo(place.index, "start");
+    if (place && place.version === this.source.version)
+      this.timeline.scrollTo(place.index, "start");
     addEventListener("pagehide", () => this.keepPlace(), { once: true });
   }
 }
@@ -330,14 +355,52 @@ function homeUrl() {
   return url.pathname + url.search;
 }
 
+// On a phone, a button that shows the page's filters in a sheet; see style.css.
+class FilterSheet {
+  constructor(opener) {
+    this.opener = opener;
+    opener.append(icon("filter"));
+    opener.addEventListener("click", () => this.toggle());
+    this.onPointerDown = (event) => {
+      const isInside = event
+        .composedPath()
+        .some((node) => node === opener || node.matches?.(SHEET));
+      if (!isInside) this.toggle(false);
+    };
+    this.onKeyDown = (event) => event.key === "Escape" && this.toggle(false);
+  }
+
+  toggle(isOpen = !document.documentElement.hasAttribute("data-it-filters")) {
+    document.documentElement.toggleAttribute("data-it-filters", isOpen);
+    this.opener.setAttribute("aria-expanded", String(isOpen));
+    const method = isOpen ? "addEventListener" : "removeEventListener";
+    document[method]("pointerdown", this.onPointerDown, true);
+    document[method]("keydown", this.onKeyDown);
+    if (isOpen) document.querySelector(".st-key-filters input")?.focus();
+  }
+
+  destroy() {
+    this.toggle(false);
+  }
+}
+
+// The sheet itself, and Streamlit's lists of options, which lie outside it.
+const SHEET = ".st-key-filters, [data-baseweb='popover'], [role='listbox']";
+
 // What was done last, with its undo.
 class Message {
-  constructor(onUndo) {
+  constructor({ onUndo, onClose }) {
     this.text = element("span", { dir: "auto" });
     this.undo = button(null, "Undo", onUndo, { text: "Undo" });
     this.undoText = this.undo.querySelector("span");
-    this.close = button("close", "Dismiss", () => this.hide());
-    this.node = element("div", { class: "message", role: "status", hidden: true }, this.text, this.undo, this.close);
+    this.close = button("close", "Dismiss", onClose);
+    this.node = element(
+      "div",
+      { class: "message", role: "status", hidden: true },
+      this.text,
+      this.undo,
+      this.close,
+    );
   }
 
   show({ text, undo = "", isError = false }) {

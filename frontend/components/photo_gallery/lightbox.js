@@ -33,35 +33,71 @@ class Lightbox {
     this.place = element("span", { class: "place" });
     this.name = userText("", "name");
     this.stars = Array.from({ length: STARS }, (_, number) =>
-      button("star", `${number + 1} of ${STARS} stars`, () => this.rate(number + 1), { className: "star", "aria-pressed": "false" }),
+      button("star", `${number + 1} of ${STARS} stars`, () => this.rate(number + 1), {
+        className: "star",
+        "aria-pressed": "false",
+      }),
     );
-    this.rating = element("span", { class: "stars", role: "group", "aria-label": "Rating", hidden: true }, ...this.stars);
-    this.undo = button("undo", "Undo", () => this.gallery.undo(), { className: "tool", disabled: true });
-    this.info = button("info", "Details", () => this.togglePanel(), { className: "tool", "aria-keyshortcuts": "I" });
+    this.rating = element(
+      "span",
+      { class: "stars", role: "group", "aria-label": "Rating", hidden: true },
+      ...this.stars,
+    );
+    this.undo = button("undo", "Undo", () => this.gallery.undo(), {
+      className: "tool",
+      disabled: true,
+    });
+    this.info = button("info", "Details", () => this.togglePanel(), {
+      className: "tool",
+      "aria-keyshortcuts": "I",
+    });
     const tools = [
-      button("back", "Close", () => this.close(), { className: "tool", "aria-keyshortcuts": "Escape" }),
+      button("back", "Close", () => this.close(), {
+        className: "tool",
+        "aria-keyshortcuts": "Escape",
+      }),
       element("span", { class: "about" }, this.place, this.name),
       this.rating,
       this.undo,
-      button("trash", "Delete", () => this.delete(), { className: "tool", "aria-keyshortcuts": "Delete" }),
+      button("trash", "Delete", () => this.delete(), {
+        className: "tool",
+        "aria-keyshortcuts": "Delete",
+      }),
       this.info,
     ];
     this.thumbnail = element("img", { class: "thumbnail", alt: "" });
     this.large = element("img", { class: "large", alt: "" });
     this.problem = element("p", { class: "problem", role: "status", hidden: true });
     this.picture = element("div", { class: "picture" }, this.thumbnail, this.large);
-    this.previous = button("previous", "Previous photo", () => this.step(-1), { className: "turn previous" });
+    this.previous = button("previous", "Previous photo", () => this.step(-1), {
+      className: "turn previous",
+    });
     this.next = button("next", "Next photo", () => this.step(1), { className: "turn next" });
     this.bar = element("header", {}, ...tools);
-    this.stage = element("div", { class: "stage", tabindex: "-1" }, this.bar, this.picture, this.previous, this.next, this.problem);
+    this.stage = element(
+      "div",
+      { class: "stage", tabindex: "-1" },
+      this.bar,
+      this.picture,
+      this.previous,
+      this.next,
+      this.problem,
+    );
     this.panel = new Panel(this.gallery, this);
-    this.dialog = element("dialog", { class: "lightbox", "aria-label": "Photo" }, this.stage, this.panel.node);
+    this.dialog = element(
+      "dialog",
+      { class: "lightbox", "aria-label": "Photo" },
+      this.stage,
+      this.panel.node,
+    );
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.close();
     });
     this.dialog.addEventListener("keydown", (event) => this.onKeyDown(event));
-    this.stage.addEventListener("touchstart", (event) => this.onTouchStart(event), { passive: true });
+    this.stage.addEventListener("touchstart", (event) => this.onTouchStart(event), {
+      passive: true,
+    });
     this.stage.addEventListener("touchend", (event) => this.onTouchEnd(event));
     this.gallery.root.append(this.dialog);
   }
@@ -80,7 +116,7 @@ class Lightbox {
     try {
       photo = await this.loadDetails(id);
     } catch (error) {
-      if (isInUrl) writeUrl(null, "replaceState");
+      if (isInUrl) this.writeUrl(null, "replaceState");
       this.gallery.showMessage({ text: error.message, isError: true });
       if (this.isOpen) this.leave();
       return;
@@ -90,7 +126,7 @@ class Lightbox {
   }
 
   enter(photo, index, isInUrl) {
-    if (!isInUrl) writeUrl(photo.id, this.isOpen ? "replaceState" : "pushState");
+    if (!isInUrl) this.writeUrl(photo.id, this.isOpen ? "replaceState" : "pushState");
     if (!this.isOpen) {
       this.isOpen = true;
       this.panel.setOpen(recall("details") !== "hidden" && window.innerWidth > 640);
@@ -104,9 +140,10 @@ class Lightbox {
   // Close it, in the browser's history as well.
   close() {
     if (!this.isOpen) return;
-    if (history.state?.imageTaggerPhoto) history.back(); // and `followHistory` leaves
+    if (history.state?.imageTaggerPhoto)
+      history.back(); // and `followHistory` leaves
     else {
-      writeUrl(null, "replaceState");
+      this.writeUrl(null, "replaceState");
       this.leave();
     }
   }
@@ -116,17 +153,31 @@ class Lightbox {
     this.dialog.close();
     this.gallery.moveMessage(this.gallery.root);
     this.gallery.hideMessage();
-    if (this.index !== null) this.gallery.timeline.focus(Math.min(this.index, this.gallery.source.total - 1));
+    if (this.index !== null)
+      this.gallery.timeline.focus(Math.min(this.index, this.gallery.source.total - 1));
   }
 
   // The browser's Back and Forward. Streamlit would draw the whole page anew, so it does not hear
   // of those that only open or close a photo.
   followHistory(event) {
-    const id = photoInUrl();
+    const id = this.gallery.isLinked() ? photoInUrl() : null;
     if (!this.gallery.isOwnUrl() || (!id && !this.isOpen)) return;
     event.stopImmediatePropagation();
     if (id) this.openById(id, { isInUrl: true });
     else this.leave();
+  }
+
+  // Name another photo or none in the address, if the gallery is one that addresses lead to;
+  // `method` is one of `history`, whose state says whether Back closes the photo.
+  writeUrl(photo, method) {
+    const url = new URL(location.href);
+    if (this.gallery.isLinked()) {
+      url.searchParams.delete("at");
+      url.searchParams.delete("photo");
+      if (photo !== null) url.searchParams.set("photo", photo);
+    }
+    const isOwn = method === "pushState" || Boolean(history.state?.imageTaggerPhoto);
+    history[method]({ ...history.state, imageTaggerPhoto: photo !== null && isOwn }, "", url);
   }
 
   // Showing
@@ -137,7 +188,7 @@ class Lightbox {
     if (!photo) return;
     this.direction = by;
     this.gallery.hideMessage();
-    writeUrl(photo.photo.id, "replaceState");
+    this.writeUrl(photo.photo.id, "replaceState");
     this.show(photo.photo, photo.index);
   }
 
@@ -172,7 +223,9 @@ class Lightbox {
   drawPlace() {
     const { total } = this.gallery.source;
     const known = this.index !== null && !this.isLoose;
-    this.place.textContent = known ? `${(this.index + 1).toLocaleString("en")} of ${total.toLocaleString("en")}` : "";
+    this.place.textContent = known
+      ? `${(this.index + 1).toLocaleString("en")} of ${total.toLocaleString("en")}`
+      : "";
     this.previous.hidden = this.index === null || this.index <= 0;
     this.next.hidden = this.index === null || this.index + (this.isLoose ? 0 : 1) >= total;
   }
@@ -268,7 +321,9 @@ class Lightbox {
 
   drawRating(rating) {
     this.rating.hidden = rating === undefined;
-    this.stars.forEach((star, number) => star.setAttribute("aria-pressed", String(number < rating)));
+    this.stars.forEach((star, number) =>
+      star.setAttribute("aria-pressed", String(number < rating)),
+    );
   }
 
   togglePanel() {
@@ -330,7 +385,7 @@ class Lightbox {
     const neighbour = (await this.findNeighbour(1)) ?? (await this.findNeighbour(-1));
     this.gallery.send({ kind: "delete", ids: [photo.id] });
     if (!neighbour) return this.close();
-    writeUrl(neighbour.photo.id, "replaceState");
+    this.writeUrl(neighbour.photo.id, "replaceState");
     this.show(neighbour.photo, neighbour.index);
   }
 
@@ -339,12 +394,14 @@ class Lightbox {
   onKeyDown(event) {
     event.stopPropagation(); // the page's own shortcuts
     const { key } = event;
-    if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "z" && !isTyping(event)) return this.run(event, () => this.gallery.undo());
+    if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "z" && !isTyping(event))
+      return this.run(event, () => this.gallery.undo());
     if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (key === "ArrowLeft") this.run(event, () => this.step(-1));
     else if (key === "ArrowRight") this.run(event, () => this.step(1));
     else if (key === "Delete") this.run(event, () => this.delete());
-    else if (/^[0-5]$/.test(key) && this.known?.rating !== undefined) this.run(event, () => this.act("rate", { rating: Number(key) }));
+    else if (/^[0-5]$/.test(key) && this.known?.rating !== undefined)
+      this.run(event, () => this.act("rate", { rating: Number(key) }));
     else if (key === "f") this.run(event, () => this.rate(STARS));
     else if (key === "i") this.run(event, () => this.togglePanel());
     else if (key === "u") this.run(event, () => this.gallery.undo());
@@ -362,7 +419,10 @@ class Lightbox {
   }
 
   onTouchStart(event) {
-    this.touch = event.touches.length === 1 ? { x: event.touches[0].clientX, y: event.touches[0].clientY } : null;
+    this.touch =
+      event.touches.length === 1
+        ? { x: event.touches[0].clientX, y: event.touches[0].clientY }
+        : null;
   }
 
   onTouchEnd(event) {
@@ -386,7 +446,10 @@ function loadPicture(url) {
   picture.promise = picture.image
     .decode()
     .catch(async () => {
-      picture.error = await fetchJson(url).then(() => "it cannot be shown", (error) => error.message);
+      picture.error = await fetchJson(url).then(
+        () => "it cannot be shown",
+        (error) => error.message,
+      );
     })
     .finally(() => (picture.isReady = true));
   return picture;
@@ -395,14 +458,4 @@ function loadPicture(url) {
 function photoInUrl() {
   const text = new URLSearchParams(location.search).get("photo");
   return text && /^[0-9]{1,9}$/.test(text) ? Number(text) : null;
-}
-
-// The address with another photo or none; `method` is one of `history`.
-function writeUrl(photo, method) {
-  const url = new URL(location.href);
-  url.searchParams.delete("at");
-  if (photo === null) url.searchParams.delete("photo");
-  else url.searchParams.set("photo", photo);
-  const isOwn = method === "pushState" || Boolean(history.state?.imageTaggerPhoto);
-  history[method]({ ...history.state, imageTaggerPhoto: photo !== null && isOwn }, "", url);
 }

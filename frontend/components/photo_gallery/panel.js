@@ -10,8 +10,15 @@ class Panel {
     this.facts = element("ul", { class: "facts", role: "list" });
     this.path = element("code", { dir: "ltr" });
     this.similar = element("ul", { class: "similar", role: "list" });
-    this.similarPart = element("section", { hidden: true }, element("h3", {}, "Similar photos"), this.similar);
-    const hide = button("close", "Hide details", () => lightbox.togglePanel(), { className: "tool hide" });
+    this.similarPart = element(
+      "section",
+      { hidden: true },
+      element("h3", {}, "Similar photos"),
+      this.similar,
+    );
+    const hide = button("close", "Hide details", () => lightbox.togglePanel(), {
+      className: "tool hide",
+    });
     this.node = element(
       "aside",
       { class: "panel", "aria-label": "Details", hidden: true },
@@ -59,14 +66,24 @@ class Panel {
     this.similarOf = id;
     clearTimeout(this.timer);
     this.timer = setTimeout(async () => {
-      const { photos } = await fetchJson(`${this.gallery.data.base}/similar/${id}`).catch(() => ({ photos: [] }));
+      const { photos } = await fetchJson(`${this.gallery.data.base}/similar/${id}`).catch(() => ({
+        photos: [],
+      }));
       if (this.similarOf !== id) return;
       this.similarPart.hidden = !photos.length;
       this.similar.replaceChildren(
         ...photos.map((photo) => {
-          const image = element("img", { src: this.gallery.thumbnail(photo), alt: photo.name, decoding: "async" });
+          const image = element("img", {
+            src: this.gallery.thumbnail(photo),
+            alt: photo.name,
+            decoding: "async",
+          });
           const title = `${photo.name}, ${photo.caption}`;
-          const open = element("button", { type: "button", "data-id": photo.id, title, "aria-label": title }, image);
+          const open = element(
+            "button",
+            { type: "button", "data-id": photo.id, title, "aria-label": title },
+            image,
+          );
           return element("li", {}, open);
         }),
       );

@@ -40,7 +40,9 @@ class SelectionBar {
     this.count = element("span", { class: "count" });
     this.menu = element("div", { class: "menu", hidden: true });
     const tools = [
-      button("close", "Clear the selection", () => gallery.selection.clear(), { className: "tool" }),
+      button("close", "Clear the selection", () => gallery.selection.clear(), {
+        className: "tool",
+      }),
       this.count,
       this.tool("tag", "Add tags", () => this.offerAdding()),
       this.tool("minus", "Remove tags", () => this.offerRemoving()),
@@ -48,7 +50,12 @@ class SelectionBar {
       this.tool("retag", "Re-tag", () => this.offerRetagging()),
       this.tool("trash", "Delete", () => gallery.act("delete")),
     ];
-    this.node = element("div", { class: "selection-bar", role: "toolbar", "aria-label": "Selected photos", hidden: true }, this.menu, ...tools);
+    this.node = element(
+      "div",
+      { class: "selection-bar", role: "toolbar", "aria-label": "Selected photos", hidden: true },
+      this.menu,
+      ...tools,
+    );
     this.node.addEventListener("keydown", (event) => this.onKeyDown(event));
   }
 
@@ -90,7 +97,9 @@ class SelectionBar {
 
   offerAdding() {
     if (this.toggles("add")) return;
-    const field = new TagField(this.gallery.data.base, "Tags to add", (label) => this.gallery.act("tag", { add: [label] }));
+    const field = new TagField(this.gallery.data.base, "Tags to add", (label) =>
+      this.gallery.act("tag", { add: [label] }),
+    );
     this.openMenu("add", field.node);
     field.input.focus();
   }
@@ -100,12 +109,23 @@ class SelectionBar {
     this.refresh = async () => {
       const labels = await this.gallery.selectedLabels();
       const chips = labels.map(({ label, count }) =>
-        button("close", `Remove ${label} from ${countPhotos(count)}`, () => this.gallery.act("tag", { remove: [label] }), {
-          text: `${label} · ${count.toLocaleString("en")}`, className: "chip-button", dir: "auto",
-        }),
+        button(
+          "close",
+          `Remove ${label} from ${countPhotos(count)}`,
+          () => this.gallery.act("tag", { remove: [label] }),
+          {
+            text: `${label} · ${count.toLocaleString("en")}`,
+            className: "chip-button",
+            dir: "auto",
+          },
+        ),
       );
       if (this.opened !== "remove") return;
-      this.menu.replaceChildren(chips.length ? element("div", { class: "chips" }, ...chips) : element("p", {}, "These photos have no tags."));
+      this.menu.replaceChildren(
+        chips.length
+          ? element("div", { class: "chips" }, ...chips)
+          : element("p", {}, "These photos have no tags."),
+      );
     };
     this.openMenu("remove", element("p", {}, "Loading …"));
     await this.refresh();
@@ -118,10 +138,21 @@ class SelectionBar {
     const choice = element(
       "select",
       { "aria-label": "Model" },
-      ...models.map(([value, title]) => element("option", { value, selected: value === model }, title)),
+      ...models.map(([value, title]) =>
+        element("option", { value, selected: value === model }, title),
+      ),
     );
-    const start = button("retag", "Re-tag", () => this.gallery.act("retag", { model: choice.value }), { text: "Re-tag", className: "add" });
-    this.openMenu("retag", element("div", { class: "row" }, choice, start), element("p", {}, "Your own tags are kept."));
+    const start = button(
+      "retag",
+      "Re-tag",
+      () => this.gallery.act("retag", { model: choice.value }),
+      { text: "Re-tag", className: "add" },
+    );
+    this.openMenu(
+      "retag",
+      element("div", { class: "row" }, choice, start),
+      element("p", {}, "Your own tags are kept."),
+    );
     choice.focus();
   }
 }

@@ -67,7 +67,9 @@ class QuerySource {
     for (const [number, { controller, isPinned }] of this.requests) {
       if (!isPinned && !numbers.includes(number)) controller.abort();
     }
-    this.wanted = numbers.filter((number) => !this.chunks.has(number) && !this.requests.has(number));
+    this.wanted = numbers.filter(
+      (number) => !this.chunks.has(number) && !this.requests.has(number),
+    );
     for (const number of numbers) this.touch(number);
     this.fetchNext();
   }
@@ -119,7 +121,10 @@ class QuerySource {
     }
     if (window.version !== this.version) return this.onStale();
     const byId = new Map(window.photos.map((photo) => [photo.id, photo]));
-    this.chunks.set(number, window.ids.map((id) => byId.get(id) ?? { id, isGone: true }));
+    this.chunks.set(
+      number,
+      window.ids.map((id) => byId.get(id) ?? { id, isGone: true }),
+    );
     for (const old of this.chunks.keys()) {
       if (this.chunks.size <= MAX_CHUNKS) break;
       this.chunks.delete(old);

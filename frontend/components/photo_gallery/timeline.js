@@ -121,7 +121,9 @@ class Timeline {
   // The part of the timeline in the window, in pixels from its top.
   view() {
     const isPage = this.scroller === document.scrollingElement;
-    const frame = isPage ? { top: 0, height: window.innerHeight } : this.scroller.getBoundingClientRect();
+    const frame = isPage
+      ? { top: 0, height: window.innerHeight }
+      : this.scroller.getBoundingClientRect();
     const top = frame.top - this.root.getBoundingClientRect().top;
     return { top, bottom: top + frame.height };
   }
@@ -145,7 +147,8 @@ class Timeline {
     const y = this.topOf(index);
     const margin = where === "start" ? HEAD : 8;
     if (where === "nearest" && y >= top + 60 && y + this.side <= bottom - 60) return;
-    const goal = where === "start" || y < top + 60 ? y - margin - 60 : y + this.side - (bottom - top) + 76;
+    const goal =
+      where === "start" || y < top + 60 ? y - margin - 60 : y + this.side - (bottom - top) + 76;
     this.scroller.scrollTop += goal - top;
     this.update();
   }
@@ -262,7 +265,8 @@ class Timeline {
   // One photo at a time is in the tab order; the arrow keys move between photos.
   makeTabStop() {
     const stop = this.tiles.has(this.active) ? this.active : Math.min(...this.tiles.keys());
-    for (const [index, tile] of this.tiles) tile.querySelector("button").tabIndex = index === stop ? 0 : -1;
+    for (const [index, tile] of this.tiles)
+      tile.querySelector("button").tabIndex = index === stop ? 0 : -1;
   }
 
   focus(index) {
@@ -276,7 +280,9 @@ class Timeline {
   // The photo that a key leads to from another; null for other keys.
   keyTarget(key, index) {
     const forward = getComputedStyle(this.root).direction === "rtl" ? -1 : 1;
-    const page = this.columns * Math.max(1, Math.floor((this.view().bottom - this.view().top) / (this.side + GAP)) - 1);
+    const page =
+      this.columns *
+      Math.max(1, Math.floor((this.view().bottom - this.view().top) / (this.side + GAP)) - 1);
     const steps = {
       ...{ ArrowLeft: -forward, ArrowRight: forward, PageUp: -page, PageDown: page },
       ...{ Home: -index, End: this.source.total - 1 - index },
@@ -294,7 +300,8 @@ class Timeline {
     const column = (index - section.first) % this.columns;
     const row = Math.floor((index - section.first) / this.columns) + step;
     const rows = Math.ceil(section.count / this.columns);
-    if (row >= 0 && row < rows) return section.first + Math.min(row * this.columns + column, section.count - 1);
+    if (row >= 0 && row < rows)
+      return section.first + Math.min(row * this.columns + column, section.count - 1);
     const other = this.sections[number + step];
     if (!other) return index;
     const otherRow = step > 0 ? 0 : Math.ceil(other.count / this.columns) - 1;
@@ -312,7 +319,12 @@ function findScroller(node) {
 
 function createTile() {
   const image = element("img", { decoding: "async", draggable: "false" });
-  const open = element("button", { type: "button", "aria-describedby": "key-help" }, image, element("span", { class: "label" }));
+  const open = element(
+    "button",
+    { type: "button", "aria-describedby": "key-help" },
+    image,
+    element("span", { class: "label" }),
+  );
   const box = element("input", { type: "checkbox", tabindex: "-1" }); // by keyboard: the space bar
   return element("li", {}, open, box);
 }
@@ -325,12 +337,19 @@ function fillTile(tile, photo, url, showsLabels) {
   const open = tile.querySelector("button");
   open.setAttribute("title", photo.name);
   const more = photo.more ? `, and ${photo.more} more` : "";
-  open.setAttribute("aria-label", `${photo.name}, ${[photo.tag, photo.score, photo.caption].filter(Boolean).join(" ")}${more}`);
+  open.setAttribute(
+    "aria-label",
+    `${photo.name}, ${[photo.tag, photo.score, photo.caption].filter(Boolean).join(" ")}${more}`,
+  );
   tile.querySelector("input").setAttribute("aria-label", `Select ${photo.name}`);
   const label = tile.querySelector(".label");
   tile.classList.toggle("labelled", Boolean(showsLabels));
   label.replaceChildren(
     userText(photo.tag, photo.tagged ? "tag" : "tag none"),
-    element("span", { class: "more" }, [photo.score, photo.confirmed ? "✓" : "", photo.caption].filter(Boolean).join(" · ")),
+    element(
+      "span",
+      { class: "more" },
+      [photo.score, photo.confirmed ? "✓" : "", photo.caption].filter(Boolean).join(" · "),
+    ),
   );
 }

@@ -1,0 +1,234 @@
+"""Looking at photos in the app, in a browser: opening one of 20,000, and scrolling 100,000.
+
+python bench/gallery.py
+
+Opening a photo of 12 megapixels, the next one after a second's look, and back to the gallery; the
+first screen of a large gallery, the longest time that a part of it is blank while it is scrolled,
+and the page's memory. Needs the Python package playwright and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from app import TIMEOUT, build, find_chromium, run_app
+from measuring import Row, Run, at_most, make_parser, make_photos, publish, temporary_folder
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from sqlalchemy import update
+
+from tagger.images import decode
+from tagger.library.database import schema
+from tagger.library.database.database import Database, sqlite_url
+from tagger.library.library import Library
+from tagger.library.storage import Storage
+
+OPEN, NEXT, BACK = "opening a photo", "the next photo", "back to the gallery"
+FIRST, BLANK = "first screen", "longest blank while scrolling"
+MEMORY, GROWN = "memory of the page, first screen, MB", "memory of the page, whole gallery, MB"
+BARS = {OPEN: 0.4, NEXT: 0.15, BACK: 0.3, FIRST: 1.0, BLANK: 0.3}  # seconds
+GROWTH = 60.0  # MB that scrolling through the whole gallery may add
+DISTINCT = 200  # different thumbnails
+LARGE = 12  # photos of 12 megapixels, the first of the timeline
+LOOK = 1000  # milliseconds, at a photo before the next
+STEPS = 4  # to the next photo, each time that a photo is opened
+WHEEL = 900  # pixels, each
+JUMPS = 30
+
+# In each page, as `bench`. Times are in seconds, until the frame after.
+_SCRIPT = """window.bench = {
+  root: () => [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")]
+    .map((host) => host.shadowRoot).find((root) => root?.querySelector(".timeline")),
+  dialog: () => bench.root().querySelector("dialog"),
+  frame: () => new Promise((resolve) => requestAnimationFrame(resolve)),
+  until: async (condition) => {
+    const began = performance.now();
+    while (!condition() && performance.now() - began < 60000) await bench.frame();
+    await bench.frame();
+    return (performance.now() - began) / 1000;
+  },
+  isReady: ({ dataset, open }) => open && dataset.ready && dataset.ready === dataset.photo,
+  // Whether photos are loaded at this share of points of the window.
+  isFilled: (share) => {
+    const root = bench.root();
+    let filled = 0;
+    for (const x of [0.35, 0.5, 0.65, 0.8]) for (const y of [0.35, 0.55, 0.75, 0.95]) {
+      const tile = root?.elementFromPoint(x * innerWidth, y * innerHeight)?.closest("li");
+      const image = tile?.querySelector("img");
+      if (image?.complete && image.naturalWidth) filled += 1;
+    }
+    return filled >= share * 16;
+  },
+  open: (index) => {
+    bench.root().querySelector(`li[data-index="${index}"] > button`).click();
+    return bench.until(() => bench.isReady(bench.dialog()));
+  },
+  next: () => {
+    const dialog = bench.dialog();
+    const before = dialog.dataset.photo;
+    dialog.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+    return bench.until(() => dialog.dataset.photo !== before && bench.isReady(dialog));
+  },
+  back: () => {
+    bench.dialog().querySelector("[aria-label=Close]").click();
+    return bench.until(() => !bench.dialog().open && bench.isFilled(0.6));
+  },
+  watch: () => {
+    bench.blank = 0;
+    let since = null;
+    const look = () => {
+      const now = performance.now();
+      since = bench.isFilled(0.5) ? null : since ?? now;
+      if (since !== null) bench.blank = Math.max(bench.blank, (now - since) / 1000);
+      requestAnimationFrame(look);
+    };
+    look();
+  },
+  scroll: (share) => {
+    const main = document.querySelector("[data-testid=stMain]");
+    main.scrollTop = share * (main.scrollHeight - main.clientHeight);
+  },
+};"""
+
+
+def main() -> None:
+    options = parse()
+    times: dict[str, list[float]] = {}
+    with temporary_folder() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(),
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic"],
+        )
+        pictures = make_photos(folder / "small", "small", DISTINCT)
+        home = folder / "library"
+        build(home, options.photos, pictures)
+        add_large(home, make_photos(folder / "large", "large", LARGE))
+        with run_app(home) as url:
+            times |= look_at_photos(browser, url, options.repeats)
+        shutil.rmtree(home)
+        build(home, options.large, pictures)
+        with run_app(home) as url:
+            times |= scroll(browser, url, options.repeats)
+        browser.close()
+    report(times, options)
+
+
+def parse() -> argparse.Namespace:
+    parser = make_parser(__doc__)
+    parser.add_argument("--photos", type=int, default=20_000, help="of which some are opened")
+    parser.add_argument("--large", type=int, default=100_000, help="photos that are scrolled")
+    parser.add_argument("--repeats", type=int, default=8)
+    return parser.parse_args()
+
+
+def add_large(home: Path, files: list[Path]) -> None:
+    """Put files in the place of the first photos of the timeline."""
+    library = Library.open(home)
+    ids = library.list_photos().ids[: len(files)]
+    library.close()
+    database = Database.open(sqlite_url(home / "catalogue.db"))
+    with database.write_transaction() as connection:
+        for photo_id, path in zip(ids, files, strict=True):
+            data = path.read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
+            rgb = decode.read(data, shorter_side=320)
+            Storage(home).write_thumbnail(digest, rgb)
+            columns = {"sha256": digest, "path": str(path), "stored": False, "size": len(data)}
+            query = update(schema.photos).where(schema.photos.c.id == photo_id)
+            connection.execute(query.values(**columns))
+    database.close()
+
+
+@contextmanager
+def new_page(browser: Browser) -> Iterator[Page]:
+    """A page in a new browser profile, with `bench`."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.add_init_script(_SCRIPT)
+    page = context.new_page()
+    page.set_default_timeout(1000 * TIMEOUT)
+    yield page
+    context.close()
+
+
+def wait_for_script(page: Page) -> None:
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def look_at_photos(browser: Browser, url: str, repeats: int) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {OPEN: [], NEXT: [], BACK: []}
+    for number in range(repeats):
+        with new_page(browser) as page:
+            page.goto(f"{url}/gallery")
+            page.wait_for_function("bench.isFilled(0.6)")
+            wait_for_script(page)
+            times[OPEN].append(page.evaluate("bench.open", number % (LARGE - STEPS)))
+            for _ in range(STEPS):
+                page.wait_for_timeout(LOOK)
+                times[NEXT].append(page.evaluate("bench.next()"))
+            times[BACK].append(page.evaluate("bench.back()"))
+    return times
+
+
+def scroll(browser: Browser, url: str, repeats: int) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {FIRST: [], BLANK: [], MEMORY: [], GROWN: []}
+    for number in range(repeats):
+        with new_page(browser) as page:
+            times[FIRST].append(open_gallery(page, url))
+            session = page.context.new_cdp_session(page)
+            times[MEMORY].append(measure_heap(session))
+            page.evaluate("bench.watch()")
+            page.mouse.move(640, 600)
+            for _ in range(100):  # a hard scroll with the wheel
+                page.mouse.wheel(0, WHEEL)
+                page.wait_for_timeout(30)
+            rng = random.Random(number)
+            for _ in range(JUMPS):  # the scroll bar
+                page.evaluate("bench.scroll", rng.random())
+                page.wait_for_timeout(600)
+            times[BLANK].append(page.evaluate("bench.blank"))
+            times[GROWN].append(measure_heap(session))
+    return times
+
+
+def open_gallery(page: Page, url: str) -> float:
+    """From the click in the sidebar until the window is full of photos."""
+    page.goto(url)
+    page.get_by_role("heading", name="What is in this photo?").wait_for()
+    wait_for_script(page)
+    began = page.evaluate("performance.now()")
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Gallery").click()
+    page.wait_for_function("bench.isFilled(0.6)", polling="raf")
+    return float(page.evaluate("performance.now()") - began) / 1000
+
+
+def measure_heap(session: CDPSession) -> float:
+    """Megabytes of the page's JavaScript and its elements, after a garbage collection."""
+    session.send("HeapProfiler.collectGarbage")
+    usage = session.send("Runtime.getHeapUsage")
+    return float(usage["usedSize"]) / 1e6
+
+
+def report(times: dict[str, list[float]], options: argparse.Namespace) -> None:
+    rows: list[Row] = []
+    for what, values in times.items():
+        value = max(values) if what == BLANK else median(values)
+        bar = at_most(value, BARS[what]) if what in BARS else ""
+        if what == GROWN:
+            bar = at_most(value, round(median(times[MEMORY]) + GROWTH))
+        rows.append({"what": what, "measured": value, "bar": bar})
+    runs = {what: [Run(value, 0) for value in values] for what, values in times.items()}
+    title = (
+        f"Looking at photos of 12 megapixels in a library of {options.photos:,}, and scrolling"
+        f" {options.large:,}; medians in seconds, of the blank the longest"
+    )
+    publish(title, rows, runs, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The gallery on a page: all photos of a query, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from frontend.components import photo_gallery
+from frontend.components.actions import Action
+from frontend.components.photo_gallery import Editing, GalleryMessage
+from frontend.photos import edits
+from frontend.ui.library import open_library
+from frontend.ui.messages import describe_error
+from frontend.ui.models import list_models, model_title
+from frontend.ui.photo_lists import VersionedList, photo_lists
+from tagger.errors import OptionError, TaggerError
+from tagger.library.records import Photo, Sort
+
+MAX_TAGS = 100  # of one action
+KEY = "gallery"  # after the page's name: the component's key
+
+
+def load_list(query: str, sort: Sort) -> VersionedList:
+    """The photos of a query, as the gallery shows them. Raises QueryError."""
+    return photo_lists.load(open_library(), query, sort)
+
+
+def show_gallery(
+    page: str,
+    query: str,
+    sort: Sort,
+    *,
+    empty: str,
+    labels: bool = False,
+    tiles: bool = True,
+    opened: int | None = None,
+) -> None:
+    """Show all photos that a query finds. `page` names the page in session state.
+
+    `empty` is shown where there are none; with `labels` each shows the tag that the query found.
+    Without `tiles` there is only the lightbox, which shows the photo `opened`. Raises QueryError.
+    """
+    photo_gallery.show_gallery(
+        load_list(query, sort),
+        query,
+        sort,
+        key=f"{page}-{KEY}",
+        editing=_edit_on(page),
+        labels=labels,
+        empty=empty,
+        tiles=tiles,
+        opened=opened,
+    )
+
+
+def show_photos(
+    page: str, photos: Sequence[Photo], *, key: str, captions: Mapping[int, str] | None = None
+) -> None:
+    """Show a few photos, which open over the page and can be edited there."""
+    photo_gallery.show_grid(
+        photos, key=key, captions=captions, selectable=False, editing=_edit_on(page)
+    )
+
+
+def show_similar(page: str, similar: Sequence[tuple[Photo, float]], *, key: str) -> None:
+    """Show photos with their similarity, at most 1, as captions."""
+    captions = {photo.id: f"{max(0.0, value):.0%} similar" for photo, value in similar}
+    show_photos(page, [photo for photo, _ in similar], key=key, captions=captions)
+
+
+def _edit_on(page: str) -> Editing:
+    models = [(model, model_title(model)) for model in list_models()]
+    active = open_library().active_model()
+    return Editing(partial(carry_out, page), partial(_last_message, page), models, active)
+
+
+def carry_out(page: str, action: Action) -> None:
+    """Do what a person asked for, or record why not."""
+    try:
+        edit = _ACTIONS.get(action.kind)
+        if edit is None:
+            raise OptionError(f"{action.kind[:20]}: no such action")
+        edit(page, action)
+    except (TaggerError, OSError) as error:
+        edits.record_error(page, describe_error(error))
+
+
+def _change_tags(page: str, action: Action) -> None:
+    add, remove = (_read_tags(action.values.get(name)) for name in ("add", "remove"))
+    edits.change_tags(page, action.ids, add=add, remove=remove)
+
+
+def _withdraw(page: str, action: Action) -> None:
+    labels = _read_tags([action.values.get("label")])
+    if not labels:
+        raise OptionError("no tag to clear your answer about")
+    edits.withdraw_annotation(page, action.ids, labels[0])
+
+
+def _retag(page: str, action: Action) -> None:
+    model = str(action.values.get("model"))
+    if model not in list_models():
+        raise OptionError(f"{Path(model).name[:100]}: no such model")
+    edits.retag_photos(page, action.ids, model)
+
+
+def _read_tags(labels: object) -> list[str]:
+    if not isinstance(labels, list):
+        return []
+    return [label for label in labels[:MAX_TAGS] if isinstance(label, str)]
+
+
+def _last_message(page: str) -> GalleryMessage | None:
+    edit = edits.last_edit(page)
+    if edit is None:
+        return None
+    undo = ("Redo" if edit.is_undo else "Undo") if edits.can_undo(edit) else ""
+    return GalleryMessage(edit.number, edit.message, undo, edit.is_error)
+
+
+_ACTIONS: dict[str, Callable[[str, Action], None]] = {
+    "tag": _change_tags,
+    "withdraw": _withdraw,
+    "confirm": lambda page, action: edits.confirm_tags(page, action.ids),
+    "delete": lambda page, action: edits.delete_photos(page, action.ids),
+    "retag": _retag,
+    "undo": lambda page, action: edits.undo_last(page),
+}
+
+
+def keep_full_width() -> None:
+    """Let the page use the whole window."""
+    st.html("<style>[data-testid='stMainBlockContainer'] { max-width: none; }</style>")
