@@ -14,10 +14,12 @@ from frontend.photos import saved_searches
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, show_notices
 from frontend.ui.models import activate_model, list_models, model_title
-from frontend.ui.pages import ACTIVITY
+from frontend.ui.pages import ACTIVITY, IMPORT
 from frontend.ui.phone_bar import show_phone_bar
 from frontend.ui.text import escape_markdown
+from frontend.ui.watching import open_watch
 from tagger.inference.registry import display_name
+from tagger.text import count_noun
 
 HERE = Path(__file__).resolve().parent
 MODEL_KEY = "active-model"
@@ -67,7 +69,10 @@ def pages() -> dict[str, list[st.Page]]:
             _make_page("train", "Train a model", "school"),
             _make_page("models", "Models", "deployed_code"),
         ],
-        "Library": [_make_page("activity", "History", "history")],
+        "Library": [
+            _make_page("duplicates", "Duplicates", "filter_none"),
+            _make_page("activity", "History", "history"),
+        ],
     }
 
 
@@ -108,9 +113,9 @@ def show_saved_searches() -> None:
 
 def show_jobs() -> None:
     """Progress bars of the jobs in progress, refreshed while there are any."""
-    has_jobs = open_library().operations(limit=1, active=True)
+    is_busy = open_library().operations(limit=1, active=True) or open_watch().looking
     with st.sidebar:
-        st.fragment(_draw_jobs, run_every=REFRESH_SECONDS if has_jobs else None)()
+        st.fragment(_draw_jobs, run_every=REFRESH_SECONDS if is_busy else None)()
 
 
 def _draw_jobs() -> None:
@@ -118,6 +123,9 @@ def _draw_jobs() -> None:
         jobs = open_library().operations(MAX_JOBS, active=True)
         for job in jobs:
             st.progress(job.progress or 0.0, text=escape_markdown(job.title))
+        if count := open_watch().count:
+            changes = count_noun(count, "change")
+            st.page_link(IMPORT, label=f"{changes} in watched folders", icon=":material/sync:")
         if jobs:
             st.page_link(ACTIVITY, label="See all jobs")
 

@@ -101,6 +101,15 @@ _JOINERS = re.compile(
 )
 
 
+def is_text(text: str) -> bool:
+    """Whether it is all characters; a file name may have bytes that are none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def data_uri(data: bytes, media_type: str) -> str:
     """A `data:` URI that holds `data`, base64-encoded (RFC 2397)."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"

@@ -20,6 +20,9 @@ _OUTCOMES = {
     "added": "added",
     "updated": "updated (edited files)",
     "restored": "restored",
+    "moved": "moved",
+    "missing": "missing",
+    "removed": "removed from the library",
     "duplicate": "already in library",
     "tagged": "tagged",
     "same": "already tagged by this model",
@@ -28,6 +31,9 @@ _OUTCOMES = {
 _LISTED_OUTCOMES = {
     "failed": "Files that failed",
     "updated": "Edited since they were added",
+    "moved": "Moved files",
+    "missing": "Missing files",
+    "removed": "Missing files, removed from the library",
     "duplicate": "Already in library",
     "no_photo": "Skipped (not photos)",
     "left_out": "Skipped folders, links and hidden files",
@@ -140,7 +146,7 @@ def _draw_files(operation: Operation, outcome: str, title: str) -> None:
 def _file_html(file: OperationFile, outcome: str) -> str:
     """A file with the reason why it failed, or with a link to the photo that it is."""
     name = escape_text(file.name)
-    if outcome in ("duplicate", "updated") and file.photo_id is not None:
+    if outcome in ("duplicate", "updated", "moved") and file.photo_id is not None:
         photo = escape_text(file.photo_name or file.name)
         link = f'<a href="gallery?photo={file.photo_id}">{photo}</a>'
         return f"{name} is the same photo as {link}"

@@ -55,7 +55,9 @@ def _resume_jobs(url: str, _library: Library) -> list[int]:
 def library_version(library: Library) -> str:
     """A digest of the library's state: another one after each change of photos or tags."""
     # Every change is an operation: a new one, or one in progress that counts its photos.
-    kinds = [kind for kind in get_args(Kind) if kind != "embed"]  # which changes no tags
+    kinds = [
+        kind for kind in get_args(Kind) if kind not in ("embed", "compare")
+    ]  # which change no tags
     operations = library.operations(1, kinds) + library.operations(MAX_ACTIVE, kinds, active=True)
     state = [(operation.id, operation.status, operation.done) for operation in operations]
     return blake2b(repr((library.url, state)).encode(), digest_size=8).hexdigest()

@@ -8,16 +8,22 @@ from typing import BinaryIO
 
 import streamlit as st
 
-from frontend.components import job_panel
+from frontend.components import job_panel, undo_line
+from frontend.components.folder_picker import pick_folder
+from frontend.components.watched_folders import PAGE, show_watched_folders
 from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.pages import GALLERY
+from frontend.ui.text import escape_markdown
 from tagger.images import decode
 from tagger.jobs.requests import ImportFolderRequest, ImportUploadsRequest
-from tagger.text import count_noun
+from tagger.library.folders.tree import count_photos
+from tagger.text import count_noun, is_text
 
 FILES, FOLDER = "Files", "Folder"
 RECENT_IMPORTS = 8  # listed below
+COUNTED_SECONDS = 60  # while the number of photos of a folder is not counted again
+PICKED_KEY, FOLDER_KEY = "import-picked", "import-folder-path"  # session state
 VERSION_KEY = "import-version"  # session state: counts imports; each gets a new, empty uploader
 
 
@@ -31,6 +37,7 @@ def show() -> None:
         _offer_files()
     else:
         _offer_folder()
+    show_watched_folders()
     _list_recent()
 
 
@@ -63,19 +70,50 @@ def _start_import(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
         st.rerun()
 
 
+@st.fragment
 def _offer_folder() -> None:
+    """A folder to pick from the tree, or to type, and how to import it."""
+    picked = pick_folder("import-picker")
+    if picked is not None and picked != st.session_state.get(PICKED_KEY):
+        st.session_state[PICKED_KEY] = picked
+        st.session_state[FOLDER_KEY] = picked if is_text(picked) else ""
     with st.form("import-folder", border=False):
-        folder = st.text_input(
-            "Folder", placeholder="/home/me/Pictures", help="Includes its subfolders"
+        typed = st.text_input(
+            "Folder",
+            key=FOLDER_KEY,
+            placeholder="/home/me/Pictures",
+            help="Select it above, or type its path. Includes its subfolders.",
         )
+        folder = typed.strip() or (picked if picked and not is_text(picked) else "")
+        if folder and folder == picked:
+            st.caption(_describe_folder(folder))
         copy = st.checkbox(
             "Copy the photos into the library",
             help="Otherwise photos stay where they are. Your files are never changed.",
         )
+        watch = st.checkbox(
+            "Watch this folder",
+            key="import-watch",
+            help="New, changed, moved and missing photos are listed whenever the app starts.",
+        )
         if st.form_submit_button("Import folder", key="import-folder-start", type="primary"):
             with catch_errors():
-                job_panel.start_job(ImportFolderRequest(folder.strip(), copy))
+                if watch:
+                    undo_line.record(PAGE, open_library().folders.add(folder, copy))
+                job_panel.start_job(ImportFolderRequest(folder, copy))
                 st.rerun()
+
+
+def _describe_folder(folder: str) -> str:
+    count, is_all = _count_photos(folder)
+    name = escape_markdown(folder)
+    photos = count_noun(count, "photo")
+    return f"{photos} in {name}" if is_all else f"More than {photos} in {name}"
+
+
+@st.cache_data(show_spinner=False, ttl=COUNTED_SECONDS)
+def _count_photos(folder: str) -> tuple[int, bool]:
+    return count_photos(folder)
 
 
 def _list_recent() -> None:

@@ -43,8 +43,13 @@ class Quality:
         return faults
 
 
-def measure(rgb: Pixels, shorter_side: int | None = None) -> Quality:
+def measure(
+    rgb: Pixels, shorter_side: int | None = None, measured_side: int = MEASURED_SIDE
+) -> Quality:
     """The quality of `rgb (H, W, 3)`; pass the photo's `shorter_side` if it was decoded smaller.
+
+    Sharpness is measured where the shorter side has `measured_side` pixels: it is comparable only
+    with others of the same scale.
 
     Sharpness is the energy of the Laplacian (Pech-Pacheco et al., "Diatom Autofocusing in
     Brightfield Microscopy", 2000) over the energy of the gradient: it measures how sharp the edges
@@ -52,7 +57,7 @@ def measure(rgb: Pixels, shorter_side: int | None = None) -> Quality:
     """
     height, width = rgb.shape[:2]
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    share = MEASURED_SIDE / min(height, width)
+    share = measured_side / min(height, width)
     if share < 1:
         size = (max(1, round(width * share)), max(1, round(height * share)))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)

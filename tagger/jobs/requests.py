@@ -14,15 +14,19 @@ from typing import Any, BinaryIO, ClassVar, Self
 from sqlalchemy import Connection
 
 from tagger.errors import OptionError
+from tagger.files import is_gone
 from tagger.inference import registry
-from tagger.library import operations, photos, vectors
-from tagger.library.job_files import add_files
+from tagger.library import job_files, operations, photos, vectors
+from tagger.library.folders.changes import FolderChanges
+from tagger.library.folders.watched import resolve_folder
 from tagger.library.library import Library
 from tagger.library.operations import MAX_ACTIVE, Kind, Operation
+from tagger.library.storage import base_name
 from tagger.text import count_noun, escape_controls
 
 MAX_MODEL_NAME = 60  # characters
 EMBED_TITLE = "Prepare photos for search by description"
+COMPARE_TITLE = "Look for duplicates"
 _NOT_STORED = ("files", "ids")  # they become rows of the table `files`
 
 
@@ -50,7 +54,7 @@ class ImportFolderRequest(_Request):
 
     Photos stay where they are and are never changed; with `copy` the library keeps copies. They are
     tagged by `model`, or by several `models`, by default those in use. `listed`: the folder's files
-    are in the database.
+    are in the database. `watched`: they are the changes in a watched folder, see `submit_changes`.
     """
 
     KIND = "import"
@@ -60,6 +64,7 @@ class ImportFolderRequest(_Request):
     model: str | None = None
     listed: bool = False
     models: Sequence[str] | None = None
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,8 +144,15 @@ class EmbedRequest(_Request):
     space: str
 
 
+@dataclass(frozen=True)
+class CompareRequest(_Request):
+    """Look for near copies among the photos that were not compared with the others yet."""
+
+    KIND = "compare"
+
+
 TaggingRequest = ImportFolderRequest | ImportUploadsRequest | RetagRequest
-JobRequest = TaggingRequest | EmbedRequest | CheckRequest | TrainRequest
+JobRequest = TaggingRequest | EmbedRequest | CompareRequest | CheckRequest | TrainRequest
 
 
 def list_models(request: TaggingRequest) -> list[str]:
@@ -159,6 +171,8 @@ def load_request(job: Operation) -> JobRequest:
             return RetagRequest.from_options(job.options)
         case "embed":
             return EmbedRequest.from_options(job.options)
+        case "compare":
+            return CompareRequest.from_options(job.options)
         case "check":
             return CheckRequest.from_options(job.options)
         case "train":
@@ -177,7 +191,7 @@ def submit(library: Library, request: JobRequest) -> int:
     if isinstance(request, ImportUploadsRequest):
         return _submit_uploads(library, request)
     if isinstance(request, ImportFolderRequest):
-        request = replace(request, folder=_resolve_folder(request.folder))
+        request = replace(request, folder=resolve_folder(request.folder))
     ids = _find_photos(library, request) if isinstance(request, RetagRequest) else []
     with library.database.write_transaction() as connection:
         match request:
@@ -187,11 +201,50 @@ def submit(library: Library, request: JobRequest) -> int:
                 return _queue_retag(connection, request, ids)
             case EmbedRequest():
                 return _queue(connection, request, EMBED_TITLE)
+            case CompareRequest():
+                return _queue_comparison(connection, request)
             case CheckRequest(data):
                 request = replace(request, data=str(Path(data).expanduser()))
                 return _queue(connection, request, f"Check {escape_controls(data)}")
             case TrainRequest():
                 return _queue_training(connection, request)
+
+
+def submit_changes(
+    library: Library, changes: FolderChanges, *, copy: bool = False, remove_missing: bool = False
+) -> int:
+    """Queue the import of what changed in a watched folder; its id.
+
+    Photos whose files are gone are marked as missing, or removed from the library, at once.
+    Raises OptionError where there are no changes.
+    """
+    if not changes.count:
+        raise OptionError(f"{escape_controls(changes.folder)}: nothing has changed")
+    models = library.models_in_use()
+    request = ImportFolderRequest(
+        changes.folder,
+        copy,
+        models[0],
+        listed=True,
+        models=models if models[1:] else None,
+        watched=True,
+    )
+    rows = [(path, base_name(path), None) for path in changes.paths()]
+    missing = [each for each in changes.missing if is_gone(each.path)]
+    gone = [each.photo_id for each in missing]
+    title = f"Update {escape_controls(Path(changes.folder).name)}: {changes.describe()}"
+    with library.database.write_transaction() as connection:
+        job_id = _queue(connection, request, title, rows)
+        job_files.add_files(
+            connection,
+            job_id,
+            ((each.path, base_name(each.path), each.photo_id) for each in missing),
+            job_files.REMOVED if remove_missing else job_files.MISSING,
+        )
+        photos.mark_missing(connection, gone)
+        if remove_missing:
+            photos.delete_photos(connection, job_id, gone)
+    return job_id
 
 
 def submit_embedding(library: Library) -> int | None:
@@ -259,15 +312,6 @@ def _queue_again(connection: Connection, job_id: int) -> None:
     )
 
 
-def _resolve_folder(path: str) -> str:
-    folder = Path(path.strip()).expanduser()
-    if not folder.is_absolute():
-        raise OptionError(f"{path or 'nothing'}: give the full path of a folder, starting with /")
-    if not folder.is_dir():
-        raise OptionError(f"{folder}: no such folder on this computer")
-    return str(folder.resolve())
-
-
 def _submit_uploads(library: Library, request: ImportUploadsRequest) -> int:
     folder, files = library.storage.save_uploads(request.files)
     if not files:
@@ -293,6 +337,12 @@ def _queue_retag(connection: Connection, request: RetagRequest, ids: Sequence[in
 
 def _name_models(request: TaggingRequest) -> str:
     return " and ".join(map(registry.display_name, list_models(request)))
+
+
+def _queue_comparison(connection: Connection, request: CompareRequest) -> int:
+    if operations.list_latest(connection, 1, (request.KIND,), active=True):
+        raise OptionError("duplicates are being looked for already")
+    return _queue(connection, request, COMPARE_TITLE)
 
 
 def _queue_training(connection: Connection, request: TrainRequest) -> int:
@@ -322,5 +372,5 @@ def _queue(
     job_id = operations.create(connection, request.KIND, title, options, queued=True, total=total)
     # A first heartbeat gives the worker process time to start before the job counts as stale.
     operations.set_columns(connection, job_id, heartbeat_at=datetime.now(UTC))
-    add_files(connection, job_id, rows)
+    job_files.add_files(connection, job_id, rows)
     return job_id

@@ -56,7 +56,12 @@ def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
     copy = not isinstance(request, RetagRequest) and request.copy
     space = library.space()
     importer = Importer(
-        library.database, library.storage, taggers, copy, space.sha256 if space else None
+        library.database,
+        library.storage,
+        taggers,
+        copy,
+        space.sha256 if space else None,
+        records_moves=isinstance(request, ImportFolderRequest) and request.watched,
     )
     with lease.write_transaction() as connection:
         model_ids = [register_model(connection, tagger) for tagger in taggers]

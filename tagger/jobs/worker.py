@@ -24,6 +24,7 @@ from tagger.errors import LibraryError, OptionError, TaggerError
 from tagger.jobs.lease import JobStopped, Lease, LeaseLost
 from tagger.jobs.requests import (
     CheckRequest,
+    CompareRequest,
     EmbedRequest,
     TrainRequest,
     load_request,
@@ -139,6 +140,10 @@ def _execute(lease: Lease) -> dict[str, Any]:
         from tagger.jobs.embedding import embed_photos
 
         return embed_photos(lease, request)
+    if isinstance(request, CompareRequest):
+        from tagger.jobs.duplicates import find_duplicates
+
+        return find_duplicates(lease)
     from tagger.jobs.tagging import tag_files
 
     return tag_files(lease, request)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -99,40 +100,58 @@ def change(connection: Connection, operation_id: int, new_contents: Mapping[int,
 
     Their vectors are removed. Predictions are replaced by the caller.
     """
-    columns = [photos.c[name] for name in (*_COLUMNS, "id", "added_by")]
     for chunk in chunks(new_contents, CHUNK):
-        rows = connection.execute(select(*columns).where(photos.c.id.in_(chunk))).all()
-        is_one = contents.c.photo_id.in_(chunk)
-        with_history = set(connection.scalars(select(contents.c.photo_id).where(is_one)))
-        connection.execute(
-            update(contents)
-            .where(is_one, contents.c.ended_by.is_(None))
-            .values(ended_by=operation_id)
-        )
-        first = [
-            {name: getattr(row, name) for name in _COLUMNS}
-            | {"photo_id": row.id, "run_id": row.added_by, "ended_by": operation_id}
-            for row in rows
-            if row.id not in with_history
-        ]
-        new = [
-            {
-                "photo_id": row.id,
+        new = {}
+        for photo_id in chunk:
+            photo = new_contents[photo_id]
+            new[photo_id] = {
                 "sha256": photo.sha256,
                 "size": photo.size,
                 "width": photo.metadata.width,
                 "height": photo.metadata.height,
-                "taken_at": photo.metadata.taken_at or row.taken_at,
                 "path": photo.path,
                 "stored": photo.stored,
-                "run_id": operation_id,
-                "ended_by": None,
             }
-            for row in rows
-            for photo in [new_contents[row.id]]
-        ]
-        connection.execute(insert(contents), [*first, *new])
-        refresh(connection, chunk, missing=False)
+            if photo.metadata.taken_at is not None:
+                new[photo_id]["taken_at"] = photo.metadata.taken_at
+        _add(connection, operation_id, new)
+        for photo_id in chunk:
+            phash = {"phash": new_contents[photo_id].phash}
+            connection.execute(update(photos).where(photos.c.id == photo_id).values(phash))
+
+
+def move(connection: Connection, operation_id: int, new_paths: Mapping[int, str]) -> None:
+    """Give photos, by id, the path that their file was moved to, so that it can be undone."""
+    for chunk in chunks(new_paths, CHUNK):
+        new = {photo_id: {"path": new_paths[photo_id], "stored": False} for photo_id in chunk}
+        _add(connection, operation_id, new)
+
+
+def _add(
+    connection: Connection, operation_id: int, new_columns: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """End the current contents of photos, and add others, which differ in some columns."""
+    chunk = list(new_columns)
+    columns = [photos.c[name] for name in (*_COLUMNS, "id", "added_by")]
+    rows = connection.execute(select(*columns).where(photos.c.id.in_(chunk))).all()
+    is_one = contents.c.photo_id.in_(chunk)
+    with_history = set(connection.scalars(select(contents.c.photo_id).where(is_one)))
+    connection.execute(
+        update(contents).where(is_one, contents.c.ended_by.is_(None)).values(ended_by=operation_id)
+    )
+    before = {row.id: {name: getattr(row, name) for name in _COLUMNS} for row in rows}
+    first = [
+        before[row.id] | {"photo_id": row.id, "run_id": row.added_by, "ended_by": operation_id}
+        for row in rows
+        if row.id not in with_history
+    ]
+    new = [
+        {**before[row.id], **new_columns[row.id]}
+        | {"photo_id": row.id, "run_id": operation_id, "ended_by": None}
+        for row in rows
+    ]
+    connection.execute(insert(contents), [*first, *new])
+    refresh(connection, chunk, missing=False)
 
 
 def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> None:
@@ -148,17 +167,22 @@ def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> 
 def refresh(connection: Connection, photo_ids: Sequence[int], missing: bool) -> None:
     """Derive the columns of `photos` from the current contents; remove vectors of earlier ones."""
     for chunk in chunks(photo_ids, CHUNK):
-        current = select(contents).where(
-            contents.c.photo_id.in_(chunk), contents.c.ended_by.is_(None)
+        current = (
+            select(contents, photos.c.sha256.label("earlier"))
+            .join(photos, photos.c.id == contents.c.photo_id)
+            .where(contents.c.photo_id.in_(chunk), contents.c.ended_by.is_(None))
         )
-        for row in connection.execute(current).all():
+        rows = connection.execute(current).all()
+        changed = [row.photo_id for row in rows if row.sha256 != row.earlier]
+        for row in rows:
             values = {name: getattr(row, name) for name in _COLUMNS}
             values |= {"dated_at": func.coalesce(row.taken_at, photos.c.added_at)}
-            values |= {"phash": None, "missing": missing}
+            values |= {"missing": missing}
+            if row.sha256 != row.earlier:
+                values |= {"phash": None}
             connection.execute(update(photos).where(photos.c.id == row.photo_id).values(values))
-        if connection.execute(
-            delete(vector_table).where(vector_table.c.photo_id.in_(chunk))
-        ).rowcount:
+        is_of_earlier = vector_table.c.photo_id.in_(changed)
+        if connection.execute(delete(vector_table).where(is_of_earlier)).rowcount:
             vectors.note_removal(connection)
 
 

@@ -26,6 +26,16 @@ from tagger.library.contents import PhotoAtPath
 from tagger.library.database.database import Database
 from tagger.library.database.schema import models
 from tagger.library.derivation import MODEL
+from tagger.library.duplicates.hashes import format_hash
+from tagger.library.import_results import (
+    Duplicate,
+    Failed,
+    ImportResult,
+    New,
+    Postponed,
+    Retagged,
+    Unchanged,
+)
 from tagger.library.job_files import ImportFile, Outcome, save_outcomes
 from tagger.library.photos import ExistingPhoto, NewPhoto
 from tagger.library.records import Photo
@@ -43,84 +53,6 @@ class FileContent:
     file: ImportFile
     data: bytes
     sha256: str
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A file that could not be read or stored.
-
-    The photos in `replaced` were at its path, with a content that is no longer there.
-    """
-
-    file: ImportFile
-    reason: str
-    replaced: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """A file whose content, of this digest, is in the library.
-
-    `path` and `stored` are set if the library should use this file from now on: the photo's own
-    file is missing, or a copy is wanted. The photos in `replaced` were at the file's path, and are
-    missing now.
-    """
-
-    file: ImportFile
-    photo_id: int
-    sha256: str
-    path: str | None = None
-    stored: bool = False
-    replaced: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Postponed:
-    """A file with the content of a photo whose own file has another one now.
-
-    If that is imported too, as an edited copy, the photo gets its content, and this file is new.
-    """
-
-    file: ImportFile
-
-
-# A prediction and a vector by each model, by its position; without models that tagged it before.
-Answers = Mapping[int, tuple[Prediction, Embedding]]
-
-
-@dataclass(frozen=True)
-class New:
-    """A new photo, or one that was deleted, with the models' answers.
-
-    If it is an edited copy of a photo of the library, at the same path, it is the new content of
-    that `edited` one. The photos in `replaced` were at this path, and are missing now.
-    """
-
-    file: ImportFile
-    photo: NewPhoto
-    answers: Answers
-    edited: PhotoAtPath | None = None
-    replaced: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Retagged:
-    """A photo of the library with new answers."""
-
-    file: ImportFile
-    photo_id: int
-    answers: Answers
-
-
-@dataclass(frozen=True)
-class Unchanged:
-    """A photo to tag again that has a current prediction by each of the models already."""
-
-    file: ImportFile
-    photo_id: int
-
-
-ImportResult = Failed | Duplicate | Postponed | New | Retagged | Unchanged
 
 
 @dataclass(frozen=True)
@@ -144,15 +76,18 @@ class Importer:
         taggers: Sequence[Tagger],
         copy: bool = False,
         space: str | None = None,
+        records_moves: bool = False,
     ) -> None:
         """`space` is the library's: vectors in another one would not be used and are not kept.
 
-        Without one, they are those of the first of the `taggers`.
+        Without one, they are those of the first of the `taggers`. `records_moves`: that a photo's
+        file is elsewhere now can be undone, and is an outcome of its own.
         """
         self._database = database
         self._storage = storage
         self._taggers = list(taggers)
         self._copy = copy
+        self._records_moves = records_moves
         spaces = [tagger.space for tagger in taggers]
         self._embeds = 0 if space is None else spaces.index(space) if space in spaces else None
 
@@ -242,9 +177,9 @@ class Importer:
                 return Duplicate(file, existing.id, sha256, *location, replaced)
             return Duplicate(file, existing.id, sha256, replaced=replaced)
         every = range(len(self._taggers))
-        metadata, pixels = decode.read_metadata(data), self._decode(data, sha256, every)
+        metadata, (pixels, phash) = decode.read_metadata(data), self._decode(data, sha256, every)
         path, stored = self._store(file, sha256, data)
-        photo = NewPhoto(sha256, file.name, path, stored, len(data), metadata)
+        photo = NewPhoto(sha256, file.name, path, stored, len(data), metadata, phash)
         candidates = [] if existing else at_path  # a deleted photo comes back as it is
         edited = contents.find_edited(self._storage, photo, candidates)
         replaced = tuple(old.id for old in at_path if old is not edited)
@@ -279,11 +214,13 @@ class Importer:
     ) -> _Untagged:
         if photo is None:
             raise ImageError(file.path, "is no longer in the library")
-        pixels = self._decode(read_original(photo), photo.sha256, numbers)
+        pixels, _ = self._decode(read_original(photo), photo.sha256, numbers)
         return _Untagged(file, photo.id, pixels)
 
-    def _decode(self, data: bytes, sha256: str, numbers: Iterable[int]) -> dict[int, Pixels]:
-        """The input of each network, by its position. Writes the thumbnail if there is none."""
+    def _decode(
+        self, data: bytes, sha256: str, numbers: Iterable[int]
+    ) -> tuple[dict[int, Pixels], str]:
+        """The input of each network, by its position, and the hash. Writes the thumbnail."""
         sides = {number: self._taggers[number].image_size for number in numbers}
         side = max(sides.values())
         rgb = decode.read(data, shorter_side=side)
@@ -294,7 +231,7 @@ class Importer:
             )
         # Small right away: a batch of them waits for the network.
         by_side = {size: transforms.fit_squares(rgb, size) for size in set(sides.values())}
-        return {number: by_side[size] for number, size in sides.items()}
+        return {number: by_side[size] for number, size in sides.items()}, format_hash(rgb)
 
     def _store(self, file: ImportFile, sha256: str, data: bytes) -> tuple[str, bool]:
         """A photo's path from now on, and whether it is the library's own copy."""
@@ -343,12 +280,17 @@ class Importer:
                     outcomes.append((None, None))
                 case Duplicate(_, _, sha256) if sha256 not in current:
                     outcomes.append((None, None))
-                case Duplicate(file, photo_id, _, path, stored, replaced):
+                case Duplicate(file, photo_id, sha256, path, stored, replaced):
                     photos.mark_missing(connection, replaced, file.path)
-                    if path is not None:
+                    is_elsewhere = path not in (None, current[sha256].path)
+                    is_move = self._records_moves and is_elsewhere and not stored
+                    if is_move:
+                        contents.move(connection, operation_id, {photo_id: path or ""})
+                    elif path is not None:
                         contents.relocate(connection, photo_id, path, stored)
+                    if path is not None:
                         vectors.retry_unreadable(connection, [photo_id])
-                    outcomes.append(("duplicate", photo_id))
+                    outcomes.append(("moved" if is_move else "duplicate", photo_id))
                 case Unchanged(_, photo_id):
                     outcomes.append(("same", photo_id))
                 case Retagged(_, photo_id):

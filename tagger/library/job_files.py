@@ -15,6 +15,9 @@ Outcome = Literal[
     "added",
     "updated",
     "restored",
+    "moved",
+    "missing",
+    "removed",
     "duplicate",
     "tagged",
     "same",
@@ -25,6 +28,8 @@ Outcome = Literal[
 
 NO_PHOTO: Outcome = "no_photo"  # files of a folder that are not photos: only listed
 LEFT_OUT: Outcome = "left_out"  # folders, links and hidden files that are not entered: likewise
+MISSING: Outcome = "missing"  # photos of a watched folder whose files are gone: likewise
+REMOVED: Outcome = "removed"  # such photos that were removed from the library
 _ROWS = 1_000  # per INSERT statement
 
 

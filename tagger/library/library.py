@@ -34,6 +34,8 @@ from tagger.library import (
 from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import CHUNK, labels
 from tagger.library.descriptions import ResolvedQuery, Space
+from tagger.library.duplicates.duplicates import Duplicates
+from tagger.library.folders.watched import WatchedFolders
 from tagger.library.history import entries
 from tagger.library.history.entries import Kind as EntryKind
 from tagger.library.history.undo import UndoResult
@@ -67,6 +69,8 @@ class Library:
         self.storage = Storage(home)
         self.tags = TagEdits(database, home)
         self.retagging = Retagging(database, home)
+        self.duplicates = Duplicates(database, home)
+        self.folders = WatchedFolders(database, home)
         self._vectors = VectorCache()
 
     @classmethod

@@ -13,11 +13,11 @@ from tagger.errors import OptionError
 from tagger.library.database.schema import files, photos, runs
 from tagger.library.photos import MAX_ID
 
-Kind = Literal["import", "retag", "embed", "edit", "delete", "undo", "check", "train"]
+Kind = Literal["import", "retag", "embed", "edit", "delete", "undo", "check", "train", "compare"]
 Status = Literal["queued", "running", "done", "stopped", "failed"]
 
 ACTIVE = ("queued", "running")
-RESUMABLE = ("import", "retag", "embed")
+RESUMABLE = ("import", "retag", "embed", "compare")
 UNDOABLE = ("import", "retag", "edit", "delete", "undo")
 MAX_ACTIVE = 1_000  # a limit for queries: more than are ever queued or running at once
 STALE = timedelta(seconds=10)  # after this long without a heartbeat, the process counts as dead

@@ -33,7 +33,10 @@ MAX_ID = 2**31  # ids are below: PostgreSQL's integers have 32 bits
 
 @dataclass(frozen=True)
 class NewPhoto:
-    """A photo to add. `path` is relative to the library if `stored`."""
+    """A photo to add. `path` is relative to the library if `stored`.
+
+    `phash` is its perceptual hash, see `duplicates.hashes`; None if that is computed later.
+    """
 
     sha256: str
     name: str
@@ -41,6 +44,7 @@ class NewPhoto:
     stored: bool
     size: int
     metadata: Metadata
+    phash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,15 @@ def load_names(connection: Connection, photo_ids: Sequence[int]) -> dict[int, st
     return names
 
 
+def load_digests(connection: Connection, photo_ids: Sequence[int]) -> dict[int, str]:
+    """Photos' digests by id."""
+    digests: dict[int, str] = {}
+    for chunk in chunks(photo_ids, CHUNK):
+        query = select(photos.c.id, photos.c.sha256).where(photos.c.id.in_(chunk))
+        digests.update((row.id, row.sha256) for row in connection.execute(query))
+    return digests
+
+
 def purge(connection: Connection) -> list[tuple[str, str | None]]:
     """Remove the rows of deleted photos; each one's digest, and the path of the library's copy."""
     deleted = photos.c.deleted_by.is_not(None)
@@ -256,6 +269,7 @@ def _columns(photo: NewPhoto) -> dict[str, Any]:
         "width": photo.metadata.width,
         "height": photo.metadata.height,
         "taken_at": photo.metadata.taken_at,
+        "phash": photo.phash,
     }
 
 

@@ -9,7 +9,8 @@ from tagger.errors import ImageError, OptionError
 from tagger.library import derivation, descriptions, operations, vectors
 from tagger.library.database.database import Database
 from tagger.library.descriptions import Space
-from tagger.library.importer import Duplicate, Failed, Importer, register_model
+from tagger.library.import_results import Duplicate, Failed
+from tagger.library.importer import Importer, register_model
 from tagger.library.job_files import ImportFile, add_files, pending_files
 from tagger.library.models import edits as model_edits
 from tagger.library.storage import Storage, base_name

@@ -56,6 +56,13 @@ class Storage:
             write_atomically(path, jpeg, durable=False)
         return jpeg
 
+    def load_thumbnail(self, sha256: str) -> Pixels | None:
+        """The pixels of a photo's thumbnail; None if there is none, or it is damaged."""
+        try:
+            return decode.read(self.thumbnail_path(sha256).read_bytes())
+        except (ImageError, OSError):
+            return None
+
     def read_thumbnail(self, photo: Photo) -> bytes:
         """A photo's thumbnail, made again if it is missing; grey if the photo cannot be read."""
         with suppress(FileNotFoundError):

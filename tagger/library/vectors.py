@@ -208,6 +208,27 @@ class Vectors:
         missing = np.flatnonzero(~stored) + 1
         return np.concatenate([missing, np.arange(len(stored) + 1, last + 1)])
 
+    def find_rows(self, photo_ids: Ids) -> Ids:
+        """The row of each photo's vector; -1 for photos without one."""
+        if not len(self.photo_ids):
+            return np.full(len(photo_ids), -1, np.int64)
+        order = np.argsort(self.photo_ids)
+        ascending = self.photo_ids[order]
+        positions = np.minimum(np.searchsorted(ascending, photo_ids), len(order) - 1)
+        return np.where(ascending[positions] == photo_ids, order[positions], -1)
+
+    def take(self, rows: Ids) -> NDArray[np.float32]:
+        """The unit vectors `(R, D)` of rows, of which there is at least one."""
+        first, _ = self._blocks[0]
+        taken = np.empty((len(rows), first.vectors.shape[1]), np.float32)
+        for number, (block, _) in enumerate(self._blocks):
+            is_here = rows // BLOCK == number
+            inside = rows[is_here] % BLOCK
+            taken[is_here] = block.vectors[inside]
+            if block.scales is not None:
+                taken[is_here] *= block.scales[inside, None]
+        return taken
+
     @cached_property
     def _is_stored(self) -> NDArray[np.bool_]:
         """By photo id."""

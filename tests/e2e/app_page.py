@@ -19,6 +19,7 @@ HEADINGS = {
     "Review": "Review",
     "Train a model": "Train a model",
     "Models": "Models",
+    "Duplicates": "Duplicates",
     "History": "History",
 }
 TIMEOUT = 60_000  # milliseconds

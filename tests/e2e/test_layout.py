@@ -14,7 +14,18 @@ from tests.e2e.conftest import OpenApp
 
 PHONE, HEIGHT = 390, 900  # pixels
 PATHS = (
-    *("", "import_photos", "gallery", "search", "tags", "review", "train", "models", "activity"),
+    *(
+        "",
+        "import_photos",
+        "gallery",
+        "search",
+        "tags",
+        "review",
+        "train",
+        "models",
+        "duplicates",
+        "activity",
+    ),
 )
 # The next step that each page names while the library is empty.
 FIRST_STEPS = (
@@ -27,12 +38,14 @@ FIRST_STEPS = (
     "Runs on this computer in minutes.",
     "Teach one of your own",
     "Your library is empty.",
+    "Your library is empty.",
 )
 # Pages that show photos; photo 1 has a very long name and tag.
 OLDEST = "sort=oldest"
 PHOTO_PAGES = (
     *("gallery?photo=1", f"search?{OLDEST}", f"search?{OLDEST}&as=Table"),
     *("review", "import_photos", "activity", "tags", "tags?tag=two+words", "models"),
+    "duplicates",
 )
 PHOTOS = 60  # more than one gallery page
 LONG = "DSC00001 " + "W" * 120  # cannot be wrapped

@@ -9,7 +9,8 @@ An entry has a kind, a key and a value. The kinds, what their keys are, and the 
   before; `hidden` and `never`, which are true; `parents` and `synonyms`, lists of names;
 * "folder": the absolute path of a watched folder;
 * "search": the name of a saved search;
-* "head": the folded name of a tag that was learnt from examples; False switches it off.
+* "head": the folded name of a tag that was learnt from examples; False switches it off;
+* "different": a digest of the `photos` that it lists, near copies that a person kept.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from tagger.errors import OptionError
 from tagger.library.database.schema import entries
 
-Kind = Literal["models", "tag", "folder", "search", "head"]
+Kind = Literal["models", "tag", "folder", "search", "head", "different"]
 
 MAX_KEY = 2_000  # bytes: PostgreSQL's indexes take no longer ones
 

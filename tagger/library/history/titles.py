@@ -38,3 +38,11 @@ def rated(rating: int, photos: str) -> str:
 def _name_tags(names: Sequence[str]) -> str:
     unique = list(dict.fromkeys(names))
     return unique[0] if len(unique) == 1 else count_noun(len(unique), "tag")
+
+
+def chose_copies(removed: int, kept: int) -> str:
+    """The title of what was kept and removed of groups of near copies."""
+    if not removed:
+        return f"Kept {count_noun(kept, 'photo')} as different"
+    copies = "1 near copy" if removed == 1 else f"{removed:,} near copies"
+    return f"Removed {copies} from the library"

@@ -1,0 +1,87 @@
+"""Folder picker component: the folders of this computer as a tree, by mouse and keyboard.
+
+Names reach the page as text only (see picker.js). The browser reports which folders are open and
+which one is selected; what is inside is looked up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from tagger.library.folders.tree import Folder, list_folders, list_starts
+from tagger.text import escape_controls
+
+HERE = Path(__file__).resolve().parent
+MAX_OPEN = 200  # folders
+MAX_PATH = 4_096  # characters
+
+_component = st.components.v2.component(
+    "folder_picker",
+    html=(HERE / "picker.html").read_text(encoding="utf-8"),
+    css=(HERE / "picker.css").read_text(encoding="utf-8"),
+    js=(HERE / "picker.js").read_text(encoding="utf-8"),
+)
+
+
+def pick_folder(key: str) -> str | None:
+    """Show the tree; the path of the selected folder."""
+    state: Any = st.session_state.get(key) or {}
+    opened = _read_paths(state.get("opened"))
+    starts = list_starts()
+    nodes = list(_list_nodes(starts, opened, 1, frozenset()))
+    result = _component(
+        key=key,
+        data={"nodes": nodes},
+        on_opened_change=_ignore,
+        on_selected_change=_ignore,
+    )
+    selected = _read_paths([result.get("selected")])
+    return next(iter(selected), None)
+
+
+def _list_nodes(
+    folders: Iterable[Folder], opened: frozenset[str], level: int, above: frozenset[str]
+) -> Iterable[dict[str, Any]]:
+    """Folders in the order in which they are shown; an open one is followed by what is inside.
+
+    A folder that was reached twice, as from home and from the whole computer, is open twice.
+    """
+    listed = list(folders)
+    for position, folder in enumerate(listed, 1):
+        is_open = folder.path in opened and folder.has_folders and folder.path not in above
+        yield {
+            "path": folder.path,
+            "name": escape_controls(folder.name),
+            "level": level,
+            "position": position,
+            "siblings": len(listed),
+            "open": is_open,
+            "folders": folder.has_folders,
+            "photos": folder.photos,
+            "reason": folder.reason or "",
+        }
+        if is_open:
+            inside, more = list_folders(folder.path)
+            yield from _list_nodes(inside, opened, level + 1, above | {folder.path})
+            if more:
+                yield {"more": more, "level": level + 1}
+
+
+def _read_paths(paths: object) -> frozenset[str]:
+    """The paths that the browser reported, of those that can be one."""
+    if not isinstance(paths, list):
+        return frozenset()
+    return frozenset(
+        path
+        for path in paths[:MAX_OPEN]
+        if isinstance(path, str) and 0 < len(path) <= MAX_PATH and "\0" not in path
+        if Path(path).is_absolute()
+    )
+
+
+def _ignore() -> None:
+    """Streamlit requires a callback; the state is read from the component's return value."""
