@@ -66,6 +66,7 @@ def pages() -> dict[str, list[st.Page]]:
             _make_page("review", "Review", "fact_check"),
         ],
         "Train": [
+            _make_page("teach", "Teach a tag", "model_training"),
             _make_page("train", "Train a model", "school"),
             _make_page("models", "Models", "deployed_code"),
         ],

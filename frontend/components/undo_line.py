@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from frontend.components import teach_offer
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action
 from frontend.ui.text import escape_markdown
@@ -16,8 +17,11 @@ def record(page: str, operation_id: int | None) -> None:
         st.session_state[_key(page)] = operation_id
 
 
-def show(page: str) -> None:
-    """The last operation of the page, with Undo, or Redo if it is an undo."""
+def show(page: str, with_offer: bool = True) -> None:
+    """The last operation of the page, with Undo, or Redo if it is an undo.
+
+    `with_offer`: tags that it added are offered for photos that look alike.
+    """
     operation_id = st.session_state.get(_key(page))
     if operation_id is None:
         return
@@ -35,6 +39,8 @@ def show(page: str) -> None:
                 on_click=run_action,
                 args=(_undo, page, operation_id),
             )
+        if with_offer and operation.kind == "edit" and operation.undone_by is None:
+            teach_offer.show(operation_id)
 
 
 def _is_undo(operation: Operation) -> bool:

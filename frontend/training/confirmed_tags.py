@@ -1,44 +1,43 @@
-"""The library's confirmed tags, exported as a dataset to train on."""
+"""What a person said of the library's photos, exported as a dataset to train on."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
 
 from frontend.components.html_blocks import show_table
-from frontend.training import dataset_check
+from frontend.training import dataset_check, written_folders
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.pages import REVIEW
 from frontend.ui.text import escape_markdown
-from tagger.files import walk_files, write_atomically
 from tagger.library import export
+from tagger.library.export import PhotoLabels
 from tagger.text import count_noun
 
-CONFIRMED = "by:person"  # query: photos with a tag that a person added or confirmed
-DATASETS = "collections"  # in the library's folder
-FINGERPRINT = ".written"  # in a dataset: its fingerprint when it was written
+KIND = "confirmed"  # of the folders that are written
 MAX_SKIPPED = 200  # photos listed
+SEVERAL, SINGLE = "Any number of tags", "One tag each"
 
 
 def choose_confirmed_photos() -> str | None:
-    """A button that exports and checks the confirmed photos; the dataset's folder, None before."""
-    count = open_library().count(CONFIRMED)
+    """A button that exports and checks the photos; the dataset's folder, None before."""
+    answers = open_library().teaching.all_answers()
+    count = sum(bool(present) for present, _ in answers.values())
     if not count:
         st.info("No confirmed tags yet. Review some photos first.")
         st.page_link(REVIEW, label="Review photos", icon=dataset_check.CHECK_ICON)
         return None
     st.markdown(
-        f"{count_noun(count, 'photo')} with a tag that you added or confirmed, copied"
-        " into a folder for each first tag."
+        f"{count_noun(count, 'photo')} with a tag that you added or confirmed. They are copied into"
+        " a folder, with all your answers."
     )
+    labels = _choose_labels(answers)
     if st.button(dataset_check.CHECK, key="train-check-confirmed", icon=dataset_check.CHECK_ICON):
         with catch_errors(), st.spinner("Copying the photos …"):
-            folder, st.session_state["train-left"], changed = _write_dataset()
+            folder, st.session_state["train-left"], changed = _write_dataset(labels)
             st.session_state["train-confirmed"] = str(folder)
             st.session_state["train-kept"] = [str(path) for path in changed]
             dataset_check.start_check(str(folder))
@@ -60,50 +59,47 @@ def choose_confirmed_photos() -> str | None:
 
 def is_confirmed_dataset(data: str) -> bool:
     """Whether a folder is an export of confirmed photos."""
-    return Path(data).parent == open_library().home / DATASETS
+    return written_folders.is_written(Path(data))
 
 
-def _write_dataset() -> tuple[Path, list[tuple[str, str]], list[Path]]:
-    """Export the confirmed photos to a new folder, named by a digest of photos and tags.
+def _choose_labels(answers: Mapping[int, tuple[list[str], list[str]]]) -> dict[int, PhotoLabels]:
+    """What the dataset says of each photo, as the person chooses that a photo may have."""
+    has_several = any(len(present) > 1 for present, _ in answers.values())
+    kind = SEVERAL
+    if not has_several:
+        kind = st.radio(
+            "A photo can have",
+            [SINGLE, SEVERAL],
+            captions=[
+                "It has to decide between the tags, or say that it does not know.",
+                "Also several or none: “not this” answers count, and other tags are left open.",
+            ],
+            key="train-confirmed-kind",
+            persist_state="session",
+        )
+    tags = {tag for present, _ in answers.values() for tag in present}
+    if kind == SINGLE:
+        return {
+            photo_id: PhotoLabels(tuple(present))
+            for photo_id, (present, _) in answers.items()
+            if present
+        }
+    labels = {
+        photo_id: PhotoLabels(tuple(present), tuple(tag for tag in absent if tag in tags))
+        for photo_id, (present, absent) in answers.items()
+    }
+    return {id: each for id, each in labels.items() if each.present or each.absent}
 
-    The folder, the skipped photos, and older folders that were changed by hand. Unchanged older
-    folders are removed.
-    """
+
+def _write_dataset(
+    labels: Mapping[int, PhotoLabels],
+) -> tuple[Path, list[tuple[str, str]], list[Path]]:
+    """Export the photos; the folder, the skipped photos, and older folders changed by hand."""
     library = open_library()
-    photos = list(library.photos(CONFIRMED))
-    lines = "\n".join(sorted(f"{photo.sha256} {photo.tags[0].label}" for photo in photos))
-    digest = hashlib.sha256(lines.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-    parent = library.home / DATASETS
-    changed = []
-    for path in sorted(parent.glob("confirmed-*")):
-        if _is_changed(path):
-            changed.append(path)
-        else:
-            shutil.rmtree(path)
-    folder = next(path for path in _candidate_paths(parent, digest) if not path.exists())
-    skipped = export.write_collection(photos, library.read_original, folder).skipped
-    write_atomically(folder / FINGERPRINT, _fingerprint(folder))
-    return folder, skipped, changed
+    photos = [library.photo(photo_id) for photo_id in labels]
+    lines = (f"{photo.sha256} {labels[photo.id]}" for photo in photos)
 
+    def fill(folder: Path) -> list[tuple[str, str]]:
+        return export.write_collection(photos, library.read_original, folder, labels).skipped
 
-def _is_changed(folder: Path) -> bool:
-    """Whether a dataset's files have changed since it was written."""
-    try:
-        return (folder / FINGERPRINT).read_text(encoding="utf-8") != _fingerprint(folder)
-    except (OSError, UnicodeDecodeError):
-        return True  # unknown: keep it
-
-
-def _candidate_paths(parent: Path, digest: str) -> Iterator[Path]:
-    yield parent / f"confirmed-{digest}"
-    yield from (parent / f"confirmed-{digest}-{number}" for number in range(2, 1_000_000))
-
-
-def _fingerprint(folder: Path) -> str:
-    """SHA-256 of path, size and modification time of all files but hidden ones."""
-    digest = hashlib.sha256()
-    for path in walk_files(folder):
-        stat = path.stat()
-        line = f"{path.relative_to(folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
-        digest.update(line.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+    return written_folders.write(KIND, lines, fill)

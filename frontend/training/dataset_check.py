@@ -24,6 +24,7 @@ from tagger.text import count_noun
 RECENT_CHECKS = 50  # searched for the newest check of a folder
 MAX_UNREADABLE = 200  # files listed
 MAX_ROWS = 60  # labels in the table of photos
+MAX_VARIANTS = 5  # groups of labels that differ in case alone, listed
 
 CHECK, CHECK_ICON = "Check photos", ":material/fact_check:"
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
@@ -41,6 +42,7 @@ class CheckResult:
     label_description: str
     label_format: str  # "folders", "CSV", ...
     notes: Sequence[str]
+    case_variants: Sequence[Sequence[str]]
 
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Self:
@@ -58,6 +60,7 @@ class CheckResult:
             result.get("told", ""),
             result.get("written_as", ""),
             result.get("notes", ()),
+            result.get("case_variants", ()),
         )
 
     @property
@@ -88,13 +91,23 @@ def choose_folder() -> str | None:
 def start_check(data: str) -> None:
     """Start a job that checks a dataset."""
     with catch_errors():
-        job_panel.start_job(CheckRequest(data))
+        job_panel.start_job(CheckRequest(data, merge_case=merges_case(data)))
+
+
+def merges_case(data: str) -> bool:
+    """Whether labels of a dataset that differ in case alone are to be one."""
+    return bool(st.session_state.get(_merge_key(data)))
+
+
+def _merge_key(data: str) -> str:
+    return f"train-merge-{data}"
 
 
 def load_check(data: str) -> CheckResult | None:
     """The newest check of a dataset; None with a message if there is none or it is in progress."""
     checks = open_library().operations(limit=RECENT_CHECKS, kinds=["check"])
-    check = next((c for c in checks if CheckRequest.from_options(c.options).data == data), None)
+    requests = ((check, CheckRequest.from_options(check.options)) for check in checks)
+    check = next((check for check, request in requests if request.data == data), None)
     if check is None:
         st.caption("Checking doesn’t train anything: it reads every photo and lists problems.")
         return None
@@ -118,6 +131,7 @@ def show_check(data: str, check: CheckResult, is_export: bool) -> None:
             f"Each label needs at least {MIN_PHOTOS} different photos, in its own folder or listed"
             " in a file of labels; a hundred or more are better. Fix that, then check again."
         )
+    _offer_merging(data, check)
     if warnings := _list_warnings(check):
         st.warning("\n\n".join(map(escape_markdown, warnings)), icon=":material/warning:")
     elif not check.error:
@@ -126,6 +140,22 @@ def show_check(data: str, check: CheckResult, is_export: bool) -> None:
     for note in check.notes:
         st.caption(escape_markdown(f"{note[:1].upper()}{note[1:]}."))
     show_findings(Path(data), check.findings, check.label_format, is_export)
+
+
+def _offer_merging(data: str, check: CheckResult) -> None:
+    """A switch for labels that differ in case alone, which are checked again as one."""
+    if not check.case_variants and not merges_case(data):
+        return
+    groups = ", ".join(" and ".join(names) for names in check.case_variants[:MAX_VARIANTS])
+    st.toggle(
+        "Labels that differ only in upper and lower case are the same",
+        key=_merge_key(data),
+        on_change=start_check,
+        args=(data,),
+        persist_state="session",
+    )
+    if groups:
+        st.caption(escape_markdown(f"Here: {groups}."))
 
 
 def _show_counts(labels: Sequence[str], photos: Mapping[str, Mapping[str, int]]) -> None:

@@ -16,6 +16,7 @@ from tagger.text import data_uri, percent, score
 REPORT_HEIGHT = 720  # pixels
 MAX_MATRIX = 24  # labels, before a confusion matrix is too wide for the page
 MAX_CONFUSED = 20
+FEW_PHOTOS = 100  # with fewer, figures are counts instead of percentages
 
 Json = Mapping[str, Any]
 
@@ -27,6 +28,7 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
     kind = "validation photos" if validation else "test photos"
     of = f"of {photos:,.0f} {kind}" if photos is not None else f"of the {kind}"
     answered, right = get_number(decided, "known"), get_number(decided, "accuracy_of_known")
+    few = photos if photos is not None and 0 < photos < FEW_PHOTOS else None
     if "map" in evaluation:
         tiles = [
             (
@@ -40,15 +42,25 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
         ]
         words = "of photos with a tag get one", "of tags are correct"
     else:
-        tiles = [
-            (
-                percent(get_number(evaluation, "accuracy")),
-                f"accuracy on {of[3:]}",
-            )
-        ]
+        accuracy = get_number(evaluation, "accuracy")
+        if few is not None and accuracy is not None:
+            tiles = [(f"{_count(accuracy, few)} right", f"of the {kind}")]
+        else:
+            tiles = [(percent(accuracy), f"accuracy on {of[3:]}")]
         words = ("get a label; the others are unknown", "of these labels are correct")
+        if few is not None and answered is not None:
+            tiles.append((_count(answered, few), words[0]))
+            known = round(answered * few)
+            if right is not None and known:
+                tiles.append((_count(right, known), words[1]))
+            return tiles
     shares = zip((answered, right), words, strict=True)
     return tiles + [(percent(share), phrase) for share, phrase in shares if share is not None]
+
+
+def _count(share: float, photos: float) -> str:
+    """A share of few photos as a count: "12 of 12". A percentage would promise too much."""
+    return f"{round(share * photos):,} of {photos:,.0f}"
 
 
 def unknown_sentence(unknown: Any) -> str:

@@ -10,9 +10,9 @@ import streamlit as st
 
 from frontend.components import charts, job_panel, retag_dialog
 from frontend.components.html_blocks import show_list, show_tiles
-from frontend.training import evaluation
+from frontend.training import evaluation, try_out
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors, notify, show_error
+from frontend.ui.messages import catch_errors, run_action, show_error
 from frontend.ui.models import activate_model
 from frontend.ui.text import escape_markdown, rough_duration, time_left
 from tagger.datasets.dataset import too_few_to_check
@@ -114,6 +114,7 @@ def show_result(job: Operation, dismiss: Callable[[int], None]) -> None:
         if job.stop_asked:
             st.caption("Stopped early; the best model so far was kept.")
         _show_metrics(job.result["metrics"])
+        try_out.show(name, f"train-{job.id}")
         _offer_use(job, name)
         report = Path(job.result["report"])
         evaluation.show_report(report, name, key=f"train-report-{job.id}")
@@ -138,14 +139,24 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
 def _offer_use(job: Operation, name: str) -> None:
     """A button that activates the new model; then one that tags the library again with it."""
     library = open_library()
-    if library.active_model() != name:
-        if st.button(
-            "Use this model", key="train-use", type="primary", icon=":material/check_circle:"
-        ):
-            with catch_errors():
-                activate_model(name)
-                notify(f"{name} is in use now.")
-                st.rerun()
+    if name not in library.models_in_use():
+        with st.container(horizontal=True, gap="small", key="train-use-actions"):
+            st.button(
+                "Use this model",
+                key="train-use",
+                type="primary",
+                icon=":material/check_circle:",
+                help="It tags new photos too, beside the models that you use now.",
+                on_click=run_action,
+                args=(library.add_model, name),
+            )
+            st.button(
+                "Use it alone",
+                key="train-use-alone",
+                help="New photos are tagged with it alone. Photos keep the tags that they have.",
+                on_click=run_action,
+                args=(activate_model, name),
+            )
         return
     st.markdown(f":material/check: {escape_markdown(name)} is in use.")
     count = library.count()

@@ -7,9 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 _VIEWS = Path(__file__).resolve().parents[1] / "views"
-ACTIVITY, GALLERY, IMPORT, REVIEW, SEARCH, TRAIN = (
+ACTIVITY, GALLERY, IMPORT, REVIEW, SEARCH, TEACH, TRAIN = (
     _VIEWS / f"{name}.py"
-    for name in ("activity", "gallery", "import_photos", "review", "search", "train")
+    for name in ("activity", "gallery", "import_photos", "review", "search", "teach", "train")
 )
 TRAIN_FOLDER_KEY = "train-folder"  # session state: the dataset folder of the Train page
 

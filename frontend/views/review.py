@@ -1,8 +1,8 @@
-"""Review: the photos that the model is least sure of, one at a time, with a key for each answer."""
+"""Review: the photos most worth asking about, one at a time, with a key for each answer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,29 +13,48 @@ from frontend.photos import exports, large_photo
 from frontend.photos.photo_details import explain_unknown
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action
-from frontend.ui.pages import IMPORT, TRAIN, link_photo
+from frontend.ui.pages import GALLERY, IMPORT, TRAIN, link_photo
 from frontend.ui.text import escape_markdown
+from tagger.library.labels.names import validate_label
 from tagger.library.records import Photo, StoredPrediction
+from tagger.library.teaching.review import Question
 from tagger.text import count_noun, whole_percent
 
 REVIEWED = "reviewed"  # query: photos with annotations
 NEXT_PHOTOS = 5  # thumbnails of the next photos
+QUEUE_SIZE = 60  # photos that are put in order at once
 VERSION_KEY = "review-version"  # session state: counts how often the page was drawn
-ANSWERS_KEY, SKIPPED_KEY, DRAFT_KEY = "review-answers", "review-skipped", "review-draft"
+ANSWERS_KEY, DRAFT_KEY = "review-answers", "review-draft"
+QUEUE_KEY = "review-photos"  # the ids of the next photos
+WITH_SKIPPED_KEY = "review-with-skipped"
 
-# Keeps the answer buttons visible beside or below a tall photo.
+# Keeps the answer buttons visible beside or below a tall photo. The line above it has a height of
+# its own, so that the photo stays where it is when there is something to undo.
 _STYLE = """<style>
 .st-key-review-photo img { max-height: 62vh; object-fit: contain; }
+.st-key-review-last { height: 2.5rem; overflow: hidden; flex-wrap: nowrap; }
+.st-key-review-last p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.st-key-review-last [data-testid="stMarkdown"] { min-width: 0; }
 @media (max-width: 640px) { .st-key-review-photo img { max-height: 40vh; } }
 </style>"""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A recorded answer: its message and its operation."""
+    """A recorded answer: its photo, its message and its operation."""
 
+    photo_id: int
     message: str
     operation_id: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is chosen so far for a photo: tags that are on, and those that a person typed."""
+
+    photo_id: int
+    on: frozenset[str]
+    typed: tuple[str, ...] = ()
 
 
 def show() -> None:
@@ -46,30 +65,58 @@ def show() -> None:
         st.markdown("Your library is empty.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         return
-    skipped = _skipped()
-    queue = library.review_queue(limit=len(skipped) + 1 + NEXT_PHOTOS)
-    photos = [photo for photo in queue.photos if photo.id not in skipped]
-    _show_last_answer(queue.total)
+    counts = library.teaching.count_open()
+    with_skipped = bool(st.session_state.get(WITH_SKIPPED_KEY))
+    left = counts.left + (counts.skipped if with_skipped else 0)
+    loaded = (library.teaching.load_question(id) for id in _next_ids(with_skipped))
+    questions = [each for each in loaded if each is not None]
+    _show_last_answer(left)
     keys = ["U"] if _answers() else []
-    if photos:
-        keys += _show_question(photos[0])
-    elif queue.total:
-        _offer_skipped(queue.total)
+    if questions:
+        keys += _show_question(questions[0])
+    elif counts.skipped:
+        _offer_skipped(counts.skipped)
     else:
-        st.markdown("All photos are reviewed.")
-    _show_next_photos(photos, keys)
+        _show_end()
+    _show_next_photos([each.photo for each in questions], keys)
     _offer_dataset()
+
+
+def _next_ids(with_skipped: bool) -> list[int]:
+    """The next photos. They are put in order anew when few are left."""
+    teaching = open_library().teaching
+    queue: list[int] = st.session_state.get(QUEUE_KEY, [])
+    queue = teaching.filter_open(queue, with_skipped)
+    if len(queue) <= NEXT_PHOTOS:
+        queue += [id for id in teaching.review_queue(QUEUE_SIZE, with_skipped) if id not in queue]
+    st.session_state[QUEUE_KEY] = queue
+    return queue[: 1 + NEXT_PHOTOS]
+
+
+def _show_end() -> None:
+    """Nothing is left to ask: all was answered, or models gave no hint of what it may be."""
+    library = open_library()
+    rest = library.count("NOT reviewed")
+    if not rest:
+        st.markdown("All photos are reviewed.")
+        return
+    verb = "has" if rest == 1 else "have"
+    st.markdown(
+        f"Nothing is left that is worth asking. {count_noun(rest, 'photo')} {verb} no tag that is"
+        " likely enough."
+    )
+    st.page_link(
+        GALLERY,
+        label="Show it" if rest == 1 else "Show them",
+        icon=":material/grid_view:",
+        query_params={"show": "NOT reviewed"},
+    )
 
 
 def _show_next_photos(photos: Sequence[Photo], keys: Sequence[str]) -> None:
     """The photos after the first, and the queue of keys pressed early."""
     version = st.session_state[VERSION_KEY] = st.session_state.get(VERSION_KEY, 0) + 1
     review_queue.show_queue(photos[1 : 1 + NEXT_PHOTOS], keys, version, key="review-ahead")
-
-
-def _skipped() -> set[int]:
-    skipped: set[int] = st.session_state.setdefault(SKIPPED_KEY, set())
-    return skipped
 
 
 def _answers() -> list[Answer]:
@@ -82,30 +129,41 @@ def _show_last_answer(left: int) -> None:
     with st.container(
         horizontal=True, vertical_alignment="center", gap="medium", key="review-last"
     ):
-        st.markdown(f"**{count_noun(left, 'photo')}** left, least certain first", width="content")
-        if answers := _answers():
-            st.markdown(f":material/check: {escape_markdown(answers[-1].message)}", width="content")
-            st.button(
-                "Undo",
-                key="review-undo",
-                icon=":material/undo:",
-                shortcut="U",
-                on_click=run_action,
-                args=(_undo,),
-            )
+        st.markdown(f"**{count_noun(left, 'photo')}** left", width="content")
+        answers = _answers()
+        last = f":material/check: {escape_markdown(answers[-1].message)}" if answers else ""
+        st.markdown(last, width="stretch")
+        st.button(
+            "Undo",
+            key="review-undo",
+            icon=":material/undo:",
+            shortcut="U",
+            disabled=not answers,
+            on_click=run_action,
+            args=(_undo,),
+        )
 
 
 def _undo() -> None:
-    open_library().undo(_answers().pop().operation_id)
+    answer = _answers().pop()
+    open_library().undo(answer.operation_id)
+    queue = st.session_state.get(QUEUE_KEY, [])
+    st.session_state[QUEUE_KEY] = [answer.photo_id, *(id for id in queue if id != answer.photo_id)]
 
 
 def _offer_skipped(count: int) -> None:
     st.markdown(f"Only skipped photos left: {count_noun(count, 'photo')}.")
-    st.button("Review skipped photos", key="review-again", on_click=_skipped().clear)
+    st.button(
+        "Review skipped photos",
+        key="review-again",
+        on_click=st.session_state.__setitem__,
+        args=(WITH_SKIPPED_KEY, True),
+    )
 
 
-def _show_question(photo: Photo) -> list[str]:
+def _show_question(question: Question) -> list[str]:
     """Show a photo and the buttons for its answer; the keys of the buttons."""
+    photo = question.photo
     prediction = open_library().prediction(photo.id)
     left, right = st.columns([5, 4], gap="medium")
     with left, st.container(key="review-photo"):
@@ -115,25 +173,29 @@ def _show_question(photo: Photo) -> list[str]:
         st.markdown(f"#### {escape_markdown(_question(photo))}")
         if prediction is not None and prediction.reason is not None:
             st.caption(escape_markdown(explain_unknown(prediction)))
-        if prediction is not None and _is_multi_label(photo, prediction):
-            keys = _offer_labels(photo, prediction)
+        if _is_multi_label(photo, prediction):
+            keys = _offer_labels(question)
         else:
-            keys = _offer_label(photo, prediction)
-        _offer_other_label(photo)
+            keys = _offer_label(question)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 "Skip",
                 key=f"review-{photo.id}-skip",
                 shortcut="S",
-                on_click=_skip,
-                args=(photo.id,),
+                on_click=run_action,
+                args=(_skip, question),
             )
             link_photo(photo.id, "Open")
     return ["S", *keys]
 
 
-def _skip(photo_id: int) -> None:
-    _skipped().add(photo_id)
+def _skip(question: Question) -> None:
+    """Note that the tags were asked about and not answered."""
+    photo = question.photo
+    if not _is_open(photo):
+        return
+    operation_id = open_library().edit_tags([photo.id], skip=list(question.scores))
+    _note(photo, "skipped", operation_id)
 
 
 def _question(photo: Photo) -> str:
@@ -144,51 +206,45 @@ def _question(photo: Photo) -> str:
     return f"{question}? {', '.join(labels)}"
 
 
-def _is_multi_label(photo: Photo, prediction: StoredPrediction) -> bool:
-    """Whether the model that tagged the photo is a multi-label model."""
+def _is_multi_label(photo: Photo, prediction: StoredPrediction | None) -> bool:
+    """Whether a photo may have several of the tags: not those of a model that gives one alone."""
+    if prediction is None:
+        return True
     tagger = large_photo.load_tagger_of(prediction)
     if tagger is not None:
         return tagger.labels.kind == "multi"
     return len(photo.tags) > 1 or sum(score for _, score in prediction.scores) > 1.001
 
 
-def _label_scores(photo: Photo, prediction: StoredPrediction | None) -> dict[str, float | None]:
-    """The labels to choose from: the likeliest by score, and the photo's other tags."""
-    scores = {} if prediction is None else dict(prediction.scores)
-    return {**scores, **{tag.label: tag.score for tag in photo.tags if tag.label not in scores}}
-
-
-def _offer_label(photo: Photo, prediction: StoredPrediction | None) -> list[str]:
+def _offer_label(question: Question) -> list[str]:
     """Buttons for a single label or none; each records an answer."""
-    scores = _label_scores(photo, prediction)
+    photo, scores = question.photo, question.scores
     tags = [tag.label for tag in photo.tags]
     for number, (label, score) in enumerate(scores.items(), 1):
-        wrong = [tag for tag in tags if tag != label]
-        action = partial(_record_answer, photo, [label], wrong)
+        action = partial(_record_answer, photo, [label], _without(tags, [label]))
         _offer_button(photo, label, score, number, label in tags, action)
-    if scores:
-        st.button(
-            "None of these",
-            key=f"review-{photo.id}-none",
-            shortcut="N",
-            width="stretch",
-            on_click=run_action,
-            args=(_record_answer, photo, [], list(scores)),
-        )
-    return [*_number_keys(scores), "N"] if scores else []
+    st.button(
+        "None of these",
+        key=f"review-{photo.id}-none",
+        shortcut="N",
+        width="stretch",
+        on_click=run_action,
+        args=(_record_answer, photo, [], list(scores)),
+    )
+    _offer_other_label(photo, _record_other_label)
+    return [*_number_keys(scores), "N"]
 
 
-def _offer_labels(photo: Photo, prediction: StoredPrediction) -> list[str]:
-    """A toggle for each label, and a button that records the selection."""
-    scores = _label_scores(photo, prediction)
-    draft_of, draft = st.session_state.get(DRAFT_KEY, (None, frozenset()))
-    if draft_of != photo.id:
-        draft = frozenset(tag.label for tag in photo.tags)
+def _offer_labels(question: Question) -> list[str]:
+    """A toggle for each label, a field for more, and a button that records the selection."""
+    photo = question.photo
+    draft = _load_draft(photo)
+    scores = {**question.scores, **dict.fromkeys(draft.typed)}
     for number, (label, score) in enumerate(scores.items(), 1):
-        action = partial(_set_draft, photo, draft ^ {label})
-        _offer_button(photo, label, score, number, label in draft, action)
-    right = [label for label in scores if label in draft]
-    wrong = [tag.label for tag in photo.tags if tag.label not in draft]
+        action = partial(_save_draft, Draft(photo.id, draft.on ^ {label}, draft.typed))
+        _offer_button(photo, label, score, number, label in draft.on, action)
+    right = [label for label in scores if label in draft.on]
+    _offer_other_label(photo, _add_to_draft)
     st.button(
         f"Save: {escape_markdown(', '.join(right))}" if right else "None of these",
         key=f"review-{photo.id}-yes",
@@ -196,9 +252,13 @@ def _offer_labels(photo: Photo, prediction: StoredPrediction) -> list[str]:
         shortcut="Y" if right else "N",
         width="stretch",
         on_click=run_action,
-        args=(_record_answer, photo, right, wrong if right else list(scores)),
+        args=(_record_answer, photo, right, _without(question.scores, right)),
     )
     return [*_number_keys(scores), "Y" if right else "N"]
+
+
+def _without(labels: Iterable[str], right: Sequence[str]) -> list[str]:
+    return [label for label in labels if label not in right]
 
 
 def _number_keys(scores: Mapping[str, float | None]) -> list[str]:
@@ -206,8 +266,22 @@ def _number_keys(scores: Mapping[str, float | None]) -> list[str]:
     return [str(number) for number in range(1, min(len(scores), 9) + 1)]
 
 
-def _set_draft(photo: Photo, draft: frozenset[str]) -> None:
-    st.session_state[DRAFT_KEY] = (photo.id, draft)
+def _load_draft(photo: Photo) -> Draft:
+    """What is chosen for a photo: at first the tags that it has."""
+    draft: Draft | None = st.session_state.get(DRAFT_KEY)
+    if draft is not None and draft.photo_id == photo.id:
+        return draft
+    return Draft(photo.id, frozenset(tag.label for tag in photo.tags))
+
+
+def _save_draft(draft: Draft) -> None:
+    st.session_state[DRAFT_KEY] = draft
+
+
+def _add_to_draft(photo: Photo, label: str) -> None:
+    draft = _load_draft(photo)
+    label = validate_label(label)
+    _save_draft(Draft(photo.id, draft.on | {label}, (*draft.typed, label)))
 
 
 def _offer_button(
@@ -225,7 +299,7 @@ def _offer_button(
     )
 
 
-def _offer_other_label(photo: Photo) -> None:
+def _offer_other_label(photo: Photo, add: Callable[[Photo, str], None]) -> None:
     key = f"review-other-{photo.id}"
     st.selectbox(
         "Other tag",
@@ -235,24 +309,39 @@ def _offer_other_label(photo: Photo) -> None:
         accept_new_options=True,
         key=key,
         on_change=run_action,
-        args=(_record_other_label, photo, key),
+        args=(_take_other_label, photo, key, add),
     )
 
 
-def _record_other_label(photo: Photo, key: str) -> None:
+def _take_other_label(photo: Photo, key: str, add: Callable[[Photo, str], None]) -> None:
     label = st.session_state[key]
+    st.session_state[key] = None
     if label is not None:
-        _record_answer(photo, [label], [tag.label for tag in photo.tags if tag.label != label])
+        add(photo, label)
+
+
+def _record_other_label(photo: Photo, label: str) -> None:
+    _record_answer(photo, [label], _without([tag.label for tag in photo.tags], [label]))
 
 
 def _record_answer(photo: Photo, right: list[str], wrong: list[str]) -> None:
     """Annotate a photo, once even if the key was pressed repeatedly."""
-    if open_library().photo(photo.id).reviewed:
+    if not _is_open(photo):
         return
     operation_id = open_library().edit_tags([photo.id], add=right, remove=wrong)
-    answer = ", ".join(right) if right else "none of these"
-    _answers().append(Answer(f"{photo.name}: {answer}", operation_id))
-    _skipped().discard(photo.id)
+    _note(photo, ", ".join(right) if right else "none of these", operation_id)
+
+
+def _is_open(photo: Photo) -> bool:
+    """Whether nobody answered about a photo meanwhile."""
+    return bool(open_library().teaching.filter_open([photo.id], skipped=True))
+
+
+def _note(photo: Photo, answer: str, operation_id: int) -> None:
+    """Keep an answer for Undo, and go on to the next photo."""
+    _answers().append(Answer(photo.id, f"{photo.name}: {answer}", operation_id))
+    queue = st.session_state.get(QUEUE_KEY, [])
+    st.session_state[QUEUE_KEY] = [photo_id for photo_id in queue if photo_id != photo.id]
 
 
 def _offer_dataset() -> None:

@@ -11,7 +11,7 @@ from frontend.components import photo_gallery, undo_line
 from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action
-from frontend.ui.pages import GALLERY, IMPORT
+from frontend.ui.pages import GALLERY, IMPORT, TEACH
 from frontend.ui.text import escape_markdown
 from tagger.errors import OptionError
 from tagger.inference.vocabulary import Entry, Vocabulary
@@ -148,6 +148,12 @@ def _show_tag(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
             icon=":material/grid_view:",
             query_params={"show": query},
         )
+    st.page_link(
+        TEACH,
+        label="Find more like it, or check it",
+        icon=":material/model_training:",
+        query_params={"tag": summary.name},
+    )
     left, right = st.columns(2, gap="large")
     with left:
         _show_rename(summary, summaries)

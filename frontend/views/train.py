@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.training import confirmed_tags, dataset_check, training_job
+from frontend.training import confirmed_tags, dataset_check, none_of_these, training_job
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, show_error
 from frontend.ui.models import list_models, models_with_backbone
@@ -98,9 +99,13 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
         key="train-how",
         persist_state="session",
     )
+    labels = list(check.photos.get("train", {}))
+    nothing = none_of_these.choose(labels, check.count)
     request = _choose_options(data, name, is_thorough=method == FULL)
-    seconds = training_job.estimate_seconds(check.count, request.epochs, request.image_size)
-    photos = count_noun(check.count, "photo")
+    request = replace(request, merge_case=dataset_check.merges_case(data))
+    total = check.count + len(nothing)
+    seconds = training_job.estimate_seconds(total, request.epochs, request.image_size)
+    photos = count_noun(total, "photo")
     st.caption(
         f"{photos}, {rough_duration(seconds)} on a typical computer. You can close this page"
         " meanwhile."
@@ -112,6 +117,9 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
         icon=":material/school:",
     ):
         with catch_errors():
+            if nothing:
+                with st.spinner("Copying the photos …"):
+                    request = replace(request, none_of_these=str(none_of_these.write(nothing)))
             job_panel.start_job(request)
             st.rerun()
 

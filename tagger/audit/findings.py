@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tagger.audit.label_errors import LabelScores, score_labels, score_tags
 from tagger.datasets.dataset import Dataset
+from tagger.datasets.loading import relative_path
 from tagger.datasets.sample import Sample, contradict, tag_matrix
 from tagger.errors import DatasetError
 from tagger.files import write_atomically
@@ -328,4 +329,4 @@ def _list_others(paths: Sequence[str], path: str) -> str:
 
 
 def _relative_path(collection: Dataset, sample: Sample) -> str:
-    return sample.path.relative_to(collection.root).as_posix()
+    return relative_path(collection.root, sample.path)

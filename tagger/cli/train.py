@@ -93,6 +93,8 @@ def _add_files(parser: argparse.ArgumentParser, default: TrainingConfig) -> None
     add("--validation-share", type=float, default=default.validation_share, help=held_out)
     add("--leave-out", type=Path, metavar="FILE", help="list of photos not to train on")
     add("--merge-case", action="store_true", help=MERGE_CASE)
+    nothing = "photos with none of the labels, to learn from; the labels are tags then"
+    add("--none-of-these", type=Path, metavar="FOLDER", help=nothing)
     add("--unrelated", type=Path, help="photos of other things, to judge unknown by")
     add("--test", type=Path, help="labelled photos from elsewhere, to test on")
     add("--output", type=Path, default=default.output, help="model file to write")

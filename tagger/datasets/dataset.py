@@ -12,6 +12,7 @@ from typing import Any
 
 from tagger.concurrency import Progress, silent
 from tagger.datasets.loading import decode_samples, relative_path
+from tagger.datasets.none_of_these import add_photos, drop_copies
 from tagger.datasets.pixel_store import PixelStore
 from tagger.datasets.readers import detect
 from tagger.datasets.readers.listing import LAYOUT, Listing, Remark
@@ -58,8 +59,8 @@ class Problems:
         values: dict[str, Any] = asdict(self)
         return {**values.pop("skipped"), **values, "remarks": remarks}
 
-    def lines(self) -> list[str]:
-        """A sentence for each kind of problem that occurred."""
+    def lines(self, with_case: bool = True) -> list[str]:
+        """A sentence for each kind of problem; `with_case` also labels that differ in case."""
         same = "are exact copies under different labels"  # there are always several
         lines = [
             f"{count_noun(count, 'photo')} {singular if count == 1 else plural}: left out"
@@ -92,15 +93,21 @@ class Problems:
             photos = count_noun(missing, "photo")
             lines.append(f"{photos} on your list {verb} not in the collection")
         lines += [remark.sentence() for remark in self.remarks]
-        for *most, last in self.case_variants[:LISTED]:
-            lines.append(f"{', '.join(most)} and {last}: one label? --merge-case makes them one")
-        if more := len(self.case_variants[LISTED:]):
-            lines.append(f"{count_noun(more, 'more label')} in several cases: one each?")
+        lines += self._case_lines() if with_case else []
         if len(self.lost_labels) == 1:
             lines.append(f"too few photos of {self.lost_labels[0]} to train on: not a label")
         elif self.lost_labels:
             names = f"{count_noun(len(self.lost_labels), 'label')} ({list_first(self.lost_labels)})"
             lines.append(f"too few photos of {names} to train on: not labels")
+        return lines
+
+    def _case_lines(self) -> list[str]:
+        lines = [
+            f"{', '.join(most)} and {last}: one label? --merge-case makes them one"
+            for *most, last in self.case_variants[:LISTED]
+        ]
+        if more := len(self.case_variants[LISTED:]):
+            lines.append(f"{count_noun(more, 'more label')} in several cases: one each?")
         return lines
 
 
@@ -188,18 +195,24 @@ def load(
     leave_out: Collection[str] = (),
     require_enough: bool = True,
     merge_case: bool = False,
+    none_of_these: Path | None = None,
 ) -> Dataset:
     """Read a dataset: each photo is decoded once, its prepared pixels are kept in `store`.
 
     `leave_out` are paths of photos, relative to `root`, to leave out. With `merge_case`, labels
-    that differ in case alone are one. Raises DatasetError where there are no labels to learn, and
+    that differ in case alone are one. `none_of_these` is a folder of photos that have none of the
+    labels, which are tags then. Raises DatasetError where there are no labels to learn, and
     with `require_enough` also where `check_enough` does.
     """
     root = Path(root)
-    listing = detect.read(root, MIN_LABELS, merge_case)
+    listing = detect.read(root, MIN_LABELS if none_of_these is None else 1, merge_case)
+    if none_of_these is not None:
+        listing = add_photos(listing, none_of_these)
     problems = _listed_problems(root, listing, leave_out)
     remaining = [s for s in listing.samples if relative_path(root, s.path) not in leave_out]
     samples, unreadable = decode_samples(root, remaining, store, workers, progress)
+    if none_of_these is not None:
+        samples = drop_copies(samples, none_of_these)
     samples, conflicting, copies = remove_copies(samples)
     leaked: list[Copy] = []
     splits = {sample.split for sample in samples}

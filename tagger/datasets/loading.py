@@ -55,5 +55,5 @@ def decode_samples(
 
 
 def relative_path(root: Path, path: Path) -> str:
-    """A photo's path in a dataset, with "/", as messages and lists show it."""
-    return path.relative_to(root).as_posix()
+    """A photo's path in a dataset, with "/", as messages and lists show it; else its whole path."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

@@ -1,4 +1,7 @@
-"""Embedding jobs: vectors of photos for descriptions and similar photos; nothing is tagged."""
+"""Embedding jobs: vectors of photos for descriptions and similar photos.
+
+No model tags them. Heads, which see vectors alone, tag those that were imported without one.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from tagger.library import photos, vectors
 from tagger.library.models.in_use import used_spaces
 from tagger.library.records import Photo
 from tagger.library.storage import Storage, read_original
+from tagger.library.teaching.predictions import tag_later
 from tagger.tagger import Tagger
 
 BATCH_SIZE = 16  # photos embedded together
@@ -38,6 +42,8 @@ def embed_photos(lease: Lease, request: EmbedRequest) -> dict[str, Any]:
         missing = vectors.count_missing(connection, space_id)
     lease.start_stage("Looking at photos", total=lease.job.done + missing)
     storage = lease.library.storage
+    active = lease.library.teaching.learn_active()
+    heads = [each for each in active if each.head.space == space]
 
     def embed(batch: Sequence[Photo]) -> list[tuple[int, Embedding | None]]:
         return [(photo.id, _embed(tagger, storage, photo)) for photo in batch]
@@ -50,6 +56,7 @@ def embed_photos(lease: Lease, request: EmbedRequest) -> dict[str, Any]:
             with lease.write_transaction() as connection:
                 # Another job may have deleted the space, if its model was not active meanwhile.
                 vectors.add(connection, vectors.register_space(connection, space), embedded)
+                tag_later(connection, heads, embedded)
                 lease.add_done(connection, len(embedded))
             counts["photos"] += len(embedded)
             counts["unreadable"] += sum(vector is None for vector in embedded.values())

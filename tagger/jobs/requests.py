@@ -103,11 +103,12 @@ class RetagRequest(_Request):
 
 @dataclass(frozen=True)
 class CheckRequest(_Request):
-    """Audit a labelled folder before training on it."""
+    """Audit a labelled folder before training on it; `merge_case` as in `TrainingConfig`."""
 
     KIND = "check"
 
     data: str
+    merge_case: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ class TrainRequest(_Request):
     weights: str = registry.IMAGENET
     seed: int = 42
     about: str = ""
+    merge_case: bool = False
+    none_of_these: str | None = None
     folder: str | None = None
     epoch: int | None = None
 

@@ -61,6 +61,7 @@ def tag_files(lease: Lease, request: TaggingRequest) -> dict[str, Any]:
         taggers,
         copy,
         space.sha256 if space else None,
+        heads=[] if isinstance(request, RetagRequest) else library.teaching.learn_active(),
         records_moves=isinstance(request, ImportFolderRequest) and request.watched,
     )
     with lease.write_transaction() as connection:

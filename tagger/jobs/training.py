@@ -8,7 +8,7 @@ from typing import Any
 
 from tagger.audit import audit
 from tagger.audit.findings import MAX_PICTURES
-from tagger.errors import DatasetError
+from tagger.errors import DatasetError, OptionError
 from tagger.jobs.lease import Lease
 from tagger.jobs.requests import CheckRequest, TrainRequest
 from tagger.paths import MODELS
@@ -22,7 +22,9 @@ _METRICS = ("validation", "test", "unknown", "photos", "sizes", "problems", "sec
 
 def check_folder(lease: Lease, request: CheckRequest) -> dict[str, Any]:
     """Audit a labelled folder: its labels, and its problems; as plain JSON values."""
-    config = audit.AuditConfig(Path(request.data), weights=audit.available_weights())
+    config = audit.AuditConfig(
+        Path(request.data), weights=audit.available_weights(), merge_case=request.merge_case
+    )
     try:
         with lease.interruptible():
             report = audit.run_audit(config, lease.track_progress)
@@ -33,7 +35,7 @@ def check_folder(lease: Lease, request: CheckRequest) -> dict[str, Any]:
         "labels": collection.counts(),
         "told": collection.describe_labels(),
         "written_as": collection.label_format,
-        "problems": collection.problems.lines(),
+        "problems": collection.problems.lines(with_case=False),
         "unreadable": [list(row) for row in collection.problems.unread],
         "doubts": [
             {
@@ -42,6 +44,8 @@ def check_folder(lease: Lease, request: CheckRequest) -> dict[str, Any]:
             }
             for kind, line in findings.summaries().items()
         ],
+        "case_variants": [list(names) for names in collection.problems.case_variants],
+        "kind": collection.labels.kind,
         "notes": findings.notes(),
         "error": report.training_obstacle,
     }
@@ -59,10 +63,18 @@ def train_model(lease: Lease, request: TrainRequest) -> dict[str, Any]:
         weights=request.weights,
         hyperparameters=Hyperparameters(epochs=request.epochs, seed=request.seed),
         about=request.about,
+        merge_case=request.merge_case,
+        none_of_these=Path(request.none_of_these) if request.none_of_these else None,
         resume=_can_resume(request),
     )
     with lease.interruptible():
-        result = trainer.train(config, lease.track_progress, EventRecorder(lease, request))
+        try:
+            result = trainer.train(config, lease.track_progress, EventRecorder(lease, request))
+        except OptionError:
+            if not config.resume:
+                raise
+            config = replace(config, resume=False)  # what it left is damaged, or photos changed
+            result = trainer.train(config, lease.track_progress, EventRecorder(lease, request))
     report = html.write(result.run_folder)
     values = result.evaluation.to_dict()
     metrics = {key: values[key] for key in _METRICS}

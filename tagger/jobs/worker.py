@@ -119,8 +119,8 @@ def _run_to_end(lease: Lease) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - the job must not stay "running" for ever
         traceback.print_exc()
         log_file = _log_file(lease.library, lease.job_id)
-        source = log_file if log_file.is_file() else "the terminal it was started in"
-        message = f"a mistake of this program's ({type(error).__name__}); {source} says more"
+        more = f"; {log_file} says more" if log_file.is_file() else ""
+        message = f"a mistake of this program's ({type(error).__name__}){more}"
         return {"status": "failed", "error": message}
 
 

@@ -10,7 +10,7 @@ import re
 import shutil
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -31,11 +31,23 @@ HEADER = (
 )
 DETAILS_HEADER = ("Path", "Tags", "Tagged by")  # of every tag: a person, or a model by name
 PERSON = "person"
+NO_TAG = "none"  # the folder of photos that have none of a collection's tags
 MAX_NAME_BYTES = 120  # of a file's or folder's name; most file systems allow 255
 
 # Characters with a meaning to a file system or shell, and names that Windows reserves.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class PhotoLabels:
+    """What a collection says of a photo: the tags that it has, and those that it has not.
+
+    With None for `absent` it has no others; else nobody looked for those that are in neither.
+    """
+
+    present: tuple[str, ...]
+    absent: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -102,11 +114,16 @@ def write_zip(
 
 
 def write_collection(
-    photos: Iterable[Photo], read: Callable[[Photo], bytes], folder: Path
+    photos: Iterable[Photo],
+    read: Callable[[Photo], bytes],
+    folder: Path,
+    labels: Mapping[int, PhotoLabels] | None = None,
 ) -> ExportSummary:
     """Like `write_zip`, but to a folder, which appears complete or not at all.
 
-    Raises OptionError for a folder that is not empty.
+    With `labels` by photo, these take the place of the photos' tags; photos that are not in it are
+    skipped, and those without a tag are in a folder of their own. Raises OptionError for a folder
+    that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OptionError(f"{folder}: holds something; name a new folder")
@@ -116,7 +133,7 @@ def write_collection(
     try:
         temporary.mkdir()
         labels_csv = io.StringIO()
-        for relative, data in _lay_out(photos, read, labels_csv, summary):
+        for relative, data in _lay_out(photos, read, labels_csv, summary, labels):
             path = temporary / relative
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
@@ -137,13 +154,19 @@ def _lay_out(
     read: Callable[[Photo], bytes],
     labels_csv: TextIO,
     summary: ExportSummary,
+    labels: Mapping[int, PhotoLabels] | None = None,
 ) -> Iterator[tuple[str, bytes]]:
     """Each photo's path in the collection, and its bytes; writes the rows of `labels.csv`."""
     folders = _FolderNames()
     writer = csv.writer(labels_csv)
-    writer.writerow(table_columns.EXPORT_HEADER)
+    names_absent = any(each.absent is not None for each in (labels or {}).values())
+    header = table_columns.EXPORT_HEADER
+    writer.writerow([*header, table_columns.ABSENT_HEADER] if names_absent else header)
     for photo in photos:
-        if not photo.tags:
+        of_photo = PhotoLabels(tuple(tag.label for tag in photo.tags))
+        if labels is not None:
+            of_photo = labels.get(photo.id, PhotoLabels(()))
+        if not of_photo.present and not of_photo.absent:
             summary.skipped.append((photo.name, "has no tag"))
             summary.untagged += 1
             continue
@@ -152,14 +175,15 @@ def _lay_out(
         except ImageError as error:
             summary.skipped.append((photo.name, str(error)))
             continue
-        label = photo.tags[0].label
+        label = of_photo.present[0] if of_photo.present else NO_TAG
         name = _safe_name(photo.name, "photo")
         if os.path.splitext(name)[1].lower() not in EXTENSIONS:
             name += ".jpg"  # a photo is listed by its extension, and decoded by its content
         relative = f"{folders.name_for(label)}/{photo.id}-{name}"
         yield relative, data
-        names = table.join_tags([tag.label for tag in photo.tags])
-        writer.writerow([escape_formula(cell) for cell in (relative, label, names)])
+        cells = [relative, label, table.join_tags(of_photo.present)]
+        cells += [table.join_tags(of_photo.absent or ())] if names_absent else []
+        writer.writerow([escape_formula(cell) for cell in cells])
         summary.written += 1
 
 

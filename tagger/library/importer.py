@@ -40,6 +40,7 @@ from tagger.library.job_files import ImportFile, Outcome, save_outcomes
 from tagger.library.photos import ExistingPhoto, NewPhoto
 from tagger.library.records import Photo
 from tagger.library.storage import Storage, read_original
+from tagger.library.teaching.predictions import ActiveHead, predict
 from tagger.tagger import Prediction, Tagger
 
 BATCH_BYTES = 8 * 2**20  # of files held in memory before they are decoded; and one file more
@@ -76,17 +77,20 @@ class Importer:
         taggers: Sequence[Tagger],
         copy: bool = False,
         space: str | None = None,
+        heads: Sequence[ActiveHead] = (),
         records_moves: bool = False,
     ) -> None:
         """`space` is the library's: vectors in another one would not be used and are not kept.
 
-        Without one, they are those of the first of the `taggers`. `records_moves`: that a photo's
-        file is elsewhere now can be undone, and is an outcome of its own.
+        Without one, they are those of the first of the `taggers`. `heads` tag new photos too.
+        `records_moves`: that a photo's file is elsewhere now can be undone, and is an outcome of
+        its own.
         """
         self._database = database
         self._storage = storage
         self._taggers = list(taggers)
         self._copy = copy
+        self._heads = [each for each in heads if each.head.space == space]
         self._records_moves = records_moves
         spaces = [tagger.space for tagger in taggers]
         self._embeds = 0 if space is None else spaces.index(space) if space in spaces else None
@@ -366,30 +370,31 @@ class Importer:
         results: Sequence[ImportResult],
         outcomes: Sequence[tuple[Outcome | None, int | None]],
     ) -> None:
-        tagged = [
-            (photo_id, result.answers)
+        tagged = {
+            photo_id: result
             for result, (outcome, photo_id) in zip(results, outcomes, strict=True)
             if isinstance(result, New | Retagged)
             if photo_id is not None and outcome != "duplicate"
-        ]
+        }
         predictions = {
             model_id: [
-                (photo_id, tags.prediction_row(answers[number][0], tagger))
-                for photo_id, answers in tagged
-                if number in answers
+                (photo_id, tags.prediction_row(result.answers[number][0], tagger))
+                for photo_id, result in tagged.items()
+                if number in result.answers
             ]
             for number, (model_id, tagger) in enumerate(zip(model_ids, self._taggers, strict=True))
         }
-        tags.save_predictions_of_models(connection, operation_id, predictions)
-        if self._embeds is None or not tagged:
-            return
-        space_id = vectors.register_space(connection, self._taggers[self._embeds].space)
         embeddings = {
-            photo_id: answers[self._embeds][1]
-            for photo_id, answers in tagged
-            if self._embeds in answers
+            photo_id: result.answers[self._embeds][1]
+            for photo_id, result in tagged.items()
+            if self._embeds is not None and self._embeds in result.answers
         }
-        vectors.add(connection, space_id, embeddings)
+        new = {id: each for id, each in embeddings.items() if isinstance(tagged[id], New)}
+        predictions |= predict(connection, self._heads, new)
+        tags.save_predictions_of_models(connection, operation_id, predictions)
+        if self._embeds is not None and embeddings:
+            space_id = vectors.register_space(connection, self._taggers[self._embeds].space)
+            vectors.add(connection, space_id, embeddings)
 
 
 def read_batches(files: Iterable[ImportFile]) -> Iterator[list[FileContent | Failed]]:

@@ -53,6 +53,7 @@ from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
 from tagger.library.statistics import Statistics
 from tagger.library.storage import Storage, read_original
+from tagger.library.teaching.teacher import Teacher
 from tagger.library.timeline import PhotoList
 from tagger.library.vectors import VectorCache
 from tagger.tagger import Tagger
@@ -72,6 +73,7 @@ class Library:
         self.duplicates = Duplicates(database, home)
         self.folders = WatchedFolders(database, home)
         self._vectors = VectorCache()
+        self.teaching = Teacher(database, home, self._vectors, used_models.load_space)
 
     @classmethod
     def open(cls, home: Path | None = None, url: str | None = None) -> Library:
@@ -169,7 +171,8 @@ class Library:
         """Tag a photo and keep a copy of it. Raises ImageError if it cannot be read."""
         taggers = [taggers] if isinstance(taggers, Tagger) else list(taggers)
         space = self.space()
-        added = single_photo.add(self.database, self.storage, name, data, taggers, space)
+        heads = self.teaching.learn_active()
+        added = single_photo.add(self.database, self.storage, name, data, taggers, space, heads)
         return AddedPhoto(self.photo(added.photo_id), added.is_duplicate, added.operation_id)
 
     def edit_tags(
@@ -384,8 +387,11 @@ class Library:
             return photos.load_annotations(connection, photo_id)
 
     def review_queue(self, limit: int = 1) -> PhotoPage:
-        """Photos without annotations, those to review first."""
-        return self.search("NOT reviewed", "doubtful", 0, limit)
+        """Photos that nobody answered about, those most worth asking first; see `teaching`."""
+        ids = self.teaching.review_queue(limit)
+        with self.database.read_transaction() as connection:
+            loaded = tuple(photos.load_photos(connection, ids, self.home))
+        return PhotoPage(loaded, self.teaching.count_open().left)
 
     def read_original(self, photo: Photo) -> bytes:
         """The bytes of a photo's file. Raises ImageError if it is missing or was changed."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tagger.errors import ImageError, OptionError
-from tagger.library import derivation, descriptions, operations, vectors
+from tagger.library import derivation, descriptions, operations, tags, vectors
 from tagger.library.database.database import Database
 from tagger.library.descriptions import Space
 from tagger.library.import_results import Duplicate, Failed
@@ -14,6 +14,7 @@ from tagger.library.importer import Importer, register_model
 from tagger.library.job_files import ImportFile, add_files, pending_files
 from tagger.library.models import edits as model_edits
 from tagger.library.storage import Storage, base_name
+from tagger.library.teaching.predictions import ActiveHead, predict
 from tagger.tagger import Tagger
 
 
@@ -33,11 +34,12 @@ def add(
     data: bytes,
     taggers: Sequence[Tagger],
     space: Space | None,
+    heads: Sequence[ActiveHead] = (),
 ) -> Added:
-    """See `Library.add_photo`; `space` is the library's."""
+    """See `Library.add_photo`; `space` is the library's, and `heads` are those that tag too."""
     file = ImportFile(0, "", base_name(name), data=data)
     sha256 = space.sha256 if space else None
-    importer = Importer(database, storage, taggers, copy=True, space=sha256)
+    importer = Importer(database, storage, taggers, copy=True, space=sha256, heads=heads)
     (result,) = importer.read_and_tag([file])
     if isinstance(result, Failed):
         raise ImageError(file.name, result.reason)
@@ -66,5 +68,8 @@ def add(
             embedding, used_space = vector
             space_id = vectors.register_space(connection, used_space)
             vectors.add(connection, space_id, {photo_id: embedding})
+            comparable = [each for each in heads if each.head.space == used_space]
+            by_head = predict(connection, comparable, {photo_id: embedding})
+            tags.save_predictions_of_models(connection, operation_id, by_head)
     derivation.refresh_stale(database)
     return Added(photo_id, outcome == "duplicate", operation_id)

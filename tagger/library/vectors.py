@@ -217,16 +217,20 @@ class Vectors:
         positions = np.minimum(np.searchsorted(ascending, photo_ids), len(order) - 1)
         return np.where(ascending[positions] == photo_ids, order[positions], -1)
 
-    def take(self, rows: Ids) -> NDArray[np.float32]:
-        """The unit vectors `(R, D)` of rows, of which there is at least one."""
-        first, _ = self._blocks[0]
-        taken = np.empty((len(rows), first.vectors.shape[1]), np.float32)
-        for number, (block, _) in enumerate(self._blocks):
-            is_here = rows // BLOCK == number
-            inside = rows[is_here] % BLOCK
-            taken[is_here] = block.vectors[inside]
+    def take(self, rows: Sequence[int] | Ids) -> NDArray[np.float32]:
+        """The vectors `(R, D)` of these rows of `photo_ids`, in that order; none: `(0, D)`."""
+        if not self._blocks:
+            return np.empty((0, 1), np.float32)
+        taken = np.empty((len(rows), self._blocks[0][0].vectors.shape[1]), np.float32)
+        positions = np.asarray(rows, np.int64)
+        start = 0
+        for block, count in self._blocks:
+            own = np.flatnonzero((positions >= start) & (positions < start + count))
+            inner = positions[own] - start
+            taken[own] = block.vectors[inner]
             if block.scales is not None:
-                taken[is_here] *= block.scales[inside, None]
+                taken[own] *= block.scales[inner, None]
+            start += count
         return taken
 
     @cached_property

@@ -136,6 +136,7 @@ class TrainingConfig:
     typical: str | None = None
     leave_out: Path | None = None
     merge_case: bool = False
+    none_of_these: Path | None = None
     runs: Path = RUNS
     resume: bool = False
     tensorboard: bool = False
@@ -181,7 +182,7 @@ class TrainingConfig:
                 raise OptionError(f"{self.data / self.typical}: no such folder")
         if self.output.suffix != ".h5":
             raise OptionError(f"output {self.output}: a model file's name ends in .h5")
-        for folder in (self.unrelated, self.test):
+        for folder in (self.unrelated, self.test, self.none_of_these):
             if folder is not None and not folder.is_dir():
                 raise OptionError(f"{folder}: no such folder")
 

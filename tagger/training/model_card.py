@@ -33,7 +33,10 @@ from tagger.training.evaluate import Evaluation
 MAX_WEAKNESSES = 3  # of each kind
 _UNQUOTED = re.compile(r"[\w./+-]+|\$TAGGER_DATA[\w./+-]*", re.ASCII)  # safe in a shell
 _OPTION_NAMES = {"epochs": "fine_tune"}  # settings with another name on the command line
-_PATHS = ("data", "output", "unrelated", "test", "weights", "captions", "leave_out")
+_PATHS = (
+    *("data", "output", "unrelated", "test", "weights", "captions", "leave_out"),
+    "none_of_these",
+)
 
 
 def build_card(

@@ -224,6 +224,7 @@ class _Trainer:
                 config.validation_share,
                 leave_out,
                 merge_case=config.merge_case,
+                none_of_these=config.none_of_these,
             )
         self.emit(events.CollectionLoaded(collection))
         tag_head.check_options(config, collection)

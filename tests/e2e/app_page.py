@@ -17,6 +17,7 @@ HEADINGS = {
     "Search": "Search",
     "Tags": "Tags",
     "Review": "Review",
+    "Teach a tag": "Teach a tag",
     "Train a model": "Train a model",
     "Models": "Models",
     "Duplicates": "Duplicates",

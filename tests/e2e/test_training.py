@@ -58,6 +58,8 @@ def test_a_trained_model_tags_the_library_again(
     app.choose("Start from", "Model Pets")
     app.click("Start training")
     app.button("Use this model").wait_for(timeout=TRAINING_SECONDS * 1000)
+    app.expect_text("What it says of 24 photos of your library. Nothing is saved.")
+    expect(app.tiles()).to_have_count(24)
     app.click("Use this model")
     app.expect_text(f"{name} is in use.")
     app.click(f"Re-tag {3 * PHOTOS} photos with it")
@@ -66,7 +68,7 @@ def test_a_trained_model_tags_the_library_again(
     app.expect_job_end(f"Re-tag {3 * PHOTOS} photos with {name}")
 
     with server.library() as library:
-        assert library.active_model() == name
+        assert library.models_in_use() == ["everyday", name]
         photos = list(library.photos())
         right = [p for p in photos if p.path.parent.name in [t.label for t in p.tags]]
         assert len(right) >= MIN_ACCURACY * len(photos)

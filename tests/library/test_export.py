@@ -299,3 +299,37 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         export.write_collection(collection(), read, tmp_path / "c")
     assert not list(tmp_path.iterdir())
+
+
+def test_answers_take_the_place_of_tags_and_say_what_is_absent(tmp_path: Path) -> None:
+    """Nobody looked for the tags that are in neither; hostile names of tags survive."""
+    photos = [photo(number, tag("a model's tag", 0.9)) for number in range(1, 5)]
+    labels = {
+        1: export.PhotoLabels(("sea", "=cmd()"), ()),
+        2: export.PhotoLabels(("a|b",), ("sea",)),
+        3: export.PhotoLabels((), ("sea", "=cmd()", "a|b")),
+    }
+    summary = export.write_collection(photos, draw_photo, tmp_path / "c", labels)
+    assert (summary.written, summary.untagged) == (3, 1)
+    listing = detect.read(tmp_path / "c", 1)
+    assert (listing.kind, listing.names) == ("multi", ("=cmd()", "a|b", "sea"))
+    states = {
+        int(sample.path.name.split("-")[0]): (
+            {listing.names[n] for n in sample.present},
+            {listing.names[n] for n in sample.unseen},
+        )
+        for sample in listing.samples
+    }
+    assert states == {
+        1: ({"sea", "=cmd()"}, {"a|b"}),
+        2: ({"a|b"}, {"=cmd()"}),
+        3: (set(), set()),
+    }
+
+
+def test_answers_of_single_tags_make_a_collection_of_labels(tmp_path: Path) -> None:
+    labels = {number: export.PhotoLabels(("cat" if number < 3 else "dog",)) for number in (1, 2, 3)}
+    photos = [photo(number, tag("fox", 0.9)) for number in range(1, 4)]
+    export.write_collection(photos, draw_photo, tmp_path / "c", labels)
+    listing = detect.read(tmp_path / "c", 2)
+    assert (listing.kind, listing.names) == ("single", ("cat", "dog"))

@@ -82,7 +82,8 @@ class _LabelRow:
     """A row of a table with all labels in one column, which are read from the `cell`.
 
     `confidence` is that the photo has them: 0 absent, 1 present; UNSEEN if it cannot be read, None
-    if the table does not say.
+    if the table does not say. `absent` is a cell with the tags that the photo has not, None where
+    all others are absent.
     """
 
     photo: str
@@ -90,6 +91,7 @@ class _LabelRow:
     position: str
     columns: Columns
     confidence: float | None = None
+    absent: str | None = None
     labels: tuple[str, ...] = ()
 
     @property
@@ -161,7 +163,7 @@ def read(index: PhotoIndex, files: Files, spellings: Mapping[str, str] | None = 
             tag_names.update(_read_tag_columns(table, columns, rows, builder))
         else:
             label_rows += _label_rows(columns, rows, builder)
-            has_several |= columns.is_tag_list or columns.has_boxes
+            has_several |= columns.is_tag_list or columns.has_boxes or columns.absent is not None
     by_photo = _read_label_rows(label_rows, builder)
     has_several |= any(len(row) > 1 for rows in by_photo.values() for row in rows)
     has_several |= any(row.confidence == 0 for row in label_rows)
@@ -169,6 +171,7 @@ def read(index: PhotoIndex, files: Files, spellings: Mapping[str, str] | None = 
     if tag_names or has_several or contradicted > table_columns.MAX_SLIPS * len(by_photo):
         _add_tags(by_photo, builder)
         _add_confidences(label_rows, builder)
+        tag_names |= _add_absent(label_rows, builder)
         tag_names.update(label for row in label_rows for label in row.labels)
         return builder.build(FORMAT, "multi", tag_names)
     unlikely = {row.photo for row in label_rows if row.labels and not row.is_likely}
@@ -283,7 +286,9 @@ def _label_rows(
                 confidence = UNSEEN
             elif confidence is not None and 0 < confidence < 1:
                 builder.add_case(UNSURE, f"{position}: {cell}")
-        yield _LabelRow(photo, cells[columns.labels].strip(), position, columns, confidence)
+        absent = None if columns.absent is None else cells[columns.absent].strip()
+        cell = cells[columns.labels].strip()
+        yield _LabelRow(photo, cell, position, columns, confidence, absent)
 
 
 def _read_label_rows(rows: Sequence[_LabelRow], builder: ListingBuilder) -> LabelRows:
@@ -424,6 +429,20 @@ def _add_confidences(rows: Sequence[_LabelRow], builder: ListingBuilder) -> None
                     unseen.append(label)
         looked_for = frozenset(confidences) if names_absent else tags.looked_for
         builder.tags[photo] = replace(tags, unseen=tuple(unseen), looked_for=looked_for)
+
+
+def _add_absent(rows: Sequence[_LabelRow], builder: ListingBuilder) -> set[str]:
+    """Add the absent tags of rows that name them; these tags. Others of theirs are unseen."""
+    names: set[str] = set()
+    for row in rows:
+        if row.absent is None:
+            continue
+        absent = {builder.label(name) for name in split_tags(unescape_formula(row.absent))} - {""}
+        tags = builder.tags[row.photo]
+        looked_for = (tags.looked_for or frozenset()) | absent | tags.present
+        builder.tags[row.photo] = replace(tags, looked_for=looked_for)
+        names |= absent
+    return names
 
 
 def _add_tags(label_rows: LabelRows, builder: ListingBuilder) -> None:

@@ -23,6 +23,7 @@ MINUS = frozenset(("-1",))  # absent; in a table that has 0 for that, "not sure"
 BLANK = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
 
 EXPORT_HEADER = ("image", "label", "tags")  # of the photo library: the first tag, and all
+ABSENT_HEADER = "not"  # may follow: tags that the photo has not; those in neither are unseen
 
 # Names of columns, as `normalize_header` gives them.
 SPLIT = ("split", "set", "subset", "partition", "phase", "dataset", "datasplit", "usage")
@@ -62,7 +63,8 @@ class Columns:
     """The numbers of the columns: either `labels` holds a photo's labels, or each of `tags` a tag.
 
     `is_tag_list`: cells of `labels` may hold several. `has_boxes`: a row is an object in a photo.
-    `is_export`: the table was written by this project. `states` are the tag states PRESENT, ABSENT
+    `is_export`: the table was written by this project; its column `absent` holds the tags that a
+    photo has not. `states` are the tag states PRESENT, ABSENT
     or UNSEEN by cell of the tag columns, or a probability in (0, 1); None for a cell without
     meaning. `confidence` holds how sure it is that the photo has the label in its row, and
     `confidences` are these in [0, 1] by cell, None for one without meaning. `unread` are the names
@@ -75,6 +77,7 @@ class Columns:
     is_tag_list: bool = False
     has_boxes: bool = False
     is_export: bool = False
+    absent: int | None = None
     confidence: int | None = None
     confidences: Mapping[str, float | None] = field(default_factory=dict)
     states: Mapping[str, State | None] = field(default_factory=dict)
@@ -130,6 +133,7 @@ def read_columns(table: Table, display_path: str) -> Columns:
         is_tag_list=keys[labels] in TAG_LISTS and not is_export,
         has_boxes=bool(boxes),
         is_export=is_export,
+        absent=_find_absent(table) if is_export else None,
         confidence=confidence,
         confidences=confidences,
         unread=() if is_export else _unread_columns(table, {labels, split, confidence, *boxes}),
@@ -340,6 +344,12 @@ def _only_column(table: Table, rest: list[int], display_path: str) -> int:
         f"{display_path}, line 1: {problem} Call it label (one each) or tags (several, with |"
         " between), or give each tag a column of 1 and 0"
     )
+
+
+def _find_absent(table: Table) -> int | None:
+    """The column of absent tags in a table that the photo library wrote."""
+    number = len(EXPORT_HEADER)
+    return number if table.header[number : number + 1] == (ABSENT_HEADER,) else None
 
 
 def _unread_columns(table: Table, read: Iterable[int | None]) -> tuple[str, ...]:

@@ -30,6 +30,14 @@ def cleared(names: Sequence[str], photos: str) -> str:
     return f"Cleared your answer about {_name_tags(names)} on {photos}"
 
 
+def taught(tag: str, right: int, wrong: int) -> str:
+    """The title of answers about one tag: how many photos have it, and how many have not."""
+    if not right:
+        return f"Removed {tag} from {count_noun(wrong, 'photo')}"
+    title = f"Added {tag} to {count_noun(right, 'photo')}"
+    return f"{title}, and not to {wrong:,}" if wrong else title
+
+
 def rated(rating: int, photos: str) -> str:
     """The title of a rating."""
     return f"Rated {photos}" if rating else f"Removed the rating of {photos}"

@@ -1,0 +1,263 @@
+"""Teach: tags that are learnt from examples. One tag: photos that look like it, or may be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from frontend.components import answer_grid, undo_line
+from frontend.components.answer_grid import Mode
+from frontend.ui import url_state
+from frontend.ui.library import open_library
+from frontend.ui.messages import catch_errors, run_action
+from frontend.ui.pages import GALLERY, IMPORT
+from frontend.ui.text import escape_markdown
+from tagger.errors import QueryError
+from tagger.library.records import Photo
+from tagger.library.search.grammar import Label, Like, format_query
+from tagger.library.teaching.examples import TagAnswers, TaughtTag
+from tagger.library.teaching.heads import MIN_EXAMPLES, Head
+from tagger.library.teaching.teacher import Suggestions
+from tagger.text import count_noun, fold
+
+PAGE = "teach"
+TAG, VIEW, ALL = "tag", "view", "all"  # query parameters
+GRID_SIZE = 24  # photos answered together
+MORE, CHECK = "Find more", "Check"
+HELP_LATER = (
+    "Photos that you import are given this tag if they look like your examples. Nothing is"
+    " trained: it is learnt anew from your answers each time."
+)
+
+
+def show() -> None:
+    """The page: the tag that the URL names, or all that were taught."""
+    name = url_state.get(TAG)
+    if name:
+        with catch_errors():
+            _show_tag(open_library().teaching.answers(name))
+            return
+    _show_list()
+
+
+def _show_list() -> None:
+    st.title("Teach a tag", anchor=False)
+    undo_line.show(PAGE, with_offer=False)
+    if not open_library().count():
+        st.markdown("Your library is empty.")
+        st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+        return
+    st.markdown(
+        f"Give a tag of your own to {MIN_EXAMPLES} photos. The others that look like them are then"
+        " offered, and those that you import later are tagged by themselves."
+    )
+    taught = open_library().teaching.list_taught()
+    tag = st.selectbox(
+        "Which tag?",
+        [each.tag for each in taught] or open_library().labels(),
+        index=None,
+        accept_new_options=True,
+        placeholder="Choose a tag, or type a new one",
+        key=f"{PAGE}-choose",
+    )
+    if tag:
+        del st.session_state[f"{PAGE}-choose"]
+        url_state.update(**{TAG: " ".join(tag.split())})
+        st.rerun()
+    own = [each for each in taught if not each.by_models or each.is_on]
+    if own:
+        st.subheader("Your tags", anchor=False)
+    for each in own:
+        _show_row(each)
+
+
+def _show_row(taught: TaughtTag) -> None:
+    """A tag with its examples, and what can be done with it."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{PAGE}-row-{taught.tag}"):
+        st.markdown(f"**{escape_markdown(taught.tag)}**", width=160)
+        st.markdown(_describe_row(taught), width="stretch")
+        enough = taught.examples >= MIN_EXAMPLES
+        label = MORE if enough else "Add examples"
+        opens = url_state.on_click(**{TAG: taught.tag, VIEW: ""})
+        st.button(label, key=f"{PAGE}-more-{taught.tag}", on_click=opens)
+
+
+def _describe_row(taught: TaughtTag) -> str:
+    if taught.examples < MIN_EXAMPLES:
+        return f"{taught.examples} of {MIN_EXAMPLES} examples"
+    parts = [count_noun(taught.examples, "example")]
+    if taught.counterexamples:
+        parts.append(f"{taught.counterexamples:,} not")
+    parts.append("tags later imports" if taught.is_on else "off")
+    return " · ".join(parts)
+
+
+# One tag
+
+
+def _show_tag(answers: TagAnswers) -> None:
+    tag = answers.tag
+    st.button(
+        "All taught tags",
+        key=f"{PAGE}-back",
+        icon=":material/arrow_back:",
+        type="tertiary",
+        on_click=url_state.on_click(**{TAG: "", VIEW: "", ALL: ""}),
+    )
+    st.title(escape_markdown(tag), anchor=False)
+    undo_line.show(PAGE, with_offer=False)
+    if len(answers.yes) < MIN_EXAMPLES:
+        _offer_examples(answers)
+        return
+    view = url_state.segmented_control("Show", VIEW, [MORE, CHECK])
+    with catch_errors():
+        if view == CHECK:
+            _check(tag)
+        else:
+            _find_more(tag)
+    _show_switches(answers)
+
+
+def _offer_examples(answers: TagAnswers) -> None:
+    """Photos to choose the first examples from: those that look like the word, or the latest."""
+    tag, count = answers.tag, len(answers.yes)
+    missing = count_noun(MIN_EXAMPLES - count, "more photo" if count else "photo")
+    st.markdown(escape_markdown(f"Click at least {missing} with {tag}. Enter saves."))
+    photos = _find_candidates(answers)
+    if not photos:
+        st.markdown("No photo is left to choose from.")
+        return
+    _ask(photos, tag, "right")
+    st.page_link(GALLERY, label="Or add the tag in the gallery", icon=":material/grid_view:")
+
+
+def _find_candidates(answers: TagAnswers) -> list[Photo]:
+    """Photos that look like the tag's name, then the latest ones."""
+    library = open_library()
+    is_answered = set(answers.every)
+    queries = [format_query(Like(answers.tag, 0)), ""]
+    photos: dict[int, Photo] = {}
+    for query in queries:
+        try:
+            page = library.search(query, limit=GRID_SIZE + len(is_answered))
+        except QueryError:  # the model does not know the word
+            continue
+        for photo in page.photos:
+            if photo.id not in is_answered and len(photos) < GRID_SIZE:
+                photos.setdefault(photo.id, photo)
+    return list(photos.values())
+
+
+def _find_more(tag: str) -> None:
+    every = url_state.get(ALL) is not None
+    suggested = open_library().teaching.find_more(tag, GRID_SIZE, above_threshold=not every)
+    if not suggested.total:
+        st.markdown(escape_markdown(f"Nothing else looks like {tag}."))
+        if not every:
+            st.button(
+                "Show the closest",
+                key=f"{PAGE}-closest",
+                on_click=url_state.on_click(**{ALL: "1"}),
+            )
+        return
+    if every:
+        st.markdown("The closest to your examples. Click the wrong ones; Enter saves all.")
+    else:
+        verb = "looks" if suggested.total == 1 else "look"
+        st.markdown(
+            f"**{suggested.total:,} more {verb} like this.** Click the wrong ones; Enter saves"
+            f" {'all' if suggested.total <= GRID_SIZE else f'these {len(suggested.photos)}'}."
+        )
+    _ask(suggested.photos, tag, "wrong")
+    _describe_head(suggested.head)
+
+
+def _check(tag: str) -> None:
+    suggested = open_library().teaching.find_doubtful(tag, GRID_SIZE)
+    if not suggested.total:
+        st.markdown(escape_markdown(f"You have confirmed every photo with {tag}."))
+        return
+    rest = "" if suggested.total <= GRID_SIZE else f" of {suggested.total:,}"
+    st.markdown(
+        escape_markdown(
+            f"Is this {tag}? {len(suggested.photos)}{rest} photos that you have not confirmed,"
+            " likely mistakes and the least sure first. Click the wrong ones; Enter saves all."
+        )
+    )
+    _ask(suggested.photos, tag, "wrong", suggested)
+
+
+def _ask(
+    photos: Sequence[Photo], tag: str, mode: Mode, suggested: Suggestions | None = None
+) -> None:
+    """A grid of photos; its answers are saved."""
+    scores = {} if suggested is None else suggested.scores
+    captions = {photo_id: f"{value:.0%}" for photo_id, value in scores.items()}
+    key = f"{PAGE}-grid-{mode}"
+    answers = answer_grid.show_grid(photos, tag, mode, key=key, captions=captions)
+    if answers is not None:
+        with catch_errors():
+            operation_id = open_library().teaching.answer(tag, answers.right, answers.wrong)
+            undo_line.record(PAGE, operation_id)
+            st.rerun()
+
+
+def _describe_head(head: Head | None) -> None:
+    if head is None:
+        return
+    text = (
+        f"Learnt from {count_noun(head.examples, 'example')}: it recognises"
+        f" {head.examples_recognised:,} of them by the others"
+    )
+    if head.counterexamples:
+        text += (
+            f", and takes {head.counterexamples_mistaken:,} of the {head.counterexamples:,} wrong"
+            " ones for right"
+        )
+    st.caption(f"{text}.")
+
+
+def _show_switches(answers: TagAnswers) -> None:
+    """Whether later imports are tagged, and tagging the whole library."""
+    tag = answers.tag
+    taught = next(
+        (each for each in open_library().teaching.list_taught() if fold(each.tag) == fold(tag)),
+        None,
+    )
+    if taught is None:
+        return
+    key = f"{PAGE}-later-{tag}"
+    st.session_state[key] = taught.is_on
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{PAGE}-switches"):
+        st.toggle(
+            "Tag photos that I import later",
+            key=key,
+            help=HELP_LATER,
+            on_change=run_action,
+            args=(_switch, tag, not taught.is_on),
+        )
+        st.button(
+            "Tag all that look like it",
+            key=f"{PAGE}-all",
+            help="Without looking at them first. Undo takes it back.",
+            on_click=run_action,
+            args=(_tag_library, tag),
+        )
+        st.page_link(
+            GALLERY,
+            label="Show its photos",
+            icon=":material/grid_view:",
+            query_params={"show": format_query(Label(tag, exact=True))},
+        )
+
+
+def _switch(tag: str, on: bool) -> None:
+    undo_line.record(PAGE, open_library().teaching.switch(tag, on))
+
+
+def _tag_library(tag: str) -> None:
+    undo_line.record(PAGE, open_library().teaching.tag_library(tag))
+
+
+show()

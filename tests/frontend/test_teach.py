@@ -1,0 +1,160 @@
+"""The Teach page: tags and their examples, more photos that look like them, and checks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.testing.v1 import AppTest
+
+from tagger.library.library import Library
+from tests.conftest import import_folder
+from tests.frontend.pages import (
+    HOSTILE,
+    button_labels,
+    grid_data,
+    open_page,
+    page_text,
+    press,
+    type_option,
+)
+
+TAG = "round thing"
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory, shapes: Path, worded: Path) -> Path:
+    """The home of a library of forty photos of each shape, in which `worded` is in use."""
+    home = tmp_path_factory.mktemp("imported") / "library"
+    library = Library.open(home)
+    library.use_model(str(worded))
+    import_folder(library, shapes, model=str(worded))
+    library.close()
+    return home
+
+
+@pytest.fixture
+def library(
+    imported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wordless: None
+) -> Iterator[Library]:
+    """A copy of that library, which the app opens."""
+    home = Path(shutil.copytree(imported, tmp_path / "library"))
+    monkeypatch.setenv("TAGGER_HOME", str(home))
+    monkeypatch.delenv("TAGGER_DATABASE", raising=False)
+    library = Library.open(home)
+    yield library
+    library.close()
+    st.cache_resource.clear()
+
+
+def grid(app: AppTest, mode: str = "wrong") -> dict[str, Any]:
+    return grid_data(app, f"teach-grid-{mode}")
+
+
+def save_answers(app: AppTest, clicked: Sequence[int], mode: str = "wrong", **changed: Any) -> None:
+    """Save the answers of the grid, as the browser reports them."""
+    key = f"teach-grid-{mode}"
+    (component,) = (each for each in app.get("bidi_component") if each.key == key)
+    photos = [photo["id"] for photo in grid(app, mode)["photos"]]
+    value = {"photos": photos, "clicked": list(clicked)} | changed
+    states = app._tree.get_widget_states()
+    event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.proto.id}__events")
+    event.json_trigger_value = json.dumps([{"event": "saved", "value": value}])
+    states.widgets.append(event)
+    app._run(states)
+    assert not app.exception
+
+
+def discs(library: Library) -> list[int]:
+    return library.find_ids("folder:/disc")
+
+
+def test_a_new_tag_is_taught_from_five_examples(library: Library) -> None:
+    app = open_page("teach")
+    type_option(app, "teach-choose", "ball")
+    app.run()
+    assert app.query_params["tag"] == "ball" and app.title[0].value == "ball"
+    assert "Click at least 5 photos with ball." in page_text(app)
+    shown = [photo["id"] for photo in grid(app, "right")["photos"]]
+    assert set(shown[:12]) <= set(discs(library)), "those that look like the word come first"
+    save_answers(app, shown[:3], "right")
+    assert "Added ball to 3 photos" in page_text(app) and "Click 2 photos more" in page_text(app)
+    assert not {photo["id"] for photo in grid(app, "right")["photos"]} & set(shown[:3])
+    save_answers(app, shown[3:5], "right")
+    assert library.teaching.answers("ball").no == ()
+
+    assert "more look like this" in page_text(app)
+    offered = [photo["id"] for photo in grid(app)["photos"]]
+    assert len(offered) == 24 and set(offered) <= set(discs(library))
+    save_answers(app, offered[:2])
+    assert "Added ball to 22 photos, and not to 2" in page_text(app)
+    assert "Learnt from 27 examples" in page_text(app)
+    answers = library.teaching.answers("ball")
+    assert len(answers.yes) == 27 and set(answers.no) == set(offered[:2])
+    assert app.toggle(key="teach-later-ball").value
+    press(app, "teach-last-undo")
+    assert len(library.teaching.answers("ball").yes) == 5
+    app.toggle(key="teach-later-ball").set_value(False).run()
+    assert not library.teaching.learn_active() and "Stopped learning ball" in page_text(app)
+    press(app, "teach-all")
+    assert "by your examples" in page_text(app) and library.count("ball") > 25
+    press(app, "teach-back")
+    assert "tag" not in app.query_params and "5 examples · tags later imports" in page_text(app)
+
+
+def test_answers_of_another_grid_are_ignored(library: Library) -> None:
+    library.edit_tags(discs(library)[:5], [TAG])
+    app = open_page("teach", tag=TAG)
+    ids = [photo["id"] for photo in grid(app)["photos"]]
+    operations = len(library.operations())
+    for changed in ({"photos": ids[1:]}, {"photos": "x"}, {"clicked": 3}):
+        save_answers(app, [], **changed)
+    assert len(library.operations()) == operations
+    save_answers(app, [999, ids[0]])
+    assert library.teaching.answers(TAG).no == (ids[0],)
+
+
+def test_a_tag_is_checked(library: Library) -> None:
+    app = open_page("teach", tag="square", view="Check")
+    assert "Click at least 5 photos with square" in page_text(app)
+    squares = library.find_ids("folder:/square")
+    library.edit_tags(squares[:5], ["square"])
+    app.run()
+    assert "Is this square? 24 of" in page_text(app)
+    asked = [photo["id"] for photo in grid(app)["photos"]]
+    assert not set(asked) & set(squares[:5])
+    save_answers(app, asked[:1])
+    assert library.teaching.answers("square").no == tuple(asked[:1])
+    assert "Added square to 23 photos, and not to 1" in page_text(app)
+    assert not app.toggle(key="teach-later-square").value, "a model gives this tag"
+    while "Is this square?" in page_text(app):
+        save_answers(app, [])
+    assert "You have confirmed every photo with square." in page_text(app)
+
+
+def test_without_anything_alike_the_closest_are_offered(library: Library) -> None:
+    library.edit_tags(discs(library), [TAG])
+    app = open_page("teach", tag=TAG)
+    assert f"Nothing else looks like {TAG}." in page_text(app)
+    press(app, "teach-closest")
+    assert "The closest to your examples." in page_text(app)
+    assert len(grid(app)["photos"]) == 24
+
+
+@pytest.mark.parametrize("tag", HOSTILE)
+def test_hostile_tags_are_shown_as_text(library: Library, tag: str) -> None:
+    library.edit_tags(discs(library)[:5], [tag])
+    app = open_page("teach", tag=tag)
+    assert app.title[0].value and "Learnt from 5 examples" in page_text(app)
+    assert grid(app)["tag"] == tag
+    assert "Find more" in button_labels(open_page("teach"))
+
+
+def test_a_tag_that_cannot_be_is_an_error_message(library: Library) -> None:
+    assert "a tag is 1 to 100 characters" in page_text(open_page("teach", tag="x" * 101))
