@@ -48,10 +48,10 @@ def main() -> None:
     )  # (N * NEAREST,)
     named = np.array([bool(things[i]) for i in range(len(photos)) for _ in range(NEAREST)])
     chance = np.mean([bool(things[i] & things[-i - 1]) for i in range(len(photos)) if things[i]])
-    others = [
+    unrelated = [
         path for path in sorted((data / "unrelated").rglob("*")) if has_photo_extension(path.name)
     ]
-    strange = (embed(tagger, others) @ vectors.T).max(axis=1)
+    strange = (embed(tagger, unrelated) @ vectors.T).max(axis=1)
     rows: list[Row] = [
         {"cosine": "at random", "pairs": None, "share a thing": chance, "unrelated": None}
     ]

@@ -50,9 +50,9 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
         words = ("get a label; the others are unknown", "of these labels are correct")
         if few is not None and answered is not None:
             tiles.append((_count(answered, few), words[0]))
-            known = round(answered * few)
-            if right is not None and known:
-                tiles.append((_count(right, known), words[1]))
+            count = round(answered * few)
+            if right is not None and count:
+                tiles.append((_count(right, count), words[1]))
             return tiles
     shares = zip((answered, right), words, strict=True)
     return tiles + [(percent(share), phrase) for share, phrase in shares if share is not None]

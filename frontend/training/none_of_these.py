@@ -87,10 +87,10 @@ def write(ids: Sequence[int]) -> Path:
 def _find_candidates(labels: Sequence[str]) -> list[int]:
     """The photos that have none of the labels, nor a kind of them, as far as tags say."""
     library = open_library()
-    known = {fold(name) for name in library.labels()}
+    names = {fold(name) for name in library.labels()}
     tagged: set[int] = set()
     for label in labels:
-        if fold(label) in known:
+        if fold(label) in names:
             tagged.update(library.find_ids(format_query(Label(label, exact=True))))
     return [photo_id for photo_id in library.find_ids() if photo_id not in tagged]
 

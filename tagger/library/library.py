@@ -386,13 +386,6 @@ class Library:
         with self.database.read_transaction() as connection:
             return photos.load_annotations(connection, photo_id)
 
-    def review_queue(self, limit: int = 1) -> PhotoPage:
-        """Photos that nobody answered about, those most worth asking first; see `teaching`."""
-        ids = self.teaching.review_queue(limit)
-        with self.database.read_transaction() as connection:
-            loaded = tuple(photos.load_photos(connection, ids, self.home))
-        return PhotoPage(loaded, self.teaching.count_open().left)
-
     def read_original(self, photo: Photo) -> bytes:
         """The bytes of a photo's file. Raises ImageError if it is missing or was changed."""
         return read_original(photo)

@@ -23,7 +23,7 @@ def test_keys_record_answers_and_the_result_is_exported(
     app.go_to("Review")
     app.expect_text("4 photos left")
     with server.library() as library:
-        first = library.review_queue().photos[0]
+        first = library.photo(library.teaching.review_queue(1)[0])
         app.press("1")
         app.expect_text("3 photos left")
         reviewed = library.photo(first.id)
@@ -55,7 +55,7 @@ def test_keys_pressed_faster_than_the_page_draws_are_not_lost(
         app = open_app(server, "review")
         app.expect_text("8 photos left")
         expect(app.page.get_by_text("Up next", exact=True)).to_be_visible()
-        order = [photo.id for photo in library.review_queue(limit=8).photos]
+        order = library.teaching.review_queue(8)
         for key in "n1sn2n":
             app.page.keyboard.press(key)
         app.expect_text("3 photos left")

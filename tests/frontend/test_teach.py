@@ -81,12 +81,12 @@ def test_a_new_tag_is_taught_from_five_examples(library: Library) -> None:
     app.run()
     assert app.query_params["tag"] == "ball" and app.title[0].value == "ball"
     assert "Click at least 5 photos with ball." in page_text(app)
-    shown = [photo["id"] for photo in grid(app, "right")["photos"]]
-    assert set(shown[:12]) <= set(discs(library)), "those that look like the word come first"
-    save_answers(app, shown[:3], "right")
+    offered = [photo["id"] for photo in grid(app, "right")["photos"]]
+    assert set(offered[:12]) <= set(discs(library)), "those that look like the word come first"
+    save_answers(app, offered[:3], "right")
     assert "Added ball to 3 photos" in page_text(app) and "Click 2 photos more" in page_text(app)
-    assert not {photo["id"] for photo in grid(app, "right")["photos"]} & set(shown[:3])
-    save_answers(app, shown[3:5], "right")
+    assert not {photo["id"] for photo in grid(app, "right")["photos"]} & set(offered[:3])
+    save_answers(app, offered[3:5], "right")
     assert library.teaching.answers("ball").no == ()
 
     assert "more look like this" in page_text(app)
@@ -127,10 +127,10 @@ def test_a_tag_is_checked(library: Library) -> None:
     library.edit_tags(squares[:5], ["square"])
     app.run()
     assert "Is this square? 24 of" in page_text(app)
-    asked = [photo["id"] for photo in grid(app)["photos"]]
-    assert not set(asked) & set(squares[:5])
-    save_answers(app, asked[:1])
-    assert library.teaching.answers("square").no == tuple(asked[:1])
+    queue = [photo["id"] for photo in grid(app)["photos"]]
+    assert not set(queue) & set(squares[:5])
+    save_answers(app, queue[:1])
+    assert library.teaching.answers("square").no == tuple(queue[:1])
     assert "Added square to 23 photos, and not to 1" in page_text(app)
     assert not app.toggle(key="teach-later-square").value, "a model gives this tag"
     while "Is this square?" in page_text(app):

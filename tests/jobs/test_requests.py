@@ -39,7 +39,8 @@ def queue(library: Library, request: JobRequest) -> Operation:
 def test_a_folder_import_is_queued_with_its_options(library: Library, tmp_path: Path) -> None:
     job = queue(library, ImportFolderRequest(f" {tmp_path} ", copy=True, model="pets"))
     assert (job.status, job.kind, job.title) == ("queued", "import", f"Import {tmp_path}")
-    assert job.options == {"folder": str(tmp_path), "copy": True, "model": "pets", "listed": False}
+    options = {"folder": str(tmp_path), "copy": True, "model": "pets"}
+    assert job.options == {**options, "listed": False, "watched": False}
     assert not job.stale, "its process has time to start"
     assert library.operations(active=True) == [job]
 
@@ -134,4 +135,6 @@ def test_stored_jobs_of_existing_libraries_give_their_requests_back(
         job_id = operations.create(connection, kind, "A job", options, queued=True)
     request = load_request(library.operation(job_id))
     assert isinstance(request, request_type)
-    assert request.to_options() == options
+    written = request.to_options()
+    assert {name: written[name] for name in options} == options
+    assert not any(written[name] for name in written.keys() - options), "newer options are off"

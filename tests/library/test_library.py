@@ -109,19 +109,6 @@ def test_similar_photos_are_ordered_by_similarity(
     assert library.find_similar(embedding, "0" * 64) == []
 
 
-def test_the_review_queue_starts_with_the_most_doubtful_photos(
-    library: Library, shapes: Path, trained: TrainingResult
-) -> None:
-    import_folder(library, shapes, model=str(trained.model))
-    page = library.review_queue(limit=200)
-    doubts = [p.doubt or 0 for p in page.photos]
-    assert page.total == 120
-    assert doubts == sorted(doubts, reverse=True)
-    library.edit_tags([page.photos[0].id], add=["disc"])
-    assert library.review_queue().total == 119
-    assert library.review_queue().photos[0].id == page.photos[1].id
-
-
 def test_statistics_count_photos_by_state_label_and_model(
     library: Library, shapes: Path, trained: TrainingResult
 ) -> None:

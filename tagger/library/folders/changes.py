@@ -143,18 +143,16 @@ def find_changes(
     reader = _Reader(memory)
     looks = [_look(connection, folder, memory, reader, apart) for folder in folders]
     _match_moves(looks, reader)
-    return [
-        replace(
-            look.changes,
-            new=tuple(look.new),
-            missing=tuple(
-                MissingFile(photo.id, photo.path)
-                for photo in look.gone
-                if not (photo.missing or look.is_empty)
-            ),
-        )
-        for look in looks
-    ]
+    return [_finish(look) for look in looks]
+
+
+def _finish(look: _Look) -> FolderChanges:
+    """What a look says once moves are matched: photos of an empty folder are not missing."""
+    missing = [MissingFile(photo.id, photo.path) for photo in look.gone if not photo.missing]
+    if look.is_empty:
+        unseen = look.changes.unseen + len(missing)
+        return replace(look.changes, new=tuple(look.new), unseen=unseen)
+    return replace(look.changes, new=tuple(look.new), missing=tuple(missing))
 
 
 class _Reader:
@@ -205,7 +203,17 @@ def _look(
     removed = unreadable = 0
     for path, file in on_disk.items():
         photo = by_path.get(path)
-        if photo is None:
+        if photo is not None and photo.deleted:
+            if _is_changed(path, file, photo, reader):
+                look.new[path] = file
+            else:
+                removed += 1
+        elif photo is not None and not photo.missing:
+            if _is_changed(path, file, photo, reader):
+                changed.append(path)
+        elif photo is not None and reader.has_content(path, file, photo) is not False:
+            returned.append(MissingFile(photo.id, path))
+        else:
             imported = imports.get(path)
             if imported is None or _is_new_content(path, file, imported, by_id, reader):
                 look.new[path] = file
@@ -213,18 +221,6 @@ def _look(
                 unreadable += 1
             elif imported.photo_id is None or by_id[imported.photo_id].deleted:
                 removed += 1
-        elif photo.deleted:
-            if _is_changed(path, file, photo, reader):
-                look.new[path] = file
-            else:
-                removed += 1
-        elif photo.missing:
-            if reader.has_content(path, file, photo) is False:
-                look.new[path] = file
-            else:
-                returned.append(MissingFile(photo.id, path))
-        elif _is_changed(path, file, photo, reader):
-            changed.append(path)
     hidden = [*unmounted, *(os.path.join(folder, link) for link, _ in skipped.links)]
     gone = [p for p in by_path.values() if p.path not in on_disk and not p.deleted]
     unseen = [photo for photo in gone if _lies_in(photo.path, hidden) or not is_gone(photo.path)]
@@ -349,10 +345,15 @@ def _is_new_content(
     by_id: Mapping[int, _Photo],
     reader: _Reader,
 ) -> bool:
-    """Whether a file was written since it was imported: a copy of a photo, or one that failed."""
+    """Whether a file is to be imported again: its photo has no file now, or it was written since.
+
+    It was a copy of a photo, or of one that a person removed or moved back since, or it failed.
+    """
+    photo = by_id.get(imported.photo_id or 0)
+    if photo is not None and photo.missing and not photo.deleted:
+        return True
     if file.modified <= imported.looked_at * 1e9:
         return False
-    photo = by_id.get(imported.photo_id or 0)
     return photo is None or reader.has_content(path, file, photo) is not True
 
 

@@ -125,13 +125,14 @@ def load_question(connection: Connection, photo_id: int, home: Path) -> Question
         if name in names:
             scores.setdefault(names[name], score)
     for tag in photo.tags:
-        scores.setdefault(tag.label, tag.score)
+        if tag.score is None or tag.score >= LEAST_SCORE:
+            scores.setdefault(tag.label, tag.score)
     return Question(photo, scores)
 
 
 def _is_open() -> ColumnElement[bool]:
     """Photos that are worth asking about, and were not answered."""
-    is_likely = or_(photos.c.tag_count > 0, photos.c.confidence >= LEAST_SCORE)
+    is_likely = or_(photos.c.highest >= LEAST_SCORE, photos.c.confidence >= LEAST_SCORE)
     return photos.c.deleted_by.is_(None) & ~photos.c.reviewed & is_likely
 
 
@@ -148,7 +149,7 @@ def _load_pool(connection: Connection, skipped: bool) -> list[int]:
     nearest = (
         select(tag_table.c.photo_id)
         .join(photos, photos.c.id == tag_table.c.photo_id)
-        .where(is_open, tag_table.c.score.is_not(None))
+        .where(is_open, tag_table.c.score >= LEAST_SCORE)
         .order_by(func.abs(tag_table.c.score - func.coalesce(tag_table.c.threshold, 0)))
         .limit(POOL)
     )
@@ -173,7 +174,7 @@ class _Thresholds:
     def of(self, row: Row[Any]) -> Iterable[tuple[float, float]]:
         """Score and threshold of each label of a prediction that is worth asking about."""
         decided = {name: (score, threshold) for name, score, threshold in row.tags}
-        yield from decided.values()
+        yield from (pair for pair in decided.values() if pair[0] >= LEAST_SCORE)
         is_complete = len(decided) >= len(row.scores)
         in_file = {} if is_complete else _load_thresholds(self._names.get(row.model_id, ""))
         for name, score in row.scores:
