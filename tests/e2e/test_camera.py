@@ -26,7 +26,7 @@ def test_a_photo_from_the_camera_is_tagged_and_added(app: AppPage, server: AppSe
     app.select_radio("Camera")
     take_photo(app)
     expect(app.page.locator(".it-answer")).to_be_visible()
-    expect(app.page.locator(".it-bars li")).to_have_count(2)
+    expect(app.page.locator("li.chip")).to_have_count(2)
     app.click("Add to library")
     app.expect_text("Added to your library.")
     with server.library() as library:

@@ -21,6 +21,7 @@ PATHS = (
         "search",
         "tags",
         "review",
+        "teach",
         "train",
         "models",
         "duplicates",
@@ -35,6 +36,7 @@ FIRST_STEPS = (
     "Your library is empty.",
     "No photo has a tag yet.",
     "Your library is empty.",
+    "Your library is empty.",
     "Runs on this computer in minutes.",
     "Teach one of your own",
     "Your library is empty.",
@@ -44,8 +46,8 @@ FIRST_STEPS = (
 OLDEST = "sort=oldest"
 PHOTO_PAGES = (
     *("gallery?photo=1", f"search?{OLDEST}", f"search?{OLDEST}&as=Table"),
-    *("review", "import_photos", "activity", "tags", "tags?tag=two+words", "models"),
-    "duplicates",
+    *("review", "import_photos", "activity", "tags", "tags?tag=two+words"),
+    *("teach?tag=two+words", "models", "duplicates"),
 )
 PHOTOS = 60  # more than one gallery page
 LONG = "DSC00001 " + "W" * 120  # cannot be wrapped

@@ -34,17 +34,17 @@ def test_a_tag_is_renamed_and_a_model_is_added(app: AppPage, server: AppServer) 
         assert "Chelsea" in labels(library, "cat.png")
 
         app.go_to("Models")
-        row = app.page.locator(".st-key-models-row-pets")
+        row = app.page.locator(".st-key-models-row-everyday")
         row.get_by_role("button", name="Also use").click()
-        app.expect_text("Also used Pets")
+        app.expect_text("Also used Everyday")
         row.get_by_role("button", name="Re-tag 4 photos …").click()
         app.expect_text("Removes 0 tags, adds")
         app.click("Re-tag 4 photos")
-        app.expect_job_end("Re-tag 4 photos with Pets")
+        app.expect_job_end("Re-tag 4 photos with Everyday")
         assert library.count("model:pets model:everyday") == 4
         row.get_by_role("button", name="Turn off …").click()
         app.expect_text("on your photos; what you added or confirmed stays")
         app.click("Turn off")
-        app.expect_text("Turned off Pets")
-        assert library.models_in_use() == ["everyday"]
+        app.expect_text("Turned off Everyday")
+        assert library.models_in_use() == ["pets"]
     app.check()

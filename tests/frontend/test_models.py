@@ -23,11 +23,13 @@ from tagger.training.trainer import TrainingResult
 from tests.conftest import PETS_MODEL, draw_collection, import_folder
 from tests.frontend.pages import (
     button_keys,
+    grid_data,
     grid_photos,
     html_blocks,
     open_page,
     page_text,
     press,
+    report_trigger,
     unescape,
     wait_for_jobs,
 )
@@ -84,7 +86,7 @@ def test_models_are_used_together(library: Library, shapes_model: Path, tmp_path
     import_folder(library, draw_collection(tmp_path / "photos", 2))
     app = press(open_page("models"), "models-add-shapes")
     assert library.models_in_use() == ["pets", "shapes"]
-    assert "Also in use: shapes" in [each.value for each in app.sidebar.caption]
+    assert "Also in use: shapes" in [unescape(each.value) for each in app.sidebar.caption]
     assert "models-up-pets" not in button_keys(app) and "models-off-pets" in button_keys(app)
     press(app, "models-up-shapes")
     assert library.models_in_use() == ["shapes", "pets"]
@@ -287,11 +289,11 @@ def test_a_multi_label_model_has_a_heatmap_for_each_label(
     library.set_active_model("shapes")
     app = open_page("tag")
     app.button(key="tag-try-coffee.png").click().run()
-    app.toggle(key="tag-heatmap").set_value(True).run()
-    choice = app.selectbox(key="tag-heatmap-label")
-    assert set(choice.options) == {"disc", "square", "stripes"} and not app.exception
-    other = choice.options[-1]
-    choice.set_value(other).run()
-    assert not app.exception and not app.main.error
-    assert app.selectbox(key="tag-heatmap-label").value == other
-    assert "Bright areas counted most." in page_text(app)
+    chips = grid_data(app, "tag-chips")
+    labels = [chip["label"] for chip in (*chips["tags"], *chips["weaker"])]
+    assert set(labels) == {"disc", "square", "stripes"}
+    for number, label in enumerate(labels, 1):
+        action = {"kind": "explain", "label": label, "number": number}
+        report_trigger(app, "tag-chips", "actions", {"token": "a", "actions": [action]})
+        assert not app.main.error and grid_data(app, "tag-chips")["explained"] == label
+        assert "Bright areas counted most." in page_text(app)

@@ -12,9 +12,9 @@ from tests.frontend.pages import (
     open_page,
     page_text,
     press,
+    report_trigger,
     tag_labels,
     type_option,
-    use_grid,
 )
 
 
@@ -27,7 +27,7 @@ def test_tags_have_covers_and_open(six_photos: Library) -> None:
         ("dog", "2 photos"),
         ("sea", "1 photo"),
     ]
-    use_grid(app, "tags-grid", open=2)
+    report_trigger(app, "tags-grid", "opened", 2)
     assert app.query_params["tag"] == "dog"
     assert app.title[0].value == "dog" and "2 photos" in page_text(app)
     assert [photo["id"] for photo in grid_photos(app, "tags-photos")] == [2, 1]
