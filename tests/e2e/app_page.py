@@ -175,7 +175,7 @@ class AppPage:
 
     def text(self, text: str | re.Pattern[str]) -> Locator:
         pattern = displayed(text) if isinstance(text, str) else text
-        return self.page.get_by_test_id("stMain").get_by_text(pattern)
+        return self.page.locator("[data-testid=stMain], [role=dialog]").get_by_text(pattern)
 
     def expect_text(self, text: str | re.Pattern[str]) -> None:
         """Wait until the page shows a text."""
