@@ -30,7 +30,7 @@ from frontend.ui.models import list_models, load_tagger, needs_building
 from frontend.ui.pages import TRAIN
 from frontend.ui.text import escape_markdown
 from tagger.datasets.dataset import too_few_to_check
-from tagger.inference.registry import IMAGENET
+from tagger.inference.registry import IMAGENET, display_name
 from tagger.text import percent, score
 
 MAX_LABELS = 40  # in a list of names
@@ -68,26 +68,26 @@ def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
         )
     for model in models:
         if model.error is not None:
-            show_error(f"{model.name} cannot be used. {model.error}")
+            show_error(f"{display_name(model.id)} cannot be used. {model.error}")
     if not models:
         st.info("There is no model yet.")
 
 
 def _offer_imagenet() -> None:
     st.markdown(
-        "There is also imagenet: a thousand kinds of animals, plants and things, from weights that"
+        "There is also ImageNet: a thousand kinds of animals, plants and things, from weights that"
         " Keras has or downloads (14 MB)."
     )
-    if st.button("Make the model imagenet", key="models-imagenet", icon=":material/download:"):
+    if st.button("Make the model ImageNet", key="models-imagenet", icon=":material/download:"):
         with catch_errors():
             load_tagger(IMAGENET)
             st.rerun()
 
 
 def _comparison_row(model: Model, in_use: Sequence[str]) -> list[str | None]:
-    scores = get_value(model.card, "scores")
+    scores, name = get_value(model.card, "scores"), display_name(model.id)
     return [
-        f"{model.name} (in use)" if model.id in in_use else model.name,
+        f"{name} (in use)" if model.id in in_use else name,
         f"{len(model.labels):,}",
         _count(_photo_count(model.card, "train")),
         _accuracy(get_value(scores, "validation")),
@@ -145,7 +145,7 @@ def _show_model(models: list[Model], active: str) -> None:
         key="models-shown",
     )
     model = models[ids.index(selected)]
-    st.header(escape_markdown(model.name), anchor=False)
+    st.header(escape_markdown(display_name(model.id)), anchor=False)
     card = model.card
     if about := get_text(card, "about"):
         st.text(about)

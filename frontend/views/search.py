@@ -155,15 +155,17 @@ def _show_results(query: str, page: PhotoPage) -> None:
             width="stretch",
             help=_ABOUT_NUMBERS if is_described and count else None,
         )
-        form = url_state.segmented_control("View", FORM, [GRID, TABLE], compact=True)
-        sort = read_sort(url_state.selectbox("Sort", SORT, sorts, width=150, compact=True))
-        if query:
-            saved_searches.offer_saving(query, PAGE)
-        if count:
-            _offer_exports(exact_query, count)
-        with st.popover("Help", icon=":material/help:", key="search-help"):
-            st.markdown("**Search help**")
-            st.markdown(_SYNTAX)
+        # On a phone these come from below, as the gallery's filters do.
+        with st.container(horizontal=True, width="content", gap="xsmall", key="filters"):
+            form = url_state.segmented_control("View", FORM, [GRID, TABLE], compact=True)
+            sort = read_sort(url_state.selectbox("Sort", SORT, sorts, width=150, compact=True))
+            if query:
+                saved_searches.offer_saving(query, PAGE)
+            if count:
+                _offer_exports(exact_query, count)
+            with st.popover("Help", icon=":material/help:", key="search-help"):
+                st.markdown("**Search help**")
+                st.markdown(_SYNTAX)
     if description is not None and (sentences := explain_description(description, count)):
         st.caption(escape_markdown(" ".join(sentences)))
     if page.tag_query is not None:

@@ -141,7 +141,15 @@ def _show_tag(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
     st.markdown(" · ".join(facts))
     if summary.count:
         page = open_library().search(query, "surest", limit=COVERS)
-        photo_gallery.show_grid(page.photos, key=f"{PAGE}-photos", selectable=False)
+        matching = [
+            tag.label
+            for photo in page.photos
+            for tag in photo.tags
+            if fold(tag.label) == fold(summary.name)
+        ]
+        photo_gallery.show_grid(
+            page.photos, key=f"{PAGE}-photos", matching=matching[:1], selectable=False
+        )
         st.page_link(
             GALLERY,
             label=f"Show {'the photo' if summary.count == 1 else f'all {summary.count:,} photos'}",

@@ -59,7 +59,7 @@ def test_the_bundled_model_shows_its_card(library: Library) -> None:
     text = page_text(open_page("models"))
     card = model_file.load(PETS_MODEL).card
     assert card["about"] in text and card["command"] in text
-    assert "pets (in use)" in text
+    assert "Pets (in use)" in text
     assert "98.8%" in text and "accuracy on 600 validation photos" in text
     assert "0.50% of 404 unrelated photos get a false tag." in text
     assert "It finds 97.7% of cat (300 validation photos)." in text
@@ -69,7 +69,7 @@ def test_the_bundled_model_shows_its_card(library: Library) -> None:
 
 def test_models_are_compared_and_used(library: Library, shapes_model: Path) -> None:
     app = open_page("models")
-    assert "pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
+    assert "Pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
     assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
     app.selectbox(key="models-shown").set_value("shapes").run()
     assert not app.exception and "Labels: disc, square, stripes" in page_text(app)
@@ -201,7 +201,7 @@ def test_broken_models_show_error_messages(library: Library, shapes_model: Path)
     app = open_page("models")
     names = {unescape(error.value).split(" cannot be used. ")[0] for error in app.main.error}
     assert names == {"empty", "short", "text", "folder", "keras", "dangling"}
-    assert "pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
+    assert "Pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
     assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
 
 
@@ -271,13 +271,13 @@ def test_imagenet_is_offered_until_it_is_built(
 ) -> None:
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))
     app = open_page("models")
-    assert "There is also imagenet" in page_text(app)
-    assert app.button(key="models-imagenet").label == "Make the model imagenet"
+    assert "There is also ImageNet" in page_text(app)
+    assert app.button(key="models-imagenet").label == "Make the model ImageNet"
     assert "ImageNet · 1,000 labels, built when first used" in app.sidebar.selectbox[0].options
     assert app.selectbox(key="models-shown").options == ["pets"]
     shutil.copyfile(PETS_MODEL, tmp_path / "imagenet.h5")
     app = open_page("models")
-    assert "There is also imagenet" not in page_text(app)
+    assert "There is also ImageNet" not in page_text(app)
     assert app.selectbox(key="models-shown").options == ["imagenet", "pets"]
     assert "ImageNet · 2 labels" in app.sidebar.selectbox[0].options
 

@@ -116,10 +116,11 @@ def show_grid(
     *,
     key: str,
     captions: Mapping[int, str] | None = None,
+    matching: Sequence[str] = (),
     selectable: bool = True,
     editing: Editing | None = None,
 ) -> GridEvents:
-    """Show these photos with their first tag; `captions` by photo id.
+    """Show these photos with their first tag, or the `matching` ones; `captions` by photo id.
 
     With `editing` a photo opens over the page; else `opened` is set for one run of the script.
     `selected` stays until the selection changes or `clear_selection` is called.
@@ -135,7 +136,7 @@ def show_grid(
         "selectable": selectable,
         "opens": editing is None,
         "reports": selectable,
-        "photos": [make_tile(photo, caption=captions.get(photo.id, "")) for photo in photos],
+        "photos": [make_tile(photo, matching, captions.get(photo.id, "")) for photo in photos],
     }
     state = _mount(key, data, editing)
     ids = [photo.id for photo in photos]

@@ -204,7 +204,16 @@ class TagField {
       event.preventDefault();
       if (count) this.hide();
       else this.clear();
-    }
+    } else if (event.key === "Escape") this.leave(event);
+  }
+
+  // From the field of a photo that is open back to the photo; a second Escape closes that.
+  leave(event) {
+    const photo = this.input.closest("dialog")?.querySelector(".stage");
+    if (!photo) return;
+    event.stopPropagation();
+    event.preventDefault();
+    photo.focus();
   }
 
   choose(index) {
