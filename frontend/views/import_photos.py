@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable
 from typing import BinaryIO
 
@@ -105,15 +106,16 @@ def _offer_folder() -> None:
 
 
 def _describe_folder(folder: str) -> str:
-    count, is_all = _count_photos(folder)
+    count, is_all = _count_photos(os.fsencode(folder))
     name = escape_markdown(folder)
     photos = count_noun(count, "photo")
     return f"{photos} in {name}" if is_all else f"More than {photos} in {name}"
 
 
 @st.cache_data(show_spinner=False, ttl=COUNTED_SECONDS)
-def _count_photos(folder: str) -> tuple[int, bool]:
-    return count_photos(folder)
+def _count_photos(folder: bytes) -> tuple[int, bool]:
+    """`folder` is encoded, as the cache takes no text that cannot be."""
+    return count_photos(os.fsdecode(folder))
 
 
 def _list_recent() -> None:

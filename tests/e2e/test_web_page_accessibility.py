@@ -161,7 +161,7 @@ def test_everything_works_by_keyboard(web: WebPage, samples: dict[str, Path]) ->
     expect(page.get_by_label("Choose photos")).to_be_focused()
     assert page.evaluate(_HAS_FOCUS_RING)
     page.keyboard.press("Enter")
-    web.expect_any_answer()
+    card = web.expect_any_answer()
     for part in (
         web.button("Live camera"),
         page.get_by_label("Model"),
@@ -173,7 +173,12 @@ def test_everything_works_by_keyboard(web: WebPage, samples: dict[str, Path]) ->
     page.keyboard.press("Space")
     expect(page.get_by_role("switch")).to_be_checked()
     expect(page.get_by_text("Bright areas counted most.")).to_be_visible()
-    for part in (page.locator("summary"), web.button("Clear")):
+    for part in (page.locator("#about summary"), card.get_by_role("button").first):
+        page.keyboard.press("Tab")
+        expect(part).to_be_focused()
+        assert page.evaluate(_HAS_FOCUS_RING)
+    card.locator("summary").focus()
+    for part in (web.button("Clear"),):
         page.keyboard.press("Tab")
         expect(part).to_be_focused()
         assert page.evaluate(_HAS_FOCUS_RING)

@@ -32,7 +32,7 @@ HOSTILE_NAMES = (
 )
 
 
-def open_page(view: str | None = None, **params: str) -> AppTest:
+def open_page(view: str | None = None, /, **params: str) -> AppTest:
     """A page in a new session, the first page by default, with query parameters."""
     app = AppTest.from_file(str(APP), default_timeout=60).run()
     if view is not None:

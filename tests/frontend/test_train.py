@@ -185,7 +185,7 @@ def test_confirmed_tags_are_exported_as_a_dataset(library: Library, tmp_path: Pa
         library.edit_tags(new, add=[f"a {folder.name} [x](y)"])
     (data / "disc" / "000.jpg").unlink()
     app = app.run()
-    assert "12 photos with a tag that you added or confirmed," in page_text(app)
+    assert "12 photos with a tag that you added or confirmed." in page_text(app)
     app.button(key="train-check-confirmed").click().run()
     assert not app.exception
     wait_for_jobs(library)

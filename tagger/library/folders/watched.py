@@ -83,6 +83,8 @@ class WatchedFolders:
         paths = [watched.path for watched in self.list_all()]
         if folders is not None:
             paths = [path for path in paths if path in folders]
+        if not paths:
+            return []
         memory = FolderMemory.load(self._file)
         with self._database.read_transaction() as connection:
             changes = find_changes(connection, paths, memory, str(self._home.resolve()))
