@@ -31,15 +31,15 @@ def show_watched_folders() -> None:
     if not open_library().folders.list_all():
         return
     watch = open_watch()
-    every = REFRESH_SECONDS if watch.looking else None
-    st.fragment(_draw, run_every=every)(watch.looking)
+    is_looking = watch.looking
+    every = REFRESH_SECONDS if is_looking else None
+    st.fragment(_draw, run_every=every)(watch, is_looking)
 
 
-def _draw(was_looking: bool) -> None:
+def _draw(watch: FolderWatch, was_looking: bool) -> None:
     with catch_errors():
-        watch = open_watch()
-        if was_looking and not watch.looking:
-            st.rerun()  # without the timer
+        if was_looking != watch.looking:
+            st.rerun()  # with a timer, or without
         with st.container(horizontal=True, vertical_alignment="center", key=f"{KEY}-head"):
             st.subheader("Watched folders", anchor=False, width="content")
             if watch.looking:

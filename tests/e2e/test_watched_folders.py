@@ -66,12 +66,12 @@ def test_a_folder_is_picked_watched_and_brought_up_to_date(
         assert moved.path.name == "moved.png"
         update = app.page.locator("[class*='st-key-import-']").filter(has_text="Update Pictures")
         update.last.get_by_role("button", name="Undo").click()
-        app.expect_text("Undone: Update Pictures")
+        app.expect_job_end("Update Pictures", "undone")
         assert library.count() == 3
     app.check()
     server.kill()
     (home / "Pictures" / "trip" / "5.png").write_bytes(draw_png(50))
-    app.problems.clear()
     server = start_server(server.home, port=server.port)
+    app.problems.clear()  # failed requests while the server was down
     app.open("activity")
     app.page.get_by_role("link", name="2 changes in watched folders").wait_for()
