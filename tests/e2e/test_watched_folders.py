@@ -72,6 +72,6 @@ def test_a_folder_is_picked_watched_and_brought_up_to_date(
     server.kill()
     (home / "Pictures" / "trip" / "5.png").write_bytes(draw_png(50))
     server = start_server(server.home, port=server.port)
-    app.problems.clear()  # failed requests while the server was down
     app.open("activity")
+    app.problems.clear()  # failed requests while the server was down
     app.page.get_by_role("link", name="2 changes in watched folders").wait_for()
