@@ -19,8 +19,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from frontend.origins import OwnPagesMiddleware
-from frontend.photos.large_photo import load_tagger_of
+from frontend.photos.large_photo import find_explainer
 from frontend.photos.photo_details import load_details
+from frontend.photos.similar import caption_similar
 from frontend.ui.library import open_library
 from frontend.ui.photo_lists import VersionedList, photo_lists, read_sort
 from frontend.ui.suggestions import suggest_tags
@@ -138,15 +139,13 @@ def _make_jpeg(digest: str, side: int, _photo: Photo, _library: Library) -> byte
 
 
 def send_heatmap(request: Request, library: Library) -> Response:
-    """A photo under the heatmap of a `tag`, by the model that tagged it."""
+    """A photo under the heatmap of a `tag`, by the first model that thought of it."""
     photo = _load_photo(request, library)
-    prediction = library.prediction(photo.id)
-    tagger = None if prediction is None else load_tagger_of(prediction)
-    if tagger is None:
-        raise _NotFoundError("the model that tagged it is gone or has changed")
-    label = request.query_params.get("tag", "")
-    if label not in tagger.labels.names:
-        raise _NotFoundError(f"{label}: not a tag of {tagger.name}")
+    name = request.query_params.get("tag", "")
+    explainer = find_explainer(library, photo, name)
+    if explainer is None:
+        raise _NotFoundError(f"no model that tagged it knows {name}, or it has changed since")
+    tagger, label = explainer
     tag = f"{photo.sha256}-{tagger.sha256}-{quote(label)}"
     if (cached := _not_modified(request, tag)) is not None:
         return cached
@@ -234,8 +233,8 @@ def describe_photo(request: Request, library: Library) -> Response:
 def list_similar(request: Request, library: Library) -> Response:
     """The photos most like one, with their similarity."""
     photo = _load_photo(request, library)
-    similar = library.find_similar_to(photo, SIMILAR_PHOTOS)
-    tiles = [make_tile(other, caption=f"{max(0.0, value):.0%} similar") for other, value in similar]
+    similar = caption_similar(library.find_similar_to(photo, SIMILAR_PHOTOS))
+    tiles = [make_tile(other, caption=caption) for other, caption in similar]
     return _send_json({"photos": tiles})
 
 

@@ -83,26 +83,17 @@ def describe_change(change: TagChange) -> str:
     return " ".join(f"{sign} {', '.join(tags)}" for sign, tags in parts if tags)
 
 
-def show_examples(changes: Sequence[TagChange], key: str) -> int | None:
-    """A dozen of the changes, of photos that lose tags and of photos that get some.
-
-    The photo that was opened, if one was.
-    """
-    opened = None
+def _show_examples(changes: Sequence[TagChange], key: str) -> None:
+    """A dozen of the changes, of photos that lose tags and of photos that get some."""
     for title, name, chosen in (
         ("Tags removed", "removed", [change for change in changes if change.removed]),
         ("Tags added", "added", [change for change in changes if change.added]),
     ):
-        if not chosen:
-            continue
-        st.markdown(f"**{title}**")
-        captions = {change.photo.id: describe_change(change) for change in chosen}
-        photos = [change.photo for change in chosen[:MAX_EXAMPLES]]
-        events = photo_gallery.show_grid(
-            photos, key=f"{key}-{name}", captions=captions, selectable=False
-        )
-        opened = events.opened or opened
-    return opened
+        if chosen:
+            st.markdown(f"**{title}**")
+            captions = {change.photo.id: describe_change(change) for change in chosen}
+            photos = [change.photo for change in chosen[:MAX_EXAMPLES]]
+            photo_gallery.show_grid(photos, key=f"{key}-{name}", captions=captions)
 
 
 def _show_dialog(page: str, question: _Question) -> None:
@@ -122,7 +113,7 @@ def _show_dialog(page: str, question: _Question) -> None:
             if st.button("Cancel", key=f"{page}-cancel-retag"):
                 _close(page)
                 st.rerun()
-        show_examples(preview.changes, f"{page}-changes")
+        _show_examples(preview.changes, f"{page}-changes")
 
 
 def _load_preview(page: str, question: _Question) -> RetagPreview:

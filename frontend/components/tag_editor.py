@@ -24,25 +24,28 @@ _component = st.components.v2.component(
 
 
 class TagChip(TypedDict):
-    """A tag as a chip. `origin` says where it comes from; `score` is a percentage, or empty."""
+    """A tag as a chip. `origin` says where it comes from; `score` is a percentage, or empty.
+
+    `explains`: a heatmap can be asked for.
+    """
 
     label: str
     score: str
     origin: str
     confirmed: bool
+    explains: bool
 
 
 class Chips(TypedDict):
     """The tags of a photo: its own, less likely ones, and those that a person said no to.
 
-    `unknown` says why there are none. `explains`: a heatmap can be asked for.
+    `unknown` says why there are none.
     """
 
     tags: Sequence[TagChip]
     weaker: Sequence[TagChip]
     removed: Sequence[TagChip]
     unknown: str
-    explains: bool
 
 
 def show_tag_editor(

@@ -1,4 +1,4 @@
-"""Edits of photos and tags. The page shows a message for the last one, with an Undo.
+"""Edits of photos, each with a message and an undo; see `undo_line`.
 
 `page` names the page in session state.
 """
@@ -7,37 +7,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
-from frontend.components import job_panel, retag_dialog
+from frontend.components import job_panel, retag_dialog, undo_line
 from frontend.ui.library import open_library
-from frontend.ui.messages import run_action
-from frontend.ui.text import escape_markdown
 from tagger.concurrency import chunks
-from tagger.errors import OptionError
 from tagger.library.database.schema import CHUNK
-from tagger.library.records import Photo
+from tagger.library.records import FAVOURITE, Photo
 from tagger.text import count_noun
 
-COUNT_KEY = "edits-counted"  # session state: how many edits there were
 MAX_NAMED = 3  # tags in a message
-
-
-@dataclass(frozen=True)
-class LastEdit:
-    """The last edit on a page and its operations; `is_undo` if it was an undo itself.
-
-    `undone` is the message once it is undone. `number` counts the edits of the session.
-    """
-
-    message: str
-    operation_ids: tuple[int, ...]
-    is_undo: bool = False
-    is_error: bool = False
-    undone: str = ""
-    number: int = 0
 
 
 def change_tags(
@@ -57,7 +37,7 @@ def change_tags(
     if remove:
         verb = "Removed" if photos or had.issuperset(remove) else "Not"
         parts.append(f"{verb} {list_tags(remove)}{photos and f' from{photos}'}")
-    record(page, ", ".join(parts), operation_id)
+    _record(page, ", ".join(parts), operation_id)
 
 
 def list_tags(labels: Sequence[str]) -> str:
@@ -89,15 +69,48 @@ def confirm_tags(page: str, ids: Sequence[int]) -> None:
     confirmed = {photo_id for ids in ids_by_label.values() for photo_id in ids}
     if operation_ids:
         count = count_noun(len(confirmed), "photo")
-        record(page, f"Confirmed {list_tags(list(ids_by_label))} on {count}", *operation_ids)
+        _record(page, f"Confirmed {list_tags(list(ids_by_label))} on {count}", *operation_ids)
     else:
-        record(page, "No tags to confirm")
+        _record(page, "No tags to confirm")
 
 
 def withdraw_annotation(page: str, ids: Sequence[int], label: str) -> None:
     """Remove the annotation of one tag."""
     operation_id = open_library().withdraw_annotations(ids, [label])
-    record(page, f"Cleared your answer about {label}", operation_id)
+    _record(page, f"Cleared your answer about {label}", operation_id)
+
+
+def rate_photos(page: str, ids: Sequence[int], rating: int) -> None:
+    """Rate photos from 1 to 5, which is a favourite; 0 removes it. Raises OptionError."""
+    every = list(load_photos(ids))
+    photos = [photo for photo in every if photo.rating != rating]
+    if every and not photos:
+        _record(page, "Already a favourite" if rating == FAVOURITE else "Already rated so")
+        return
+    operation_id = open_library().rate([photo.id for photo in photos], rating)
+    was_favourite = any(photo.rating == FAVOURITE for photo in photos)
+    count = count_noun(len(photos), "photo") if len(ids) > 1 else ""
+    if rating == FAVOURITE:
+        message = f"Added {count} to favourites" if count else "Added to favourites"
+    elif not rating and was_favourite:
+        message = f"Removed {count} from favourites" if count else "Removed from favourites"
+    elif not rating:
+        message = f"Removed the rating of {count}" if count else "Removed the rating"
+    else:
+        message = f"Rated {f'{count} with ' if count else ''}{count_noun(rating, 'star')}"
+    _record(page, message, operation_id)
+
+
+def toggle_favourites(page: str, ids: Sequence[int]) -> None:
+    """Make photos favourites, or if all of them are, no longer. Raises OptionError."""
+    are_favourites = all(photo.rating == FAVOURITE for photo in load_photos(ids))
+    rate_photos(page, ids, 0 if are_favourites else FAVOURITE)
+
+
+def set_caption(page: str, photo_id: int, text: str) -> None:
+    """Set a photo's caption, or remove it. Raises OptionError."""
+    operation_id = open_library().set_caption(photo_id, text)
+    _record(page, "Changed the caption" if text.strip() else "Removed the caption", operation_id)
 
 
 def delete_photos(page: str, ids: Sequence[int]) -> None:
@@ -105,12 +118,12 @@ def delete_photos(page: str, ids: Sequence[int]) -> None:
     operation_id = open_library().delete(ids)
     photos = count_noun(len(ids), "photo")
     message = f"Deleted {photos} from the library"
-    record(page, message, operation_id, undone=f"Restored {photos}")
+    _record(page, message, operation_id, undone=f"Restored {photos}")
 
 
 def retag_photos(page: str, ids: Sequence[int], model: str) -> None:
     """Ask whether to tag photos again with a model, showing what would change."""
-    st.session_state.pop(_edit_key(page), None)
+    undo_line.forget(page)
     retag_dialog.ask(page, ids, [model], _job_key(page))
 
 
@@ -121,80 +134,12 @@ def show_retag_job(page: str) -> None:
         job_panel.show_job(job_id, key=f"{page}-work")
 
 
-def last_edit(page: str) -> LastEdit | None:
-    """The last edit on a page, if it was not dismissed."""
-    edit: LastEdit | None = st.session_state.get(_edit_key(page))
-    return edit
-
-
-def can_undo(edit: LastEdit) -> bool:
-    """Whether something of an edit is left to undo, or of an undo to redo."""
-    return any(open_library().operation(id).undoable for id in edit.operation_ids)
-
-
-def show_last_edit(page: str) -> None:
-    """The message of the last edit on a page without a gallery, with Undo and Dismiss."""
-    edit = last_edit(page)
-    if edit is None:
-        return
-    with st.container(
-        horizontal=True, vertical_alignment="center", gap="medium", key=f"{page}-done-line"
-    ):
-        st.markdown(f":material/check: {escape_markdown(edit.message)}", width="content")
-        if can_undo(edit):
-            st.button(
-                "Redo" if edit.is_undo else "Undo",
-                key=f"{page}-undo",
-                icon=":material/redo:" if edit.is_undo else ":material/undo:",
-                on_click=run_action,
-                args=(undo_last, page),
-            )
-        st.button(
-            "Dismiss", key=f"{page}-dismiss", type="tertiary", on_click=_dismiss, args=(page,)
-        )
-
-
-def undo_last(page: str) -> None:
-    """Undo the last edit's operations in reverse order, or redo them. Raises OptionError."""
-    edit = last_edit(page)
-    if edit is None or not edit.operation_ids:
-        raise OptionError("there is nothing to undo")
-    results = [open_library().undo(id) for id in reversed(edit.operation_ids)]
-    left_alone = max((result.left_alone for result in results), default=0)
-    message = edit.undone or f"Undone: {edit.message}"
-    if left_alone:
-        message += f"; {count_noun(left_alone, 'photo')} changed since and left alone"
-    operation_ids = (result.operation_id for result in results)
-    record(page, message, *operation_ids, is_undo=not edit.is_undo, undone=edit.message)
-
-
-def record_error(page: str, message: str) -> None:
-    """Show an error in the place of the last edit, which can still be undone."""
-    edit = last_edit(page) or LastEdit("", ())
-    ids, is_undo = edit.operation_ids, edit.is_undo
-    record(page, message, *ids, is_undo=is_undo, is_error=True, undone=edit.undone)
-
-
-def record(
-    page: str,
-    message: str,
-    *operation_ids: int,
-    is_undo: bool = False,
-    is_error: bool = False,
-    undone: str = "",
-) -> None:
-    st.session_state.pop(_job_key(page), None)
-    number = st.session_state[COUNT_KEY] = st.session_state.get(COUNT_KEY, 0) + 1
-    edit = LastEdit(message, operation_ids, is_undo, is_error, undone, number)
-    st.session_state[_edit_key(page)] = edit
-
-
-def _dismiss(page: str) -> None:
-    st.session_state.pop(_edit_key(page), None)
-
-
-def _edit_key(page: str) -> str:
-    return f"{page}-done"
+def _record(page: str, message: str, *operation_ids: int, undone: str = "") -> None:
+    """Say what was done, instead of a job that has ended."""
+    job_id = st.session_state.get(_job_key(page))
+    if job_id is not None and not open_library().operation(job_id).active:
+        del st.session_state[_job_key(page)]
+    undo_line.record(page, *operation_ids, message=message, undone=undone)
 
 
 def _job_key(page: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.components import photo_gallery
+from frontend.components import photo_gallery, teach_offer, undo_line
 from frontend.components.actions import Action
 from frontend.components.photo_gallery import Editing, GalleryMessage
 from frontend.photos import edits
@@ -57,24 +57,23 @@ def show_gallery(
 
 
 def show_photos(
-    page: str, photos: Sequence[Photo], *, key: str, captions: Mapping[int, str] | None = None
+    page: str,
+    photos: Sequence[Photo],
+    *,
+    key: str,
+    captions: Mapping[int, str] | None = None,
+    matching: Mapping[int, Sequence[str]] | None = None,
 ) -> None:
-    """Show a few photos, which open over the page and can be edited there."""
-    photo_gallery.show_grid(
-        photos, key=key, captions=captions, selectable=False, editing=_edit_on(page)
-    )
-
-
-def show_similar(page: str, similar: Sequence[tuple[Photo, float]], *, key: str) -> None:
-    """Show photos with their similarity, at most 1, as captions."""
-    captions = {photo.id: f"{max(0.0, value):.0%} similar" for photo, value in similar}
-    show_photos(page, [photo for photo, _ in similar], key=key, captions=captions)
+    """Show a few photos, which open over the page and can be edited there; see `show_grid`."""
+    editing = _edit_on(page)
+    photo_gallery.show_grid(photos, key=key, captions=captions, matching=matching, editing=editing)
 
 
 def _edit_on(page: str) -> Editing:
     models = [(model, model_title(model)) for model in list_models()]
     active = open_library().active_model()
-    return Editing(partial(carry_out, page), partial(_last_message, page), models, active)
+    message = partial(_last_message, page)
+    return Editing(partial(carry_out, page), message, teach_offer.open_page, models, active)
 
 
 def carry_out(page: str, action: Action) -> None:
@@ -85,7 +84,7 @@ def carry_out(page: str, action: Action) -> None:
             raise OptionError(f"{action.kind[:20]}: no such action")
         edit(page, action)
     except (TaggerError, OSError) as error:
-        edits.record_error(page, describe_error(error))
+        undo_line.record_error(page, describe_error(error))
 
 
 def _change_tags(page: str, action: Action) -> None:
@@ -113,21 +112,39 @@ def _read_tags(labels: object) -> list[str]:
     return [label for label in labels[:MAX_TAGS] if isinstance(label, str)]
 
 
+def _rate(page: str, action: Action) -> None:
+    rating = action.values.get("rating")
+    if type(rating) is not int:
+        raise OptionError("a rating is a number")
+    edits.rate_photos(page, action.ids, rating)
+
+
+def _set_caption(page: str, action: Action) -> None:
+    text = action.values.get("caption")
+    if not isinstance(text, str) or len(action.ids) != 1:
+        raise OptionError("a caption is a text about one photo")
+    edits.set_caption(page, action.ids[0], text)
+
+
 def _last_message(page: str) -> GalleryMessage | None:
-    edit = edits.last_edit(page)
+    edit = undo_line.last_edit(page)
     if edit is None:
         return None
-    undo = ("Redo" if edit.is_undo else "Undo") if edits.can_undo(edit) else ""
-    return GalleryMessage(edit.number, edit.message, undo, edit.is_error)
+    offers = [] if edit.is_error else undo_line.find_offers(edit)
+    links = [(offer.tag, offer.text) for offer in offers]
+    return GalleryMessage(edit.number, edit.message, edit.undo_label, edit.is_error, links)
 
 
 _ACTIONS: dict[str, Callable[[str, Action], None]] = {
     "tag": _change_tags,
     "withdraw": _withdraw,
     "confirm": lambda page, action: edits.confirm_tags(page, action.ids),
+    "rate": _rate,
+    "favourite": lambda page, action: edits.toggle_favourites(page, action.ids),
+    "caption": _set_caption,
     "delete": lambda page, action: edits.delete_photos(page, action.ids),
     "retag": _retag,
-    "undo": lambda page, action: edits.undo_last(page),
+    "undo": lambda page, action: undo_line.undo(page),
 }
 
 

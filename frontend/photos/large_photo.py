@@ -32,7 +32,7 @@ def show_large_photo(photo: Photo) -> None:
         st.warning(f"Original missing: {reason}", icon=":material/broken_image:")
 
 
-def show_heatmap(slot: DeltaGenerator, tagger: Tagger, image: bytes, label: str, name: str) -> None:
+def show_heatmap(slot: DeltaGenerator, tagger: Tagger, label: str, image: bytes, name: str) -> None:
     """Show the photo with the heatmap of a label in `slot`. Raises ModelError, ImageError."""
     heatmap = decode.encode(tagger.heatmap(image, label), "JPEG")
     show_jpeg(heatmap, f"{name}: heatmap for {label}", slot)
@@ -54,6 +54,21 @@ def _decode(sha256: str, modified: int, size: int, _photo: Photo, _library: Libr
     side = max(1, round(LONGER_SIDE * shorter / longer))
     rgb = decode.read(_library.read_original(_photo), shorter_side=side)
     return decode.encode(transforms.thumbnail(rgb, LONGER_SIDE), "JPEG")
+
+
+def find_explainer(library: Library, photo: Photo, tag: str) -> tuple[Tagger, str] | None:
+    """The first model that thought of a photo's tag, and what it calls it.
+
+    None if there is none, or its file is gone or has changed.
+    """
+    for prediction in library.predictions(photo.id):
+        labels = [] if prediction.by_head else [label for label, _ in prediction.scores]
+        names = library.tags.shown_names(labels)
+        label = next((label for label in labels if names[label] == tag), None)
+        tagger = None if label is None else load_tagger_of(prediction)
+        if label is not None and tagger is not None:
+            return tagger, label
+    return None
 
 
 def load_tagger_of(prediction: StoredPrediction) -> Tagger | None:

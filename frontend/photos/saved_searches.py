@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from frontend.photos import edits
+from frontend.components import undo_line
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.pages import SEARCH
@@ -87,9 +87,9 @@ def _save(page: str, name: str, query: str) -> None:
     operation_id = open_library().save_entry(
         "search", name, {"query": query}, f"Saved search “{name}”"
     )
-    edits.record(page, message, operation_id)
+    undo_line.record(page, operation_id, message=message)
 
 
 def _delete(page: str, name: str) -> None:
     operation_id = open_library().save_entry("search", name, None, f"Deleted saved search “{name}”")
-    edits.record(page, f"Deleted the search “{name}”", operation_id)
+    undo_line.record(page, operation_id, message=f"Deleted the search “{name}”")

@@ -60,7 +60,7 @@ def choose(labels: Sequence[str], photos: int) -> list[int]:
         " should show a label."
     )
     first = [library.photo(photo_id) for photo_id in chosen[:SHOWN]]
-    photo_gallery.show_grid(first, key="train-none-grid", selectable=False)
+    photo_gallery.show_grid(first, key="train-none-grid")
     st.button(
         "Choose other photos",
         key="train-none-others",

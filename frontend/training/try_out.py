@@ -46,7 +46,6 @@ def show(model: str, key: str) -> None:
         [photo for photo, _ in answers],
         key=f"{key}-try-grid",
         captions={photo.id: says for photo, says in answers},
-        selectable=False,
     )
     if len(ids) > PHOTOS:
         st.button(

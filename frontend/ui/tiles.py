@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from streamlit import config
 
-from tagger.library.records import Photo, PhotoPage
+from tagger.library.records import FAVOURITE, Photo, PhotoPage
 from tagger.text import escape_controls, whole_percent
 
 SIDES = (800, 1200, 1600, 2400, 3600)  # pixels, of a photo's longer side, to fit windows
@@ -29,6 +29,7 @@ class Tile(TypedDict):
     more: int
     confirmed: bool
     missing: bool
+    favourite: bool
     caption: str
 
 
@@ -56,6 +57,7 @@ def make_tile(photo: Photo, matching: Sequence[str] = (), caption: str = "") -> 
         "more": max(0, len(photo.tags) - max(1, len(labels))),
         "confirmed": main is not None and main.by_person,
         "missing": photo.missing,
+        "favourite": photo.rating == FAVOURITE,
         "caption": escape_controls(caption),
     }
 

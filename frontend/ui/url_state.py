@@ -117,10 +117,15 @@ def pagination(pages: int) -> int:
 
 
 def _select(name: str, options: Iterable[str]) -> tuple[str, str]:
-    """The option in the URL, put into the widget's state, and the default."""
+    """The option in the URL, put into the widget's state, and the default.
+
+    What is no option, or the default, leaves the URL.
+    """
     default, *rest = options
     value = get(name)
     selected = value if value in rest else default
+    if value is not None and (value != selected or value == default):
+        update(**{name: None})
     st.session_state[_key(name)] = selected
     return selected, default
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import streamlit as st
 
-from frontend.components import job_panel
+from frontend.components import job_panel, undo_line
 from frontend.photos import edits, gallery, retagging
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, load_sample_photos, open_library
@@ -20,7 +21,7 @@ from tagger.text import escape_controls
 
 PAGE = "gallery"
 FILTER, SORT = "show", "sort"  # query parameters: a search query, and the order
-STATES = {"untagged": "No tags"}  # titles of queries
+STATES = {"is:favourite": "Favourites", "untagged": "No tags"}  # titles of queries
 MORE_STATES = {  # offered only where the URL names them
     "unknown": "No tag found by the model",
     "reviewed": "Reviewed by you",
@@ -59,7 +60,7 @@ def _show_empty() -> None:
                 st.rerun()
     for operation in open_library().operations(limit=3, kinds=["import"], active=True):
         job_panel.show_job(operation.id, key=PAGE)
-    edits.show_last_edit(PAGE)
+    undo_line.show(PAGE)
 
 
 def _choose_photos(total: int) -> tuple[str, str]:
@@ -74,13 +75,18 @@ def _choose_photos(total: int) -> tuple[str, str]:
 
 
 def _filters(total: int) -> dict[str, str]:
-    """Titles by query: all photos, those without tags, and each tag."""
+    """Titles by query: all photos, favourites, those without tags, each tag; the address's own."""
     filters = {"": f"All photos · {total:,}"}
     filters |= {query: f"{t} · {open_library().count(query):,}" for query, t in STATES.items()}
     for label, count in count_tags():
         filters[format_query(Label(label, exact=True))] = f"{escape_controls(label)} · {count:,}"
     selected = url_state.get(FILTER)
-    return filters | {query: t for query, t in MORE_STATES.items() if query == selected}
+    if selected and selected not in filters:
+        with suppress(QueryError):
+            if (count := open_library().count(selected)) or selected in MORE_STATES:
+                title = MORE_STATES.get(selected, escape_controls(selected))
+                filters[selected] = f"{title} · {count:,}"
+    return filters
 
 
 show()

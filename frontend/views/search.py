@@ -8,7 +8,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from frontend.components import search_box
+from frontend.components import search_box, undo_line
 from frontend.photos import edits, exports, gallery, saved_searches
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, open_library
@@ -55,7 +55,7 @@ def show() -> None:
     if not library.count():
         st.markdown("Your library is empty.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
-        edits.show_last_edit(PAGE)
+        undo_line.show(PAGE)
         return
     query = search_box.show_search_box(
         QUERY, key="search-box", saved=saved_searches.load_searches()

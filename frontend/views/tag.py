@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 import streamlit as st
 
+from frontend.components import undo_line
 from frontend.components.actions import Action
 from frontend.components.html_blocks import escape_text
-from frontend.components.tag_editor import Chips, TagChip, show_tag_editor
-from frontend.photos import edits, gallery
-from frontend.photos.large_photo import show_heatmap
+from frontend.components.tag_editor import Chips, show_tag_editor
+from frontend.photos import gallery
+from frontend.photos.answers import (
+    Answer,
+    SuggestedTag,
+    describe_answers,
+    make_chips,
+    merge_answers,
+)
+from frontend.photos.large_photo import find_explainer, show_heatmap
 from frontend.photos.photo_details import load_chips
+from frontend.photos.similar import caption_similar
 from frontend.ui.images import show_jpeg
 from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import catch_errors, show_error
@@ -24,15 +33,13 @@ from frontend.ui.pages import link_photo
 from tagger import ImageError, Prediction, Tagger
 from tagger.images import decode, transforms
 from tagger.inference.embeddings import Embedding
-from tagger.inference.registry import display_name
 from tagger.library.records import Photo
-from tagger.text import escape_controls, whole_percent
+from tagger.text import escape_controls
 
 PAGE = "tag"
 SHORTER_SIDE = 900  # pixels, roughly, of the displayed photo
 CAMERA_WIDTH = 560  # pixels
 SIMILAR_PHOTOS = 6
-MAX_SCORES = 8  # of a model, accepted or not
 MAX_CACHED = 8  # photos in memory, with their predictions
 
 UPLOAD, CAMERA = "Upload", "Camera"
@@ -51,28 +58,35 @@ class InputPhoto:
 
 def show() -> None:
     st.title("What is in this photo?", anchor=False)
-    tagger = load_tagger()
+    taggers = [load_tagger(model) for model in open_library().models_in_use()]
     photo = _choose_photo()
     if photo is None:
         _offer_samples("No photo handy? Try one of these.")
         return
     try:
         jpeg = _encode_jpeg(photo.sha256, photo.data)
-        prediction, embedding = _tag_photo(photo.sha256, tagger.sha256, photo.data, tagger)
+        tagged = [_tag_photo(photo.sha256, each.sha256, photo.data, each) for each in taggers]
     except ImageError as error:
         message = f"{photo.name} can’t be opened: {error.reason}"
         show_error(message)
         return
-    stored = open_library().find_by_digest(photo.sha256)
-    similar = _find_similar(photo, tagger, embedding, stored)
+    library = open_library()
+    stored = library.find_by_digest(photo.sha256)
+    spaces = {
+        tagger.space: embedding for tagger, (_, embedding) in zip(taggers, tagged, strict=True)
+    }
+    answers = [
+        Answer(each, prediction) for each, (prediction, _) in zip(taggers, tagged, strict=True)
+    ]
+    tags = merge_answers(answers, library)
     left, right = st.columns([5, 4], gap="medium")
     with left:
-        _show_photo(photo, jpeg, tagger)
+        _show_photo(photo, jpeg, tags, stored)
     with right:
-        _show_prediction(prediction, tagger)
-        _show_tags(photo, prediction, tagger, stored)
-        _offer_adding(photo, tagger, stored)
-    _show_similar(similar)
+        _show_answer(*describe_answers(answers, tags), is_unknown=not make_chips(tags)["tags"])
+        _show_tags(photo, make_chips(tags), taggers, stored)
+        _offer_adding(photo, taggers, stored)
+    _show_similar(caption_similar(_find_similar(photo, spaces, stored)))
     if SAMPLE_KEY in st.session_state:
         _offer_samples("Try another one.")
 
@@ -115,10 +129,11 @@ def _take_sample(name: str) -> None:
 
 
 def _offer_samples(invitation: str) -> None:
+    """Sample photos; the whole of each is a button, see style.css."""
     st.caption(invitation)
     with st.container(horizontal=True, key="tag-samples", gap="small"):
         for name, data in load_sample_photos().items():
-            with st.container(width=132):
+            with st.container(width=132, key=f"tag-sample-{name}", gap="xsmall"):
                 show_jpeg(_encode_thumbnail(name, data), "", width=132)
                 title = name.rsplit(".", 1)[0].capitalize()
                 key = f"tag-try-{name}"
@@ -144,18 +159,21 @@ def _tag_photo(
 
 
 def _find_similar(
-    photo: InputPhoto, tagger: Tagger, embedding: Embedding, stored: Photo | None
+    photo: InputPhoto, vectors: Mapping[str, Embedding], stored: Photo | None
 ) -> list[tuple[Photo, float]]:
-    """Photos of the library like this one, in the library's space if there is one."""
+    """Photos of the library like this one, in the library's space if there is one.
+
+    `vectors` are the photo's in the spaces of the models in use.
+    """
     library = open_library()
     space = library.space()
-    vector: tuple[Embedding, str] | None = embedding, tagger.space
-    if space is not None and space.sha256 != tagger.space:
-        vector = _embed_photo(photo.sha256, space.sha256, photo.data)
-    if vector is None:
-        return []
+    digest = space.sha256 if space is not None else next(iter(vectors))
+    if digest in vectors:
+        vector: tuple[Embedding, str] | None = vectors[digest], digest
+    else:
+        vector = _embed_photo(photo.sha256, digest, photo.data)
     exclude = None if stored is None else stored.id
-    return library.find_similar(*vector, SIMILAR_PHOTOS, exclude=exclude)
+    return [] if vector is None else library.find_similar(*vector, SIMILAR_PHOTOS, exclude=exclude)
 
 
 @st.cache_resource(show_spinner=False, max_entries=MAX_CACHED)
@@ -163,14 +181,20 @@ def _embed_photo(sha256: str, space: str, _data: bytes) -> tuple[Embedding, str]
     return open_library().embed(_data)
 
 
-def _show_photo(photo: InputPhoto, jpeg: bytes, tagger: Tagger) -> None:
+def _show_photo(
+    photo: InputPhoto, jpeg: bytes, tags: Mapping[str, SuggestedTag], stored: Photo | None
+) -> None:
     """The photo, or while one of its tags is explained the heatmap of that tag."""
     with st.container(key="tag-photo"):
         slot = st.empty()
         name = escape_controls(photo.name)
-        if (label := _explained(photo)) in tagger.labels.names:
+        explained = _explained(photo)
+        explainer = find_explainer(open_library(), stored, explained) if stored else None
+        if explained in tags:
+            explainer = tags[explained].tagger, tags[explained].label
+        if explainer is not None:
             with catch_errors():
-                show_heatmap(slot, tagger, photo.data, label, name)
+                show_heatmap(slot, *explainer, photo.data, name)
                 return
         show_jpeg(jpeg, name, slot)
 
@@ -181,51 +205,34 @@ def _explained(photo: InputPhoto) -> str:
     return str(label) if digest == photo.sha256 else ""
 
 
-def _show_prediction(prediction: Prediction, tagger: Tagger) -> None:
-    label, sentence = describe_prediction(prediction, tagger)
-    if prediction.squares > 1:
-        sentence += f" · panorama, tagged in {prediction.squares} parts"
-    unknown = " it-unknown" if prediction.unknown else ""
+def _show_answer(heading: str, sentence: str, is_unknown: bool) -> None:
+    unknown = " it-unknown" if is_unknown else ""
     st.html(
         f'<div class="it-answer{unknown}" role="status">'
-        f'<p class="it-label" dir="auto">{escape_text(label)}</p>'
+        f'<p class="it-label" dir="auto">{escape_text(heading)}</p>'
         f'<p class="it-reason">{escape_text(sentence)}</p></div>'
     )
     st.space("small")
 
 
 def _show_tags(
-    photo: InputPhoto, prediction: Prediction, tagger: Tagger, stored: Photo | None
+    photo: InputPhoto, chips: Chips, taggers: Sequence[Tagger], stored: Photo | None
 ) -> None:
     """The photo's tags as chips. An answer about them keeps the photo in the library."""
-    chips = load_chips(open_library(), stored) if stored else suggest_chips(prediction, tagger)
+    if stored is not None:
+        chips = load_chips(open_library(), stored)
     if not chips["tags"]:
         chips["unknown"] = "What is it?"
     show_tag_editor(
         photo.sha256,
         chips,
         key="tag-chips",
-        carry_out=partial(_carry_out, photo, tagger),
+        carry_out=partial(_carry_out, photo, taggers),
         explained=_explained(photo) or None,
     )
 
 
-def suggest_chips(prediction: Prediction, tagger: Tagger) -> Chips:
-    """The tags of a photo that is not in the library."""
-    model = display_name(tagger.name)
-    tags: list[TagChip] = []
-    weaker: list[TagChip] = []
-    accepted = {tag.label for tag in prediction.tags}
-    for each in prediction.scores[:MAX_SCORES]:
-        is_accepted = each.label in accepted
-        percent = whole_percent(each.score)
-        origin = f"{model} {percent}" + ("" if is_accepted else ", not sure enough")
-        chip = TagChip(label=each.label, score=percent, origin=origin, confirmed=False)
-        (tags if is_accepted else weaker).append(chip)
-    return Chips(tags=tags, weaker=weaker, removed=[], unknown="", explains=True)
-
-
-def _carry_out(photo: InputPhoto, tagger: Tagger, action: Action) -> None:
+def _carry_out(photo: InputPhoto, taggers: Sequence[Tagger], action: Action) -> None:
     """Show a heatmap, or record an answer about a tag."""
     if action.kind == "explain":
         st.session_state[EXPLAINED_KEY] = photo.sha256, action.values.get("label") or ""
@@ -234,39 +241,22 @@ def _carry_out(photo: InputPhoto, tagger: Tagger, action: Action) -> None:
     stored = library.find_by_digest(photo.sha256)
     if stored is None:
         with catch_errors():
-            stored = library.add_photo(photo.name, photo.data, tagger).photo
+            stored = library.add_photo(photo.name, photo.data, taggers).photo
             st.session_state[ADDED_KEY] = photo.sha256
     if stored is not None:
         gallery.carry_out(PAGE, replace(action, ids=(stored.id,)))
 
 
-def describe_prediction(prediction: Prediction, tagger: Tagger) -> tuple[str, str]:
-    """The heading and the sentence for a prediction."""
-    if not prediction.unknown:
-        names = ", ".join(tag.label for tag in prediction.tags)
-        if len(prediction.tags) == 1:
-            return names, f"{whole_percent(prediction.confidence)} sure"
-        parts = [f"{tag.label} {whole_percent(tag.score)}" for tag in prediction.tags]
-        return names, f"Confidence: {', '.join(parts)}"
-    likeliest = [f"{s.label} ({whole_percent(s.score)})" for s in prediction.scores[:2]]
-    if prediction.reason == "unfamiliar":
-        reason = f"Doesn’t look like anything {display_name(tagger.name)} was trained on."
-        return "Unknown", f"{reason} Closest: {likeliest[0]}."
-    if tagger.labels.kind == "multi":
-        return "Unknown", f"Not sure enough to tag. Closest: {likeliest[0]}."
-    return "Unknown", f"Can’t decide between {' and '.join(likeliest)}."
-
-
-def _offer_adding(photo: InputPhoto, tagger: Tagger, stored: Photo | None) -> None:
+def _offer_adding(photo: InputPhoto, taggers: Sequence[Tagger], stored: Photo | None) -> None:
     """A button that adds the photo to the library, or a link to the photo there."""
-    edits.show_last_edit(PAGE)
+    undo_line.show(PAGE)
     is_new = st.session_state.get(ADDED_KEY) == photo.sha256
     st.space("small")
     if stored is None:
         if st.button(
             "Add to library", key="tag-add", type="primary", icon=":material/library_add:"
         ):
-            open_library().add_photo(photo.name, photo.data, tagger)
+            open_library().add_photo(photo.name, photo.data, taggers)
             st.session_state[ADDED_KEY] = photo.sha256
             st.rerun()
         return
@@ -276,10 +266,12 @@ def _offer_adding(photo: InputPhoto, tagger: Tagger, stored: Photo | None) -> No
         link_photo(stored.id)
 
 
-def _show_similar(similar: Sequence[tuple[Photo, float]]) -> None:
+def _show_similar(similar: Sequence[tuple[Photo, str]]) -> None:
     if similar:
         st.subheader("Similar photos in your library", anchor=False)
-        gallery.show_similar(PAGE, similar, key="tag-nearest")
+        captions = {photo.id: caption for photo, caption in similar}
+        photos = [photo for photo, _ in similar]
+        gallery.show_photos(PAGE, photos, key="tag-nearest", captions=captions)
 
 
 show()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import streamlit as st
 
 from frontend.components import photo_gallery, undo_line
+from frontend.components.photo_gallery import Cover
+from frontend.photos import gallery
 from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action
@@ -16,7 +17,6 @@ from frontend.ui.text import escape_markdown
 from tagger.errors import OptionError
 from tagger.inference.vocabulary import Entry, Vocabulary
 from tagger.library.labels.listing import TagSummary
-from tagger.library.records import Photo, Tag
 from tagger.library.search.grammar import Label, format_query
 from tagger.text import count_noun, fold
 
@@ -91,34 +91,21 @@ def _matches(summary: TagSummary, text: str) -> bool:
 
 def _show_covers(tags: Sequence[TagSummary]) -> None:
     """A tile for each tag with photos, which opens it; the others as buttons."""
-    covers = open_library().tags.find_covers(each.name for each in tags)
-    with_cover = [each for each in tags if each.name in covers]
-    tiles = [_make_tile(n, each, covers[each.name]) for n, each in enumerate(with_cover, 1)]
-    captions = {n: count_noun(each.count, "photo") for n, each in enumerate(with_cover, 1)}
-    opened = photo_gallery.show_grid(
-        tiles, key=f"{PAGE}-grid", captions=captions, selectable=False
-    ).opened
+    photos = open_library().tags.find_covers(each.name for each in tags)
+    with_cover = [each for each in tags if each.name in photos]
+    covers = [
+        Cover(each.name, photos[each.name], count_noun(each.count, "photo")) for each in with_cover
+    ]
+    opened = photo_gallery.show_covers(covers, key=f"{PAGE}-grid")
     if opened is not None:
-        url_state.update(**{TAG: with_cover[opened - 1].name, url_state.PAGE: None})
+        url_state.update(**{TAG: with_cover[opened].name, url_state.PAGE: None})
         st.rerun()
     with st.container(horizontal=True, gap="small", key=f"{PAGE}-without-photos"):
         for each in tags:
-            if each.name not in covers:
+            if each.name not in photos:
                 label = f"{escape_markdown(each.name)} · no photos"
                 opens = url_state.on_click(**{TAG: each.name})
                 st.button(label, key=f"{PAGE}-open-{each.name}", on_click=opens)
-
-
-def _make_tile(number: int, summary: TagSummary, cover: Photo) -> Photo:
-    """A photo as the tile of a tag: with this number as its id, and this tag alone."""
-    name = fold(summary.name)
-    own = [tag for tag in cover.tags if fold(tag.label) == name] or [_make_tag(summary, cover)]
-    return replace(cover, id=number, name=summary.name, tags=tuple(own))
-
-
-def _make_tag(summary: TagSummary, cover: Photo) -> Tag:
-    """A hidden tag, which photos do not list."""
-    return Tag(summary.name, None, None, False, None, None, 0, cover.added_at)
 
 
 # One tag
@@ -141,15 +128,7 @@ def _show_tag(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
     st.markdown(" · ".join(facts))
     if summary.count:
         page = open_library().search(query, "surest", limit=COVERS)
-        matching = [
-            tag.label
-            for photo in page.photos
-            for tag in photo.tags
-            if fold(tag.label) == fold(summary.name)
-        ]
-        photo_gallery.show_grid(
-            page.photos, key=f"{PAGE}-photos", matching=matching[:1], selectable=False
-        )
+        gallery.show_photos(PAGE, page.photos, key=f"{PAGE}-photos", matching=page.matching_tags)
         st.page_link(
             GALLERY,
             label=f"Show {'the photo' if summary.count == 1 else f'all {summary.count:,} photos'}",

@@ -30,7 +30,7 @@ def test_a_tag_is_renamed_and_a_model_is_added(app: AppPage, server: AppServer) 
         app.expect_text("Stopped tagging photos with Chelsea")
         assert "Chelsea" not in labels(library, "cat.png")
         app.click("Undo")
-        app.expect_text("Undid: Stopped tagging photos with Chelsea")
+        app.expect_text("Undone: Stopped tagging photos with Chelsea")
         assert "Chelsea" in labels(library, "cat.png")
 
         app.go_to("Models")

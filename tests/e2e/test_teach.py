@@ -68,7 +68,7 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         assert len(answers.yes) == 28 and answers.no == (first,)
         assert [each.head.tag for each in library.teaching.learn_active()] == [TAG]
         app.click("Undo")
-        app.expect_text(f"Undid: Added {TAG} to 23 photos, and not to 1")
+        app.expect_text(f"Undone: Added {TAG} to 23 photos, and not to 1")
         assert len(library.teaching.answers(TAG).yes) == 5
 
         squares = library.find_ids("folder:/square")

@@ -41,6 +41,7 @@ def make_tile(photo_id: int, **changes: Any) -> dict[str, Any]:
         "more": 0,
         "confirmed": False,
         "missing": False,
+        "favourite": False,
         "caption": "",
         "width": 120,
         "height": 90,
@@ -51,10 +52,18 @@ def make_tile(photo_id: int, **changes: Any) -> dict[str, Any]:
 
 def make_details(photo_id: int, **changes: Any) -> dict[str, Any]:
     chips = [
-        {"label": label, "score": score, "origin": f"from {label}", "confirmed": confirmed}
+        {
+            "label": label,
+            "score": score,
+            "origin": f"from {label}",
+            "confirmed": confirmed,
+            "explains": bool(score),
+        }
         for label, score, confirmed in (("dog", "87%", False), ("sea", "", True))
     ]
-    weaker = [{"label": "cat", "score": "9%", "origin": "Suggested", "confirmed": False}]
+    weaker = [
+        {"label": "cat", "score": "9%", "origin": "Suggested", "confirmed": False, "explains": True}
+    ]
     defaults = {
         "width": 120,
         "height": 90,
@@ -66,7 +75,8 @@ def make_details(photo_id: int, **changes: Any) -> dict[str, Any]:
         "removed": [],
         "unknown": "",
         "model": "Pets",
-        "explains": True,
+        "rating": 0,
+        "caption": "",
     }
     return {**make_tile(photo_id), **defaults, **changes}
 
@@ -116,7 +126,6 @@ class GalleryPage:
             "actions": True,
             "models": [["pets", "Pets"], ["other", "Other"]],
             "model": "pets",
-            "cleared": 0,
             "done": self.done,
             "message": self.message,
             **self.options,

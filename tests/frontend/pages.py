@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from frontend.ui.library import open_library
@@ -129,25 +129,13 @@ def message(app: AppTest, page: str = "gallery") -> str:
     return "" if content is None else str(content["text"])
 
 
-def report_grid_state(app: AppTest, key: str, selected: object, opened: object) -> AppTest:
-    """The page after the browser reported a state of a grid, which may be invalid."""
+def report_trigger(app: AppTest, key: str, event: str, value: object) -> AppTest:
+    """The page after a component reported an event."""
     states = app._tree.get_widget_states()
-    state = WidgetState(id=_component(app, key).proto.id)
-    state.json_value = json.dumps({"selected": selected})
-    states.widgets.append(state)
-    return report_trigger(app, key, "opened", opened, states)
-
-
-def report_trigger(
-    app: AppTest, key: str, event: str, value: object, states: WidgetStates | None = None
-) -> AppTest:
-    """The page after a component reported an event, unless that is None."""
-    states = app._tree.get_widget_states() if states is None else states
-    if value is not None:
-        proto_id = _component(app, key).proto.id
-        trigger = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{proto_id}__events")
-        trigger.json_trigger_value = json.dumps([{"event": event, "value": value}])
-        states.widgets.append(trigger)
+    proto_id = _component(app, key).proto.id
+    trigger = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{proto_id}__events")
+    trigger.json_trigger_value = json.dumps([{"event": event, "value": value}])
+    states.widgets.append(trigger)
     app._run(states)
     assert not app.exception
     return app

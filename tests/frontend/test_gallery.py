@@ -51,8 +51,8 @@ def test_the_gallery_shows_photos_and_filters(six_photos: Library) -> None:
     data = grid_data(app, KEY)
     assert (data["total"], data["labels"], data["months"]) == (6, False, [])
     show, order = app.main.selectbox
-    assert show.options[:2] == ["All photos · 6", "No tags · 2"]
-    assert sorted(show.options[2:]) == ["cat · 2", "dog · 2"]
+    assert show.options[:3] == ["All photos · 6", "Favourites · 0", "No tags · 2"]
+    assert sorted(show.options[3:]) == ["cat · 2", "dog · 2"]
     assert order.value == "name"
     (month,) = grid_data(open_page("gallery"), KEY)["months"]
     assert month == [f"{six_photos.photo(1).added_at:%Y-%m}", 6]
@@ -71,6 +71,9 @@ def test_a_tag_filter_is_kept_in_the_url(six_photos: Library) -> None:
     assert "cat · 1" in app.main.selectbox[0].options
     app.main.selectbox[0].set_value("").run()
     assert app.query_params == {}, "nothing of the filter is left in the address"
+    app = open_page("gallery", show="tag==cat", sort="name")
+    six_photos.edit_tags([4], remove=["cat"])
+    assert len(gallery_ids(app.run())) == 6 and app.query_params == {"sort": "name"}
 
 
 def test_addresses_of_earlier_versions_still_work(six_photos: Library) -> None:
@@ -123,6 +126,45 @@ def test_every_order_sorts_the_photos(six_photos: Library) -> None:
 def test_invalid_url_parameters_are_ignored(six_photos: Library, value: str) -> None:
     app = open_page("gallery", show=value, sort=value, page=value, photo=value, at=value)
     assert len(gallery_ids(app)) == 6
+    assert set(app.query_params) - {"show"} <= {"page", "photo", "at"}
+    assert app.query_params.get("show") == ("-1" if value == "-1" else None), "it is a query"
+
+
+def test_a_hidden_tag_can_be_a_filter(six_photos: Library) -> None:
+    six_photos.tags.hide("cat")
+    app = open_page("gallery", show="tag==cat", sort="name")
+    assert gallery_ids(app) == [3, 4] and "tag==cat · 2" in app.main.selectbox[0].options
+
+
+def test_favourites_are_rated_filtered_and_undone(six_photos: Library) -> None:
+    app = act(open_page("gallery", sort="name"), "favourite", [2])
+    assert six_photos.photo(2).rating == 5 and message(app) == "Added to favourites"
+    act(app, "favourite", [1, 2, 3])
+    assert six_photos.count("is:favourite") == 3
+    assert message(app) == "Added 2 photos to favourites", "one of them was a favourite"
+    app.main.selectbox[0].select("Favourites · 3").run()
+    assert gallery_ids(app) == [1, 2, 3] and app.query_params["show"] == "is:favourite"
+    act(app, "favourite", [1, 2])
+    assert message(app) == "Removed 2 photos from favourites" and gallery_ids(app) == [3]
+    act(app, "undo")
+    assert gallery_ids(app) == [1, 2, 3]
+    act(app, "rate", [3], rating=3)
+    assert six_photos.photo(3).rating == 3 and message(app) == "Rated 3 stars"
+    act(app, "rate", [3], rating=0)
+    assert six_photos.photo(3).rating == 0 and message(app) == "Removed the rating"
+    act(app, "rate", [1], rating=5)
+    assert message(app) == "Already a favourite"
+    act(app, "undo")
+    assert grid_data(app, KEY)["message"]["isError"], "it changed nothing that could be undone"
+
+
+def test_a_caption_is_written_and_undone(six_photos: Library) -> None:
+    app = act(open_page("gallery"), "caption", [2], caption="  by the sea ")
+    assert six_photos.photo(2).caption == "by the sea" and message(app) == "Changed the caption"
+    act(app, "undo")
+    assert six_photos.photo(2).caption is None
+    act(app, "caption", [2], caption="x" * 2001)
+    assert "at most 2,000 characters" in message(app)
 
 
 def test_a_tag_is_confirmed_removed_and_cleared(six_photos: Library) -> None:
@@ -185,6 +227,10 @@ def test_each_action_is_carried_out_once(six_photos: Library) -> None:
         {"token": "a", "actions": [{"number": 1, "kind": "retag", "ids": [1], "model": "/x.h5"}]},
         {"token": "a", "actions": [{"number": 1, "kind": "withdraw", "ids": [1]}]},
         {"token": "a", "actions": [{"number": 1, "kind": "undo"}]},
+        {"token": "a", "actions": [{"number": 1, "kind": "rate", "ids": [1], "rating": 6}]},
+        {"token": "a", "actions": [{"number": 1, "kind": "rate", "ids": [1], "rating": True}]},
+        {"token": "a", "actions": [{"number": 1, "kind": "favourite", "ids": [99]}]},
+        {"token": "a", "actions": [{"number": 1, "kind": "caption", "ids": [1], "caption": 7}]},
     ],
 )
 def test_invalid_actions_change_nothing(six_photos: Library, content: object) -> None:
@@ -232,7 +278,7 @@ def test_deleted_photos_are_restored_by_undo(
 def test_the_last_photo_can_be_restored_too(six_photos: Library) -> None:
     app = act(open_page("gallery"), "delete", [1, 2, 3, 4, 5, 6])
     assert "Your library is empty." in page_text(app)
-    press(app, "gallery-undo")
+    press(app, "gallery-last-undo")
     assert len(gallery_ids(app)) == 6
 
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from tagger.library.library import Library
 from tagger.paths import ROOT
 from tests.frontend.gallery_page import GalleryPage, make_details, make_tile
-from tests.frontend.pages import HOSTILE, grid_data, report_grid_state
+from tests.frontend.pages import HOSTILE, grid_data, report_trigger
 
 BROWSER_OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 PHONE = {"width": 390, "height": 844}
@@ -24,13 +24,10 @@ sys.path.insert(0, {str(ROOT)!r})
 import streamlit as st
 from frontend.components import photo_gallery
 from frontend.ui.library import open_library
-if st.button("Clear"):
-    photo_gallery.clear_selection("g")
 photos = open_library().search(sort="name").photos
-events = photo_gallery.show_grid(
-    photos, key="g", captions={{1: "a caption"}}, selectable=st.toggle("Selectable", True)
-)
-st.text(f"opened {{events.opened}}, selected {{events.selected}}")
+photo_gallery.show_grid(photos, key="g", captions={{1: "a caption"}})
+covers = [photo_gallery.Cover("**sea**", photo, "2 photos") for photo in photos[:3]]
+st.text(f"opened {{photo_gallery.show_covers(covers, key='covers')}}")
 """
 
 
@@ -43,67 +40,33 @@ def open_grid() -> AppTest:
     return app
 
 
-def report(app: AppTest, *, selected: object = None, opened: object = None) -> AppTest:
-    return report_grid_state(app, "g", selected, opened)
-
-
 def test_a_tile_holds_name_tag_and_digest(six_photos: Library) -> None:
     six_photos.edit_tags([1], add=["<b>sun</b>", "sea"])
     six_photos.edit_tags([2], remove=["cat", "dog"])
+    six_photos.rate([1], 5)
+    six_photos.rate([2], 4)
     first, second, third = grid_data(open_grid(), "g")["photos"][:3]
     assert (first["tag"], first["more"], first["confirmed"]) == ("<b>sun</b>", 2, True)
     assert first["caption"] == "a caption"
     assert (second["tag"], second["tagged"], second["confirmed"]) == ("No tags", False, False)
     assert (third["name"], third["digest"]) == ("003.png", six_photos.photo(3).sha256)
+    assert [tile["favourite"] for tile in (first, second, third)] == [True, False, False]
 
 
-def test_a_selection_survives_reruns_until_it_is_cleared(six_photos: Library) -> None:
-    app = report(open_grid(), selected={"cleared": 0, "ids": [5, 2]})
-    assert app.text[0].value == "opened None, selected (2, 5)"
-    before = grid_data(app, "g")
-    app.run()
-    assert app.text[0].value == "opened None, selected (2, 5)"
-    assert grid_data(app, "g") == before, "unchanged data is not sent again"
-    app.button[0].click().run()
-    assert app.text[0].value == "opened None, selected ()"
-    assert grid_data(app, "g")["cleared"] == 1
+def test_a_cover_shows_its_name_and_is_opened_once(six_photos: Library) -> None:
+    app = open_grid()
+    cover = grid_data(app, "covers")["photos"][2]
+    assert (cover["id"], cover["name"], cover["tag"]) == (2, "**sea**", "**sea**")
+    assert (cover["digest"], cover["caption"]) == (six_photos.photo(3).sha256, "2 photos")
+    report_trigger(app, "covers", "opened", 0)
+    assert app.text[0].value == "opened 0"
+    assert app.run().text[0].value == "opened None"
 
 
-def test_an_opened_photo_is_reported_once(six_photos: Library) -> None:
-    app = report(open_grid(), opened=4)
-    assert app.text[0].value.startswith("opened 4")
-    app.run()
-    assert app.text[0].value.startswith("opened None")
-
-
-@pytest.mark.parametrize(
-    "selection",
-    [
-        {"cleared": 0, "ids": [99, "2", None]},
-        {"cleared": 7, "ids": [2]},
-        {"cleared": 0, "ids": "2"},
-        [2],
-        "2",
-        None,
-    ],
-)
-def test_only_photos_of_the_grid_can_be_selected(six_photos: Library, selection: object) -> None:
-    assert report(open_grid(), selected=selection).text[0].value == "opened None, selected ()"
-
-
-def test_only_photos_of_the_grid_can_be_opened(six_photos: Library) -> None:
-    for invalid in (99, "4", {"id": 4}, -1):
-        assert report(open_grid(), opened=invalid).text[0].value.startswith("opened None")
-
-
-def test_selecting_can_be_turned_off_and_deleted_photos_leave(six_photos: Library) -> None:
-    app = report(open_grid(), selected={"cleared": 0, "ids": [1, 2]})
-    six_photos.delete([1])
-    assert app.run().text[0].value == "opened None, selected (2,)"
-    app.toggle[0].set_value(False).run()
-    assert not grid_data(app, "g")["selectable"]
-    app = report(app, selected={"cleared": 0, "ids": [2]})
-    assert app.text[0].value == "opened None, selected ()"
+def test_only_covers_that_are_shown_can_be_opened(six_photos: Library) -> None:
+    for invalid in (3, -1, "1", {"id": 1}, True, None):
+        app = report_trigger(open_grid(), "covers", "opened", invalid)
+        assert app.text[0].value == "opened None"
 
 
 # The gallery, in a browser without Streamlit
@@ -390,18 +353,89 @@ def test_a_photo_that_leaves_the_results_stays_until_the_next(page: Page) -> Non
     expect(gallery.lightbox.get_by_text("2 of 3")).to_be_visible()
 
 
-def test_stars_rate_where_the_library_has_ratings(page: Page) -> None:
-    gallery = GalleryPage(page, 3)
-    gallery.details = {i: make_details(i, rating=0) for i in (1, 2, 3)}
+def test_one_key_makes_favourites_and_stars_rate(page: Page) -> None:
+    gallery = GalleryPage(page, 4)
+    gallery.tiles[4] = make_tile(4, favourite=True)
+    gallery.photo(1).focus()
+    page.keyboard.press("f")
+    assert gallery.last_action() == {"kind": "favourite", "ids": [1]}
+    expect(gallery.photo(1).locator(".favourite")).to_be_hidden()
+    gallery.tiles[1] = make_tile(1, favourite=True)
+    gallery.carry_out(text="Added to favourites")
+    expect(gallery.photo(1).locator(".favourite")).to_be_visible()
+    assert gallery.focused() == 1 and "favourite" in str(
+        gallery.photo(1).get_attribute("aria-label")
+    )
+    page.keyboard.press("Control+z")
+    assert gallery.last_action() == {"kind": "undo", "ids": []}
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    page.keyboard.press("f")
+    assert gallery.last_action() == {"kind": "favourite", "ids": [1, 2]}
+    page.get_by_role("button", name="Favourite", exact=True).click()
+    assert gallery.last_action() == {"kind": "favourite", "ids": [1, 2]}
+    page.keyboard.press("Escape")
     gallery.photo(1).click()
     gallery.wait_for_photo(1)
     for key, rating in (("f", 5), ("f", 0), ("3", 3), ("0", 0)):
         page.keyboard.press(key)
         assert gallery.last_action() == {"kind": "rate", "ids": [1], "rating": rating}
-    page.get_by_role("button", name="4 of 5 stars").click()
-    expect(page.get_by_role("button", name="4 of 5 stars")).to_have_attribute(
-        "aria-pressed", "true"
-    )
+    fourth = page.get_by_role("button", name="4 of 5 stars")
+    fourth.click()
+    expect(fourth).to_have_attribute("aria-pressed", "true")
+    favourite = gallery.lightbox.get_by_role("button", name="Favourite", exact=True)
+    expect(favourite).to_have_attribute("aria-pressed", "false")
+    favourite.click()
+    expect(favourite).to_have_attribute("aria-pressed", "true")
+    assert not gallery.problems
+
+
+def test_a_caption_is_saved_by_enter_or_on_leaving_it(page: Page) -> None:
+    gallery = GalleryPage(page, 3)
+    gallery.details[1] = make_details(1, caption="at home")
+    gallery.photo(1).click()
+    gallery.wait_for_photo(1)
+    field = gallery.lightbox.get_by_role("textbox", name="Caption")
+    expect(field).to_have_value("at home")
+    field.fill("by the sea, 5 f")
+    field.press("Escape")
+    expect(field).to_have_value("at home")
+    field.fill("  by the sea ")
+    field.press("Enter")
+    assert gallery.last_action() == {"kind": "caption", "ids": [1], "caption": "by the sea"}
+    page.keyboard.press("ArrowRight")  # a key of the lightbox again
+    gallery.wait_for_photo(2)
+    expect(field).to_have_value("")
+    field.fill("a dog")
+    gallery.lightbox.get_by_role("button", name="Next photo").click()
+    gallery.wait_for_photo(3)
+    assert gallery.last_action() == {"kind": "caption", "ids": [2], "caption": "a dog"}
+    assert not gallery.problems
+
+
+def test_a_message_offers_more_photos_like_those_tagged(page: Page) -> None:
+    gallery = GalleryPage(page, 3)
+    gallery.photo(1).focus()
+    page.keyboard.press("f")
+    gallery.carry_out(text="Added guitar", offers=[["guitar", "23 more look like guitar"]])
+    page.get_by_role("button", name="23 more look like guitar").click()
+    assert gallery.events("offered") == ["guitar"]
+
+
+def test_a_gallery_that_cannot_be_edited_only_shows_photos(page: Page) -> None:
+    tiles = [make_tile(i) for i in range(1, 5)]
+    gallery = GalleryPage(page, photos=tiles, actions=False, selectable=False, total=0)
+    gallery.photo(3).click()
+    gallery.wait_for_photo(3)
+    expect(gallery.lightbox.get_by_role("list", name="Tags", exact=True)).to_be_visible()
+    for name in ("Delete", "Undo", "Favourite", "Confirm dog", "Remove dog", "Add a tag"):
+        expect(gallery.lightbox.get_by_role("button", name=name, exact=True)).to_be_hidden()
+    for key in ("f", "3", "Delete", "Control+z", "t"):
+        page.keyboard.press(key)
+    page.keyboard.press("ArrowRight")
+    gallery.wait_for_photo(4)
+    assert gallery.events("actions") == [] and not gallery.problems
 
 
 def test_a_chip_shows_why(page: Page) -> None:
@@ -494,19 +528,12 @@ def test_selected_photos_get_and_lose_tags(page: Page) -> None:
     expect(page.get_by_role("toolbar")).to_be_hidden()
 
 
-def test_a_list_of_photos_reports_what_is_opened_and_selected(page: Page) -> None:
+def test_a_list_of_photos_reports_what_is_opened(page: Page) -> None:
     tiles = [make_tile(i, caption=f"{i}0% similar") for i in range(1, 5)]
-    gallery = GalleryPage(
-        page, photos=tiles, opens=True, reports=True, actions=False, labels=True, total=0
-    )
+    data = {"photos": tiles, "opens": True, "actions": False, "labels": True, "total": 0}
+    gallery = GalleryPage(page, selectable=False, **data)
     expect(page.get_by_text("20% similar")).to_be_visible()
     gallery.photo(3).click()
-    assert gallery.events("opened") == [3]
-    gallery.photo(2).click(modifiers=["Control"])
-    assert gallery.events("selected")[-1] == {"cleared": 0, "ids": [2]}
-    gallery.show(cleared=1)
-    assert page.locator("li.selected").count() == 0
-    gallery.show(selectable=False)
     gallery.photo(4).click(modifiers=["Control"])
     assert gallery.events("opened") == [3, 4]
 
@@ -516,7 +543,13 @@ def test_names_and_tags_are_shown_as_text(page: Page, text: str) -> None:
     hostile = f'{text}"><img src=x onerror=alert(1)>'
     gallery = GalleryPage(page, 1, labels=True)
     gallery.tiles[1] = make_tile(1, name=hostile, tag=hostile, caption=hostile)
-    chip = {"label": hostile, "score": "5%", "origin": hostile, "confirmed": False}
+    chip = {
+        "label": hostile,
+        "score": "5%",
+        "origin": hostile,
+        "confirmed": False,
+        "explains": True,
+    }
     gallery.details[1] = make_details(
         1, name=hostile, path=hostile, facts=[hostile], tags=[chip], weaker=[chip], unknown=hostile
     )

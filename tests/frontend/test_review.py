@@ -68,9 +68,7 @@ def test_skipped_photos_are_not_asked_about_again(six_photos: Library) -> None:
     assert "review-4-skip" in button_keys(app)
 
 
-def test_photos_without_a_likely_tag_are_not_asked_about(
-    six_photos: Library, pets: Tagger
-) -> None:
+def test_photos_without_a_likely_tag_are_not_asked_about(six_photos: Library, pets: Tagger) -> None:
     save_predictions(six_photos, pets, {1: {"dog": 0.14, "cat": 0.1}})
     save_predictions(six_photos, None, {2: {"dog": 0.9, "cat": 0.14}})
     six_photos.edit_tags([3, 4, 5, 6], add=["sun"])

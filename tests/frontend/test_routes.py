@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from streamlit import config
 
 from frontend.origins import guard_app
+from frontend.photos.similar import SIMILAR
 from frontend.routes import mount_routes
 from tagger.images import decode
 from tagger.library.database.schema import photos
@@ -240,12 +241,18 @@ def test_details_hold_tags_with_their_origin(client: AsgiClient, six_photos: Lib
 
 def test_similar_photos_and_heatmaps(client: AsgiClient, six_photos: Library) -> None:
     similar = client.get("/library/similar/1").json()["photos"]
-    assert len(similar) == 5 and 1 not in [tile["id"] for tile in similar]
+    photo = six_photos.photo(1)
+    near = [other.id for other, cosine in six_photos.find_similar_to(photo) if cosine >= SIMILAR]
+    assert [tile["id"] for tile in similar] == near and 0 < len(near) < 5
     assert similar[0]["caption"].endswith("% similar")
     heatmap = client.get("/library/heatmaps/1.jpg?tag=dog")
     assert decode.read(heatmap.content).shape[2] == 3
     etag = {"If-None-Match": heatmap.headers["ETag"]}
     assert client.get("/library/heatmaps/1.jpg?tag=dog", headers=etag).status_code == 304
+    six_photos.tags.rename("dog", "Bello")
+    assert client.get("/library/heatmaps/1.jpg?tag=Bello").content == heatmap.content
+    for tag in ("dog", "nonsense", ""):
+        assert client.get("/library/heatmaps/1.jpg", tag=tag).status_code == 404
 
 
 def test_tags_are_suggested_from_the_library_and_the_vocabulary(

@@ -92,7 +92,7 @@ def test_tags_are_chips_and_an_answer_keeps_the_photo(library: Library) -> None:
     assert "Added Chelsea" in page_text(app)
     act(app, "tag", 2, remove=["cat"])
     assert (chips(app), chips(app, "removed")) == (["Chelsea"], ["cat"])
-    press(app, "tag-undo")
+    press(app, "tag-last-undo")
     assert tag_labels(library, 1) == ["Chelsea", "cat"]
 
 
@@ -163,3 +163,25 @@ def test_the_camera_is_drawn_only_when_selected(library: Library) -> None:
     app.get("camera_input")[0].set_value(("camera.jpg", photo(format="JPEG"), "image/jpeg")).run()
     assert not app.exception
     assert "Unknown" in raw_text(app)
+
+
+def test_all_models_in_use_tag_a_photo_under_the_names_it_will_have(
+    library: Library, make_model: MakeModel
+) -> None:
+    other = make_model("other", "multi", 0.0)
+    library.add_model(str(other))
+    library.tags.rename("cat", "Chelsea")
+    app = upload(open_page(), ("disc.png", photo()))
+    assert chips(app) == ["dog", "Chelsea"] or chips(app) == ["Chelsea", "dog"]
+    origins = [chip["origin"] for chip in grid_data(app, "tag-chips")["tags"]]
+    assert all(origin.startswith("other ") for origin in origins), "Pets is not sure"
+    act(app, "explain", label="Chelsea")
+    assert not app.error and "Bright areas counted most." in page_text(app)
+    press(app, "tag-add")
+    assert set(tag_labels(library, 1)) == {"Chelsea", "dog"}
+    assert [each.model for each in library.predictions(1)] == ["pets", "other"]
+    library.tags.hide("dog")
+    library.tags.forbid("cat")
+    assert "The tags that models give it are hidden" in raw_text(
+        upload(open_page(), ("another.png", photo(1)))
+    )

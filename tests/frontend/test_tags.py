@@ -27,7 +27,7 @@ def test_tags_have_covers_and_open(six_photos: Library) -> None:
         ("dog", "2 photos"),
         ("sea", "1 photo"),
     ]
-    report_trigger(app, "tags-grid", "opened", 2)
+    report_trigger(app, "tags-grid", "opened", 1)
     assert app.query_params["tag"] == "dog"
     assert app.title[0].value == "dog" and "2 photos" in page_text(app)
     assert [photo["id"] for photo in grid_photos(app, "tags-photos")] == [2, 1]
@@ -53,7 +53,7 @@ def test_a_tag_is_renamed_merged_and_separated(six_photos: Library) -> None:
     assert tag_labels(six_photos, 1) == ["cat"] and "Merged Bello into cat" in page_text(app)
     press(app, "tags-last-undo")
     assert tag_labels(six_photos, 1) == ["Bello"]
-    assert "Undid: Merged Bello into cat" in page_text(app)
+    assert "Undone: Merged Bello into cat" in page_text(app)
     press(app, "tags-last-undo")
     assert tag_labels(six_photos, 1) == ["cat"]
     assert app.title[0].value == "cat"

@@ -162,3 +162,22 @@ def test_covers_are_sure_and_differ(library: Library) -> None:
     library.edit_tags(ids[:1], add=["dog", "sea", "x"])
     covers = library.tags.find_covers(["x", "sea"])
     assert {name: photo.id for name, photo in covers.items()} == {"x": ids[0], "sea": ids[1]}
+
+
+def test_the_names_that_models_give_are_those_that_photos_show(library: Library) -> None:
+    (photo,) = add_photos(library, 1)
+    scores = {"Puppy": 0.9, "dog": 0.8, "sea": 0.7, "sky": 0.6}
+    predict(library, "pets", {photo: scores})
+    library.tags.rename("puppy", "hound")
+    library.tags.rename("hound", "Bello")
+    library.tags.hide("sea")
+    library.tags.forbid("sky")
+    names = library.tags.shown_names([*scores, "of no photo"])
+    assert names == {
+        "Puppy": "Bello",
+        "dog": "dog",
+        "sea": None,
+        "sky": None,
+        "of no photo": "of no photo",
+    }
+    assert names_of(library, photo) == ["Bello", "dog"]

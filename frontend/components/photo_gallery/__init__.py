@@ -16,8 +16,9 @@ import streamlit as st
 from frontend.components import actions
 from frontend.components.actions import Action
 from frontend.ui.photo_lists import VersionedList
-from frontend.ui.tiles import SIDES, base_path, make_tile
+from frontend.ui.tiles import SIDES, Tile, base_path, make_tile
 from tagger.library.records import Photo
+from tagger.text import escape_controls
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
@@ -47,22 +48,30 @@ _component = st.components.v2.component(
 )
 
 
-@dataclass(frozen=True)
-class GridEvents:
-    """Ids of the photo just `opened`, and of the `selected` ones."""
+_LIST = {"query": "", "sort": "", "version": "", "labels": True, "selectable": False}
 
-    opened: int | None = None
-    selected: tuple[int, ...] = ()
+
+@dataclass(frozen=True)
+class Cover:
+    """A photo that stands for something of this name."""
+
+    name: str
+    photo: Photo
+    caption: str
 
 
 @dataclass(frozen=True)
 class GalleryMessage:
-    """What was done last; `undo` is the button's title, or empty. `number` tells it from others."""
+    """What was done last; `undo` is the button's title, or empty. `number` tells it from others.
+
+    `offers` are tags of which more photos can be looked at, each with a link's text.
+    """
 
     number: int
     text: str
     undo: str = ""
     is_error: bool = False
+    offers: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -70,11 +79,13 @@ class Editing:
     """How a gallery edits photos.
 
     `carry_out` is called with each action, before the page is drawn; `message` gives the last
-    one's message. `models` are names and titles to tag again with, `model` is the active one.
+    one's message, and `follow` goes where one of its offers leads. `models` are names and titles
+    to tag again with, `model` is the active one.
     """
 
     carry_out: Callable[[Action], None]
     message: Callable[[], GalleryMessage | None]
+    follow: Callable[[str], None]
     models: Sequence[tuple[str, str]]
     model: str
 
@@ -116,36 +127,35 @@ def show_grid(
     *,
     key: str,
     captions: Mapping[int, str] | None = None,
-    matching: Sequence[str] = (),
-    selectable: bool = True,
+    matching: Mapping[int, Sequence[str]] | None = None,
     editing: Editing | None = None,
-) -> GridEvents:
-    """Show these photos with their first tag, or the `matching` ones; `captions` by photo id.
+) -> None:
+    """Show these photos with their first tag, or the `matching` ones; with `captions`, by photo id.
 
-    With `editing` a photo opens over the page; else `opened` is set for one run of the script.
-    `selected` stays until the selection changes or `clear_selection` is called.
+    A photo opens over the page; without `editing` it can only be looked at.
     """
-    if not photos:
-        return GridEvents()
-    captions = captions or {}
-    data = {
-        "query": "",
-        "sort": "",
-        "version": "",
-        "labels": True,
-        "selectable": selectable,
-        "opens": editing is None,
-        "reports": selectable,
-        "photos": [make_tile(photo, matching, captions.get(photo.id, "")) for photo in photos],
-    }
-    state = _mount(key, data, editing)
-    ids = [photo.id for photo in photos]
-    opened = state.get("opened")
-    cleared = st.session_state.get(_cleared_key(key), 0)
-    return GridEvents(
-        opened if opened in ids else None,
-        _read_selection(state.get("selected"), cleared, ids) if selectable else (),
-    )
+    captions, matching = captions or {}, matching or {}
+    tiles = [
+        make_tile(photo, matching.get(photo.id, ()), captions.get(photo.id, "")) for photo in photos
+    ]
+    if tiles:
+        _mount(key, {**_LIST, "photos": tiles}, editing)
+
+
+def show_covers(covers: Sequence[Cover], *, key: str) -> int | None:
+    """Show photos that stand for something; the index of the one just clicked."""
+    tiles = [_make_cover(number, cover) for number, cover in enumerate(covers)]
+    if not tiles:
+        return None
+    opened = _mount(key, {**_LIST, "photos": tiles, "opens": True}, None).get("opened")
+    return opened if type(opened) is int and 0 <= opened < len(tiles) else None
+
+
+def _make_cover(number: int, cover: Cover) -> Tile:
+    name = escape_controls(cover.name)
+    tile = make_tile(cover.photo, caption=cover.caption)
+    plain: Tile = {**tile, "id": number, "name": name, "tag": name, "tagged": True, "score": ""}
+    return {**plain, "more": 0, "confirmed": False, "favourite": False, "missing": False}
 
 
 def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mapping[str, Any]:
@@ -159,7 +169,6 @@ def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mappin
         "models": [] if editing is None else editing.models,
         "model": "" if editing is None else editing.model,
         "done": actions.last_done(key),
-        "cleared": st.session_state.get(_cleared_key(key), 0),
         "message": None
         if message is None
         else {
@@ -167,6 +176,7 @@ def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mappin
             "text": message.text,
             "undo": message.undo,
             "isError": message.is_error,
+            "offers": message.offers,
         },
     }
 
@@ -179,26 +189,12 @@ def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mappin
         data={**more, **data},
         on_actions_change=receive,
         on_opened_change=_ignore,
-        on_selected_change=_ignore,
+        on_offered_change=_ignore,
     )
+    offered = state.get("offered")
+    if editing is not None and message and offered in [tag for tag, _ in message.offers]:
+        editing.follow(offered)
     return state
-
-
-def clear_selection(key: str) -> None:
-    """Clear a grid's selection; call it before the grid is shown again."""
-    st.session_state[_cleared_key(key)] = st.session_state.get(_cleared_key(key), 0) + 1
-
-
-def _read_selection(selection: object, cleared: int, ids: Sequence[int]) -> tuple[int, ...]:
-    """The ids that the browser reported as selected, if they are of this grid and not cleared."""
-    if not isinstance(selection, dict) or selection.get("cleared") != cleared:
-        return ()
-    selected = selection.get("ids")
-    return tuple(id for id in ids if id in selected) if isinstance(selected, list) else ()
-
-
-def _cleared_key(key: str) -> str:
-    return f"{key}-cleared"
 
 
 def _ignore() -> None:

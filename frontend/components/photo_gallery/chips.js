@@ -4,7 +4,8 @@ const SUGGEST_AFTER = 80; // milliseconds after a key
 
 // The tags of one photo. Confirming or removing one never moves the others.
 class Chips {
-  constructor({ act, base, canExplain }) {
+  constructor({ act, base, isEditable = true }) {
+    this.isEditable = isEditable;
     this.act = act;
     this.ranks = new Map(); // by label: where it was first
     this.photo = null;
@@ -14,7 +15,7 @@ class Chips {
     this.weakTitle = element("summary");
     this.weak = element("details", { class: "weak" }, this.weakTitle, this.weakList);
     this.field = new TagField(base, "Add a tag", (label) => this.act("tag", { add: [label] }));
-    this.canExplain = canExplain;
+    this.field.node.hidden = !isEditable;
     this.node = element(
       "div",
       { class: "tag-editor" },
@@ -42,7 +43,7 @@ class Chips {
     chips.sort((a, b) => this.ranks.get(a.label) - this.ranks.get(b.label));
     keepFocus(this.list, () =>
       this.list.replaceChildren(
-        ...chips.map((chip) => this.chip(chip, details.explains && explained)),
+        ...chips.map((chip) => this.chip(chip, explained)),
       ),
     );
     this.empty.textContent = details.tags.length ? "" : details.unknown || "No tags";
@@ -50,59 +51,61 @@ class Chips {
     this.weakTitle.textContent = `Less likely (${details.weaker.length})`;
     keepFocus(this.weakList, () =>
       this.weakList.replaceChildren(
-        ...details.weaker.map((chip) => this.chip({ ...chip, state: "weaker" })),
+        ...details.weaker.map((chip) => this.chip({ ...chip, state: "weaker" }, explained)),
       ),
     );
   }
 
   chip(tag, explained) {
-    const { label, score, origin, state } = tag;
-    const isExplained = explained === label;
-    const name = element(
-      "span",
-      { class: "name" },
-      userText(label),
-      score ? element("small", {}, score) : "",
-    );
-    const parts = [];
-    if (state === "removed") {
-      parts.push(element("span", { class: "face", title: origin }, element("s", {}, name)));
-      parts.push(this.action("undo", `Clear your no to ${label}`, "withdraw", { label }));
-    } else if (state === "weaker") {
-      parts.push(element("span", { class: "face", title: origin }, name));
-      parts.push(this.action("plus", `Add ${label}`, "tag", { add: [label] }));
-      parts.push(this.action("close", `Not ${label}`, "tag", { remove: [label] }));
-    } else {
+    const { label, origin, state } = tag;
+    const parts = [this.face(tag, explained === label)];
+    if (state === "confirmed")
       parts.push(
-        this.canExplain && score
-          ? element(
-              "button",
-              {
-                type: "button",
-                class: "face",
-                title: `${origin}. Click: show why`,
-                "aria-pressed": String(isExplained),
-                "data-do": `explain ${label}`,
-                on: { click: () => this.act("explain", { label: isExplained ? null : label }) },
-              },
-              name,
-            )
-          : element("span", { class: "face", title: origin }, name),
+        element(
+          "span",
+          { class: "mark", title: origin },
+          icon("check"),
+          element("span", { class: "visually-hidden" }, "confirmed"),
+        ),
       );
-      if (state === "accepted")
-        parts.push(this.action("check", `Confirm ${label}`, "tag", { add: [label] }));
-      else
-        parts.push(
-          element(
-            "span",
-            { class: "mark", title: origin },
-            icon("check"),
-            element("span", { class: "visually-hidden" }, "confirmed"),
-          ),
-        );
-      parts.push(this.action("close", `Remove ${label}`, "tag", { remove: [label] }));
-    }
+    if (this.isEditable) parts.push(...this.actions(label, state));
     return element("li", { class: `chip ${state}`, "data-label": label }, ...parts);
+  }
+
+  // The tag's name; a click on it shows why, where a model can say.
+  face({ label, score, origin, state, explains }, isExplained) {
+    const text = [userText(label), score ? element("small", {}, score) : ""];
+    const name = element("span", { class: "name" }, ...text);
+    if (state === "removed")
+      return element("span", { class: "face", title: origin }, element("s", {}, name));
+    if (!explains) return element("span", { class: "face", title: origin }, name);
+    return element(
+      "button",
+      {
+        type: "button",
+        class: "face",
+        title: `${origin}. Click: show why`,
+        "aria-pressed": String(isExplained),
+        "data-do": `explain ${label}`,
+        on: { click: () => this.act("explain", { label: isExplained ? null : label }) },
+      },
+      name,
+    );
+  }
+
+  actions(label, state) {
+    const add = { add: [label] };
+    const remove = { remove: [label] };
+    if (state === "removed")
+      return [this.action("undo", `Clear your no to ${label}`, "withdraw", { label })];
+    if (state === "weaker")
+      return [
+        this.action("plus", `Add ${label}`, "tag", add),
+        this.action("close", `Not ${label}`, "tag", remove),
+      ];
+    const confirm = this.action("check", `Confirm ${label}`, "tag", add);
+    const rest = [this.action("close", `Remove ${label}`, "tag", remove)];
+    return state === "accepted" ? [confirm, ...rest] : rest;
   }
 
   action(name, title, kind, values) {
@@ -274,10 +277,11 @@ class TagField {
 function foresee(details, kind, values) {
   const without = (list, labels) => list.filter((tag) => !labels.includes(tag.label));
   if (kind === "rate") return { ...details, rating: values.rating };
+  if (kind === "caption") return { ...details, caption: values.caption };
   if (kind === "withdraw") return { ...details, removed: without(details.removed, [values.label]) };
   if (kind !== "tag") return details;
   const [add, remove] = [values.add ?? [], values.remove ?? []];
-  const blank = (label) => ({ label, score: "", origin: "", confirmed: true });
+  const blank = (label) => ({ label, score: "", origin: "", confirmed: true, explains: false });
   const earlier = new Map([...details.weaker, ...details.tags].map((tag) => [tag.label, tag]));
   const added = add.map((label) => ({ ...blank(label), ...earlier.get(label), confirmed: true }));
   return {

@@ -35,6 +35,7 @@ class Gallery {
     this.root.append(this.selectionBar.node);
     this.message = new Message({
       onUndo: () => this.undo(true),
+      onOffer: (tag) => this.setTriggerValue("offered", tag),
       onClose: () => this.hideMessage(),
     });
     this.root.append(this.message.node);
@@ -58,6 +59,8 @@ class Gallery {
     this.size = parent.querySelector(".size input");
     this.keyHelp = parent.querySelector("#key-help");
     this.empty = parent.querySelector(".empty");
+    this.undoTool = button("undo", "Undo", () => this.undo(), { className: "tool", disabled: true });
+    this.bar.insertBefore(this.undoTool, parent.querySelector(".filters"));
     this.selectAll.addEventListener("change", () => {
       if (this.selectAll.checked) this.selection.selectAll(this.source);
       else this.selection.clear();
@@ -75,14 +78,14 @@ class Gallery {
     Object.assign(this, { data, setStateValue, setTriggerValue });
     this.queue.acknowledge(data.done);
     const isOther = before.query !== data.query || before.sort !== data.sort;
-    if (isFirst || isOther || before.version !== data.version || data.photos)
-      this.show(data, isOther);
-    if (data.cleared !== before.cleared || isOther) this.selection.clear();
+    if (isFirst || isOther || data.photos) this.show(this.createSource(data), isOther);
+    else if (before.version !== data.version) this.replace(data);
+    if (isOther) this.selection.clear();
     if (data.message && data.message.number !== this.lastMessage) {
       this.lastMessage = data.message.number;
-      if (!isFirst || data.message.isFresh) this.showMessage(data.message);
+      if (!isFirst) this.showMessage(data.message);
     }
-    this.lightbox.undo.disabled = !data.message?.undo;
+    for (const tool of [this.undoTool, this.lightbox.undo]) tool.disabled = !data.message?.undo;
     this.size.value = this.timeline.size;
     this.root.classList.toggle("without-tiles", data.tiles === false);
     if (isFirst) this.openFromUrl();
@@ -90,27 +93,44 @@ class Gallery {
     this.lastOpened = data.opened;
   }
 
-  show(data, isOther) {
-    const earlier = this.source;
+  createSource(data) {
+    if (data.photos) return new ListSource(data.photos);
+    const source = new QuerySource(data, {
+      onLoad: (first, last) => source === this.source && this.timeline.refresh(first, last),
+      onStale: () => this.reload(),
+      onError: (error) => this.showMessage({ text: error.message, isError: true }),
+    });
+    return source;
+  }
+
+  // Show a later version of the library once its photos are here: nothing is blank meanwhile.
+  async replace(data) {
+    this.coming?.stop();
+    const source = (this.coming = this.createSource(data));
+    const last = Math.max(0, source.total - 1);
+    await Promise.all(this.timeline.visible().map((index) => source.load(Math.min(index, last))));
+    if (this.coming !== source) return;
+    this.show(source, false);
+  }
+
+  show(source, isOther) {
+    const { data, source: earlier } = this;
     earlier?.stop();
-    this.source = data.photos
-      ? new ListSource(data.photos)
-      : new QuerySource(data, {
-          onLoad: (first, last) => this.timeline.refresh(first, last),
-          onStale: () => this.reload(),
-          onError: (error) => this.showMessage({ text: error.message, isError: true }),
-        });
+    if (this.coming !== source) this.coming?.stop();
+    this.coming = null;
+    this.source = source;
     this.deleted.clear();
-    const { total } = this.source;
+    const { total } = source;
     this.total.textContent = data.photos ? "" : countPhotos(total);
     this.bar.hidden = Boolean(data.photos) && !data.selectable;
     for (const part of [".size", ".filters"])
       this.bar.querySelector(part).hidden = Boolean(data.photos);
+    this.undoTool.hidden = Boolean(data.photos);
     this.selectAllLabel.textContent = `Select all ${total.toLocaleString("en")}`;
     this.bar.querySelector(".all").hidden = !data.selectable || !total;
     this.keyHelp.textContent =
       "Arrow keys go from photo to photo, Enter opens one" +
-      (data.selectable ? ", the space bar selects it." : ".");
+      (data.selectable ? ", the space bar selects it, F makes it a favourite." : ".");
     this.empty.hidden = total > 0;
     this.empty.textContent = data.empty ?? "";
     if (isOther) this.timeline.active = 0;
@@ -126,7 +146,7 @@ class Gallery {
     const { base, query, sort } = this.data;
     const listed = await fetchJson(`${base}/gallery?${new URLSearchParams({ query, sort })}`);
     this.data = { ...this.data, ...listed };
-    this.show(this.data, false);
+    this.replace(this.data);
   }
 
   // Actions
@@ -203,15 +223,6 @@ class Gallery {
     this.selectAll.checked = count > 0 && count >= this.source.total;
     this.selectAll.indeterminate = count > 0 && count < this.source.total;
     if (this.data.actions) this.selectionBar.update(count);
-    if (this.data.reports) this.report();
-  }
-
-  // Tell Python which photos are selected, if it asks.
-  report() {
-    const ids = [...this.selection.ids];
-    if (ids.join() === this.reported) return;
-    this.reported = ids.join();
-    this.setStateValue("selected", { cleared: this.data.cleared, ids });
   }
 
   openAt(index) {
@@ -297,6 +308,18 @@ class Gallery {
       const isSelected = this.selection.ids.has(this.source.tile(index)?.id);
       this.selectAt(index, event.shiftKey || !isSelected, event.shiftKey);
     } else if (event.key === "Escape" && this.selection.ids.size) this.selection.clear();
+    else if (this.data.actions) this.onActionKey(event, index);
+  }
+
+  onActionKey(event, index) {
+    const key = event.key.toLowerCase();
+    const isUndo = key === "z" && (event.ctrlKey || event.metaKey);
+    if (isUndo || (key === "u" && !event.ctrlKey && !event.metaKey)) this.undo();
+    else if (key === "f" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      if (this.selection.ids.size) this.act("favourite");
+      else this.send({ kind: "favourite", ids: [this.source.tile(index)?.id ?? 0] });
+    } else return;
+    event.preventDefault();
   }
 
   selectAt(index, isSelected, isRange) {
@@ -389,24 +412,31 @@ const SHEET = ".st-key-filters, [data-baseweb='popover'], [role='listbox']";
 
 // What was done last, with its undo.
 class Message {
-  constructor({ onUndo, onClose }) {
+  constructor({ onUndo, onOffer, onClose }) {
+    this.onOffer = onOffer;
     this.text = element("span", { dir: "auto" });
     this.undo = button(null, "Undo", onUndo, { text: "Undo" });
     this.undoText = this.undo.querySelector("span");
+    this.offers = element("span", { class: "offers" });
     this.close = button("close", "Dismiss", onClose);
     this.node = element(
       "div",
       { class: "message", role: "status", hidden: true },
       this.text,
       this.undo,
+      this.offers,
       this.close,
     );
   }
 
-  show({ text, undo = "", isError = false }) {
+  // `offers` are tags, each with a text that leads to more photos like those that have it.
+  show({ text, undo = "", isError = false, offers = [] }) {
     this.text.textContent = text;
     this.undoText.textContent = undo;
     this.undo.hidden = !undo;
+    this.offers.replaceChildren(
+      ...offers.map(([tag, text]) => button(null, text, () => this.onOffer(tag), { text, dir: "auto" })),
+    );
     this.node.classList.toggle("error", isError);
     this.node.hidden = false;
     clearTimeout(this.timer);

@@ -4,7 +4,7 @@ const MAX_PICTURES = 6; // decoded, in memory
 const MAX_DETAILS = 24;
 const MAX_ENLARGED = 2; // times, of a small photo
 const SWIPE = 48; // pixels
-const STARS = 5;
+const STARS = 5; // of a favourite
 
 class Lightbox {
   // `gallery` has the source of photos, sends actions to the app and shows messages.
@@ -32,20 +32,17 @@ class Lightbox {
   draw() {
     this.place = element("span", { class: "place" });
     this.name = userText("", "name");
-    this.stars = Array.from({ length: STARS }, (_, number) =>
-      button("star", `${number + 1} of ${STARS} stars`, () => this.rate(number + 1), {
-        className: "star",
-        "aria-pressed": "false",
-      }),
-    );
-    this.rating = element(
-      "span",
-      { class: "stars", role: "group", "aria-label": "Rating", hidden: true },
-      ...this.stars,
-    );
+    const { actions } = this.gallery.data;
+    this.favourite = button("star", "Favourite", () => this.rate(STARS), {
+      className: "tool star",
+      "aria-keyshortcuts": "F",
+      "aria-pressed": "false",
+      hidden: !actions,
+    });
     this.undo = button("undo", "Undo", () => this.gallery.undo(), {
       className: "tool",
       disabled: true,
+      hidden: !actions,
     });
     this.info = button("info", "Details", () => this.togglePanel(), {
       className: "tool",
@@ -57,11 +54,12 @@ class Lightbox {
         "aria-keyshortcuts": "Escape",
       }),
       element("span", { class: "about" }, this.place, this.name),
-      this.rating,
+      this.favourite,
       this.undo,
       button("trash", "Delete", () => this.delete(), {
         className: "tool",
         "aria-keyshortcuts": "Delete",
+        hidden: !actions,
       }),
       this.info,
     ];
@@ -315,15 +313,12 @@ class Lightbox {
     }
     if (this.photo?.id !== id) return;
     this.known = details;
-    this.drawRating(details.rating);
-    this.panel.show(details, this.explained);
+    this.showKnown();
   }
 
-  drawRating(rating) {
-    this.rating.hidden = rating === undefined;
-    this.stars.forEach((star, number) =>
-      star.setAttribute("aria-pressed", String(number < rating)),
-    );
+  showKnown() {
+    this.favourite.setAttribute("aria-pressed", String(this.known.rating === STARS));
+    this.panel.show(this.known, this.explained);
   }
 
   togglePanel() {
@@ -352,8 +347,7 @@ class Lightbox {
     const ids = [this.photo.id];
     if (this.known?.id === this.photo.id) {
       this.known = foresee(this.known, kind, values);
-      this.panel.show(this.known, this.explained);
-      this.drawRating(this.known.rating);
+      this.showKnown();
     }
     this.gallery.send({ kind, ids, ...values });
   }
@@ -375,8 +369,9 @@ class Lightbox {
     } else this.drawPicture(photo, url);
   }
 
+  // Give the photo so many stars, or none if it has them already.
   rate(rating) {
-    if (this.known?.rating === undefined) return;
+    if (this.known?.id !== this.photo.id) return;
     this.act("rate", { rating: this.known.rating === rating ? 0 : rating });
   }
 
@@ -393,17 +388,21 @@ class Lightbox {
 
   onKeyDown(event) {
     event.stopPropagation(); // the page's own shortcuts
-    const { key } = event;
-    if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "z" && !isTyping(event))
-      return this.run(event, () => this.gallery.undo());
-    if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (key === "ArrowLeft") this.run(event, () => this.step(-1));
+    if (isTyping(event) || event.altKey) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const { actions } = this.gallery.data;
+    if (event.ctrlKey || event.metaKey) {
+      if (key === "z" && actions) this.run(event, () => this.gallery.undo());
+    } else if (key === "ArrowLeft") this.run(event, () => this.step(-1));
     else if (key === "ArrowRight") this.run(event, () => this.step(1));
-    else if (key === "Delete") this.run(event, () => this.delete());
-    else if (/^[0-5]$/.test(key) && this.known?.rating !== undefined)
-      this.run(event, () => this.act("rate", { rating: Number(key) }));
-    else if (key === "f") this.run(event, () => this.rate(STARS));
     else if (key === "i") this.run(event, () => this.togglePanel());
+    else if (actions) this.onActionKey(event, key);
+  }
+
+  onActionKey(event, key) {
+    if (key === "Delete") this.run(event, () => this.delete());
+    else if (/^[0-5]$/.test(key)) this.run(event, () => this.act("rate", { rating: Number(key) }));
+    else if (key === "f") this.run(event, () => this.rate(STARS));
     else if (key === "u") this.run(event, () => this.gallery.undo());
     else if (key === "t") {
       this.run(event, () => {

@@ -47,6 +47,7 @@ class SelectionBar {
       this.tool("tag", "Add tags", () => this.offerAdding()),
       this.tool("minus", "Remove tags", () => this.offerRemoving()),
       this.tool("check", "Confirm tags", () => gallery.act("confirm")),
+      this.tool("star", "Favourite", () => gallery.act("favourite")),
       this.tool("retag", "Re-tag", () => this.offerRetagging()),
       this.tool("trash", "Delete", () => gallery.act("delete")),
     ];

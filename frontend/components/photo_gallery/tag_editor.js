@@ -12,7 +12,7 @@ class Editor {
   constructor(parent, data) {
     this.queue = new ActionQueue();
     const act = (kind, values) => this.act(kind, values);
-    this.chips = new Chips({ act, base: data.base, canExplain: data.explains });
+    this.chips = new Chips({ act, base: data.base });
     parent.querySelector(".editor").replaceChildren(this.chips.node);
   }
 

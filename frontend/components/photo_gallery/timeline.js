@@ -36,13 +36,23 @@ class Timeline {
 
   show(source, { showsLabels }) {
     const isOther = source !== this.source;
+    const isLaidOut = isOther && hasSameMonths(source, this.source);
+    const hadFocus = this.root.contains(this.root.getRootNode().activeElement);
     this.source = source;
     this.showsLabels = showsLabels;
-    if (isOther) {
+    if (isOther && !isLaidOut) {
       this.active = Math.min(this.active, Math.max(0, source.total - 1));
       this.layOut();
     }
     this.update();
+    if (isLaidOut) this.refresh();
+    else if (isOther && hadFocus) this.tiles.get(this.active)?.querySelector("button").focus();
+  }
+
+  // The indices of the photos in the window, first and last.
+  visible() {
+    const { top, bottom } = this.view();
+    return this.sections.length ? [this.firstVisible(), this.indexAt(Math.max(top, bottom))] : [0, 0];
   }
 
   setSize(size) {
@@ -317,6 +327,11 @@ function findScroller(node) {
   return document.scrollingElement;
 }
 
+// Whether two sources differ at most in what is known of their photos.
+function hasSameMonths(source, other) {
+  return source.total === other?.total && String(source.months) === String(other.months);
+}
+
 function createTile() {
   const image = element("img", { decoding: "async", draggable: "false" });
   const open = element(
@@ -324,6 +339,7 @@ function createTile() {
     { type: "button", "aria-describedby": "key-help" },
     image,
     element("span", { class: "label" }),
+    element("span", { class: "favourite", hidden: true }, icon("star")),
   );
   const box = element("input", { type: "checkbox", tabindex: "-1" }); // by keyboard: the space bar
   return element("li", {}, open, box);
@@ -339,8 +355,10 @@ function fillTile(tile, photo, url, showsLabels) {
   const more = photo.more ? `, and ${photo.more} more` : "";
   open.setAttribute(
     "aria-label",
-    `${photo.name}, ${[photo.tag, photo.score, photo.caption].filter(Boolean).join(" ")}${more}`,
+    `${photo.name}, ${[photo.tag, photo.score, photo.caption].filter(Boolean).join(" ")}${more}` +
+      (photo.favourite ? ", favourite" : ""),
   );
+  open.querySelector(".favourite").hidden = !photo.favourite;
   tile.querySelector("input").setAttribute("aria-label", `Select ${photo.name}`);
   const label = tile.querySelector(".label");
   tile.classList.toggle("labelled", Boolean(showsLabels));

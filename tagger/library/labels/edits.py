@@ -22,7 +22,7 @@ from tagger.library.database.schema import labels, tags
 from tagger.library.history import entries
 from tagger.library.labels import listing as tag_list
 from tagger.library.labels.listing import TagSummary
-from tagger.library.labels.names import label_ids, validate_label
+from tagger.library.labels.names import label_ids, load_rules, validate_label
 from tagger.library.records import Photo
 from tagger.text import fold
 
@@ -49,6 +49,20 @@ class TagEdits:
         """A photo for each tag, by its name; none for tags without photos."""
         with self._database.read_transaction() as connection:
             return tag_list.find_covers(connection, names, self._home)
+
+    def shown_names(self, names: Iterable[str]) -> dict[str, str | None]:
+        """How photos show the tags that models call so; None for what is hidden or never given."""
+        visible: dict[str, str | None] = {name: name for name in names}
+        with self._database.read_transaction() as connection:
+            ids = label_ids(connection, visible, add=False)
+            rules = load_rules(connection)
+            targets = {name: rules.resolve(label_id) for name, label_id in ids.items()}
+            query = select(labels.c.id, labels.c.name).where(labels.c.id.in_(targets.values()))
+            written = {row.id: row.name for row in connection.execute(query)}
+        for name, target in targets.items():
+            is_left_out = target in rules.hidden or rules.is_never(ids[name])
+            visible[name] = None if is_left_out else written[target]
+        return visible
 
     def rename(self, old: str, new: str) -> int:
         """Give a tag another name, or merge it into the tag that has that name.

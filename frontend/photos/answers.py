@@ -1,0 +1,108 @@
+"""What the models in use say of one photo: in words, and as chips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from frontend.components.tag_editor import Chips, TagChip
+from tagger import Prediction, Tagger
+from tagger.inference.registry import display_name
+from tagger.library.library import Library
+from tagger.text import whole_percent
+
+MAX_SCORES = 8  # of each model, accepted or not
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one model says of a photo."""
+
+    tagger: Tagger
+    prediction: Prediction
+
+
+@dataclass(frozen=True)
+class SuggestedTag:
+    """A tag as the library shows it, and the `tagger` that gave it, whose label it is.
+
+    `score` is in [0, 1]. `is_accepted`: the model is sure enough of it.
+    """
+
+    name: str
+    label: str
+    score: float
+    tagger: Tagger
+    is_accepted: bool
+
+    @property
+    def chip(self) -> TagChip:
+        percent = whole_percent(self.score)
+        unsure = "" if self.is_accepted else ", not sure enough"
+        return {
+            "label": self.name,
+            "score": percent,
+            "origin": f"{display_name(self.tagger.name)} {percent}{unsure}",
+            "confirmed": False,
+            "explains": True,
+        }
+
+
+def merge_answers(answers: Sequence[Answer], library: Library) -> dict[str, SuggestedTag]:
+    """The tags of all models by name, in their order; of the same tag, the first accepted one.
+
+    Left out are tags that a person hid, or that models do not give.
+    """
+    every = [
+        SuggestedTag(each.label, each.label, each.score, answer.tagger, each.label in accepted)
+        for answer in answers
+        for accepted in [{tag.label for tag in answer.prediction.tags}]
+        for each in answer.prediction.scores[:MAX_SCORES]
+    ]
+    names = library.tags.shown_names(tag.label for tag in every)
+    merged: dict[str, SuggestedTag] = {}
+    for tag in sorted(every, key=lambda tag: not tag.is_accepted):
+        name = names[tag.label]
+        if name is not None and name not in merged:
+            merged[name] = SuggestedTag(name, tag.label, tag.score, tag.tagger, tag.is_accepted)
+    return merged
+
+
+def make_chips(tags: Mapping[str, SuggestedTag]) -> Chips:
+    """The chips of a photo that is not in the library."""
+    return {
+        "tags": [tag.chip for tag in tags.values() if tag.is_accepted],
+        "weaker": [tag.chip for tag in tags.values() if not tag.is_accepted],
+        "removed": [],
+        "unknown": "",
+    }
+
+
+def describe_answers(
+    answers: Sequence[Answer], tags: Mapping[str, SuggestedTag]
+) -> tuple[str, str]:
+    """The heading and the sentence for what the models say: the tags, or why there are none."""
+    accepted = [tag for tag in tags.values() if tag.is_accepted]
+    heading = ", ".join(tag.name for tag in accepted)
+    if len(accepted) == 1:
+        sentence = f"{whole_percent(accepted[0].score)} sure"
+    elif accepted:
+        parts = [f"{tag.name} {whole_percent(tag.score)}" for tag in accepted]
+        sentence = f"Confidence: {', '.join(parts)}"
+    elif all(answer.prediction.unknown for answer in answers):
+        heading, sentence = "Unknown", _describe_unknown(answers[0])
+    else:
+        heading, sentence = "No tags", "The tags that models give it are hidden or never given."
+    squares = max(answer.prediction.squares for answer in answers)
+    return heading, sentence + (f" · panorama, tagged in {squares} parts" if squares > 1 else "")
+
+
+def _describe_unknown(answer: Answer) -> str:
+    prediction, tagger = answer.prediction, answer.tagger
+    likeliest = [f"{s.label} ({whole_percent(s.score)})" for s in prediction.scores[:2]]
+    if prediction.reason == "unfamiliar":
+        reason = f"Doesn’t look like anything {display_name(tagger.name)} was trained on."
+        return f"{reason} Closest: {likeliest[0]}."
+    if tagger.labels.kind == "multi":
+        return f"Not sure enough to tag. Closest: {likeliest[0]}."
+    return f"Can’t decide between {' and '.join(likeliest)}."
