@@ -15,19 +15,46 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    create_engine,
+    insert,
+    inspect,
+    select,
+    text,
+)
 
 from tagger.errors import LibraryError, OptionError
 from tagger.images import decode
 from tagger.jobs import worker
-from tagger.jobs.requests import ImportFolderRequest, submit, submit_embedding
+from tagger.jobs.requests import (
+    ImportFolderRequest,
+    submit,
+    submit_changes,
+    submit_embedding,
+)
 from tagger.library import export
-from tagger.library.database import database
-from tagger.library.database.database import Database
+from tagger.library.database import database, schema
+from tagger.library.database.database import Database, sqlite_url
+from tagger.library.duplicates.choices import Choice
 from tagger.library.library import Library
 from tagger.paths import ROOT
 from tagger.service.prediction_log import DAY, Entry, PredictionLog
 from tagger.tagger import Prediction, Tagger
-from tests.conftest import PETS_MODEL, draw, draw_collection, import_folder, use_default_model
+from tests.conftest import (
+    PETS_MODEL,
+    draw,
+    draw_collection,
+    draw_png,
+    import_folder,
+    use_default_model,
+)
+from tests.library.near_copies import mark_as_copies
 from tests.library.predictions import predict
 
 UNPRIVILEGED = "postgres"  # Debian's user for it: the server refuses to run as root
@@ -240,6 +267,132 @@ def test_ratings_captions_entries_and_tags_are_edited_undone_and_redone(
         library.undo(edit)
     library.undo(next(o.id for o in library.operations() if o.title == "Tagged by cifar10"))
     assert "dog" not in dict(library.label_counts())
+
+
+def test_a_tag_is_taught_checked_and_switched_off(
+    library: Library, folder: Path, worded: Path
+) -> None:
+    library.use_model(str(worded))
+    if (job_id := submit_embedding(library)) is not None:
+        worker.run(library, job_id)
+    ids = [photo.id for photo in library.photos(sort="oldest")][:6]
+    before = library.label_counts()
+    answer = library.teaching.answer("round thing", ids[:5], ids[5:])
+    taught = [(each.tag, each.examples, each.is_on) for each in library.teaching.list_taught()]
+    assert ("round thing", 5, True) in taught
+    assert library.teaching.find_more("round thing", 5, above_threshold=False).total == 0
+    head = predict(library, "round thing", {ids[5]: {"round thing": 0.8}}, "head")
+    assert library.count('"round thing"') == 5, "a person said no"
+    assert not set(ids) & set(library.teaching.review_queue(9, skipped=True))
+    question = library.teaching.load_question(ids[0])
+    assert question is not None and "round thing" in question.scores
+    with pytest.raises(OptionError, match="no other photo looks like"):
+        library.teaching.tag_library("round thing")
+    off = library.teaching.switch("round thing", False)
+    assert not library.teaching.learn_active() and library.undo(off).entries == 1
+    assert [each.key for each in library.teaching.learn_active()] == ["round thing"]
+    for operation in (head, answer):
+        library.undo(operation)
+    assert library.label_counts() == before and library.teaching.answers("round thing").yes == ()
+    library.use_model("pets")
+
+
+def test_copies_are_chosen_and_a_folder_is_watched(
+    library: Library, folder: Path, tmp_path: Path
+) -> None:
+    first, second, *_ = [photo.id for photo in library.photos(sort="oldest")]
+    answered = library.edit_tags([first, second], ["a copy's"])
+    mark_as_copies(library, [first, second])
+    (group,) = library.duplicates.list_groups().groups
+    kept, removed = group.ids
+    count = library.count()
+    choice = library.duplicates.choose([Choice((kept,), (removed,))])
+    assert library.count() == count - 1 and library.duplicates.list_groups().groups == ()
+    assert library.find_ids('"a copy\'s"') == [kept]
+    library.undo(choice)
+    different = library.duplicates.choose([Choice((first, second))])
+    assert library.count() == count and library.duplicates.list_groups().groups == ()
+    library.undo(different)
+    assert len(library.duplicates.list_groups().groups) == 1
+
+    watched = tmp_path.resolve() / "wat%ched_"
+    watched.mkdir()
+    for seed in (90, 91):
+        (watched / f"{seed}.png").write_bytes(draw_png(seed))
+    add = library.folders.add(str(watched))
+    (changes,) = library.folders.find_changes()
+    imported = submit_changes(library, changes)
+    worker.run(library, imported)
+    assert library.operation(imported).counts == {"added": 2}
+    (watched / "90.png").rename(watched / "moved.png")
+    (watched / "91.png").unlink()
+    (changes,) = library.folders.find_changes()
+    assert changes.describe() == "1 moved, 1 missing"
+    moved = submit_changes(library, changes, remove_missing=True)
+    worker.run(library, moved)
+    assert library.operation(moved).counts == {"moved": 1, "removed": 1}
+    for operation in (moved, imported, add, answered):
+        library.undo(operation)
+    assert library.count() == count and library.folders.list_all() == []
+    assert library.purge() == 2
+
+
+def test_a_library_of_an_earlier_version_is_migrated(
+    url: str, tmp_path: Path, pets: Tagger
+) -> None:
+    """Of revision 0005, which had one model and no entries."""
+    scripts = shutil.copytree(
+        database.MIGRATIONS, tmp_path / "scripts", ignore=shutil.ignore_patterns("0006*")
+    )
+    current = Library.open(tmp_path / "current", sqlite_url(tmp_path / "current.db"))
+    ids = [current.add_photo(f"{n}.png", draw_png(n), pets).photo.id for n in range(3)]
+    current.edit_tags(ids[:2], add=["Straße"])
+    current.delete(ids[2:])
+    before = list(current.photos()), current.label_counts(), current.operations()
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE earlier"))
+    engine.dispose()
+    earlier_url = url.replace("/postgres?", "/earlier?")
+    earlier = Database.open(earlier_url, scripts, "0005")
+    with current.database.read_transaction() as rows, earlier.write_transaction() as connection:
+        copy_rows(rows, connection)
+        row = {"name": "active_model", "value": "cifar10"}
+        connection.execute(insert(schema.settings).values(row))
+    earlier.close()
+    current.close()
+
+    opened = Library(current.home, earlier_url, Database.open(earlier_url))
+    with opened.database.read_transaction() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    assert (list(opened.photos()), opened.label_counts(), opened.operations()) == before
+    assert opened.models_in_use() == ["cifar10"] and opened.count("model:pets") == 2
+    assert [photo.id for photo in opened.photos(sort="timeline")] == [ids[1], ids[0]]
+    assert opened.undo(opened.operations()[0].id).changed == 1 and opened.count() == 3
+    opened.rate(ids, 5)
+    opened.undo(opened.use_model("pets") or 0)
+    assert opened.models_in_use() == ["cifar10"] and opened.count("favourite") == 3
+    opened.close()
+
+
+def copy_rows(source: Connection, target: Connection) -> None:
+    """Copy a library's rows to an empty one of an earlier schema, without newer columns."""
+    target.execute(text("SET session_replication_role = replica"))  # rows refer to later ones
+    existing = inspect(target).get_table_names()
+    for table in schema.metadata.sorted_tables:
+        if table.name not in existing:
+            continue
+        columns = {column["name"] for column in inspect(target).get_columns(table.name)}
+        shared = [Column(each.name, each.type) for each in table.c if each.name in columns]
+        earlier = Table(table.name, MetaData(), *shared)
+        rows = [dict(row._mapping) for row in source.execute(select(earlier))]
+        if rows:
+            target.execute(insert(earlier), rows)
+        if rows and isinstance(rows[0].get("id"), int):
+            sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
+            target.execute(text(f"SELECT setval({sequence}, max(id)) FROM {table.name}"))
+    target.execute(text("SET session_replication_role = DEFAULT"))
 
 
 def test_undecodable_names_can_be_stored(library: Library, pets: Tagger) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from tagger.errors import OptionError
 from tagger.images import decode
 from tagger.jobs import worker
 from tagger.jobs.requests import submit_embedding
+from tagger.library.database.schema import vectors
 from tagger.library.library import Library
 from tagger.library.records import Photo
+from tagger.library.vectors import note_removal
 from tagger.tagger import Tagger
 from tests.conftest import draw, draw_collection, import_folder
 from tests.library.predictions import predict
@@ -165,6 +168,17 @@ def test_photos_that_get_a_vector_later_are_tagged_then(
     tagged = [photo for photo in drawn.photos(f'"{TAG}"') if photo.path.is_relative_to(folder)]
     assert len(tagged) >= 4 and {*map(shape_of, tagged)} == {"disc"}
     assert drawn.count(f'"{TAG}"') == 8 + len(tagged)  # none of those imported before it
+    # Vectors that are made anew are no reason to tag what has, or had, the tag.
+    retag = drawn.teaching.tag_library(TAG)
+    before = drawn.predictions(tagged[0].id)
+    with drawn.database.write_transaction() as connection:
+        connection.execute(delete(vectors).where(vectors.c.photo_id == tagged[0].id))
+        note_removal(connection)
+    job_id = submit_embedding(drawn)
+    assert job_id is not None
+    worker.run(drawn, job_id)
+    assert drawn.predictions(tagged[0].id) == before
+    drawn.undo(retag)
     drawn.undo(job.id)
     assert drawn.count(f'"{TAG}"') == 8
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import numpy as np
 from sqlalchemy import Connection, insert, select
 
+from tagger.concurrency import chunks
 from tagger.inference.embeddings import Embedding
 from tagger.library import tags
-from tagger.library.database.schema import models, photos
+from tagger.library.database.schema import CHUNK, models, photos, predictions
 from tagger.library.derivation import HEAD, Columns
 from tagger.library.teaching.heads import THRESHOLD, Head, score
 
@@ -69,8 +70,9 @@ def tag_later(
 ) -> None:
     """Let heads tag photos that had no vector when they were imported.
 
-    Those that were imported before a head was switched on are left alone. The tags belong to the
-    imports, and are undone with them.
+    Those that were imported before a head was switched on are left alone, and those that had its
+    tag before, whose vectors were made anew. The tags belong to the imports, and are undone with
+    them.
     """
     readable = {id: vector for id, vector in embeddings.items() if vector is not None}
     columns = photos.c.id, photos.c.added_by
@@ -79,7 +81,8 @@ def tag_later(
         row.id: row.added_by for row in connection.execute(select(*columns).where(*is_there))
     }
     for active in heads:
-        later = [photo_id for photo_id in added_by if added_by[photo_id] > active.since]
+        tagged = _find_ever_tagged(connection, active.key, added_by)
+        later = [id for id in added_by if added_by[id] > active.since and id not in tagged]
         by_model = predict(connection, [active], {id: readable[id] for id in later})
         for model_id, rows in by_model.items():
             by_import: dict[int, list[tuple[int, Columns]]] = defaultdict(list)
@@ -87,6 +90,16 @@ def tag_later(
                 by_import[added_by[photo_id]].append((photo_id, row))
             for operation_id, imported in by_import.items():
                 tags.save_predictions(connection, operation_id, model_id, imported)
+
+
+def _find_ever_tagged(connection: Connection, key: str, photo_ids: Iterable[int]) -> set[int]:
+    """The photos to which any version of a head gave its tag, even if they lost it since."""
+    is_head = models.c.kind == HEAD, models.c.name == key
+    ids: set[int] = set()
+    for chunk in chunks(photo_ids, CHUNK):
+        query = select(predictions.c.photo_id).join(models, models.c.id == predictions.c.model_id)
+        ids.update(connection.scalars(query.where(*is_head, predictions.c.photo_id.in_(chunk))))
+    return ids
 
 
 def make_prediction(head: Head, logit: float) -> Columns:
