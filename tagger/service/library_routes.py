@@ -46,7 +46,7 @@ async def add_photo(
 ) -> schemas.LibraryPhoto:
     """Add a photo to the library, as a copy, and say which tags belong to it.
 
-    The active model tags it. A photo that is there already gets the tags alone, so that a request
+    The models in use tag it. A photo that is there already gets the tags alone, so that a request
     may be sent again. The app's History can undo it.
     """
     if unknown := (await request.form()).keys() - {"file"}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tagger.errors import BusyError
 from tagger.library.labels.names import validate_label
@@ -34,7 +35,7 @@ class LibraryWriter:
     async def add_photo(
         self, name: str, data: bytes, add: Sequence[str], remove: Sequence[str]
     ) -> AddedTags:
-        """Add a photo, tagged by the active model, with tags that are right and ones that are not.
+        """Add a photo, tagged by the models in use, with tags that are right and ones that are not.
 
         A photo that the library has already gets the tags alone. A worker process decodes it first,
         within the limits of photos to tag. Raises ImageError, OptionError for an invalid tag,
@@ -45,7 +46,7 @@ class LibraryWriter:
         tagger = self._models.active
         await self._try_to_decode(data, tagger)
         async with self._adding:
-            return await asyncio.to_thread(self._add, name, data, tagger, add, remove)
+            return await asyncio.to_thread(self._add, name, data, add, remove)
 
     async def edit_tags(
         self, photo_id: int, add: Sequence[str], remove: Sequence[str]
@@ -69,17 +70,26 @@ class LibraryWriter:
         finally:
             self._pool.give_up([task])
 
-    def _add(
-        self,
-        name: str,
-        data: bytes,
-        tagger: Tagger,
-        add: Sequence[str],
-        remove: Sequence[str],
-    ) -> AddedTags:
-        added = self._library.add_photo(name, data, tagger)
+    def _add(self, name: str, data: bytes, add: Sequence[str], remove: Sequence[str]) -> AddedTags:
+        added = self._library.add_photo(name, data, self._load_taggers())
         photo = added.photo
         if add or remove:
             self._library.edit_tags([photo.id], add, remove)
             photo = self._library.photo(photo.id)
         return AddedTags(photo, is_new=not added.duplicate)
+
+    def _load_taggers(self) -> list[Tagger]:
+        """The library's models in use; the service's model alone, if that is none of them."""
+        active = self._models.active
+        names = self._library.models_in_use()
+        if active.name not in {Path(name).stem for name in names}:
+            return [active]
+        by_name = self._models.names()
+        return [
+            active
+            if Path(name).stem == active.name
+            else self._models.get(name)
+            if name in by_name
+            else Tagger.load(name)
+            for name in names
+        ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from tagger.inference import vocabulary
@@ -11,7 +13,7 @@ from tagger.library.search.completion import (
     complete_tags,
     complete_words,
 )
-from tagger.library.search.grammar import FIELDS, Flag, Label, parse
+from tagger.library.search.grammar import FIELDS, Flag, Label, State, parse
 
 COUNTS = [("dog", 12), ("golden retriever", 3), ("Woman", 2), ("and", 1), ("unknown", 1)]
 
@@ -44,7 +46,9 @@ def test_a_word_names_a_few_of_the_tags_that_it_finds() -> None:
 def test_every_state_and_field_is_offered() -> None:
     offered = complete_grammar()
     whole = [each for each in offered if not each.partial]
-    assert all(isinstance(parse(each.text), Flag) for each in whole)
+    assert {parse(each.text) for each in whole} == {
+        Flag(state) for state in get_args(State) if state != "unknown"
+    }
     partial = {each.words for each in offered if each.partial}
     assert partial == set(FIELDS)
     assert all(each.hint for each in offered)

@@ -69,6 +69,16 @@ def test_a_photo_is_added_with_its_tags_and_only_once(
     assert library.find_by_digest(stored.sha256) is None
 
 
+def test_a_photo_is_tagged_by_every_model_in_use(own: ServiceProcess, library: Library) -> None:
+    library.use_model("pets")
+    library.add_model("cifar10")
+    photo_id = add(own, photo_bytes(43)).json()["id"]
+    assert [each.model for each in library.predictions(photo_id)] == ["pets", "cifar10"]
+    library.use_model("cifar10")  # while the service was started with pets
+    photo_id = add(own, photo_bytes(44)).json()["id"]
+    assert [each.model for each in library.predictions(photo_id)] == ["pets"]
+
+
 def test_tags_of_a_photo_are_corrected(own: ServiceProcess, library: Library) -> None:
     photo_id = add(own, photo_bytes(42), add="wrong").json()["id"]
     target = f"/library/photos/{photo_id}/tags?add=right&remove=wrong"

@@ -61,8 +61,8 @@ def complete_grammar() -> list[Completion]:
     states = [Completion(format_query(Flag(name)), name, hint) for name, hint in _STATES.items()]
     fields = []
     for name, example in FIELDS.items():
-        start = f"{name}{'>=' if name in ('score', 'confidence', 'added') else ':'}"
-        hint = f"{_FIELDS[name]}: {example}" if name in _FIELDS else example
+        start = f"{name}{'>=' if name in ('score', 'confidence', 'added', 'rating') else ':'}"
+        hint = f"{_FIELDS[name]}: {example}"
         fields.append(Completion(start, name, hint, partial=True))
     return states + fields
 
@@ -72,6 +72,7 @@ _STATES: dict[State, str] = {
     "tagged": "with tags",
     "reviewed": "reviewed by you",
     "missing": "original missing",
+    "favourite": "your favourites",
 }
 _FIELDS = {
     "tag": "one tag",
@@ -85,6 +86,9 @@ _FIELDS = {
     "by": "tags from you, or from a model",
     "run": "changed by an operation",
     "id": "one photo",
+    "rating": "stars from you",
+    "is": "a state of the photo",
+    "caption": "what you wrote",
     "like": "description",
 }
 
