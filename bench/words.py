@@ -124,7 +124,7 @@ def build(home: Path, photos: int, options: argparse.Namespace) -> None:
     if not (home / "words.h5").is_file():
         make_model(home / "words.h5")
     library = Library.open(home, build_library(home, photos, TAGS_EACH * photos))
-    library.set_active_model(str(home / "words.h5"))
+    library.use_model(str(home / "words.h5"))
     space = model_file.load(home / "words.h5").space
     with library.database.write_transaction() as connection:
         if not connection.scalar(select(func.count()).select_from(schema.vectors)):

@@ -143,10 +143,6 @@ class Library:
         with self.database.read_transaction() as connection:
             return used_models.count_uses(connection)
 
-    def set_active_model(self, model: str) -> None:
-        """As `use_model`."""
-        self.use_model(model)
-
     def space(self) -> Space | None:
         """The space of descriptions and similar photos.
 

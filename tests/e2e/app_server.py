@@ -47,7 +47,7 @@ class AppServer:
         self.home = home
         if model is not None and not home.exists():
             with self.library() as library:
-                library.set_active_model(model)
+                library.use_model(model)
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}{base}"
         options = ["--server.port", str(self.port), "--server.headless", "true"]

@@ -60,7 +60,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wordless: None) -> 
     monkeypatch.setenv("TAGGER_HOME", str(tmp_path / "library"))
     monkeypatch.delenv("TAGGER_DATABASE", raising=False)
     library = Library.open()
-    library.set_active_model("pets")
+    library.use_model("pets")
     yield library
     library.close()
     st.cache_resource.clear()
@@ -144,7 +144,7 @@ def six_photos(library: Library, tmp_path: Path, pets: Tagger) -> Library:
 @pytest.fixture
 def drawn_shapes(library: Library, shapes: Path, worded: Path) -> Library:
     """Forty photos of each drawn shape, tagged by a model that understands descriptions."""
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     import_folder(library, shapes, model=str(worded))
     return library
 

@@ -70,7 +70,7 @@ def test_a_library_that_cannot_be_opened_shows_an_error_message(
 
 def test_the_sidebar_switches_the_active_model(library: Library, make_model: MakeModel) -> None:
     other = str(make_model("other", "single", 0.5))
-    library.set_active_model(other)
+    library.use_model(other)
     app = open_page("activity")
     box = app.sidebar.selectbox[0]
     assert box.value == other
@@ -84,7 +84,7 @@ def test_a_broken_active_model_shows_an_error_and_can_be_switched(
     library: Library, make_model: MakeModel
 ) -> None:
     other = make_model("other", "single", 0.5)
-    library.set_active_model(str(other))
+    library.use_model(str(other))
     other.write_bytes(b"no model")
     app = open_page()
     assert "not a model file" in unescape(app.error[0].value)
@@ -104,7 +104,7 @@ def test_a_missing_active_model_is_replaced_by_the_default(
     library: Library, make_model: MakeModel
 ) -> None:
     other = make_model("other", "single", 0.5)
-    library.set_active_model(str(other))
+    library.use_model(str(other))
     other.unlink()
     app = open_page()
     assert not app.error

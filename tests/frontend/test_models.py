@@ -130,7 +130,7 @@ def test_confusion_and_reliability_are_shown(
                 del card["scores"]["validation"][key]
 
         rewrite_card(shapes_model, remove_figures)
-    library.set_active_model("shapes")
+    library.use_model("shapes")
     app = open_page("models")
     (matrix,) = (table for table in html_blocks(app) if "it-matrix" in table)
     scores = trained.evaluation.to_dict()["validation"]
@@ -148,7 +148,7 @@ def test_a_run_folder_of_another_model_with_the_same_name_is_ignored(
 ) -> None:
     (run,) = (paths.RUNS).iterdir()
     (run / run_folder.COLLECTION).write_text("other photos")
-    library.set_active_model("shapes")
+    library.use_model("shapes")
     assert not open_page("models").main.get("download_button")
 
 
@@ -158,14 +158,14 @@ def test_the_run_folder_of_a_training_with_captions_is_its_own(
     (run,) = (paths.RUNS).iterdir()
     with open(run / run_folder.COLLECTION, "a") as note:
         note.write("digest of the captions")
-    library.set_active_model("shapes")
+    library.use_model("shapes")
     assert open_page("models").main.get("download_button")
 
 
 def test_how_often_a_tag_is_right_is_shown_if_the_card_has_it(
     library: Library, shapes_model: Path
 ) -> None:
-    library.set_active_model("shapes")
+    library.use_model("shapes")
     assert "said of" not in page_text(open_page("models"))
     tags = {"disc": {"predicted": 1234, "precision": 0.917}, "square": {}, "stripes": "many"}
     rewrite_card(shapes_model, lambda card: card.update(tags=tags))
@@ -176,7 +176,7 @@ def test_how_often_a_tag_is_right_is_shown_if_the_card_has_it(
 def test_what_typical_photos_get_is_shown_if_the_card_has_it(
     library: Library, shapes_model: Path
 ) -> None:
-    library.set_active_model("shapes")
+    library.use_model("shapes")
     shares = {"unfamiliar": 0.01, "uncertain": 0.02, "accuracy_of_known": 0.875}
     typical = {"photos": 1510, "tags_a_photo": 3.5, **shares}
     rewrite_card(shapes_model, lambda card: card["scores"].update(typical=typical))
@@ -246,7 +246,7 @@ def test_an_unusual_card_is_shown(
     library: Library, shapes_model: Path, change: dict[str, Any]
 ) -> None:
     rewrite_card(shapes_model, lambda card: card.update(change))
-    library.set_active_model("shapes")
+    library.use_model("shapes")
     app = open_page("models")
     assert not app.exception and "shapes (in use)" in page_text(app)
     assert "<img" not in "".join(html_blocks(app))
@@ -255,7 +255,7 @@ def test_an_unusual_card_is_shown(
 def test_an_active_model_outside_the_folder_is_listed(
     library: Library, trained: TrainingResult
 ) -> None:
-    library.set_active_model(str(trained.model))
+    library.use_model(str(trained.model))
     app = open_page("models")
     assert "shapes (in use)" in page_text(app)
     assert "shapes" in app.selectbox(key="models-shown").options
@@ -286,7 +286,7 @@ def test_a_multi_label_model_has_a_heatmap_for_each_label(
     library: Library, shapes_model: Path
 ) -> None:
     rewrite_card(shapes_model, lambda card: card.update(kind="multi"))
-    library.set_active_model("shapes")
+    library.use_model("shapes")
     app = open_page("tag")
     app.button(key="tag-try-coffee.png").click().run()
     chips = grid_data(app, "tag-chips")

@@ -28,7 +28,7 @@ ADDED = "gallery-changes-added"
 def outdated(library: Library, make_model: MakeModel, tmp_path: Path) -> Library:
     """Three photos without tags, whose model was replaced by one that says dog and cat of all."""
     model = str(make_model("own", "multi", 1.0))
-    library.set_active_model(model)
+    library.use_model(model)
     import_drawn_photos(library, tmp_path / "photos", 3, model)
     make_model("own", "multi", 0.0)
     return library
@@ -69,9 +69,9 @@ def test_the_offer_can_be_put_off(outdated: Library) -> None:
 
 def test_another_or_a_broken_active_model_offers_nothing(outdated: Library) -> None:
     model = Path(outdated.active_model())
-    outdated.set_active_model("pets")
+    outdated.use_model("pets")
     assert "earlier version" not in page_text(open_page("gallery"))
-    outdated.set_active_model(str(model))
+    outdated.use_model(str(model))
     model.write_bytes(b"broken")
     assert gallery_ids(open_page("gallery"))
 

@@ -284,7 +284,7 @@ def test_photos_that_descriptions_cannot_find_yet_are_counted(
     assert not [key for key in button_keys(app) if "like:" in key]
     search_for(app, "like:ball")
     assert "No model here understands descriptions" in page_text(app)
-    six_photos.set_active_model(str(worded))
+    six_photos.use_model(str(worded))
     app = open_page("search", q="like:ball")
     assert "6 photos can’t be found by description yet" in page_text(app)
     job_id = submit_embedding(six_photos)

@@ -44,7 +44,7 @@ def test_a_photo_unlike_the_training_photos_is_unknown(library: Library) -> None
 
 
 def test_a_photo_between_two_labels_is_unknown(library: Library, make_model: MakeModel) -> None:
-    library.set_active_model(str(make_model("strict", "single", 1.0)))
+    library.use_model(str(make_model("strict", "single", 1.0)))
     app = upload(open_page(), ("disc.png", photo()))
     assert "Unknown" in raw_text(app)
     assert "Can’t decide between" in raw_text(app)
@@ -53,10 +53,10 @@ def test_a_photo_between_two_labels_is_unknown(library: Library, make_model: Mak
 def test_a_multi_label_model_shows_all_tags_or_none(
     library: Library, make_model: MakeModel
 ) -> None:
-    library.set_active_model(str(make_model("all", "multi", 0.0)))
+    library.use_model(str(make_model("all", "multi", 0.0)))
     text = raw_text(upload(open_page(), ("a.png", photo())))
     assert ">cat, dog<" in text or ">dog, cat<" in text
-    library.set_active_model(str(make_model("none", "multi", 1.0)))
+    library.use_model(str(make_model("none", "multi", 1.0)))
     assert "Not sure enough to tag." in raw_text(upload(open_page(), ("a.png", photo())))
 
 
@@ -136,7 +136,7 @@ def test_a_photo_in_the_library_is_recognised_with_another_model_too(
     library: Library, make_model: MakeModel
 ) -> None:
     upload(open_page(), ("disc.png", photo())).button(key="tag-add").click().run()
-    library.set_active_model(str(make_model("other", "single", 0.5)))
+    library.use_model(str(make_model("other", "single", 0.5)))
     app = upload(open_page(), ("disc.png", photo()))
     assert "Already in your library." in raw_text(app)
     assert "tag-add" not in [button.key for button in app.button]

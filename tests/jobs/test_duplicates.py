@@ -148,7 +148,7 @@ def test_a_stopped_job_goes_on(
 
 
 def test_crops_are_found_by_vectors(library: Library, folder: Path, worded: Path) -> None:
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     write(folder, "3 cropped.png", crop(draw_scene(3, 400), 0.9))
     import_folder(library, folder, model=str(worded))
     compare(library)

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 def tagged_by_pets(library: Library, folder: Path, worded: Path) -> Library:
     """A library of photos tagged by `pets`, in which `worded` tags from now on."""
     import_folder(library, folder, model="pets")
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     return library
 
 
@@ -75,7 +75,7 @@ def test_the_vectors_are_those_of_an_import(
 ) -> None:
     embed(tagged_by_pets)
     direct = Library.open(tmp_path / "direct")
-    direct.set_active_model(str(worded))
+    direct.use_model(str(worded))
     import_folder(direct, folder, model=str(worded))
     assert submit_embedding(direct) is None
     pages = [opened.search("like:ball", limit=50) for opened in (tagged_by_pets, direct)]
@@ -197,7 +197,7 @@ def test_another_active_model_has_a_job_of_its_own(
     library = tagged_by_pets
     other = copy_to_other_space(worded, tmp_path / "other.h5")
     first = submit_embedding(library)
-    library.set_active_model(str(other))
+    library.use_model(str(other))
     second = submit_embedding(library)
     assert first is not None and second is not None and first != second
     assert library.operation(first).stop_asked and not library.operation(second).stop_asked
@@ -208,7 +208,7 @@ def test_another_active_model_has_a_job_of_its_own(
     assert not_compared(library) == 0
     photo = next(library.photos())
     assert len(library.find_similar_to(photo, 50)) == 35
-    library.set_active_model(str(worded))  # back again, though a job of its was stopped
+    library.use_model(str(worded))  # back again, though a job of its was stopped
     assert not_compared(library) == 36
     embed(library)
     assert not_compared(library) == 0
@@ -224,10 +224,10 @@ def test_a_model_that_is_active_during_an_import_stops_no_job_for_good(
     first = submit_embedding(library)
     assert first is not None
     imported = submit(library, ImportFolderRequest(str(folder)))
-    library.set_active_model(str(copy_to_other_space(worded, tmp_path / "other.h5")))
+    library.use_model(str(copy_to_other_space(worded, tmp_path / "other.h5")))
     assert submit_embedding(library) is None
     worker.run(library, imported)
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     assert submit_embedding(library) is None  # the first is still to run
     worker.run(library, first)
     assert library.operation(first).status == "done"
@@ -240,16 +240,16 @@ def test_no_vectors_are_deleted_while_the_active_model_is_broken(
     library = tagged_by_pets
     embed(library)
     own = copy_to_other_space(worded, tmp_path / "own.h5")
-    library.set_active_model(str(own))
+    library.use_model(str(own))
     job_id = submit_embedding(library)
     assert job_id is not None
     broken = Path(shutil.copy(own, tmp_path / "broken.h5"))
-    library.set_active_model(str(broken))
+    library.use_model(str(broken))
     broken.write_bytes(b"broken")
     assert submit_embedding(library) is None
     worker.run(library, job_id)
     assert library.operation(job_id).status == "done"
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     assert not_compared(library) == 0
 
 
@@ -265,6 +265,6 @@ def test_without_a_model_that_knows_words_there_is_nothing_to_do(
     library: Library, folder: Path
 ) -> None:
     import_folder(library, folder, model="pets")
-    library.set_active_model("pets")
+    library.use_model("pets")
     assert submit_embedding(library) is None
     assert library.find_similar_to(next(library.photos()))

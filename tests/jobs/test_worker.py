@@ -43,7 +43,7 @@ pytestmark = pytest.mark.service  # starts worker processes
 @pytest.fixture
 def library(library: Library, worded: Path) -> Library:
     """An empty library, whose model gives each photo its vector as it tags it."""
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     return library
 
 
@@ -63,7 +63,7 @@ def test_a_job_in_the_background_is_followed_by_that_of_the_model_that_is_active
     import_folder(library, draw_collection(tmp_path / "photos", 3), model="pets")
     job_id = submit_embedding(library)
     assert job_id is not None
-    library.set_active_model(str(copy_to_other_space(worded, tmp_path / "other.h5")))
+    library.use_model(str(copy_to_other_space(worded, tmp_path / "other.h5")))
     assert start_process(library, job_id).wait(TIMEOUT) == 0
     jobs = library.operations(kinds=["embed"])
     assert [job.status for job in jobs] == ["done", "done"]

@@ -26,7 +26,7 @@ def drawn(
 ) -> Iterator[Library]:
     """A library of drawn shapes, in folders of these names; no test changes it."""
     library = Library.open(tmp_path_factory.mktemp("drawn") / "library")
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     import_folder(library, shapes, model=str(worded))
     yield library
     library.close()
@@ -293,7 +293,7 @@ PLAIN_WORDS = {  # the query that they are read as, and the photos with its tags
 @pytest.fixture
 def of_dogs(library: Library, pets: Tagger, worded: Path) -> Library:
     """Photos 1 to 4 with tags of a person."""
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     tags = (["dog", "snow", "Große_Straße"], ["dog"], ["golden retriever", "snow"], ["cat"])
     for number, names in enumerate(tags):
         photo = library.add_photo(f"{number}.png", draw_png(number), pets).photo
@@ -335,7 +335,7 @@ def test_a_tag_that_is_a_stop_word_counts(of_dogs: Library) -> None:
 
 
 def test_a_tag_comes_before_a_description(drawn: Library, shapes: Path, library: Library) -> None:
-    library.set_active_model(drawn.active_model())
+    library.use_model(drawn.active_model())
     import_folder(library, shapes, model=drawn.active_model())
     (photo,) = library.search("folder:/stripes", limit=1).photos
     assert library.search("ball").total > 30
@@ -347,7 +347,7 @@ def test_a_tag_comes_before_a_description(drawn: Library, shapes: Path, library:
 def test_deleted_photos_never_count(
     drawn: Library, shapes: Path, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library.set_active_model(drawn.active_model())
+    library.use_model(drawn.active_model())
     import_folder(library, shapes, model=drawn.active_model())
     best = [photo.id for photo in library.search("like:ball", limit=200).photos]
     deletion = library.delete(best[:3])
@@ -366,7 +366,7 @@ def test_deleted_photos_never_count(
 def test_a_photo_added_alone_gets_a_vector_whatever_model_tags_it(
     library: Library, worded: Path, pets: Tagger
 ) -> None:
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     photo = library.add_photo("disc.png", draw_png(3), pets).photo
     assert photo.model == "pets"
     page = library.search("like:ball")
@@ -384,7 +384,7 @@ def test_a_vector_is_of_the_model_that_made_it(
     library: Library, worded: Path, tmp_path: Path
 ) -> None:
     model = Path(shutil.copy(worded, tmp_path / "own.h5"))
-    library.set_active_model(str(model))
+    library.use_model(str(model))
     space = library.space()
     assert space is not None
     copy_to_other_space(worded, model)  # meanwhile
@@ -398,7 +398,7 @@ def test_photos_without_a_vector_are_counted(
 ) -> None:
     monkeypatch.setattr(descriptions, "MAX_LOOKED_UP", limit)
     import_folder(library, shapes / "disc")  # by a model without words, while there is none with
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     page = library.search("like:ball")
     assert page.total == 0
     assert page.description is not None and page.description.not_compared == 40
@@ -439,7 +439,7 @@ def test_a_broken_model_is_no_model_that_knows_no_words(
 ) -> None:
     model = tmp_path / "own.h5"
     shutil.copy(worded, model)
-    library.set_active_model(str(model))
+    library.use_model(str(model))
     photo = library.add_photo("disc.png", draw_png(3), Tagger.load(model)).photo
     model.write_bytes(model.read_bytes()[:5_000])
     with pytest.raises(QueryError, match=r"own\.h5: .*(broken|damaged|not)") as raised:
@@ -457,7 +457,7 @@ def test_a_broken_model_is_no_model_that_knows_no_words(
 
 def test_without_a_model_that_knows_words_the_query_says_so(library: Library, pets: Tagger) -> None:
     library.add_photo("disc.png", draw_png(3), pets)
-    library.set_active_model("pets")
+    library.use_model("pets")
     assert library.space() is None and library.embed(draw_png(3)) is None
     with pytest.raises(QueryError, match="no model here understands descriptions") as raised:
         library.search("cat OR like:ball")

@@ -75,12 +75,12 @@ def test_a_missing_thumbnail_is_made_again(library: Library, pets: Tagger) -> No
 
 def test_the_active_model_is_stored(library: Library, trained: TrainingResult) -> None:
     assert library.active_model() in ("pets", "image_tagger")  # the default of these tests
-    library.set_active_model(str(trained.model))
+    library.use_model(str(trained.model))
     again = Library.open(library.home)
     assert again.active_model() == str(trained.model)
     again.close()
     with pytest.raises(ModelError):
-        library.set_active_model("nosuch")
+        library.use_model("nosuch")
     assert library.active_model() == str(trained.model)
 
 

@@ -20,7 +20,7 @@ def find(library: Library, query: str) -> list[tuple[str, int, bool]]:
 @pytest.fixture
 def described(library: Library, shapes: Path, worded: Path) -> Library:
     """Forty photos of each drawn shape; two of them have the tag sea, one of these a dog."""
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     import_folder(library, shapes, model=str(worded))
     first, second = library.find_ids()[:2]
     library.edit_tags([first, second], add=["sea"])

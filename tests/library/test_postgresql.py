@@ -153,7 +153,7 @@ def test_photos_are_imported_once(library: Library, folder: Path) -> None:
 
 
 def test_descriptions_are_answered(library: Library, folder: Path, worded: Path) -> None:
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     job_id = submit_embedding(library)
     assert job_id is not None
     worker.run(library, job_id)
@@ -168,7 +168,7 @@ def test_descriptions_are_answered(library: Library, folder: Path, worded: Path)
     library.delete(balls[:1])
     assert library.find_ids("like:ball") == balls[1:]
     library.undo(library.operations()[0].id)
-    library.set_active_model("pets")
+    library.use_model("pets")
 
 
 def test_a_job_uses_the_same_database(library: Library, folder: Path) -> None:

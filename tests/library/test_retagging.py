@@ -40,7 +40,7 @@ def versions(
     model = tmp_path / "own.h5"
     write_version(trained.model, model, {"square": 1.0})
     import_folder(library, draw_collection(tmp_path / "photos", 4), model=str(model))
-    library.set_active_model(str(model))
+    library.use_model(str(model))
     return library, write_version(trained.model, model, {"disc": 1.0}), model
 
 

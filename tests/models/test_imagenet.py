@@ -174,7 +174,7 @@ def test_a_broken_class_index_is_refused(tmp_path: Path) -> None:
 def test_a_library_can_use_it(
     tagger: Tagger, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library.set_active_model("imagenet")
+    library.use_model("imagenet")
     assert library.active_model() == "imagenet"
     coffee = next(path for path in write_samples(tmp_path) if path.stem == "coffee")
     added = library.add_photo("coffee.png", coffee.read_bytes(), tagger)

@@ -199,7 +199,7 @@ def test_work_whose_process_died_is_resumed(tmp_path: Path, worded: Path) -> Non
     home = tmp_path / "home"
     library = Library.open(home)
     library.add_photo("disc.png", decode.encode(draw("disc", 0)), Tagger.load("pets"))
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     job_id = submit_embedding(library)
     assert job_id is not None
     heartbeat = datetime.now(UTC) - STALE / 2  # at the start it may be alive yet
@@ -229,7 +229,7 @@ def test_photos_are_looked_at_only_if_the_settings_say_so(tmp_path: Path, worded
     home = tmp_path / "home"
     library = Library.open(home)
     library.add_photo("disc.png", photo_bytes(), Tagger.load("pets"))
-    library.set_active_model(str(worded))
+    library.use_model(str(worded))
     with run_service(home, TAGGER_EMBED_PHOTOS="0") as service:
         page = service.request("GET", "/photos?query=like:ball").json()
         assert page["description"]["not_compared"] == 1
@@ -244,7 +244,7 @@ def test_photos_are_ranked_by_a_description(tmp_path: Path, worded: Path) -> Non
         for shape in SHAPES:
             png = decode.encode(draw(shape, number))
             library.add_photo(f"{shape}{number}.png", png, pets)
-    library.set_active_model(str(worded))  # their vectors are made when the service starts
+    library.use_model(str(worded))  # their vectors are made when the service starts
     library.close()
     with run_service(home, TAGGER_MODEL="pets") as service:
         like = "/photos?query=like:%22a%20purple%20ball%22"
