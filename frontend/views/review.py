@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from frontend.components import review_queue
+from frontend.components import review_queue, teach_offer
+from frontend.components.tag_field import show_tag_field
 from frontend.photos import exports, large_photo
 from frontend.photos.photo_details import explain_unknown
 from frontend.ui.library import open_library
@@ -35,7 +37,9 @@ _STYLE = """<style>
 .st-key-review-last { height: 2.5rem; overflow: hidden; flex-wrap: nowrap; }
 .st-key-review-last p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .st-key-review-last [data-testid="stMarkdown"] { min-width: 0; }
+.st-key-review-chips button { min-height: 2.1rem; padding: 0.15rem 0.85rem; border-radius: 1.1rem; }
 @media (max-width: 640px) { .st-key-review-photo img { max-height: 40vh; } }
+@media (hover: none) { .stMain [aria-label^="Shortcut"] { display: none; } }
 </style>"""
 
 
@@ -133,6 +137,8 @@ def _show_last_answer(left: int) -> None:
         answers = _answers()
         last = f":material/check: {escape_markdown(answers[-1].message)}" if answers else ""
         st.markdown(last, width="stretch")
+        for offer in teach_offer.find(answers[-1].operation_id)[:1] if answers else ():
+            teach_offer.show(offer)
         st.button(
             "Undo",
             key="review-undo",
@@ -170,7 +176,7 @@ def _show_question(question: Question) -> list[str]:
         large_photo.show_large_photo(photo)
         st.caption(escape_markdown(photo.name))
     with right:
-        st.markdown(f"#### {escape_markdown(_question(photo))}")
+        st.subheader(_question(photo), anchor=False)
         if prediction is not None and prediction.reason is not None:
             st.caption(escape_markdown(explain_unknown(prediction)))
         if _is_multi_label(photo, prediction):
@@ -201,9 +207,7 @@ def _skip(question: Question) -> None:
 def _question(photo: Photo) -> str:
     if not photo.tags:
         return "What’s in this photo?"
-    labels = [tag.label for tag in photo.tags]
-    question = "Is this right" if len(labels) == 1 else "Are these right"
-    return f"{question}? {', '.join(labels)}"
+    return "Is this right?" if len(photo.tags) == 1 else "Are these right?"
 
 
 def _is_multi_label(photo: Photo, prediction: StoredPrediction | None) -> bool:
@@ -217,12 +221,14 @@ def _is_multi_label(photo: Photo, prediction: StoredPrediction | None) -> bool:
 
 
 def _offer_label(question: Question) -> list[str]:
-    """Buttons for a single label or none; each records an answer."""
+    """Chips for a single label or none; each records an answer."""
     photo, scores = question.photo, question.scores
     tags = [tag.label for tag in photo.tags]
-    for number, (label, score) in enumerate(scores.items(), 1):
-        action = partial(_record_answer, photo, [label], _without(tags, [label]))
-        _offer_button(photo, label, score, number, label in tags, action)
+    with _chips():
+        for number, (label, score) in enumerate(scores.items(), 1):
+            action = partial(_record_answer, photo, [label], _without(tags, [label]))
+            _offer_chip(photo, label, score, number, label in tags, action)
+    _offer_field(photo, _record_other_label)
     st.button(
         "None of these",
         key=f"review-{photo.id}-none",
@@ -231,20 +237,20 @@ def _offer_label(question: Question) -> list[str]:
         on_click=run_action,
         args=(_record_answer, photo, [], list(scores)),
     )
-    _offer_other_label(photo, _record_other_label)
     return [*_number_keys(scores), "N"]
 
 
 def _offer_labels(question: Question) -> list[str]:
-    """A toggle for each label, a field for more, and a button that records the selection."""
+    """A chip for each label, on or off, a field for more, and a button that records them."""
     photo = question.photo
     draft = _load_draft(photo)
     scores = {**question.scores, **dict.fromkeys(draft.typed)}
-    for number, (label, score) in enumerate(scores.items(), 1):
-        action = partial(_save_draft, Draft(photo.id, draft.on ^ {label}, draft.typed))
-        _offer_button(photo, label, score, number, label in draft.on, action)
+    with _chips():
+        for number, (label, score) in enumerate(scores.items(), 1):
+            action = partial(_save_draft, Draft(photo.id, draft.on ^ {label}, draft.typed))
+            _offer_chip(photo, label, score, number, label in draft.on, action)
     right = [label for label in scores if label in draft.on]
-    _offer_other_label(photo, _add_to_draft)
+    _offer_field(photo, _add_to_draft)
     st.button(
         f"Save: {escape_markdown(', '.join(right))}" if right else "None of these",
         key=f"review-{photo.id}-yes",
@@ -255,6 +261,10 @@ def _offer_labels(question: Question) -> list[str]:
         args=(_record_answer, photo, right, _without(question.scores, right)),
     )
     return [*_number_keys(scores), "Y" if right else "N"]
+
+
+def _chips() -> DeltaGenerator:
+    return st.container(horizontal=True, gap="xsmall", key="review-chips")
 
 
 def _without(labels: Iterable[str], right: Sequence[str]) -> list[str]:
@@ -284,7 +294,7 @@ def _add_to_draft(photo: Photo, label: str) -> None:
     _save_draft(Draft(photo.id, draft.on | {label}, (*draft.typed, label)))
 
 
-def _offer_button(
+def _offer_chip(
     photo: Photo, label: str, score: float | None, number: int, is_on: bool, action: partial[None]
 ) -> None:
     percent = "" if score is None else f" · {whole_percent(score)}"
@@ -293,34 +303,18 @@ def _offer_button(
         key=f"review-{photo.id}-{number}",
         type="primary" if is_on else "secondary",
         shortcut=str(number) if number <= 9 else None,
-        width="stretch",
         on_click=run_action,
         args=(action,),
     )
 
 
-def _offer_other_label(photo: Photo, add: Callable[[Photo, str], None]) -> None:
-    key = f"review-other-{photo.id}"
-    st.selectbox(
-        "Other tag",
-        open_library().labels(),
-        index=None,
-        placeholder="Choose or type a tag",
-        accept_new_options=True,
-        key=key,
-        on_change=run_action,
-        args=(_take_other_label, photo, key, add),
-    )
-
-
-def _take_other_label(photo: Photo, key: str, add: Callable[[Photo, str], None]) -> None:
-    label = st.session_state[key]
-    st.session_state[key] = None
-    if label is not None:
-        add(photo, label)
+def _offer_field(photo: Photo, add: Callable[[Photo, str], None]) -> None:
+    """A field for a tag that is not offered. Each photo has its own, so that keys work again."""
+    show_tag_field("Other tag", key=f"review-other-{photo.id}", add=partial(run_action, add, photo))
 
 
 def _record_other_label(photo: Photo, label: str) -> None:
+    label = validate_label(label)
     _record_answer(photo, [label], _without([tag.label for tag in photo.tags], [label]))
 
 

@@ -13,9 +13,8 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action
 from frontend.ui.pages import GALLERY, IMPORT
 from frontend.ui.text import escape_markdown
-from tagger.errors import QueryError
 from tagger.library.records import Photo
-from tagger.library.search.grammar import Label, Like, format_query
+from tagger.library.search.grammar import Label, format_query
 from tagger.library.teaching.examples import TagAnswers, TaughtTag
 from tagger.library.teaching.heads import MIN_EXAMPLES, Head
 from tagger.library.teaching.teacher import Suggestions
@@ -107,16 +106,26 @@ def _show_tag(answers: TagAnswers) -> None:
     )
     st.title(escape_markdown(tag), anchor=False)
     undo_line.show(PAGE, with_offer=False)
-    if len(answers.yes) < MIN_EXAMPLES:
-        _offer_examples(answers)
-        return
-    view = url_state.segmented_control("Show", VIEW, [MORE, CHECK])
+    is_learnt = len(answers.yes) >= MIN_EXAMPLES
+    view = MORE
+    if is_learnt or open_library().count(_query(tag)) > len(answers.yes):
+        # What models gave can be checked before there are enough examples.
+        views = [MORE, CHECK] if is_learnt else [CHECK, MORE]
+        view = url_state.segmented_control("Show", VIEW, views, compact=True)
     with catch_errors():
         if view == CHECK:
             _check(tag)
-        else:
+        elif is_learnt:
             _find_more(tag)
-    _show_switches(answers)
+        else:
+            _offer_examples(answers)
+    if is_learnt:
+        _show_switches(answers)
+
+
+def _query(tag: str) -> str:
+    """The query that finds the photos with a tag."""
+    return format_query(Label(tag, exact=True))
 
 
 def _offer_examples(answers: TagAnswers) -> None:
@@ -133,20 +142,12 @@ def _offer_examples(answers: TagAnswers) -> None:
 
 
 def _find_candidates(answers: TagAnswers) -> list[Photo]:
-    """Photos that look like the tag's name, then the latest ones."""
+    """Photos that look like the tag's name and its examples; else the latest ones."""
     library = open_library()
-    is_answered = set(answers.every)
-    queries = [format_query(Like(answers.tag, 0)), ""]
-    photos: dict[int, Photo] = {}
-    for query in queries:
-        try:
-            page = library.search(query, limit=GRID_SIZE + len(is_answered))
-        except QueryError:  # the model does not know the word
-            continue
-        for photo in page.photos:
-            if photo.id not in is_answered and len(photos) < GRID_SIZE:
-                photos.setdefault(photo.id, photo)
-    return list(photos.values())
+    if photos := library.teaching.find_candidates(answers.tag, GRID_SIZE):
+        return photos
+    latest = library.search(limit=GRID_SIZE + len(answers.every)).photos
+    return [photo for photo in latest if photo.id not in answers.every][:GRID_SIZE]
 
 
 def _find_more(tag: str) -> None:
@@ -248,7 +249,7 @@ def _show_switches(answers: TagAnswers) -> None:
             GALLERY,
             label="Show its photos",
             icon=":material/grid_view:",
-            query_params={"show": format_query(Label(tag, exact=True))},
+            query_params={"show": _query(tag)},
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tagger.library.library import Library
 from tagger.tagger import Tagger
@@ -10,18 +11,28 @@ from tests.frontend.conftest import save_predictions
 from tests.frontend.pages import (
     HOSTILE,
     button_keys,
+    grid_data,
     open_page,
     page_text,
     press,
+    report_trigger,
     tag_labels,
-    type_option,
 )
+
+
+def add_tag(app: AppTest, photo_id: int, tag: str) -> AppTest:
+    """Add a tag in the field below a photo, as the browser reports it."""
+    key = f"review-other-{photo_id}"
+    done = grid_data(app, key)["done"] or {"token": "here", "number": 0}
+    action = {"kind": "tag", "label": tag, "number": done["number"] + 1}
+    return report_trigger(app, key, "actions", {"token": done["token"], "actions": [action]})
 
 
 def test_answers_annotate_the_most_doubtful_photo_first(six_photos: Library) -> None:
     app = open_page("review")
     assert "**6 photos** left" in page_text(app)
-    assert "Is this right? cat" in page_text(app)
+    assert "Is this right?" in page_text(app)
+    assert app.button(key="review-4-1").label == "cat · 80%"
     press(app, "review-4-1")
     assert (tag_labels(six_photos, 4), six_photos.photo(4).reviewed) == (["cat"], True)
     assert "004.png: cat" in page_text(app)
@@ -33,8 +44,7 @@ def test_answers_annotate_the_most_doubtful_photo_first(six_photos: Library) -> 
     assert tag_labels(six_photos, 2) == []
     answers = {v.label: v.present for v in six_photos.annotations(2)}
     assert answers == {"dog": False}, "nothing is asked below 15 %"
-    type_option(app, "review-other-1", "wolf")
-    app.run()
+    add_tag(app, 1, "wolf")
     assert tag_labels(six_photos, 1) == ["wolf"]
     assert "**2 photos** left" in page_text(app)
 
@@ -117,8 +127,7 @@ def test_several_tags_are_typed_before_they_are_saved(six_photos: Library) -> No
     six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
     app = press(open_page("review"), "review-1-2")  # cat off
     for tag in ("sofa", "lamp"):
-        type_option(app, "review-other-1", tag)
-        app.run()
+        add_tag(app, 1, tag)
     assert not six_photos.photo(1).reviewed
     press(app, "review-1-4")  # lamp off
     press(app, "review-1-yes")
@@ -142,16 +151,14 @@ def test_a_second_answer_to_a_photo_is_ignored(six_photos: Library) -> None:
 @pytest.mark.parametrize("tag", HOSTILE)
 def test_hostile_answers_are_shown_as_text(six_photos: Library, tag: str) -> None:
     app = open_page("review")
-    type_option(app, "review-other-4", tag)
-    app.run()
+    add_tag(app, 4, tag)
     assert tag_labels(six_photos, 4) == [tag]
     assert f"004.png: {tag}" in page_text(app)
 
 
 def test_an_invalid_answer_shows_an_error_message(six_photos: Library) -> None:
     app = open_page("review")
-    type_option(app, "review-other-4", "x" * 101)
-    app.run()
+    add_tag(app, 4, "x" * 101)
     assert "a tag is 1 to 100 characters" in page_text(app)
     assert not six_photos.photo(4).reviewed
 
@@ -160,3 +167,12 @@ def test_a_finished_review_shows_a_message(six_photos: Library) -> None:
     six_photos.edit_tags(range(1, 7), add=["sun"])
     app = open_page("review")
     assert "All photos are reviewed." in page_text(app)
+
+
+def test_more_photos_that_look_alike_are_offered(drawn_shapes: Library) -> None:
+    discs = drawn_shapes.find_ids("folder:/disc")
+    drawn_shapes.edit_tags(discs[:4], add=["ball"])
+    drawn_shapes.edit_tags([*discs[5:], *drawn_shapes.find_ids("-folder:/disc")], add=["sun"])
+    app = add_tag(open_page("review"), discs[4], "ball")
+    (link,) = (link for link in app.main.get("page_link") if "look like ball" in link.proto.label)
+    assert link.proto.query_string == "tag=ball"

@@ -124,11 +124,13 @@ def test_answers_of_another_grid_are_ignored(library: Library) -> None:
 
 
 def test_a_tag_is_checked(library: Library) -> None:
-    app = open_page("teach", tag="square", view="Check")
-    assert "Click at least 5 photos with square" in page_text(app)
+    app = open_page("teach", tag="square")
+    assert "Is this square?" in page_text(app), "a model gives this tag"
     squares = library.find_ids("folder:/square")
+    app = open_page("teach", tag="square", view="Find more")
+    assert "Click at least 5 photos with square" in page_text(app)
     library.edit_tags(squares[:5], ["square"])
-    app.run()
+    app = open_page("teach", tag="square", view="Check")
     assert "Is this square? 24 of" in page_text(app)
     queue = [photo["id"] for photo in grid(app)["photos"]]
     assert not set(queue) & set(squares[:5])

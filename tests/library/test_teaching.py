@@ -89,6 +89,22 @@ def test_a_name_that_the_model_knows_is_understood(drawn: Library) -> None:
     assert first["box"].count("square") >= 18
 
 
+def test_the_first_examples_are_chosen_from_photos_like_the_name_and_the_examples(
+    drawn: Library,
+) -> None:
+    squares = ids_of(drawn, "square")
+    by_name = drawn.teaching.find_candidates("ball", 12)
+    assert {shape_of(photo) for photo in by_name} == {"disc"}
+    assert drawn.teaching.find_candidates(TAG, 12) == [], "no word, and no example yet"
+    drawn.edit_tags(squares[:1], [TAG])
+    drawn.edit_tags(squares[1:2], remove=[TAG])
+    drawn.delete(squares[2:3])
+    by_example = drawn.teaching.find_candidates(TAG, 12)
+    assert {shape_of(photo) for photo in by_example} == {"square"}
+    assert not {photo.id for photo in by_example} & set(squares[:3])
+    assert len(drawn.teaching.find_candidates(TAG, 1_000)) == len(drawn.find_ids()) - 2
+
+
 def test_an_edit_that_adds_a_fifth_example_is_followed_by_an_offer(drawn: Library) -> None:
     ids = ids_of(drawn, "disc")
     assert drawn.teaching.find_offers(drawn.edit_tags(ids[:4], [TAG, "square"])) == []

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from tagger.concurrency import chunks, one_blas_thread
 from tagger.errors import DescriptionError, ModelError, OptionError
 from tagger.inference import model_file
-from tagger.inference.decision import Floats
+from tagger.inference.decision import Floats, unit_vectors
 from tagger.library import derivation, operations, tags
 from tagger.library.database.database import Database
 from tagger.library.database.schema import photos
@@ -116,6 +116,31 @@ class Teacher:
             answers = load_answers(connection, tag)
             require_examples(answers, MIN_EXAMPLES)
             return self._learn(connection, answers)[0]
+
+    def find_candidates(self, tag: str, limit: int) -> list[Photo]:
+        """Photos to choose the first examples from: most like the tag's name and its examples.
+
+        None where the name says nothing to the model and there is no example; photos that a person
+        answered about are left out. Raises OptionError for a name that no tag can have.
+        """
+        with self._database.read_transaction() as connection:
+            answers = load_answers(connection, tag)
+            try:
+                space = self._load_usable_space(connection)
+            except OptionError:
+                return []
+            vectors = self._cache.load(connection, space.sha256)
+            word = _describe(space, answers.tag)
+            examples = vectors.take(list(_rows_by_id(vectors, answers.yes).values()))
+            if word is None and not len(examples):
+                return []
+            parts = [examples.mean(axis=0)] if len(examples) else []
+            parts += [] if word is None else [word]
+            (cosines,) = vectors.cosines(unit_vectors(np.sum(parts, axis=0)[None]))
+            left_out = np.array([*answers.every, *connection.scalars(DELETED)], np.int64)
+            rows = np.flatnonzero(~np.isin(vectors.photo_ids, left_out))
+            best = rows[np.argsort(-cosines[rows], kind="stable")][:limit]
+            return list(load_photos(connection, vectors.photo_ids[best].tolist(), self._home))
 
     def find_more(self, tag: str, limit: int, above_threshold: bool = True) -> Suggestions:
         """Photos that look like those with a tag, best first, which nobody was asked about yet.
