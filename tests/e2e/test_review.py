@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tagger.images import decode
@@ -69,4 +71,43 @@ def test_keys_pressed_faster_than_the_page_draws_are_not_lost(
         app.page.keyboard.press("u")
         app.expect_text("4 photos left")
         assert library.count("reviewed") == 3
+    app.check()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_several_tags_are_chosen_and_typed_before_they_are_saved(
+    open_app: OpenApp,
+    start_server: StartServer,
+    samples: dict[str, Path],
+    tmp_path: Path,
+    width: int,
+) -> None:
+    server = start_server(tmp_path / "library", model="everyday")
+    with server.library() as library:
+        tagger = Tagger.load("everyday")
+        for name in ("astronaut", "coffee"):
+            library.add_photo(name, samples[name].read_bytes(), tagger)
+        app = open_app(server, "review", width)
+        (first, *_) = library.teaching.review_queue(2)
+        photo = app.page.locator(".st-key-review-photo img")
+        before = photo.bounding_box()
+        tags = [tag.label for tag in library.photo(first).tags]
+        field = app.page.get_by_label("Other tag").first
+        field.press_sequentially("sun shine, nose")  # with the letters of the page's keys
+        field.press("Enter")
+        app.wait_until_idle()
+        field.press("Enter")  # leaves the empty field
+        app.button(re.compile("^nose")).wait_for()
+        assert photo.bounding_box() == before, "the photo does not move"
+        assert library.count("reviewed") == 0
+        app.press("1")
+        app.press("y")
+        expect(app.page.get_by_text("sun shine", exact=False).first).to_be_visible()
+        app.wait_until_idle()
+        answers = {each.label: each.present for each in library.annotations(first)}
+        asked = library.teaching.load_question(first)
+        assert {"sun shine", "nose"} <= {label for label, yes in answers.items() if yes}
+        assert answers[next(iter(asked.scores))] == (next(iter(asked.scores)) not in tags)
+        after = photo.bounding_box()
+        assert before is not None and after is not None and after["y"] == before["y"]
     app.check()
