@@ -105,9 +105,9 @@ def test_several_tags_are_chosen_and_typed_before_they_are_saved(
         expect(app.page.get_by_text("sun shine", exact=False).first).to_be_visible()
         app.wait_until_idle()
         answers = {each.label: each.present for each in library.annotations(first)}
-        asked = library.teaching.load_question(first)
+        question = library.teaching.load_question(first)
         assert {"sun shine", "nose"} <= {label for label, yes in answers.items() if yes}
-        assert answers[next(iter(asked.scores))] == (next(iter(asked.scores)) not in tags)
+        assert answers[next(iter(question.scores))] == (next(iter(question.scores)) not in tags)
         after = photo.bounding_box()
         assert before is not None and after is not None and after["y"] == before["y"]
     app.check()
