@@ -67,7 +67,7 @@ def _draw_folder(folder: WatchedFolder, watch: FolderWatch, number: int) -> None
         remove_missing = st.checkbox(
             f"Remove {missing} from the library",
             key=f"{KEY}-remove-{number}",
-            help="Otherwise they stay, marked as missing. Either way you can undo it.",
+            help="You can undo it. Else they stay, marked as missing until the files are back.",
         )
     with st.container(horizontal=True, gap="small", key=f"{KEY}-actions-{number}"):
         if has_changes and changes is not None:

@@ -17,7 +17,7 @@ from tagger.images.decode import EXTENSIONS
 from tagger.library.records import Photo
 from tagger.library.search.grammar import Label, format_query
 from tagger.library.storage import read_original
-from tagger.text import count_noun, fold
+from tagger.text import count_noun
 
 KIND = "none-of-these"  # of the folders that are written
 SHOWN = 12  # photos to look at
@@ -87,11 +87,9 @@ def write(ids: Sequence[int]) -> Path:
 def _find_candidates(labels: Sequence[str]) -> list[int]:
     """The photos that have none of the labels, nor a kind of them, as far as tags say."""
     library = open_library()
-    names = {fold(name) for name in library.labels()}
     tagged: set[int] = set()
     for label in labels:
-        if fold(label) in names:
-            tagged.update(library.find_ids(format_query(Label(label, exact=True))))
+        tagged.update(library.find_ids(format_query(Label(label))))
     return [photo_id for photo_id in library.find_ids() if photo_id not in tagged]
 
 

@@ -153,6 +153,8 @@ def _offer_choices(group: DuplicateGroup, kept: Sequence[int]) -> None:
                 f"Remove {photos}",
                 key=f"{PAGE}-remove-{best.id}",
                 icon=":material/delete:",
+                disabled=not kept,
+                help=None if kept else "Tick at least one photo to keep",
                 on_click=run_action,
                 args=(_choose, Choice(tuple(kept), tuple(removed))),
             )

@@ -179,7 +179,7 @@ def _show_question(question: Question) -> list[str]:
         st.subheader(_question(photo), anchor=False)
         if prediction is not None and prediction.reason is not None:
             st.caption(escape_markdown(explain_unknown(prediction)))
-        if _is_multi_label(photo, prediction):
+        if _is_multi_label(question, prediction):
             keys = _offer_labels(question)
         else:
             keys = _offer_label(question)
@@ -210,9 +210,13 @@ def _question(photo: Photo) -> str:
     return "Is this right?" if len(photo.tags) == 1 else "Are these right?"
 
 
-def _is_multi_label(photo: Photo, prediction: StoredPrediction | None) -> bool:
-    """Whether a photo may have several of the tags: not those of a model that gives one alone."""
-    if prediction is None:
+def _is_multi_label(question: Question, prediction: StoredPrediction | None) -> bool:
+    """Whether a photo may have several of the tags: not those of a model that gives one alone.
+
+    An answer to one model says nothing about the tags of another, of a head or of a person.
+    """
+    photo = question.photo
+    if prediction is None or question.scores.keys() - {name for name, _ in prediction.scores}:
         return True
     tagger = large_photo.load_tagger_of(prediction)
     if tagger is not None:

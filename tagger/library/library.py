@@ -344,9 +344,11 @@ class Library:
             return planner.count_labels(connection, resolved.tree, words)
 
     def labels(self) -> list[str]:
-        """Every label of the library, in alphabetical order."""
+        """Every label that photos can show, in alphabetical order: none renamed or hidden."""
+        is_listed = labels.c.shown_as.is_(None) & ~labels.c.hidden
+        query = select(labels.c.name).where(is_listed).order_by(labels.c.folded)
         with self.database.read_transaction() as connection:
-            return list(connection.scalars(select(labels.c.name).order_by(labels.c.folded)))
+            return list(connection.scalars(query))
 
     def photo(self, photo_id: int) -> Photo:
         """A photo by id. Raises OptionError if there is none, or it is deleted."""

@@ -18,6 +18,7 @@ from tests.frontend.pages import (
     report_trigger,
     tag_labels,
 )
+from tests.library.predictions import predict
 
 
 def add_tag(app: AppTest, photo_id: int, tag: str) -> AppTest:
@@ -110,6 +111,23 @@ def test_a_multi_label_photo_gets_several_tags(six_photos: Library) -> None:
         "dog": True,
         "sofa": True,
         "cat": False,
+    }
+
+
+def test_an_answer_to_a_model_of_one_tag_says_nothing_of_other_tags(
+    six_photos: Library, pets: Tagger
+) -> None:
+    save_predictions(six_photos, pets, {1: {"dog": 0.9, "cat": 0.1}})
+    predict(six_photos, "places", {1: {"beach": 0.9, "sky": 0.8}})
+    six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
+    app = open_page("review")
+    buttons = [button.key for button in app.button if str(button.key).startswith("review-1-")]
+    assert "review-1-yes" in buttons, "several tags may be right"
+    press(app, "review-1-yes")
+    assert {v.label: v.present for v in six_photos.annotations(1)} == {
+        "dog": True,
+        "beach": True,
+        "sky": True,
     }
 
 

@@ -187,6 +187,17 @@ def test_what_was_kept_is_different_from_then_on(library: Library) -> None:
         library.duplicates.choose([])
 
 
+def test_the_last_copy_stays_though_the_one_to_keep_was_deleted_meanwhile(library: Library) -> None:
+    ids = add_photos(library, 3)
+    mark_as_copies(library, ids)
+    library.delete([ids[0]])
+    with pytest.raises(OptionError, match="keep at least one photo"):
+        library.duplicates.choose([Choice((ids[0],), (ids[1], ids[2]))])
+    with pytest.raises(OptionError, match="keep at least one photo"):
+        library.duplicates.choose([Choice((), (ids[1], ids[2]))])
+    assert library.count() == 2
+
+
 def test_removed_copies_and_imports(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()

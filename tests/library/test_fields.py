@@ -20,6 +20,8 @@ def test_photos_are_rated(library: Library) -> None:
     assert library.operation(none).title == "Removed the rating of 1 photo"
     assert [p.id for p in library.photos(sort="rating")] == [third, second, first]
     assert library.find_ids(f"run:{favourites}") == [first, third]
+    hidden = library.undo(library.tags.hide("dog", True)).operation_id
+    assert library.find_ids(f"NOT run:{hidden}") == [first, second, third]
     undone = library.undo(favourites)
     assert (undone.changed, undone.left_alone) == (1, 1)
     assert {p.id: p.rating for p in library.photos()} == {first: 0, second: 3, third: 0}

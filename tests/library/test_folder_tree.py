@@ -83,6 +83,13 @@ def test_what_is_no_folder_has_none(path: str) -> None:
     assert list_folders(path) == ([], 0)
 
 
+def test_names_with_digits_that_are_no_numbers_are_sorted_too(tmp_path: Path) -> None:
+    for name in ("m²", "③", "m2", "m10"):
+        (tmp_path / name).mkdir()
+    folders, _ = list_folders(str(tmp_path))
+    assert {folder.name for folder in folders} == {"m²", "③", "m2", "m10"}
+
+
 def test_many_folders_are_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagger.library.folders.tree.MAX_LISTED", 3)
     for number in range(5):

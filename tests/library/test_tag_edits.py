@@ -181,3 +181,15 @@ def test_the_names_that_models_give_are_those_that_photos_show(library: Library)
         "of no photo": "of no photo",
     }
     assert names_of(library, photo) == ["Bello", "dog"]
+
+
+def test_merged_tags_without_photos_can_be_separated(library: Library) -> None:
+    (photo,) = add_photos(library, 1)
+    library.edit_tags([photo], add=["kitty", "cat"])
+    library.tags.rename("kitty", "cat")
+    assert library.labels() == ["cat"]
+    library.delete([photo])
+    (summary,) = library.tags.list_all()
+    assert (summary.name, summary.count, summary.names) == ("cat", 0, ("kitty",))
+    library.tags.hide("cat", True)
+    assert library.labels() == []

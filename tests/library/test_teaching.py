@@ -286,3 +286,9 @@ def test_a_tag_that_models_may_never_give_is_not_given_by_its_head(
     drawn.tags.forbid(TAG)
     import_folder(drawn, draw_collection(tmp_path / "later", 3, first=500), model=str(worded))
     assert drawn.count(f'"{TAG}"') == 8
+
+
+def test_a_tag_that_grows_when_it_is_folded_is_learnt_too(drawn: Library) -> None:
+    tag = "ß" * 60  # folded it has more characters than a tag may have
+    teach(drawn, tag=tag)
+    assert [each.head.tag for each in drawn.teaching.learn_active()] == [tag]

@@ -44,6 +44,7 @@ class Gallery {
 
   destroy() {
     this.keepPlace();
+    removeEventListener("pagehide", this.onPageHide);
     this.source?.stop();
     this.timeline.destroy();
     this.lightbox.destroy();
@@ -365,7 +366,8 @@ class Gallery {
     } catch {}
     if (place && place.version === this.source.version)
       this.timeline.scrollTo(place.index, "start");
-    addEventListener("pagehide", () => this.keepPlace(), { once: true });
+    this.onPageHide ??= () => this.keepPlace();
+    addEventListener("pagehide", this.onPageHide);
   }
 }
 

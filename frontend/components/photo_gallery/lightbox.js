@@ -400,6 +400,7 @@ class Lightbox {
   }
 
   onActionKey(event, key) {
+    if (event.repeat) return event.preventDefault(); // a key that is held down acts once
     if (key === "Delete") this.run(event, () => this.delete());
     else if (/^[0-5]$/.test(key)) this.run(event, () => this.act("rate", { rating: Number(key) }));
     else if (key === "f") this.run(event, () => this.rate(STARS));

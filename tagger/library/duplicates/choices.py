@@ -35,23 +35,22 @@ def apply(database: Database, choices: Sequence[Choice]) -> int:
     """Remove photos of groups from the library; the operation's id.
 
     What a person said of a removed photo is said of the first one that is kept, where that has no
-    answer of its own: tags, a rating, a caption. Several that are kept are no group any more.
-    Raises OptionError if there is nothing to change.
+    answer of its own: tags, a rating, a caption. Several that are kept are no group any more. A
+    group of which no photo would be left stays as it is. Raises OptionError if there is nothing to
+    change.
     """
     operation_id: int | None = None
     with database.read_transaction() as connection:
-        every = [each for choice in choices for each in (*choice.kept, *choice.removed)]
-        existing = set(photos.filter_existing(connection, every))
-        choices = [each for each in (_restrict(c, existing) for c in choices) if each is not None]
+        choices = _restrict(connection, choices)
     if not choices:
-        raise OptionError("nothing to change: these photos are no longer in the library")
+        raise OptionError("nothing to change: keep at least one photo, and one that still exists")
     removed = sum(len(choice.removed) for choice in choices)
     title = titles.chose_copies(removed, sum(len(choice.kept) for choice in choices))
     for batch in chunks(choices, BATCH):
         with database.write_transaction() as connection:
             if operation_id is None:
                 operation_id = operations.create(connection, "edit", title, total=removed)
-            _apply_batch(connection, operation_id, batch)
+            _apply_batch(connection, operation_id, _restrict(connection, batch))
     return operation_id or 0
 
 
@@ -60,11 +59,18 @@ def load_answered(connection: Connection) -> list[list[int]]:
     return [value["photos"] for value in entries.load(connection, "different").values()]
 
 
-def _restrict(choice: Choice, existing: set[int]) -> Choice | None:
-    """A choice among photos that exist; None if it changes nothing."""
-    kept = tuple(each for each in choice.kept if each in existing)
-    removed = tuple(each for each in choice.removed if each in existing)
-    return Choice(kept, removed) if removed or len(kept) > 1 else None
+def _restrict(connection: Connection, choices: Sequence[Choice]) -> list[Choice]:
+    """The choices among photos that exist; without those that change nothing, or keep no photo."""
+    every = [each for choice in choices for each in (*choice.kept, *choice.removed)]
+    existing = set(photos.filter_existing(connection, every))
+    restricted = []
+    for choice in choices:
+        kept, removed = (
+            tuple(each for each in ids if each in existing) for ids in (choice.kept, choice.removed)
+        )
+        if kept and (removed or len(kept) > 1):
+            restricted.append(Choice(kept, removed))
+    return restricted
 
 
 def _apply_batch(connection: Connection, operation_id: int, choices: Sequence[Choice]) -> None:
@@ -80,7 +86,7 @@ def _apply_batch(connection: Connection, operation_id: int, choices: Sequence[Ch
 
 def _carry_answers(connection: Connection, operation_id: int, choices: Iterable[Choice]) -> None:
     """Give the kept photos what a person said of the removed ones."""
-    pairs = [(choice.kept[0], choice.removed) for choice in choices if choice.kept]
+    pairs = [(choice.kept[0], choice.removed) for choice in choices]
     ids = [each for kept, removed in pairs for each in (kept, *removed)]
     answers = _load_answers(connection, ids)
     written = _load_written(connection, ids)

@@ -130,4 +130,4 @@ def _drive_letters() -> list[str]:
 def _sort_key(name: str) -> list[tuple[int, int | str]]:
     """By name without regard to case, "2" before "10"."""
     parts = re.split(r"(\d+)", fold(name))
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]

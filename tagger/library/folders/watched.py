@@ -6,6 +6,7 @@ removing one can be undone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,11 @@ def resolve_folder(path: str) -> str:
 
     Raises OptionError if there is none.
     """
-    folder = Path(path.strip()).expanduser()
+    typed = Path(path if os.path.isdir(path) else path.strip())  # a name may end in a space
+    try:
+        folder = typed.expanduser()
+    except RuntimeError:
+        raise OptionError(f"{path}: there is no such user on this computer") from None
     if not folder.is_absolute():
         raise OptionError(f"{path or 'nothing'}: give the full path of a folder, starting with /")
     if not folder.is_dir():

@@ -67,7 +67,8 @@ def list_tags(connection: Connection) -> list[TagSummary]:
             **_words(edits.get(row.folded, {})),
         )
         for row in rows
-        if row.shown_as is None and (row.id in counts or row.hidden or row.never)
+        if row.shown_as is None
+        and (row.id in counts or row.id in names or row.folded in edits or row.hidden or row.never)
     ]
 
 

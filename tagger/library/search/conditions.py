@@ -283,7 +283,10 @@ def _photos_of_operation(operation_id: int) -> CompoundSelect[tuple[int]]:
         for table in (presences, contents, predictions, verdicts, fields)
         for column in (table.c.run_id, table.c.ended_by)
     ]
-    return union_all(*queries, select(undone.c.photo_id).where(undone.c.run_id == operation_id))
+    restored = select(undone.c.photo_id).where(
+        undone.c.run_id == operation_id, undone.c.photo_id.is_not(None)
+    )
+    return union_all(*queries, restored)
 
 
 def _matches(label: Label) -> Where:

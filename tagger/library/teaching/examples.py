@@ -49,7 +49,11 @@ def load_answers(connection: Connection, name: str) -> TagAnswers:
     Where several tags were merged, a yes counts. Raises OptionError for a name that no tag can
     have.
     """
-    name = validate_label(name)
+    return load_answers_of(connection, validate_label(name))
+
+
+def load_answers_of(connection: Connection, name: str) -> TagAnswers:
+    """The same for a name that is valid, or for its key, which may be longer."""
     typed = label_ids(connection, [name], add=False).get(name)
     if typed is None:
         return TagAnswers(name, (fold(name),), (), (), (), ())

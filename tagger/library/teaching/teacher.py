@@ -41,6 +41,7 @@ from tagger.library.teaching.examples import (
     list_taught,
     load_all_answers,
     load_answers,
+    load_answers_of,
     require_examples,
 )
 from tagger.library.teaching.heads import (
@@ -339,7 +340,7 @@ class Teacher:
             }
             active = []
             for key, operation_id in switched_on.items():
-                answers = load_answers(connection, key)
+                answers = load_answers_of(connection, key)
                 if next(each for each in answers.keys if each in switched_on) != key:
                     continue  # merged into the tag of another head
                 try:
