@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from sqlalchemy import Connection, select, text
 
-from tagger.library import derivation
+from tagger.library import derivation, operations
 from tagger.library import photos as photo_store
 from tagger.library.database.schema import (
     contents,
@@ -41,6 +41,18 @@ _DERIVED = (
     (photos, ("id", "model_id", "model_count", "confidence", "highest", "lowest", "doubt")),
     (labels, ("id", "name", "shown_as", "hidden", "never")),
 )
+
+
+def find_stale_after(library: Library, key: str, value: dict[str, Any]) -> list[int]:
+    """The photos to derive again after an edit of a tag, which is rolled back."""
+    with library.database.write_transaction() as connection, connection.begin_nested() as nested:
+        operation_id = operations.create(connection, "edit", "")
+        with derivation.entries_changing(connection):
+            entry_store.save(connection, operation_id, "tag", key, value)
+        is_stale = select(photos.c.id).where(photos.c.stale).order_by(photos.c.id)
+        stale = list(connection.scalars(is_stale))
+        nested.rollback()
+    return stale
 
 
 def check_histories(library: Library) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from tagger.library import derivation
 from tagger.library.database.schema import photos
 from tagger.library.library import Library
+from tests.library.histories import find_stale_after
 from tests.library.predictions import add_photos, predict
 
 
@@ -151,6 +152,16 @@ def test_a_tag_that_models_never_give_is_a_persons_alone(library: Library, name:
     assert tags_of(library, first) == {}
     library.undo(never)
     assert tags_of(library, first) == {name: "pets"} and not library.photo(first).unknown
+
+
+@pytest.mark.parametrize("spelling", ["Straße", "STRASSE"])
+def test_only_photos_with_a_tag_are_derived_again(library: Library, spelling: str) -> None:
+    """However models write it: the label is written as the first photo's."""
+    ids = add_photos(library, 5)
+    predict(library, "pets", {ids[0]: {spelling: 0.9}})
+    predict(library, "cifar10", {ids[1]: {"straße": 0.9}, ids[2]: {"Straßenbahn": 0.9}})
+    predict(library, "cifar10", {ids[3]: {"dog": 0.9}})
+    assert find_stale_after(library, "strasse", {"hidden": True}) == ids[:2]
 
 
 def test_a_name_in_another_case_comes_back(library: Library, photo: int) -> None:

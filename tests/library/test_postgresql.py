@@ -54,6 +54,7 @@ from tests.conftest import (
     import_folder,
     use_default_model,
 )
+from tests.library.histories import find_stale_after
 from tests.library.near_copies import mark_as_copies
 from tests.library.predictions import predict
 
@@ -169,6 +170,15 @@ def test_descriptions_are_answered(library: Library, folder: Path, worded: Path)
     assert library.find_ids("like:ball") == balls[1:]
     library.undo(library.operations()[0].id)
     library.use_model("pets")
+
+
+def test_only_photos_with_a_tag_are_derived_again(library: Library, folder: Path) -> None:
+    ids = library.find_ids()
+    operation_id = predict(
+        library, "streets", {ids[0]: {"Straße": 0.9}, ids[1]: {"STRASSE": 0.9}, ids[2]: {"a": 0.9}}
+    )
+    assert find_stale_after(library, "strasse", {"hidden": True}) == ids[:2]
+    library.undo(operation_id)
 
 
 def test_a_job_uses_the_same_database(library: Library, folder: Path) -> None:

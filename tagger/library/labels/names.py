@@ -7,7 +7,7 @@ Which labels are is derived from the entries of the kind "tag" (see `library.his
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Text,
     cast,
+    false,
     func,
     insert,
     or_,
@@ -173,21 +174,27 @@ def _mark_stale(connection: Connection, label_ids: set[int]) -> None:
     """Mark the photos that have, or would have, one of the tags."""
     is_current = predictions.c.ended_by.is_(None)
     by_person = verdicts.c.label_id.in_(label_ids), verdicts.c.ended_by.is_(None)
-    named = select(labels.c.name, labels.c.folded).where(labels.c.id.in_(label_ids))
-    names = [name for row in connection.execute(named) for name in (row.name, row.folded)]
+    patterns = [json.dumps(name) for name in _find_spellings(connection, label_ids)]
+    text = cast(predictions.c.tags, Text)  # as JSON, which is ASCII
+    is_predicted = or_(false(), *(text.contains(each, autoescape=True) for each in patterns))
     queries = (
         select(tags.c.photo_id).where(tags.c.label_id.in_(label_ids)),
         select(verdicts.c.photo_id).where(*by_person),
-        select(predictions.c.photo_id).where(is_current, _predicts(names)),
+        select(predictions.c.photo_id).where(is_current, is_predicted),
     )
     has_tag = or_(*(photos.c.id.in_(query) for query in queries))
     connection.execute(update(photos).where(has_tag).values(stale=True))
 
 
-def _predicts(names: Sequence[str]) -> ColumnElement[bool]:
-    """Rows of `predictions` whose tags may have one of these names, in any case."""
-    if not all(name.isascii() for name in names):  # of which databases do not know the case
-        return true()
-    text = func.lower(cast(predictions.c.tags, Text))
-    patterns = {json.dumps(name.lower()) for name in names}
-    return or_(*(text.contains(pattern, autoescape=True) for pattern in sorted(patterns)))
+def _find_spellings(connection: Connection, label_ids: set[int]) -> list[str]:
+    """How current predictions write these labels: databases do not fold all letters as we do."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    split = func.json_array_elements if is_postgresql else func.json_each
+    tag = split(predictions.c.tags).table_valued("value")
+    name: ColumnElement[str] = tag.c.value.op("->>")(0)
+    if not is_postgresql:
+        name = func.json_extract(tag.c.value, "$[0]")
+    query = select(name).select_from(predictions.join(tag, true())).distinct()
+    names = connection.scalars(query.where(predictions.c.ended_by.is_(None)))
+    keys = set(connection.scalars(select(labels.c.folded).where(labels.c.id.in_(label_ids))))
+    return sorted(each for each in names if fold(each) in keys)
