@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import get_args
 
 import streamlit as st
 
@@ -16,7 +14,6 @@ from tagger.datasets.sample_photos import write_samples
 from tagger.errors import TaggerError
 from tagger.jobs import worker
 from tagger.library.library import Library
-from tagger.library.operations import MAX_ACTIVE, Kind
 
 RESUME_SECONDS = 15  # between two checks for jobs whose process died
 
@@ -52,21 +49,10 @@ def _resume_jobs(url: str, _library: Library) -> list[int]:
     return worker.resume_stale(_library)
 
 
-def library_version(library: Library) -> str:
-    """A digest of the library's state: another one after each change of photos or tags."""
-    # Every change is an operation: a new one, or one in progress that counts its photos.
-    kinds = [
-        kind for kind in get_args(Kind) if kind not in ("embed", "compare")
-    ]  # which change no tags
-    operations = library.operations(1, kinds) + library.operations(MAX_ACTIVE, kinds, active=True)
-    state = [(operation.id, operation.status, operation.done) for operation in operations]
-    return blake2b(repr((library.url, state)).encode(), digest_size=8).hexdigest()
-
-
 def count_tags() -> list[tuple[str, int]]:
     """Every tag with its number of photos, the most frequent first; cached until a change."""
     library = open_library()
-    return _count_tags(library.url, library_version(library), library)
+    return _count_tags(library.url, library.version(), library)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

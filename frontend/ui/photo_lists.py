@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from frontend.ui.library import library_version
 from tagger.library.library import Library
 from tagger.library.records import Sort
 from tagger.library.timeline import PhotoList
@@ -57,7 +56,7 @@ class PhotoLists:
         """
         with self._lock:
             for candidate in (version, None):
-                current = candidate or library_version(library)
+                current = candidate or library.version()
                 key = (library.url, current, query, sort)
                 if key in self._lists:
                     self._lists.move_to_end(key)

@@ -60,7 +60,7 @@ def start(library: Library, job_id: int) -> None:
 
 def resume_stale(library: Library) -> list[int]:
     """Start the jobs again whose process died; their ids. Derive what an edit left stale, too."""
-    derivation.refresh_stale(library.database)
+    derivation.refresh_stale_soon(library.database)
     with library.database.read_transaction() as connection:
         active = operations.list_latest(connection, MAX_ACTIVE, None, active=True)
         stale = [job.id for job in active if job.stale]

@@ -19,6 +19,7 @@ from tagger.errors import ImageError
 from tagger.images import decode
 from tagger.images.same_picture import has_same_pixels, shows_same_picture
 from tagger.library import vectors
+from tagger.library.database import version
 from tagger.library.database.schema import CHUNK, contents, photos
 from tagger.library.database.schema import vectors as vector_table
 from tagger.library.photos import ExistingPhoto, NewPhoto
@@ -162,6 +163,7 @@ def relocate(connection: Connection, photo_id: int, path: str, stored: bool) -> 
     connection.execute(
         update(photos).where(photos.c.id == photo_id).values(**location, missing=False)
     )
+    version.renew(connection)
 
 
 def refresh(connection: Connection, photo_ids: Sequence[int], missing: bool) -> None:
@@ -184,6 +186,7 @@ def refresh(connection: Connection, photo_ids: Sequence[int], missing: bool) -> 
         is_of_earlier = vector_table.c.photo_id.in_(changed)
         if connection.execute(delete(vector_table).where(is_of_earlier)).rowcount:
             vectors.note_removal(connection)
+        version.renew(connection)
 
 
 def find_blocked(connection: Connection, row_ids: Sequence[int]) -> set[int]:

@@ -6,21 +6,25 @@ that are not, the latest prediction first, then heads: where several give the sa
 one's counts.
 
 Every change to a history is followed by `refresh` of the photos in the same transaction. What
-concerns many photos marks them as stale instead, and `refresh_stale` derives them in batches.
+concerns many photos marks them as stale instead, and `refresh_stale_soon` derives them in batches.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock, Thread
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from tagger.concurrency import chunks
+from tagger.errors import LibraryError
+from tagger.library.database import version
 from tagger.library.database.database import Database
 from tagger.library.database.schema import (
     CHUNK,
@@ -38,9 +42,13 @@ from tagger.text import fold
 MODEL, HEAD = "model", "head"  # kinds of models; a head is a tag that was learnt from examples
 _NOT_IN_USE, _HEADS = 1_000, 1_001  # ranks after those of models in use
 STALE_BATCH = 1_000  # photos per transaction, which takes about half a second
+BACKGROUND_PAUSE = 0.2  # seconds: a writer that waits for SQLite looks ten times a second
 
 Columns = dict[str, Any]  # of a row, by name
 Ranks = Mapping[int, int]  # of models by id, the lowest first; those that are off are left out
+
+_in_background: set[Database] = set()  # those with a thread that derives what is stale
+_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -93,15 +101,19 @@ def refresh(connection: Connection, photo_ids: Iterable[int]) -> None:
     for chunk in chunks(photo_ids, CHUNK):
         rules = rules or (rank_models(connection), load_rules(connection))
         _refresh_chunk(connection, chunk, *rules)
+    if rules is not None:
+        version.renew(connection)
 
 
-def refresh_stale(database: Database) -> int:
-    """Derive what is marked as stale, in batches, so that others can write too; how many photos."""
-    is_stale = select(photos.c.id).where(photos.c.stale).limit(STALE_BATCH)
-    with database.read_transaction() as connection:
-        if connection.scalar(is_stale.limit(1)) is None:
-            return 0
+def refresh_stale(database: Database, pause: float = 0) -> int:
+    """Derive what is marked as stale, in batches, so that others can write too; how many photos.
+
+    `pause` seconds pass between two batches.
+    """
     count = 0
+    if not _count_stale(database, 1):
+        return count
+    is_stale = select(photos.c.id).where(photos.c.stale).limit(STALE_BATCH)
     while True:
         with database.write_transaction() as connection:
             batch = connection.scalars(is_stale).all()
@@ -109,6 +121,42 @@ def refresh_stale(database: Database) -> int:
         count += len(batch)
         if len(batch) < STALE_BATCH:
             return count
+        time.sleep(pause)
+
+
+def refresh_stale_soon(database: Database) -> None:
+    """As `refresh_stale`; of more than a batch, in a thread, so that nobody waits for it.
+
+    A thread that is cut short leaves photos marked as stale, for the next call.
+    """
+    if _count_stale(database, STALE_BATCH + 1) <= STALE_BATCH:
+        refresh_stale(database)
+        return
+    with _lock:
+        if database in _in_background:  # it looks again before it ends
+            return
+        _in_background.add(database)
+    Thread(target=_refresh_in_background, args=(database,), daemon=True).start()
+
+
+def _refresh_in_background(database: Database) -> None:
+    try:
+        while True:
+            refresh_stale(database, BACKGROUND_PAUSE)
+            with _lock:
+                if not _count_stale(database, 1):
+                    _in_background.discard(database)
+                    return
+    except LibraryError:  # closed, or busy for too long
+        with _lock:
+            _in_background.discard(database)
+
+
+def _count_stale(database: Database, limit: int) -> int:
+    """The number of photos that are marked as stale, at most `limit`."""
+    is_stale = select(photos.c.id).where(photos.c.stale).limit(limit)
+    with database.read_transaction() as connection:
+        return len(connection.scalars(is_stale).all())
 
 
 @contextmanager
@@ -116,6 +164,7 @@ def entries_changing(connection: Connection) -> Iterator[None]:
     """Around changes of entries: mark as stale what follows from them otherwise than before."""
     before = rank_models(connection)
     yield
+    version.renew(connection)
     refresh_labels(connection)
     after = rank_models(connection)
     tagged: Any = select(predictions.c.photo_id).where(predictions.c.ended_by.is_(None))

@@ -105,7 +105,7 @@ def save_entries(
         with derivation.entries_changing(connection):
             for key, value in values.items():
                 entries.save(connection, operation_id, kind, key, value)
-    derivation.refresh_stale(database)
+    derivation.refresh_stale_soon(database)
     return operation_id
 
 
@@ -130,7 +130,7 @@ def undo(database: Database, operation_id: int) -> UndoResult:
                 cancel_undo(connection, *begun)
     if begun is None or nothing_left:
         raise OptionError("nothing is left to undo: all of it was changed again since")
-    derivation.refresh_stale(database)
+    derivation.refresh_stale_soon(database)
     return UndoResult(begun[1], len(changed), len(affected) - len(changed), changed_entries)
 
 

@@ -31,6 +31,7 @@ from tagger.library import (
     timeline,
     vectors,
 )
+from tagger.library.database import version
 from tagger.library.database.database import Database, absolute_url, sqlite_url
 from tagger.library.database.schema import CHUNK, labels
 from tagger.library.descriptions import ResolvedQuery, Space
@@ -448,6 +449,11 @@ class Library:
         """The files of an import or re-tagging with an `job_files.Outcome` such as "failed"."""
         with self.database.read_transaction() as connection:
             return operations.list_files(connection, operation_id, outcome, limit)
+
+    def version(self) -> str:
+        """Another one after each change of photos, their tags, or what tags are called."""
+        with self.database.read_transaction() as connection:
+            return version.load(connection)
 
     def statistics(self) -> Statistics:
         """Counts over the library."""

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from tagger.concurrency import chunks
 from tagger.images.decode import Metadata
 from tagger.library import derivation
+from tagger.library.database import version
 from tagger.library.database.schema import (
     CHUNK,
     labels,
@@ -110,6 +111,7 @@ def add(
             row["dated_at"] = row["taken_at"] or now.replace(tzinfo=None)
         rows = connection.execute(insertion, columns)
         ids.update((row.sha256, row.id) for row in rows)
+        version.renew(connection)
     _add_presences(connection, operation_id, ids.values())
     return ids
 
@@ -119,6 +121,7 @@ def mark_missing(connection: Connection, photo_ids: Iterable[int], path: str | N
     for chunk in chunks(photo_ids, CHUNK):
         is_there = photos.c.id.in_(chunk), *([] if path is None else [photos.c.path == path])
         connection.execute(update(photos).where(*is_there).values(missing=True))
+        version.renew(connection)
 
 
 def find_in_folder(connection: Connection, folder: Path) -> list[tuple[int, str]]:
@@ -158,6 +161,7 @@ def refresh_deleted(connection: Connection, photo_ids: Iterable[int]) -> None:
     )
     for chunk in chunks(photo_ids, CHUNK):
         connection.execute(update(photos).where(photos.c.id.in_(chunk)).values(deleted_by=last))
+        version.renew(connection)
 
 
 def filter_existing(connection: Connection, photo_ids: Iterable[int]) -> list[int]:

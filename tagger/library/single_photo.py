@@ -71,5 +71,5 @@ def add(
             comparable = [each for each in heads if each.head.space == used_space]
             by_head = predict(connection, comparable, {photo_id: embedding})
             tags.save_predictions_of_models(connection, operation_id, by_head)
-    derivation.refresh_stale(database)
+    derivation.refresh_stale_soon(database)
     return Added(photo_id, outcome == "duplicate", operation_id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select
 
@@ -184,6 +187,38 @@ def test_a_skipped_tag_is_no_answer(library: Library, photo: int) -> None:
     library.edit_tags([photo], add=["dog"])
     library.edit_tags([photo], skip=["dog"])
     assert tags_of(library, photo) == {"dog": "you"}
+
+
+def test_nobody_waits_for_what_is_derived_of_many_photos(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = add_photos(library, 5)
+    predict(library, "pets", {id: {"dog": 0.9} for id in ids})
+    monkeypatch.setattr(derivation, "STALE_BATCH", 2)
+    hidden = library.tags.hide("dog")
+    wait_until(lambda: library.count("untagged") == 5)
+    with library.database.write_transaction():
+        derivation.refresh_stale_soon(library.database)  # there is nothing to wait for
+    before = library.version()
+    library.undo(hidden)
+    wait_until(lambda: library.count("untagged") == 0)
+    assert library.version() != before
+    with library.database.write_transaction() as connection:
+        connection.execute(photos.update().values(stale=True, tag_count=7))
+        for _ in range(3):
+            derivation.refresh_stale_soon(library.database)  # sees none yet
+    with library.database.write_transaction():  # which the thread waits for, and the pages do not
+        for _ in range(3):
+            derivation.refresh_stale_soon(library.database)
+    wait_until(lambda: not derivation.refresh_stale(library.database))
+    assert [len(photo.tags) for photo in library.photos()] == [1] * 5
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_what_was_left_stale_is_derived_later(library: Library) -> None:

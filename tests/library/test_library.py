@@ -8,7 +8,10 @@ import pytest
 
 from tagger.errors import ImageError, LibraryError, ModelError, QueryError
 from tagger.images import decode
+from tagger.library import derivation
+from tagger.library.database.schema import photos
 from tagger.library.library import Library
+from tagger.library.photos import mark_missing
 from tagger.tagger import Tagger
 from tagger.training.trainer import TrainingResult
 from tests.conftest import draw_png, import_folder
@@ -24,6 +27,33 @@ def test_a_prediction_is_stored_with_its_model(library: Library, pets: Tagger) -
     assert prediction.confidence == pytest.approx(direct.confidence, abs=1e-6)
     assert prediction.reason == direct.reason
     assert [label for label, _ in prediction.scores] == [score.label for score in direct.scores]
+
+
+def test_each_change_of_what_is_shown_has_another_version(library: Library, pets: Tagger) -> None:
+    versions = [library.version()]
+
+    def check(*_: object) -> None:
+        versions.append(library.version())
+        assert versions[-1] not in versions[:-1]
+        assert library.version() == versions[-1]
+
+    photo_id = library.add_photo("disc.png", draw_png(1), pets).photo.id
+    check()
+    check(library.edit_tags([photo_id], add=["Disc"]))
+    check(library.rate([photo_id], 5))
+    check(library.set_caption(photo_id, "A disc"))
+    check(library.tags.rename("Disc", "disc"))
+    check(library.tags.set_words("disc", None, ["round"]))
+    check(deleted := library.delete([photo_id]))
+    check(library.undo(deleted))
+    with library.database.write_transaction() as connection:  # as an import does that ends
+        mark_missing(connection, [photo_id])
+    check()
+    with library.database.write_transaction() as connection:
+        connection.execute(photos.update().values(stale=True))
+    check(derivation.refresh_stale(library.database))
+    assert library.count("disc") == library.count("round") == 1
+    assert library.version() == versions[-1]
 
 
 def test_a_photo_of_a_cat_is_tagged_cat(library: Library, pets: Tagger, data: Path) -> None:

@@ -167,7 +167,7 @@ class TagEdits:
             with derivation.entries_changing(connection):
                 for key, value in changed.items():
                     entries.save(connection, operation_id, "tag", key, value or None)
-        derivation.refresh_stale(self._database)
+        derivation.refresh_stale_soon(self._database)
         return operation_id
 
 

@@ -88,5 +88,5 @@ def _change(
         with derivation.entries_changing(connection):
             for key, value in values.items():
                 entries.save(connection, operation_id, "models", key, value)
-    derivation.refresh_stale(database)
+    derivation.refresh_stale_soon(database)
     return operation_id

@@ -265,7 +265,7 @@ class Teacher:
             with derivation.entries_changing(connection):
                 for key in answers.keys:
                     entries.save(connection, operation_id, "head", key, on)
-        derivation.refresh_stale(self._database)
+        derivation.refresh_stale_soon(self._database)
         return operation_id
 
     def tag_library(self, tag: str) -> int:
@@ -294,7 +294,7 @@ class Teacher:
                 rows = [(photo_id, make_prediction(head, by_id[photo_id])) for photo_id in batch]
                 model_id = register_head(connection, head, answers.key)
                 tags.save_predictions(connection, operation_id, model_id, rows)
-        derivation.refresh_stale(self._database)
+        derivation.refresh_stale_soon(self._database)
         return operation_id or 0
 
     def review_queue(self, limit: int, skipped: bool = False) -> list[int]:
