@@ -20,6 +20,10 @@ from tagger.errors import OptionError, TaggerError
 from tagger.library.records import Photo, Sort
 
 MAX_TAGS = 100  # of one action
+_FULL_WIDTH = """[data-testid="stMainBlockContainer"] { max-width: none; }
+@media (min-width: 641px) {
+  [data-testid="stMainBlockContainer"] { padding-inline: clamp(1.5rem, 3vw, 3rem); }
+}"""
 KEY = "gallery"  # after the page's name: the component's key
 
 
@@ -150,4 +154,4 @@ _ACTIONS: dict[str, Callable[[str, Action], None]] = {
 
 def keep_full_width() -> None:
     """Let the page use the whole window."""
-    st.html("<style>[data-testid='stMainBlockContainer'] { max-width: none; }</style>")
+    st.html(f"<style>{_FULL_WIDTH}</style>")

@@ -56,7 +56,7 @@ def _show_used(model: str, number: int, count: int, use: ModelUse) -> None:
     name = display_name(model)
     with _row(model):
         facts = f"{count_noun(use.photos, 'photo')} · {count_noun(use.tags, 'tag')}"
-        st.markdown(f"{number + 1}\\. **{escape_markdown(name)}** · {facts}")
+        st.markdown(f"{number + 1}\\. **{escape_markdown(name)}** · {facts}", width="stretch")
         with _buttons(model):
             if number:
                 _button("Move up", "arrow_upward", "up", model, _move_up)
@@ -75,7 +75,7 @@ def _show_unused(model: str, use: ModelUse, is_gone: bool = False) -> None:
             facts.append("off: its tags are hidden")
         elif use.tags:
             facts.append(f"{count_noun(use.tags, 'tag')} on your photos")
-        st.markdown(" · ".join(facts))
+        st.markdown(" · ".join(facts), width="stretch")
         with _buttons(model):
             if not is_gone:
                 _button("Use only this", "check_circle", "use", model, _use)
@@ -106,7 +106,9 @@ def _row(model: str) -> DeltaGenerator:
 
 
 def _buttons(model: str) -> DeltaGenerator:
-    return st.container(horizontal=True, gap="small", key=f"{PAGE}-buttons-{model}")
+    return st.container(
+        horizontal=True, gap="small", width="content", key=f"{PAGE}-buttons-{model}"
+    )
 
 
 def _button(label: str, icon: str, action: str, model: str, call: Callable[[str], None]) -> None:

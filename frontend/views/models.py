@@ -1,10 +1,9 @@
-"""Models: all models side by side, one in detail, and which one is active."""
+"""Models: which are in use, all side by side, and one in detail."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -44,27 +43,27 @@ def show() -> None:
     models = [read_model(name) for name in names if not needs_building(name)]
     show_models_in_use()
     st.divider()
-    st.markdown("What each model was taught, and how it did on photos kept aside.")
+    st.subheader("Compare", anchor=False)
     in_use = open_library().models_in_use()
     _show_comparison(models, in_use)
     if any(map(needs_building, names)):
         _offer_imagenet()
-    st.page_link(TRAIN, label="Teach one of your own", icon=":material/school:")
+    st.page_link(TRAIN, label="Train a model of your own", icon=":material/school:")
     if readable := [model for model in models if model.error is None]:
         st.divider()
         _show_model(readable, active)
 
 
 def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
-    head = ["model", "labels", "photos", "right", "right of test photos", "called unknown"]
-    head += ["other things taken for known", "made"]
+    head = ["model", "labels", "training photos", "accuracy", "on test photos", "unknown"]
+    head += ["false tags", "made"]
     rows = [_comparison_row(model, in_use) for model in models if model.error is None]
     if rows:
-        show_table(head, rows, "The models side by side")
+        show_table(head, rows, "Models side by side")
         st.caption(
-            "Right, and called unknown: of the photos kept aside to check with. Where a photo may"
-            " have several tags, mAP tells how well each ranks the photos; 1 is best. – stands for"
-            " what was not measured."
+            "Accuracy and unknown: on validation photos, which it was not trained on. Where a photo"
+            " may have several tags, mAP says how well they are ranked; 1 is best. False tags: the"
+            " share of unrelated photos that get a tag. – is what was not measured."
         )
     for model in models:
         if model.error is not None:
@@ -75,10 +74,10 @@ def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
 
 def _offer_imagenet() -> None:
     st.markdown(
-        "There is also ImageNet: a thousand kinds of animals, plants and things, from weights that"
+        "There is also ImageNet: 1,000 kinds of animals, plants and things, from weights that"
         " Keras has or downloads (14 MB)."
     )
-    if st.button("Make the model ImageNet", key="models-imagenet", icon=":material/download:"):
+    if st.button("Add ImageNet", key="models-imagenet", icon=":material/download:"):
         with catch_errors():
             load_tagger(IMAGENET)
             st.rerun()
@@ -138,10 +137,10 @@ def _creation_date(card: Mapping[str, Any]) -> str | None:
 def _show_model(models: list[Model], active: str) -> None:
     ids = [model.id for model in models]
     selected = st.selectbox(
-        "Look closer at",
+        "Details",
         ids,
         index=ids.index(active) if active in ids else 0,
-        format_func=lambda model: Path(model).stem if model.endswith(".h5") else model,
+        format_func=display_name,
         key="models-shown",
     )
     model = models[ids.index(selected)]
@@ -153,7 +152,7 @@ def _show_model(models: list[Model], active: str) -> None:
     more = len(model.labels) - MAX_LABELS
     st.text(f"Labels: {labels}{f' and {more:,} more' if more > 0 else ''}")
     if (tokens := get_number(card, "words", "tokens")) is not None:
-        st.text(f"Finds photos by a description: it knows {tokens:,.0f} words and stems.")
+        st.text(f"Finds photos by description, with {tokens:,.0f} words.")
     run = find_run_folder(model)
     validation = read_validation(model, run)
     _show_scores(card)
@@ -179,19 +178,19 @@ def _show_scores(card: Mapping[str, Any]) -> None:
         show_tiles(evaluation.evaluation_tiles(validation))
     if isinstance(typical := get_value(scores, "typical"), Mapping):
         st.markdown(
-            f"On the {_count(get_number(typical, 'photos'))} among these that are like the photos"
-            f" it is made for: {get_number(typical, 'tags_a_photo') or 0:g} tags a photo (median),"
+            f"On the {_count(get_number(typical, 'photos'))} ordinary photos among these:"
+            f" {get_number(typical, 'tags_a_photo') or 0:g} tags a photo (median),"
             f" {_unknown_share(typical)} without a tag, {_share(typical, 'accuracy_of_known')} of"
-            " the tags right."
+            " the tags correct."
         )
     if isinstance(test, Mapping):
-        st.markdown("On test photos, from elsewhere or kept for this alone:")
+        st.markdown("On separate test photos:")
         show_tiles(evaluation.evaluation_tiles(test, validation=False))
     st.markdown(escape_markdown(evaluation.unknown_sentence(get_value(scores, "unknown"))))
 
 
 def _show_weaknesses(card: Mapping[str, Any]) -> None:
-    st.subheader("Where it is weak", anchor=False)
+    st.subheader("Weaknesses", anchor=False)
     weakest = card.get("weakest")
     lines = (
         [f"It {line}." for line in weakest if isinstance(line, str)]
@@ -208,7 +207,7 @@ def _show_weaknesses(card: Mapping[str, Any]) -> None:
     if lines:
         show_list(lines)
     else:
-        st.markdown("No label stands out among the photos it was checked with.")
+        st.markdown("No label stands out among the validation photos.")
 
 
 def _show_labels(model: Model) -> None:
@@ -224,28 +223,28 @@ def _show_labels(model: Model) -> None:
         ]
         for name in model.labels
     ]
-    head = ["label", "F1", "said from", "learned from", "checked on"]
+    head = ["label", "F1", "threshold", "training", "validation"]
     caption = (
-        "F1 joins how many of a label's photos it finds and how many it names rightly. A label is"
-        " said from the probability shown on. A photo with none is unknown."
+        "F1 combines two shares: of a label’s photos that get it, and of photos with it that are"
+        " correct. A photo gets a label from the threshold on; with none it is unknown."
     )
     if isinstance(model.card.get("tags"), Mapping):
-        head += ["said of", "right"]
+        head += ["tagged", "correct"]
         for name, row in zip(model.labels, rows, strict=True):
             row += [
                 _count(get_number(model.card, "tags", name, "predicted")),
                 _share(model.card, "tags", name, "precision"),
             ]
         caption += (
-            " Said of counts the photos kept aside that got the tag, where somebody looked for it,"
-            " and right is the share of them that have it; no photo counts that fitted the tag."
+            " Tagged counts the validation photos that got the tag, and correct is the share of"
+            " them that have it; photos that set its threshold are left out."
         )
-    show_table(head, rows, "The labels of the model")
+    show_table(head, rows, "Labels of the model")
     st.caption(caption)
 
 
 def _show_weakest_tags(validation: Mapping[str, Any]) -> None:
-    st.subheader("Which tags it is weakest at", anchor=False)
+    st.subheader("Weakest tags", anchor=False)
     by_label = get_value(validation, "ap")
     if not by_label:
         rows = get_value(validation, "by_label")
@@ -257,43 +256,41 @@ def _show_weakest_tags(validation: Mapping[str, Any]) -> None:
 
 
 def _show_confusion(validation: Mapping[str, Any]) -> None:
-    st.subheader("What it confuses", anchor=False)
+    st.subheader("Mistakes", anchor=False)
     counts = confusion_counts(validation)
     if counts:
         evaluation.show_confusion(counts)
     else:
-        st.markdown("Neither its card nor a training on this machine tells.")
+        st.markdown("Not measured.")
 
 
 def _show_reliability(validation: Mapping[str, Any], key: str) -> None:
-    st.subheader("Is its confidence to be believed?", anchor=False)
+    st.subheader("Calibration", anchor=False)
     before, after = (
         reliability_bins(validation, f"reliability_{when}") for when in ("before", "after")
     )
     if after:
         charts.show_reliability(before, after, key)
-        st.caption("On the dotted line it is as often right as it says it is sure.")
+        st.caption("Dotted line = perfect.")
     gap = get_number(validation, "ece_after")
     if gap is None:
         gap = get_number(validation, "calibration", "ece_after")
     if gap is not None:
-        st.markdown(
-            f"On average, its confidence is off by {percent(gap)} from how often it is right."
-        )
+        st.markdown(f"On average, confidence and accuracy differ by {percent(gap)}.")
     elif not after:
-        st.markdown("Neither its card nor a training on this machine tells.")
+        st.markdown("Not measured.")
 
 
 def _show_training(model: Model) -> None:
     card, versions = model.card, get_value(model.card, "versions")
-    with st.expander("How it was made"):
+    with st.expander("Training"):
         rows: list[list[str | None]] = [
             ["made", _creation_date(card)],
-            ["taught with", get_text(card, "trained_on", "collection")],
-            ["photos learned from", _count(_photo_count(card, "train"))],
-            ["photos checked on", _count(_photo_count(card, "val"))],
+            ["trained on", get_text(card, "trained_on", "collection")],
+            ["training photos", _count(_photo_count(card, "train"))],
+            ["validation photos", _count(_photo_count(card, "val"))],
             ["network", get_text(card, "backbone")],
-            ["sees photos at", f"{card.get('image_size')} pixels a side"],
+            ["image size", f"{card.get('image_size')} pixels"],
             [
                 "started from",
                 get_text(card, "started_from") or get_text(card, "settings", "weights"),
@@ -304,9 +301,9 @@ def _show_training(model: Model) -> None:
         ]
         if isinstance(versions, Mapping):
             rows += [[str(name), str(version)] for name, version in versions.items()]
-        show_table(["", ""], rows, "How the model was made", numbers=False)
+        show_table(["", ""], rows, "How the model was trained", numbers=False)
         if command := get_text(card, "command"):
-            st.caption("The command")
+            st.caption("Command")
             st.code(command, language=None, wrap_lines=True)
 
 

@@ -38,7 +38,7 @@ FIRST_STEPS = (
     "Your library is empty.",
     "Your library is empty.",
     "Runs on this computer in minutes.",
-    "Teach one of your own",
+    "Train a model of your own",
     "Your library is empty.",
     "Your library is empty.",
 )

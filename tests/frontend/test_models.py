@@ -70,7 +70,7 @@ def test_the_bundled_model_shows_its_card(library: Library) -> None:
 def test_models_are_compared_and_used(library: Library, shapes_model: Path) -> None:
     app = open_page("models")
     assert "Pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
-    assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
+    assert app.selectbox(key="models-shown").options == ["Pets", "shapes"]
     app.selectbox(key="models-shown").set_value("shapes").run()
     assert not app.exception and "Labels: disc, square, stripes" in page_text(app)
     press(app, "models-use-shapes")
@@ -116,7 +116,7 @@ def test_a_model_with_words_finds_photos_by_a_description(library: Library, word
     app = open_page("models")
     assert "Finds photos by a description" not in page_text(app)
     app.selectbox(key="models-shown").set_value("worded").run()
-    assert "Finds photos by a description: it knows 10 words and stems." in page_text(app)
+    assert "Finds photos by description, with 10 words." in page_text(app)
 
 
 @pytest.mark.parametrize("source", ["card", "run folder"])
@@ -166,11 +166,11 @@ def test_how_often_a_tag_is_right_is_shown_if_the_card_has_it(
     library: Library, shapes_model: Path
 ) -> None:
     library.use_model("shapes")
-    assert "said of" not in page_text(open_page("models"))
+    assert ">tagged</th>" not in page_text(open_page("models"))
     tags = {"disc": {"predicted": 1234, "precision": 0.917}, "square": {}, "stripes": "many"}
     rewrite_card(shapes_model, lambda card: card.update(tags=tags))
     text = page_text(open_page("models"))
-    assert "1,234" in text and "91.7%" in text and "said of" in text
+    assert "1,234" in text and "91.7%" in text and ">tagged</th>" in text
 
 
 def test_what_typical_photos_get_is_shown_if_the_card_has_it(
@@ -181,8 +181,8 @@ def test_what_typical_photos_get_is_shown_if_the_card_has_it(
     typical = {"photos": 1510, "tags_a_photo": 3.5, **shares}
     rewrite_card(shapes_model, lambda card: card["scores"].update(typical=typical))
     text = page_text(open_page("models"))
-    assert "On the 1,510 among these" in text
-    assert "3.5 tags a photo (median), 3.0% without a tag, 87.5% of the tags right" in text
+    assert "On the 1,510 ordinary photos among these" in text
+    assert "3.5 tags a photo (median), 3.0% without a tag, 87.5% of the tags correct" in text
 
 
 def write_broken_models(folder: Path) -> None:
@@ -202,7 +202,7 @@ def test_broken_models_show_error_messages(library: Library, shapes_model: Path)
     names = {unescape(error.value).split(" cannot be used. ")[0] for error in app.main.error}
     assert names == {"empty", "short", "text", "folder", "keras", "dangling"}
     assert "Pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
-    assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
+    assert app.selectbox(key="models-shown").options == ["Pets", "shapes"]
 
 
 def test_models_that_cannot_be_used_do_not_break_the_page(
@@ -218,7 +218,7 @@ def test_models_that_cannot_be_used_do_not_break_the_page(
     app = open_page("models")
     names = {unescape(error.value).split(" cannot be used. ")[0] for error in app.main.error}
     assert names == {"crashing", "nameless", "nan", "pipe"} and not app.exception
-    assert app.selectbox(key="models-shown").options == ["pets", "shapes"]
+    assert app.selectbox(key="models-shown").options == ["Pets", "shapes"]
     assert "crashing · cannot be read" in app.sidebar.selectbox[0].options
     app.sidebar.selectbox[0].set_value("crashing").run()
     assert not app.exception and library.active_model() == "pets"
@@ -272,13 +272,13 @@ def test_imagenet_is_offered_until_it_is_built(
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))
     app = open_page("models")
     assert "There is also ImageNet" in page_text(app)
-    assert app.button(key="models-imagenet").label == "Make the model ImageNet"
+    assert app.button(key="models-imagenet").label == "Add ImageNet"
     assert "ImageNet · 1,000 labels, built when first used" in app.sidebar.selectbox[0].options
-    assert app.selectbox(key="models-shown").options == ["pets"]
+    assert app.selectbox(key="models-shown").options == ["Pets"]
     shutil.copyfile(PETS_MODEL, tmp_path / "imagenet.h5")
     app = open_page("models")
     assert "There is also ImageNet" not in page_text(app)
-    assert app.selectbox(key="models-shown").options == ["imagenet", "pets"]
+    assert app.selectbox(key="models-shown").options == ["ImageNet", "Pets"]
     assert "ImageNet · 2 labels" in app.sidebar.selectbox[0].options
 
 

@@ -2,7 +2,7 @@
 
 const MAX_PICTURES = 6; // decoded, in memory
 const MAX_DETAILS = 24;
-const MAX_ENLARGED = 2; // times, of a small photo
+const MAX_ENLARGED = 4; // times, of a small photo
 const SWIPE = 48; // pixels
 const STARS = 5; // of a favourite
 
@@ -278,7 +278,7 @@ class Lightbox {
     }
   }
 
-  // As large as the stage allows, or twice its own size.
+  // As large as the stage allows, unless the photo is tiny.
   fit() {
     const { width, height } = this.photo;
     const room = this.picture.getBoundingClientRect();
