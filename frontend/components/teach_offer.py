@@ -45,8 +45,3 @@ def show(offer: Offer) -> None:
         icon=":material/model_training:",
         query_params={"tag": offer.tag},
     )
-
-
-def open_page(tag: str) -> None:
-    """Go to the photos that look like a tag."""
-    st.switch_page(TEACH, query_params={"tag": tag})

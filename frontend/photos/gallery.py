@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.components import photo_gallery, teach_offer, undo_line
+from frontend.components import photo_gallery, undo_line
 from frontend.components.actions import Action
 from frontend.components.photo_gallery import Editing, GalleryMessage
 from frontend.photos import edits
@@ -76,8 +76,7 @@ def show_photos(
 def _edit_on(page: str) -> Editing:
     models = [(model, model_title(model)) for model in list_models()]
     active = open_library().active_model()
-    message = partial(_last_message, page)
-    return Editing(partial(carry_out, page), message, teach_offer.open_page, models, active)
+    return Editing(partial(carry_out, page), partial(_last_message, page), models, active)
 
 
 def carry_out(page: str, action: Action) -> None:
@@ -134,9 +133,8 @@ def _last_message(page: str) -> GalleryMessage | None:
     edit = undo_line.last_edit(page)
     if edit is None:
         return None
-    offers = [] if edit.is_error else undo_line.find_offers(edit)
-    links = [(offer.tag, offer.text) for offer in offers]
-    return GalleryMessage(edit.number, edit.message, edit.undo_label, edit.is_error, links)
+    offers = undo_line.find_offers(edit)
+    return GalleryMessage(edit.number, edit.message, edit.undo_label, edit.is_error, offers)
 
 
 _ACTIONS: dict[str, Callable[[str, Action], None]] = {

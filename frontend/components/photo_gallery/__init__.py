@@ -13,8 +13,9 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.components import actions
+from frontend.components import actions, teach_offer
 from frontend.components.actions import Action
+from frontend.components.teach_offer import Offer
 from frontend.ui.photo_lists import VersionedList
 from frontend.ui.tiles import SIDES, Tile, base_path, make_tile
 from tagger.library.records import Photo
@@ -64,14 +65,14 @@ class Cover:
 class GalleryMessage:
     """What was done last; `undo` is the button's title, or empty. `number` tells it from others.
 
-    `offers` are tags of which more photos can be looked at, each with a link's text.
+    `offers` are of tags of which more photos can be looked at.
     """
 
     number: int
     text: str
     undo: str = ""
     is_error: bool = False
-    offers: Sequence[tuple[str, str]] = ()
+    offers: Sequence[Offer] = ()
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,11 @@ class Editing:
     """How a gallery edits photos.
 
     `carry_out` is called with each action, before the page is drawn; `message` gives the last
-    one's message, and `follow` goes where one of its offers leads. `models` are names and titles
-    to tag again with, `model` is the active one.
+    one's message. `models` are names and titles to tag again with, `model` is the active one.
     """
 
     carry_out: Callable[[Action], None]
     message: Callable[[], GalleryMessage | None]
-    follow: Callable[[str], None]
     models: Sequence[tuple[str, str]]
     model: str
 
@@ -176,7 +175,7 @@ def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mappin
             "text": message.text,
             "undo": message.undo,
             "isError": message.is_error,
-            "offers": message.offers,
+            "offers": [escape_controls(offer.text) for offer in message.offers],
         },
     }
 
@@ -189,11 +188,11 @@ def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mappin
         data={**more, **data},
         on_actions_change=receive,
         on_opened_change=_ignore,
-        on_offered_change=_ignore,
     )
-    offered = state.get("offered")
-    if editing is not None and message and offered in [tag for tag, _ in message.offers]:
-        editing.follow(offered)
+    if message is not None and message.offers:
+        with st.container(key=f"{key}-offers"):  # hidden, see style.css; `follow` clicks them
+            for offer in message.offers:
+                teach_offer.show(offer)
     return state
 
 

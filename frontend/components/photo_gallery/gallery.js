@@ -31,14 +31,16 @@ class Gallery {
     });
     this.scrubber = new Scrubber(this.root.querySelector(".scrubber"), this.timeline);
     this.listen();
+    this.dock = element("div", { class: "dock" }); // at the foot of the window
+    this.root.append(this.dock);
     this.selectionBar = new SelectionBar(this);
-    this.root.append(this.selectionBar.node);
+    this.dock.append(this.selectionBar.menu, this.selectionBar.node);
     this.message = new Message({
       onUndo: () => this.undo(true),
-      onOffer: (tag) => this.setTriggerValue("offered", tag),
+      onOffer: (number) => this.follow(number),
       onClose: () => this.hideMessage(),
     });
-    this.root.append(this.message.node);
+    this.moveMessage(this.dock);
     this.lightbox = new Lightbox(this);
   }
 
@@ -169,6 +171,12 @@ class Gallery {
     this.send({ kind: "undo", ids: [] });
   }
 
+  // Follow one of the links to other pages that Python drew, which Streamlit does without loading
+  // the page anew.
+  follow(number) {
+    document.querySelectorAll(`.st-key-${this.data.key}-offers a`)[number]?.click();
+  }
+
   isDeleted(id) {
     return this.deleted.has(id);
   }
@@ -196,7 +204,7 @@ class Gallery {
   }
 
   moveMessage(parent) {
-    parent.append(this.message.node);
+    parent.prepend(this.message.node);
   }
 
   // Tiles
@@ -431,13 +439,15 @@ class Message {
     );
   }
 
-  // `offers` are tags, each with a text that leads to more photos like those that have it.
+  // `offers` are texts of links, each to more photos like those that were tagged.
   show({ text, undo = "", isError = false, offers = [] }) {
     this.text.textContent = text;
     this.undoText.textContent = undo;
     this.undo.hidden = !undo;
     this.offers.replaceChildren(
-      ...offers.map(([tag, text]) => button(null, text, () => this.onOffer(tag), { text, dir: "auto" })),
+      ...offers.map((text, number) =>
+        button(null, text, () => this.onOffer(number), { text, dir: "auto" }),
+      ),
     );
     this.node.classList.toggle("error", isError);
     this.node.hidden = false;

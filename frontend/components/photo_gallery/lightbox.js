@@ -149,7 +149,7 @@ class Lightbox {
   leave() {
     this.isOpen = false;
     this.dialog.close();
-    this.gallery.moveMessage(this.gallery.root);
+    this.gallery.moveMessage(this.gallery.dock);
     this.gallery.hideMessage();
     if (this.index !== null)
       this.gallery.timeline.focus(Math.min(this.index, this.gallery.source.total - 1));

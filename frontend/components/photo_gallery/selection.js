@@ -54,10 +54,10 @@ class SelectionBar {
     this.node = element(
       "div",
       { class: "selection-bar", role: "toolbar", "aria-label": "Selected photos", hidden: true },
-      this.menu,
       ...tools,
     );
-    this.node.addEventListener("keydown", (event) => this.onKeyDown(event));
+    for (const part of [this.menu, this.node])
+      part.addEventListener("keydown", (event) => this.onKeyDown(event));
   }
 
   tool(name, title, onClick) {
