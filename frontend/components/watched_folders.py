@@ -134,7 +134,7 @@ def _list_files(changes: FolderChanges) -> None:
             f"{_relative(each.old_path, folder)} → {_relative(each.path, folder)}"
             for each in changes.moved
         ),
-        "There again": (each.path for each in changes.returned),
+        "Back": (each.path for each in changes.returned),
         "Missing": (each.path for each in changes.missing),
     }
     with st.expander("See what changed", type="compact"):

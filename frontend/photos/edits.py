@@ -85,7 +85,8 @@ def rate_photos(page: str, ids: Sequence[int], rating: int) -> None:
     every = list(load_photos(ids))
     photos = [photo for photo in every if photo.rating != rating]
     if every and not photos:
-        _record(page, "Already a favourite" if rating == FAVOURITE else "Already rated so")
+        stars = f"Already rated with {count_noun(rating, 'star')}" if rating else "No rating"
+        _record(page, "Already a favourite" if rating == FAVOURITE else stars)
         return
     operation_id = open_library().rate([photo.id for photo in photos], rating)
     was_favourite = any(photo.rating == FAVOURITE for photo in photos)

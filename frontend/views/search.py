@@ -130,11 +130,12 @@ _SYNTAX = """
   words are used as a description. The number below a photo says how much it stands out.
 - `untagged`: no tags. `tagged`. `unknown`: no tag found by the model. `reviewed`: reviewed by you.
   `missing`: the file was gone when its folder was last imported.
+- `favourite`: favourites. `rating>=3`: at least three stars. `caption:birthday`: part of a caption.
 - `score>=0.8`: tags with at least this confidence. `by:person`: tags added or confirmed by you.
 - `added>2026-01-01`, `taken:2024-05`: a year, month or day.
 - `name:holiday`, `folder:/photos/2024`: part of the file name, or of its folder. With `*`, all of
   it: `name:img_*.jpg`, `folder:*/raw`.
-- `model:pets`: last tagged by this model. `run:12`: changed by this operation. `id:5`: one photo.
+- `model:pets`: tagged by this model. `run:12`: changed by this operation. `id:5`: one photo.
 """
 
 
@@ -331,7 +332,7 @@ def _show_table(query: str, sort: Sort, count: int) -> int | None:
                 "Tags": [escape_controls(_describe_tags(photo)) for photo in photos],
                 "Match": [escape_controls(explain_match(photo, results)) for photo in photos],
                 "Confidence": [photo.confidence for photo in photos],
-                "Model": [photo.model for photo in photos],
+                "Model": [photo.model and display_name(photo.model) for photo in photos],
                 "Taken": [photo.taken_at for photo in photos],
                 "Added": [photo.added_at.astimezone().replace(tzinfo=None) for photo in photos],
                 "Folder": [escape_controls(str(photo.path.parent)) for photo in photos],

@@ -208,13 +208,12 @@ def _describe_head(head: Head | None) -> None:
     if head is None:
         return
     text = (
-        f"Learnt from {count_noun(head.examples, 'example')}: it recognises"
-        f" {head.examples_recognised:,} of them by the others"
+        f"Learnt from {count_noun(head.examples, 'example')}: recognises"
+        f" {head.examples_recognised:,} of them from the others"
     )
     if head.counterexamples:
         text += (
-            f", and takes {head.counterexamples_mistaken:,} of the {head.counterexamples:,} wrong"
-            " ones for right"
+            f", accepts {head.counterexamples_mistaken:,} of {head.counterexamples:,} wrong ones"
         )
     st.caption(f"{text}.")
 
@@ -241,7 +240,7 @@ def _show_switches(answers: TagAnswers) -> None:
         st.button(
             "Tag all that look like it",
             key=f"{PAGE}-all",
-            help="Without looking at them first. Undo takes it back.",
+            help="Without looking at them first. You can undo this.",
             on_click=run_action,
             args=(_tag_library, tag),
         )

@@ -356,7 +356,7 @@ def _queue_training(connection: Connection, request: TrainRequest) -> int:
             f"{name!r}: a model's name is 1 to {MAX_MODEL_NAME} letters, digits, - and _"
         )
     if name.casefold() in (*registry.BUNDLED, registry.IMAGENET):  # some file systems know no case
-        raise OptionError(f"{name} comes with Image Tagger: give yours another name")
+        raise OptionError(f"{name} is built in: choose another name")
     for job in operations.list_latest(connection, MAX_ACTIVE, ("train",), active=True):
         if job.options["name"].casefold() == name.casefold():
             raise OptionError(f"{name} is being trained already: wait, or give another name")

@@ -113,14 +113,14 @@ def _run_to_end(lease: Lease) -> dict[str, Any]:
     except (TaggerError, OSError) as error:
         return {"status": "failed", "error": str(error)}
     except MemoryError:
-        return {"status": "failed", "error": "this computer has not enough memory for it"}
+        return {"status": "failed", "error": "not enough memory on this computer"}
     except LeaseLost:
         raise
     except Exception as error:  # noqa: BLE001 - the job must not stay "running" for ever
         traceback.print_exc()
         log_file = _log_file(lease.library, lease.job_id)
-        more = f"; {log_file} says more" if log_file.is_file() else ""
-        message = f"a mistake of this program's ({type(error).__name__}){more}"
+        more = f"; see {log_file}" if log_file.is_file() else ""
+        message = f"a bug in this program ({type(error).__name__}){more}"
         return {"status": "failed", "error": message}
 
 

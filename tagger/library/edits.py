@@ -129,7 +129,7 @@ def undo(database: Database, operation_id: int) -> UndoResult:
             if nothing_left and (not batch or batch[-1] == affected[-1]):
                 cancel_undo(connection, *begun)
     if begun is None or nothing_left:
-        raise OptionError("nothing is left to undo: all of it was changed again since")
+        raise OptionError("nothing left to undo: everything was changed later")
     derivation.refresh_stale_soon(database)
     return UndoResult(begun[1], len(changed), len(affected) - len(changed), changed_entries)
 

@@ -63,12 +63,12 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         app.page.keyboard.press("Space")
         expect(save_button(app)).to_have_text(f"Save 23 as “{TAG}”, 1 as not “{TAG}”")
         app.page.keyboard.press("Enter")
-        app.expect_text(f"Added {TAG} to 23 photos, and not to 1")
+        app.expect_text(f"Added {TAG} to 23 photos, marked 1 as not {TAG}")
         answers = library.teaching.answers(TAG)
         assert len(answers.yes) == 28 and answers.no == (first,)
         assert [each.head.tag for each in library.teaching.learn_active()] == [TAG]
         app.click("Undo")
-        app.expect_text(f"Undone: Added {TAG} to 23 photos, and not to 1")
+        app.expect_text(f"Undone: Added {TAG} to 23 photos, marked 1 as not {TAG}")
         assert len(library.teaching.answers(TAG).yes) == 5
 
         squares = library.find_ids("folder:/square")
@@ -79,7 +79,7 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         wrong = int(tiles(app).nth(2).get_attribute("data-id") or 0)
         tiles(app).nth(2).click()
         save_button(app).click()
-        app.expect_text("Added square to 23 photos, and not to 1")
+        app.expect_text("Added square to 23 photos, marked 1 as not square")
         assert library.teaching.answers("square").no == (wrong,)
         assert "square" not in [tag.label for tag in library.photo(wrong).tags]
     app.check()

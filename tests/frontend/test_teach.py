@@ -96,7 +96,7 @@ def test_a_new_tag_is_taught_from_five_examples(library: Library) -> None:
     offered = [photo["id"] for photo in grid(app)["photos"]]
     assert len(offered) == 24 and set(offered) <= set(discs(library))
     save_answers(app, offered[:2])
-    assert "Added ball to 22 photos, and not to 2" in page_text(app)
+    assert "Added ball to 22 photos, marked 2 as not ball" in page_text(app)
     assert "Learnt from 27 examples" in page_text(app)
     answers = library.teaching.answers("ball")
     assert len(answers.yes) == 27 and set(answers.no) == set(offered[:2])
@@ -104,7 +104,7 @@ def test_a_new_tag_is_taught_from_five_examples(library: Library) -> None:
     press(app, "teach-last-undo")
     assert len(library.teaching.answers("ball").yes) == 5
     app.toggle(key="teach-later-ball").set_value(False).run()
-    assert not library.teaching.learn_active() and "Stopped learning ball" in page_text(app)
+    assert not library.teaching.learn_active() and "Tag new photos with ball: off" in page_text(app)
     press(app, "teach-all")
     assert "by your examples" in page_text(app) and library.count("ball") > 25
     press(app, "teach-back")
@@ -136,7 +136,7 @@ def test_a_tag_is_checked(library: Library) -> None:
     assert not set(queue) & set(squares[:5])
     save_answers(app, queue[:1])
     assert library.teaching.answers("square").no == tuple(queue[:1])
-    assert "Added square to 23 photos, and not to 1" in page_text(app)
+    assert "Added square to 23 photos, marked 1 as not square" in page_text(app)
     assert not app.toggle(key="teach-later-square").value, "a model gives this tag"
     while "Is this square?" in page_text(app):
         save_answers(app, [])

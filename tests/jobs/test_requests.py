@@ -90,7 +90,7 @@ def test_a_model_name_is_trained_by_one_job_at_a_time(library: Library, shapes: 
 def test_model_names_that_are_reserved_or_unsafe_are_refused(
     library: Library, shapes: Path, name: str
 ) -> None:
-    with pytest.raises(OptionError, match=r"a model's name is|comes with Image Tagger"):
+    with pytest.raises(OptionError, match=r"a model's name is|is built in"):
         submit(library, TrainRequest(str(shapes), name))
     assert library.operations() == []
 

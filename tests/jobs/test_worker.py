@@ -250,7 +250,7 @@ def test_a_bug_ends_the_job_and_is_logged(library: Library, shapes: Path) -> Non
     wait_until(lambda: not library.operation(job_id).active)
     job, log = library.operation(job_id), library.home / "logs" / f"{job_id}.log"
     assert (job.status, job.stale) == ("failed", False)
-    assert job.error == f"a mistake of this program's (KeyError); {log} says more"
+    assert job.error == f"a bug in this program (KeyError); see {log}"
     assert "Traceback" in log.read_text() and "KeyError: 'data'" in log.read_text()
 
 

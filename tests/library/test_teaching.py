@@ -53,7 +53,7 @@ def shape_of(photo: Photo) -> str:
 
 
 def teach(library: Library, shape: str = "disc", count: int = 5, tag: str = TAG) -> int:
-    """Add a tag to the first photos of a shape and let it be learnt; the operation."""
+    """Add a tag to the first photos of a shape and switch it on; the operation."""
     return library.teaching.answer(tag, ids_of(library, shape)[:count], [])
 
 
@@ -120,7 +120,9 @@ def test_answers_are_an_operation_that_can_be_undone_and_redone(drawn: Library) 
     more = [photo.id for photo in drawn.teaching.find_more(TAG, 12).photos]
     operation_id = drawn.teaching.answer(TAG, more[:10], more[10:])
     operation = drawn.operation(operation_id)
-    assert operation.title == f"Added {TAG} to 10 photos, and not to 2" and operation.undoable
+    assert (
+        operation.title == f"Added {TAG} to 10 photos, marked 2 as not {TAG}" and operation.undoable
+    )
     answers = drawn.teaching.answers(TAG)
     assert set(more[:10]) < set(answers.yes) and set(more[10:]) == set(answers.no)
     (taught,) = (each for each in drawn.teaching.list_taught() if each.tag == TAG)
@@ -164,7 +166,7 @@ def test_later_imports_are_tagged_until_it_is_switched_off(
     assert drawn.count(f'"{TAG}"') == before + len(tagged) + 1
     drawn.undo(job.id)
     assert drawn.count(f'"{TAG}"') == before + 1
-    with pytest.raises(OptionError, match="so already"):
+    with pytest.raises(OptionError, match="is on already"):
         drawn.teaching.switch(TAG, True)
 
 

@@ -134,7 +134,7 @@ def test_missing_photos_can_be_removed(watched: Library, folder: Path) -> None:
     assert watched.count() == 4
     assert look(watched).count == 0  # it is known to be missing
     write(folder / "2.png", 2)
-    assert look(watched).describe() == "1 there again"
+    assert look(watched).describe() == "1 back"
     assert update(watched).counts == {"duplicate": 1}
     assert not any(photo.missing for photo in watched.photos())
 

@@ -181,5 +181,5 @@ def test_a_library_can_use_it(
     assert [tag.label for tag in added.photo.tags] == ["espresso"]
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))  # a cleared cache keeps the choice
     assert library.active_model() == "imagenet"
-    with pytest.raises(OptionError, match="comes with Image Tagger"):
+    with pytest.raises(OptionError, match="is built in"):
         submit(library, TrainRequest(str(tmp_path), "ImageNet"))

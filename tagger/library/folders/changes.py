@@ -1,7 +1,7 @@
 """What changed in watched folders since their photos were imported. Nothing is changed by looking.
 
 Files are compared by path, size and time first. A file that was written since, with the size that
-it had, is read only while there are few of those; one that was moved is told by its size and name.
+it had, is read only while there are few of those; one that was moved is found by size and name.
 The import reads every file that is listed here, and says what it was.
 """
 
@@ -49,7 +49,7 @@ class MissingFile:
 class FolderChanges:
     """What changed in a watched folder. Paths are absolute.
 
-    `returned` are photos whose missing files are there again. `unavailable` says why the folder
+    `returned` are photos whose missing files are back. `unavailable` says why the folder
     could not be looked at, after its name. `unseen` photos lie where nobody could look, for the
     reasons in `unopened`. `removed` files are of photos that a person removed from the library,
     `unreadable` ones could not be read before: neither is listed.
@@ -88,7 +88,7 @@ class FolderChanges:
             (len(self.new), "new"),
             (len(self.changed), "changed"),
             (len(self.moved), "moved"),
-            (len(self.returned), "there again"),
+            (len(self.returned), "back"),
             (len(self.missing), "missing"),
         ]
 

@@ -35,7 +35,7 @@ def taught(tag: str, right: int, wrong: int) -> str:
     if not right:
         return f"Removed {tag} from {count_noun(wrong, 'photo')}"
     title = f"Added {tag} to {count_noun(right, 'photo')}"
-    return f"{title}, and not to {wrong:,}" if wrong else title
+    return f"{title}, marked {wrong:,} as not {tag}" if wrong else title
 
 
 def rated(rating: int, photos: str) -> str:

@@ -1,4 +1,4 @@
-"""What a person makes of tags: other names, one for several, hidden, never given, other words.
+"""Edits of tags: rename, merge, hide, exclude from models, parents and synonyms for searches.
 
 Each is an entry of the kind "tag" (see `library.history.entries`): it can be undone, and later
 imports obey it.
@@ -75,7 +75,7 @@ class TagEdits:
         def edit(connection: Connection, edits: Edits) -> str:
             name, entry = _name_of(connection, old), edits.get(key, {})
             if new == name:
-                raise OptionError(f"{name} is its name already: give another one")
+                raise OptionError(f"the tag is already called {name}: choose another name")
             if key == target:
                 edits[key] = entry | {"written": new, "was": entry.get("was", name)}
                 return f"Renamed {name} to {new}"
@@ -162,7 +162,7 @@ class TagEdits:
             title = edit(connection, after)
             changed = {key: value for key, value in after.items() if value != before.get(key, {})}
             if not changed:
-                raise OptionError("nothing to change: it is so already")
+                raise OptionError("nothing to change")
             operation_id = operations.create(connection, "edit", title)
             with derivation.entries_changing(connection):
                 for key, value in changed.items():

@@ -249,9 +249,9 @@ class Teacher:
         return operation_id
 
     def switch(self, tag: str, on: bool) -> int:
-        """Let the head of a tag give its tags, and tag new photos, or not; the operation.
+        """Switch the head of a tag on or off: its tags, and those of new photos; the operation.
 
-        Raises OptionError where it is so already, and for one to switch on without examples.
+        Raises OptionError if nothing changes, or to switch on a tag that has too few examples.
         """
         with self._database.write_transaction() as connection:
             answers = load_answers(connection, tag)
@@ -259,8 +259,8 @@ class Teacher:
                 require_examples(answers, MIN_EXAMPLES)
             before = entries.load(connection, "head")
             if on == any(before.get(key) for key in answers.keys):
-                raise OptionError(f"{answers.tag}: nothing to change, it is so already")
-            title = f"Let {answers.tag} be learnt" if on else f"Stopped learning {answers.tag}"
+                raise OptionError(f"{answers.tag} is {'on' if on else 'off'} already")
+            title = f"Tag new photos with {answers.tag}: {'on' if on else 'off'}"
             operation_id = operations.create(connection, "edit", title)
             with derivation.entries_changing(connection):
                 for key in answers.keys:
