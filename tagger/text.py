@@ -40,13 +40,6 @@ def percent(share: float | None) -> str:
     return f"{share:.{2 if near_an_end else 1}%}"
 
 
-def confidence_percent(share: float) -> str:
-    """A confidence in [0, 1] as a percentage, never rounded to certainty."""
-    if share >= 0.9995:
-        return "over 99.9%"
-    return "under 0.1%" if share < 0.0005 else f"{share:.1%}"
-
-
 def whole_percent(share: float) -> str:
     """A confidence in [0, 1] in whole percents, never rounded to certainty: "87%", "<1%"."""
     return "<1%" if 0 < share < 0.005 else f"{min(share, 0.99):.0%}"

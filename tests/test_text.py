@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.text import (
-    confidence_percent,
     count_edits,
     escape_formula,
     fold,
@@ -59,11 +58,6 @@ def test_a_quote_before_a_formula_is_part_of_the_text() -> None:
 )
 def test_percentages_are_finer_near_the_ends(share: float | None, text: str) -> None:
     assert percent(share) == text
-
-
-def test_no_confidence_is_rounded_to_certainty() -> None:
-    shares = (1.0, 0.9591, 0.0)
-    assert [confidence_percent(s) for s in shares] == ["over 99.9%", "95.9%", "under 0.1%"]
 
 
 def test_whole_percentages_are_never_rounded_to_certainty() -> None:

@@ -1,1 +1,1 @@
-"""Widgets that know the library: photo grid, review queue, job panel."""
+"""Widgets that know the library: photo gallery, tag editor, search box, answer grid, job panel."""

@@ -1,4 +1,4 @@
-"""HTML blocks of names and numbers: bars, tiles, tables, lists. Every text is escaped.
+"""HTML blocks of names and numbers: tiles, tables, lists. Every text is escaped.
 
 Streamlit's own tables would read names as Markdown.
 """
@@ -19,20 +19,6 @@ CSS = Path(__file__).with_name("html_blocks.css")
 def escape_text(text: str | None) -> str:
     """Plain text as HTML; a dash for None."""
     return "–" if text is None else escape(escape_controls(text))
-
-
-def show_bars(rows: Iterable[tuple[str, float, str]]) -> None:
-    """Names, each with a bar for its share in [0, 1] and the share in words."""
-    st.html(
-        '<ul class="it-bars" role="list">'
-        + "".join(
-            f'<li><span class="it-name" dir="auto">{escape_text(name)}</span>'
-            f'<span class="it-value">{escape(words)}</span>'
-            f'<span class="it-bar"><span style="width:{100 * share:.1f}%"></span></span></li>'
-            for name, share, words in rows
-        )
-        + "</ul>"
-    )
 
 
 def show_tiles(numbers: Iterable[tuple[str, str]]) -> None:

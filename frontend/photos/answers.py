@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from frontend.components.tag_editor import Chips, TagChip
 from tagger import Prediction, Tagger
+from tagger.inference.decision import Reason
 from tagger.inference.registry import display_name
 from tagger.library.library import Library
 from tagger.text import whole_percent
@@ -90,19 +91,34 @@ def describe_answers(
         parts = [f"{tag.name} {whole_percent(tag.score)}" for tag in accepted]
         sentence = f"Confidence: {', '.join(parts)}"
     elif all(answer.prediction.unknown for answer in answers):
-        heading, sentence = "Unknown", _describe_unknown(answers[0])
+        prediction, tagger = answers[0].prediction, answers[0].tagger
+        scores = [(each.label, each.score) for each in prediction.scores]
+        is_single = tagger.labels.kind == "single"
+        heading = "Unknown"
+        sentence = explain_unknown(prediction.reason, tagger.name, scores, is_single)
     else:
         heading, sentence = "No tags", "The tags that models give it are hidden or never given."
     squares = max(answer.prediction.squares for answer in answers)
     return heading, sentence + (f" · panorama, tagged in {squares} parts" if squares > 1 else "")
 
 
-def _describe_unknown(answer: Answer) -> str:
-    prediction, tagger = answer.prediction, answer.tagger
-    likeliest = [f"{s.label} ({whole_percent(s.score)})" for s in prediction.scores[:2]]
-    if prediction.reason == "unfamiliar":
-        reason = f"Doesn’t look like anything {display_name(tagger.name)} was trained on."
-        return f"{reason} Closest: {likeliest[0]}."
-    if tagger.labels.kind == "multi":
-        return f"Not sure enough to tag. Closest: {likeliest[0]}."
-    return f"Can’t decide between {' and '.join(likeliest)}."
+def explain_unknown(
+    reason: Reason | None,
+    model: str,
+    scores: Sequence[tuple[str, float]],
+    is_single: bool = False,
+) -> str:
+    """Why a prediction is "unknown", in a sentence; "" if it is not.
+
+    `scores` are labels with their scores, the highest first. `is_single`: the model gives a photo
+    one label.
+    """
+    if reason is None or not scores:
+        return ""
+    first, *others = [f"{label} ({whole_percent(score)})" for label, score in scores[:2]]
+    if reason == "unfamiliar":
+        name = display_name(model)
+        return f"Doesn’t look like anything {name} was trained on. Closest: {first}."
+    if is_single and others:
+        return f"Can’t decide between {first} and {others[0]}."
+    return f"Not sure enough to tag. Closest: {first}."

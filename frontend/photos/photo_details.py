@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frontend.components.tag_editor import Chips, TagChip
+from frontend.photos.answers import explain_unknown
 from frontend.ui.text import format_size, format_time
 from tagger.inference.registry import display_name
 from tagger.library.library import Library
@@ -61,7 +62,9 @@ def load_chips(library: Library, photo: Photo) -> Chips:
         "tags": [_chip(tag, library, tag.model_sha256 in heads) for tag in photo.tags],
         "weaker": list_weaker(library, photo, predictions, removed),
         "removed": [_removed_chip(answer) for answer in removed],
-        "unknown": "" if photo.tags or first is None else explain_unknown(first),
+        "unknown": ""
+        if photo.tags or first is None
+        else explain_unknown(first.reason, first.model, first.scores),
     }
 
 
@@ -139,15 +142,3 @@ def describe_origin(tag: Tag, library: Library, by_head: bool) -> str:
     title = library.operation(tag.operation_id).title
     needed = "" if tag.threshold is None else f" (needs {whole_percent(tag.threshold)})"
     return f"{score}{needed}, {time}, {title}"
-
-
-def explain_unknown(prediction: StoredPrediction) -> str:
-    """Why a prediction is "unknown", in a sentence; "" if it is not."""
-    if prediction.reason is None or not prediction.scores:
-        return ""
-    label, score = prediction.scores[0]
-    closest = f"Closest: {label}, {whole_percent(score)}."
-    if prediction.reason == "unfamiliar":
-        model = display_name(prediction.model)
-        return f"Doesn't look like anything {model} was trained on. {closest}"
-    return f"Not sure enough to tag. {closest}"

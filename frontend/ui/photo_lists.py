@@ -71,8 +71,8 @@ class PhotoLists:
 photo_lists = PhotoLists()
 
 
-def read_sort(text: str | None, is_described: bool = False) -> Sort:
-    """An order by its name in a URL; by default by time, or likeness where a description ranks."""
+def read_sort(text: str | None) -> Sort:
+    """An order by its name in a URL; by default by time."""
     if text in SORTS or text == "likeness":
         return cast(Sort, text)
-    return "likeness" if is_described and text != "taken" else "timeline"
+    return "timeline"

@@ -1,9 +1,8 @@
-"""Text for the pages: Markdown escaping, lists of names, times, durations and sizes."""
+"""Text for the pages: Markdown escaping, times, durations and sizes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 
 from tagger.text import escape_controls
@@ -23,14 +22,6 @@ def escape_markdown(text: str) -> str:
     """
     line = " ".join(escape_controls(text).split())
     return _PUNCTUATION.sub(r"\\\1", _STREAMLIT_SYNTAX.sub(rf"\1{_JOINER}", line))
-
-
-def join_names(names: Sequence[str], limit: int = 5) -> str:
-    """Quoted names in a sentence: “a”, “b” and “c”; those beyond `limit` are counted."""
-    parts = [f"“{name}”" for name in names[:limit]]
-    if len(names) > limit:
-        parts.append(f"{len(names) - limit:,} more")
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def format_time(time: datetime) -> str:

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from frontend.components import review_queue, teach_offer
 from frontend.components.tag_field import show_tag_field
 from frontend.photos import exports, large_photo
-from frontend.photos.photo_details import explain_unknown
+from frontend.photos.answers import explain_unknown
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action
 from frontend.ui.pages import GALLERY, IMPORT, TRAIN, link_photo
@@ -178,7 +178,8 @@ def _show_question(question: Question) -> list[str]:
     with right:
         st.subheader(_question(photo), anchor=False)
         if prediction is not None and prediction.reason is not None:
-            st.caption(escape_markdown(explain_unknown(prediction)))
+            reason = explain_unknown(prediction.reason, prediction.model, prediction.scores)
+            st.caption(escape_markdown(reason))
         if _is_multi_label(question, prediction):
             keys = _offer_labels(question)
         else:

@@ -319,7 +319,6 @@ def _to_photo(row: Row[Any], photo_tags: tuple[Tag, ...], home: Path) -> Photo:
         unknown=row.unknown,
         reviewed=row.reviewed,
         confidence=row.confidence,
-        doubt=row.doubt,
         model=row.model,
         tags=photo_tags,
     )

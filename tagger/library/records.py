@@ -51,10 +51,9 @@ class Photo:
     `path` is the photo's file; `stored`: it is the library's own copy. `size` is in bytes, `width`
     and `height` in pixels, upright. `taken_at` is the camera's time, without a time zone.
     `unknown`: no model gave a tag and there is no annotation. `model` is the first of those in use
-    that looked at it, `confidence` in [0, 1] that model's, and `doubt` in [0, 2] orders the review
-    queue, highest first. `missing`: the file was, when
-    an import last looked for it, or another picture was in its place. `rating` is 1 to 5, a
-    favourite, or 0 without one.
+    that looked at it, `confidence` in [0, 1] that model's. `missing`: the file was, when an import
+    last looked for it, or another picture was in its place. `rating` is 1 to 5, a favourite, or 0
+    without one.
     """
 
     id: int
@@ -70,7 +69,6 @@ class Photo:
     unknown: bool
     reviewed: bool
     confidence: float | None
-    doubt: float | None
     model: str | None
     tags: tuple[Tag, ...]
     missing: bool = False

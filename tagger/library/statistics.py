@@ -24,7 +24,6 @@ class Statistics:
     photos: int
     deleted: int
     tagged: int
-    unknown: int
     untagged: int
     reviewed: int
     bytes: int
@@ -37,11 +36,10 @@ class Statistics:
 def gather(connection: Connection) -> Statistics:
     """All statistics of the library."""
     is_present = photos.c.deleted_by.is_(None)
-    total, tagged, unknown, reviewed, size = connection.execute(
+    total, tagged, reviewed, size = connection.execute(
         select(
             func.count(),
             func.count().filter(photos.c.tag_count > 0),
-            func.count().filter(photos.c.unknown),
             func.count().filter(photos.c.reviewed),
             func.coalesce(func.sum(photos.c.size), 0),
         ).where(is_present)
@@ -71,7 +69,6 @@ def gather(connection: Connection) -> Statistics:
         photos=total,
         deleted=deleted or 0,
         tagged=tagged,
-        unknown=unknown,
         untagged=total - tagged,
         reviewed=reviewed,
         bytes=int(size),

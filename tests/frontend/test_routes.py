@@ -236,7 +236,7 @@ def test_details_hold_tags_with_their_origin(client: AsgiClient, six_photos: Lib
     (weaker,) = client.get("/library/details/2").json()["weaker"]
     assert (weaker["label"], weaker["score"]) == ("cat", "10%")
     unknown = client.get("/library/details/5").json()
-    assert unknown["unknown"].startswith("Doesn't look like anything Pets was trained on.")
+    assert unknown["unknown"].startswith("Doesn’t look like anything Pets was trained on.")
 
 
 def test_similar_photos_and_heatmaps(client: AsgiClient, six_photos: Library) -> None:

@@ -1,10 +1,10 @@
-"""Text for the pages: Markdown escaping, names, durations, sizes."""
+"""Text for the pages: Markdown escaping, durations, sizes."""
 
 from __future__ import annotations
 
 import pytest
 
-from frontend.ui.text import escape_markdown, format_size, join_names, rough_duration, time_left
+from frontend.ui.text import escape_markdown, format_size, rough_duration, time_left
 from tests.frontend.pages import HOSTILE_NAMES
 
 
@@ -26,12 +26,6 @@ def test_escaped_markdown_reads_the_same_and_formats_nothing(text: str) -> None:
 )
 def test_escaped_markdown_holds_no_streamlit_syntax(syntax: str) -> None:
     assert syntax not in escape_markdown(f"x {syntax} x").replace("\\", "")
-
-
-def test_names_beyond_the_limit_are_counted() -> None:
-    assert join_names(["a"]) == "“a”"
-    assert join_names(["a", "b", "c"]) == "“a”, “b” and “c”"
-    assert join_names([*"abcd"], limit=2) == "“a”, “b” and 2 more"
 
 
 def test_the_remaining_time_is_rounded_to_plain_words() -> None:

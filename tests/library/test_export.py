@@ -53,7 +53,6 @@ def photo(number: int, *tags: Tag, name: str = "photo.jpg") -> Photo:
         unknown=not tags,
         reviewed=False,
         confidence=0.9,
-        doubt=0.1,
         model="pets",
         tags=tags,
     )
