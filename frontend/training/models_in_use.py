@@ -1,4 +1,4 @@
-"""Which models tag new photos, in which order, and whose tags show; with a word before any go."""
+"""Which models tag new photos, in which order; using, turning off and re-tagging with a model."""
 
 from __future__ import annotations
 

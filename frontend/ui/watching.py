@@ -32,7 +32,7 @@ class FolderWatch:
 
     @property
     def changes(self) -> Mapping[str, FolderChanges]:
-        """What the last look told; folders that it did not look at are left out."""
+        """The changes by folder, as of the last look; folders that it left out are missing."""
         return dict(self._changes)
 
     @property
@@ -79,7 +79,7 @@ class FolderWatch:
 
 
 def open_watch() -> FolderWatch:
-    """The watch of the open library, which looks again where that may tell something new."""
+    """The watch of the open library, which looks again if something may have changed."""
     library = open_library()
     watch = _open_watch(library.url, library)
     watch.refresh()

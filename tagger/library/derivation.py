@@ -1,4 +1,4 @@
-"""What follows from the histories: the tags of photos, and the columns of `photos` beside them.
+"""Derive the tags of photos, and columns of `photos`, from the histories.
 
 A photo's tags are those of its current predictions, but for models and heads that are off, and a
 person's answers, which outlive them. Models come in the order in which they are in use, then those

@@ -112,7 +112,7 @@ class Library:
         Models whose file is gone are left out; if all are, it is the default model.
         """
         with self.database.read_transaction() as connection:
-            return used_models.in_use(connection)
+            return used_models.find_names(connection)
 
     def use_model(self, model: str) -> int | None:
         """Tag new photos with this model alone, by name or file; the operation, if that is new.

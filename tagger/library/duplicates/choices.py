@@ -41,7 +41,7 @@ def apply(database: Database, choices: Sequence[Choice]) -> int:
     """
     operation_id: int | None = None
     with database.read_transaction() as connection:
-        choices = _restrict(connection, choices)
+        choices = _without_deleted(connection, choices)
     if not choices:
         raise OptionError("nothing to change: keep at least one photo, and one that still exists")
     removed = sum(len(choice.removed) for choice in choices)
@@ -50,7 +50,7 @@ def apply(database: Database, choices: Sequence[Choice]) -> int:
         with database.write_transaction() as connection:
             if operation_id is None:
                 operation_id = operations.create(connection, "edit", title, total=removed)
-            _apply_batch(connection, operation_id, _restrict(connection, batch))
+            _apply_batch(connection, operation_id, _without_deleted(connection, batch))
     return operation_id or 0
 
 
@@ -59,18 +59,18 @@ def load_answered(connection: Connection) -> list[list[int]]:
     return [value["photos"] for value in entries.load(connection, "different").values()]
 
 
-def _restrict(connection: Connection, choices: Sequence[Choice]) -> list[Choice]:
+def _without_deleted(connection: Connection, choices: Sequence[Choice]) -> list[Choice]:
     """The choices among photos that exist; without those that change nothing, or keep no photo."""
     every = [each for choice in choices for each in (*choice.kept, *choice.removed)]
     existing = set(photos.filter_existing(connection, every))
-    restricted = []
+    remaining = []
     for choice in choices:
         kept, removed = (
             tuple(each for each in ids if each in existing) for ids in (choice.kept, choice.removed)
         )
         if kept and (removed or len(kept) > 1):
-            restricted.append(Choice(kept, removed))
-    return restricted
+            remaining.append(Choice(kept, removed))
+    return remaining
 
 
 def _apply_batch(connection: Connection, operation_id: int, choices: Sequence[Choice]) -> None:

@@ -64,7 +64,7 @@ def list_tags(connection: Connection) -> list[TagSummary]:
             names=tuple(names.get(row.id, ())),
             hidden=row.hidden,
             never=row.never,
-            **_words(edits.get(row.folded, {})),
+            **_search_words(edits.get(row.folded, {})),
         )
         for row in rows
         if row.shown_as is None
@@ -102,7 +102,8 @@ def find_covers(connection: Connection, names: Iterable[str], home: Path) -> dic
     return {name: photos[photo_id] for name, photo_id in chosen.items() if photo_id in photos}
 
 
-def _words(edit: Mapping[str, Any]) -> dict[str, Any]:
+def _search_words(edit: Mapping[str, Any]) -> dict[str, Any]:
+    """The parents and synonyms that a person gave a tag; None where they gave none."""
     return {
         field: tuple(edit[field]) if field in edit else None for field in ("parents", "synonyms")
     }

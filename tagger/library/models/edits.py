@@ -29,7 +29,7 @@ def add(database: Database, model: str) -> int | None:
     name = _check(model)
 
     def decide(connection: Connection) -> _Decision:
-        in_use = used_models.in_use(connection)
+        in_use = used_models.find_names(connection)
         return (in_use if name in in_use else [*in_use, name]), None
 
     return _change(database, decide, f"Also used {display_name(name)}")
@@ -40,7 +40,7 @@ def move_up(database: Database, model: str) -> int | None:
     name = used_models.normal_name(model)
 
     def decide(connection: Connection) -> _Decision:
-        in_use = used_models.in_use(connection)
+        in_use = used_models.find_names(connection)
         if name not in in_use:
             raise OptionError(f"{display_name(name)} is not in use: use it first")
         index = in_use.index(name)
@@ -56,7 +56,7 @@ def turn_off(database: Database, model: str) -> int | None:
     name = used_models.normal_name(model)
 
     def decide(connection: Connection) -> _Decision:
-        in_use = used_models.in_use(connection)
+        in_use = used_models.find_names(connection)
         return [each for each in in_use if each != name], Path(name).stem
 
     return _change(database, decide, f"Turned off {display_name(name)}")

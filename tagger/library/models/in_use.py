@@ -43,7 +43,7 @@ def find_paths(connection: Connection) -> list[Path]:
     return paths or [registry.find_model()]
 
 
-def in_use(connection: Connection) -> list[str]:
+def find_names(connection: Connection) -> list[str]:
     """The names of the models that tag new photos, in order; the default if those are missing."""
     return [registry.model_name(path) for path in find_paths(connection)]
 

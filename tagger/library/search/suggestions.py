@@ -58,7 +58,7 @@ def suggest(connection: Connection, query: str, vocabulary: Vocabulary) -> list[
     if not missing:
         return []
     existing = used_labels(connection)
-    words = {fold(word): word for word in _words(existing, vocabulary)} | existing
+    words = {fold(word): word for word in _vocabulary_words(existing, vocabulary)} | existing
 
     suggestions = []
     for term in missing:
@@ -73,7 +73,7 @@ def suggest(connection: Connection, query: str, vocabulary: Vocabulary) -> list[
     return suggestions
 
 
-def _words(existing: Iterable[str], vocabulary: Vocabulary) -> Iterator[str]:
+def _vocabulary_words(existing: Iterable[str], vocabulary: Vocabulary) -> Iterator[str]:
     """The vocabulary's words for the folded labels, and for what is above them."""
     direct = {
         tag
