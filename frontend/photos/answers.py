@@ -115,10 +115,11 @@ def explain_unknown(
     """
     if reason is None or not scores:
         return ""
-    first, *others = [f"{label} ({whole_percent(score)})" for label, score in scores[:2]]
+    likeliest = [f"{label} ({whole_percent(score)})" for label, score in scores[:2]]
+    closest = f"Closest: {likeliest[0]}."
     if reason == "unfamiliar":
         name = display_name(model)
-        return f"Doesn’t look like anything {name} was trained on. Closest: {first}."
-    if is_single and others:
-        return f"Can’t decide between {first} and {others[0]}."
-    return f"Not sure enough to tag. Closest: {first}."
+        return f"Doesn’t look like anything {name} was trained on. {closest}"
+    if is_single and len(likeliest) > 1:
+        return f"Can’t decide between {' and '.join(likeliest)}."
+    return f"Not sure enough to tag. {closest}"

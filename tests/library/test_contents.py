@@ -99,7 +99,7 @@ def test_only_the_latest_of_several_edits_is_undone(library: Library, folder: Pa
     for rating in (1, 2):
         write(folder / "a.jpg", rgb, rating=rating)
         jobs.append(import_folder(library, folder).id)
-    with pytest.raises(Exception, match="nothing is left to undo"):
+    with pytest.raises(Exception, match="nothing left to undo"):
         library.undo(jobs[0])
     library.undo(jobs[1])
     library.undo(jobs[0])
@@ -116,7 +116,7 @@ def test_an_edit_is_not_undone_if_the_earlier_content_is_another_photo_now(
     after, prediction = library.photo(before.id), library.prediction(before.id)
     shutil.move(folder.parent / "backup.jpg", folder / "b.jpg")
     assert import_folder(library, folder).counts == {"duplicate": 1, "added": 1}
-    with pytest.raises(Exception, match="nothing is left to undo"):
+    with pytest.raises(Exception, match="nothing left to undo"):
         library.undo(job.id)
     assert (library.photo(before.id), library.prediction(before.id)) == (after, prediction)
 

@@ -208,7 +208,7 @@ def test_removed_copies_and_imports(library: Library, tmp_path: Path) -> None:
     operation_id = library.duplicates.choose([Choice((1,), (2, 3))])
     again = import_folder(library, folder)  # brings them back, as it does all deleted photos
     assert again.counts["restored"] == 2 and group_ids(library) == [{1, 2, 3}]
-    with pytest.raises(OptionError, match="nothing is left to undo"):
+    with pytest.raises(OptionError, match="nothing left to undo"):
         library.undo(operation_id)
     library.undo(again.id)
     assert library.count() == 1

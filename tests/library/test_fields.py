@@ -60,7 +60,7 @@ def test_entries_are_set_and_undone(library: Library) -> None:
     other = library.save_entry("folder", "/photos/\udcff", {"paused": False}, "Watched a folder")
     assert library.entries("search") == {"Dogs": "dog"}
     assert library.entries("folder") == {"/photos/\udcff": {"paused": False}}
-    with pytest.raises(OptionError, match="nothing is left to undo"):
+    with pytest.raises(OptionError, match="nothing left to undo"):
         library.undo(first)
     undone = library.undo(second)
     assert (undone.entries, undone.changed, undone.left_alone) == (1, 0, 0)

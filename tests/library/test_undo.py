@@ -62,7 +62,7 @@ def test_an_undo_that_would_change_nothing_is_refused(library: Library, pets: Ta
     first_id = library.add_photo("one.png", draw_png(1), pets).photo.id
     first = library.edit_tags([first_id], add=["sea"])
     second = library.edit_tags([first_id], remove=["sea"])
-    with pytest.raises(OptionError, match="nothing is left to undo"):
+    with pytest.raises(OptionError, match="nothing left to undo"):
         library.undo(first)
     assert library.operation(first).undone_by is None
     assert library.operations()[0].id == second
