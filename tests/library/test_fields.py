@@ -99,5 +99,5 @@ def test_models_are_used_in_order(library: Library) -> None:
         library.add_model("nosuch")
     library.undo(library.operations()[0].id)
     assert library.models_in_use() == ["cifar10", "pets"]
-    with pytest.raises(OptionError, match="nothing is left"):
+    with pytest.raises(OptionError, match="nothing left"):
         library.undo(first)
