@@ -112,6 +112,7 @@ class AnswerGrid {
   toggle(tile) {
     const id = Number(tile.dataset.id);
     if (!this.clicked.delete(id)) this.clicked.add(id);
+    this.readyAt = 0; // somebody has looked
     this.draw();
     this.status.textContent = this.saveButton.textContent;
   }

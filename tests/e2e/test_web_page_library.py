@@ -79,6 +79,19 @@ def test_an_unknown_photo_asks_what_it_is(open_web_page: OpenWebPage, stub: Stub
     assert [(name, add) for name, _, add, _ in stub.additions] == [("photo.png", ["guitar"])]
 
 
+# Whether the answer about a tag is stored on this device.
+HAS_STORED = """label => new Promise((resolve) => {
+  const opening = indexedDB.open("image-tagger-additions");
+  opening.onsuccess = () => {
+    const reading = opening.result.transaction("photos").objectStore("photos").getAll();
+    reading.onsuccess = () => {
+      opening.result.close();
+      resolve(reading.result.some(({ answers }) => answers.some(([name]) => name === label)));
+    };
+  };
+})"""
+
+
 def test_what_is_to_be_added_survives_a_reload_without_a_service(
     open_web_page: OpenWebPage, stub: StubService
 ) -> None:
@@ -93,6 +106,7 @@ def test_what_is_to_be_added_survives_a_reload_without_a_service(
     card.get_by_role("button", name="Add to library").click()
     expect(card).to_contain_text("Not saved yet. The service doesn’t answer.")
     add_tags(card, "bridge")
+    web.page.wait_for_function(HAS_STORED, arg="bridge")
     web.page.reload()
     card = web.expect_answer("cat")
     expect(card).to_contain_text("Not saved yet.")

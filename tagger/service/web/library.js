@@ -29,6 +29,10 @@ export class Library {
 
   // A person adds a card's photo, or changes its tags after that.
   async save(card) {
+    if (card.addition) {
+      await additions.update(card.addition, { answers: [...card.editor.answers] });
+      return this.send(card);
+    }
     const { name, thumbnail, sent } = card.photo;
     const original = card.libraryId ? null : await card.readOriginal();
     const { answer, kind } = card;
@@ -38,16 +42,13 @@ export class Library {
       answers: [...card.editor.answers],
       saved: [...card.savedAnswers],
     };
-    if (card.addition) await additions.update(card.addition, { answers: fields.answers });
-    else {
-      try {
-        card.addition = await additions.add(fields);
-        card.additionError = "";
-      } catch (error) {
-        card.additionError = error.message;
-      }
-      card.toAdd = fields.sent;
+    try {
+      card.addition = await additions.add(fields);
+      card.additionError = "";
+    } catch (error) {
+      card.additionError = error.message;
     }
+    card.toAdd = fields.sent;
     await this.send(card);
   }
 
