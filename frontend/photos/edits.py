@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
 from collections.abc import Iterator, Sequence
 
 import streamlit as st
@@ -59,19 +59,16 @@ def ids_with_tags(ids: Sequence[int], labels: Sequence[str]) -> list[int]:
 
 def confirm_tags(page: str, ids: Sequence[int]) -> None:
     """Annotate all tags of the photos as right."""
-    ids_by_label: dict[str, list[int]] = defaultdict(list)
-    for photo in load_photos(ids):
-        for tag in photo.tags:
-            if not tag.by_person:
-                ids_by_label[tag.label].append(photo.id)
-    library = open_library()
-    operation_ids = [library.edit_tags(ids, add=[label]) for label, ids in ids_by_label.items()]
-    confirmed = {photo_id for ids in ids_by_label.values() for photo_id in ids}
-    if operation_ids:
-        count = count_noun(len(confirmed), "photo")
-        _record(page, f"Confirmed {list_tags(list(ids_by_label))} on {count}", *operation_ids)
-    else:
+    labels = {
+        photo.id: [t.label for t in photo.tags if not t.by_person] for photo in load_photos(ids)
+    }
+    operation_id = open_library().confirm_tags(ids)
+    if operation_id is None:
         _record(page, "No tags to confirm")
+        return
+    names = list(dict.fromkeys(itertools.chain(*labels.values())))
+    count = count_noun(open_library().operation(operation_id).total, "photo")
+    _record(page, f"Confirmed {list_tags(names)} on {count}", operation_id)
 
 
 def withdraw_annotation(page: str, ids: Sequence[int], label: str) -> None:

@@ -58,6 +58,17 @@ def edit_tags(
     return _edit(database, "edit", title, ids, annotate)
 
 
+def confirm_tags(database: Database, ids: Sequence[int]) -> int | None:
+    """See `Library.confirm_tags`."""
+    with database.read_transaction() as connection:
+        unconfirmed = tags.find_unconfirmed(connection, photos.filter_existing(connection, ids))
+    tagged = {photo_id for of_label in unconfirmed.values() for photo_id in of_label}
+    if not tagged:
+        return None
+    title = partial(titles.confirmed, list(unconfirmed))
+    return _edit(database, "edit", title, sorted(tagged), tags.confirm)
+
+
 def withdraw_annotations(database: Database, ids: Sequence[int], labels: Sequence[str]) -> int:
     """See `Library.withdraw_annotations`."""
 

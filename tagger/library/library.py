@@ -181,11 +181,17 @@ class Library:
     ) -> int:
         """Annotate photos: tags that belong to them, and tags that do not. The operation's id.
 
-        Adding a tag that a model gave confirms it. Annotations outlive later predictions. Tags in
-        `skip` were asked about and not answered: nothing follows, and an answer stays. Raises
-        OptionError for an invalid tag, and if there is nothing to change.
+        Adding a tag that a model gave confirms it. Annotations outlive later predictions. The head
+        of an added tag follows, see `Teacher.answer`. Tags in `skip` were asked about and not
+        answered: nothing follows, and an answer stays. Raises OptionError for an invalid tag, and
+        if there is nothing to change.
         """
-        return edits.edit_tags(self.database, ids, add, remove, skip)
+        return self.teaching.follow(edits.edit_tags(self.database, ids, add, remove, skip))
+
+    def confirm_tags(self, ids: Sequence[int]) -> int | None:
+        """Confirm all tags of photos, see `edit_tags`; the operation's id, None without any."""
+        operation_id = edits.confirm_tags(self.database, ids)
+        return None if operation_id is None else self.teaching.follow(operation_id)
 
     def rate(self, ids: Sequence[int], rating: int) -> int:
         """Rate photos from 1 to 5, which is a favourite; 0 removes it. The operation's id.

@@ -6,6 +6,7 @@ They are histories: rows are added and ended, never changed (see `database.schem
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -13,7 +14,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.library import derivation
-from tagger.library.database.schema import CHUNK, models, predictions, verdicts
+from tagger.library.database.schema import CHUNK, labels, models, predictions, verdicts
+from tagger.library.database.schema import tags as tag_table
 from tagger.library.derivation import Columns
 from tagger.library.labels.names import find_aliases, label_ids, load_rules
 from tagger.tagger import Prediction, Tagger
@@ -110,6 +112,40 @@ def save_annotations(
 
     `skipped` tags were asked about and not answered: where there is an answer, it stays.
     """
+    _save_answers(connection, operation_id, photo_ids, present, absent, skipped)
+    derivation.refresh(connection, photo_ids)
+
+
+def find_unconfirmed(connection: Connection, photo_ids: Sequence[int]) -> dict[str, list[int]]:
+    """The photos with each tag that a model or a head gave and that is not hidden, by name."""
+    by_name: dict[str, list[int]] = defaultdict(list)
+    for chunk in chunks(photo_ids, CHUNK):
+        query = (
+            select(labels.c.name, tag_table.c.photo_id)
+            .join(labels, labels.c.id == tag_table.c.label_id)
+            .where(tag_table.c.photo_id.in_(chunk), ~tag_table.c.by_person, ~labels.c.hidden)
+            .order_by(labels.c.folded, tag_table.c.photo_id)
+        )
+        for name, photo_id in connection.execute(query):
+            by_name[name].append(photo_id)
+    return dict(by_name)
+
+
+def confirm(connection: Connection, operation_id: int, photo_ids: Sequence[int]) -> None:
+    """Annotate the tags that `find_unconfirmed` finds as present."""
+    for name, ids in find_unconfirmed(connection, photo_ids).items():
+        _save_answers(connection, operation_id, ids, [name], [])
+    derivation.refresh(connection, photo_ids)
+
+
+def _save_answers(
+    connection: Connection,
+    operation_id: int,
+    photo_ids: Sequence[int],
+    present: Sequence[str],
+    absent: Sequence[str],
+    skipped: Sequence[str] = (),
+) -> None:
     rules = load_rules(connection)
     ids = {
         name: rules.resolve(label_id)
@@ -131,7 +167,6 @@ def save_annotations(
         ]
         if rows:
             connection.execute(insert(verdicts), rows)
-    derivation.refresh(connection, photo_ids)
 
 
 def end_annotations(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from tagger.library import derivation
 from tagger.library.database.schema import photos
 from tagger.library.library import Library
-from tests.library.histories import find_stale_after
+from tests.library.histories import check_histories, find_stale_after
 from tests.library.predictions import add_photos, predict
 
 
@@ -176,6 +176,28 @@ def test_a_name_in_another_case_comes_back(library: Library, photo: int) -> None
     for written in ("Paris", "PARIS"):
         library.undo(next(o.id for o in library.operations() if o.undoable and o.kind == "edit"))
         assert list(tags_of(library, photo)) == [written]
+
+
+def test_all_tags_are_confirmed_by_one_operation(library: Library) -> None:
+    ids = add_photos(library, 4)
+    predict(library, "pets", {ids[0]: {"dog": 0.9, "sea": 0.8}, ids[1]: {"Dog": 0.9}})
+    predict(library, "pets", {ids[2]: {"secret": 0.9}})
+    library.tags.hide("secret")
+    library.edit_tags(ids[1:2], skip=["dog"])
+    library.edit_tags(ids[3:], add=["mine"])
+    confirmed = library.confirm_tags(ids)
+    assert confirmed is not None
+    operation = library.operation(confirmed)
+    assert (operation.title, operation.total) == ("Confirmed 2 tags on 2 photos", 2)
+    assert tags_of(library, ids[0]) == {"dog": "you", "sea": "you"}
+    assert tags_of(library, ids[1]) == {"dog": "you"} and library.annotations(ids[2]) == []
+    assert library.confirm_tags(ids) is None
+    undone = library.undo(confirmed)
+    assert undone.changed == 2 and tags_of(library, ids[0]) == {"dog": "pets", "sea": "pets"}
+    assert library.count("reviewed") == 1
+    library.undo(undone.operation_id)
+    assert library.count("reviewed") == 3
+    check_histories(library)
 
 
 def test_a_skipped_tag_is_no_answer(library: Library, photo: int) -> None:

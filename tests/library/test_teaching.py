@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete
@@ -16,9 +17,12 @@ from tagger.jobs.requests import submit_embedding
 from tagger.library.database.schema import vectors
 from tagger.library.library import Library
 from tagger.library.records import Photo
+from tagger.library.teaching import heads, teacher
+from tagger.library.teaching.heads import Head
 from tagger.library.vectors import note_removal
 from tagger.tagger import Tagger
 from tests.conftest import draw, draw_collection, import_folder
+from tests.library.histories import check_histories
 from tests.library.predictions import predict
 
 TAG = "round thing"  # no model knows the words
@@ -131,13 +135,57 @@ def test_answers_are_an_operation_that_can_be_undone_and_redone(drawn: Library) 
     head = drawn.teaching.learn(TAG)
     assert (head.examples, head.counterexamples) == (15, 2)
     undone = drawn.undo(operation_id)
-    assert (undone.changed, undone.entries) == (12, 1)
+    assert (undone.changed, undone.entries) == (12, 0)
     assert len(drawn.teaching.answers(TAG).yes) == 5 and not drawn.teaching.answers(TAG).no
-    assert not drawn.teaching.learn_active()
     drawn.undo(undone.operation_id)
     assert drawn.teaching.answers(TAG) == answers and len(drawn.teaching.learn_active()) == 1
     with pytest.raises(OptionError, match="nothing to save"):
         drawn.teaching.answer(TAG, [], [999_999])
+
+
+def test_five_examples_given_on_any_page_are_learnt(
+    drawn: Library, worded: Path, tmp_path: Path
+) -> None:
+    discs = ids_of(drawn, "disc")
+    drawn.edit_tags(discs[:3], [TAG])
+    assert not drawn.teaching.learn_active()
+    fifth = drawn.edit_tags(discs[3:8], [TAG, "square"])  # `worded` gives the tag square
+    assert [active.head.tag for active in drawn.teaching.learn_active()] == [TAG]
+    import_folder(drawn, draw_collection(tmp_path / "later", 6, first=500), model=str(worded))
+    assert drawn.count(f'"{TAG}"') >= 8 + 4
+    undone = drawn.undo(fifth)
+    assert not drawn.teaching.learn_active() and len(drawn.teaching.answers(TAG).yes) == 3
+    drawn.undo(undone.operation_id)
+    assert len(drawn.teaching.learn_active()) == 1
+    drawn.teaching.switch(TAG, False)
+    drawn.edit_tags(discs[8:10], [TAG])
+    assert not drawn.teaching.learn_active()
+
+
+def test_others_can_write_while_a_head_is_learnt(
+    drawn: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It withdraws its tags in batches, unless somebody answers in between."""
+    teach(drawn, count=10)
+    drawn.teaching.tag_library(TAG)
+    tagged = drawn.find_ids(f'"{TAG}"')
+    by_head = [each for each in tagged if each not in drawn.teaching.answers(TAG).yes]
+    answers = iter([by_head[:10]])
+
+    def learn_while_others_write(*options: Any) -> Head:
+        for wrong in answers:
+            drawn.rate(by_head[:1], 5)
+            drawn.teaching.answer(TAG, [], wrong)
+        return heads.learn(*options)
+
+    monkeypatch.setattr(teacher, "learn", learn_while_others_write)
+    monkeypatch.setattr(teacher, "BATCH", 3)
+    first = drawn.edit_tags(by_head[20:21], [TAG])
+    assert drawn.count("favourite") == 1
+    left = drawn.find_ids(f'"{TAG}"')
+    assert len(left) < len(tagged) - 10  # by the later answer's head
+    check_histories(drawn)
+    assert drawn.undo(first).changed == 1  # it withdrew nothing itself
 
 
 def test_later_imports_are_tagged_until_it_is_switched_off(

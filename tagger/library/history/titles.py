@@ -25,6 +25,11 @@ def edited_tags(
     return f"{text[0].upper()}{text[1:]} {preposition} {photos}"
 
 
+def confirmed(names: Sequence[str], photos: str) -> str:
+    """The title of the confirmation of tags that models gave."""
+    return f"Confirmed {_name_tags(names)} on {photos}"
+
+
 def cleared(names: Sequence[str], photos: str) -> str:
     """The title of the withdrawal of annotations."""
     return f"Cleared your answer about {_name_tags(names)} on {photos}"

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from tagger.errors import ModelError, OptionError
-from tagger.inference import registry
+from tagger.inference import model_file, registry
 from tagger.library import descriptions
 from tagger.library.database.schema import models, photos, predictions, tags
 from tagger.library.derivation import MODEL
 from tagger.library.descriptions import Space
 from tagger.library.history import entries
 from tagger.library.search.conditions import DELETED
+from tagger.text import fold
 
 IN_USE, OFF = "in_use", "off"  # keys of entries
 
@@ -133,3 +135,24 @@ def load_space(connection: Connection) -> Space | None:
     except ModelError:  # no model at all
         return None
     return descriptions.load_space(paths)
+
+
+def load_labels(connection: Connection) -> frozenset[str]:
+    """The folded labels of the models in use; none of those that cannot be loaded."""
+    try:
+        paths = find_paths(connection)
+    except ModelError:
+        return frozenset()
+    names: set[str] = set()
+    for path in paths:
+        try:
+            stat = path.stat()
+            names |= _load_labels(path.absolute(), stat.st_mtime_ns, stat.st_size)
+        except (ModelError, OSError):
+            continue
+    return frozenset(names)
+
+
+@lru_cache(maxsize=8)
+def _load_labels(path: Path, modified: int, size: int) -> frozenset[str]:
+    return frozenset(fold(name) for name in model_file.load(path).labels.names)

@@ -6,12 +6,10 @@ second, so that no weights are stored; which heads tag new photos is an entry of
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,6 @@ from sqlalchemy import Connection, select
 
 from tagger.concurrency import chunks, one_blas_thread
 from tagger.errors import DescriptionError, ModelError, OptionError
-from tagger.inference import model_file
 from tagger.inference.decision import Floats, unit_vectors
 from tagger.library import derivation, operations, tags
 from tagger.library.database.database import Database
@@ -28,7 +25,7 @@ from tagger.library.database.schema import tags as tag_table
 from tagger.library.descriptions import Space
 from tagger.library.edits import BATCH
 from tagger.library.history import entries, titles
-from tagger.library.models.in_use import find_paths
+from tagger.library.models.in_use import load_labels
 from tagger.library.photos import filter_existing, load_photos
 from tagger.library.records import Photo
 from tagger.library.search.conditions import DELETED
@@ -96,7 +93,7 @@ class Teacher:
     def list_taught(self) -> list[TaughtTag]:
         """The tags that a person gave to photos, or that have a head; most examples first."""
         with self._database.read_transaction() as connection:
-            return list_taught(connection, _load_model_labels(connection))
+            return list_taught(connection, load_labels(connection))
 
     def answers(self, tag: str) -> TagAnswers:
         """What a person said of a tag. Raises OptionError for a name that no tag can have."""
@@ -170,7 +167,7 @@ class Teacher:
         """
         with self._database.read_transaction() as connection:
             added = find_added_tags(connection, operation_id)
-            by_models = _load_model_labels(connection) if added else frozenset()
+            by_models = load_labels(connection) if added else frozenset()
         offers = []
         for tag in added:
             if fold(tag) not in by_models:
@@ -223,8 +220,8 @@ class Teacher:
         """Annotate photos: those with the tag, and those without it; the operation.
 
         From MIN_EXAMPLES on, a tag that no model in use gives has a head that tags new photos,
-        unless a person switched it off. What the head gave before is given anew by what it is now.
-        Raises OptionError where there is nothing to answer.
+        unless a person switched it off. Photos lose the tag that it gave them if they do not look
+        like its examples of now. Raises OptionError where there is nothing to answer.
         """
         with self._database.read_transaction() as connection:
             tag = load_answers(connection, tag).tag
@@ -351,19 +348,37 @@ class Teacher:
                 active.append(ActiveHead(head, key, operation_id))
             return active
 
+    def follow(self, operation_id: int) -> int:
+        """Let the heads of the tags that an operation gave to photos follow it, as part of it.
+
+        See `answer`. The operation.
+        """
+        with self._database.read_transaction() as connection:
+            added = find_added_tags(connection, operation_id)
+        for tag in added:
+            self._follow(operation_id, tag)
+        return operation_id
+
     def _follow(self, operation_id: int, tag: str) -> None:
         """Switch a head on from its first examples, and let it judge anew what it tagged."""
-        with self._database.write_transaction() as connection:
+        with self._database.read_transaction() as connection:
             answers = load_answers(connection, tag)
             switches = entries.load(connection, "head")
             values = [switches[key] for key in answers.keys if key in switches]
             if len(answers.yes) < MIN_EXAMPLES or (values and not any(values)):
                 return
-            if not values:
-                if fold(answers.tag) in _load_model_labels(connection):
-                    return
-                with derivation.entries_changing(connection):
-                    entries.save(connection, operation_id, "head", answers.key, True)
+            if not values and fold(answers.tag) in load_labels(connection):
+                return
+        if not values:
+            with self._database.write_transaction() as connection:
+                if load_answers(connection, tag) == answers:
+                    with derivation.entries_changing(connection):
+                        entries.save(connection, operation_id, "head", answers.key, True)
+        self._withdraw_unlike(operation_id, answers)
+
+    def _withdraw_unlike(self, operation_id: int, answers: TagAnswers) -> None:
+        """Withdraw the tags that a head gave to photos that do not look like it any more."""
+        with self._database.read_transaction() as connection:
             tagged = find_tagged_by_head(connection, answers.keys)
             if not tagged:
                 return
@@ -371,18 +386,15 @@ class Teacher:
                 head, vectors = self._learn(connection, answers)
             except OptionError:  # the model that understands words is gone
                 return
-            by_id = _rows_by_id(vectors, itertools.chain(*tagged.values()))
+        for model_id, photo_ids in tagged.items():
+            by_id = _rows_by_id(vectors, photo_ids)
             logits = head.logits(vectors.take(list(by_id.values()))).tolist()
-            kept = [
-                (photo_id, make_prediction(head, logit))
-                for photo_id, logit in zip(by_id, logits, strict=True)
-                if logit >= 0
-            ]
-            for model_id, photo_ids in tagged.items():
-                comparable = [photo_id for photo_id in photo_ids if photo_id in by_id]
-                tags.end_predictions(connection, operation_id, model_id, comparable)
-            head_id = register_head(connection, head, answers.key)
-            tags.save_predictions(connection, operation_id, head_id, kept)
+            unlike = [id for id, logit in zip(by_id, logits, strict=True) if logit < 0]
+            for batch in chunks(unlike, BATCH):
+                with self._database.write_transaction() as connection:
+                    if load_answers(connection, answers.tag) != answers:
+                        return  # a later answer, which is followed by its own head
+                    tags.end_predictions(connection, operation_id, model_id, batch)
 
     def _learn(
         self, connection: Connection, answers: TagAnswers, examples: Sequence[int] | None = None
@@ -469,24 +481,3 @@ def _describe(space: Space, tag: str) -> Floats | None:
         return space.words.describe(tag).vector
     except DescriptionError:
         return None
-
-
-def _load_model_labels(connection: Connection) -> frozenset[str]:
-    """The folded labels of the models in use; none of those that cannot be loaded."""
-    try:
-        paths = find_paths(connection)
-    except ModelError:
-        return frozenset()
-    names: set[str] = set()
-    for path in paths:
-        try:
-            stat = path.stat()
-            names |= _load_labels(path.absolute(), stat.st_mtime_ns, stat.st_size)
-        except (ModelError, OSError):
-            continue
-    return frozenset(names)
-
-
-@lru_cache(maxsize=8)
-def _load_labels(path: Path, modified: int, size: int) -> frozenset[str]:
-    return frozenset(fold(name) for name in model_file.load(path).labels.names)
