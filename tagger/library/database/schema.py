@@ -58,13 +58,13 @@ class FilePath(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
+        if value is None or value.isascii():
+            return value
         return re.sub("[\uf6ff\uf780-\uf7ff]", "\uf6ff\\g<0>", value).translate(_TO_PRIVATE_USE)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
+        if value is None or value.isascii():
+            return value
         return re.sub("\uf6ff(.)|([\uf780-\uf7ff])", _from_private_use, value)
 
 

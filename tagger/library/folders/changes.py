@@ -303,9 +303,12 @@ def _rank(photo: _Photo) -> int:
 
 def _load_imports(connection: Connection, prefix: str) -> dict[str, _Import]:
     """What became of each path in a folder, at its latest import."""
+    created = connection.execute(
+        select(runs.c.id, runs.c.created_at).where(runs.c.kind == "import")
+    )
+    times = {row.id: row.created_at.timestamp() for row in created}
     query = (
-        select(files.c.path, files.c.photo_id, files.c.outcome, runs.c.created_at)
-        .join(runs, runs.c.id == files.c.run_id)
+        select(files.c.path, files.c.photo_id, files.c.outcome, files.c.run_id)
         .where(
             files.c.path.startswith(prefix, autoescape=True),
             files.c.outcome.in_(("added", "updated", "restored", "moved", "duplicate", "failed")),
@@ -313,7 +316,7 @@ def _load_imports(connection: Connection, prefix: str) -> dict[str, _Import]:
         .order_by(files.c.id)
     )
     return {
-        row.path: _Import(row.photo_id, row.outcome == "failed", row.created_at.timestamp())
+        row.path: _Import(row.photo_id, row.outcome == "failed", times[row.run_id])
         for row in connection.execute(query)
         if row.path.startswith(prefix)
     }
