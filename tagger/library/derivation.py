@@ -212,6 +212,7 @@ def _refresh_chunk(
         columns.append(
             {"photo": photo_id}
             | _derive_columns(rows, annotations, photo_tags, rules)
+            | {"model_count": len(predicted[photo_id])}
             | _derive_fields(written[photo_id])
         )
     connection.execute(delete(tags).where(tags.c.photo_id.in_(photo_ids)))
@@ -301,7 +302,6 @@ def _derive_columns(
         "confidence": None if first is None else first.confidence,
         "doubt": doubt(first),
         "model_id": None if first is None else first.model_id,
-        "model_count": len(predicted),
         "tag_count": len(listed),
         "highest": max(scores, default=None),
         "lowest": min(scores, default=None),

@@ -102,6 +102,7 @@ def test_tagging_with_a_model_that_is_off_shows_its_tags_again(
     library.turn_off_model(str(shapes_model))
     assert library.label_counts() == [] and library.models_in_use() == ["pets"]
     assert library.model_uses()["own"].off
+    assert library.count("model:own model:pets") == 3, "it looked at them"
     job = run(library, RetagRequest(model=str(shapes_model)))
     assert job.counts == {"same": 3} and library.count("disc") == 1
     library.undo(job.id)

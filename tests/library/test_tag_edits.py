@@ -123,6 +123,12 @@ def test_a_person_says_which_words_find_a_tag(library: Library) -> None:
     assert library.find_ids("animal") == [first]
     with pytest.raises(VocabularyError, match="above itself"):
         library.tags.set_words("dog", ["bello"], None)
+    deleted = library.delete([first])
+    assert [(each.name, each.count) for each in library.tags.list_all()] == [
+        ("Bello", 0),
+        ("cat", 1),
+    ]
+    library.undo(deleted)
     undo_all(library, changed, cat)
     assert library.find_ids("dog") == [] and library.find_ids("animal") == [second]
 

@@ -196,7 +196,7 @@ photos = Table(
     Column("confidence", Float),  # of the prediction, in [0, 1]
     Column("doubt", Float),  # in [0, 2], the highest is reviewed first
     Column("model_id", Integer, ForeignKey("models.id")),  # of the first model
-    Column("model_count", Integer, nullable=False, default=0),  # that looked at it
+    Column("model_count", Integer, nullable=False, default=0),  # that looked at it, off or not
     Column("tag_count", Integer, nullable=False, default=0),
     Column("highest", Float),  # score of its tags, in [0, 1]; tags by a person count as 1
     Column("lowest", Float),

@@ -41,7 +41,7 @@ class TagEdits:
         self._home = home
 
     def list_all(self) -> list[TagSummary]:
-        """Every tag that photos have or that is hidden or never given, in alphabetical order."""
+        """Every tag that photos have or that a person hid, forbade or gave words to, by name."""
         with self._database.read_transaction() as connection:
             return tag_list.list_tags(connection)
 

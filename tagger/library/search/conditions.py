@@ -91,8 +91,8 @@ def find_label_ids(
         if not label.wildcard:
             names[label] = label_names(label, vocabulary)
             continue
-        query = select(SHOWN_AS).where(_matches(label)).limit(MAX_LABEL_IDS + 1)
-        ids = tuple(dict.fromkeys(connection.scalars(query)))
+        query = select(SHOWN_AS).where(_matches(label)).distinct().limit(MAX_LABEL_IDS + 1)
+        ids = tuple(connection.scalars(query))
         if len(ids) <= MAX_LABEL_IDS:
             label_ids[label] = ids
     existing = find_labels(connection, chain.from_iterable(names.values()))
@@ -200,7 +200,8 @@ def photo_condition(condition: Condition) -> Where:
                 predictions.c.model_id.in_(ids),
                 predictions.c.ended_by.is_(None),
             )
-            return or_(is_first, and_(photos.c.model_count > 1, tagged.correlate(photos)))
+            is_only = photos.c.model_id.is_not(None) & (photos.c.model_count < 2)
+            return or_(is_first, and_(~is_only, tagged.correlate(photos)))
         case "folder":
             return _CaseInsensitiveLike(photos.c.path, literal(_folder_pattern(condition)))
         case "rating":
