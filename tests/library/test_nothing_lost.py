@@ -156,6 +156,10 @@ class LibraryMachine(RuleBasedStateMachine):
     def answer(self, picks: list[int], add: list[str], remove: list[str], skip: list[str]) -> None:
         self.act(lambda: self.library.edit_tags(self.choose(picks), add, remove, skip))
 
+    @rule(picks=picks)
+    def confirm(self, picks: list[int]) -> None:
+        self.act(lambda: self.library.confirm_tags(self.choose(picks)))
+
     @rule(picks=picks, names=label_sets)
     def withdraw(self, picks: list[int], names: list[str]) -> None:
         self.act(lambda: self.library.withdraw_annotations(self.choose(picks), names or ["a"]))
