@@ -108,7 +108,7 @@ def main() -> None:
         pictures = make_photos(folder / "small", "small", DISTINCT)
         home = folder / "library"
         build(home, options.photos, pictures)
-        add_large(home, make_photos(folder / "large", "large", LARGE))
+        add_large(home, make_photos(folder / "large", "large", LARGE, LARGE))
         with run_app(home) as url:
             times |= look_at_photos(browser, url, options.repeats)
         shutil.rmtree(home)

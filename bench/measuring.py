@@ -69,9 +69,10 @@ def medians(runs: Sequence[Run]) -> Run:
     return Run(median(run.seconds for run in runs), median(run.peak_mb for run in runs))
 
 
-def make_photos(folder: Path, size: str, count: int) -> list[Path]:
-    """A folder of `count` "small" or "large" photos; see photos.py."""
-    run(*PHOTOS, folder, "--size", size, "--photos", str(count))
+def make_photos(folder: Path, size: str, count: int, distinct: int | None = None) -> list[Path]:
+    """A folder of `count` "small" or "large" photos, of which `distinct` differ; see photos.py."""
+    options = [] if distinct is None else ["--distinct", str(distinct)]
+    run(*PHOTOS, folder, "--size", size, "--photos", str(count), *options)
     return sorted(folder.iterdir())
 
 

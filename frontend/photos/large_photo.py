@@ -5,31 +5,39 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from frontend.components.html_blocks import escape_text
 from frontend.ui.images import show_jpeg
 from frontend.ui.library import open_library
 from frontend.ui.messages import describe_error
 from frontend.ui.models import load_tagger
 from frontend.ui.text import escape_markdown
+from frontend.ui.tiles import base_path
 from tagger import ImageError, ModelError
-from tagger.images import decode, transforms
+from tagger.images import decode
 from tagger.library.library import Library
 from tagger.library.records import Photo, StoredPrediction
 from tagger.tagger import Tagger
-from tagger.text import escape_controls
 
-LONGER_SIDE = 1600  # pixels
-MAX_CACHED = 12  # photos in memory
+LONGER_SIDE = 1600  # pixels, one of `SIDES`
+MAX_CHECKED = 1_000  # photos whose files are as they were imported
 
 
 def show_large_photo(photo: Photo) -> None:
-    """Show a photo, or its thumbnail and the reason."""
-    name = escape_controls(photo.name)
-    try:
-        show_jpeg(_read_photo(photo), name)
-    except ImageError as error:
-        show_jpeg(open_library().read_thumbnail(photo), name, width="content")
-        reason = escape_markdown(describe_error(error))
-        st.warning(f"Original missing: {reason}", icon=":material/broken_image:")
+    """Show a photo, or its thumbnail and the reason.
+
+    The browser fetches it from the app's routes; its place is kept free until then.
+    """
+    problem = _find_problem(photo)
+    name, kind = f"photos/{photo.sha256}.jpg?side={LONGER_SIDE}", "it-photo"
+    if problem is not None:
+        name, kind = f"thumbnails/{photo.sha256}.jpg", "it-photo it-thumbnail"
+    st.html(
+        f'<img class="{kind}" src="{base_path()}/{name}" alt="{escape_text(photo.name)}"'
+        f' width="{photo.width}" height="{photo.height}">'
+    )
+    if problem is not None:
+        reason = escape_markdown(f"Original missing: {problem}")
+        st.warning(reason, icon=":material/broken_image:")
 
 
 def show_heatmap(slot: DeltaGenerator, tagger: Tagger, label: str, image: bytes, name: str) -> None:
@@ -39,21 +47,22 @@ def show_heatmap(slot: DeltaGenerator, tagger: Tagger, label: str, image: bytes,
     st.caption("Bright areas counted most. Dark edges are cropped off.")
 
 
-def _read_photo(photo: Photo) -> bytes:
-    """A photo as JPEG. Raises ImageError if the file is missing or has changed."""
+def _find_problem(photo: Photo) -> str | None:
+    """Why a photo's file cannot be shown, if it is missing or has changed."""
     try:
         stat = photo.path.stat()
+        _check(photo.sha256, stat.st_mtime_ns, stat.st_size, photo, open_library())
+    except ImageError as error:
+        return describe_error(error)
     except (OSError, ValueError):
-        raise ImageError(str(photo.path), "no such file") from None
-    return _decode(photo.sha256, stat.st_mtime_ns, stat.st_size, photo, open_library())
+        return "no such file"
+    return None
 
 
-@st.cache_resource(show_spinner=False, max_entries=MAX_CACHED)
-def _decode(sha256: str, modified: int, size: int, _photo: Photo, _library: Library) -> bytes:
-    shorter, longer = sorted((_photo.width, _photo.height))
-    side = max(1, round(LONGER_SIDE * shorter / longer))
-    rgb = decode.read(_library.read_original(_photo), shorter_side=side)
-    return decode.encode(transforms.thumbnail(rgb, LONGER_SIDE), "JPEG")
+@st.cache_resource(show_spinner=False, max_entries=MAX_CHECKED)
+def _check(sha256: str, modified: int, size: int, _photo: Photo, _library: Library) -> bool:
+    _library.read_original(_photo)
+    return True
 
 
 def find_explainer(library: Library, photo: Photo, tag: str) -> tuple[Tagger, str] | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from axe_core_python.base import AXE_SCRIPT
 from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, TimeoutError, expect
 
 HEADINGS = {
@@ -226,6 +227,18 @@ class AppPage:
         self.wait_until_idle()
         assert len(self.error_messages()) == errors, self.error_messages()
         assert not self.problems, self.problems
+
+    def check_accessibility(self) -> None:
+        """Fail if axe has a serious finding on the page."""
+        self.page.evaluate(f"() => {{ {AXE_SCRIPT} }}")
+        report = self.page.evaluate("async () => await axe.run()")
+        findings = [
+            f"{finding['id']}: {node['html'][:150]} {node['failureSummary']}"
+            for finding in report["violations"]
+            if finding["impact"] in ("serious", "critical")
+            for node in finding["nodes"]
+        ]
+        assert not findings, "\n".join([self.page.url, *findings])
 
     def _on_request(self, request: Request) -> None:
         self._check_host(request.url)

@@ -9,7 +9,9 @@ from tagger.library.library import Library
 from tagger.library.records import Annotation
 from tests.e2e.app_page import AppPage
 from tests.e2e.app_server import AppServer
+from tests.e2e.conftest import OpenApp
 
+WIDTHS = (1280, 390)  # pixels: a desktop's window, a phone's
 TagState = dict[str, tuple[list[tuple[str, bool, float | None]], list[Annotation]]]
 
 
@@ -28,10 +30,10 @@ def labels(library: Library, name: str) -> list[str]:
     return [label for label, *_ in read_tags(library)[name][0]]
 
 
-@pytest.fixture
-def gallery(app: AppPage) -> AppPage:
+@pytest.fixture(params=WIDTHS)
+def gallery(open_app: OpenApp, server: AppServer, request: pytest.FixtureRequest) -> AppPage:
     """The gallery with the four sample photos, added with its button."""
-    app.go_to("Gallery")
+    app = open_app(server, "gallery", request.param)
     if not app.tiles().count():
         app.click("Add the sample photos")
     expect(app.tiles()).to_have_count(4)
@@ -41,7 +43,9 @@ def gallery(app: AppPage) -> AppPage:
 def test_a_correction_is_undone(gallery: AppPage, server: AppServer) -> None:
     with server.library() as library:
         before = read_tags(library)
-        gallery.tile("cat.png").click()
+        gallery.open_photo("cat.png")
+        if not gallery.page.get_by_role("complementary").is_visible():
+            gallery.press("i")  # on a phone
         gallery.click("Remove cat")
         gallery.expect_message("Removed cat")
         expect(gallery.button("Clear your no to cat")).to_be_visible()
@@ -58,7 +62,14 @@ def test_a_correction_is_undone(gallery: AppPage, server: AppServer) -> None:
         gallery.undo()
         gallery.expect_message("Undone: Added my cat Chelsea")
         assert read_tags(library) == before
-        gallery.press("Escape")  # leaves the field, then the photo
+
+        gallery.press("f")
+        gallery.expect_message("Added to favourites")
+        assert library.count("is:favourite") == 1
+        gallery.press("u")
+        gallery.expect_message("Undone: Added to favourites")
+        assert library.count("is:favourite") == 0
+        gallery.press("Escape")
         expect(gallery.tile("cat.png")).to_be_focused()
         gallery.check()
 
