@@ -169,8 +169,9 @@ def filter_existing(connection: Connection, photo_ids: Iterable[int]) -> list[in
     candidates = [photo_id for photo_id in dict.fromkeys(photo_ids) if 0 < photo_id < MAX_ID]
     ids: set[int] = set()
     for chunk in chunks(candidates, CHUNK):
-        query = select(photos.c.id).where(photos.c.id.in_(chunk), photos.c.deleted_by.is_(None))
-        ids.update(connection.scalars(query))
+        # With a condition on `deleted_by`, SQLite would scan an index of all photos instead.
+        query = select(photos.c.id, photos.c.deleted_by).where(photos.c.id.in_(chunk))
+        ids.update(row.id for row in connection.execute(query) if row.deleted_by is None)
     return [photo_id for photo_id in candidates if photo_id in ids]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sqlalchemy import Connection, extract, select
+from sqlalchemy import Connection, String, cast, func, select
 
 from tagger.library.database.schema import photos
 from tagger.library.records import Sort
@@ -37,14 +37,14 @@ def count_months(
     time = _TIMES.get(sort)
     if time is None or not ids:
         return ()
-    month = extract("year", time) * 12 + extract("month", time) - 1
-    query = select(photos.c.id, month).where(photos.c.deleted_by.is_(None))
-    by_id = {photo_id: int(number) for photo_id, number in connection.execute(query)}
+    month = func.substr(cast(time, String), 1, 7)  # "2024-05"
+    present = photos.c.deleted_by.is_(None)
+    total = connection.scalar(select(func.count()).select_from(photos).where(present))
+    if len(ids) == total:  # the order is by time, so that each month comes once
+        order = month if sort == "oldest" else month.desc()
+        query = select(month, func.count()).where(present).group_by(month).order_by(order)
+        return tuple((text, count) for text, count in connection.execute(query).all())
+    rows = connection.execute(select(photos.c.id, month).where(present)).all()
+    by_id = {photo_id: text for photo_id, text in rows}
     months = groupby(by_id[photo_id] for photo_id in ids)
-    return tuple((_format_month(number), sum(1 for _ in group)) for number, group in months)
-
-
-def _format_month(number: int) -> str:
-    """A month as "2024-05"; `number` counts the months since year 0."""
-    year, month = divmod(number, 12)
-    return f"{year:04}-{month + 1:02}"
+    return tuple((text, sum(1 for _ in group)) for text, group in months)

@@ -378,7 +378,12 @@ def test_a_library_of_an_earlier_version_is_migrated(
         assert compare_metadata(context, schema.metadata) == []
     assert (list(opened.photos()), opened.label_counts(), opened.operations()) == before
     assert opened.models_in_use() == ["cifar10"] and opened.count("model:pets") == 2
-    assert [photo.id for photo in opened.photos(sort="timeline")] == [ids[1], ids[0]]
+    timeline = opened.list_photos()
+    dates = [photo.dated_at for photo in opened.photos(sort="timeline")]
+    assert list(timeline.ids) == [ids[1], ids[0]]
+    assert [month for month, count in timeline.months for _ in range(count)] == [
+        f"{date:%Y-%m}" for date in dates
+    ]
     assert opened.undo(opened.operations()[0].id).changed == 1 and opened.count() == 3
     opened.rate(ids, 5)
     opened.undo(opened.use_model("pets") or 0)

@@ -217,7 +217,7 @@ def _find_page(
     page = select(photos.c.id).order_by(*order).limit(limit).offset(offset)
     if total <= MAX_SORTED:
         matches = _select_ids(plan).subquery()
-        return list(connection.scalars(page.where(photos.c.id.in_(select(matches.c.id)))))
+        return list(connection.scalars(page.where(photos.c.id.in_(select(matches.c.id)))).all())
     last = connection.scalar(select(func.max(photos.c.id)))
     probes = PROBE_FACTOR * (offset + limit) * (last or 0) // total
     if probes <= MAX_PROBED and not isinstance(plan, _PhotoFilter):
@@ -226,7 +226,7 @@ def _find_page(
         ids = connection.scalars(probed.where(_condition(plan, photos.c.id, few=True))).all()
         if len(ids) == limit:
             return list(ids)
-    return list(connection.scalars(page.where(_PRESENT, _condition(plan, photos.c.id))))
+    return list(connection.scalars(page.where(_PRESENT, _condition(plan, photos.c.id))).all())
 
 
 # A plan: the tree in terms of conditions on rows of `tags` and of `photos`.
