@@ -202,7 +202,7 @@ def open_gallery(page: Page, url: str) -> float:
     page.get_by_role("heading", name="What is in this photo?").wait_for()
     wait_for_script(page)
     began = page.evaluate("performance.now()")
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Gallery").click()
+    page.locator(".st-key-navigation").get_by_role("link", name="Gallery").click()
     page.wait_for_function("bench.isFilled(0.6)", polling="raf")
     return float(page.evaluate("performance.now()") - began) / 1000
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import streamlit as st
 
 from frontend.components import html_blocks
+from frontend.components.search_links import show_search_links
 from frontend.photos import saved_searches
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, show_notices
 from frontend.ui.models import activate_model, list_models, model_title
+from frontend.ui.navigation import show_navigation
 from frontend.ui.pages import ACTIVITY, IMPORT
 from frontend.ui.phone_bar import show_phone_bar
 from frontend.ui.text import escape_markdown
@@ -40,13 +42,14 @@ def main() -> None:
     st.html(HERE / "ui" / "style.css")
     st.html(html_blocks.CSS)
     sections = pages()
-    page = st.navigation(sections)
+    page = st.navigation(sections, position="hidden")
+    show_navigation(sections)
     show_phone_bar(sections)
     with catch_errors():
         open_library()
         with catch_errors():  # photos can be viewed without a model
             show_model_choice()
-        show_saved_searches()
+        show_searches(page)
         show_jobs()
         show_notices()
         page.run()
@@ -106,10 +109,11 @@ def _activate_selected() -> None:
         activate_model(st.session_state[MODEL_KEY])
 
 
-def show_saved_searches() -> None:
-    """Links to the searches that were saved."""
+def show_searches(page: st.Page) -> None:
+    """Links to the searches that were saved, and to the latest."""
+    current = st.query_params.get("q") if page.url_path == "search" else None
     with st.sidebar:
-        saved_searches.list_searches()
+        show_search_links(saved_searches.load_searches(), current)
 
 
 def show_jobs() -> None:

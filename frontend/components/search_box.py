@@ -56,11 +56,16 @@ def show_search_box(name: str, *, key: str, saved: Mapping[str, str]) -> str:
             "parts": parts,
             "saved": [[name, query] for name, query in saved.items()],
             "describes": open_library().space() is not None,
-            "storage": f"image-tagger-searches-{_digest(open_library().url)}",
+            "storage": storage_name(),
         },
         on_submitted_change=store,
     )
     return query
+
+
+def storage_name() -> str:
+    """Where the browser keeps the recent searches of this library."""
+    return f"image-tagger-searches-{_digest(open_library().url)}"
 
 
 def _suggestions() -> tuple[list[Any], list[Any], list[Any]]:

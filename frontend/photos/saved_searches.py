@@ -1,4 +1,4 @@
-"""Saved searches: links in the sidebar, and a menu beside the box that saves or deletes one."""
+"""Saved searches, and a menu beside the box that saves or deletes one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import streamlit as st
 from frontend.components import undo_line
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
-from frontend.ui.pages import SEARCH
 from frontend.ui.text import escape_markdown
 from tagger.errors import OptionError
 from tagger.text import is_visible
 
 MAX_NAME = 60  # characters
-MAX_LISTED = 20  # in the sidebar
 
 
 def load_searches() -> dict[str, str]:
@@ -25,23 +23,6 @@ def load_searches() -> dict[str, str]:
         if isinstance(value, dict) and isinstance(value.get("query"), str)
     }
     return {name: queries[name] for name in sorted(queries, key=str.casefold)}
-
-
-def list_searches() -> None:
-    """Links to the saved searches, for the sidebar."""
-    searches = load_searches()
-    if not searches:
-        return
-    st.caption("Saved searches")
-    for name, query in list(searches.items())[:MAX_LISTED]:
-        st.page_link(
-            SEARCH,
-            label=escape_markdown(name),
-            icon=":material/bookmark:",
-            query_params={"q": query},
-        )
-    if len(searches) > MAX_LISTED:
-        st.caption(f"and {len(searches) - MAX_LISTED:,} more, in the search box")
 
 
 def offer_saving(query: str, page: str) -> None:

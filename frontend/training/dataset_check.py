@@ -10,6 +10,7 @@ from typing import Any, Self
 import streamlit as st
 
 from frontend.components import job_panel
+from frontend.components.folder_picker import pick_folder
 from frontend.components.html_blocks import show_table
 from frontend.training.findings import FindingGroup, show_findings
 from frontend.ui.library import open_library
@@ -19,13 +20,14 @@ from frontend.ui.text import escape_markdown
 from tagger import paths
 from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
 from tagger.jobs.requests import CheckRequest
-from tagger.text import count_noun
+from tagger.text import count_noun, is_text
 
 RECENT_CHECKS = 50  # searched for the newest check of a folder
 MAX_UNREADABLE = 200  # files listed
 MAX_ROWS = 60  # labels in the table of photos
 MAX_VARIANTS = 5  # groups of labels that differ in case alone, listed
 
+PICKED_KEY = "train-picked"  # session state: the folder picked last
 CHECK, CHECK_ICON = "Check photos", ":material/fact_check:"
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
@@ -70,9 +72,18 @@ class CheckResult:
 
 
 def choose_folder() -> str | None:
-    """A field for a folder of this machine and a button that checks it; None while it is empty."""
+    """A folder of this computer, typed or picked, and a button that checks it; None if empty."""
     st.session_state.setdefault(TRAIN_FOLDER_KEY, str(paths.DATASET))
-    folder = st.text_input(
+    field = st.container()
+    with st.container(horizontal=True, gap="small", key="train-folder-actions"):
+        check = st.container(width="content")
+        with st.popover("Browse …", icon=":material/folder_open:", key="train-browse"):
+            picked = pick_folder("train-picker")
+    if picked != st.session_state.get(PICKED_KEY):
+        st.session_state[PICKED_KEY] = picked
+        if picked is not None and is_text(picked):
+            st.session_state[TRAIN_FOLDER_KEY] = picked
+    folder = field.text_input(
         "Folder on this computer",
         key=TRAIN_FOLDER_KEY,
         help="With a subfolder for each label (cat/, dog/), or with labels.csv, COCO, Pascal VOC or"
@@ -83,7 +94,7 @@ def choose_folder() -> str | None:
         st.info("Choose the folder with your labelled photos.")
         return None
     data = str(Path(folder).expanduser().absolute())
-    if st.button(CHECK, key="train-check", icon=CHECK_ICON):
+    if check.button(CHECK, key="train-check", icon=CHECK_ICON):
         start_check(data)
     return data
 

@@ -1,4 +1,4 @@
-"""History: statistics of the library, and its operations. Its URL is `/activity`."""
+"""History: every operation, and what is in the library now. Its URL is `/activity`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ def show() -> None:
     else:
         st.markdown("Your library is empty. Imports, tags and changes are listed here.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
+    _show_operations()
+    if statistics.deleted:
+        _show_deleted(statistics.deleted)
     if statistics.photos:
         left, right = st.columns(2, gap="large")
         with left:
@@ -40,9 +43,6 @@ def show() -> None:
         with right:
             _show_confidence(statistics)
             _show_days(statistics)
-    _show_operations()
-    if statistics.deleted:
-        _show_deleted(statistics.deleted)
 
 
 def _show_counts(statistics: Statistics) -> None:

@@ -162,7 +162,7 @@ class AppPage:
 
     def link(self, title: str) -> Locator:
         """A page's link in the sidebar."""
-        return self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=title)
+        return self.page.locator(".st-key-navigation").get_by_role("link", name=title)
 
     def field(self, label: str) -> Locator:
         return self.page.get_by_label(label, exact=True)

@@ -141,6 +141,19 @@ def report_trigger(app: AppTest, key: str, event: str, value: object) -> AppTest
     return app
 
 
+def use_picker(
+    app: AppTest, opened: object, selected: object, key: str = "import-picker"
+) -> AppTest:
+    """The page after the browser reported a state of a tree of folders, which may be invalid."""
+    states = app._tree.get_widget_states()
+    state = WidgetState(id=_component(app, key).proto.id)
+    state.json_value = json.dumps({"opened": opened, "selected": selected})
+    states.widgets.append(state)
+    app._run(states)
+    assert not app.exception
+    return app
+
+
 def _component(app: AppTest, key: str) -> Any:
     (component,) = (c for c in app.get("bidi_component") if c.key == key)
     return component

@@ -12,7 +12,16 @@ from playwright.sync_api import Locator, Page, Route, expect, sync_playwright
 from tagger.library.library import Library
 from tagger.paths import ROOT
 from tests.e2e.conftest import BROWSER_OPTIONS
-from tests.frontend.pages import open_page, search_box_data, search_for
+from tests.frontend.pages import (
+    act,
+    grid_data,
+    message,
+    open_page,
+    press,
+    report_trigger,
+    search_box_data,
+    search_for,
+)
 
 COMPONENTS = ROOT / "frontend" / "components"
 HOSTILE = '<img src=x onerror=alert(1)>"; DROP TABLE'
@@ -59,6 +68,37 @@ def test_a_new_search_begins_on_the_first_page(six_photos: Library) -> None:
     assert search_for(app, "").query_params == {}
 
 
+def test_saved_searches_are_in_the_sidebar_and_open(six_photos: Library) -> None:
+    for number in range(22):
+        entry = {"query": f"id:{number}"}
+        six_photos.save_entry("search", f"<b>{number:02}</b>", entry, "Saved a search")
+    app = open_page("activity")
+    data = grid_data(app, "search-links")
+    assert data["saved"][0] == ["<b>00</b>", "id:0"] and data["left_out"] == 2
+    assert data["query"] is None
+    assert data["storage"] == search_box_data(open_page("search"))["storage"]
+    for invalid in (7, "", "x" * 1001):
+        report_trigger(app, "search-links", "opened", invalid)
+        assert app.title[0].value == "History"
+    report_trigger(app, "search-links", "opened", "cat")
+    assert app.title[0].value == "Search" and app.query_params == {"q": "cat"}
+    assert grid_data(app, "search-links")["query"] == "cat"
+
+
+def test_a_search_is_saved_and_deleted(six_photos: Library) -> None:
+    app = open_page("search", q="cat")
+    app.text_input(key="search-save-name").set_value(" Our   cats ")
+    press(app, "search-save-go")
+    assert message(app, "search") == "Saved the search “Our cats”"
+    assert grid_data(app, "search-links")["saved"] == [["Our cats", "cat"]]
+    assert search_box_data(app)["saved"] == [["Our cats", "cat"]]
+    press(app, "search-unsave-Our cats")
+    assert message(app, "search") == "Deleted the search “Our cats”"
+    assert grid_data(app, "search-links")["saved"] == []
+    act(app, "undo", page="search")
+    assert grid_data(app, "search-links")["saved"] == [["Our cats", "cat"]]
+
+
 # In a browser, without Streamlit
 
 
@@ -80,18 +120,23 @@ def _serve_page(route: Route) -> None:
     route.fulfill(body="<!doctype html><main></main>", content_type="text/html")
 
 
+def mount(page: Page, component: str) -> None:
+    """Mount a component as Streamlit does; the browser remembers nothing."""
+    page.goto("http://localhost:9/")
+    page.evaluate("localStorage.clear()")
+    parts = [
+        (COMPONENTS / f"{component}.{name}").read_text(encoding="utf-8")
+        for name in ("html", "css", "js")
+    ]
+    page.evaluate(_MOUNT, parts)
+
+
 class Box:
-    """A search box in a browser, mounted as Streamlit does it."""
+    """A search box in a browser."""
 
     def __init__(self, page: Page, **data: Any) -> None:
         self.page = page
-        page.goto("http://localhost:9/")
-        page.evaluate("localStorage.clear()")
-        parts = [
-            (COMPONENTS / f"search_box.{name}").read_text(encoding="utf-8")
-            for name in ("html", "css", "js")
-        ]
-        page.evaluate(_MOUNT, parts)
+        mount(page, "search_box")
         self.show(**data)
         self.field = page.get_by_role("combobox", name="Search your photos")
 
@@ -129,7 +174,7 @@ _MOUNT = """async ([html, css, code]) => {
   let unmount = () => {};
   window.show = (data) => {
     unmount();
-    unmount = module.default({ parentElement: root, data, setTriggerValue });
+    unmount = module.default({ parentElement: root, data, setTriggerValue }) ?? (() => {});
   };
 }"""
 
@@ -250,3 +295,22 @@ def test_without_storage_nothing_is_remembered(blank: Page) -> None:
     box.press("Enter")
     box.type("")
     assert box.submitted == ["dog"] and box.labels() == ["Our dogs"]
+
+
+def test_recent_searches_are_links_beside_saved_ones(blank: Page) -> None:
+    mount(blank, "search_links")
+    recent = ["sea", HOSTILE, "dog by:person", "a", "b", "c", "d"]
+    blank.evaluate("queries => localStorage.setItem('here', JSON.stringify(queries))", [*recent, 7])
+    data = {"saved": [["Our dogs", "dog by:person"]], "left_out": 0, "storage": "here"}
+    blank.evaluate("data => window.show(data)", {**data, "query": "sea"})
+    saved, latest = (blank.get_by_role("list", name=name) for name in ("Saved", "Recent"))
+    assert saved.get_by_role("link").all_inner_texts() == ["Our dogs"]
+    assert latest.get_by_role("link").all_inner_texts() == ["sea", HOSTILE, "a", "b", "c"]
+    expect(latest.get_by_role("link", name="sea")).to_have_attribute("aria-current", "page")
+    address = "search?q=dog+by%3Aperson"
+    expect(saved.get_by_role("link")).to_have_attribute("href", address)
+    latest.get_by_role("link").nth(1).click()
+    assert blank.evaluate("window.submitted") == [HOSTILE]
+    blank.evaluate("localStorage.setItem('here', '{')")
+    blank.evaluate("data => window.show(data)", {**data, "saved": [], "query": None})
+    expect(blank.get_by_role("link")).to_have_count(0)

@@ -28,6 +28,7 @@ from tests.frontend.pages import (
     page_text,
     press,
     unescape,
+    use_picker,
     wait_for_jobs,
 )
 
@@ -306,3 +307,11 @@ def test_a_training_stopped_before_the_first_epoch_keeps_nothing(
     worker.run(library, job_id)
     assert "Stopped before there was a model to keep" in page_text(open_page("train"))
     assert not (paths.MODELS / "mine.h5").exists()
+
+
+def test_the_folder_can_be_picked(library: Library, tmp_path: Path) -> None:
+    data = draw_collection(tmp_path / "data", 2)
+    app = use_picker(open_page("train"), [], str(data), "train-picker")
+    assert app.text_input(key="train-folder").value == str(data)
+    app.text_input(key="train-folder").set_value(str(tmp_path)).run()
+    assert app.text_input(key="train-folder").value == str(tmp_path), "typing counts as well"

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from frontend.ui import watching
 from tagger.library.library import Library
 from tests.conftest import draw_png, import_folder
-from tests.frontend.pages import button_keys, open_page, page_text, press, wait_for_jobs
+from tests.frontend.pages import (
+    button_keys,
+    grid_data,
+    open_page,
+    page_text,
+    press,
+    use_picker,
+    wait_for_jobs,
+)
 
 
 @pytest.fixture
@@ -34,24 +39,6 @@ def write(path: Path, seed: int) -> None:
     os.utime(path, (time.time() - 60,) * 2)
 
 
-def nodes(app: AppTest) -> list[dict[str, Any]]:
-    (component,) = (c for c in app.get("bidi_component") if c.key == "import-picker")
-    listed: list[dict[str, Any]] = json.loads(component.proto.json)["nodes"]
-    return listed
-
-
-def use_picker(app: AppTest, opened: object, selected: object) -> AppTest:
-    """The page after the browser reported a state of the tree, which may be invalid."""
-    (component,) = (c for c in app.get("bidi_component") if c.key == "import-picker")
-    states = app._tree.get_widget_states()
-    state = WidgetState(id=component.proto.id)
-    state.json_value = json.dumps({"opened": opened, "selected": selected})
-    states.widgets.append(state)
-    app._run(states)
-    assert not app.exception
-    return app
-
-
 def open_import() -> AppTest:
     app = open_page("import_photos")
     return app.segmented_control(key="import-source").set_value("Folder").run()  # type: ignore[union-attr]
@@ -64,10 +51,13 @@ def look() -> None:
 
 def test_a_folder_is_picked_and_imported(library: Library, folder: Path) -> None:
     app = open_import()
-    assert [node["name"] for node in nodes(app)][:2] == ["Home", "Pictures"]
-    assert not any(node["open"] for node in nodes(app))
+    assert [node["name"] for node in grid_data(app, "import-picker")["nodes"]][:2] == [
+        "Home",
+        "Pictures",
+    ]
+    assert not any(node["open"] for node in grid_data(app, "import-picker")["nodes"])
     use_picker(app, [str(folder)], None)
-    inside = [node for node in nodes(app) if node["level"] == 2]
+    inside = [node for node in grid_data(app, "import-picker")["nodes"] if node["level"] == 2]
     assert [(node["name"], node["photos"]) for node in inside] == [("trip", 1)]
     use_picker(app, [str(folder)], str(folder))
     assert app.text_input(key="import-folder-path").value == str(folder)

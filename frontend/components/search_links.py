@@ -1,0 +1,47 @@
+"""Search links component: saved and recent searches, for the sidebar.
+
+Recent searches are kept by the browser, where the search box puts them (see search_box.js).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import streamlit as st
+
+from frontend.components.search_box import storage_name
+from frontend.ui.pages import SEARCH
+from tagger.text import escape_controls
+
+HERE = Path(__file__).resolve().parent
+MAX_SAVED = 20
+MAX_QUERY = 1_000  # characters, as of a query
+KEY = "search-links"
+
+_component = st.components.v2.component(
+    "search_links",
+    html=(HERE / "search_links.html").read_text(encoding="utf-8"),
+    css=(HERE / "search_links.css").read_text(encoding="utf-8"),
+    js=(HERE / "search_links.js").read_text(encoding="utf-8"),
+)
+
+
+def show_search_links(saved: Mapping[str, str], current: str | None) -> None:
+    """Show the links; a click opens the Search page.
+
+    `saved` are queries by name, `current` is the query of the page.
+    """
+    rows = [[escape_controls(name), query] for name, query in saved.items()]
+    opened = _component(
+        key=KEY,
+        data={
+            "saved": tuple(rows[:MAX_SAVED]),  # for a list, Streamlit loads pandas
+            "left_out": len(rows[MAX_SAVED:]),
+            "query": current,
+            "storage": storage_name(),
+        },
+        on_opened_change=lambda: None,
+    ).get("opened")
+    if isinstance(opened, str) and 0 < len(opened) <= MAX_QUERY:
+        st.switch_page(SEARCH, query_params={"q": opened})
