@@ -8,25 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import streamlit as st
-
+from frontend.components.own import register
 from frontend.ui.tiles import base_path, make_tile
 from tagger.library.records import Photo
 from tagger.text import escape_controls
 
-HERE = Path(__file__).resolve().parent
-
 Mode = Literal["wrong", "right"]  # which photos are clicked
 
-_component = st.components.v2.component(
-    "answer_grid",
-    html=(HERE / "answer_grid.html").read_text(encoding="utf-8"),
-    css=(HERE / "answer_grid.css").read_text(encoding="utf-8"),
-    js=(HERE / "answer_grid.js").read_text(encoding="utf-8"),
-)
+_component = register("answer_grid")
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import streamlit as st
 
+from frontend.components.own import register
 from frontend.ui.pages import SEARCH
 from tagger.text import escape_controls
 
-HERE = Path(__file__).resolve().parent
-
-_component = st.components.v2.component(
-    "query_links",
-    html=(HERE / "query_links.html").read_text(encoding="utf-8"),
-    css=(HERE / "query_links.css").read_text(encoding="utf-8"),
-    js=(HERE / "query_links.js").read_text(encoding="utf-8"),
-)
+_component = register("query_links")
 
 
 @dataclass(frozen=True)

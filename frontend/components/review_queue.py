@@ -8,21 +8,12 @@ review_queue.js).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import streamlit as st
-
+from frontend.components.own import register
 from frontend.ui.tiles import base_path, make_tile
 from tagger.library.records import Photo
 
-HERE = Path(__file__).resolve().parent
-
-_component = st.components.v2.component(
-    "review_queue",
-    html=(HERE / "review_queue.html").read_text(encoding="utf-8"),
-    css=(HERE / "review_queue.css").read_text(encoding="utf-8"),
-    js=(HERE / "review_queue.js").read_text(encoding="utf-8"),
-)
+_component = register("review_queue")
 
 
 def show_queue(photos: Sequence[Photo], keys: Sequence[str], version: int, *, key: str) -> None:

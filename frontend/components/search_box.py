@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from frontend.components.own import register
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, open_library
 from tagger.errors import VocabularyError
@@ -20,16 +20,10 @@ from tagger.inference import vocabulary
 from tagger.library.search import completion
 from tagger.library.search.completion import Completion
 
-HERE = Path(__file__).resolve().parent
 LABEL = "Search your photos"
 PLACEHOLDER = "Search your photos: dogs on a beach, dog AND NOT cat"
 
-_component = st.components.v2.component(
-    "search_box",
-    html=(HERE / "search_box.html").read_text(encoding="utf-8"),
-    css=(HERE / "search_box.css").read_text(encoding="utf-8"),
-    js=(HERE / "search_box.js").read_text(encoding="utf-8"),
-)
+_component = register("search_box")
 
 
 def show_search_box(name: str, *, key: str, saved: Mapping[str, str]) -> str:

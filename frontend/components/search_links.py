@@ -6,25 +6,19 @@ Recent searches are kept by the browser, where the search box puts them (see sea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import streamlit as st
 
+from frontend.components.own import register
 from frontend.components.search_box import storage_name
 from frontend.ui.pages import SEARCH
 from tagger.text import escape_controls
 
-HERE = Path(__file__).resolve().parent
 MAX_SAVED = 20
 MAX_QUERY = 1_000  # characters, as of a query
 KEY = "search-links"
 
-_component = st.components.v2.component(
-    "search_links",
-    html=(HERE / "search_links.html").read_text(encoding="utf-8"),
-    css=(HERE / "search_links.css").read_text(encoding="utf-8"),
-    js=(HERE / "search_links.js").read_text(encoding="utf-8"),
-)
+_component = register("search_links")
 
 
 def show_search_links(saved: Mapping[str, str], current: str | None) -> None:

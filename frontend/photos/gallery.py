@@ -13,10 +13,9 @@ from frontend.components.actions import Action
 from frontend.components.photo_gallery import Editing, GalleryMessage
 from frontend.photos import edits
 from frontend.ui.library import open_library
-from frontend.ui.messages import describe_error
 from frontend.ui.models import list_models, model_title
 from frontend.ui.photo_lists import VersionedList, photo_lists
-from tagger.errors import OptionError, TaggerError
+from tagger.errors import OptionError, TaggerError, describe_error
 from tagger.library.records import Photo, Sort
 
 MAX_TAGS = 100  # of one action

@@ -8,11 +8,11 @@ from streamlit.delta_generator import DeltaGenerator
 from frontend.components.html_blocks import escape_text
 from frontend.ui.images import show_jpeg
 from frontend.ui.library import open_library
-from frontend.ui.messages import describe_error
 from frontend.ui.models import load_tagger
 from frontend.ui.text import escape_markdown
 from frontend.ui.tiles import base_path
 from tagger import ImageError, ModelError
+from tagger.errors import describe_error
 from tagger.images import decode
 from tagger.library.library import Library
 from tagger.library.records import Photo, StoredPrediction

@@ -13,8 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.ui.messages import describe_error
 from tagger import TaggerError, paths
+from tagger.errors import describe_error
 from tagger.inference import model_file, registry
 from tagger.training import run_folder
 

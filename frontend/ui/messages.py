@@ -9,6 +9,7 @@ import streamlit as st
 
 from frontend.ui.text import escape_markdown
 from tagger import TaggerError
+from tagger.errors import describe_error
 
 NOTICES_KEY = "notices"
 
@@ -31,13 +32,6 @@ def run_action(action: Callable[..., object], *args: object) -> None:
     """Callback for buttons: call `action`, or show its error."""
     with catch_errors():
         action(*args)
-
-
-def describe_error(error: Exception) -> str:
-    """An error's message for users."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
 
 
 def notify(message: str) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from frontend.ui.library import open_library
-from frontend.ui.messages import describe_error
-from tagger.errors import TaggerError
+from tagger.errors import TaggerError, describe_error
 from tagger.library.folders.changes import FolderChanges
 from tagger.library.library import Library
 

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import select
 
 from tagger import console
-from tagger.errors import LibraryError, OptionError, TaggerError
+from tagger.errors import LibraryError, OptionError, TaggerError, describe_error
 from tagger.jobs.lease import JobStopped, Lease, LeaseLost
 from tagger.jobs.requests import (
     CheckRequest,
@@ -111,7 +111,7 @@ def _run_to_end(lease: Lease) -> dict[str, Any]:
     except (JobStopped, KeyboardInterrupt):
         return {"status": "stopped"}
     except (TaggerError, OSError) as error:
-        return {"status": "failed", "error": str(error)}
+        return {"status": "failed", "error": describe_error(error)}
     except MemoryError:
         return {"status": "failed", "error": "not enough memory on this computer"}
     except LeaseLost:

@@ -24,6 +24,7 @@ HEADINGS = {
     "Duplicates": "Duplicates",
     "History": "History",
 }
+PHONE_TITLES = {"Gallery": "Photos", "Search": "Search", "Import": "Add", "Review": "Review"}
 TIMEOUT = 60_000  # milliseconds
 ATTEMPTS = 10
 expect.set_options(timeout=TIMEOUT)
@@ -68,8 +69,14 @@ class AppPage:
         self.wait_until_idle()
 
     def go_to(self, title: str) -> None:
-        """Follow a page's link in the sidebar."""
-        self.link(title).click()
+        """Follow a page's link in the sidebar, or on a phone in the bar at the foot."""
+        if self.link(title).is_visible() or not self.phone_bar().is_visible():
+            self.link(title).click()
+        elif title in PHONE_TITLES:
+            self.phone_bar().get_by_role("link", name=PHONE_TITLES[title]).click()
+        else:
+            self.phone_bar().get_by_role("button", name="More").click()
+            self.page.get_by_test_id("stPopoverBody").get_by_role("link", name=title).click()
         self.heading(HEADINGS[title]).wait_for()
         self.wait_until_idle()
 
@@ -164,6 +171,10 @@ class AppPage:
         """A page's link in the sidebar."""
         return self.page.locator(".st-key-navigation").get_by_role("link", name=title)
 
+    def phone_bar(self) -> Locator:
+        """The bar of pages at the foot of a narrow window."""
+        return self.page.locator(".st-key-phone-bar")
+
     def field(self, label: str) -> Locator:
         return self.page.get_by_label(label, exact=True)
 
@@ -227,18 +238,6 @@ class AppPage:
         self.wait_until_idle()
         assert len(self.error_messages()) == errors, self.error_messages()
         assert not self.problems, self.problems
-
-    def check_accessibility(self) -> None:
-        """Fail if axe has a serious finding on the page."""
-        self.page.evaluate(f"() => {{ {AXE_SCRIPT} }}")
-        report = self.page.evaluate("async () => await axe.run()")
-        findings = [
-            f"{finding['id']}: {node['html'][:150]} {node['failureSummary']}"
-            for finding in report["violations"]
-            if finding["impact"] in ("serious", "critical")
-            for node in finding["nodes"]
-        ]
-        assert not findings, "\n".join([self.page.url, *findings])
 
     def _on_request(self, request: Request) -> None:
         self._check_host(request.url)

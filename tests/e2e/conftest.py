@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -17,6 +17,8 @@ from tests.e2e.app_server import AppServer
 from tests.e2e.web_page import WebPage
 from tests.service.service_process import ServiceProcess, run_service
 
+WIDE, PHONE = 1280, 390  # pixels
+HEIGHTS = {WIDE: 900, PHONE: 844}
 StartServer = Callable[..., AppServer]
 OpenApp = Callable[..., AppPage]
 OpenWebPage = Callable[..., WebPage]
@@ -90,12 +92,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
 
 @pytest.fixture
 def open_app(browser: Browser) -> Iterator[OpenApp]:
-    """Open the app in a tab with a profile of its own: `open_app(server, path, width)`."""
+    """Open the app in a tab with a profile of its own: `open_app(server, path, width, scheme)`."""
     pages: list[AppPage] = []
 
-    def open_page(server: AppServer, path: str = "", width: int = 1280) -> AppPage:
+    def open_page(
+        server: AppServer,
+        path: str = "",
+        width: int = WIDE,
+        scheme: Literal["light", "dark"] = "light",
+    ) -> AppPage:
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, permissions=["camera"]
+            viewport={"width": width, "height": HEIGHTS[width]},
+            color_scheme=scheme,
+            permissions=["camera"],
         )
         pages.append(AppPage(context.new_page(), server.url))
         pages[-1].open(path)

@@ -1,4 +1,4 @@
-"""Every page on a phone, light and dark, with an empty library and with photos."""
+"""Every page at both widths, light and dark, with an empty library and with photos."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tagger.tagger import Tagger
 from tests.conftest import draw
 from tests.e2e.app_page import HEADINGS, AppPage
 from tests.e2e.app_server import AppServer
-from tests.e2e.conftest import OpenApp
+from tests.e2e.axe import SERIOUS, run_axe
+from tests.e2e.conftest import HEIGHTS, PHONE, WIDE, OpenApp
 
-PHONE, HEIGHT = 390, 900  # pixels
 PATHS = (
     *(
         "",
@@ -60,13 +60,13 @@ _TOO_WIDE = """() => [
 
 
 def check_layout(app: AppPage) -> None:
-    """Nothing overflows in light or dark mode, axe finds nothing serious, and no errors occurred."""
+    """Nothing overflows or is hard to use in light or dark mode, and no errors occurred."""
     for scheme in ("light", "dark"):
         app.page.emulate_media(color_scheme=scheme)
         app.wait_until_idle()
         assert (sum(app.background_color()) < DARK) == (scheme == "dark")
         assert app.page.evaluate(_TOO_WIDE) == [], app.page.url
-        app.check_accessibility()
+        assert run_axe(app.page, SERIOUS) == [], app.page.url
     app.page.emulate_media(color_scheme="light")
     app.check()
 
@@ -95,10 +95,19 @@ def full_library(server: AppServer, pets: Tagger) -> AppServer:
 def test_pages_of_a_full_library_fit_on_a_phone(open_app: OpenApp, full_library: AppServer) -> None:
     app = open_app(full_library, "gallery", PHONE)
     first = app.tiles().first.bounding_box()
-    assert first is not None and first["y"] < 0.25 * HEIGHT, "photos come first"
+    assert first is not None and first["y"] < 0.25 * HEIGHTS[PHONE], "photos come first"
     app.select_photos(f"{PHOTOS - 1}.png")
     check_layout(app)
     for path in PHOTO_PAGES:
+        app.open(path)
+        check_layout(app)
+
+
+def test_pages_of_a_full_library_are_accessible_on_a_wide_screen(
+    open_app: OpenApp, full_library: AppServer
+) -> None:
+    app = open_app(full_library, width=WIDE)
+    for path in ("", "gallery", "train", *PHOTO_PAGES):
         app.open(path)
         check_layout(app)
 

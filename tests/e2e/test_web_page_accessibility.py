@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_core_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 from tagger.images import decode
 from tests.conftest import draw
+from tests.e2e.axe import run_axe
 from tests.e2e.conftest import OpenWebPage
 from tests.e2e.web_page import WebPage, make_answer
 from tests.service.service_process import ServiceProcess
@@ -96,17 +96,6 @@ STATES = (
     *(at_start, with_answers, with_errors),
     *(with_token_prompt, with_refused_token, with_camera, with_clear_dialog),
 )
-
-
-def run_axe(page: Page) -> list[str]:
-    """The violations that axe reports."""
-    page.evaluate(f"() => {{ {AXE_SCRIPT} }}")
-    report = page.evaluate("async () => await axe.run()")
-    return [
-        f"{violation['id']}: {node['html'][:150]} {node['failureSummary']}"
-        for violation in report["violations"]
-        for node in violation["nodes"]
-    ]
 
 
 def background_brightness(page: Page) -> int:

@@ -1,7 +1,7 @@
 """Folder picker component: the folders of this computer as a tree, by mouse and keyboard.
 
-Names reach the page as text only (see picker.js). The browser reports which folders are open and
-which one is selected; what is inside is looked up here.
+Names reach the page as text only (see folder_picker.js). The browser reports which folders are
+open and which one is selected; what is inside is looked up here.
 """
 
 from __future__ import annotations
@@ -12,19 +12,14 @@ from typing import Any
 
 import streamlit as st
 
+from frontend.components.own import register
 from tagger.library.folders.tree import Folder, list_folders, list_starts
 from tagger.text import escape_controls
 
-HERE = Path(__file__).resolve().parent
 MAX_OPEN = 200  # folders
 MAX_PATH = 4_096  # characters
 
-_component = st.components.v2.component(
-    "folder_picker",
-    html=(HERE / "picker.html").read_text(encoding="utf-8"),
-    css=(HERE / "picker.css").read_text(encoding="utf-8"),
-    js=(HERE / "picker.js").read_text(encoding="utf-8"),
-)
+_component = register("folder_picker")
 
 
 def pick_folder(key: str) -> str | None:
