@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from tagger import TaggerError
 from tagger.errors import describe_error
 
@@ -29,8 +30,8 @@ def catch_errors() -> Iterator[None]:
 
 
 def run_action(action: Callable[..., object], *args: object) -> None:
-    """Callback for buttons: call `action`, or show its error."""
-    with catch_errors():
+    """Callback for buttons: call `action` to its end, or show its error."""
+    with catch_errors(), finish_first():
         action(*args)
 
 
