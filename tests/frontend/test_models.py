@@ -114,7 +114,7 @@ def test_models_are_used_together(library: Library, shapes_model: Path, tmp_path
 def test_a_model_with_words_finds_photos_by_a_description(library: Library, worded: Path) -> None:
     shutil.copyfile(worded, paths.MODELS / "worded.h5")
     app = open_page("models")
-    assert "Finds photos by a description" not in page_text(app)
+    assert "Finds photos by description" not in page_text(app)
     app.selectbox(key="models-shown").set_value("worded").run()
     assert "Finds photos by description, with 10 words." in page_text(app)
 
