@@ -44,7 +44,7 @@ def count_months(
         order = month if sort == "oldest" else month.desc()
         query = select(month, func.count()).where(present).group_by(month).order_by(order)
         return tuple((text, count) for text, count in connection.execute(query).all())
-    rows = connection.execute(select(photos.c.id, month).where(present)).all()
-    by_id = {photo_id: text for photo_id, text in rows}
+    rows = connection.execute(select(photos.c.id, month.label("month")).where(present)).all()
+    by_id = {row.id: row.month for row in rows}
     months = groupby(by_id[photo_id] for photo_id in ids)
     return tuple((text, sum(1 for _ in group)) for text, group in months)

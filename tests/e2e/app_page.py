@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from axe_core_python.base import AXE_SCRIPT
 from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, TimeoutError, expect
 
 HEADINGS = {
