@@ -20,7 +20,7 @@ class AnswerGrid {
     this.status = root.querySelector("[role=status]");
     this.clicked = new Set();
     this.ids = [];
-    this.isSaving = false;
+    this.queue = new ActionQueue();
     this.onDocumentKey = (event) => this.onEnter(event);
     this.list.addEventListener("click", (event) => this.onClick(event));
     this.list.addEventListener("keydown", (event) => this.onKeyDown(event));
@@ -31,25 +31,29 @@ class AnswerGrid {
   update(data, setTriggerValue) {
     this.data = data;
     this.setTriggerValue = setTriggerValue;
+    this.queue.acknowledge(data.done); // saved, or refused with a message on the page
     document.removeEventListener("keydown", this.onDocumentKey);
     document.addEventListener("keydown", this.onDocumentKey);
     const ids = data.photos.map((photo) => photo.id);
     const isNew = `${data.tag}\n${data.mode}\n${ids}` !== this.version;
     if (isNew) {
       this.version = `${data.tag}\n${data.mode}\n${ids}`;
-      const hadFocus = this.list.contains(this.root.activeElement);
+      const takesFocus = this.list.contains(this.root.activeElement) || isOnClickedSwitch();
       this.ids = ids;
       this.clicked.clear();
-      this.isSaving = false;
       this.readyAt = performance.now() + PAUSE;
       this.list.replaceChildren(...data.photos.map((photo) => this.createTile(photo)));
       this.makeTabStop(this.tiles()[0]);
-      if (hadFocus) this.tiles()[0]?.focus();
+      if (takesFocus) this.tiles()[0]?.focus({ preventScroll: true });
     }
     this.root.querySelector("#answer-help").textContent =
       `Space marks a photo as ${data.mode}, the arrow keys move, Enter saves all.`;
     this.root.querySelector(".keys").textContent = "Enter saves · Space marks · arrows move";
     this.draw();
+  }
+
+  get isSaving() {
+    return this.queue.actions.length > 0;
   }
 
   detach() {
@@ -156,9 +160,9 @@ class AnswerGrid {
 
   save() {
     if (this.isSaving || this.saveButton.disabled || !this.ids.length) return;
-    this.isSaving = true;
+    const answers = { kind: "answer", ids: this.ids, clicked: [...this.clicked] };
+    this.queue.send(answers, this.setTriggerValue);
     this.draw();
-    this.setTriggerValue("saved", { photos: this.ids, clicked: [...this.clicked] });
   }
 
   // One photo at a time is in the tab order.
@@ -166,4 +170,11 @@ class AnswerGrid {
     if (!target?.matches?.(".tile")) return;
     for (const tile of this.tiles()) tile.tabIndex = tile === target ? 0 : -1;
   }
+}
+
+// Whether the focus is on the switch that brought these photos, after a click. By keyboard one may
+// want to go on there.
+function isOnClickedSwitch() {
+  const active = document.activeElement;
+  return Boolean(active?.matches("[role=radiogroup] *")) && !active.matches(":focus-visible");
 }

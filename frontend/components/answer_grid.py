@@ -6,10 +6,12 @@ answer_grid.js).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from frontend.components import actions
+from frontend.components.actions import Action
 from frontend.components.own import register
 from frontend.ui.tiles import base_path, make_tile
 from tagger.library.records import Photo
@@ -17,7 +19,7 @@ from tagger.text import escape_controls
 
 Mode = Literal["wrong", "right"]  # which photos are clicked
 
-_component = register("answer_grid")
+_component = register("answer_grid", "photo_gallery/actions")
 
 
 @dataclass(frozen=True)
@@ -34,33 +36,39 @@ def show_grid(
     mode: Mode,
     *,
     key: str,
+    save: Callable[[GridAnswers], None],
     captions: Mapping[int, str] | None = None,
-) -> GridAnswers | None:
-    """Show photos; the answers when they are saved, for one run of the script.
+) -> None:
+    """Show photos; `save` is called with their answers, before the page is drawn.
 
     In the mode "wrong" all photos are right but for those clicked; in the mode "right" those
-    clicked are right, and nothing is said of the others.
+    clicked are right, and nothing is said of the others. Errors of `save` are for it to show.
     """
     tiles = [make_tile(photo, caption=(captions or {}).get(photo.id, "")) for photo in photos]
-    state = _component(
+    ids = [photo.id for photo in photos]
+
+    def receive(action: Action) -> None:
+        answers = _read_answers(action, ids, mode)
+        if answers is not None:
+            save(answers)
+
+    _component(
         key=key,
         data={
             "base": base_path(),
             "mode": mode,
             "tag": escape_controls(tag),
             "photos": tiles,
+            "done": actions.last_done(key),
         },
-        on_saved_change=lambda: None,
+        on_actions_change=lambda: actions.receive(key, receive),
     )
-    return _read_answers(state.get("saved"), [photo.id for photo in photos], mode)
 
 
-def _read_answers(saved: Any, ids: Sequence[int], mode: Mode) -> GridAnswers | None:
+def _read_answers(action: Action, ids: Sequence[int], mode: Mode) -> GridAnswers | None:
     """The answers that the browser reported, if they are of these photos."""
-    if not isinstance(saved, dict) or saved.get("photos") != list(ids):
-        return None
-    clicked = saved.get("clicked")
-    if not isinstance(clicked, list):
+    clicked = action.values.get("clicked")
+    if list(action.ids) != list(ids) or not isinstance(clicked, list):
         return None
     chosen = tuple(photo_id for photo_id in ids if photo_id in clicked)
     if mode == "right":

@@ -10,9 +10,12 @@ from streamlit.components.v2.types import ComponentRenderer
 HERE = Path(__file__).resolve().parent
 
 
-def register(name: str) -> ComponentRenderer:
-    """A component from the files `name`.html, .css and .js."""
-    html, css, js = (
-        (HERE / f"{name}.{suffix}").read_text(encoding="utf-8") for suffix in ("html", "css", "js")
-    )
+def register(name: str, *scripts: str) -> ComponentRenderer:
+    """A component from the files `name`.html, .css and .js, with other `scripts` before its own."""
+    html, css = (_read(f"{name}.{suffix}") for suffix in ("html", "css"))
+    js = "\n".join(_read(f"{script}.js") for script in (*scripts, name))
     return st.components.v2.component(name, html=html, css=css, js=js)
+
+
+def _read(path: str) -> str:
+    return (HERE / path).read_text(encoding="utf-8")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
 from frontend.components import answer_grid, undo_line
-from frontend.components.answer_grid import Mode
+from frontend.components.answer_grid import GridAnswers, Mode
 from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action
@@ -23,6 +24,7 @@ from tagger.text import count_noun, fold
 PAGE = "teach"
 TAG, VIEW, ALL = "tag", "view", "all"  # query parameters
 GRID_SIZE = 24  # photos answered together
+MAX_ROWS = 20  # tags listed together
 MORE, CHECK = "Find more", "Check"
 HELP_LATER = (
     "Photos that you import are given this tag if they look like your examples. Nothing is"
@@ -65,10 +67,19 @@ def _show_list() -> None:
         url_state.update(**{TAG: " ".join(tag.split())})
         st.rerun()
     own = [each for each in taught if not each.by_models or each.is_on]
-    if own:
-        st.subheader("Your tags", anchor=False)
-    for each in own:
+    _show_rows("Your tags", own)
+    _show_rows(
+        "Tags of models, with answers of yours", [each for each in taught if each not in own]
+    )
+
+
+def _show_rows(title: str, taught: Sequence[TaughtTag]) -> None:
+    if taught:
+        st.subheader(title, anchor=False)
+    for each in taught[:MAX_ROWS]:
         _show_row(each)
+    if len(taught) > MAX_ROWS:
+        st.caption(f"and {len(taught) - MAX_ROWS:,} more: see Tags")
 
 
 def _show_row(taught: TaughtTag) -> None:
@@ -77,19 +88,19 @@ def _show_row(taught: TaughtTag) -> None:
         st.markdown(f"**{escape_markdown(taught.tag)}**", width=160)
         st.markdown(_describe_row(taught), width="stretch")
         enough = taught.examples >= MIN_EXAMPLES
-        label = MORE if enough else "Add examples"
+        label = CHECK if taught.by_models else MORE if enough else "Add examples"
         opens = url_state.on_click(**{TAG: taught.tag, VIEW: ""})
         st.button(label, key=f"{PAGE}-more-{taught.tag}", on_click=opens)
 
 
 def _describe_row(taught: TaughtTag) -> str:
+    counts = f"{taught.counterexamples:,} not" if taught.counterexamples else ""
+    if taught.by_models and not taught.is_on:
+        return " · ".join(filter(None, [f"{taught.examples:,} confirmed or added", counts]))
     if taught.examples < MIN_EXAMPLES:
         return f"{taught.examples} of {MIN_EXAMPLES} examples"
-    parts = [count_noun(taught.examples, "example")]
-    if taught.counterexamples:
-        parts.append(f"{taught.counterexamples:,} not")
-    parts.append("tags later imports" if taught.is_on else "off")
-    return " · ".join(parts)
+    is_on = "tags later imports" if taught.is_on else "off"
+    return " · ".join(filter(None, [count_noun(taught.examples, "example"), counts, is_on]))
 
 
 # One tag
@@ -107,10 +118,12 @@ def _show_tag(answers: TagAnswers) -> None:
     st.title(escape_markdown(tag), anchor=False)
     undo_line.show(PAGE, with_offer=False)
     is_learnt = len(answers.yes) >= MIN_EXAMPLES
+    every = open_library().teaching.list_taught()
+    taught = next((each for each in every if fold(each.tag) == fold(tag)), None)
     view = MORE
     if is_learnt or open_library().count(_query(tag)) > len(answers.yes):
-        # What models gave can be checked before there are enough examples.
-        views = [MORE, CHECK] if is_learnt else [CHECK, MORE]
+        # What models gave is checked first, before there are enough examples and after.
+        views = [CHECK, MORE] if taught is None or taught.by_models else [MORE, CHECK]
         view = url_state.segmented_control("Show", VIEW, views, compact=True)
     with catch_errors():
         if view == CHECK:
@@ -119,8 +132,8 @@ def _show_tag(answers: TagAnswers) -> None:
             _find_more(tag)
         else:
             _offer_examples(answers)
-    if is_learnt:
-        _show_switches(answers)
+    if is_learnt and taught is not None:
+        _show_switches(taught)
 
 
 def _query(tag: str) -> str:
@@ -183,7 +196,7 @@ def _check(tag: str) -> None:
     st.markdown(
         escape_markdown(
             f"Is this {tag}? {len(suggested.photos)}{rest} photos that you have not confirmed,"
-            " likely mistakes and the least sure first. Click the wrong ones; Enter saves all."
+            " the most likely mistakes first. Click the wrong ones; Enter saves all."
         )
     )
     _ask(suggested.photos, tag, "wrong", suggested)
@@ -196,37 +209,32 @@ def _ask(
     scores = {} if suggested is None else suggested.scores
     captions = {photo_id: f"{value:.0%}" for photo_id, value in scores.items()}
     key = f"{PAGE}-grid-{mode}"
-    answers = answer_grid.show_grid(photos, tag, mode, key=key, captions=captions)
-    if answers is not None:
-        with catch_errors():
-            operation_id = open_library().teaching.answer(tag, answers.right, answers.wrong)
-            undo_line.record(PAGE, operation_id)
-            st.rerun()
+    save = partial(run_action, _save, tag)
+    answer_grid.show_grid(photos, tag, mode, key=key, save=save, captions=captions)
+
+
+def _save(tag: str, answers: GridAnswers) -> None:
+    undo_line.record(PAGE, open_library().teaching.answer(tag, answers.right, answers.wrong))
 
 
 def _describe_head(head: Head | None) -> None:
     if head is None:
         return
     text = (
-        f"Learnt from {count_noun(head.examples, 'example')}: recognises"
-        f" {head.examples_recognised:,} of them from the others"
+        f"Learnt from {count_noun(head.examples, 'example')}. Of these it recognises"
+        f" {head.examples_recognised:,}, each without having learnt from it"
     )
     if head.counterexamples:
         text += (
-            f", accepts {head.counterexamples_mistaken:,} of {head.counterexamples:,} wrong ones"
+            f"; of {head.counterexamples:,} wrong ones it takes {head.counterexamples_mistaken:,}"
+            " for right"
         )
     st.caption(f"{text}.")
 
 
-def _show_switches(answers: TagAnswers) -> None:
+def _show_switches(taught: TaughtTag) -> None:
     """Whether later imports are tagged, and tagging the whole library."""
-    tag = answers.tag
-    taught = next(
-        (each for each in open_library().teaching.list_taught() if fold(each.tag) == fold(tag)),
-        None,
-    )
-    if taught is None:
-        return
+    tag = taught.tag
     key = f"{PAGE}-later-{tag}"
     st.session_state[key] = taught.is_on
     with st.container(horizontal=True, vertical_alignment="center", key=f"{PAGE}-switches"):

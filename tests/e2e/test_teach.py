@@ -12,6 +12,7 @@ from tests.conftest import import_folder
 from tests.e2e.app_page import AppPage
 from tests.e2e.conftest import OpenApp, StartServer
 
+PAUSE = 700  # milliseconds, after which Enter saves photos that were just shown
 TAG = "ball"  # a word that the model knows, and no label of it
 
 
@@ -50,6 +51,7 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         expect(save_button(app)).to_have_text(f"Save 2 as “{TAG}”")
         app.page.keyboard.press("Enter")
         app.expect_text(re.compile(r"\d+ more look like this"))
+        expect(save_button(app)).to_have_text(f"Save 24 as “{TAG}”")
         expect(tiles(app)).to_have_count(24)
         images = app.page.locator("button.tile img")
         images.last.scroll_into_view_if_needed()
@@ -74,12 +76,17 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         squares = library.find_ids("folder:/square")
         library.edit_tags(squares[:5], ["square"])
         app.open("teach?tag=square")
+        app.select_radio("Find more")
         app.select_radio("Check")
         app.expect_text("Is this square? 24 of")
+        app.page.wait_for_timeout(PAUSE)
+        app.page.keyboard.press("Enter")  # the focus is not left on the switch
+        app.expect_text("Confirmed square on 24 photos")
+        expect(save_button(app)).not_to_have_text("Saving …")
         wrong = int(tiles(app).nth(2).get_attribute("data-id") or 0)
         tiles(app).nth(2).click()
         save_button(app).click()
-        app.expect_text("Added square to 23 photos, marked 1 as not square")
+        app.expect_text(re.compile("Confirmed square on .* photos, marked 1 as not square"))
         assert library.teaching.answers("square").no == (wrong,)
         assert "square" not in [tag.label for tag in library.photo(wrong).tags]
     app.check()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from tagger.library.library import Library
@@ -22,6 +20,7 @@ from tests.frontend.pages import (
     open_page,
     page_text,
     press,
+    report_trigger,
     type_option,
 )
 
@@ -61,16 +60,16 @@ def save_answers(
     app: AppTest, clicked: Sequence[int], mode: str = "wrong", /, **changed: Any
 ) -> None:
     """Save the answers of the grid, as the browser reports them."""
-    key = f"teach-grid-{mode}"
-    (component,) = (each for each in app.get("bidi_component") if each.key == key)
-    photos = [photo["id"] for photo in grid(app, mode)["photos"]]
-    value = {"photos": photos, "clicked": list(clicked)} | changed
-    states = app._tree.get_widget_states()
-    event = WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.proto.id}__events")
-    event.json_trigger_value = json.dumps([{"event": "saved", "value": value}])
-    states.widgets.append(event)
-    app._run(states)
-    assert not app.exception
+    key, content = f"teach-grid-{mode}", grid(app, mode)
+    done = content["done"] or {"token": "here", "number": 0}
+    action = {
+        "kind": "answer",
+        "ids": [photo["id"] for photo in content["photos"]],
+        "clicked": list(clicked),
+        "number": done["number"] + 1,
+    }
+    value = {"token": done["token"], "actions": [action | changed]}
+    report_trigger(app, key, "actions", value)
 
 
 def discs(library: Library) -> list[int]:
@@ -116,7 +115,7 @@ def test_answers_of_another_grid_are_ignored(library: Library) -> None:
     app = open_page("teach", tag=TAG)
     ids = [photo["id"] for photo in grid(app)["photos"]]
     operations = len(library.operations())
-    for changed in ({"photos": ids[1:]}, {"photos": "x"}, {"clicked": 3}):
+    for changed in ({"ids": ids[1:]}, {"ids": "x"}, {"clicked": 3}):
         save_answers(app, [], **changed)
     assert len(library.operations()) == operations
     save_answers(app, [999, ids[0]])
@@ -136,11 +135,24 @@ def test_a_tag_is_checked(library: Library) -> None:
     assert not set(queue) & set(squares[:5])
     save_answers(app, queue[:1])
     assert library.teaching.answers("square").no == tuple(queue[:1])
-    assert "Added square to 23 photos, marked 1 as not square" in page_text(app)
+    assert "Confirmed square on 23 photos, marked 1 as not square" in page_text(app)
+    assert "Is this square?" in page_text(app), "the check goes on"
+    assert "**square**" in page_text(press(open_page("teach", tag="square"), "teach-back"))
     assert not app.toggle(key="teach-later-square").value, "a model gives this tag"
     while "Is this square?" in page_text(app):
         save_answers(app, [])
     assert "You have confirmed every photo with square." in page_text(app)
+
+
+def test_an_answer_that_cannot_be_saved_is_acknowledged(library: Library) -> None:
+    """The grid can be saved again: it does not wait for an answer for ever."""
+    library.edit_tags(discs(library)[:5], [TAG])
+    app = open_page("teach", tag=TAG)
+    photos = [photo["id"] for photo in grid(app)["photos"]]
+    library.delete(photos)
+    save_answers(app, [])
+    assert "nothing to save: no such photo is in the library" in page_text(app)
+    assert grid(app)["done"]["number"] == 1
 
 
 def test_without_anything_alike_the_closest_are_offered(library: Library) -> None:

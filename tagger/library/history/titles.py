@@ -35,12 +35,18 @@ def cleared(names: Sequence[str], photos: str) -> str:
     return f"Cleared your answer about {_name_tags(names)} on {photos}"
 
 
-def taught(tag: str, right: int, wrong: int) -> str:
-    """The title of answers about one tag: how many photos have it, and how many have not."""
-    if not right:
-        return f"Removed {tag} from {count_noun(wrong, 'photo')}"
-    title = f"Added {tag} to {count_noun(right, 'photo')}"
-    return f"{title}, marked {wrong:,} as not {tag}" if wrong else title
+def taught(tag: str, added: int, confirmed: int, wrong: int) -> str:
+    """The title of answers about one tag: how many photos got it, had it already, and have not."""
+    parts = []
+    if added:
+        parts.append(f"added {tag} to {count_noun(added, 'photo')}")
+    if confirmed:
+        named = f"it on {confirmed:,}" if added else f"{tag} on {count_noun(confirmed, 'photo')}"
+        parts.append(f"confirmed {named}")
+    if wrong:
+        parts.append(f"marked {f'{wrong:,}' if parts else count_noun(wrong, 'photo')} as not {tag}")
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def rated(rating: int, photos: str) -> str:

@@ -24,7 +24,6 @@ from tagger.inference.decision import Floats
 
 MIN_EXAMPLES = 5  # before a head is learnt
 THRESHOLD = 0.5  # of a head's scores
-ORDINARY = -3.0  # logits below: the photo does not look like the examples more than others do
 SHRINKAGE = 0.3  # of the covariance, measured by bench/examples.py
 WORD_WEIGHT = 5.0  # examples that the word counts as
 CAUTION = 10.0  # answers "no" that count half

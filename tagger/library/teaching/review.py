@@ -8,7 +8,6 @@ come last, as it is not in doubt about them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +27,7 @@ from tagger.library.database.schema import tags as tag_table
 from tagger.library.labels.names import label_ids, load_rules
 from tagger.library.photos import load_photos
 from tagger.library.records import Photo
+from tagger.library.teaching.doubt import log_odds
 
 LEAST_SCORE = 0.15  # of a tag that is asked about
 POOL = 1_500  # photos nearest to a threshold, of those with tags and of those without
@@ -93,7 +93,7 @@ def measure_closeness(connection: Connection, skipped: bool) -> dict[int, float]
         predicted = derivation.load_current(connection, predictions, chunk)
         for photo_id in chunk:
             distances = [
-                abs(_log_odds(score) - _log_odds(threshold))
+                abs(log_odds(score) - log_odds(threshold))
                 + (_UNFAMILIAR if row.reason == "unfamiliar" else 0)
                 for row in derivation.sort_predictions(predicted[photo_id], thresholds.ranks)
                 for score, threshold in thresholds.of(row)
@@ -235,8 +235,3 @@ def _farthest_first(
         nearest = np.maximum(nearest, cosines[chosen[-1]])
         nearest[chosen] = np.inf
     return [with_vector[row] for row in chosen] + without
-
-
-def _log_odds(score: float) -> float:
-    clipped = min(max(score, 1e-6), 1 - 1e-6)
-    return math.log(clipped / (1 - clipped))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from tagger.concurrency import chunks, one_blas_thread
 from tagger.errors import DescriptionError, ModelError, OptionError
@@ -30,6 +30,7 @@ from tagger.library.photos import filter_existing, load_photos
 from tagger.library.records import Photo
 from tagger.library.search.conditions import DELETED
 from tagger.library.teaching import review
+from tagger.library.teaching.doubt import log_odds, measure_doubt
 from tagger.library.teaching.examples import (
     TagAnswers,
     TaughtTag,
@@ -43,7 +44,6 @@ from tagger.library.teaching.examples import (
 )
 from tagger.library.teaching.heads import (
     MIN_EXAMPLES,
-    ORDINARY,
     Background,
     Head,
     learn,
@@ -151,10 +151,8 @@ class Teacher:
             require_examples(answers, MIN_EXAMPLES)
             head, vectors = self._learn(connection, answers)
             logits = _score(vectors, head)
-            has_tag = select(tag_table.c.photo_id).where(
-                tag_table.c.label_id.in_(answers.label_ids)
-            )
-            left_out = np.array([*answers.every, *connection.scalars(has_tag)], np.int64)
+            tagged = connection.scalars(_has_tag(answers))
+            left_out = np.array([*answers.every, *tagged], np.int64)
             is_open = ~np.isin(vectors.photo_ids, left_out)
             rows = np.flatnonzero(is_open & (logits >= 0) if above_threshold else is_open)
             rows = rows[np.argsort(-logits[rows], kind="stable")]
@@ -176,10 +174,10 @@ class Teacher:
         return [(tag, total) for tag, total in offers if total]
 
     def find_doubtful(self, tag: str, limit: int) -> Suggestions:
-        """Photos to which models or heads gave a tag, likely mistakes first, then the least sure.
+        """Photos to which models or heads gave a tag, the most likely mistakes first.
 
-        A mistake is unlike the photos that have the tag: those that a person gave it to or
-        confirmed, or where these are too few, all. Raises OptionError where there is no space.
+        See `measure_doubt`; a head helps to tell from MIN_EXAMPLES photos on to which a person gave
+        the tag, or confirmed it. Raises OptionError where there is no space to learn it in.
         """
         with self._database.read_transaction() as connection:
             answers = load_answers(connection, tag)
@@ -195,24 +193,16 @@ class Teacher:
             answered = set(answers.every)
             rows = [row for row in connection.execute(query) if row.photo_id not in answered]
             ids = [row.photo_id for row in rows]
-            examples = answers.yes if len(answers.yes) >= MIN_EXAMPLES else (*answers.yes, *ids)
-            logits: dict[int, float] = {}
-            if len(examples) > 1:
-                head, vectors = self._learn(connection, answers, examples)
+            margins = np.array([_margin(row.score, row.threshold) for row in rows])
+            head, logits = None, None
+            if len(answers.yes) >= MIN_EXAMPLES and ids:
+                head, vectors = self._learn(connection, answers)
                 by_id = _rows_by_id(vectors, ids)
-                scored = head.logits(vectors.take(list(by_id.values())))
-                logits = dict(zip(by_id, scored.tolist(), strict=True))
-            else:
-                head = None
-            margins = {row.photo_id: (row.score or 1) - (row.threshold or 0) for row in rows}
-
-            def urgency(photo_id: int) -> tuple[bool, float]:
-                logit = logits.get(photo_id, 0.0)
-                is_mistake = logit < ORDINARY
-                return not is_mistake, logit if is_mistake else margins[photo_id]
-
-            chosen = sorted(ids, key=urgency)[:limit]
-            loaded = tuple(load_photos(connection, chosen, self._home))
+                scored = head.logits(vectors.take(list(by_id.values()))).tolist()
+                by_photo = dict(zip(by_id, scored, strict=True))
+                logits = np.array([by_photo.get(photo_id, np.nan) for photo_id in ids])
+            order = np.argsort(-measure_doubt(margins, logits), kind="stable")[:limit]
+            loaded = tuple(load_photos(connection, [ids[index] for index in order], self._home))
             scores = {row.photo_id: row.score for row in rows if row.score is not None}
             return Suggestions(answers.tag, loaded, len(ids), scores, head)
 
@@ -224,12 +214,15 @@ class Teacher:
         like its examples of now. Raises OptionError where there is nothing to answer.
         """
         with self._database.read_transaction() as connection:
-            tag = load_answers(connection, tag).tag
+            answers = load_answers(connection, tag)
+            tag = answers.tag
             present = filter_existing(connection, right)
             absent = [id for id in filter_existing(connection, wrong) if id not in set(present)]
+            tagged = set(connection.scalars(_has_tag(answers)))
         if not present and not absent:
             raise OptionError("nothing to save: no such photo is in the library")
-        title = titles.taught(tag, len(present), len(absent))
+        confirmed = len(tagged.intersection(present))
+        title = titles.taught(tag, len(present) - confirmed, confirmed, len(absent))
         operation_id = None
         parts = [(batch, True) for batch in chunks(present, BATCH)]
         parts += [(batch, False) for batch in chunks(absent, BATCH)]
@@ -396,10 +389,8 @@ class Teacher:
                         return  # a later answer, which is followed by its own head
                     tags.end_predictions(connection, operation_id, model_id, batch)
 
-    def _learn(
-        self, connection: Connection, answers: TagAnswers, examples: Sequence[int] | None = None
-    ) -> tuple[Head, Vectors]:
-        """The head from these examples, by default those with a yes, and all vectors.
+    def _learn(self, connection: Connection, answers: TagAnswers) -> tuple[Head, Vectors]:
+        """The head from the photos with a yes and a no, and all vectors.
 
         Raises OptionError where there is no space, or too few of the examples have a vector.
         """
@@ -407,7 +398,7 @@ class Teacher:
         vectors = self._cache.load(connection, space.sha256)
         yes, no = (
             vectors.take(list(_rows_by_id(vectors, ids).values()))
-            for ids in (answers.yes if examples is None else examples, answers.no)
+            for ids in (answers.yes, answers.no)
         )
         if len(yes) < 2:
             raise OptionError(
@@ -466,6 +457,16 @@ def _score(vectors: Vectors, head: Head) -> Floats:
     """The logits `(N,)` of all photos."""
     (products,) = vectors.cosines(head.weights[None])
     return np.asarray(products + np.float32(head.bias), np.float32)
+
+
+def _has_tag(answers: TagAnswers) -> Select[tuple[int]]:
+    """The query for the photos that have a tag."""
+    return select(tag_table.c.photo_id).where(tag_table.c.label_id.in_(answers.label_ids))
+
+
+def _margin(score: float | None, threshold: float | None) -> float:
+    """How far a tag's score is above its threshold, in log-odds."""
+    return log_odds(1.0 if score is None else score) - log_odds(threshold or 0.0)
 
 
 def _rows_by_id(vectors: Vectors, ids: Iterable[int]) -> dict[int, int]:
