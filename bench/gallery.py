@@ -1,6 +1,7 @@
 """Looking at photos in the app, in a browser: opening one of 20,000, and scrolling 100,000.
 
 python bench/gallery.py
+python bench/gallery.py --folder /tmp/large --part scroll    # keeps the libraries; one half alone
 
 Opening a photo of 12 megapixels, the next one after a second's look, and back to the gallery; the
 first screen of a large gallery, the longest time that a part of it is blank while it is scrolled,
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,21 +100,20 @@ _SCRIPT = """window.bench = {
 def main() -> None:
     options = parse()
     times: dict[str, list[float]] = {}
-    with temporary_folder() as folder, sync_playwright() as playwright:
+    with temporary_folder() as temporary, sync_playwright() as playwright:
+        folder = options.folder or temporary
         browser = playwright.chromium.launch(
             executable_path=find_chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-quic"],
         )
-        pictures = make_photos(folder / "small", "small", DISTINCT)
-        home = folder / "library"
-        build(home, options.photos, pictures)
-        add_large(home, make_photos(folder / "large", "large", LARGE, LARGE))
-        with run_app(home) as url:
-            times |= look_at_photos(browser, url, options.repeats)
-        shutil.rmtree(home)
-        build(home, options.large, pictures)
-        with run_app(home) as url:
-            times |= scroll(browser, url, options.repeats)
+        if options.part != "scroll":
+            home = prepare(folder / f"library-{options.photos}", options.photos, folder)
+            with run_app(home) as url:
+                times |= look_at_photos(browser, url, options.repeats)
+        if options.part != "look":
+            home = prepare(folder / f"library-{options.large}", options.large, folder)
+            with run_app(home) as url:
+                times |= scroll(browser, url, options.repeats)
         browser.close()
     report(times, options)
 
@@ -124,7 +123,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--photos", type=int, default=20_000, help="of which some are opened")
     parser.add_argument("--large", type=int, default=100_000, help="photos that are scrolled")
     parser.add_argument("--repeats", type=int, default=8)
+    parser.add_argument("--part", choices=["look", "scroll"], help="one of the two alone")
+    parser.add_argument("--folder", type=Path, help="where the libraries are, or will be built")
     return parser.parse_args()
+
+
+def prepare(home: Path, photos: int, folder: Path) -> Path:
+    """A library of so many photos, of which the first of the timeline are large."""
+    if not (home / "catalogue.db").exists():
+        build(home, photos, make_photos(folder / "small", "small", DISTINCT))
+        add_large(home, make_photos(folder / "large", "large", LARGE, LARGE))
+    return home
 
 
 def add_large(home: Path, files: list[Path]) -> None:

@@ -89,12 +89,14 @@ def _offer_retagging(model: str) -> None:
     try:
         if needs_building(model):
             return
-        ids = open_library().retagging.find_untagged(load_tagger(model))
+        tagger, retagging = load_tagger(model), open_library().retagging
+        count = retagging.count_untagged(tagger)
     except (TaggerError, OSError):
         return
-    if ids:
-        label = f"Re-tag {count_noun(len(ids), 'photo')} …"
+    if count:
+        label = f"Re-tag {count_noun(count, 'photo')} …"
         if st.button(label, key=f"{PAGE}-retag-{model}", icon=":material/autorenew:"):
+            ids = retagging.find_untagged(tagger)
             retag_dialog.ask(PAGE, ids, [model], JOB_KEY)
             st.rerun()
 

@@ -14,6 +14,7 @@ from tagger.datasets.sample_photos import write_samples
 from tagger.errors import TaggerError
 from tagger.jobs import worker
 from tagger.library.library import Library
+from tagger.library.statistics import Statistics
 
 RESUME_SECONDS = 15  # between two checks for jobs whose process died
 
@@ -58,6 +59,17 @@ def count_tags() -> list[tuple[str, int]]:
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _count_tags(url: str, version: str, _library: Library) -> list[tuple[str, int]]:
     return _library.label_counts()
+
+
+def load_statistics() -> Statistics:
+    """Counts over the library; cached until a change."""
+    library = open_library()
+    return _load_statistics(library.url, library.version(), library)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _load_statistics(url: str, version: str, _library: Library) -> Statistics:
+    return _library.statistics()
 
 
 @st.cache_resource(show_spinner=False)

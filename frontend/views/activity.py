@@ -9,7 +9,7 @@ import streamlit as st
 
 from frontend.components import job_panel, query_links
 from frontend.components.query_links import QueryLink
-from frontend.ui.library import open_library
+from frontend.ui.library import load_statistics, open_library
 from frontend.ui.messages import notify
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
@@ -27,7 +27,7 @@ LIMIT_KEY = "activity-runs"
 
 def show() -> None:
     st.title("History", anchor=False)
-    statistics = open_library().statistics()
+    statistics = load_statistics()
     if statistics.photos or statistics.deleted:
         _show_counts(statistics)
     else:

@@ -1,7 +1,8 @@
 """Label errors: labels that a classifier fitted on the other photos finds improbable.
 
 Out-of-fold probabilities give the self-confidence of confident learning (Northcutt et al. 2021,
-arXiv:1911.00068), computed by cleanlab.
+arXiv:1911.00068), computed by cleanlab. Functions import scikit-learn, which takes seconds: reports
+of findings, which pages of the app show, do without.
 """
 
 from __future__ import annotations
@@ -10,12 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
 
 from tagger.datasets.sample import ABSENT, PRESENT, UNSEEN, to_targets
 from tagger.inference.decision import to_probabilities
-from tagger.models.heads import fit_tags
 
 FOLDS = 5
 MIN_PHOTOS = 10  # with a label, or with and without a tag, to score it; near copies count once
@@ -63,6 +61,8 @@ def score_labels(
 
     Near copies share a number in `groups (N,)` and are always in the same fold.
     """
+    from sklearn.linear_model import LogisticRegression
+
     scores = _empty_scores(len(labels), count)
     flags = labels[:, None] == np.arange(count)
     frequent = np.flatnonzero(_count_groups(flags, groups) >= MIN_PHOTOS)
@@ -97,6 +97,8 @@ def score_tags(
 
     Each tag is scored on its own seen cells. `groups (N,)` as in `score_labels`.
     """
+    from tagger.models.heads import fit_tags
+
     scores = _empty_scores(*cells.shape)
     sides = cells == PRESENT, cells == ABSENT
     tags = np.flatnonzero(np.min([_count_groups(s, groups) for s in sides], axis=0) >= MIN_PHOTOS)
@@ -150,6 +152,8 @@ def _count_groups(flags: Flags, groups: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _principal_components(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """`(N, at most DIMENSIONS)`, of total variance 1: REGULARISATION then suits all backbones."""
+    from sklearn.decomposition import PCA
+
     dimensions = min(DIMENSIONS, *features.shape)
     points = PCA(dimensions, svd_solver="randomized", random_state=seed).fit_transform(features)
     spread = float(np.sqrt(points.var(axis=0).sum()))

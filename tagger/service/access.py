@@ -167,26 +167,33 @@ class AccessMiddleware:
         server = scope.get("server")
         host = headers.get(b"host", b"").decode("latin-1")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        foreign = not _PROXY_HEADERS.isdisjoint(headers) or self._has_foreign_origin(headers)
+        foreign = not _PROXY_HEADERS.isdisjoint(headers) or self._has_foreign_origin(
+            headers, host if needs_admin(_route_path(scope)) else None
+        )
         if server and is_loopback(str(server[0])) and is_loopback(name) and not foreign:
             return None
         return 403, "without tokens localhost alone is answered; set TAGGER_PREDICT_TOKEN"
 
-    def _has_foreign_origin(self, headers: dict[bytes, bytes]) -> bool:
+    def _has_foreign_origin(self, headers: dict[bytes, bytes], own: str | None) -> bool:
+        """Whether the page of another machine asks, or with `own`, of another host or port."""
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not origin or origin in self._settings.cors:
             return False
         try:
-            return not is_loopback(urlsplit(origin).hostname or "")
+            parts = urlsplit(origin)
+            return not is_loopback(parts.hostname or "") or own not in (None, parts.netloc)
         except ValueError:  # such as "http://["
             return True
 
     def _is_cross_site(self, method: str, path: str, headers: dict[bytes, bytes]) -> bool:
         """Whether a browser says that another site's page asks: by a picture, a script, a form.
 
-        Its requests with CORS have an Origin. A link to the page itself may be followed.
+        Its requests with CORS have an Origin. A link to the page itself may be followed. The
+        administrator's routes are not for pages of the same site either: that is any port of
+        this machine.
         """
-        if headers.get(b"sec-fetch-site") != b"cross-site":
+        site = headers.get(b"sec-fetch-site")
+        if site != b"cross-site" and not (site == b"same-site" and needs_admin(path)):
             return False
         if headers.get(b"origin", b"").decode("latin-1") in self._settings.cors:
             return False

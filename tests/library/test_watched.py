@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -330,3 +333,23 @@ def test_names_that_are_no_text_are_watched_too(library: Library, tmp_path: Path
     assert update(library).counts == {"added": 1}
     (library.home / "watched.json").write_text("{")  # it may be damaged
     assert look(library).count == 0
+
+
+def test_others_write_while_a_folder_is_walked(
+    watched: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow drive takes minutes: a snapshot held so long would let SQLite's log grow."""
+    walk = changes_module.walk_folders
+    busy = []
+
+    def walk_slowly(*arguments: Any) -> Iterator[Any]:
+        watched.rate(watched.find_ids(), 5)
+        with sqlite3.connect(watched.home / "catalogue.db") as connection:
+            busy.append(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        connection.close()
+        yield from walk(*arguments)
+
+    monkeypatch.setattr(changes_module, "walk_folders", walk_slowly)
+    write(folder / "4.png", 4)
+    assert look(watched).describe() == "1 new"
+    assert busy == [0]

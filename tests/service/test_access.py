@@ -198,6 +198,26 @@ def test_pages_of_other_sites_may_only_be_linked_from(settings: Settings) -> Non
     assert status("/stats", cross, (b"origin", b"https://evil.example")) == 403
 
 
+@pytest.mark.parametrize("settings", [Settings(), SECRETS])
+def test_only_the_services_own_page_changes_the_library(settings: Settings) -> None:
+    """A page on another port of this machine is of the same site: its forms need no CORS."""
+    token = (b"authorization", b"Bearer admin-secret")
+    other, own = (b"origin", b"http://localhost:3000"), (b"origin", b"http://localhost:8000")
+
+    def status(path: str, *headers: tuple[bytes, bytes]) -> int:
+        return AccessRequest(settings, path, [LOCAL_HOST, token, *headers]).send()[0]
+
+    same_site, same_origin = ((b"sec-fetch-site", b"same-" + s) for s in (b"site", b"origin"))
+    for path in ("/library/photos", "/library/photos/1/tags", "/model/reload"):
+        assert status(path, same_site) == status(path, same_site, other) == 403
+        assert status(path, same_origin, own) == status(path) == status(path, own) == 200
+        if not settings.needs_token:  # an old browser, which does not say whose page asks
+            assert status(path, other) == status(path, (b"origin", b"http://127.0.0.1:8000")) == 403
+    assert status("/predict", same_site, other) == 200
+    settings = settings.model_copy(update={"cors": ("http://localhost:3000",)})
+    assert status("/library/photos", same_site, other) == 200
+
+
 @pytest.mark.parametrize("length", [b"0" * 5000, b"9" * 5000, b"-1", b"+1", b"1_0", b"", b"1e3"])
 def test_an_odd_length_is_a_malformed_request(length: bytes) -> None:
     request = AccessRequest(Settings(), headers=[LOCAL_HOST, (b"content-length", length)])

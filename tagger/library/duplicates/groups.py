@@ -17,6 +17,8 @@ from tagger.library.records import Photo
 LARGER = 1.05  # times the pixels: less is the same resolution
 SHARPER = 1.2  # times the sharpness, see `images.quality`: less is as sharp
 
+_JUDGED = ("id", "missing", "width", "height", "size", "rating", "caption")  # columns
+
 Merit = Literal["there", "larger", "sharper", "tagged"]
 
 
@@ -64,7 +66,8 @@ def load_candidates(
     candidates: dict[int, Candidate] = {}
     for chunk in chunks(ids, CHUNK):
         answers = _count_answers(connection, chunk)
-        query = select(photos).where(photos.c.id.in_(chunk), photos.c.deleted_by.is_(None))
+        is_candidate = photos.c.id.in_(chunk), photos.c.deleted_by.is_(None)
+        query = select(*(photos.c[name] for name in _JUDGED)).where(*is_candidate)
         for row in connection.execute(query):
             candidates[row.id] = Candidate(
                 id=row.id,

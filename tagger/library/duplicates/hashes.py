@@ -51,11 +51,11 @@ def save(connection: Connection, rows: list[tuple[int, str, str]]) -> None:
 def load_all(connection: Connection) -> tuple[Ids, Hashes, NDArray[np.bool_]]:
     """The ids `(N,)` of all photos that have a hash, ascending, their hashes, which are deleted."""
     query = (
-        select(photos.c.id, photos.c.phash, photos.c.deleted_by.is_not(None).label("deleted"))
+        select(photos.c.id, photos.c.phash, photos.c.deleted_by.is_not(None))
         .where(photos.c.phash > UNREADABLE)
         .order_by(photos.c.id)
     )
     rows = connection.execute(query).all()
-    ids = np.array([row.id for row in rows], np.int64)
-    hashes = np.array([int(row.phash, 16) for row in rows], np.uint64)
-    return ids, hashes, np.array([bool(row.deleted) for row in rows], np.bool_)
+    ids, digits, deleted = zip(*rows, strict=True) if rows else ((), (), ())
+    hashes = np.frombuffer(bytes.fromhex("".join(digits)), ">u8").astype(np.uint64)
+    return np.array(ids, np.int64), hashes, np.array(deleted, np.bool_)

@@ -123,6 +123,18 @@ class _Import:
     looked_at: float
 
 
+@dataclass(frozen=True)
+class StoredPhotos:
+    """What the library has of a folder: the photos that are used in it, by path, what became of
+    paths in it at their imports, and the photos of both by id.
+    """
+
+    folder: str
+    by_path: Mapping[str, _Photo]
+    imports: Mapping[str, _Import]
+    by_id: Mapping[int, _Photo]
+
+
 @dataclass
 class _Look:
     """One look at a folder, before moves are matched."""
@@ -134,14 +146,14 @@ class _Look:
 
 
 def find_changes(
-    connection: Connection, folders: Sequence[str], memory: FolderMemory, apart: str | None = None
+    stored: Sequence[StoredPhotos], memory: FolderMemory, apart: str | None = None
 ) -> list[FolderChanges]:
     """The changes in each folder; files that moved from one to another are moved.
 
     The folder `apart`, the library's own, is not looked at. `memory` is brought up to date.
     """
     reader = _Reader(memory)
-    looks = [_look(connection, folder, memory, reader, apart) for folder in folders]
+    looks = [_look(each, memory, reader, apart) for each in stored]
     _match_moves(looks, reader)
     return [_finish(look) for look in looks]
 
@@ -181,15 +193,9 @@ class _Reader:
         return is_same
 
 
-def _look(
-    connection: Connection,
-    folder: str,
-    memory: FolderMemory,
-    reader: _Reader,
-    apart: str | None,
-) -> _Look:
+def _look(stored: StoredPhotos, memory: FolderMemory, reader: _Reader, apart: str | None) -> _Look:
+    folder, by_path, imports, by_id = stored.folder, stored.by_path, stored.imports, stored.by_id
     reason = _why_unavailable(folder)
-    by_path, imports, by_id = _load_photos(connection, folder)
     present = [photo for photo in by_path.values() if not (photo.deleted or photo.missing)]
     if reason is not None:
         return _Look(FolderChanges(folder, unavailable=reason, unseen=len(present)))
@@ -269,10 +275,8 @@ def _walk(folder: str, skipped: Skipped, apart: str | None) -> tuple[dict[str, _
     return on_disk, mounts
 
 
-def _load_photos(
-    connection: Connection, folder: str
-) -> tuple[dict[str, _Photo], dict[str, _Import], dict[int, _Photo]]:
-    """The photos that are used in a folder by path; imports of paths in it; their photos by id."""
+def load_photos(connection: Connection, folder: str) -> StoredPhotos:
+    """What the library has of a folder."""
     prefix = f"{folder.rstrip('/')}/"
     names = ("id", "path", "size", "sha256", "missing", "stored", "added_at", "deleted_by")
     columns = [photos.c[name] for name in names]
@@ -293,7 +297,7 @@ def _load_photos(
     for path, photo in by_path.items():
         if (imported := imports.get(path)) and imported.photo_id == photo.id:
             photo.looked_at = max(photo.looked_at, imported.looked_at)
-    return by_path, imports, by_id
+    return StoredPhotos(folder, by_path, imports, by_id)
 
 
 def _rank(photo: _Photo) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tagger.errors import OptionError
 from tagger.library import edits
 from tagger.library.database.database import Database
-from tagger.library.folders.changes import FolderChanges, find_changes
+from tagger.library.folders.changes import FolderChanges, find_changes, load_photos
 from tagger.library.folders.memory import FolderMemory
 from tagger.library.history import entries
 from tagger.text import escape_controls
@@ -86,9 +86,12 @@ class WatchedFolders:
             paths = [path for path in paths if path in folders]
         if not paths:
             return []
-        memory = FolderMemory.load(self._file)
         with self._database.read_transaction() as connection:
-            changes = find_changes(connection, paths, memory, str(self._home.resolve()))
+            stored = [load_photos(connection, path) for path in paths]
+        # Outside the transaction: a walk may take minutes, and SQLite's log would grow with every
+        # write meanwhile.
+        memory = FolderMemory.load(self._file)
+        changes = find_changes(stored, memory, str(self._home.resolve()))
         memory.save(self._file)
         return changes
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select
 from tagger.errors import ModelError, OptionError
 from tagger.inference import model_file, registry
 from tagger.library import descriptions
-from tagger.library.database.schema import models, photos, predictions, tags
+from tagger.library.database.schema import models, predictions, tags
 from tagger.library.derivation import MODEL
 from tagger.library.descriptions import Space
 from tagger.library.history import entries
@@ -93,25 +93,28 @@ class ModelUse:
 def count_uses(connection: Connection) -> dict[str, ModelUse]:
     """The models that have looked at photos of the library, by name; versions count as one."""
     hidden = set(entries.load_value(connection, "models", OFF) or ())
-    is_model = models.c.kind == MODEL
-    looked_at = (
-        select(models.c.name, func.count(predictions.c.photo_id.distinct()))
-        .join(predictions, predictions.c.model_id == models.c.id)
-        .join(photos, photos.c.id == predictions.c.photo_id)
-        .where(is_model, predictions.c.ended_by.is_(None), photos.c.deleted_by.is_(None))
-        .group_by(models.c.name)
+    number = func.count().label("number")
+    looked_at = (  # each model has one current prediction of a photo, whatever its version
+        select(predictions.c.model_id, number)
+        .where(predictions.c.ended_by.is_(None), predictions.c.photo_id.not_in(DELETED))
+        .group_by(predictions.c.model_id)
     )
-    by_model = (
-        select(models.c.name, func.count())
-        .join(tags, tags.c.model_id == models.c.id)
-        .where(is_model, ~tags.c.by_person, tags.c.photo_id.not_in(DELETED))
-        .group_by(models.c.name)
+    given = (
+        select(tags.c.model_id, number)
+        .where(~tags.c.by_person, tags.c.photo_id.not_in(DELETED))
+        .group_by(tags.c.model_id)
     )
-    tag_counts = {str(row[0]): int(row[1]) for row in connection.execute(by_model)}
-    return {
-        name: ModelUse(count, tag_counts.get(name, 0), name in hidden)
-        for name, count in connection.execute(looked_at)
-    }
+    photo_counts, tag_counts = (
+        {row[0]: row.number for row in connection.execute(query)} for query in (looked_at, given)
+    )
+    uses: dict[str, ModelUse] = {}
+    for row in connection.execute(select(models.c.id, models.c.name).where(models.c.kind == MODEL)):
+        if row.id in photo_counts:
+            use = uses.get(row.name, ModelUse(off=row.name in hidden))
+            uses[row.name] = ModelUse(
+                use.photos + photo_counts[row.id], use.tags + tag_counts.get(row.id, 0), use.off
+            )
+    return uses
 
 
 def normal_name(model: str) -> str:

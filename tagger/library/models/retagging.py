@@ -114,7 +114,15 @@ class Retagging:
     def find_untagged(self, tagger: Tagger) -> list[int]:
         """The ids of photos that this version of a model has not tagged, ascending."""
         with self._database.read_transaction() as connection:
-            return _find_untagged(connection, tagger)
+            is_untagged = _is_untagged(connection, tagger)
+            query = select(photos.c.id).where(is_untagged).order_by(photos.c.id)
+            return list(connection.scalars(query))
+
+    def count_untagged(self, tagger: Tagger) -> int:
+        """The number of these photos."""
+        with self._database.read_transaction() as connection:
+            query = select(func.count()).where(_is_untagged(connection, tagger))
+            return int(connection.execute(query).scalar_one())
 
     def preview(
         self, taggers: Sequence[Tagger], ids: Sequence[int], count: int = PREVIEWED
@@ -255,17 +263,16 @@ def _predict(taggers: Sequence[Tagger], photo: Photo) -> dict[str, ModelTags] | 
     return tagged
 
 
-def _find_untagged(connection: Connection, tagger: Tagger) -> list[int]:
-    tagged = (
-        select(predictions.c.photo_id)
-        .join(models, models.c.id == predictions.c.model_id)
-        .where(models.c.sha256 == tagger.sha256, predictions.c.ended_by.is_(None))
-    )
-    is_untagged = photos.c.deleted_by.is_(None), photos.c.id.not_in(tagged)
-    query = select(photos.c.id).where(*is_untagged).order_by(photos.c.id)
-    if jobs := _find_retagging(connection, tagger):
-        query = query.where(photos.c.id.not_in(_failed_in(jobs)))
-    return list(connection.scalars(query))
+def _is_untagged(connection: Connection, tagger: Tagger) -> ColumnElement[bool]:
+    version = connection.scalar(select(models.c.id).where(models.c.sha256 == tagger.sha256))
+    is_present = photos.c.deleted_by.is_(None)
+    if version is None:
+        return is_present
+    is_current = predictions.c.model_id == version, predictions.c.ended_by.is_(None)
+    tagged = select(predictions.c.photo_id).where(*is_current)
+    is_untagged = is_present & photos.c.id.not_in(tagged)
+    jobs = _find_retagging(connection, tagger)
+    return is_untagged & photos.c.id.not_in(_failed_in(jobs)) if jobs else is_untagged
 
 
 def _is_outdated(connection: Connection, tagger: Tagger) -> ColumnElement[bool]:

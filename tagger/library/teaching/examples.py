@@ -195,11 +195,19 @@ def list_taught(connection: Connection, model_labels: frozenset[str]) -> list[Ta
 
 
 def _count_head_tags(connection: Connection) -> Mapping[int, int]:
-    """The number of tags that heads gave, by label."""
+    """The number of tags that heads gave, by label: those of the photos that they look at."""
+    heads = connection.scalars(select(model_table.c.id).where(model_table.c.kind == HEAD)).all()
     query = (
         select(tags.c.label_id, func.count())
-        .join(model_table, model_table.c.id == tags.c.model_id)
-        .where(model_table.c.kind == HEAD, ~tags.c.by_person)
+        .select_from(predictions)
+        .join(
+            tags,
+            (tags.c.photo_id == predictions.c.photo_id)
+            & (tags.c.model_id == predictions.c.model_id),
+        )
+        .where(
+            predictions.c.model_id.in_(heads), predictions.c.ended_by.is_(None), ~tags.c.by_person
+        )
         .group_by(tags.c.label_id)
     )
     counts: dict[int, int] = {}

@@ -146,10 +146,12 @@ def _is_skipped() -> ColumnElement[bool]:
 def _load_pool(connection: Connection, skipped: bool) -> list[int]:
     """The photos with tags nearest to their thresholds, and the likeliest of those without tags."""
     is_open = _is_open() if skipped else _is_open() & ~_is_skipped()
+    # All tags are read, and of photos one index: those that are not open are few, or tags are.
+    is_closed = or_(photos.c.deleted_by.is_not(None), photos.c.reviewed)
+    closed = select(photos.c.id).where(is_closed if skipped else is_closed | _is_skipped())
     nearest = (
         select(tag_table.c.photo_id)
-        .join(photos, photos.c.id == tag_table.c.photo_id)
-        .where(is_open, tag_table.c.score >= LEAST_SCORE)
+        .where(tag_table.c.score >= LEAST_SCORE, tag_table.c.photo_id.not_in(closed))
         .order_by(func.abs(tag_table.c.score - func.coalesce(tag_table.c.threshold, 0)))
         .limit(POOL)
     )

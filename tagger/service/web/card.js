@@ -27,6 +27,7 @@ export class Card {
     this.libraryId = null; // its id there
     this.libraryStatus = null; // "saving", "saved", "waiting" or "failed"
     this.addition = null; // from `PhotoQueue.add`, while it waits to be added or changed there
+    this.storing = null; // a promise, of the latest `Library.store`
     this.savedAnswers = new Map(); // the answers about tags that the library has
     this.element = template.content.firstElementChild.cloneNode(true);
     this.find = (selector) => this.element.querySelector(selector);

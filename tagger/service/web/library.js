@@ -29,10 +29,17 @@ export class Library {
 
   // A person adds a card's photo, or changes its tags after that.
   async save(card) {
-    if (card.addition) {
-      await additions.update(card.addition, { answers: [...card.editor.answers] });
-      return this.send(card);
-    }
+    card.showLibraryStatus("saving");
+    const before = card.storing ?? Promise.resolve();
+    card.storing = before.then(() => this.store(card)); // a second click adds nothing of its own
+    await card.storing;
+    await this.send(card);
+  }
+
+  // Keep on this device what the service does not have yet.
+  async store(card) {
+    const answers = [...card.editor.answers];
+    if (card.addition) return additions.update(card.addition, { answers });
     const { name, thumbnail, sent } = card.photo;
     const original = card.libraryId ? null : await card.readOriginal();
     const { answer, kind } = card;
@@ -49,7 +56,6 @@ export class Library {
       card.additionError = error.message;
     }
     card.toAdd = fields.sent;
-    await this.send(card);
   }
 
   // One request for a card at a time; changes meanwhile are sent after it.
