@@ -23,21 +23,27 @@ MAX_CHECKED = 1_000  # photos whose files are as they were imported
 
 
 def show_large_photo(photo: Photo) -> None:
-    """Show a photo, or its thumbnail and the reason.
-
-    The browser fetches it from the app's routes; its place is kept free until then.
-    """
+    """Show a photo, or its thumbnail and the reason."""
     problem = _find_problem(photo)
-    name, kind = f"photos/{photo.sha256}.jpg?side={LONGER_SIDE}", "it-photo"
-    if problem is not None:
-        name, kind = f"thumbnails/{photo.sha256}.jpg", "it-photo it-thumbnail"
+    if problem is None:
+        _show_picture(photo, f"photos/{photo.sha256}.jpg?side={LONGER_SIDE}", "it-photo")
+    else:
+        show_thumbnail(photo)
+        reason = escape_markdown(f"Original missing: {problem}")
+        st.warning(reason, icon=":material/broken_image:")
+
+
+def show_thumbnail(photo: Photo) -> None:
+    """Show a photo's thumbnail, which the browser fetches and keeps."""
+    _show_picture(photo, f"thumbnails/{photo.sha256}.jpg", "it-photo it-thumbnail")
+
+
+def _show_picture(photo: Photo, name: str, kind: str) -> None:
+    """A picture of the app's routes, of CSS classes `kind`; its place is kept free until then."""
     st.html(
         f'<img class="{kind}" src="{base_path()}/{name}" alt="{escape_text(photo.name)}"'
         f' width="{photo.width}" height="{photo.height}">'
     )
-    if problem is not None:
-        reason = escape_markdown(f"Original missing: {problem}")
-        st.warning(reason, icon=":material/broken_image:")
 
 
 def show_heatmap(slot: DeltaGenerator, tagger: Tagger, label: str, image: bytes, name: str) -> None:

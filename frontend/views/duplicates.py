@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from frontend.components import job_panel, undo_line
-from frontend.photos.large_photo import show_large_photo
+from frontend.photos.large_photo import show_large_photo, show_thumbnail
 from frontend.ui import url_state
-from frontend.ui.images import show_jpeg
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action
 from frontend.ui.pages import IMPORT, link_photo
@@ -19,7 +18,7 @@ from tagger.library.duplicates.choices import Choice
 from tagger.library.duplicates.duplicates import DuplicateList
 from tagger.library.duplicates.groups import DuplicateGroup, Group, Merit
 from tagger.library.records import Photo
-from tagger.text import count_noun, escape_controls
+from tagger.text import count_noun
 
 PAGE = "duplicates"
 PAGE_SIZE = 10  # groups
@@ -126,8 +125,7 @@ def _show_group(group: DuplicateGroup) -> None:
 def _show_card(group: DuplicateGroup, photo: Photo) -> bool:
     """A photo of a group; whether it is to be kept."""
     best = group.photos[0]
-    name = escape_controls(photo.name)
-    show_jpeg(open_library().read_thumbnail(photo), name, width=THUMBNAIL_WIDTH)
+    show_thumbnail(photo)
     keep = st.checkbox(
         f"Keep {escape_markdown(photo.name)}",
         value=photo is best,

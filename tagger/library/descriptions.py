@@ -28,7 +28,7 @@ from tagger.inference.registry import BUNDLED_MODEL
 from tagger.inference.vocabulary import Vocabulary
 from tagger.inference.words import Description, Words, is_stop_word
 from tagger.library.database.schema import photos
-from tagger.library.records import DescriptionSummary
+from tagger.library.records import DescriptionSummary, Sort
 from tagger.library.search import conditions, planner
 from tagger.library.search.grammar import (
     And,
@@ -77,6 +77,22 @@ class ResolvedQuery:
     summary: DescriptionSummary | None = None
     likeness: Mapping[int, float] = field(default_factory=dict)
     tag_query: str | None = None
+
+
+def find_page(
+    connection: Connection,
+    resolved: ResolvedQuery,
+    words: Vocabulary,
+    sort: Sort | None,
+    offset: int,
+    limit: int,
+) -> tuple[list[int], int]:
+    """As `planner.find_page`; without a sort, by likeness if there are descriptions."""
+    tree = resolved.tree
+    if resolved.likeness and sort in (None, "likeness"):
+        ranked = list(resolved.likeness)
+        return planner.find_ranked_page(connection, tree, words, ranked, offset, limit)
+    return planner.find_page(connection, tree, words, sort or "newest", offset, limit)
 
 
 _Lists = Mapping[tuple[Like, bool], tuple[int, ...]]  # False: of a negated description

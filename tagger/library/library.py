@@ -164,12 +164,26 @@ class Library:
 
     # Edits
 
-    def add_photo(self, name: str, data: bytes, taggers: Tagger | Sequence[Tagger]) -> AddedPhoto:
-        """Tag a photo and keep a copy of it. Raises ImageError if it cannot be read."""
+    def add_photo(
+        self,
+        name: str,
+        data: bytes,
+        taggers: Tagger | Sequence[Tagger],
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+    ) -> AddedPhoto:
+        """Tag a photo and keep a copy of it, and say which tags belong to it, in one operation.
+
+        One that is there already gets these tags alone, see `edit_tags`. Raises ImageError if it
+        cannot be read, OptionError for an invalid tag.
+        """
         taggers = [taggers] if isinstance(taggers, Tagger) else list(taggers)
-        space = self.space()
-        heads = self.teaching.learn_active()
-        added = single_photo.add(self.database, self.storage, name, data, taggers, space, heads)
+        space, heads = self.space(), self.teaching.learn_active()
+        added = single_photo.add(
+            self.database, self.storage, name, data, taggers, space, heads, add, remove
+        )
+        if added.operation_id is not None:
+            self.teaching.follow(added.operation_id)
         return AddedPhoto(self.photo(added.photo_id), added.is_duplicate, added.operation_id)
 
     def edit_tags(
@@ -266,12 +280,14 @@ class Library:
         """
         with self.database.read_transaction() as connection:
             resolved, words = self._resolve(connection, query)
-            ids, total = self._find_page(connection, resolved, words, sort, offset, limit)
+            ids, total = descriptions.find_page(connection, resolved, words, sort, offset, limit)
             load = partial(used_models.load_space, connection)
             reading = descriptions.read_words(connection, query, total, words, load, self._vectors)
             if reading is not None:
                 resolved = reading
-                ids, total = self._find_page(connection, resolved, words, sort, offset, limit)
+                ids, total = descriptions.find_page(
+                    connection, resolved, words, sort, offset, limit
+                )
             return PhotoPage(
                 tuple(photos.load_photos(connection, ids, self.home)),
                 total,
@@ -286,7 +302,7 @@ class Library:
         with self.database.read_transaction() as connection:
             resolved, words = self._resolve(connection, query)
             total = planner.count_photos(connection, resolved.tree, words)
-            ids, _ = self._find_page(connection, resolved, words, sort, 0, total)
+            ids, _ = descriptions.find_page(connection, resolved, words, sort, 0, total)
         for chunk in chunks(ids, CHUNK):
             with self.database.read_transaction() as connection:
                 loaded = list(photos.load_photos(connection, chunk, self.home))
@@ -305,7 +321,7 @@ class Library:
         """
         with self.database.read_transaction() as connection:
             resolved, words = self._resolve(connection, query)
-            ids, _ = self._find_page(connection, resolved, words, sort, 0, photos.MAX_ID)
+            ids, _ = descriptions.find_page(connection, resolved, words, sort, 0, photos.MAX_ID)
             is_ranked = bool(resolved.likeness) and sort == "likeness"
             months = () if is_ranked else timeline.count_months(connection, ids, sort)
             return PhotoList(ids, months)
@@ -480,19 +496,3 @@ class Library:
 
     def _load_vocabulary(self, connection: Connection) -> Vocabulary:
         return tag_edits.load_vocabulary(self.home, entries.load(connection, "tag"))
-
-    def _find_page(
-        self,
-        connection: Connection,
-        resolved: ResolvedQuery,
-        words: Vocabulary,
-        sort: Sort | None,
-        offset: int,
-        limit: int,
-    ) -> tuple[list[int], int]:
-        """As `planner.find_page`; without a sort, by likeness if there are descriptions."""
-        tree = resolved.tree
-        if resolved.likeness and sort in (None, "likeness"):
-            ranked = list(resolved.likeness)
-            return planner.find_ranked_page(connection, tree, words, ranked, offset, limit)
-        return planner.find_page(connection, tree, words, sort or "newest", offset, limit)

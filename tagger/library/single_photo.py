@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tagger.errors import ImageError, OptionError
-from tagger.library import derivation, descriptions, operations, tags, vectors
+from tagger.library import derivation, descriptions, edits, operations, tags, vectors
 from tagger.library.database.database import Database
 from tagger.library.descriptions import Space
 from tagger.library.import_results import Duplicate, Failed
 from tagger.library.importer import Importer, register_model
 from tagger.library.job_files import ImportFile, add_files, pending_files
+from tagger.library.labels.names import validate_label
 from tagger.library.models import edits as model_edits
 from tagger.library.storage import Storage, base_name
 from tagger.library.teaching.predictions import ActiveHead, predict
@@ -35,8 +36,11 @@ def add(
     taggers: Sequence[Tagger],
     space: Space | None,
     heads: Sequence[ActiveHead] = (),
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
 ) -> Added:
     """See `Library.add_photo`; `space` is the library's, and `heads` are those that tag too."""
+    present, absent = (list(map(validate_label, names)) for names in (add, remove))
     file = ImportFile(0, "", base_name(name), data=data)
     sha256 = space.sha256 if space else None
     importer = Importer(database, storage, taggers, copy=True, space=sha256, heads=heads)
@@ -44,7 +48,9 @@ def add(
     if isinstance(result, Failed):
         raise ImageError(file.name, result.reason)
     if isinstance(result, Duplicate) and result.path is None:
-        return Added(result.photo_id, True, None)
+        ids = [result.photo_id]
+        edit_id = edits.edit_tags(database, ids, add, remove) if present or absent else None
+        return Added(result.photo_id, True, edit_id)
     vector = None
     if space is not None and sha256 not in [tagger.space for tagger in taggers]:
         vector = descriptions.embed(space, data)
@@ -71,5 +77,7 @@ def add(
             comparable = [each for each in heads if each.head.space == used_space]
             by_head = predict(connection, comparable, {photo_id: embedding})
             tags.save_predictions_of_models(connection, operation_id, by_head)
+        if present or absent:
+            tags.save_annotations(connection, operation_id, [photo_id], present, absent)
     derivation.refresh_stale_soon(database)
     return Added(photo_id, outcome == "duplicate", operation_id)

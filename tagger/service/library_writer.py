@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tagger.errors import BusyError
 from tagger.library.labels.names import validate_label
@@ -71,25 +70,14 @@ class LibraryWriter:
             self._pool.give_up([task])
 
     def _add(self, name: str, data: bytes, add: Sequence[str], remove: Sequence[str]) -> AddedTags:
-        added = self._library.add_photo(name, data, self._load_taggers())
-        photo = added.photo
-        if add or remove:
-            self._library.edit_tags([photo.id], add, remove)
-            photo = self._library.photo(photo.id)
-        return AddedTags(photo, is_new=not added.duplicate)
+        taggers = self._load_taggers()
+        added = self._library.add_photo(name, data, taggers, add, remove)
+        return AddedTags(added.photo, is_new=not added.duplicate)
 
     def _load_taggers(self) -> list[Tagger]:
-        """The library's models in use; the service's model alone, if that is none of them."""
-        active = self._models.active
-        names = self._library.models_in_use()
-        if active.name not in {Path(name).stem for name in names}:
-            return [active]
-        by_name = self._models.names()
+        """The library's models in use, whether the service's own is one of them or not."""
+        by_name = {self._models.active.name, *self._models.names()}
         return [
-            active
-            if Path(name).stem == active.name
-            else self._models.get(name)
-            if name in by_name
-            else Tagger.load(name)
-            for name in names
+            self._models.get(name) if name in by_name else Tagger.load(name)
+            for name in self._library.models_in_use()
         ]

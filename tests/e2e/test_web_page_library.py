@@ -79,6 +79,19 @@ def test_an_unknown_photo_asks_what_it_is(open_web_page: OpenWebPage, stub: Stub
     assert [(name, add) for name, _, add, _ in stub.additions] == [("photo.png", ["guitar"])]
 
 
+def test_a_double_click_adds_a_photo_once(open_web_page: OpenWebPage, stub: StubService) -> None:
+    web = open_web_page(stub)
+    web.choose(photo())
+    card = web.expect_answer("cat")
+    card.get_by_role("button", name="Add to library").evaluate("b => { b.click(); b.click(); }")
+    expect(card).to_contain_text("In your library")
+    assert [name for name, *_ in stub.additions] == ["photo.png"]
+    web.page.reload()  # nothing waits on this device that would be added again
+    expect(web.page.get_by_label("Model")).to_be_visible()
+    expect(web.history()).to_have_count(1)
+    expect(web.cards()).to_have_count(0)
+
+
 # Whether the answer about a tag is stored on this device.
 HAS_STORED = """label => new Promise((resolve) => {
   const opening = indexedDB.open("image-tagger-additions");

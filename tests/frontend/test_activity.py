@@ -10,6 +10,7 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from tagger.images import decode
+from tagger.library.database import version
 from tagger.library.database.schema import photos as photos_table
 from tagger.library.library import Library
 from tests.conftest import draw
@@ -105,6 +106,7 @@ def use_link(app: AppTest, key: str, query: object) -> AppTest:
 def set_added(library: Library, times: dict[int, datetime]) -> None:
     """Change the times at which photos were added."""
     with library.database.write_transaction() as connection:
+        version.renew(connection)
         for photo_id, time in times.items():
             row = photos_table.c.id == photo_id
             connection.execute(update(photos_table).where(row).values(added_at=time))

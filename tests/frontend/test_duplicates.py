@@ -11,6 +11,7 @@ from tests.frontend.pages import (
     HOSTILE_NAMES,
     button_keys,
     button_labels,
+    html_blocks,
     open_page,
     page_text,
     press,
@@ -45,6 +46,10 @@ def test_copies_are_removed_and_come_back(six_photos: Library) -> None:
     app = open_page("duplicates")
     assert "**2 groups** · 3 photos could be removed" in page_text(app)
     assert "Best: has your tags" in page_text(app)
+    pictures = "".join(html_blocks(app))  # the browser fetches them, and keeps them
+    for photo in six_photos.photos("id:1 OR id:5"):
+        assert f'src="/library/thumbnails/{photo.sha256}.jpg"' in pictures
+    assert "data:image" not in pictures and not app.get("imgs")
     (best, *_) = (key for key in button_keys(app) if key.startswith("duplicates-remove"))
     assert best == "duplicates-remove-4"  # the group with the latest photo first
     press(app, best)

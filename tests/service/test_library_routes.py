@@ -64,8 +64,15 @@ def test_a_photo_is_added_with_its_tags_and_only_once(
     again = add(own, photo, add="again")
     assert (again.json()["id"], again.json()["added"]) == (line["id"], False)
     assert sorted(labels(again)) == ["again", "drawn by me", "round"]
-    for operation in library.operations(limit=3, kinds=["edit", "import"]):
-        library.undo(operation.id)
+    edit, added = library.operations(limit=2, kinds=["edit", "import"])
+    assert (edit.kind, added.kind) == ("edit", "import")
+    library.undo(edit.id)
+    assert sorted(tag.label for tag in library.photo(stored.id).tags) == ["drawn by me", "round"]
+    undo = library.undo(added.id)  # the photo and what was said of it, in one step
+    assert library.find_by_digest(stored.sha256) is None
+    library.undo(undo.operation_id)
+    assert sorted(tag.label for tag in library.photo(stored.id).tags) == ["drawn by me", "round"]
+    library.undo(library.operations(limit=1, kinds=["undo"])[0].id)
     assert library.find_by_digest(stored.sha256) is None
 
 
@@ -74,9 +81,11 @@ def test_a_photo_is_tagged_by_every_model_in_use(own: ServiceProcess, library: L
     library.add_model("cifar10")
     photo_id = add(own, photo_bytes(43)).json()["id"]
     assert [each.model for each in library.predictions(photo_id)] == ["pets", "cifar10"]
-    library.use_model("cifar10")  # while the service was started with pets
+    library.use_model("cifar10")  # while the service was started with pets, which is off
+    library.turn_off_model("pets")
     photo_id = add(own, photo_bytes(44)).json()["id"]
-    assert [each.model for each in library.predictions(photo_id)] == ["pets"]
+    assert [each.model for each in library.predictions(photo_id)] == ["cifar10"]
+    assert library.model_uses()["pets"].off
 
 
 def test_tags_of_a_photo_are_corrected(own: ServiceProcess, library: Library) -> None:

@@ -99,13 +99,13 @@ def count_uses(connection: Connection) -> dict[str, ModelUse]:
         .where(predictions.c.ended_by.is_(None), predictions.c.photo_id.not_in(DELETED))
         .group_by(predictions.c.model_id)
     )
-    given = (
+    tagged = (
         select(tags.c.model_id, number)
         .where(~tags.c.by_person, tags.c.photo_id.not_in(DELETED))
         .group_by(tags.c.model_id)
     )
     photo_counts, tag_counts = (
-        {row[0]: row.number for row in connection.execute(query)} for query in (looked_at, given)
+        {row[0]: row.number for row in connection.execute(query)} for query in (looked_at, tagged)
     )
     uses: dict[str, ModelUse] = {}
     for row in connection.execute(select(models.c.id, models.c.name).where(models.c.kind == MODEL)):

@@ -38,8 +38,9 @@ export class Library {
 
   // Keep on this device what the service does not have yet.
   async store(card) {
-    const answers = [...card.editor.answers];
-    if (card.addition) return additions.update(card.addition, { answers });
+    if (card.addition) {
+      return additions.update(card.addition, { answers: [...card.editor.answers] });
+    }
     const { name, thumbnail, sent } = card.photo;
     const original = card.libraryId ? null : await card.readOriginal();
     const { answer, kind } = card;
