@@ -23,6 +23,7 @@ from tagger.text import count_noun
 
 MAX_TAGS = 12  # listed of those that would come, and of those that would go
 MAX_EXAMPLES = 12  # photos
+PROGRESS_STEP = 10  # photos between two updates of the progress bar
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def show_question(page: str) -> None:
 def explain_preview(preview: RetagPreview) -> list[str]:
     """What would change, in sentences."""
     added, removed = preview.added(), preview.removed()
-    going, coming = preview.estimate(removed), preview.estimate(added)
+    going, coming = (sum(count for _, count in tags) for tags in (removed, added))
     if not preview.is_exact:
         sample = f"judging by {preview.sample:,} of {preview.total:,} photos"
         first = f"Removes about {count_noun(going, 'tag')}, adds about {coming:,}, {sample}."
@@ -68,9 +69,10 @@ def explain_preview(preview: RetagPreview) -> list[str]:
     else:
         first = "No tag changes."
     sentences = [f"{first} Your own tags are kept, and those of other models."]
+    about = "" if preview.is_exact else ", about"
     for title, tags in (("Added", added), ("Removed", removed)):
         if tags:
-            sentences.append(f"{title}: {_list_counts(tags)}.")
+            sentences.append(f"{title}{about}: {_list_counts(tags)}.")
     if preview.unreadable:
         photos = count_noun(preview.unreadable, "photo")
         sentences.append(f"{photos} cannot be read and would stay the same.")
@@ -93,7 +95,9 @@ def _show_examples(changes: Sequence[TagChange], key: str) -> None:
             st.markdown(f"**{title}**")
             captions = {change.photo.id: describe_change(change) for change in chosen}
             photos = [change.photo for change in chosen[:MAX_EXAMPLES]]
-            photo_gallery.show_grid(photos, key=f"{key}-{name}", captions=captions)
+            photo_gallery.show_grid(
+                photos, key=f"{key}-{name}", captions=captions, only_captions=True
+            )
 
 
 def _show_dialog(page: str, question: _Question) -> None:
@@ -119,9 +123,17 @@ def _show_dialog(page: str, question: _Question) -> None:
 def _load_preview(page: str, question: _Question) -> RetagPreview:
     preview: RetagPreview | None = st.session_state.get(_preview_key(page))
     if preview is None:
-        with st.spinner("Looking at what would change …"):
-            taggers = [load_tagger(model) for model in question.models]
-            preview = open_library().retagging.preview(taggers, question.ids)
+        bar = st.progress(0.0, text="Looking at what would change …")
+
+        def report(done: int, total: int) -> None:
+            if done % PROGRESS_STEP == 0 or done == total:
+                photos = count_noun(total, "photo")
+                text = f"Looking at what would change: {done:,} of {photos}"
+                bar.progress(done / total, text=text)
+
+        taggers = [load_tagger(model) for model in question.models]
+        preview = open_library().retagging.preview(taggers, question.ids, report=report)
+        bar.empty()
         st.session_state[_preview_key(page)] = preview
     return preview
 

@@ -175,7 +175,9 @@ def _ask_to_turn_off(model: str) -> None:
             + ", ".join(tag.label for tag in photo.tags if tag.model == name and not tag.by_person)
             for photo in photos
         }
-        photo_gallery.show_grid(photos, key=f"{PAGE}-off-examples", captions=captions)
+        photo_gallery.show_grid(
+            photos, key=f"{PAGE}-off-examples", captions=captions, only_captions=True
+        )
 
 
 def _close() -> None:

@@ -40,6 +40,11 @@ def choose(labels: Sequence[str], photos: int) -> list[int]:
         persist_state="session",
     ):
         return []
+    return pick(labels, photos, "train-none")
+
+
+def pick(labels: Sequence[str], photos: int, key: str) -> list[int]:
+    """How many photos without the labels, and a few of them to look at; their ids."""
     candidates = _find_candidates(labels)
     if len(candidates) < LEAST:
         st.caption("Your library has too few photos without these tags.")
@@ -50,9 +55,9 @@ def choose(labels: Sequence[str], photos: int) -> list[int]:
         min_value=LEAST,
         max_value=most,
         value=min(most, max(LEAST, photos // 2)),
-        key=f"train-none-count-{most}",
+        key=f"{key}-count-{most}",
     )
-    number = st.session_state.setdefault("train-none-round", 0)
+    number = st.session_state.setdefault(f"{key}-round", 0)
     chosen = random.Random(number).sample(candidates, int(count))
     library = open_library()
     st.caption(
@@ -60,13 +65,13 @@ def choose(labels: Sequence[str], photos: int) -> list[int]:
         " should show a label."
     )
     first = [library.photo(photo_id) for photo_id in chosen[:SHOWN]]
-    photo_gallery.show_grid(first, key="train-none-grid")
+    photo_gallery.show_grid(first, key=f"{key}-grid")
     st.button(
         "Choose other photos",
-        key="train-none-others",
+        key=f"{key}-others",
         icon=":material/shuffle:",
         on_click=st.session_state.__setitem__,
-        args=("train-none-round", number + 1),
+        args=(f"{key}-round", number + 1),
     )
     return chosen
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from frontend.components import charts, job_panel, retag_dialog
+from frontend.components import charts, job_panel, retag_dialog, undo_line
 from frontend.components.html_blocks import show_list, show_tiles
-from frontend.training import evaluation, try_out
-from frontend.ui.library import open_library
+from frontend.training import evaluation, none_of_these, try_out
+from frontend.ui.library import open_library, start_embedding
 from frontend.ui.messages import catch_errors, run_action, show_error
-from frontend.ui.models import activate_model
+from frontend.ui.models import load_tagger
 from frontend.ui.text import escape_markdown, rough_duration, time_left
 from tagger.datasets.dataset import too_few_to_check
 from tagger.jobs.requests import TrainRequest
@@ -25,6 +27,8 @@ from tagger.training import run_folder
 START_SECONDS = 20
 SECONDS_A_PHOTO = 0.01
 SECONDS_A_PHOTO_AND_EPOCH = 0.0175
+
+PAGE = "train"
 
 History = list[dict[str, float]]
 
@@ -82,7 +86,7 @@ def _describe_progress(job: Operation, history: History) -> tuple[float, str]:
     """Progress in [0, 1] and in words: of the whole fine-tuning, or of the stage before it."""
     request = TrainRequest.from_options(job.options)
     if not history or request.epoch is None:
-        return job.progress or 0.0, job.stage or "Queued"
+        return job.progress or 0.0, job.stage or _describe_start(job)
     epochs = request.epochs
     done = request.epoch - 1 + (job.progress or 0.0)
     durations = [row["seconds"] for row in history if row["epoch"] > 0]
@@ -92,6 +96,12 @@ def _describe_progress(job: Operation, history: History) -> tuple[float, str]:
         seconds = _extrapolate(job, epochs)
     left = "" if seconds is None else f" · {time_left(seconds)}"
     return done / epochs, f"Epoch {min(epochs, int(done) + 1)} of {epochs}{left}"
+
+
+def _describe_start(job: Operation) -> str:
+    """What a training without a stage does: it starts, or other jobs are in progress before it."""
+    earlier = [other for other in open_library().operations(active=True) if other.id < job.id]
+    return "Waiting for another job" if job.status == "queued" and earlier else "Starting"
 
 
 def _extrapolate(job: Operation, epochs: int) -> float | None:
@@ -104,7 +114,8 @@ def _extrapolate(job: Operation, epochs: int) -> float | None:
 
 def show_result(job: Operation, dismiss: Callable[[int], None]) -> None:
     """The evaluation, the report, and a button that uses the new model."""
-    name = TrainRequest.from_options(job.options).name
+    request = TrainRequest.from_options(job.options)
+    name = request.name
     st.subheader(escape_markdown(f"{job.title}: {job_panel.describe_end(job)}"), anchor=False)
     if job.error:
         show_error(job.error)
@@ -114,7 +125,8 @@ def show_result(job: Operation, dismiss: Callable[[int], None]) -> None:
         if job.stop_asked:
             st.caption("Stopped early; the best model so far was kept.")
         _show_metrics(job.result["metrics"])
-        try_out.show(name, f"train-{job.id}")
+        remedy = partial(_offer_none_of_these, job, request)
+        try_out.show(name, f"train-{job.id}", Path(request.data), remedy)
         _offer_use(job, name)
         report = Path(job.result["report"])
         evaluation.show_report(report, name, key=f"train-report-{job.id}")
@@ -136,8 +148,31 @@ def _show_metrics(metrics: Mapping[str, Any]) -> None:
     show_list(lines)
 
 
+def _offer_none_of_these(job: Operation, request: TrainRequest) -> None:
+    """Train the model again, with photos of the library that show none of its labels."""
+    result = job.result or {}
+    counts = result["metrics"]["photos"]["train"]
+    key = f"train-none-{job.id}"
+    button = "Train again with photos that show none of these …"
+    if st.button(button, key=key, icon=":material/block:"):
+        st.session_state[f"{key}-open"] = True
+    if not st.session_state.get(f"{key}-open"):
+        return
+    with st.container(border=True, key=f"{key}-panel"):
+        ids = none_of_these.pick(list(counts), sum(counts.values()), key)
+        if ids and st.button(
+            "Train again and replace", key=f"{key}-go", type="primary", icon=":material/school:"
+        ):
+            with catch_errors():
+                with st.spinner("Copying the photos …"):
+                    folder = str(none_of_these.write(ids))
+                again = replace(request, none_of_these=folder, folder=None, epoch=None)
+                job_panel.start_job(again)
+                st.rerun()
+
+
 def _offer_use(job: Operation, name: str) -> None:
-    """A button that activates the new model; then one that tags the library again with it."""
+    """Buttons that use the new model, with their undo; then one that tags the library with it."""
     library = open_library()
     if name not in library.models_in_use():
         with st.container(horizontal=True, gap="small", key="train-use-actions"):
@@ -148,17 +183,20 @@ def _offer_use(job: Operation, name: str) -> None:
                 icon=":material/check_circle:",
                 help="It tags new photos too, beside the models that you use now.",
                 on_click=run_action,
-                args=(library.add_model, name),
+                args=(_use, name),
             )
             st.button(
                 "Use it alone",
                 key="train-use-alone",
                 help="New photos are tagged with it alone. Photos keep the tags that they have.",
                 on_click=run_action,
-                args=(activate_model, name),
+                args=(_use_alone, name),
             )
+        undo_line.show(PAGE)
         return
-    st.markdown(f":material/check: {escape_markdown(name)} is in use.")
+    if undo_line.last_edit(PAGE) is None:
+        st.markdown(f":material/check: {escape_markdown(name)} is in use.")
+    undo_line.show(PAGE)
     count = library.count()
     retag_id = st.session_state.get(f"train-retag-{job.id}")
     if retag_id is not None:
@@ -173,3 +211,16 @@ def _offer_use(job: Operation, name: str) -> None:
         retag_dialog.ask("train", library.find_ids(), [name], f"train-retag-{job.id}")
         st.rerun()
     retag_dialog.show_question("train")
+
+
+def _use(name: str) -> None:
+    load_tagger(name)
+    undo_line.record(PAGE, open_library().add_model(name), message=f"{name} is in use")
+    start_embedding(open_library())
+
+
+def _use_alone(name: str) -> None:
+    load_tagger(name)
+    message = f"New photos are tagged by {name} alone"
+    undo_line.record(PAGE, open_library().use_model(name), message=message)
+    start_embedding(open_library())

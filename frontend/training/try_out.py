@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from frontend.components import photo_gallery
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.models import load_tagger
+from frontend.ui.text import escape_markdown
 from tagger.errors import ImageError
+from tagger.files import walk_files
+from tagger.images.decode import EXTENSIONS
+from tagger.inference.embeddings import Embedding
 from tagger.library.records import Photo
 from tagger.library.storage import read_original
 from tagger.tagger import Prediction
@@ -18,34 +26,72 @@ from tagger.text import count_noun, whole_percent
 
 PHOTOS = 24
 MAX_TAGS = 4  # listed of a photo
+TRAINING_PHOTOS = 100  # that photos are compared with
+# The cosine to the training photo most like it, below which a photo is unlike all of them. With 25
+# photos each of cats and dogs, 90 % of photos of people are below, 25 % of other photos of dogs.
+UNLIKE = 0.3
+OVERCLAIM = 0.25  # of the tagged photos being unlike the training photos, to say so
 
 
-def show(model: str, key: str) -> None:
-    """A grid of random photos, each with what the model says; nothing is saved."""
+@dataclass(frozen=True)
+class Trial:
+    """What a model says of a photo; `is_unlike` if the photo is unlike all training photos."""
+
+    photo: Photo
+    prediction: Prediction
+    is_unlike: bool
+
+    @property
+    def is_tagged(self) -> bool:
+        return bool(self.prediction.tags)
+
+    @property
+    def caption(self) -> str:
+        """Below the photo: "cat 98%, sofa 61% · doubtful"."""
+        tags = self.prediction.tags[:MAX_TAGS]
+        listed = ", ".join(f"{tag.label} {whole_percent(tag.score)}" for tag in tags)
+        return f"{listed or 'no tag'}{' · doubtful' if self.is_unlike else ''}"
+
+
+def show(model: str, key: str, trained_on: Path, remedy: Callable[[], None]) -> None:
+    """A grid of random photos, each with what the model says; nothing is saved.
+
+    If it tags photos that are unlike those of the folder that it was `trained_on`, the page says
+    so and shows the `remedy`.
+    """
     ids = open_library().find_ids()
     if not ids:
         return
     st.subheader("Try it out", anchor=False)
-    round_key, answers_key = f"{key}-try-round", f"{key}-try-answers"
+    round_key, trials_key = f"{key}-try-round", f"{key}-try-answers"
     number = st.session_state.setdefault(round_key, 0)
-    cached = st.session_state.get(answers_key)
+    cached = st.session_state.get(trials_key)
     if cached is None or cached[0] != (model, number):
         with catch_errors(), st.spinner("Tagging a few photos of your library …"):
             chosen = random.Random(f"{model} {number}").sample(ids, min(PHOTOS, len(ids)))
-            cached = st.session_state[answers_key] = (model, number), _tag(model, chosen)
+            cached = st.session_state[trials_key] = (model, number), _try(model, chosen, trained_on)
     if cached is None:
         return
-    answers: list[tuple[Photo, str]] = cached[1]
-    if not answers:
+    trials: list[Trial] = cached[1]
+    if not trials:
         st.caption("None of these photos can be read.")
         return
+    tagged = [trial for trial in trials if trial.is_tagged]
+    photos = count_noun(len(trials), "photo")
     st.markdown(
-        f"What it says of {count_noun(len(answers), 'photo')} of your library. Nothing is saved."
+        f"Of {photos} of your library it would tag {len(tagged):,}. Below each photo are the"
+        " tags that it would give. Nothing is saved."
     )
+    unlike = sum(trial.is_unlike for trial in tagged)
+    if unlike and unlike >= OVERCLAIM * len(tagged):
+        warning = escape_markdown(explain_unlike(unlike, len(tagged)))
+        st.warning(warning, icon=":material/warning:")
+        remedy()
     photo_gallery.show_grid(
-        [photo for photo, _ in answers],
+        [trial.photo for trial in trials],
         key=f"{key}-try-grid",
-        captions={photo.id: says for photo, says in answers},
+        captions={trial.photo.id: trial.caption for trial in trials},
+        only_captions=True,
     )
     if len(ids) > PHOTOS:
         st.button(
@@ -57,20 +103,53 @@ def show(model: str, key: str) -> None:
         )
 
 
-def describe(prediction: Prediction) -> str:
-    """What a model says of a photo: "cat 98%, sofa 61%", or "No tags"."""
-    tags = [f"{tag.label} {whole_percent(tag.score)}" for tag in prediction.tags[:MAX_TAGS]]
-    return ", ".join(tags) or "No tags"
+def explain_unlike(unlike: int, tagged: int) -> str:
+    """What it means that so many of the tagged photos are unlike the training photos."""
+    look = "looks" if unlike == 1 else "look"
+    return (
+        f"{unlike:,} of the {count_noun(tagged, 'photo')} that it would tag {look} unlike all its"
+        " training photos: these tags, marked as doubtful, are probably wrong. A model takes"
+        " everything for one of its labels until it has seen photos of other things."
+    )
 
 
-def _tag(model: str, ids: list[int]) -> list[tuple[Photo, str]]:
-    """The photos that can be read, each with what the model says."""
+def _try(model: str, ids: Sequence[int], trained_on: Path) -> list[Trial]:
+    """What the model says of the photos that can be read: first the doubtful, then other tags."""
     library, tagger = open_library(), load_tagger(model)
-    answers = []
+    training_photos = _embed_folder(trained_on)
+    trials = []
     for photo_id in ids:
         photo = library.photo(photo_id)
         try:
-            answers.append((photo, describe(tagger.tag(read_original(photo)))))
+            data = read_original(photo)
+            prediction = tagger.tag(data)
+            is_unlike = bool(prediction.tags) and _is_unlike(_embed(data), training_photos)
+            trials.append(Trial(photo, prediction, is_unlike))
         except (ImageError, OSError):
             continue
-    return answers
+    return sorted(trials, key=lambda trial: (not trial.is_unlike, not trial.is_tagged))
+
+
+def _embed_folder(folder: Path) -> list[Embedding]:
+    """The vectors of some photos below a folder; none if it is gone."""
+    paths = sorted(path for path in walk_files(folder) if path.suffix.lower() in EXTENSIONS)
+    chosen = random.Random(0).sample(paths, min(TRAINING_PHOTOS, len(paths)))
+    vectors = []
+    for path in chosen:
+        try:
+            vectors += [vector for vector in [_embed(path)] if vector is not None]
+        except (ImageError, OSError):
+            continue
+    return vectors
+
+
+def _embed(photo: Path | bytes) -> Embedding | None:
+    """A photo's vector in the library's space, if there is one."""
+    embedded = open_library().embed(photo)
+    return None if embedded is None else embedded[0]
+
+
+def _is_unlike(vector: Embedding | None, training_photos: Sequence[Embedding]) -> bool:
+    if vector is None or not training_photos:
+        return False
+    return float(np.max(np.stack(training_photos) @ vector)) < UNLIKE

@@ -49,8 +49,8 @@ def time_left(seconds: float) -> str:
 
 def rough_duration(seconds: float) -> str:
     """A rough duration: "about 2 minutes"."""
-    if seconds < 45:
-        return "about half a minute"
+    if seconds < 57.5:
+        return f"about {max(5, 5 * round(seconds / 5))} seconds"
     if seconds < 75:
         return "about a minute"
     if seconds < 90 * 60:

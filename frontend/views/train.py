@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -29,6 +30,10 @@ IMAGE_SIZES = (96, 128, 160, 192, 224, 256)
 IMAGE_SIZE = TrainRequest("", "").image_size
 MAX_EPOCHS = 100
 WEIGHTS = {"imagenet": "ImageNet (a million photos)", "none": "From scratch"}
+
+MAX_NAME = 60  # characters
+_BUILT_IN = (*BUNDLED, IMAGENET)
+NameState = Literal["free", "in use", "built in"]
 
 RECENT = timedelta(days=1)  # a training that ended since is shown by itself
 MAX_EARLIER = 20  # trainings
@@ -82,9 +87,9 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
     """The model's name, the options, and the button that starts the training."""
     st.subheader("2. Model", anchor=False)
     name = st.text_input(
-        "Model name", value=_suggest_name(data), key=f"train-name-{data}", max_chars=60
+        "Model name", value=_suggest_name(data), key=f"train-name-{data}", max_chars=MAX_NAME
     ).strip()
-    is_replacing = _warn_about_name(name)
+    state = _check_name(name)
     thorough, quick = (
         rough_duration(training_job.estimate_seconds(check.count, epochs, IMAGE_SIZE))
         for epochs in (Hyperparameters().epochs, 0)
@@ -110,12 +115,7 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
         f"{photos}, {rough_duration(seconds)} on a typical computer. You can close this page"
         " meanwhile."
     )
-    if st.button(
-        "Train and replace" if is_replacing else "Start training",
-        key="train-start",
-        type="primary",
-        icon=":material/school:",
-    ):
+    if _offer_start(name, state):
         with catch_errors():
             if nothing:
                 with st.spinner("Copying the photos …"):
@@ -125,25 +125,42 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
 
 
 def _suggest_name(data: str) -> str:
-    """The folder's name, or the default of `train.py`."""
+    """The folder's name, or the default of `train.py`; never that of a built-in model."""
     if Path(data) == DATASET or confirmed_tags.is_confirmed_dataset(data):
         return OWN_MODEL.stem
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).name).strip("-")[:60] or OWN_MODEL.stem
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).name).strip("-")[:MAX_NAME]
+    if name.casefold() in _BUILT_IN:
+        name = f"my-{name}"
+    return name or OWN_MODEL.stem
 
 
-def _warn_about_name(name: str) -> bool:
-    """Warn about a name that is in use; whether the training will replace that model."""
-    names = {model.casefold() for model in list_models()}  # some file systems ignore case
-    if name.casefold() in (*BUNDLED, IMAGENET):
+def _check_name(name: str) -> NameState:
+    """Whether a model may have this name; an error below the field if not."""
+    if name.casefold() in _BUILT_IN:
         show_error(f"{name} is built in. Choose another name.")
-        return False
-    if name.casefold() in names:
+        return "built in"
+    names = {model.casefold() for model in list_models()}  # some file systems ignore case
+    return "in use" if name.casefold() in names else "free"
+
+
+def _offer_start(name: str, state: NameState) -> bool:
+    """The button that starts the training; whether it was clicked.
+
+    Its key depends on the name: who types the name of a model and clicks "Start training" right
+    away sees first that it would be replaced.
+    """
+    if state == "in use":
         st.warning(
-            escape_markdown(f"The model {name} exists. Training replaces it."),
+            escape_markdown(f"A model called {name} exists. Training replaces it."),
             icon=":material/warning:",
         )
-        return True
-    return False
+    return st.button(
+        "Train and replace" if state == "in use" else "Start training",
+        key="train-replace" if state == "in use" else "train-start",
+        type="primary",
+        icon=":material/school:",
+        disabled=state == "built in",
+    )
 
 
 def _choose_options(data: str, name: str, is_thorough: bool) -> TrainRequest:

@@ -17,6 +17,11 @@ from tagger.training.config import Hyperparameters, TrainingConfig
 from tagger.training.report import html
 
 _UNCOUNTED = {"done": 0, "total": 0}  # of stages whose length is unknown
+_STAGES: dict[type[events.ProgressEvent], str] = {  # for people; loops have names of their own
+    events.CollectionLoaded: "Preparing the network",
+    events.FineTuningEnded: "Choosing the best version",
+    events.ConversionStarted: "Making the model fast",
+}
 _METRICS = ("validation", "test", "unknown", "photos", "sizes", "problems", "seconds", "conversion")
 
 
@@ -89,7 +94,8 @@ class EventRecorder:
         self._request = replace(request, epoch=None)
 
     def __call__(self, event: events.ProgressEvent) -> None:
-        columns: dict[str, Any] = {"stage": lines[-1]} if (lines := event.lines()) else {}
+        stage = _STAGES.get(type(event))
+        columns: dict[str, Any] = {} if stage is None else {"stage": stage}
         match event:
             case events.RunFolderCreated(folder):
                 self._request = replace(self._request, folder=str(folder))
@@ -102,7 +108,7 @@ class EventRecorder:
             case events.FineTuningEnded() | events.ConversionStarted():
                 self._lease.ignore_stop()
                 columns |= {"options": self._request.to_options(), **_UNCOUNTED}
-            case _ if lines:
+            case _ if stage:
                 columns |= _UNCOUNTED
         if columns:
             self._lease.set_columns(**columns)

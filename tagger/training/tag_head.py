@@ -62,7 +62,7 @@ def refit(
     names, hyperparameters = collection.labels.names, evaluator.config.hyperparameters
     samples = subsample(collection.split("train"), MAX_HEAD_PHOTOS, hyperparameters.seed)
     runtime = Runtime(convert.to_litert(network))
-    features = evaluator.run(runtime, samples, "Computing features").features
+    features = evaluator.run(runtime, samples, "Looking at photos").features
     prior = None
     if teacher_head:
         classes = imagenet.class_probabilities(features, teacher_head)

@@ -60,7 +60,7 @@ def run_first_network(
     classes = teacher_head[0].shape[1] if teacher_head else 0
     answers = np.empty((len(photos), classes), np.float16)
     features = np.empty((len(described), runtime.feature_count), np.float32)
-    chosen, stage = [samples[photo] for photo in photos], "Computing features"
+    chosen, stage = [samples[photo] for photo in photos], "Looking at photos"
     for rows, part in evaluator.run_in_parts(runtime, chosen, stage):
         if teacher_head:
             answers[rows] = imagenet.class_probabilities(part, teacher_head)

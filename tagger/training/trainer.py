@@ -152,7 +152,7 @@ class _Trainer:
             sample = subsample(collection.split("train"), MAX_REFERENCE_PHOTOS, self._seed)
             trained_on = evaluator.run(runtime, sample, "Learning what is familiar")
             validation = self._validation_samples(collection)
-            held_out = evaluator.run(runtime, validation, "Validating")
+            held_out = evaluator.run(runtime, validation, "Checking with validation photos")
             thresholds = selection.thresholds[selection.kept].tolist() if selection else None
             calibration = calibrate(
                 trained_on, held_out, self._seed, tuple(thresholds) if thresholds else None
@@ -329,9 +329,9 @@ class _Trainer:
         with self._timed("features"):
             runtime = Runtime(convert.to_litert(network))
             samples = subsample(collection.split("train"), MAX_HEAD_PHOTOS, self._seed)
-            train = evaluator.run(runtime, samples, "Computing features")
+            train = evaluator.run(runtime, samples, "Looking at photos")
             validation = [] if labels.kind == "multi" else self._validation_samples(collection)
-            held_out = evaluator.run(runtime, validation, "Validation features")
+            held_out = evaluator.run(runtime, validation, "Looking at validation photos")
         with self._timed("head"):
             targets = train.labels
             if labels.kind == "multi" and self.config.head in (None, heads.LOGISTIC):

@@ -42,7 +42,7 @@ def test_the_changes_are_shown_before_photos_are_tagged_again(outdated: Library)
     text = page_text(app)
     assert "Removes 0 tags, adds 6." in text and "dog (3)" in text and "Removed:" not in text
     examples = grid_photos(app, ADDED)
-    assert len(examples) == 3 and all(tile["caption"].startswith("+ ") for tile in examples)
+    assert len(examples) == 3 and all(tile["tag"].startswith("+ ") for tile in examples)
     assert all(tag_labels(outdated, photo_id) == [] for photo_id in (1, 3))
     press(app, "gallery-cancel-retag")
     assert "gallery-confirm-retag" not in button_keys(app) and not outdated.operations(
@@ -90,8 +90,8 @@ def test_a_preview_is_explained(six_photos: Library) -> None:
     ]
     assert explain_preview(RetagPreview(20, changes, 1, 1_000)) == [
         f"Removes about 50 tags, adds about 150, judging by 20 of 1,000 photos. {kept}",
-        "Added: person (2), tree (1).",
-        "Removed: chain saw (1).",
+        "Added, about: person (100), tree (50).",
+        "Removed, about: chain saw (50).",
         "1 photo cannot be read and would stay the same.",
     ]
     assert explain_preview(RetagPreview(2, (), 0, 2)) == [f"No tag changes. {kept}"]

@@ -38,8 +38,9 @@ def test_the_remaining_time_is_rounded_to_plain_words() -> None:
 
 
 def test_durations_are_rounded_to_plain_words() -> None:
-    assert [rough_duration(seconds) for seconds in (20, 60, 700, 7_200)] == [
-        "about half a minute",
+    assert [rough_duration(seconds) for seconds in (21, 48, 60, 700, 7_200)] == [
+        "about 20 seconds",
+        "about 50 seconds",
         "about a minute",
         "about 12 minutes",
         "about 2.0 hours",

@@ -156,15 +156,19 @@ def test_an_invalid_model_name_shows_an_error_message(
         assert "a model's name is" in page_text(app)
     name.set_value("Pets").run()
     assert "Pets is built in" in page_text(app)
-    name.set_value("shapes").run()
-    assert "The model shapes exists. Training replaces it." in page_text(app)
+    name.set_value("free").run()
+    app.main.text_input[1].set_value("shapes")
+    app.button(key="train-start").click().run()  # typed and clicked at once
+    assert "A model called shapes exists. Training replaces it." in page_text(app)
     assert "Train and replace" in button_labels(app)
+    assert "Start training" not in button_labels(app)
     assert not library.operations(kinds=["train"])
 
 
 def test_the_duration_is_estimated(library: Library, shapes: Path) -> None:
     app = open_check(library, shapes)
-    assert "about half a minute" in app.radio(key="train-how").proto.captions[0]
+    thorough, quick = app.radio(key="train-how").proto.captions
+    assert "about 40 seconds" in thorough and "about 20 seconds" in quick
     assert training_job.estimate_seconds(3_800, 8, 192) > 2 * training_job.estimate_seconds(
         3_800, 0, 192
     )
@@ -270,7 +274,7 @@ def test_a_training_is_watched_from_another_tab_stopped_early_and_its_model_is_u
     text = page_text(app.run())
     assert "Train mine: finished" in text and "3 labels, 24 photos, trained in" in text
     assert re.search(r"\d of 6 right", text) and "of the validation photos" in text
-    assert "What it says of 1 photo of your library." in text
+    assert "Of 1 photo of your library" in text
     assert app.main.get("download_button")
     app.toggle[0].set_value(True).run()
     (frame,) = app.main.get("iframe")
@@ -280,7 +284,10 @@ def test_a_training_is_watched_from_another_tab_stopped_early_and_its_model_is_u
 
     app.button(key="train-use").click().run()
     assert library.models_in_use() == ["pets", "mine"]
-    assert "mine is in use." in page_text(app)
+    assert "mine is in use" in page_text(app)
+    press(app, "train-last-undo")
+    assert library.models_in_use() == ["pets"]
+    press(app, "train-use")
     press(app, "train-retag")
     assert "adds" in page_text(app) and not library.operations(kinds=["retag"])
     press(app, "train-confirm-retag")

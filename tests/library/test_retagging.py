@@ -113,6 +113,12 @@ def test_photos_that_cannot_be_read_are_not_offered_again(
 def test_a_sample_is_spread_evenly(versions: tuple[Library, Tagger, Path]) -> None:
     library, tagger, _ = versions
     ids = library.retagging.find_outdated(tagger)
-    assert library.retagging.preview([tagger], ids, count=5).sample == 5
+    steps: list[tuple[int, int]] = []
+
+    def report(done: int, total: int) -> None:
+        steps.append((done, total))
+
+    assert library.retagging.preview([tagger], ids, count=5, report=report).sample == 5
+    assert steps == [(done, 5) for done in range(1, 6)]
     assert choose_sample(range(100, 200), 4) == [100, 125, 150, 175]
     assert choose_sample([7, 9], 4) == [7, 9] and choose_sample([], 4) == []

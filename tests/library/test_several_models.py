@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,8 @@ def test_only_models_that_have_not_tagged_a_photo_look_at_it(
     assert library.retagging.find_untagged(Tagger.load("pets")) == []
     preview = library.retagging.preview([own], library.find_ids(), count=2)
     assert (preview.sample, preview.total, preview.is_exact) == (2, 3, False)
-    assert preview.estimate([("disc", 1), ("square", 1)]) == 3
+    counts = Counter(tag for change in preview.changes for tag in change.added)
+    assert counts and dict(preview.added()) == {tag: round(1.5 * counts[tag]) for tag in counts}
     made = {each.id: library.predictions(each.id)[0].made_at for each in library.photos()}
     assert run(library, RetagRequest()).counts == {"tagged": 3}
     assert {id: library.predictions(id)[0].made_at for id in made} == made

@@ -128,15 +128,19 @@ def show_grid(
     captions: Mapping[int, str] | None = None,
     matching: Mapping[int, Sequence[str]] | None = None,
     editing: Editing | None = None,
+    only_captions: bool = False,
 ) -> None:
     """Show these photos with their first tag, or the `matching` ones; with `captions`, by photo id.
 
-    A photo opens over the page; without `editing` it can only be looked at.
+    With `only_captions` these take the place of tags. A photo opens over the page; without
+    `editing` it can only be looked at.
     """
     captions, matching = captions or {}, matching or {}
     tiles = [
         make_tile(photo, matching.get(photo.id, ()), captions.get(photo.id, "")) for photo in photos
     ]
+    if only_captions:
+        tiles = [_name_tile(tile, tile["caption"]) for tile in tiles]
     if tiles:
         _mount(key, {**_LIST, "photos": tiles}, editing)
 
@@ -153,8 +157,14 @@ def show_covers(covers: Sequence[Cover], *, key: str) -> int | None:
 def _make_cover(number: int, cover: Cover) -> Tile:
     name = escape_controls(cover.name)
     tile = make_tile(cover.photo, caption=cover.caption)
-    plain: Tile = {**tile, "id": number, "name": name, "tag": name, "tagged": True, "score": ""}
-    return {**plain, "more": 0, "confirmed": False, "favourite": False, "missing": False}
+    plain: Tile = {**_name_tile(tile, name), "caption": tile["caption"]}
+    return {**plain, "id": number, "name": name, "favourite": False, "missing": False}
+
+
+def _name_tile(tile: Tile, text: str) -> Tile:
+    """A tile with a text in place of its tags."""
+    plain: Tile = {**tile, "tag": text, "caption": "", "tagged": True, "score": ""}
+    return {**plain, "more": 0, "confirmed": False}
 
 
 def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mapping[str, Any]:

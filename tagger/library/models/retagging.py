@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -75,17 +75,19 @@ class RetagPreview:
         return self.sample == self.total
 
     def added(self) -> list[tuple[str, int]]:
-        """The tags that photos would get, with the number of photos, most frequent first."""
-        return Counter(tag for change in self.changes for tag in change.added).most_common()
+        """The tags that photos would get, each with how many of all photos, most frequent first.
+
+        Unless the preview is exact, these are estimates by the share of the sample.
+        """
+        return self._estimate(tag for change in self.changes for tag in change.added)
 
     def removed(self) -> list[tuple[str, int]]:
         """The tags that photos would lose, likewise."""
-        return Counter(tag for change in self.changes for tag in change.removed).most_common()
+        return self._estimate(tag for change in self.changes for tag in change.removed)
 
-    def estimate(self, counts: Sequence[tuple[str, int]]) -> int:
-        """How many tags it would be of all photos, if it is so many of the sample."""
-        count = sum(number for _, number in counts)
-        return count if self.is_exact else round(count * self.total / max(1, self.sample))
+    def _estimate(self, tags: Iterable[str]) -> list[tuple[str, int]]:
+        scale = self.total / max(1, self.sample)
+        return [(tag, round(count * scale)) for tag, count in Counter(tags).most_common()]
 
 
 class Retagging:
@@ -125,14 +127,24 @@ class Retagging:
             return int(connection.execute(query).scalar_one())
 
     def preview(
-        self, taggers: Sequence[Tagger], ids: Sequence[int], count: int = PREVIEWED
+        self,
+        taggers: Sequence[Tagger],
+        ids: Sequence[int],
+        count: int = PREVIEWED,
+        report: Callable[[int, int], None] = lambda done, total: None,
     ) -> RetagPreview:
-        """What tagging photos again would change, judging by at most `count` of them; tags none."""
+        """What tagging photos again would change, judging by at most `count` of them; tags none.
+
+        `report` is called after each photo, with how many are done, and of how many.
+        """
         with self._database.read_transaction() as connection:
             existing = filter_existing(connection, ids)
             sample = list(load_photos(connection, choose_sample(existing, count), self._home))
-        predicted = dict(zip(sample, ordered_map(partial(_predict, taggers), sample), strict=True))
-        readable = {photo.id: tags for photo, tags in predicted.items() if tags is not None}
+        readable = {}
+        for done, tags in enumerate(ordered_map(partial(_predict, taggers), sample), 1):
+            if tags is not None:
+                readable[sample[done - 1].id] = tags
+            report(done, len(sample))
         with self._database.read_transaction() as connection:
             changes = find_changes(connection, readable)
         every = [TagChange(photo, *changes[photo.id]) for photo in sample if photo.id in changes]
