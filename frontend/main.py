@@ -44,9 +44,9 @@ def main() -> None:
     sections = pages()
     page = st.navigation(sections, position="hidden")
     show_navigation(sections)
-    show_phone_bar(sections)
     with catch_errors():
         open_library()
+        show_phone_bar(sections, page, saved_searches.load_searches())
         with catch_errors():  # photos can be viewed without a model
             show_model_choice()
         show_searches(page)

@@ -7,6 +7,7 @@ import streamlit as st
 from frontend.components.html_blocks import escape_text
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, notify, show_error
+from frontend.ui.pages import SEARCH, link_photo
 from frontend.ui.text import escape_markdown, format_time, time_left
 from tagger.jobs import worker
 from tagger.jobs.requests import JobRequest, resume, submit
@@ -14,6 +15,7 @@ from tagger.library.operations import Operation, OperationFile
 from tagger.text import count_noun
 
 MAX_FILES = 200  # listed for each outcome
+MAX_NAMED = 3  # photos of an edit
 REFRESH_SECONDS = 1.0  # of a job in progress
 
 _OUTCOMES = {
@@ -104,8 +106,10 @@ def _draw_end(operation: Operation, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(gap="xxsmall"):
             st.markdown(f"**{escape_markdown(operation.title)}**")
-            parts = [describe_end(operation), describe_outcomes(operation)]
+            parts = [describe_end(operation)]
+            parts += [] if operation.undone_by else [describe_outcomes(operation)]
             st.caption(escape_markdown(" · ".join(part for part in parts if part)))
+            _name_photos(operation)
         if operation.resumable and st.button("Resume", key=f"{key}-again-{operation.id}"):
             resume(open_library(), operation.id)
             worker.start(open_library(), operation.id)
@@ -116,12 +120,25 @@ def _draw_end(operation: Operation, key: str) -> None:
         show_error(operation.error)
 
 
+def _name_photos(operation: Operation) -> None:
+    """Links to the photos that an edit changed, if they are few; else one to all of them."""
+    if operation.kind != "edit" or not operation.total or operation.undone_by:
+        return
+    if operation.total > MAX_NAMED:
+        query = {"q": f"run:{operation.id}"}
+        st.page_link(SEARCH, label="Show the photos", icon=":material/search:", query_params=query)
+        return
+    for photo in open_library().search(f"run:{operation.id}", limit=MAX_NAMED).photos:
+        link_photo(photo.id, escape_markdown(photo.name))
+
+
 def _offer_undo(operation: Operation, key: str) -> None:
     with catch_errors():
         if st.button("Undo", key=f"{key}-undo-{operation.id}", icon=":material/undo:"):
             result = open_library().undo(operation.id)
-            changed = count_noun(result.changed, "photo")
-            message = f"Undone: {operation.title}. {changed} restored."
+            message = f"Undone: {operation.title}."
+            if result.changed:
+                message += f" {count_noun(result.changed, 'photo')} restored."
             if result.left_alone:
                 message += f" {result.left_alone:,} changed since then and stay as they are."
             notify(message)

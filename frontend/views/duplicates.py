@@ -137,7 +137,7 @@ def _show_card(group: DuplicateGroup, photo: Photo) -> bool:
     st.caption(" · ".join(facts))
     if photo is best:
         merits = ", ".join(MERITS[merit] for merit in group.merits)
-        st.caption(f"Best: {merits}" if merits else "Suggested: as good as the others")
+        st.caption(f"Suggested: {merits}" if merits else "Suggested: as good as the others")
     return keep
 
 

@@ -28,7 +28,7 @@ def test_copies_are_found_and_removed(app: AppPage, server: AppServer, tmp_path:
         app.expect_text("6 photos were not compared yet.")
         app.click("Look for duplicates")
         app.expect_text("2 groups")
-        app.expect_text("Best: largest")
+        app.expect_text("Suggested: largest")
         app.page.get_by_role("button", name="Compare").first.click()
         app.page.get_by_role("dialog").get_by_role("img", name="1 small.png").wait_for()
         app.press("Escape")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -14,11 +15,13 @@ from tagger.library.database import version
 from tagger.library.database.schema import photos as photos_table
 from tagger.library.library import Library
 from tests.conftest import draw
+from tests.frontend.conftest import import_drawn_photos
 from tests.frontend.pages import (
     open_page,
     page_text,
     raw_text,
     report_trigger,
+    unescape,
     upload,
 )
 
@@ -140,3 +143,30 @@ def test_older_operations_are_shown_on_request(two_photos: Library) -> None:
     before = len([button for button in app.button if "undo" in str(button.key)])
     app.button(key="activity-more").click().run()
     assert len([button for button in app.button if "undo" in str(button.key)]) > before
+
+
+def test_an_edit_names_its_photos_unless_they_are_many(library: Library, tmp_path: Path) -> None:
+    import_drawn_photos(library, tmp_path / "photos", 5)
+    library.rate([1], 5)
+    library.edit_tags([2, 3], add=["sea"])
+    many = library.edit_tags([1, 2, 3, 4], add=["sky"])
+    text = page_text(app := open_page("activity"))
+    assert "Made 1 photo a favourite" in text
+    links = {unescape(link.proto.label): link.proto for link in app.get("page_link")}
+    assert {"001.png", "002.png", "003.png"} <= links.keys() and "004.png" not in links
+    assert links["001.png"].page.endswith("gallery") and "photo=1" in links["001.png"].query_string
+    assert f"run%3A{many}" in links["Show the photos"].query_string
+
+
+def test_what_was_undone_counts_no_photos(two_photos: Library) -> None:
+    (first, second) = two_photos.search(sort="oldest").photos
+    two_photos.edit_tags([first.id, second.id], add=["sea"])
+    tagged = two_photos.operations(limit=1)[0]
+    app = open_page("activity")
+    app.button(key=f"activity-undo-{tagged.id}").click().run()
+    assert "2 photos restored." in unescape(app.toast[0].value)
+    added = two_photos.add_model("cifar10")  # of no single photo
+    assert added is not None
+    app = open_page("activity")
+    app.button(key=f"activity-undo-{added}").click().run()
+    assert "photos restored" not in unescape(app.toast[0].value)

@@ -15,6 +15,7 @@ from tests.frontend.conftest import MakeModel
 from tests.frontend.pages import (
     APP,
     open_page,
+    page_text,
     unescape,
 )
 
@@ -109,3 +110,12 @@ def test_a_missing_active_model_is_replaced_by_the_default(
     app = open_page()
     assert not app.error
     assert app.sidebar.selectbox[0].value == library.active_model() != str(other)
+
+
+def test_saved_searches_are_in_the_menu_of_a_phone(library: Library) -> None:
+    assert "Saved searches" not in page_text(open_page())
+    library.save_entry("search", "Dogs [a](b)", {"query": "dog sea"}, "Saved a search")
+    links = [link.proto for link in open_page().get("page_link")]
+    (saved,) = (link for link in links if "Dogs" in unescape(link.label))
+    assert saved.page.endswith("search") and saved.query_string == "q=dog+sea"
+    assert unescape(saved.label) == "Dogs [a](b)"

@@ -45,7 +45,7 @@ def test_copies_are_removed_and_come_back(six_photos: Library) -> None:
     six_photos.edit_tags([4], add=["Bello"])
     app = open_page("duplicates")
     assert "**2 groups** · 3 photos could be removed" in page_text(app)
-    assert "Best: has your tags" in page_text(app)
+    assert "Suggested: has your tags" in page_text(app)
     pictures = "".join(html_blocks(app))  # the browser fetches them, and keeps them
     for photo in six_photos.photos("id:1 OR id:5"):
         assert f'src="/library/thumbnails/{photo.sha256}.jpg"' in pictures

@@ -14,7 +14,7 @@ def test_photos_are_rated(library: Library) -> None:
     assert [p.rating for p in library.photos()] == [0, 0, 0]
     favourites = library.rate([first, third], 5)
     good = library.rate([second], 3)
-    assert library.operation(favourites).title == "Rated 2 photos"
+    assert library.operation(favourites).title == "Made 2 photos favourites"
     assert [p.id for p in library.photos(sort="rating")] == [third, first, second]
     none = library.rate([first], 0)
     assert library.operation(none).title == "Removed the rating of 1 photo"
@@ -82,7 +82,7 @@ def test_models_are_used_in_order(library: Library) -> None:
     default = library.models_in_use()
     assert len(default) == 1 and library.active_model() == default[0]
     first = library.use_model("cifar10")
-    assert first is not None and library.operation(first).title == "Switched to CIFAR-10"
+    assert first is not None and library.operation(first).title == "Switched to CIFAR-10 alone"
     assert library.use_model("cifar10") is None
     library.add_model("everyday")
     library.add_model("pets")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tagger.library.records import FAVOURITE
 from tagger.text import count_noun
 
 
@@ -51,7 +52,11 @@ def taught(tag: str, added: int, confirmed: int, wrong: int) -> str:
 
 def rated(rating: int, photos: str) -> str:
     """The title of a rating."""
-    return f"Rated {photos}" if rating else f"Removed the rating of {photos}"
+    if not rating:
+        return f"Removed the rating of {photos}"
+    if rating == FAVOURITE:
+        return f"Made {photos} a favourite" if photos == "1 photo" else f"Made {photos} favourites"
+    return f"Rated {photos} with {count_noun(rating, 'star')}"
 
 
 def _name_tags(names: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ _Decision = tuple[Sequence[str], str | None]  # the models in use; one that is s
 def use(database: Database, model: str) -> int | None:
     """See `Library.use_model`."""
     name = _check(model)
-    return _change(database, lambda _: ([name], None), f"Switched to {display_name(name)}")
+    return _change(database, lambda _: ([name], None), f"Switched to {display_name(name)} alone")
 
 
 def add(database: Database, model: str) -> int | None:
@@ -32,7 +32,7 @@ def add(database: Database, model: str) -> int | None:
         in_use = used_models.find_names(connection)
         return (in_use if name in in_use else [*in_use, name]), None
 
-    return _change(database, decide, f"Also used {display_name(name)}")
+    return _change(database, decide, f"Added the model {display_name(name)}")
 
 
 def move_up(database: Database, model: str) -> int | None:
