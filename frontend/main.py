@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.components import html_blocks
+from frontend.components import html_blocks, undo_line
 from frontend.components.search_links import show_search_links
 from frontend.photos import saved_searches
 from frontend.ui.library import open_library
@@ -52,6 +52,7 @@ def main() -> None:
         show_searches(page)
         show_jobs()
         show_notices()
+        undo_line.forget_on_other_page(page.url_path)
         page.run()
 
 

@@ -1,6 +1,7 @@
-"""What was done last on a page, with its undo: a line, or what a gallery says.
+"""What was done last, with its undo: a line on a page, or what a gallery says.
 
-`page` names the page in session state.
+`page` names the page on which it was done; other pages do not show it. What can be undone and
+redone is the library's matter: the same on all pages, and after they are loaded anew.
 """
 
 from __future__ import annotations
@@ -16,71 +17,89 @@ from frontend.ui.text import escape_markdown
 from tagger.errors import OptionError
 from tagger.text import count_noun
 
-COUNT_KEY = "edits-counted"  # session state: how many edits there were
+EDIT_KEY = "last-edit"  # session state
+PAGE_KEY = "page-of-edits"  # session state: the address of the page that was drawn last
 
 
 @dataclass(frozen=True)
 class LastEdit:
-    """The last edit on a page and its operations; `is_undo` if it was an undo itself.
+    """The last edit and its operation, if it changed anything; `is_undo` if it undid another.
 
-    `undone` is the message once it is undone. `number` counts the edits of the session.
+    `number` counts the edits of the session.
     """
 
+    page: str
     message: str
-    operation_ids: tuple[int, ...]
+    operation_id: int | None
     is_undo: bool = False
     is_error: bool = False
-    undone: str = ""
-    number: int = 0
+    number: int = 1
 
     @property
     def undo_label(self) -> str:
         """What the button says; nothing where nothing is left to undo, or to redo."""
-        if not any(open_library().operation(id).undoable for id in self.operation_ids):
+        if self.operation_id is None or not open_library().operation(self.operation_id).undoable:
             return ""
         return "Redo" if self.is_undo else "Undo"
 
 
-def record(page: str, *operation_ids: int | None, message: str = "", undone: str = "") -> None:
-    """Show operations from now on, with a `message` instead of the first one's title.
+def record(page: str, operation_id: int | None, message: str = "") -> None:
+    """Show an operation from now on, with a `message` instead of its title.
 
-    None stands for an operation that changed nothing; without a message that is passed over.
+    None stands for one that changed nothing; without a message that is passed over.
     """
-    ids = tuple(id for id in operation_ids if id is not None)
-    if ids or message:
-        _set(page, LastEdit(message or open_library().operation(ids[0]).title, ids, undone=undone))
+    if operation_id is not None or message:
+        text = message or open_library().operation(operation_id or 0).title
+        _set(LastEdit(page, text, operation_id))
 
 
 def record_error(page: str, message: str) -> None:
     """Show an error in the place of the last edit, which can still be undone."""
-    edit = last_edit(page) or LastEdit("", ())
-    ids, is_undo = edit.operation_ids, edit.is_undo
-    _set(page, LastEdit(message, ids, is_undo, is_error=True, undone=edit.undone))
+    edit = last_edit(page) or LastEdit(page, "", None)
+    _set(replace(edit, message=message, is_error=True))
 
 
 def last_edit(page: str) -> LastEdit | None:
-    """The last edit on a page, if there is one."""
-    edit: LastEdit | None = st.session_state.get(_key(page))
-    return edit
+    """The last edit, if it was on this page."""
+    edit: LastEdit | None = st.session_state.get(EDIT_KEY)
+    return edit if edit is not None and edit.page == page else None
 
 
-def forget(page: str) -> None:
+def forget() -> None:
     """Show no edit any more."""
-    st.session_state.pop(_key(page), None)
+    st.session_state.pop(EDIT_KEY, None)
 
 
-def undo(page: str) -> None:
-    """Undo the last edit's operations in reverse order, or redo them. Raises OptionError."""
-    edit = last_edit(page)
-    if edit is None or not edit.operation_ids:
+def forget_on_other_page(url_path: str) -> None:
+    """Show no edit any more where the page is not the one that was drawn last."""
+    if st.session_state.get(PAGE_KEY, url_path) != url_path:
+        forget()
+    st.session_state[PAGE_KEY] = url_path
+
+
+def undo_last(page: str) -> None:
+    """Undo the latest edit of the library that is not undone. Raises OptionError."""
+    operation = open_library().last_edit()
+    if operation is None:
         raise OptionError("there is nothing to undo")
-    results = [open_library().undo(id) for id in reversed(edit.operation_ids)]
-    left_alone = max((result.left_alone for result in results), default=0)
-    message = edit.undone or f"Undone: {edit.message}"
-    if left_alone:
-        message += f"; {count_noun(left_alone, 'photo')} changed since and left alone"
-    ids = tuple(result.operation_id for result in results)
-    _set(page, LastEdit(message, ids, is_undo=not edit.is_undo, undone=edit.message))
+    undo(page, operation.id)
+
+
+def redo_last(page: str) -> None:
+    """Redo what was undone last, unless something was edited since. Raises OptionError."""
+    operation = open_library().last_undo()
+    if operation is None:
+        raise OptionError("there is nothing to redo")
+    undo(page, operation.id, is_undo=False)
+
+
+def undo(page: str, operation_id: int, is_undo: bool = True) -> None:
+    """Undo an operation, or redo it if it was an undo. Raises OptionError."""
+    result = open_library().undo(operation_id)
+    message = open_library().operation(result.operation_id).title
+    if result.left_alone:
+        message += f"; {count_noun(result.left_alone, 'photo')} changed since and left alone"
+    _set(LastEdit(page, message, result.operation_id, is_undo))
 
 
 def show(page: str, with_offer: bool = True) -> None:
@@ -102,7 +121,7 @@ def show(page: str, with_offer: bool = True) -> None:
                 key=f"{page}-last-undo",
                 icon=f":material/{label.lower()}:",
                 on_click=run_action,
-                args=(undo, page),
+                args=(undo, page, edit.operation_id, not edit.is_undo),
             )
         if with_offer:
             for offer in find_offers(edit):
@@ -111,18 +130,14 @@ def show(page: str, with_offer: bool = True) -> None:
 
 def find_offers(edit: LastEdit) -> list[teach_offer.Offer]:
     """Tags that an edit added, each with how many more photos look like them."""
-    if edit.is_undo or edit.is_error or len(edit.operation_ids) != 1:
+    if edit.is_undo or edit.is_error or edit.operation_id is None:
         return []
-    operation = open_library().operation(edit.operation_ids[0])
+    operation = open_library().operation(edit.operation_id)
     if operation.kind != "edit" or operation.undone_by is not None:
         return []
     return teach_offer.find(operation.id)
 
 
-def _set(page: str, edit: LastEdit) -> None:
-    number = st.session_state[COUNT_KEY] = st.session_state.get(COUNT_KEY, 0) + 1
-    st.session_state[_key(page)] = replace(edit, number=number)
-
-
-def _key(page: str) -> str:
-    return f"{page}-last-edit"
+def _set(edit: LastEdit) -> None:
+    before: LastEdit | None = st.session_state.get(EDIT_KEY)
+    st.session_state[EDIT_KEY] = replace(edit, number=before.number + 1 if before else 1)

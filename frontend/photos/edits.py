@@ -115,13 +115,12 @@ def delete_photos(page: str, ids: Sequence[int]) -> None:
     """Delete photos from the library, not from the disk."""
     operation_id = open_library().delete(ids)
     photos = count_noun(len(ids), "photo")
-    message = f"Deleted {photos} from the library"
-    _record(page, message, operation_id, undone=f"Restored {photos}")
+    _record(page, f"Deleted {photos} from the library", operation_id)
 
 
 def retag_photos(page: str, ids: Sequence[int], model: str) -> None:
     """Ask whether to tag photos again with a model, showing what would change."""
-    undo_line.forget(page)
+    undo_line.forget()
     retag_dialog.ask(page, ids, [model], _job_key(page))
 
 
@@ -132,12 +131,12 @@ def show_retag_job(page: str) -> None:
         job_panel.show_job(job_id, key=f"{page}-work")
 
 
-def _record(page: str, message: str, *operation_ids: int, undone: str = "") -> None:
+def _record(page: str, message: str, operation_id: int | None = None) -> None:
     """Say what was done, instead of a job that has ended."""
     job_id = st.session_state.get(_job_key(page))
     if job_id is not None and not open_library().operation(job_id).active:
         del st.session_state[_job_key(page)]
-    undo_line.record(page, *operation_ids, message=message, undone=undone)
+    undo_line.record(page, operation_id, message)
 
 
 def _job_key(page: str) -> str:

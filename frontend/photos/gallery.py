@@ -75,7 +75,9 @@ def show_photos(
 def _edit_on(page: str) -> Editing:
     models = [(model, model_title(model)) for model in list_models()]
     active = open_library().active_model()
-    return Editing(partial(carry_out, page), partial(_last_message, page), models, active)
+    operation = open_library().last_edit()
+    undo = "" if operation is None else operation.title
+    return Editing(partial(carry_out, page), partial(_last_message, page), models, active, undo)
 
 
 def carry_out(page: str, action: Action) -> None:
@@ -128,12 +130,24 @@ def _set_caption(page: str, action: Action) -> None:
     edits.set_caption(page, action.ids[0], text)
 
 
+def _undo(page: str, action: Action) -> None:
+    operation_id = action.values.get("operation")
+    if operation_id is None:
+        undo_line.undo_last(page)
+    elif type(operation_id) is int:
+        undo_line.undo(page, operation_id, is_undo=action.values.get("redo") is not True)
+    else:
+        raise OptionError("an operation is named by its number")
+
+
 def _last_message(page: str) -> GalleryMessage | None:
     edit = undo_line.last_edit(page)
     if edit is None:
         return None
     offers = undo_line.find_offers(edit)
-    return GalleryMessage(edit.number, edit.message, edit.undo_label, edit.is_error, offers)
+    return GalleryMessage(
+        edit.number, edit.message, edit.operation_id, edit.undo_label, edit.is_error, offers
+    )
 
 
 _ACTIONS: dict[str, Callable[[str, Action], None]] = {
@@ -145,7 +159,8 @@ _ACTIONS: dict[str, Callable[[str, Action], None]] = {
     "caption": _set_caption,
     "delete": lambda page, action: edits.delete_photos(page, action.ids),
     "retag": _retag,
-    "undo": lambda page, action: undo_line.undo(page),
+    "undo": _undo,
+    "redo": lambda page, action: undo_line.redo_last(page),
 }
 
 

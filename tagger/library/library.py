@@ -248,6 +248,16 @@ class Library:
         """
         return edits.undo(self.database, operation_id)
 
+    def last_edit(self) -> Operation | None:
+        """The latest edit or deletion that is not undone, if there is one."""
+        with self.database.read_transaction() as connection:
+            return operations.find_last_edit(connection)
+
+    def last_undo(self) -> Operation | None:
+        """The latest undo of an edit or deletion, if nothing was edited since and it holds."""
+        with self.database.read_transaction() as connection:
+            return operations.find_last_undo(connection)
+
     def purge(self) -> int:
         """Remove deleted photos and the library's copies of them for good; how many.
 

@@ -18,6 +18,7 @@ Status = Literal["queued", "running", "done", "stopped", "failed"]
 
 ACTIVE = ("queued", "running")
 RESUMABLE = ("import", "retag", "embed", "compare")
+EDITS = ("edit", "delete")
 UNDOABLE = ("import", "retag", "edit", "delete", "undo")
 MAX_ACTIVE = 1_000  # a limit for queries: more than are ever queued or running at once
 STALE = timedelta(seconds=10)  # after this long without a heartbeat, the process counts as dead
@@ -173,6 +174,24 @@ def list_latest(
     if active:
         query = query.where(runs.c.status.in_(ACTIVE))
     return [_to_operation(connection, row) for row in connection.execute(query).all()]
+
+
+def find_last_edit(connection: Connection) -> Operation | None:
+    """The latest edit or deletion that has ended and is not undone."""
+    query = select(runs).where(
+        runs.c.kind.in_(EDITS), runs.c.undone_by.is_(None), runs.c.status.not_in(ACTIVE)
+    )
+    row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
+    return None if row is None else _to_operation(connection, row)
+
+
+def find_last_undo(connection: Connection) -> Operation | None:
+    """The latest undo of an edit or deletion that holds, if there was no edit or deletion since."""
+    latest = select(func.max(runs.c.id)).where(runs.c.kind.in_(EDITS)).scalar_subquery()
+    undo_id = connection.scalar(
+        select(func.max(runs.c.undone_by)).where(runs.c.kind.in_(EDITS), runs.c.undone_by > latest)
+    )
+    return None if undo_id is None else get(connection, undo_id)
 
 
 def count_outcomes(connection: Connection, operation_id: int) -> dict[str, int]:

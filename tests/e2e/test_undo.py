@@ -51,7 +51,7 @@ def test_a_correction_is_undone(gallery: AppPage, server: AppServer) -> None:
         expect(gallery.button("Clear your no to cat")).to_be_visible()
         assert labels(library, "cat.png") == []
         gallery.undo()
-        gallery.expect_message("Undone: Removed cat")
+        gallery.expect_message("Undone: Removed cat from 1 photo")
         expect(gallery.button("Clear your no to cat")).to_have_count(0)
         assert read_tags(library) == before
 
@@ -60,14 +60,14 @@ def test_a_correction_is_undone(gallery: AppPage, server: AppServer) -> None:
         gallery.expect_message("Added my cat Chelsea")
         assert sorted(labels(library, "cat.png")) == ["cat", "my cat Chelsea"]
         gallery.undo()
-        gallery.expect_message("Undone: Added my cat Chelsea")
+        gallery.expect_message("Undone: Added my cat Chelsea to 1 photo")
         assert read_tags(library) == before
 
         gallery.press("f")
         gallery.expect_message("Added to favourites")
         assert library.count("is:favourite") == 1
         gallery.press("u")
-        gallery.expect_message("Undone: Added to favourites")
+        gallery.expect_message("Undone: Rated 1 photo")
         assert library.count("is:favourite") == 0
         gallery.press("Escape")
         expect(gallery.tile("cat.png")).to_be_focused()

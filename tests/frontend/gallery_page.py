@@ -139,7 +139,8 @@ class GalleryPage:
         self.version += 1
         self.ids = self.ids if ids is None else ids
         if message:
-            self.message = {"number": self.version, "undo": "Undo", "isError": False, **message}
+            buttons = {"operation": 7, "undo": "Undo", "isError": False}
+            self.message = {"number": self.version, **buttons, **message}
         self.show()
 
     def months(self) -> list[list[Any]]:

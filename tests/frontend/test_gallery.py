@@ -155,7 +155,7 @@ def test_favourites_are_rated_filtered_and_undone(six_photos: Library) -> None:
     act(app, "rate", [1], rating=5)
     assert message(app) == "Already a favourite"
     act(app, "undo")
-    assert grid_data(app, KEY)["message"]["isError"], "it changed nothing that could be undone"
+    assert six_photos.photo(3).rating == 3, "the rating that changed nothing is passed over"
 
 
 def test_a_caption_is_written_and_undone(six_photos: Library) -> None:
@@ -192,11 +192,40 @@ def test_tags_are_added_to_several_photos_and_undone(six_photos: Library, view: 
     assert message(app, view) == "Added dog, sea to 2 photos"
     act(app, "undo", page=view)
     assert (tag_labels(six_photos, 1), tag_labels(six_photos, 5)) == (["dog"], [])
-    assert message(app, view) == "Undone: Added dog, sea to 2 photos"
-    assert grid_data(app, f"{view}-gallery")["message"]["undo"] == "Redo"
-    act(app, "undo", page=view)
+    assert message(app, view) == "Undone: Added 2 tags to 2 photos"
+    shown = grid_data(app, f"{view}-gallery")["message"]
+    assert shown["undo"] == "Redo"
+    act(app, "undo", page=view, operation=shown["operation"], redo=True)
     assert tag_labels(six_photos, 5) == ["dog", "sea"]
-    assert message(app, view) == "Added dog, sea to 2 photos"
+    assert message(app, view) == "Redone: Added 2 tags to 2 photos"
+    assert grid_data(app, f"{view}-gallery")["message"]["undo"] == "Undo"
+
+
+def test_undo_goes_back_step_by_step_on_any_page(six_photos: Library) -> None:
+    app = open_page("gallery")
+    assert grid_data(app, KEY)["undo"] == "Switched to Pets"
+    for label in ("sun", "moon", "star"):
+        act(app, "tag", [6], add=[label])
+    six_photos.save_entry("search", "Dogs", "dog", "Saved the search Dogs")
+    assert message(act(app, "undo")) == "Undone: Saved the search Dogs"
+    assert message(act(app, "undo")) == "Undone: Added star to 1 photo"
+    app = open_page("search", q="tagged OR untagged")
+    key = "search-gallery"
+    assert grid_data(app, key)["undo"] == "Added moon to 1 photo"
+    assert grid_data(app, key)["message"] is None, "it was done on another page"
+    act(app, "undo", page="search")
+    assert tag_labels(six_photos, 6) == ["sun"]
+    act(app, "redo", page="search")
+    act(app, "redo", page="search")
+    assert sorted(tag_labels(six_photos, 6)) == ["moon", "star", "sun"]
+    act(app, "undo", page="search")
+    act(app, "tag", [6], "search", add=["Mars"])
+    assert message(act(app, "redo", page="search"), "search") == "there is nothing to redo"
+    for _ in range(4):
+        act(app, "undo", page="search")
+    assert tag_labels(six_photos, 6) == []
+    assert message(app, "search") == "Undone: Switched to Pets"
+    assert message(act(app, "undo", page="search"), "search") == "there is nothing to undo"
 
 
 def test_each_action_is_carried_out_once(six_photos: Library) -> None:
@@ -226,7 +255,9 @@ def test_each_action_is_carried_out_once(six_photos: Library) -> None:
         {"token": "a", "actions": [{"number": 1, "kind": "no such kind", "ids": [1]}]},
         {"token": "a", "actions": [{"number": 1, "kind": "retag", "ids": [1], "model": "/x.h5"}]},
         {"token": "a", "actions": [{"number": 1, "kind": "withdraw", "ids": [1]}]},
-        {"token": "a", "actions": [{"number": 1, "kind": "undo"}]},
+        {"token": "a", "actions": [{"number": 1, "kind": "redo"}]},
+        {"token": "a", "actions": [{"number": 1, "kind": "undo", "operation": "1"}]},
+        {"token": "a", "actions": [{"number": 1, "kind": "undo", "operation": 10**30}]},
         {"token": "a", "actions": [{"number": 1, "kind": "rate", "ids": [1], "rating": 6}]},
         {"token": "a", "actions": [{"number": 1, "kind": "rate", "ids": [1], "rating": True}]},
         {"token": "a", "actions": [{"number": 1, "kind": "favourite", "ids": [99]}]},

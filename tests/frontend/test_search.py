@@ -60,7 +60,7 @@ def test_a_syntax_error_is_shown_with_a_caret(six_photos: Library) -> None:
     (code,) = app.code
     assert code.value == "dog AND (cat\n        ^"
     assert code.language in ("plaintext", "", None)
-    assert [component.key for component in app.get("bidi_component")] == ["search-box"]
+    assert ["search-box"] == [component.key for component in app.main.get("bidi_component")]
     search_for(app, "dog")
     assert "**2 photos** found" in page_text(app)
 
@@ -85,20 +85,20 @@ def test_the_tags_that_a_word_finds_are_listed(six_photos: Library) -> None:
     six_photos.edit_tags([6], add=["Man", "**kid**"])
     app = open_page("search", q="people -(animal OR cat)")
     assert "**2 photos** found" in page_text(app)
-    (caption,) = app.caption
+    (caption,) = app.main.caption
     assert unescape(caption.value) == "people: person, Man · animal: dog, cat"
     search_for(app, "cat -man")
     assert "**2 photos** found" in page_text(app)
-    assert not app.caption
+    assert not app.main.caption
     search_for(app, "tag==person OR nosuch")
     assert "**1 photo** found" in page_text(app)
-    assert not app.caption
+    assert not app.main.caption
 
 
 def test_a_long_list_of_tags_is_cut(six_photos: Library) -> None:
     dogs = ("Saluki", "borzoi", "pug", "beagle", "collie", "Airedale", "boxer", "husky", "kelpie")
     six_photos.edit_tags([5], add=dogs)
-    (caption,) = open_page("search", q="dogs").caption
+    (caption,) = open_page("search", q="dogs").main.caption
     text = unescape(caption.value)
     assert text.startswith("dogs: dog, husky, ")  # the nearest first
     assert text.count(",") == 7

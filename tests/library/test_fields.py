@@ -65,10 +65,10 @@ def test_entries_are_set_and_undone(library: Library) -> None:
     undone = library.undo(second)
     assert (undone.entries, undone.changed, undone.left_alone) == (1, 0, 0)
     assert library.entries("search") == {"Dogs": "dog score>=0.5"}
-    assert library.operation(undone.operation_id).title == "Undid: Changed the search Dogs"
+    assert library.operation(undone.operation_id).title == "Undone: Changed the search Dogs"
     again = library.undo(undone.operation_id)
     assert library.entries("search") == {"Dogs": "dog"}
-    assert library.operation(again.operation_id).title == "Redid: Changed the search Dogs"
+    assert library.operation(again.operation_id).title == "Redone: Changed the search Dogs"
     removed = library.save_entry("search", "Dogs", None, "Removed the search Dogs")
     assert library.entries("search") == {}
     library.undo(removed)

@@ -18,16 +18,16 @@ def test_an_undo_is_titled_after_its_operation(library: Library, pets: Tagger) -
     first_id = library.add_photo("one.png", draw_png(1), pets).photo.id
     edit = library.edit_tags([first_id], add=["sea"])
     undone = library.undo(edit)
-    assert library.operation(undone.operation_id).title == "Undid: Added sea to 1 photo"
+    assert library.operation(undone.operation_id).title == "Undone: Added sea to 1 photo"
     assert (library.operation(edit).undone_by, library.operation(edit).undoable) == (
         undone.operation_id,
         False,
     )
     again = library.undo(undone.operation_id)
-    assert library.operation(again.operation_id).title == "Redid: Added sea to 1 photo"
+    assert library.operation(again.operation_id).title == "Redone: Added sea to 1 photo"
     assert library.operation(edit).undone_by is None
     third = library.undo(again.operation_id)
-    assert library.operation(third.operation_id).title == "Undid: Added sea to 1 photo"
+    assert library.operation(third.operation_id).title == "Undone: Added sea to 1 photo"
     assert library.count("sea") == 0
     assert library.operation(edit).undone_by is not None
 

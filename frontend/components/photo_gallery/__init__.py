@@ -65,11 +65,13 @@ class Cover:
 class GalleryMessage:
     """What was done last; `undo` is the button's title, or empty. `number` tells it from others.
 
-    `offers` are of tags of which more photos can be looked at.
+    `operation_id` is what the button undoes; `offers` are of tags of which more photos can be
+    looked at.
     """
 
     number: int
     text: str
+    operation_id: int | None = None
     undo: str = ""
     is_error: bool = False
     offers: Sequence[Offer] = ()
@@ -81,12 +83,14 @@ class Editing:
 
     `carry_out` is called with each action, before the page is drawn; `message` gives the last
     one's message. `models` are names and titles to tag again with, `model` is the active one.
+    `undo` is the title of what would be undone, or empty.
     """
 
     carry_out: Callable[[Action], None]
     message: Callable[[], GalleryMessage | None]
     models: Sequence[tuple[str, str]]
     model: str
+    undo: str
 
 
 def show_gallery(
@@ -177,12 +181,14 @@ def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mappin
         "actions": editing is not None,
         "models": [] if editing is None else editing.models,
         "model": "" if editing is None else editing.model,
+        "undo": "" if editing is None else escape_controls(editing.undo),
         "done": actions.last_done(key),
         "message": None
         if message is None
         else {
             "number": message.number,
             "text": message.text,
+            "operation": message.operation_id,
             "undo": message.undo,
             "isError": message.is_error,
             "offers": [escape_controls(offer.text) for offer in message.offers],

@@ -36,7 +36,7 @@ class Gallery {
     this.selectionBar = new SelectionBar(this);
     this.dock.append(this.selectionBar.menu, this.selectionBar.node);
     this.message = new Message({
-      onUndo: () => this.undo(true),
+      onUndo: (values) => this.undo(values),
       onOffer: (number) => this.follow(number),
       onClose: () => this.hideMessage(),
     });
@@ -88,7 +88,10 @@ class Gallery {
       this.lastMessage = data.message.number;
       if (!isFirst) this.showMessage(data.message);
     }
-    for (const tool of [this.undoTool, this.lightbox.undo]) tool.disabled = !data.message?.undo;
+    for (const tool of [this.undoTool, this.lightbox.undo]) {
+      tool.disabled = !data.undo;
+      tool.title = data.undo ? `Undo: ${data.undo}` : "Undo";
+    }
     this.size.value = this.timeline.size;
     this.root.classList.toggle("without-tiles", data.tiles === false);
     if (isFirst) this.openFromUrl();
@@ -165,10 +168,27 @@ class Gallery {
     if (kind === "delete" || kind === "retag") this.selection.clear();
   }
 
-  undo(isFromMessage = false) {
-    if (!isFromMessage && !this.data.message?.undo) return;
+  // Undo the operation of a message, or what was done last.
+  undo(values = {}) {
     this.hideMessage();
-    this.send({ kind: "undo", ids: [] });
+    this.send({ kind: "undo", ids: [], ...values });
+  }
+
+  redo() {
+    this.hideMessage();
+    this.send({ kind: "redo", ids: [] });
+  }
+
+  // Whether a key undoes or redoes, which is done then.
+  undoesByKey(event) {
+    const key = event.key.toLowerCase();
+    const control = event.ctrlKey || event.metaKey;
+    if (control ? key === "y" || (key === "z" && event.shiftKey) : key === "u" && event.shiftKey)
+      this.redo();
+    else if (key === (control ? "z" : "u")) this.undo();
+    else return false;
+    event.preventDefault();
+    return true;
   }
 
   // Follow one of the links to other pages that Python drew, which Streamlit does without loading
@@ -321,13 +341,10 @@ class Gallery {
   }
 
   onActionKey(event, index) {
-    const key = event.key.toLowerCase();
-    const isUndo = key === "z" && (event.ctrlKey || event.metaKey);
-    if (isUndo || (key === "u" && !event.ctrlKey && !event.metaKey)) this.undo();
-    else if (key === "f" && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      if (this.selection.ids.size) this.act("favourite");
-      else this.send({ kind: "favourite", ids: [this.source.tile(index)?.id ?? 0] });
-    } else return;
+    if (event.altKey || this.undoesByKey(event)) return;
+    if (event.key.toLowerCase() !== "f" || event.ctrlKey || event.metaKey) return;
+    if (this.selection.ids.size) this.act("favourite");
+    else this.send({ kind: "favourite", ids: [this.source.tile(index)?.id ?? 0] });
     event.preventDefault();
   }
 
@@ -425,7 +442,7 @@ class Message {
   constructor({ onUndo, onOffer, onClose }) {
     this.onOffer = onOffer;
     this.text = element("span", { dir: "auto" });
-    this.undo = button(null, "Undo", onUndo, { text: "Undo" });
+    this.undo = button(null, "Undo", () => onUndo(this.values), { text: "Undo" });
     this.undoText = this.undo.querySelector("span");
     this.offers = element("span", { class: "offers" });
     this.close = button("close", "Dismiss", onClose);
@@ -440,7 +457,8 @@ class Message {
   }
 
   // `offers` are texts of links, each to more photos like those that were tagged.
-  show({ text, undo = "", isError = false, offers = [] }) {
+  show({ text, operation = null, undo = "", isError = false, offers = [] }) {
+    this.values = { operation, redo: undo === "Redo" };
     this.text.textContent = text;
     this.undoText.textContent = undo;
     this.undo.hidden = !undo;

@@ -41,6 +41,7 @@ class Lightbox {
     });
     this.undo = button("undo", "Undo", () => this.gallery.undo(), {
       className: "tool",
+      "aria-keyshortcuts": "U",
       disabled: true,
       hidden: !actions,
     });
@@ -391,9 +392,9 @@ class Lightbox {
     if (isTyping(event) || event.altKey) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const { actions } = this.gallery.data;
-    if (event.ctrlKey || event.metaKey) {
-      if (key === "z" && actions) this.run(event, () => this.gallery.undo());
-    } else if (key === "ArrowLeft") this.run(event, () => this.step(-1));
+    if (actions && !event.repeat && this.gallery.undoesByKey(event)) return;
+    if (event.ctrlKey || event.metaKey) return;
+    if (key === "ArrowLeft") this.run(event, () => this.step(-1));
     else if (key === "ArrowRight") this.run(event, () => this.step(1));
     else if (key === "i") this.run(event, () => this.togglePanel());
     else if (actions) this.onActionKey(event, key);
@@ -404,7 +405,6 @@ class Lightbox {
     if (key === "Delete") this.run(event, () => this.delete());
     else if (/^[0-5]$/.test(key)) this.run(event, () => this.act("rate", { rating: Number(key) }));
     else if (key === "f") this.run(event, () => this.rate(STARS));
-    else if (key === "u") this.run(event, () => this.gallery.undo());
     else if (key === "t") {
       this.run(event, () => {
         if (!this.panel.isOpen) this.togglePanel();

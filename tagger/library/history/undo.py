@@ -338,7 +338,7 @@ def _title(connection: Connection, operation: Operation, photo_count: int) -> st
     if operation.kind == "delete":
         verb = "Deleted" if is_redo else "Restored"
         return f"{verb} {count_noun(photo_count, 'photo')}"
-    return f"{'Redid' if is_redo else 'Undid'}: {operation.title}"
+    return f"{'Redone' if is_redo else 'Undone'}: {operation.title}"
 
 
 def _set_undone_by(connection: Connection, operation: Operation, undo_id: int | None) -> None:
