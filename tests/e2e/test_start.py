@@ -75,8 +75,8 @@ def test_the_app_works_below_a_path(
     app.click("Add the sample photos")
     expect(app.tiles()).to_have_count(4)
     app.page.wait_for_function(
-        "[...document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot"
-        ".querySelectorAll('li img')].filter(image => image.naturalWidth > 0).length === 4"
+        "[...document.querySelector('[data-testid=stMain] [data-testid=stBidiComponentIsolated]')"
+        ".shadowRoot.querySelectorAll('li img')].filter(image => image.naturalWidth > 0).length === 4"
     )
     app.open("search")
     app.check()
