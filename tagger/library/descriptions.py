@@ -491,19 +491,3 @@ def _describe(query: str, like: Like, space: Space) -> Description:
         return space.words.describe(like.text)
     except DescriptionError as error:
         raise Lexer(query).error(str(error), like.position) from error
-
-
-def find_page(
-    connection: Connection,
-    resolved: ResolvedQuery,
-    words: Vocabulary,
-    sort: Sort | None,
-    offset: int,
-    limit: int,
-) -> tuple[list[int], int]:
-    """As `planner.find_page`; without a sort, by likeness if there are descriptions."""
-    tree = resolved.tree
-    if resolved.likeness and sort in (None, "likeness"):
-        ranked = list(resolved.likeness)
-        return planner.find_ranked_page(connection, tree, words, ranked, offset, limit)
-    return planner.find_page(connection, tree, words, sort or "newest", offset, limit)

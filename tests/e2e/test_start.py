@@ -76,7 +76,8 @@ def test_the_app_works_below_a_path(
     expect(app.tiles()).to_have_count(4)
     app.page.wait_for_function(
         "[...document.querySelector('[data-testid=stMain] [data-testid=stBidiComponentIsolated]')"
-        ".shadowRoot.querySelectorAll('li img')].filter(image => image.naturalWidth > 0).length === 4"
+        ".shadowRoot.querySelectorAll('li img')]"
+        ".filter(image => image.naturalWidth > 0).length === 4"
     )
     app.open("search")
     app.check()

@@ -193,9 +193,9 @@ def test_tags_are_added_to_several_photos_and_undone(six_photos: Library, view: 
     act(app, "undo", page=view)
     assert (tag_labels(six_photos, 1), tag_labels(six_photos, 5)) == (["dog"], [])
     assert message(app, view) == "Undone: Added 2 tags to 2 photos"
-    shown = grid_data(app, f"{view}-gallery")["message"]
-    assert shown["undo"] == "Redo"
-    act(app, "undo", page=view, operation=shown["operation"], redo=True)
+    edit = grid_data(app, f"{view}-gallery")["message"]
+    assert edit["undo"] == "Redo"
+    act(app, "undo", page=view, operation=edit["operation"], redo=True)
     assert tag_labels(six_photos, 5) == ["dog", "sea"]
     assert message(app, view) == "Redone: Added 2 tags to 2 photos"
     assert grid_data(app, f"{view}-gallery")["message"]["undo"] == "Undo"

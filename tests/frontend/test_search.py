@@ -60,7 +60,7 @@ def test_a_syntax_error_is_shown_with_a_caret(six_photos: Library) -> None:
     (code,) = app.code
     assert code.value == "dog AND (cat\n        ^"
     assert code.language in ("plaintext", "", None)
-    assert ["search-box"] == [component.key for component in app.main.get("bidi_component")]
+    assert [component.key for component in app.main.get("bidi_component")] == ["search-box"]
     search_for(app, "dog")
     assert "**2 photos** found" in page_text(app)
 
