@@ -203,7 +203,7 @@ def test_tags_are_added_to_several_photos_and_undone(six_photos: Library, view: 
 
 def test_undo_goes_back_step_by_step_on_any_page(six_photos: Library) -> None:
     app = open_page("gallery")
-    assert grid_data(app, KEY)["undo"] == "Switched to Pets"
+    assert grid_data(app, KEY)["undo"] == "Switched to Pets alone"
     for label in ("sun", "moon", "star"):
         act(app, "tag", [6], add=[label])
     six_photos.save_entry("search", "Dogs", "dog", "Saved the search Dogs")
@@ -224,7 +224,7 @@ def test_undo_goes_back_step_by_step_on_any_page(six_photos: Library) -> None:
     for _ in range(4):
         act(app, "undo", page="search")
     assert tag_labels(six_photos, 6) == []
-    assert message(app, "search") == "Undone: Switched to Pets"
+    assert message(app, "search") == "Undone: Switched to Pets alone"
     assert message(act(app, "undo", page="search"), "search") == "there is nothing to undo"
 
 
