@@ -1,7 +1,4 @@
-"""HTML blocks of names and numbers: tiles, tables, lists. Every text is escaped.
-
-Streamlit's own tables would read names as Markdown.
-"""
+"""HTML blocks of names and numbers: tiles, lists, a matrix. Every text is escaped."""
 
 from __future__ import annotations
 
@@ -30,26 +27,6 @@ def show_tiles(numbers: Iterable[tuple[str, str]]) -> None:
         )
         + "</div>"
     )
-
-
-def show_table(
-    head: Sequence[str], rows: Iterable[Sequence[str | None]], name: str, numbers: bool = True
-) -> None:
-    """A table whose first column names the rows; `numbers` align the other columns right."""
-    st.html(
-        f'<div class="it-scroll"><table class="it-table{" it-numbers" if numbers else ""}"'
-        f' aria-label="{escape_text(name)}"><thead><tr>'
-        + "".join(f'<th scope="col">{escape_text(title)}</th>' for title in head)
-        + "</tr></thead><tbody>"
-        + "".join(_row(row) for row in rows)
-        + "</tbody></table></div>"
-    )
-
-
-def _row(cells: Sequence[str | None]) -> str:
-    first, *rest = cells
-    head = f'<th scope="row" dir="auto">{escape_text(first)}</th>'
-    return f"<tr>{head}{''.join(f'<td>{escape_text(cell)}</td>' for cell in rest)}</tr>"
 
 
 def show_list(lines: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from frontend.ui.pages import TRAIN, TRAIN_FOLDER_KEY
 from frontend.ui.text import escape_markdown, format_size
 from tagger.errors import OptionError
 from tagger.library import export
-from tagger.library.export import ExportSummary
+from tagger.library.export import ExportSummary, PhotoLabels
 from tagger.library.library import Library
 from tagger.library.records import Photo
 from tagger.text import count_noun, escape_controls
@@ -145,9 +145,34 @@ def _write_dataset(query: str, folder: str, default: Path, count: int) -> Export
     path = Path(folder).expanduser() if folder else default
     if not path.is_absolute():
         raise OptionError(f"{folder}: give the full path of a folder, starting with /")
+    labels = _find_labels(query)
     photos = _iterate_photos(query, count)
-    summary = export.write_collection(photos, open_library().read_original, path)
+    summary = export.write_collection(photos, open_library().read_original, path, labels)
     return Export(query, path, summary)
+
+
+def _find_labels(query: str) -> dict[int, PhotoLabels] | None:
+    """What a dataset says of photos, where a person said only "not this" of some of them.
+
+    Without such photos None: then the photos' tags are all there is to say.
+    """
+    library = open_library()
+    tags = {photo.id: [tag.label for tag in photo.tags] for photo in library.photos(query)}
+    every = sorted({label for labels in tags.values() for label in labels})
+    answers = library.teaching.all_answers()
+    rejected = {
+        photo_id: tuple(label for label in answers[photo_id][1] if label in every)
+        for photo_id, labels in tags.items()
+        if not labels and photo_id in answers
+    }
+    if not any(rejected.values()):
+        return None
+    complete = {
+        photo_id: PhotoLabels(tuple(labels), tuple(tag for tag in every if tag not in labels))
+        for photo_id, labels in tags.items()
+        if labels
+    }
+    return complete | {photo_id: PhotoLabels((), absent) for photo_id, absent in rejected.items()}
 
 
 def _iterate_photos(query: str, count: int) -> Iterator[Photo]:

@@ -88,7 +88,7 @@ def find_explainer(library: Library, photo: Photo, tag: str) -> tuple[Tagger, st
 
 def load_tagger_of(prediction: StoredPrediction) -> Tagger | None:
     """The model that made a prediction, None if its file is gone or has changed."""
-    for model in (prediction.model, open_library().active_model()):
+    for model in (prediction.model, *open_library().models_in_use()):
         try:
             tagger = load_tagger(model)
             if tagger.sha256 == prediction.model_sha256:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
-from frontend.components.html_blocks import show_table
+from frontend.components.tables import show_table
 from frontend.training import dataset_check, written_folders
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
@@ -53,7 +54,8 @@ def choose_confirmed_photos() -> str | None:
     if skipped := st.session_state["train-left"]:
         title = f"{count_noun(len(skipped), 'photo')} skipped"
         with st.expander(title):
-            show_table(["photo", "reason"], skipped[:MAX_SKIPPED], title, numbers=False)
+            frame = pd.DataFrame(skipped[:MAX_SKIPPED], columns=["photo", "reason"])
+            show_table(frame, title, key="train-skipped", numbers=False)
     return str(data)
 
 
@@ -96,7 +98,7 @@ def _write_dataset(
 ) -> tuple[Path, list[tuple[str, str]], list[Path]]:
     """Export the photos; the folder, the skipped photos, and older folders changed by hand."""
     library = open_library()
-    photos = [library.photo(photo_id) for photo_id in labels]
+    photos = [photo for photo in library.photos("reviewed") if photo.id in labels]
     lines = (f"{photo.sha256} {labels[photo.id]}" for photo in photos)
 
     def fill(folder: Path) -> list[tuple[str, str]]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pandas as pd
 import streamlit as st
 
 from frontend.components import job_panel
 from frontend.components.folder_picker import pick_folder
-from frontend.components.html_blocks import show_table
+from frontend.components.tables import show_table
 from frontend.training.findings import FindingGroup, show_findings
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, show_error
@@ -173,16 +174,14 @@ def _show_counts(labels: Sequence[str], photos: Mapping[str, Mapping[str, int]])
     """A table of photos by label and split."""
     splits = [split for split in _SPLITS if split in photos]
     counts = [[photos[split].get(label, 0) for split in splits] for label in labels]
-    rows = [
-        [label, *(f"{count:,}" for count in row)]
-        for label, row in zip(labels[:MAX_ROWS], counts, strict=False)
-    ]
+    rows = [[label, *row] for label, row in zip(labels[:MAX_ROWS], counts, strict=False)]
     if len(labels) > MAX_ROWS:
         rest = [sum(column) for column in zip(*counts[MAX_ROWS:], strict=True)]
         title = count_noun(len(labels) - MAX_ROWS, "more label")
-        rows.append([title, *(f"{count:,}" for count in rest)])
-    rows.append(["all", *(f"{sum(column):,}" for column in zip(*counts, strict=True))])
-    show_table(["label", *(_SPLITS[split] for split in splits)], rows, "Photos by label")
+        rows.append([title, *rest])
+    rows.append(["all", *(sum(column) for column in zip(*counts, strict=True))])
+    frame = pd.DataFrame(rows, columns=["label", *(_SPLITS[split] for split in splits)])
+    show_table(frame, "Photos by label", key="train-counts")
 
 
 def _list_warnings(check: CheckResult) -> list[str]:
@@ -199,6 +198,7 @@ def _show_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:
         return
     title = f"{count_noun(len(unreadable), 'file')} that can’t be read"
     with st.expander(title):
-        show_table(["file", "reason"], unreadable[:MAX_UNREADABLE], title, numbers=False)
+        frame = pd.DataFrame(unreadable[:MAX_UNREADABLE], columns=["file", "reason"])
+        show_table(frame, title, key="train-unreadable", numbers=False)
         if len(unreadable) > MAX_UNREADABLE:
             st.caption(f"and {len(unreadable) - MAX_UNREADABLE:,} more")

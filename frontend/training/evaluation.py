@@ -30,17 +30,8 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
     answered, right = get_number(decided, "known"), get_number(decided, "accuracy_of_known")
     few = photos if photos is not None and 0 < photos < FEW_PHOTOS else None
     if "map" in evaluation:
-        tiles = [
-            (
-                score(get_number(evaluation, "map")),
-                f"mAP on {of[3:]}: how well tags are ranked (1 is best)",
-            ),
-            (
-                score(get_number(evaluation, "micro_f1")),
-                "F1 over all tags",
-            ),
-        ]
-        words = "of photos with a tag get one", "of tags are correct"
+        tiles = []
+        words = f"of photos with a tag get one, on {of[3:]}", "of tags are correct"
     else:
         accuracy = get_number(evaluation, "accuracy")
         if few is not None and accuracy is not None:
@@ -54,7 +45,9 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
             if right is not None and count:
                 tiles.append((_count(right, count), words[1]))
             return tiles
-    shares = zip((answered, right), words, strict=True)
+    shares = list(zip((answered, right), words, strict=True))
+    if not tiles and answered is None and right is None:  # an older card
+        tiles = [(score(get_number(evaluation, "map")), f"mAP (1 is best) on {of[3:]}")]
     return tiles + [(percent(share), phrase) for share, phrase in shares if share is not None]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -21,38 +21,57 @@ from tagger.text import count_noun
 
 PAGE = "models"
 JOB_KEY = f"{PAGE}-retag-job"
+ROWS_KEY = f"{PAGE}-rows"  # session state: the models in the order of their rows
+OPEN_KEY = f"{PAGE}-shown"  # a widget's, which is gone when somebody leaves the page
 OFF_KEY = f"{PAGE}-off"  # session state: the model that may be switched off
 MAX_EXAMPLES = 12  # photos
 
 
 def show_models_in_use() -> None:
-    """The models in use, in order, then the unused, with what can be done with each."""
+    """All models, first those in use in their order, with what can be done with each.
+
+    Rows keep their places while the page is open, so that no button moves under the pointer.
+    """
     retag_dialog.show_question(PAGE)
     _show_off_dialog()
-    undo_line.show(PAGE)
-    if (job_id := st.session_state.get(JOB_KEY)) is not None:
-        job_panel.show_job(job_id, key=f"{PAGE}-retag")
     library = open_library()
     in_use, uses = library.models_in_use(), library.model_uses()
-    st.subheader("In use", anchor=False)
     st.caption(
-        "New photos are tagged by all of these. If two give the same tag, the first one’s score"
-        " counts."
+        "New photos are tagged by all models in use, in this order. If two give the same tag, the"
+        " first one’s score counts."
     )
-    for number, model in enumerate(in_use):
-        _show_used(model, number, len(in_use), uses.get(Path(model).stem, ModelUse()))
+    slots = {}
+    for model in _arrange(in_use, uses):
+        use = uses.get(Path(model).stem, ModelUse())
+        if model in in_use:
+            slots[model] = _show_used(model, in_use.index(model), len(in_use), use)
+        else:
+            _show_unused(model, use, is_gone=model not in list_models())
+    undo_line.show(PAGE)  # below the rows, which it must not move
+    if (job_id := st.session_state.get(JOB_KEY)) is not None:
+        job_panel.show_job(job_id, key=f"{PAGE}-retag")
+    for model, slot in slots.items():  # loading models takes a moment: the page is drawn before
+        with slot:
+            _offer_retagging(model)
+
+
+def _arrange(in_use: Sequence[str], uses: Mapping[str, ModelUse]) -> list[str]:
+    """All models in the order of their rows: those in use, the others, those without a file.
+
+    After a change the rows stay, until somebody moves a model or opens the page anew.
+    """
     stems = {Path(model).stem for model in in_use}
     unused = [model for model in list_models() if Path(model).stem not in stems]
     gone = sorted(uses.keys() - stems - {Path(model).stem for model in unused})
-    if unused or gone:
-        st.subheader("Not in use", anchor=False)
-    for model in unused:
-        _show_unused(model, uses.get(Path(model).stem, ModelUse()))
-    for name in gone:
-        _show_unused(name, uses[name], is_gone=True)
+    every = [*in_use, *unused, *gone]
+    rows: list[str] = st.session_state.get(ROWS_KEY, [])
+    if OPEN_KEY not in st.session_state or sorted(rows) != sorted(every):
+        rows = st.session_state[ROWS_KEY] = every
+    return rows
 
 
-def _show_used(model: str, number: int, count: int, use: ModelUse) -> None:
+def _show_used(model: str, number: int, count: int, use: ModelUse) -> DeltaGenerator:
+    """The row of a model in use; where its offer to tag photos again goes."""
     name = display_name(model)
     with _row(model):
         facts = f"{count_noun(use.photos, 'photo')} · {count_noun(use.tags, 'tag')}"
@@ -60,12 +79,15 @@ def _show_used(model: str, number: int, count: int, use: ModelUse) -> None:
         with _buttons(model):
             if number:
                 _button("Move up", "arrow_upward", "up", model, _move_up)
-            _offer_retagging(model)
+            slot = st.container(width="content")
             if count > 1:
                 _button("Turn off …", "visibility_off", "off", model, _ask_off)
+            with st.container(width="content", key=f"{PAGE}-state-{model}"):
+                st.markdown(":material/check: In use")
+    return slot
 
 
-def _show_unused(model: str, use: ModelUse, is_gone: bool = False) -> None:
+def _show_unused(model: str, use: ModelUse, is_gone: bool) -> None:
     name = display_name(model)
     with _row(model):
         facts = [f"**{escape_markdown(name)}**"]
@@ -75,13 +97,15 @@ def _show_unused(model: str, use: ModelUse, is_gone: bool = False) -> None:
             facts.append("off: its tags are hidden")
         elif use.tags:
             facts.append(f"{count_noun(use.tags, 'tag')} on your photos")
+        elif not is_gone and needs_building(model):
+            facts.append("1,000 kinds of animals, plants and things; may download 14 MB")
         st.markdown(" · ".join(facts), width="stretch")
         with _buttons(model):
+            if use.tags and not use.off:
+                _button("Hide its tags …", "visibility_off", "off", model, _ask_off)
             if not is_gone:
                 _button("Use only this", "check_circle", "use", model, _use)
                 _button("Also use", "add_circle", "add", model, _add)
-            if use.tags and not use.off:
-                _button("Hide its tags …", "visibility_off", "off", model, _ask_off)
 
 
 def _offer_retagging(model: str) -> None:
@@ -109,7 +133,11 @@ def _row(model: str) -> DeltaGenerator:
 
 def _buttons(model: str) -> DeltaGenerator:
     return st.container(
-        horizontal=True, gap="small", width="content", key=f"{PAGE}-buttons-{model}"
+        horizontal=True,
+        gap="small",
+        width="content",
+        vertical_alignment="center",
+        key=f"{PAGE}-buttons-{model}",
     )
 
 
@@ -137,6 +165,7 @@ def _add(model: str) -> None:
 
 def _move_up(model: str) -> None:
     undo_line.record(PAGE, open_library().move_model_up(model))
+    st.session_state.pop(ROWS_KEY, None)
     start_embedding(open_library())
 
 

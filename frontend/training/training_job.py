@@ -72,7 +72,7 @@ def _draw_progress(job_id: int) -> None:
 
 def _describe_accuracy(row: Mapping[str, float]) -> str:
     if charts.is_multi_label(row):
-        return f"mAP on validation photos: {score(row['val_map'])}."
+        return f"How well tags are ranked on validation photos: {score(row['val_map'])} of 1."
     return f"Accuracy on validation photos: {percent(row['val_accuracy'])}."
 
 

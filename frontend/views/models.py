@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from frontend.components import charts
-from frontend.components.html_blocks import show_list, show_table, show_tiles
+from frontend.components.html_blocks import show_list, show_tiles
+from frontend.components.tables import show_table
 from frontend.training import evaluation
 from frontend.training.model_card import (
     Model,
@@ -22,14 +24,14 @@ from frontend.training.model_card import (
     read_validation,
     reliability_bins,
 )
-from frontend.training.models_in_use import show_models_in_use
+from frontend.training.models_in_use import OPEN_KEY, show_models_in_use
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors, show_error
-from frontend.ui.models import list_models, load_tagger, needs_building
+from frontend.ui.messages import show_error
+from frontend.ui.models import list_models, needs_building
 from frontend.ui.pages import TRAIN
 from frontend.ui.text import escape_markdown
 from tagger.datasets.dataset import too_few_to_check
-from tagger.inference.registry import IMAGENET, display_name
+from tagger.inference.registry import display_name
 from tagger.text import percent, score
 
 MAX_LABELS = 40  # in a list of names
@@ -38,32 +40,27 @@ MAX_WEAKEST = 12  # tags
 
 def show() -> None:
     st.title("Models", anchor=False)
-    active = open_library().active_model()
+    show_models_in_use()
     names = [name for name in list_models() if not name.startswith(".")]
     models = [read_model(name) for name in names if not needs_building(name)]
-    show_models_in_use()
     st.divider()
     st.subheader("Compare", anchor=False)
-    in_use = open_library().models_in_use()
-    _show_comparison(models, in_use)
-    if any(map(needs_building, names)):
-        _offer_imagenet()
+    _show_comparison(models, open_library().models_in_use())
     st.page_link(TRAIN, label="Train a model of your own", icon=":material/school:")
     if readable := [model for model in models if model.error is None]:
         st.divider()
-        _show_model(readable, active)
+        _show_model(readable, open_library().active_model())
 
 
 def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
-    head = ["model", "labels", "training photos", "accuracy", "on test photos", "unknown"]
-    head += ["false tags", "made"]
-    rows = [_comparison_row(model, in_use) for model in models if model.error is None]
+    readable = [model for model in models if model.error is None]
+    rows = [_comparison_row(model, in_use) for model in readable]
     if rows:
-        show_table(head, rows, "Models side by side")
+        show_table(pd.DataFrame(rows, dtype=object), "Models side by side", key="models-compare")
         st.caption(
-            "Accuracy and unknown: on validation photos, which it was not trained on. Where a photo"
-            " may have several tags, mAP says how well they are ranked; 1 is best. False tags: the"
-            " share of unrelated photos that get a tag. – is what was not measured."
+            "Correct tags and photos without a tag: on photos that it was not trained on. Wrong"
+            " tags on other photos: the share of photos of unrelated things that get a tag. – is"
+            " what was not measured."
         )
     for model in models:
         if model.error is not None:
@@ -72,36 +69,27 @@ def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
         st.info("There is no model yet.")
 
 
-def _offer_imagenet() -> None:
-    st.markdown(
-        "There is also ImageNet: 1,000 kinds of animals, plants and things, from weights that"
-        " Keras has or downloads (14 MB)."
-    )
-    if st.button("Add ImageNet", key="models-imagenet", icon=":material/download:"):
-        with catch_errors():
-            load_tagger(IMAGENET)
-            st.rerun()
-
-
-def _comparison_row(model: Model, in_use: Sequence[str]) -> list[str | None]:
+def _comparison_row(model: Model, in_use: Sequence[str]) -> dict[str, Any]:
     scores, name = get_value(model.card, "scores"), display_name(model.id)
-    return [
-        f"{name} (in use)" if model.id in in_use else name,
-        f"{len(model.labels):,}",
-        _count(_photo_count(model.card, "train")),
-        _accuracy(get_value(scores, "validation")),
-        _accuracy(get_value(scores, "test")),
-        _unknown_share(get_value(scores, "validation")),
-        _share(scores, "unknown", "accepted"),
-        _creation_date(model.card),
-    ]
+    validation = get_value(scores, "validation")
+    return {
+        "model": f"{name} (in use)" if model.id in in_use else name,
+        "tags": len(model.labels),
+        "training photos": _whole(_photo_count(model.card, "train")),
+        "correct tags": _share_correct(validation),
+        "on test photos": _share_correct(get_value(scores, "test")),
+        "photos without a tag": _unknown_share(validation),
+        "wrong tags on other photos": _share(scores, "unknown", "accepted"),
+        "made": _creation_date(model.card),
+    }
 
 
-def _accuracy(evaluation: Any) -> str:
-    mean_ap = get_number(evaluation, "map")
-    if mean_ap is not None:
-        return f"mAP {score(mean_ap)}"
-    return percent(get_number(evaluation, "accuracy"))
+def _share_correct(evaluation: Any) -> str | None:
+    """The share of the tags that it gives that are correct."""
+    share = get_number(evaluation, "accuracy_of_known")
+    if share is None and get_number(evaluation, "map") is None:
+        share = get_number(evaluation, "accuracy")
+    return None if share is None else percent(share)
 
 
 def _photo_count(card: Mapping[str, Any], split: str) -> float | None:
@@ -116,6 +104,10 @@ def _photo_count(card: Mapping[str, Any], split: str) -> float | None:
 
 def _count(value: float | None) -> str | None:
     return None if value is None else f"{value:,.0f}"
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def _share(data: Any, *keys: str) -> str:
@@ -141,7 +133,7 @@ def _show_model(models: list[Model], active: str) -> None:
         ids,
         index=ids.index(active) if active in ids else 0,
         format_func=display_name,
-        key="models-shown",
+        key=OPEN_KEY,
     )
     model = models[ids.index(selected)]
     st.header(escape_markdown(display_name(model.id)), anchor=False)
@@ -211,35 +203,36 @@ def _show_weaknesses(card: Mapping[str, Any]) -> None:
 
 
 def _show_labels(model: Model) -> None:
-    """A table of F1, threshold and photos by label."""
+    """A table of quality, threshold and photos by label."""
     st.subheader("Labels", anchor=False)
-    rows = [
+    rows: list[list[Any]] = [
         [
             name,
             _share(model.card, "scores", "validation", "f1", name),
             _share(model.card, "decision", "thresholds", name),
-            _count(get_number(model.card, "trained_on", "photos", "train", name)),
-            _count(get_number(model.card, "trained_on", "photos", "val", name)),
+            _whole(get_number(model.card, "trained_on", "photos", "train", name)),
+            _whole(get_number(model.card, "trained_on", "photos", "val", name)),
         ]
         for name in model.labels
     ]
-    head = ["label", "F1", "threshold", "training", "validation"]
+    head = ["label", "quality", "threshold", "training", "validation"]
     caption = (
-        "F1 combines two shares: of a label’s photos that get it, and of photos with it that are"
-        " correct. A photo gets a label from the threshold on; with none it is unknown."
+        "Quality: 100% if all photos of a label get it, and no others do (F1). A photo gets a label"
+        " from the threshold on; with none it is unknown."
     )
     if isinstance(model.card.get("tags"), Mapping):
         head += ["tagged", "correct"]
         for name, row in zip(model.labels, rows, strict=True):
             row += [
-                _count(get_number(model.card, "tags", name, "predicted")),
+                _whole(get_number(model.card, "tags", name, "predicted")),
                 _share(model.card, "tags", name, "precision"),
             ]
         caption += (
             " Tagged counts the validation photos that got the tag, and correct is the share of"
             " them that have it; photos that set its threshold are left out."
         )
-    show_table(head, rows, "Labels of the model")
+    frame = pd.DataFrame(rows, columns=head, dtype=object)
+    show_table(frame, f"Labels of {display_name(model.id)}", key="models-labels")
     st.caption(caption)
 
 
@@ -252,7 +245,10 @@ def _show_weakest_tags(validation: Mapping[str, Any]) -> None:
         by_label = {name: get_number(rows, name, "ap") for name in names}
     names = by_label if isinstance(by_label, Mapping) else ()
     ranked = sorted((ap, name) for name in names if (ap := get_number(by_label, name)) is not None)
-    show_list(f"{name}: average precision {score(ap)}" for ap, name in ranked[:MAX_WEAKEST])
+    show_list(f"{name}: {score(ap)}" for ap, name in ranked[:MAX_WEAKEST])
+    st.caption(
+        "How well photos with the tag are ranked before the others; 1 is best (average precision)."
+    )
 
 
 def _show_confusion(validation: Mapping[str, Any]) -> None:
@@ -283,7 +279,7 @@ def _show_reliability(validation: Mapping[str, Any], key: str) -> None:
 
 def _show_training(model: Model) -> None:
     card, versions = model.card, get_value(model.card, "versions")
-    with st.expander("Training"):
+    with st.expander("Training and technical details"):
         rows: list[list[str | None]] = [
             ["made", _creation_date(card)],
             ["trained on", get_text(card, "trained_on", "collection")],
@@ -299,9 +295,16 @@ def _show_training(model: Model) -> None:
             ["precision", get_text(card, "precision", "precision")],
             ["file", f"{model.path.name}, {model.size / 1e6:.1f} MB"],
         ]
+        rows += [
+            [f"{title}, {kind} photos", score(value)]
+            for kind in ("validation", "test")
+            for title, figure in (("mAP", "map"), ("F1 over all tags", "micro_f1"))
+            if (value := get_number(card, "scores", kind, figure)) is not None
+        ]
         if isinstance(versions, Mapping):
             rows += [[str(name), str(version)] for name, version in versions.items()]
-        show_table(["", ""], rows, "How the model was trained", numbers=False)
+        frame = pd.DataFrame(rows, columns=["", "value"])
+        show_table(frame, "How the model was trained", key="models-training", numbers=False)
         if command := get_text(card, "command"):
             st.caption("Command")
             st.code(command, language=None, wrap_lines=True)

@@ -12,8 +12,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from frontend.components import tables
 from tagger import paths
 from tagger.inference import model_file
 from tagger.inference.model_file import GROUP
@@ -100,7 +103,7 @@ def test_models_are_used_together(library: Library, shapes_model: Path, tmp_path
     assert "1. **shapes** · 6 photos · 6 tags" in page_text(app)
     press(app, "models-off-shapes")
     assert "Hides 6 tags on your photos" in page_text(app)
-    captions = [tile["caption"] for tile in grid_photos(app, "models-off-examples")]
+    captions = [tile["tag"] for tile in grid_photos(app, "models-off-examples")]
     assert len(captions) == 6 and {caption[:2] for caption in captions} == {"− "}
     press(app, "models-off-cancel")
     assert library.models_in_use() == ["shapes", "pets"]
@@ -109,6 +112,38 @@ def test_models_are_used_together(library: Library, shapes_model: Path, tmp_path
     assert "shapes · off: its tags are hidden" in page_text(app).replace("**", "")
     press(app, "models-last-undo")
     assert library.models_in_use() == ["shapes", "pets"] and library.count("tagged") == 6
+
+
+def test_rows_keep_their_places_until_a_model_is_moved(
+    library: Library, shapes_model: Path
+) -> None:
+    """No other model's button is under the pointer after a click."""
+    shutil.copyfile(shapes_model, shapes_model.with_name("zebras.h5"))
+
+    def read_rows(app: AppTest) -> list[str]:
+        actions = ("add", "use", "up")
+        keys = (key.split("-", 2) for key in button_keys(app) if key.startswith("models-"))
+        return list(dict.fromkeys(key[2] for key in keys if key[1] in actions))
+
+    app = open_page("models")
+    before = read_rows(app)
+    assert before.index("shapes") < before.index("zebras")
+    press(app, "models-add-zebras")
+    assert library.models_in_use() == ["pets", "zebras"] and read_rows(app) == before
+    assert "In use" in page_text(app)
+    assert read_rows(open_page("models"))[0] == "zebras"  # pets, the first, cannot move up
+    press(app, "models-up-zebras")
+    assert read_rows(app)[-1] == "shapes" or read_rows(app)[0] != before[0]
+
+
+def test_tables_are_downloaded(library: Library) -> None:
+    app = open_page("models")
+    assert download_labels(app).count("Download table") == 3
+
+
+def test_cells_of_a_downloaded_table_are_no_formulas() -> None:
+    frame = pd.DataFrame({"label": ["=cmd()", "é"], "=photos": [1, None]}, dtype=object)
+    assert tables.to_csv(frame).decode() == "\ufefflabel,'=photos\n'=cmd(),1\né,\n"
 
 
 def test_a_model_with_words_finds_photos_by_a_description(library: Library, worded: Path) -> None:
@@ -140,7 +175,7 @@ def test_confusion_and_reliability_are_shown(
     (chart,) = app.main.get("vega_lite_chart")
     bins = scores["calibration"]["reliability_after"]
     assert str(bins[0]["accuracy"])[:6] in chart.proto.spec
-    assert app.main.get("download_button")  # the run's report
+    assert "Download report" in download_labels(app)
 
 
 def test_a_run_folder_of_another_model_with_the_same_name_is_ignored(
@@ -149,7 +184,7 @@ def test_a_run_folder_of_another_model_with_the_same_name_is_ignored(
     (run,) = (paths.RUNS).iterdir()
     (run / run_folder.COLLECTION).write_text("other photos")
     library.use_model("shapes")
-    assert not open_page("models").main.get("download_button")
+    assert "Download report" not in download_labels(open_page("models"))
 
 
 def test_the_run_folder_of_a_training_with_captions_is_its_own(
@@ -159,7 +194,7 @@ def test_the_run_folder_of_a_training_with_captions_is_its_own(
     with open(run / run_folder.COLLECTION, "a") as note:
         note.write("digest of the captions")
     library.use_model("shapes")
-    assert open_page("models").main.get("download_button")
+    assert "Download report" in download_labels(open_page("models"))
 
 
 def test_how_often_a_tag_is_right_is_shown_if_the_card_has_it(
@@ -266,18 +301,23 @@ def test_an_unfinished_model_file_is_not_listed(library: Library) -> None:
     assert not open_page("models").main.error
 
 
-def test_imagenet_is_offered_until_it_is_built(
+def download_labels(app: AppTest) -> list[str]:
+    return [button.proto.label for button in app.main.get("download_button")]
+
+
+def test_imagenet_is_listed_once(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAGGER_CACHE", str(tmp_path))
     app = open_page("models")
-    assert "There is also ImageNet" in page_text(app)
-    assert app.button(key="models-imagenet").label == "Add ImageNet"
+    assert page_text(app).count("ImageNet") == 1
+    assert "1,000 kinds of animals, plants and things; may download 14 MB" in page_text(app)
+    assert "models-add-imagenet" in button_keys(app)
     assert "ImageNet · 1,000 labels, built when first used" in app.sidebar.selectbox[0].options
     assert app.selectbox(key="models-shown").options == ["Pets"]
     shutil.copyfile(PETS_MODEL, tmp_path / "imagenet.h5")
     app = open_page("models")
-    assert "There is also ImageNet" not in page_text(app)
+    assert "may download" not in page_text(app)
     assert app.selectbox(key="models-shown").options == ["ImageNet", "Pets"]
     assert "ImageNet · 2 labels" in app.sidebar.selectbox[0].options
 
