@@ -96,6 +96,24 @@ def load(connection: Connection, photo_id: int, sha256: str | None) -> tuple[Emb
     return None if row is None else (_decode([row.vector])[0], row.sha256)
 
 
+def load_some(
+    connection: Connection, photo_ids: Sequence[int], sha256: str
+) -> dict[int, NDArray[np.float32]]:
+    """The unit vectors of those of the photos that have one in a space, by id."""
+    by_id: dict[int, NDArray[np.float32]] = {}
+    space_id = find_space_id(connection, sha256)
+    for chunk in chunks(photo_ids, CHUNK):
+        query = select(vectors.c.photo_id, vectors.c.vector).where(
+            vectors.c.photo_id.in_(chunk),
+            vectors.c.space_id == space_id,
+            vectors.c.vector.is_not(None),
+        )
+        if rows := connection.execute(query).all():
+            ids, stored = zip(*rows, strict=True)
+            by_id |= dict(zip(ids, _decode(stored), strict=True))
+    return by_id
+
+
 def find_missing(
     connection: Connection, space_id: int | None, limit: int, after: int = 0
 ) -> list[int]:

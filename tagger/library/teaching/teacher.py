@@ -51,7 +51,7 @@ from tagger.library.teaching.heads import (
 )
 from tagger.library.teaching.predictions import ActiveHead, make_prediction, register_head
 from tagger.library.teaching.review import Question, ReviewCounts
-from tagger.library.vectors import Ids, VectorCache, Vectors
+from tagger.library.vectors import Ids, VectorCache, Vectors, load_some
 from tagger.text import count_noun, fold
 
 MAX_BACKGROUND = 20_000  # photos that make up the background
@@ -297,10 +297,8 @@ class Teacher:
                 space = None
             if space is None:
                 return review.order_questions({}, closeness)[:limit]
-            vectors = self._cache.load(connection, space.sha256)
-            by_id = _rows_by_id(vectors, closeness)
-            taken = vectors.take(list(by_id.values()))
-            return review.order_questions(dict(zip(by_id, taken, strict=True)), closeness)[:limit]
+            by_id = load_some(connection, list(closeness), space.sha256)  # not all of the space
+            return review.order_questions(by_id, closeness)[:limit]
 
     def filter_open(self, photo_ids: Sequence[int], skipped: bool = False) -> list[int]:
         """Those of the photos that are to be asked about still."""
