@@ -187,6 +187,26 @@ def test_what_was_kept_is_different_from_then_on(library: Library) -> None:
         library.duplicates.choose([])
 
 
+def test_the_list_is_of_the_library_as_it_is(library: Library) -> None:
+    first, second, third = add_photos(library, 3)
+    assert group_ids(library) == []
+    mark_as_copies(library, [first, second])
+    assert group_ids(library) == [{first, second}]
+    for best in (second, first):
+        operation_id = library.rate([best], 3)
+        (group,) = library.duplicates.list_groups().groups
+        assert (group.ids[0], group.merits) == (best, ("tagged",))
+        library.undo(operation_id)
+    mark_as_copies(library, [first, second, third])
+    assert group_ids(library) == [{first, second, third}]
+    kept = library.duplicates.choose([Choice((first, second, third))])
+    assert group_ids(library) == []
+    library.undo(kept)
+    assert group_ids(library) == [{first, second, third}]
+    library.delete([third])
+    assert group_ids(library) == [{first, second}]
+
+
 def test_the_last_copy_stays_though_the_one_to_keep_was_deleted_meanwhile(library: Library) -> None:
     ids = add_photos(library, 3)
     mark_as_copies(library, ids)

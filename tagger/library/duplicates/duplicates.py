@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy import Connection
 
 from tagger.library import photos
+from tagger.library.database import version
 from tagger.library.database.database import Database
 from tagger.library.duplicates import choices, hashes
 from tagger.library.duplicates.choices import Choice
@@ -44,23 +46,45 @@ class Duplicates:
         self._database = database
         self._home = home
         self.file = home / FILE
+        self._listed: tuple[object, DuplicateList] | None = None  # and the state that it is of
 
     def list_groups(self) -> DuplicateList:
-        """The groups of what was compared so far, without what a person called different."""
-        comparisons = Comparisons.load(self.file)
+        """The groups of what was compared so far, without what a person called different.
+
+        They are kept in memory until something changes.
+        """
         with self._database.read_transaction() as connection:
-            ids, values, deleted = hashes.load_all(connection)
-            uncompared = hashes.count_missing(connection)
-            is_compared = comparisons.find_compared(ids, values)
-            present = ids[is_compared & ~deleted]
-            is_pair = np.isin(comparisons.pairs, present).all(axis=1)
-            pairs = [(int(first), int(second)) for first, second in comparisons.pairs[is_pair]]
-            sharpness = dict(
-                zip(comparisons.sharp_ids.tolist(), comparisons.sharpness.tolist(), strict=True)
-            )
-            members = sorted({each for pair in pairs for each in pair})
-            candidates = load_candidates(connection, members, sharpness)
             answered = choices.load_answered(connection)
+            state = (self._read_stamp(), version.load(connection), answered)
+            if self._listed is not None and self._listed[0] == state:
+                return self._listed[1]
+            listed = self._list_groups(connection, answered)
+        self._listed = (state, listed)
+        return listed
+
+    def _read_stamp(self) -> tuple[int, int] | None:
+        """Time and size of the file of comparisons; None if there is none."""
+        try:
+            stat = self.file.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size
+
+    def _list_groups(
+        self, connection: Connection, answered: Sequence[Sequence[int]]
+    ) -> DuplicateList:
+        comparisons = Comparisons.load(self.file)
+        ids, values, deleted = hashes.load_all(connection)
+        uncompared = hashes.count_missing(connection)
+        is_compared = comparisons.find_compared(ids, values)
+        present = ids[is_compared & ~deleted]
+        is_pair = np.isin(comparisons.pairs, present).all(axis=1)
+        pairs = [(int(first), int(second)) for first, second in comparisons.pairs[is_pair]]
+        sharpness = dict(
+            zip(comparisons.sharp_ids.tolist(), comparisons.sharpness.tolist(), strict=True)
+        )
+        members = sorted({each for pair in pairs for each in pair})
+        candidates = load_candidates(connection, members, sharpness)
         uncompared += int(np.count_nonzero(~is_compared & ~deleted))
         groups = group_pairs(pairs, candidates, answered)
         return DuplicateList(tuple(groups), len(present), uncompared)
