@@ -17,7 +17,7 @@ from frontend.ui.text import escape_markdown
 from tagger.errors import OptionError
 from tagger.inference.vocabulary import Entry, Vocabulary
 from tagger.library.labels.listing import TagSummary
-from tagger.library.search.grammar import Label, format_query
+from tagger.library.search.grammar import And, Condition, Label, format_query
 from tagger.text import count_noun, fold
 
 PAGE = "tags"
@@ -195,6 +195,18 @@ def _show_switches(summary: TagSummary) -> None:
         st.caption("Hidden: it is left out of your photos’ tags. A search for it finds its photos.")
     if summary.never:
         st.caption("Models do not give this tag.")
+    else:
+        st.caption(_explain_never(summary))
+
+
+def _explain_never(summary: TagSummary) -> str:
+    """How many photos would lose the tag if models must not give it."""
+    by_model = And((Label(summary.name, exact=True), Condition("by", "=", "model")))
+    count = open_library().count(format_query(by_model))
+    photos = count_noun(count, "photo") if count else "No photo"
+    verb = "loses" if count == 1 else "lose" if count else "would lose"
+    text = f"“Never say this”: {photos} {verb} the tag"
+    return escape_markdown(f"{text}; where you added or confirmed it, it stays.")
 
 
 def _show_words(summary: TagSummary) -> None:

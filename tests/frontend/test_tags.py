@@ -70,7 +70,11 @@ def test_a_tag_is_hidden_and_never_said(six_photos: Library) -> None:
     assert [tile["tag"] for tile in grid_photos(app, "tags-grid")] == ["dog"]
     app = press(open_page("tags", tag="dog"), "tags-hide")
     assert tag_labels(six_photos, 1) == ["dog"]
+    assert "“Never say this”: 2 photos lose the tag" in page_text(app)
+    six_photos.edit_tags([2], add=["dog"])
+    assert "“Never say this”: 1 photo loses the tag" in page_text(app.run())
     press(app, "tags-never")
+    assert tag_labels(six_photos, 2) == ["dog"]
     assert tag_labels(six_photos, 1) == [] and "Models do not give this tag." in page_text(app)
     press(app, "tags-never")
     assert tag_labels(six_photos, 1) == ["dog"]
