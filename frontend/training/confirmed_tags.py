@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from frontend.components.tables import show_table
@@ -54,8 +53,8 @@ def choose_confirmed_photos() -> str | None:
     if skipped := st.session_state["train-left"]:
         title = f"{count_noun(len(skipped), 'photo')} skipped"
         with st.expander(title):
-            frame = pd.DataFrame(skipped[:MAX_SKIPPED], columns=["photo", "reason"])
-            show_table(frame, title, key="train-skipped", numbers=False)
+            rows = skipped[:MAX_SKIPPED]
+            show_table(["photo", "reason"], rows, title, key="train-skipped", numbers=False)
     return str(data)
 
 

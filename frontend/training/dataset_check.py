@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import pandas as pd
 import streamlit as st
 
 from frontend.components import job_panel
@@ -180,8 +179,8 @@ def _show_counts(labels: Sequence[str], photos: Mapping[str, Mapping[str, int]])
         title = count_noun(len(labels) - MAX_ROWS, "more label")
         rows.append([title, *rest])
     rows.append(["all", *(sum(column) for column in zip(*counts, strict=True))])
-    frame = pd.DataFrame(rows, columns=["label", *(_SPLITS[split] for split in splits)])
-    show_table(frame, "Photos by label", key="train-counts")
+    columns = ["label", *(_SPLITS[split] for split in splits)]
+    show_table(columns, rows, "Photos by label", key="train-counts")
 
 
 def _list_warnings(check: CheckResult) -> list[str]:
@@ -198,7 +197,7 @@ def _show_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:
         return
     title = f"{count_noun(len(unreadable), 'file')} that can’t be read"
     with st.expander(title):
-        frame = pd.DataFrame(unreadable[:MAX_UNREADABLE], columns=["file", "reason"])
-        show_table(frame, title, key="train-unreadable", numbers=False)
+        rows = unreadable[:MAX_UNREADABLE]
+        show_table(["file", "reason"], rows, title, key="train-unreadable", numbers=False)
         if len(unreadable) > MAX_UNREADABLE:
             st.caption(f"and {len(unreadable) - MAX_UNREADABLE:,} more")

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from frontend.components import charts
@@ -56,7 +55,8 @@ def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
     readable = [model for model in models if model.error is None]
     rows = [_comparison_row(model, in_use) for model in readable]
     if rows:
-        show_table(pd.DataFrame(rows, dtype=object), "Models side by side", key="models-compare")
+        cells = [list(row.values()) for row in rows]
+        show_table(list(rows[0]), cells, "Models side by side", key="models-compare")
         st.caption(
             "Correct tags and photos without a tag: on photos that it was not trained on. Wrong"
             " tags on other photos: the share of photos of unrelated things that get a tag. – is"
@@ -231,8 +231,7 @@ def _show_labels(model: Model) -> None:
             " Tagged counts the validation photos that got the tag, and correct is the share of"
             " them that have it; photos that set its threshold are left out."
         )
-    frame = pd.DataFrame(rows, columns=head, dtype=object)
-    show_table(frame, f"Labels of {display_name(model.id)}", key="models-labels")
+    show_table(head, rows, f"Labels of {display_name(model.id)}", key="models-labels")
     st.caption(caption)
 
 
@@ -303,8 +302,8 @@ def _show_training(model: Model) -> None:
         ]
         if isinstance(versions, Mapping):
             rows += [[str(name), str(version)] for name, version in versions.items()]
-        frame = pd.DataFrame(rows, columns=["", "value"])
-        show_table(frame, "How the model was trained", key="models-training", numbers=False)
+        name = "How the model was trained"
+        show_table(["", "value"], rows, name, key="models-training", numbers=False)
         if command := get_text(card, "command"):
             st.caption("Command")
             st.code(command, language=None, wrap_lines=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -142,7 +141,7 @@ def test_tables_are_downloaded(library: Library) -> None:
 
 
 def test_cells_of_a_downloaded_table_are_no_formulas() -> None:
-    frame = pd.DataFrame({"label": ["=cmd()", "é"], "=photos": [1, None]}, dtype=object)
+    frame = tables.make_frame(["label", "=photos"], [["=cmd()", 1], ["é", None]])
     assert tables.to_csv(frame).decode() == "\ufefflabel,'=photos\n'=cmd(),1\né,\n"
 
 
