@@ -82,24 +82,22 @@ def make_chips(tags: Mapping[str, SuggestedTag]) -> Chips:
 def describe_answers(
     answers: Sequence[Answer], tags: Mapping[str, SuggestedTag]
 ) -> tuple[str, str]:
-    """The heading and the sentence for what the models say: the tags, or why there are none."""
-    accepted = [tag for tag in tags.values() if tag.is_accepted]
-    heading = ", ".join(tag.name for tag in accepted)
-    if len(accepted) == 1:
-        sentence = f"{whole_percent(accepted[0].score)} sure"
-    elif accepted:
-        parts = [f"{tag.name} {whole_percent(tag.score)}" for tag in accepted]
-        sentence = f"Confidence: {', '.join(parts)}"
-    elif all(answer.prediction.unknown for answer in answers):
+    """The heading and the sentence for what the models say: the tags, or why there are none.
+
+    The chips say how sure the models are of each tag.
+    """
+    heading, sentence = ", ".join(tag.name for tag in tags.values() if tag.is_accepted), ""
+    if not heading and all(answer.prediction.unknown for answer in answers):
         prediction, tagger = answers[0].prediction, answers[0].tagger
         scores = [(each.label, each.score) for each in prediction.scores]
         is_single = tagger.labels.kind == "single"
         heading = "Unknown"
         sentence = explain_unknown(prediction.reason, tagger.name, scores, is_single)
-    else:
+    elif not heading:
         heading, sentence = "No tags", "The tags that models give it are hidden or never given."
     squares = max(answer.prediction.squares for answer in answers)
-    return heading, sentence + (f" · panorama, tagged in {squares} parts" if squares > 1 else "")
+    panorama = f"Panorama, tagged in {squares} parts" if squares > 1 else ""
+    return heading, " · ".join(filter(None, [sentence, panorama]))
 
 
 def explain_unknown(

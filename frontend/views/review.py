@@ -60,6 +60,10 @@ class Draft:
     on: frozenset[str]
     typed: tuple[str, ...] = ()
 
+    def icon(self, label: str) -> str:
+        """Whether the answer is yes or no."""
+        return ":material/check:" if label in self.on else ":material/close:"
+
 
 def show() -> None:
     st.title("Review", anchor=False)
@@ -75,15 +79,29 @@ def show() -> None:
     loaded = (library.teaching.load_question(id) for id in _next_ids(with_skipped))
     questions = [each for each in loaded if each is not None]
     _show_last_answer(left)
-    keys = ["U"] if _answers() else []
     if questions:
-        keys += _show_question(questions[0])
-    elif counts.skipped:
-        _offer_skipped(counts.skipped)
+        _ask(questions)
     else:
-        _show_end()
-    _show_next_photos([each.photo for each in questions], keys)
+        if counts.skipped:
+            _offer_skipped(counts.skipped)
+        else:
+            _show_end()
+        _show_next_photos([], _undo_keys())
     _offer_dataset()
+
+
+@st.fragment
+def _ask(questions: Sequence[Question]) -> None:
+    """The first question, and the photos after it. Choosing tags draws nothing else anew."""
+    queue = st.session_state[QUEUE_KEY]
+    if not queue or queue[0] != questions[0].photo.id:
+        st.rerun()  # it was answered
+    keys = _undo_keys() + _show_question(questions[0])
+    _show_next_photos([each.photo for each in questions], keys)
+
+
+def _undo_keys() -> list[str]:
+    return ["U"] if _answers() else []
 
 
 def _next_ids(with_skipped: bool) -> list[int]:
@@ -177,13 +195,12 @@ def _show_question(question: Question) -> list[str]:
         st.caption(escape_markdown(photo.name))
     with right:
         st.subheader(_question(photo), anchor=False)
+        is_multi_label = _is_multi_label(question, prediction)
+        st.caption(_describe_saving(photo, is_multi_label))
         if prediction is not None and prediction.reason is not None:
             reason = explain_unknown(prediction.reason, prediction.model, prediction.scores)
             st.caption(escape_markdown(reason))
-        if _is_multi_label(question, prediction):
-            keys = _offer_labels(question)
-        else:
-            keys = _offer_label(question)
+        keys = _offer_labels(question) if is_multi_label else _offer_label(question)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 "Skip",
@@ -209,6 +226,15 @@ def _question(photo: Photo) -> str:
     if not photo.tags:
         return "What’s in this photo?"
     return "Is this right?" if len(photo.tags) == 1 else "Are these right?"
+
+
+def _describe_saving(photo: Photo, is_multi_label: bool) -> str:
+    """What is stored of the tags, before it is: those that are not chosen are answered, too."""
+    if is_multi_label:
+        return "Both are saved: :material/check: yes and :material/close: no. A click changes it."
+    names = escape_markdown(", ".join(tag.label for tag in photo.tags))
+    rest = f" If you choose another, “no” is saved for {names}." if names else ""
+    return f"Choose the right one: “yes” is saved for it.{rest}"
 
 
 def _is_multi_label(question: Question, prediction: StoredPrediction | None) -> bool:
@@ -253,19 +279,28 @@ def _offer_labels(question: Question) -> list[str]:
     with _chips():
         for number, (label, score) in enumerate(scores.items(), 1):
             action = partial(_save_draft, Draft(photo.id, draft.on ^ {label}, draft.typed))
-            _offer_chip(photo, label, score, number, label in draft.on, action)
+            _offer_chip(photo, label, score, number, label in draft.on, action, draft.icon(label))
     right = [label for label in scores if label in draft.on]
+    wrong = _without(question.scores, right)
     _offer_field(photo, _add_to_draft)
     st.button(
-        f"Save: {escape_markdown(', '.join(right))}" if right else "None of these",
+        f"Save: {len(right)} yes" + (f", {len(wrong)} no" if wrong else "")
+        if right
+        else "None of these",
         key=f"review-{photo.id}-yes",
         type="primary",
         shortcut="Y" if right else "N",
         width="stretch",
         on_click=run_action,
-        args=(_record_answer, photo, right, _without(question.scores, right)),
+        args=(_record_answer, photo, right, wrong),
     )
     return [*_number_keys(scores), "Y" if right else "N"]
+
+
+def _describe_answer(right: Sequence[str], wrong: Sequence[str]) -> str:
+    """An answer in words: "dog, cat, not sofa"."""
+    parts = [*right, *(f"not {label}" for label in wrong)]
+    return ", ".join(parts) if right else "none of these"
 
 
 def _chips() -> DeltaGenerator:
@@ -300,13 +335,20 @@ def _add_to_draft(photo: Photo, label: str) -> None:
 
 
 def _offer_chip(
-    photo: Photo, label: str, score: float | None, number: int, is_on: bool, action: partial[None]
+    photo: Photo,
+    label: str,
+    score: float | None,
+    number: int,
+    is_on: bool,
+    action: partial[None],
+    icon: str | None = None,
 ) -> None:
     percent = "" if score is None else f" · {whole_percent(score)}"
     st.button(
         f"{escape_markdown(label)}{percent}",
         key=f"review-{photo.id}-{number}",
         type="primary" if is_on else "secondary",
+        icon=icon,
         shortcut=str(number) if number <= 9 else None,
         on_click=run_action,
         args=(action,),
@@ -328,7 +370,7 @@ def _record_answer(photo: Photo, right: list[str], wrong: list[str]) -> None:
     if not _is_open(photo):
         return
     operation_id = open_library().edit_tags([photo.id], add=right, remove=wrong)
-    _note(photo, ", ".join(right) if right else "none of these", operation_id)
+    _note(photo, _describe_answer(right, wrong), operation_id)
 
 
 def _is_open(photo: Photo) -> bool:

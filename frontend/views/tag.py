@@ -207,10 +207,10 @@ def _explained(photo: InputPhoto) -> str:
 
 def _show_answer(heading: str, sentence: str, is_unknown: bool) -> None:
     unknown = " it-unknown" if is_unknown else ""
+    reason = f'<p class="it-reason">{escape_text(sentence)}</p>' if sentence else ""
     st.html(
         f'<div class="it-answer{unknown}" role="status">'
-        f'<p class="it-label" dir="auto">{escape_text(heading)}</p>'
-        f'<p class="it-reason">{escape_text(sentence)}</p></div>'
+        f'<p class="it-label" dir="auto">{escape_text(heading)}</p>{reason}</div>'
     )
     st.space("small")
 

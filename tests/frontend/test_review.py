@@ -20,6 +20,8 @@ from tests.frontend.pages import (
 )
 from tests.library.predictions import predict
 
+YES, NO = ":material/check:", ":material/close:"
+
 
 def add_tag(app: AppTest, photo_id: int, tag: str) -> AppTest:
     """Add a tag in the field below a photo, as the browser reports it."""
@@ -33,6 +35,7 @@ def test_answers_annotate_the_most_doubtful_photo_first(six_photos: Library) -> 
     app = open_page("review")
     assert "**6 photos** left" in page_text(app)
     assert "Is this right?" in page_text(app)
+    assert "“yes” is saved for it. If you choose another, “no” is saved for cat." in page_text(app)
     assert app.button(key="review-4-1").label == "cat · 80%"
     press(app, "review-4-1")
     assert (tag_labels(six_photos, 4), six_photos.photo(4).reviewed) == (["cat"], True)
@@ -102,10 +105,15 @@ def test_a_multi_label_photo_gets_several_tags(six_photos: Library) -> None:
     save_predictions(six_photos, None, {1: scores})
     six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
     app = open_page("review")
+    assert "Both are saved" in page_text(app)
+    assert [app.button(key=f"review-1-{number}").icon for number in (1, 2, 3)] == [YES, YES, NO]
+    assert app.button(key="review-1-yes").label == "Save: 2 yes, 1 no"
     press(app, "review-1-2")  # cat off
     press(app, "review-1-3")  # sofa on
+    assert app.button(key="review-1-2").icon == NO
     assert not six_photos.photo(1).reviewed, "only Save records the answer"
     press(app, "review-1-yes")
+    assert "001.png: dog, sofa, not cat" in page_text(app)
     assert sorted(tag_labels(six_photos, 1)) == ["dog", "sofa"]
     assert {v.label: v.present for v in six_photos.annotations(1)} == {
         "dog": True,

@@ -33,7 +33,8 @@ def test_a_sample_photo_is_tagged_with_one_click(library: Library) -> None:
     assert [button.label for button in app.button] == ["Cat", "Astronaut", "Coffee", "Rocket"]
     app.button(key="tag-try-cat.png").click().run()
     assert '<p class="it-label" dir="auto">cat</p>' in raw_text(app)
-    assert "% sure" in raw_text(app)
+    (chip,) = grid_data(app, "tag-chips")["tags"]
+    assert chip["label"] == "cat" and chip["score"].endswith("%")
 
 
 def test_a_photo_unlike_the_training_photos_is_unknown(library: Library) -> None:
