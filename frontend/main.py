@@ -9,11 +9,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.components import html_blocks, undo_line
+from frontend.components import html_blocks, job_panel, undo_line
 from frontend.components.search_links import show_search_links
 from frontend.photos import saved_searches
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors, show_notices
+from frontend.ui.messages import NOTICES_KEY, catch_errors, notify, show_notices
 from frontend.ui.models import activate_model, list_models, model_title
 from frontend.ui.navigation import show_navigation
 from frontend.ui.pages import ACTIVITY, IMPORT
@@ -25,6 +25,7 @@ from tagger.text import count_noun
 
 HERE = Path(__file__).resolve().parent
 MODEL_KEY = "active-model"
+ACTIVE_JOBS_KEY = "active-jobs"  # session state: ids of the jobs in progress, when last drawn
 MAX_JOBS = 3  # in the sidebar
 REFRESH_SECONDS = 2.0  # while jobs are in progress
 
@@ -50,7 +51,7 @@ def main() -> None:
         with catch_errors():  # photos can be viewed without a model
             show_model_choice()
         show_searches(page)
-        show_jobs()
+        show_jobs(page)
         show_notices()
         undo_line.forget_on_other_page(page.url_path)
         page.run()
@@ -117,15 +118,35 @@ def show_searches(page: st.Page) -> None:
         show_search_links(saved_searches.load_searches(), current)
 
 
-def show_jobs() -> None:
-    """Progress bars of the jobs in progress, refreshed while there are any."""
+def show_jobs(page: st.Page) -> None:
+    """Progress bars of the jobs in progress, refreshed while there are any.
+
+    When one ends, a message says so, and the page is drawn again: its photos may have changed.
+    """
+    if _note_ended() and page.url_path == "import_photos":
+        st.session_state.pop(NOTICES_KEY, None)  # this page shows how it ended
     is_busy = open_library().operations(limit=1, active=True) or open_watch().looking
     with st.sidebar:
         st.fragment(_draw_jobs, run_every=REFRESH_SECONDS if is_busy else None)()
 
 
+def _note_ended() -> bool:
+    """Note which jobs are in progress; whether one has ended since, which is said."""
+    library = open_library()
+    active = [job.id for job in library.operations(MAX_JOBS, active=True)]
+    earlier: list[int] = st.session_state.get(ACTIVE_JOBS_KEY, [])
+    st.session_state[ACTIVE_JOBS_KEY] = active
+    ended = [library.operation(job_id) for job_id in earlier if job_id not in active]
+    ended = [job for job in ended if not job.active]
+    for job in ended:
+        notify(job_panel.describe_ended(job))
+    return bool(ended)
+
+
 def _draw_jobs() -> None:
     with catch_errors():
+        if _note_ended():
+            st.rerun()
         jobs = open_library().operations(MAX_JOBS, active=True)
         for job in jobs:
             st.progress(job.progress or 0.0, text=escape_markdown(job.title))

@@ -179,6 +179,13 @@ def describe_end(operation: Operation) -> str:
     return f"{words.get(operation.status, operation.status)} {format_time(time)}"
 
 
+def describe_ended(operation: Operation) -> str:
+    """That a job ended, in a sentence: "Import 12 photos: finished, 11 added · 1 failed"."""
+    words = {"done": "finished", "stopped": "stopped", "failed": "failed"}
+    parts = [words.get(operation.status, operation.status), describe_outcomes(operation)]
+    return f"{operation.title}: {', '.join(filter(None, parts))}"
+
+
 def describe_outcomes(operation: Operation) -> str:
     """The number of files by outcome: "12 added · 3 failed"."""
     has_outcome = operation.active or operation.error or operation.counts

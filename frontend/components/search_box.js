@@ -13,7 +13,7 @@ const WORD_END = /[^\s()"“”„<>=:≤≥]*$/;
 const WORD_START = /^[^\s()"“”„<>=:≤≥]*/;
 const CARET_KEYS = ["ArrowLeft", "ArrowRight", "Home", "End"];
 const KEYWORDS = ["and", "or", "not"];
-const KINDS = { recent: "↺", saved: "★", tag: "#", word: "≈", part: "…", like: "❝", clear: "×" };
+const KINDS = { recent: "↺", saved: "★", tag: "#", word: "≈", part: "…", clear: "×" };
 
 const boxes = new WeakMap(); // by parent element
 
@@ -42,7 +42,7 @@ class SearchBox {
     this.input.addEventListener("blur", () => this.close());
     this.input.addEventListener("keydown", (event) => this.onKeyDown(event));
     this.input.addEventListener("keyup", ({ key }) => {
-      if (this.isOpen && CARET_KEYS.includes(key)) this.open();
+      if (this.isWanted && CARET_KEYS.includes(key)) this.open();
     });
     // A click must not take the focus from the field, which would close the list first.
     this.list.addEventListener("pointerdown", (event) => event.preventDefault());
@@ -164,6 +164,7 @@ class SearchBox {
   }
 
   open() {
+    this.isWanted = true; // even if there is nothing to suggest here
     this.showClearButton();
     const text = this.input.value;
     const isNew = text.trim() && text.trim() !== this.submitted;
@@ -178,6 +179,7 @@ class SearchBox {
   }
 
   close() {
+    this.isWanted = false;
     this.list.hidden = true;
     this.input.setAttribute("aria-expanded", "false");
     this.setActive(-1);
@@ -214,19 +216,13 @@ class SearchBox {
       .filter((query) => fold(query).includes(typed) && fold(query) !== typed)
       .slice(0, 2)
       .map((query) => ({ kind: "recent", label: query, query }));
-    const options = [
+    return [
       ...unique(tags).slice(0, MAX_TAGS),
       ...unique(words).slice(0, MAX_WORDS),
       ...unique(parts).slice(0, MAX_PARTS),
       ...saved,
       ...recent,
     ];
-    if (this.data.describes && isPlain(text)) {
-      const words = text.trim();
-      const label = `Photos that look like “${words}”`;
-      options.push({ kind: "like", label, query: `like:"${words}"` });
-    }
-    return options;
   }
 
   // Recent searches, in this browser.
@@ -308,11 +304,6 @@ function hasWord(text, start) {
 function unique(options) {
   const labels = new Set();
   return options.filter(({ label }) => !labels.has(label) && labels.add(label));
-}
-
-// Whether a text is words alone, which may describe a photo.
-function isPlain(text) {
-  return !/[()"“”„<>=:≤≥*]|(^|\s)-/.test(text) && !/\b(AND|OR|NOT)\b/.test(text);
 }
 
 function fold(text) {

@@ -49,7 +49,6 @@ def show_search_box(name: str, *, key: str, saved: Mapping[str, str]) -> str:
             "words": words,
             "parts": parts,
             "saved": [[name, query] for name, query in saved.items()],
-            "describes": open_library().space() is not None,
             "storage": storage_name(),
         },
         on_submitted_change=store,

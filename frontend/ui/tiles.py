@@ -71,9 +71,8 @@ def make_tiles(page: PhotoPage) -> list[Tile]:
 
 
 def describe_likeness(photo_id: int, page: PhotoPage) -> str:
-    """How alike a photo is to a description: "by description, 5.2", or nothing."""
-    likeness = page.likeness.get(photo_id)
-    return "" if likeness is None else f"by description, {likeness:.1f}"
+    """That a photo was found by a description, or nothing."""
+    return "by description" if photo_id in page.likeness else ""
 
 
 def short_label(photo: Photo) -> str:

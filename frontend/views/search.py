@@ -111,9 +111,10 @@ def example_queries(tags: Sequence[tuple[str, int]], describes: bool = False) ->
         queries += [And((labels[0], Not(labels[1]))), And((Or(tuple(labels)), _SURE))]
     elif labels:
         queries.append(And((labels[0], _SURE)))
-    queries += [Like("dogs on a beach")] if describes else []
-    queries += [Flag("untagged"), Condition("by", "=", "person")]
-    return [*map(format_query, queries), f"added>={datetime.now():%Y-%m}"]
+    states: list[Query] = [Flag("untagged"), Condition("by", "=", "person")]
+    described = ["dogs on a beach"] if describes else []
+    month = f"added>={datetime.now():%Y-%m}"
+    return [*map(format_query, queries), *described, *map(format_query, states), month]
 
 
 _SURE = Condition("score", ">=", "0.9")
@@ -127,7 +128,7 @@ _SYNTAX = """
 - `like:beach`, `like:"two dogs in the snow"`: photos that look like a description, best match
   first. `-like:beach` leaves them out.
 - Plain words work too: `a dog in the snow` finds photos tagged dog and snow. If there are none, the
-  words are used as a description. The number below a photo says how much it stands out.
+  words are used as a description.
 - `untagged`: no tags. `tagged`. `unknown`: no tag found by the model. `reviewed`: reviewed by you.
   `missing`: the file was gone when its folder was last imported.
 - `favourite`: favourites. `rating>=3`: at least three stars. `caption:birthday`: part of a caption.
@@ -151,11 +152,7 @@ def _show_results(query: str, page: PhotoPage) -> None:
         horizontal=True, vertical_alignment="center", gap="xsmall", key="search-shown"
     ):
         by = " by description" if is_described else ""
-        st.markdown(
-            f"**{count_noun(count, 'photo')}** found{by}",
-            width="stretch",
-            help=_ABOUT_NUMBERS if is_described and count else None,
-        )
+        st.markdown(f"**{count_noun(count, 'photo')}** found{by}", width="stretch")
         # On a phone these come from below, as the gallery's filters do.
         with st.container(horizontal=True, width="content", gap="xsmall", key="filters"):
             form = url_state.segmented_control("View", FORM, [GRID, TABLE], compact=True)
@@ -175,6 +172,8 @@ def _show_results(query: str, page: PhotoPage) -> None:
         _offer_suggestions(query, description, count)
     if not count or fallback is not None:
         _offer_parts(query, count)
+    else:
+        _offer_tags(query, more_than=count)
     opened = _show_table(exact_query, sort, count) if form == TABLE and count else None
     gallery.show_gallery(
         PAGE,
@@ -223,15 +222,9 @@ def _offer_query(query: str, label: str, key: str) -> None:
 
 
 def explain_match(photo: Photo, results: PhotoPage) -> str:
-    """The tags for which a photo was found, and how alike it is to a description."""
+    """Why a photo was found: tags, a description, or both."""
     reasons = list(results.matching_tags.get(photo.id, ()))
     return " · ".join(filter(None, [*reasons, describe_likeness(photo.id, results)]))
-
-
-_ABOUT_NUMBERS = (
-    "The number after “by description” says how much a photo stands out from others: higher is a"
-    " better match."
-)
 
 
 def explain_description(description: DescriptionSummary, count: int) -> list[str]:
@@ -296,8 +289,8 @@ def _offer_suggestions(query: str, description: DescriptionSummary | None, count
                 )
 
 
-def _offer_tags(query: str) -> None:
-    """A button for the tags that a description names, where photos with them look different."""
+def _offer_tags(query: str, more_than: int = 0) -> None:
+    """A button for the tags that a description names, if they find more photos than it does."""
     tree = parse(query)
     if not isinstance(tree, Like):
         return
@@ -305,7 +298,7 @@ def _offer_tags(query: str) -> None:
         page = open_library().search(tree.text, limit=1)
     except QueryError:  # its words mean something else in a query
         return
-    if page.total and page.description is None:
+    if page.total > more_than and page.description is None:
         label = f"{tree.text}: {page.total:,} by tags"
         _offer_query(tree.text, label, "search-by-tags")
 

@@ -42,7 +42,6 @@ DATA: dict[str, Any] = {
         ["score>=", "score", "confidence of a tag", None],
     ],
     "saved": [["Our dogs", "dog by:person"]],
-    "describes": True,
     "storage": "searches-of-the-test",
 }
 
@@ -50,7 +49,7 @@ DATA: dict[str, Any] = {
 def test_the_box_offers_the_librarys_tags(six_photos: Library) -> None:
     six_photos.edit_tags([1], add=["golden retriever"])
     data = search_box_data(open_page("search", q="dog"))
-    assert data["query"] == "dog" and data["describes"] is False
+    assert data["query"] == "dog"
     assert data["tags"][-1] == ['"golden retriever"', "golden retriever", "", 1]
     assert {"animal", "puppy"} <= {words for _, words, _, _ in data["words"]}
     assert ["untagged", "untagged"] in [row[:2] for row in data["parts"]]
@@ -184,19 +183,19 @@ def box(blank: Page) -> Box:
     return Box(blank)
 
 
-def test_typing_offers_tags_with_counts_words_and_a_description(box: Box) -> None:
+def test_typing_offers_tags_with_counts_and_words(box: Box) -> None:
     box.type("do")
-    assert box.labels() == ["dog", "dog bed", "Our dogs", "Photos that look like “do”"]
+    assert box.labels() == ["dog", "dog bed", "Our dogs"]
     expect(box.options().first).to_have_text("#dog1,200")
-    expect(box.page.get_by_role("status")).to_have_text("4 suggestions")
+    expect(box.page.get_by_role("status")).to_have_text("3 suggestions")
     box.type("retr")
     assert box.labels()[0] == "golden retriever"
     box.type("anim")
     expect(box.options().first).to_contain_text("dog, golden retriever")
     box.type("no such words")
-    assert box.labels() == ["Photos that look like “no such words”"]
-    box.options().first.click()
-    assert box.submitted == ['like:"no such words"']
+    assert box.labels() == []
+    box.press("Enter")  # read as tags, or else as a description
+    assert box.submitted == ["no such words"]
 
 
 def test_a_tag_is_completed_where_the_caret_is(box: Box) -> None:

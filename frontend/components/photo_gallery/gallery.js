@@ -47,6 +47,7 @@ class Gallery {
   destroy() {
     this.keepPlace();
     removeEventListener("pagehide", this.onPageHide);
+    document.removeEventListener("visibilitychange", this.onVisibility);
     this.source?.stop();
     this.timeline.destroy();
     this.lightbox.destroy();
@@ -109,14 +110,29 @@ class Gallery {
     return source;
   }
 
-  // Show a later version of the library once its photos are here: nothing is blank meanwhile.
+  // Show a later version of the library once its photos are here: nothing is blank meanwhile, and
+  // the photo at the top of the window stays there, whatever was added before it.
   async replace(data) {
     this.coming?.stop();
     const source = (this.coming = this.createSource(data));
+    const anchor = source.total === this.source.total ? null : this.anchor();
+    const position = anchor && (await source.position(anchor.id).catch(() => null));
+    const shift = anchor && position !== null ? position - anchor.index : 0;
     const last = Math.max(0, source.total - 1);
-    await Promise.all(this.timeline.visible().map((index) => source.load(Math.min(index, last))));
+    const visible = this.timeline.visible().map((index) => index + shift);
+    await Promise.all(visible.map((index) => source.load(Math.min(Math.max(index, 0), last))));
     if (this.coming !== source) return;
+    const top = anchor && this.timeline.distance(anchor.index);
+    this.timeline.active += shift;
     this.show(source, false);
+    if (anchor && position !== null) this.timeline.putAt(position, top);
+  }
+
+  // The first photo in the window, unless the timeline begins there.
+  anchor() {
+    const index = this.timeline.firstVisible();
+    const id = index ? this.source.tile(index)?.id : undefined;
+    return id === undefined ? null : { index, id };
   }
 
   show(source, isOther) {
@@ -151,6 +167,7 @@ class Gallery {
   async reload() {
     const { base, query, sort } = this.data;
     const listed = await fetchJson(`${base}/gallery?${new URLSearchParams({ query, sort })}`);
+    if (listed.version === this.source.version) return;
     this.data = { ...this.data, ...listed };
     this.replace(this.data);
   }
@@ -264,6 +281,12 @@ class Gallery {
   // Input
 
   listen() {
+    // Another tab, or a job, may have changed the library meanwhile.
+    this.onVisibility = () => {
+      const isBack = document.visibilityState === "visible" && this.source && !this.data.photos;
+      if (isBack) this.reload().catch(() => {}); // the next look
+    };
+    document.addEventListener("visibilitychange", this.onVisibility);
     const tiles = this.root.querySelector(".timeline");
     const indexOf = (event) => {
       const tile = event.target.closest("li");

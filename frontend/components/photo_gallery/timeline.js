@@ -163,6 +163,17 @@ class Timeline {
     this.update();
   }
 
+  // How far a photo's tile is below the top of the window, in pixels.
+  distance(index) {
+    return this.topOf(index) - this.view().top;
+  }
+
+  // Scroll so that a photo's tile is so far below the top of the window.
+  putAt(index, distance) {
+    this.scroller.scrollTop += this.distance(index) - distance;
+    this.update();
+  }
+
   // Drawing
 
   schedule() {
