@@ -25,7 +25,7 @@ def test_keys_record_answers_and_the_result_is_exported(
     app.go_to("Review")
     app.expect_text("4 photos left")
     with server.library() as library:
-        first = library.photo(library.teaching.review_queue(1)[0])
+        first, second = map(library.photo, library.teaching.review_queue(2))
         app.press("1")
         app.expect_text("3 photos left")
         reviewed = library.photo(first.id)
@@ -40,10 +40,13 @@ def test_keys_record_answers_and_the_result_is_exported(
     app.expand("Save as training folder")
     app.field("New folder on this computer").fill(str(tmp_path / "taught"))
     app.click("Save photos")
-    app.expect_text("1 photo saved to")
-    app.expect_text("1 photo skipped: 1 without a tag")
+    app.expect_text("2 photos saved to")
     written = {file.relative_to(tmp_path / "taught") for file in tmp_path.rglob("*.*")}
-    assert written == {Path("cat", f"{first.id}-{first.name}"), Path("labels.csv")}
+    assert written == {
+        Path("cat", f"{first.id}-{first.name}"),
+        Path("none", f"{second.id}-{second.name}"),  # known to be no cat
+        Path("labels.csv"),
+    }
     app.check()
 
 
