@@ -175,7 +175,7 @@ def _show_rename(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
             st.rerun()
     for name in summary.names:
         with st.container(horizontal=True, vertical_alignment="center", key=f"{PAGE}-alias-{name}"):
-            st.markdown(f"Also: {escape_markdown(name)}", width="content")
+            st.markdown(f"Includes: {escape_markdown(name)}", width="content")
             _action("Separate", f"{PAGE}-separate-{name}", open_library().tags.separate, name)
 
 

@@ -27,10 +27,10 @@ def test_a_tag_is_renamed_and_a_model_is_added(app: AppPage, server: AppServer) 
         app.expect_text("Renamed cat to Chelsea")
         assert "Chelsea" in labels(library, "cat.png") and library.count("cat") == 1
         app.click("Never say this")
-        app.expect_text("Stopped tagging photos with Chelsea")
+        app.expect_text("Models never say Chelsea")
         assert "Chelsea" not in labels(library, "cat.png")
         app.click("Undo")
-        app.expect_text("Undone: Stopped tagging photos with Chelsea")
+        app.expect_text("Undone: Models never say Chelsea")
         assert "Chelsea" in labels(library, "cat.png")
 
         app.go_to("Models")

@@ -44,7 +44,7 @@ def test_a_tag_is_renamed_merged_and_separated(six_photos: Library) -> None:
     type_option(app, "tags-rename-dog", "Bello")
     press(app, "tags-rename-go")
     assert app.query_params["tag"] == "Bello" and app.title[0].value == "Bello"
-    assert "Renamed dog to Bello" in page_text(app) and "Also: dog" in page_text(app)
+    assert "Renamed dog to Bello" in page_text(app) and "Includes: dog" in page_text(app)
     assert tag_labels(six_photos, 1) == ["Bello"]
     app.selectbox(key="tags-rename-Bello").set_value("cat").run()
     assert "2 photos will show cat in place of Bello." in page_text(app)
@@ -102,7 +102,7 @@ def test_hostile_tags_are_shown_as_text(six_photos: Library, tag: str) -> None:
     app = open_page("tags", tag=tag)
     assert tag in page_text(app)
     press(app, "tags-never")
-    assert f"Stopped tagging photos with {tag}" in page_text(app)
+    assert f"Models never say {tag}" in page_text(app)
 
 
 def test_a_library_without_tags_says_so(library: Library) -> None:

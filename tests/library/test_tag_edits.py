@@ -91,7 +91,7 @@ def test_tags_are_hidden_and_never_given(library: Library) -> None:
     hidden = library.tags.hide("sea")
     assert title(library, hidden) == "Hid sea" and names_of(library, first) == ["chain saw"]
     never = library.tags.forbid("Chain saw")
-    assert title(library, never) == "Stopped tagging photos with chain saw"
+    assert title(library, never) == "Models never say chain saw"
     assert names_of(library, first) == [] and names_of(library, second) == ["chain saw"]
     summaries = {each.name: each for each in library.tags.list_all()}
     assert (summaries["sea"].hidden, summaries["sea"].count) == (True, 2)

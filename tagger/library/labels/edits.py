@@ -120,7 +120,7 @@ class TagEdits:
 
         Photos to which a person gave it keep it.
         """
-        title = "Stopped tagging photos with {}" if never else "Let models give {} again"
+        title = "Models never say {}" if never else "Let models give {} again"
         return self._set_flag(name, "never", never, title)
 
     def set_words(
