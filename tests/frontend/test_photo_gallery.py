@@ -259,6 +259,7 @@ def test_tags_are_chips_that_stay_where_they_are(page: Page) -> None:
     gallery.wait_for_photo(2)
     chips = gallery.lightbox.get_by_role("list", name="Tags", exact=True).get_by_role("listitem")
     expect(chips).to_have_count(2)
+    left = (chips.nth(1).bounding_box() or {})["x"]
     page.get_by_role("button", name="Confirm dog").click()
     assert gallery.last_action() == {"kind": "tag", "ids": [2], "add": ["dog"]}
     expect(page.get_by_role("button", name="Confirm dog")).to_have_count(0)
@@ -267,6 +268,7 @@ def test_tags_are_chips_that_stay_where_they_are(page: Page) -> None:
     tag_again = page.get_by_role("button", name="Clear your no to dog")
     expect(tag_again).to_be_focused()
     assert [chip.get_attribute("data-label") for chip in chips.all()] == ["dog", "sea"]
+    assert (chips.nth(1).bounding_box() or {})["x"] == pytest.approx(left, abs=0.6)
     sent = gallery.last_actions()["actions"]
     assert [action["number"] for action in sent] == [1, 2], "what is not done yet is sent again"
     gallery.details[2] = make_details(2, tags=make_details(2)["tags"][::-1])
@@ -274,6 +276,7 @@ def test_tags_are_chips_that_stay_where_they_are(page: Page) -> None:
     expect(gallery.lightbox.get_by_text("Removed dog")).to_be_visible()
     expect(page.get_by_role("button", name="Confirm dog")).to_be_visible()
     assert [chip.get_attribute("data-label") for chip in chips.all()] == ["dog", "sea"]
+    assert (chips.nth(1).bounding_box() or {})["x"] == pytest.approx(left, abs=0.6)
     page.keyboard.press("ArrowRight")
     gallery.wait_for_photo(3)
     expect(gallery.lightbox.get_by_text("Removed dog")).to_be_hidden()

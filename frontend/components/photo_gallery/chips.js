@@ -28,6 +28,8 @@ class Chips {
 
   // `details` are a photo's tags as the app describes them; `photo` is its id.
   show(photo, details, explained = null) {
+    const earlier = photo === this.photo ? [...this.list.children] : [];
+    const widths = new Map(earlier.map((li) => [li.dataset.label, li.offsetWidth]));
     if (photo !== this.photo) {
       this.photo = photo;
       this.ranks.clear();
@@ -46,6 +48,9 @@ class Chips {
         ...chips.map((chip) => this.chip(chip, explained)),
       ),
     );
+    // A chip with fewer buttons than before keeps its width, so that no other one moves.
+    for (const li of this.list.children)
+      if (widths.get(li.dataset.label)) li.style.minWidth = `${widths.get(li.dataset.label)}px`;
     this.empty.textContent = details.tags.length ? "" : details.unknown || "No tags";
     this.weak.hidden = !details.weaker.length;
     this.weakTitle.textContent = `Less likely (${details.weaker.length})`;
