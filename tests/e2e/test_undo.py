@@ -67,7 +67,7 @@ def test_a_correction_is_undone(gallery: AppPage, server: AppServer) -> None:
         gallery.expect_message("Added to favourites")
         assert library.count("is:favourite") == 1
         gallery.press("u")
-        gallery.expect_message("Undone: Rated 1 photo")
+        gallery.expect_message("Undone: Made 1 photo a favourite")
         assert library.count("is:favourite") == 0
         gallery.press("Escape")
         expect(gallery.tile("cat.png")).to_be_focused()
