@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
 from tagger.library.library import Library
@@ -399,6 +399,25 @@ def test_one_key_makes_favourites_and_stars_rate(page: Page) -> None:
     assert not gallery.problems
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize("key", ["u", "Shift+U", "Control+z", "Control+y", "f"])
+def test_a_key_that_is_held_down_acts_once(page: Page, key: str, is_open: bool) -> None:
+    gallery = GalleryPage(page, 4)
+    gallery.photo(1).focus()
+    if is_open:
+        page.keyboard.press("Enter")
+        gallery.wait_for_photo(1)
+        expect(gallery.lightbox.get_by_role("textbox", name="Caption")).to_be_visible()
+    *modifiers, letter = key.split("+")
+    for name in (*modifiers, *[letter] * 4):  # a second `down` repeats, as a held key does
+        page.keyboard.down(name)
+    for name in (letter, *modifiers):
+        page.keyboard.up(name)
+    assert len(gallery.last_actions()["actions"]) == 1
+    page.keyboard.press(key)
+    assert len(gallery.last_actions()["actions"]) == 2
+
+
 def test_a_caption_is_saved_by_enter_or_on_leaving_it(page: Page) -> None:
     gallery = GalleryPage(page, 3)
     gallery.details[1] = make_details(1, caption="at home")
@@ -602,4 +621,76 @@ def test_changes_of_others_are_shown_without_losing_the_place(page: Page) -> Non
     gallery.version, gallery.ids = 3, list(range(1, 2_051))  # Python does not know of it
     page.evaluate("document.querySelector('#scroller').scrollTop = 9000")
     expect(page.get_by_text("2,050 photos")).to_be_visible()
+    assert not gallery.problems
+
+
+@pytest.mark.parametrize("scrolled", [False, True])
+def test_focus_and_range_stay_with_their_photos_when_others_are_added(
+    page: Page, scrolled: bool
+) -> None:
+    gallery = GalleryPage(page, 2_000)
+    first = 401 if scrolled else 2
+    if scrolled:
+        gallery.photo(1).focus()
+        for _ in range(100):
+            page.keyboard.press("PageDown")
+            if (gallery.focused() or 0) > 400:
+                break
+        first = gallery.focused() or 0
+    gallery.photo(first).click(modifiers=["Control"])
+    assert gallery.focused() == first
+    gallery.version, gallery.ids = 2, [*range(5_001, 5_004), *range(1, 2_001)]
+    gallery.show()
+    expect(page.get_by_text("2,003 photos")).to_be_visible()
+    assert gallery.focused() == first
+    gallery.photo(first + 3).click(modifiers=["Shift"])
+    expect(page.get_by_text("4 selected")).to_be_visible()
+    page.keyboard.press("f")
+    assert gallery.last_action()["ids"] == [first, first + 1, first + 2, first + 3]
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("toolbar")).to_be_hidden()
+    focused = gallery.focused()
+    assert focused == first + 3
+    # As many photos as before, in another order: only their tiles are drawn anew.
+    index = gallery.ids.index(focused)
+    gallery.ids[index], gallery.ids[index - 1] = gallery.ids[index - 1], focused
+    gallery.version = 3
+    gallery.show()
+    expect(gallery.photo(focused).locator("..")).to_have_attribute("data-index", str(index - 1))
+    assert gallery.focused() == focused
+    page.keyboard.press("f")
+    assert gallery.last_action() == {"kind": "favourite", "ids": [focused]}
+    assert not gallery.problems
+
+
+def test_focus_stays_with_a_photo_that_leaves_the_window(page: Page) -> None:
+    gallery = GalleryPage(page, 200)
+    gallery.photo(2).focus()
+    gallery.version, gallery.ids = 2, [*range(5_001, 7_001), *range(1, 201)]
+    gallery.show()
+    expect(page.get_by_text("2,200 photos")).to_be_visible()
+    assert page.evaluate("document.querySelector('#scroller').scrollTop") == 0
+    assert gallery.focused() == 2
+    page.keyboard.press("ArrowRight")
+    assert gallery.focused() == 3
+    expect(gallery.photo(3)).to_be_in_viewport()
+    assert not gallery.problems
+
+
+def test_a_listing_of_an_earlier_query_is_not_taken_for_the_present_one(page: Page) -> None:
+    gallery = GalleryPage(page, 50)
+    expect(page.get_by_text("50 photos")).to_be_visible()
+    held: list[Route] = []
+    page.route("**/library/gallery?*", lambda route: held.append(route))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    while not held:
+        page.wait_for_timeout(20)
+    gallery.ids = list(range(101, 131))
+    gallery.show(query="dog")
+    expect(page.get_by_text("30 photos")).to_be_visible()
+    gallery.version = 2
+    listed = {"version": "2", "total": 77, "months": [["2024-12", 77]], "position": None}
+    held[0].fulfill(json=listed)
+    page.wait_for_timeout(300)
+    expect(page.get_by_text("30 photos")).to_be_visible()
     assert not gallery.problems

@@ -111,7 +111,8 @@ class Gallery {
   }
 
   // Show a later version of the library once its photos are here: nothing is blank meanwhile, and
-  // the photo at the top of the window stays there, whatever was added before it.
+  // whatever was added before them, the photo at the top of the window stays there, and the focus
+  // stays on its photo.
   async replace(data) {
     this.coming?.stop();
     const source = (this.coming = this.createSource(data));
@@ -121,11 +122,27 @@ class Gallery {
     const last = Math.max(0, source.total - 1);
     const visible = this.timeline.visible().map((index) => index + shift);
     await Promise.all(visible.map((index) => source.load(Math.min(Math.max(index, 0), last))));
+    let active, before;
+    do {
+      before = this.timeline.active;
+      active = await this.findAgain(source, before, before + shift);
+    } while (this.coming === source && before !== this.timeline.active); // somebody went on
     if (this.coming !== source) return;
     const top = anchor && this.timeline.distance(anchor.index);
-    this.timeline.active += shift;
+    this.timeline.active = active;
     this.show(source, false);
     if (anchor && position !== null) this.timeline.putAt(position, top);
+  }
+
+  // The index in another source of the photo at an index of this one, loaded. `expected` is where
+  // it may be, and the answer if it is in the other source no longer.
+  async findAgain(source, index, expected) {
+    const id = this.source.tile(index)?.id;
+    if (id === undefined || (await source.load(expected))?.id === id) return expected;
+    const position = await source.position(id).catch(() => null);
+    if (position === null) return expected;
+    await source.load(position);
+    return position;
   }
 
   // The first photo in the window, unless the timeline begins there.
@@ -165,9 +182,13 @@ class Gallery {
 
   // The library has changed, and Python does not know yet.
   async reload() {
-    const { base, query, sort } = this.data;
+    const { source } = this;
+    const { base, query, sort, version } = this.data;
     const listed = await fetchJson(`${base}/gallery?${new URLSearchParams({ query, sort })}`);
-    if (listed.version === this.source.version) return;
+    const { data } = this;
+    const isSame = data.query === query && data.sort === sort && data.version === version;
+    if (!isSame || source !== this.source) return; // Python has sent others meanwhile
+    if (listed.version === source.version) return;
     this.data = { ...this.data, ...listed };
     this.replace(this.data);
   }
@@ -196,15 +217,15 @@ class Gallery {
     this.send({ kind: "redo", ids: [] });
   }
 
-  // Whether a key undoes or redoes, which is done then.
+  // Whether a key undoes or redoes, which is done then: once if the key is held down.
   undoesByKey(event) {
     const key = event.key.toLowerCase();
     const control = event.ctrlKey || event.metaKey;
-    if (control ? key === "y" || (key === "z" && event.shiftKey) : key === "u" && event.shiftKey)
-      this.redo();
-    else if (key === (control ? "z" : "u")) this.undo();
-    else return false;
+    const isUndo = key === (control ? "z" : "u") && !event.shiftKey;
+    const isRedo = (key === (control ? "z" : "u") && event.shiftKey) || (control && key === "y");
+    if (!isUndo && !isRedo) return false;
     event.preventDefault();
+    if (!event.repeat) isRedo ? this.redo() : this.undo();
     return true;
   }
 
@@ -352,7 +373,7 @@ class Gallery {
       event.stopPropagation(); // the page's own shortcuts for the arrow keys
       this.timeline.focus(target);
       if (event.shiftKey && this.data.selectable) {
-        this.selection.anchor ??= index;
+        this.selection.startAt(this.source, index);
         this.selectAt(target, true, true);
       }
     } else if (event.key === " " && this.data.selectable) {
@@ -366,9 +387,10 @@ class Gallery {
   onActionKey(event, index) {
     if (event.altKey || this.undoesByKey(event)) return;
     if (event.key.toLowerCase() !== "f" || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    if (event.repeat) return; // a key that is held down acts once
     if (this.selection.ids.size) this.act("favourite");
     else this.send({ kind: "favourite", ids: [this.source.tile(index)?.id ?? 0] });
-    event.preventDefault();
   }
 
   selectAt(index, isSelected, isRange) {

@@ -392,7 +392,7 @@ class Lightbox {
     if (isTyping(event) || event.altKey) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const { actions } = this.gallery.data;
-    if (actions && !event.repeat && this.gallery.undoesByKey(event)) return;
+    if (actions && this.gallery.undoesByKey(event)) return;
     if (event.ctrlKey || event.metaKey) return;
     if (key === "ArrowLeft") this.run(event, () => this.step(-1));
     else if (key === "ArrowRight") this.run(event, () => this.step(1));

@@ -3,7 +3,7 @@
 class Selection {
   constructor(onChange) {
     this.ids = new Set();
-    this.anchor = null; // index where a range starts
+    this.anchor = null; // the photo where a range starts, and its index when it was selected
     this.onChange = onChange;
   }
 
@@ -19,9 +19,22 @@ class Selection {
     this.onChange();
   }
 
+  // Start a range at an index, unless it starts elsewhere.
+  startAt(source, index) {
+    this.anchor ??= { id: source.tile(index)?.id, index };
+  }
+
+  // The index of the photo where a range starts; null if it is gone.
+  async findStart(source) {
+    const { id, index } = this.anchor;
+    if (id === undefined || source.tile(index)?.id === id) return index;
+    return source.position(id).catch(() => null);
+  }
+
   // Select or not the photo at an index; with `isRange` all from the last one on.
   async select(source, index, isSelected, isRange) {
-    const from = isRange && this.anchor !== null ? this.anchor : index;
+    const start = isRange && this.anchor !== null ? await this.findStart(source) : null;
+    const from = start ?? index;
     const [first, last] = [Math.min(from, index), Math.max(from, index)];
     const ids = first === last ? [source.tile(index)?.id] : await source.ids(first, last);
     for (const id of ids) {
@@ -29,7 +42,8 @@ class Selection {
       if (isSelected) this.ids.add(id);
       else this.ids.delete(id);
     }
-    if (!isRange || this.anchor === null) this.anchor = index;
+    if (!isRange || start === null) this.anchor = null;
+    this.startAt(source, index);
     this.onChange();
   }
 }

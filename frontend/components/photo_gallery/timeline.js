@@ -37,7 +37,7 @@ class Timeline {
   show(source, { showsLabels }) {
     const isOther = source !== this.source;
     const isLaidOut = isOther && hasSameMonths(source, this.source);
-    const hadFocus = this.root.contains(this.root.getRootNode().activeElement);
+    const focused = this.root.getRootNode().activeElement?.closest(".timeline li");
     this.source = source;
     this.showsLabels = showsLabels;
     if (isOther && !isLaidOut) {
@@ -46,7 +46,8 @@ class Timeline {
     }
     this.update();
     if (isLaidOut) this.refresh();
-    else if (isOther && hadFocus) this.tiles.get(this.active)?.querySelector("button").focus();
+    if (!isOther || !focused) return;
+    if (!isLaidOut || Number(focused.dataset.index) !== this.active) this.keepFocus();
   }
 
   // The indices of the photos in the window, first and last.
@@ -296,6 +297,18 @@ class Timeline {
     this.update();
     this.makeTabStop();
     this.tiles.get(this.active)?.querySelector("button").focus({ preventScroll: true });
+  }
+
+  // Focus the tab stop, which may be far from the window, without scrolling.
+  keepFocus() {
+    if (!this.source.total) return;
+    if (!this.tiles.has(this.active)) {
+      const number = this.sectionOf(this.active);
+      if (!this.lists.has(number)) this.addSection(number);
+      this.addTile(this.active);
+    }
+    this.makeTabStop();
+    this.tiles.get(this.active).querySelector("button").focus({ preventScroll: true });
   }
 
   // The photo that a key leads to from another; null for other keys.
