@@ -198,7 +198,9 @@ def purge(connection: Connection) -> list[tuple[str, str | None]]:
     deleted = photos.c.deleted_by.is_not(None)
     query = select(photos.c.sha256, photos.c.path, photos.c.stored).where(deleted)
     files = [(row.sha256, row.path if row.stored else None) for row in connection.execute(query)]
-    connection.execute(delete(photos).where(deleted))
+    if files:
+        connection.execute(delete(photos).where(deleted))
+        version.renew(connection)
     return files
 
 

@@ -70,14 +70,6 @@ class LibraryWriter:
             self._pool.give_up([task])
 
     def _add(self, name: str, data: bytes, add: Sequence[str], remove: Sequence[str]) -> AddedTags:
-        taggers = self._load_taggers()
+        taggers = [self._models.get_used(model) for model in self._library.models_in_use()]
         added = self._library.add_photo(name, data, taggers, add, remove)
         return AddedTags(added.photo, is_new=not added.duplicate)
-
-    def _load_taggers(self) -> list[Tagger]:
-        """The library's models in use, whether the service's own is one of them or not."""
-        by_name = {self._models.active.name, *self._models.names()}
-        return [
-            self._models.get(name) if name in by_name else Tagger.load(name)
-            for name in self._library.models_in_use()
-        ]

@@ -27,6 +27,7 @@ class ModelCache:
         """`model` is a name or a file. Raises as `Tagger.load` does."""
         self._active = _load(model)
         self._active_model = model
+        self._active_file = registry.find_model(model).resolve()
         self._inactive: OrderedDict[str, Tagger] = OrderedDict()
         self._lock = threading.Lock()
         self._loading = threading.Lock()  # one load at a time: each takes memory and a core
@@ -64,12 +65,21 @@ class ModelCache:
         with self._loading:
             if (tagger := self.find_loaded(name)) is not None:  # another thread has loaded it
                 return tagger
-            tagger = _load(name)
-            with self._lock:
-                self._inactive[name] = tagger
-                while len(self._inactive) > MAX_CACHED:
-                    self._inactive.popitem(last=False)
-            return tagger
+            return self._load_inactive(name)
+
+    def get_used(self, model: str) -> Tagger:
+        """A model that a library uses, by name or file, loaded at its first use.
+
+        It is the active one if that is of this file, whatever their names. Raises as `Tagger.load`
+        does.
+        """
+        with _hide_folders(model):
+            file = registry.find_model(model)
+        with self._loading:
+            if file.resolve() == self._active_file:
+                return self._active
+            name = registry.model_name(file.absolute())
+            return self._find_inactive(name) or self._load_inactive(name)
 
     def reload(self, name: str | None = None) -> Tagger:
         """Load a model, test it, and make it the active one; by default the same one's file again.
@@ -84,18 +94,28 @@ class ModelCache:
             tagger = _load(model)
             with self._lock:
                 self._active, self._active_model = tagger, model
+                self._active_file = registry.find_model(model).resolve()
                 self._inactive.clear()  # their files may have changed as well
             return tagger
 
     def find_loaded(self, name: str) -> Tagger | None:
         """A model that is in memory, at once; None if it would have to be loaded."""
         active = self._active
-        if name == active.name:
-            return active
+        return active if name == active.name else self._find_inactive(name)
+
+    def _find_inactive(self, name: str) -> Tagger | None:
         with self._lock:
             if name in self._inactive:
                 self._inactive.move_to_end(name)
             return self._inactive.get(name)
+
+    def _load_inactive(self, name: str) -> Tagger:
+        tagger = _load(name)
+        with self._lock:
+            self._inactive[name] = tagger
+            while len(self._inactive) > MAX_CACHED:
+                self._inactive.popitem(last=False)
+        return tagger
 
 
 def smoke_test(tagger: Tagger) -> None:

@@ -124,6 +124,8 @@ def test_deleted_photos_are_purged_on_request(two_photos: Library) -> None:
     assert not app.exception
     assert two_photos.statistics().deleted == 0
     assert two_photos.count() == 1
+    for page in (app.run(), open_page("activity")):
+        assert "in trash" not in raw_text(page)
 
 
 def test_a_deletion_is_undone_from_activity(two_photos: Library) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from tagger.errors import OptionError
 from tagger.images import decode
 from tagger.jobs import worker
 from tagger.jobs.requests import submit_embedding
+from tagger.library.database.schema import tags as tag_table
 from tagger.library.database.schema import vectors
 from tagger.library.library import Library
 from tagger.library.records import Photo
@@ -317,6 +318,29 @@ def test_the_least_sure_are_asked_about_first_of_a_tag_that_most_photos_have(
     ids = [photo.id for photo in drawn.teaching.find_doubtful(TAG, 24).photos]
     least_sure = sorted(every)[: len(every) // 2]
     assert len(set(ids) & set(least_sure)) >= 18
+
+
+def test_mistakes_are_looked_for_without_a_model_that_compares_photos(drawn: Library) -> None:
+    discs = ids_of(drawn, "disc")
+    scores = {photo_id: 0.6 + photo_id / 1_000 for photo_id in discs}
+    predict(drawn, "other", {id: {TAG: score} for id, score in scores.items()})
+    drawn.teaching.answer(TAG, discs[30:], [])
+    drawn.use_model("pets")
+    assert drawn.space() is None
+    doubtful = drawn.teaching.find_doubtful(TAG, MANY)
+    assert [photo.id for photo in doubtful.photos] == discs[:30] and doubtful.head is None
+
+
+def test_a_tag_without_a_threshold_is_asked_about_between_the_others(drawn: Library) -> None:
+    discs = ids_of(drawn, "disc")[:9]
+    scores = {photo_id: 0.6 + photo_id / 100 for photo_id in discs}
+    predict(drawn, "other", {id: {TAG: score} for id, score in scores.items()})
+    with drawn.database.write_transaction() as connection:
+        is_first = tag_table.c.photo_id == discs[0]
+        connection.execute(update(tag_table).where(is_first).values(threshold=None))
+    ids = [photo.id for photo in drawn.teaching.find_doubtful(TAG, MANY).photos]
+    assert [photo_id for photo_id in ids if photo_id != discs[0]] == discs[1:]
+    assert 2 <= ids.index(discs[0]) <= 6
 
 
 def test_tags_with_heads_that_are_merged_have_one_head(drawn: Library) -> None:

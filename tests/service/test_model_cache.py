@@ -36,6 +36,31 @@ def test_other_models_are_loaded_once_by_name(models_folder: Path) -> None:
     assert "copy1" in cache.names()
 
 
+def test_a_librarys_models_are_loaded_once_by_name_or_file(
+    models_folder: Path, tmp_path: Path
+) -> None:
+    pets, own = models_folder / "pets.h5", tmp_path / "own.h5"
+    shutil.copyfile(PETS_MODEL, own)
+    for started_with in ("pets", str(pets)):
+        cache = ModelCache(started_with)
+        assert cache.get_used("pets") is cache.active and cache.get_used(str(pets)) is cache.active
+        assert cache.get_used(str(own)) is cache.get_used(str(own)) is not cache.active
+    assert cache.get_used("copy1") is cache.get("copy1")
+    cache.reload("copy0")
+    assert cache.get_used("copy0") is cache.active is not cache.get_used("pets")
+    with pytest.raises(ModelNotFoundError, match="no such model"):
+        cache.get_used(str(tmp_path / "gone.h5"))
+
+
+def test_a_model_from_elsewhere_does_not_stand_for_the_librarys_of_that_name(
+    models_folder: Path, tmp_path: Path
+) -> None:
+    elsewhere = Path(shutil.copyfile(paths.ROOT / "model" / "cifar10.h5", tmp_path / "pets.h5"))
+    cache = ModelCache(str(elsewhere))
+    assert cache.active.name == "pets"
+    assert cache.get_used("pets").sha256 == Tagger.load("pets").sha256 != cache.active.sha256
+
+
 def test_only_names_of_models_are_accepted(models_folder: Path) -> None:
     cache = ModelCache("pets")
     for name in ("nope", "../pets", str(PETS_MODEL), "pets.h5", "", ".", "copy1\0"):

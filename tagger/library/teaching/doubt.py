@@ -21,10 +21,11 @@ _MOST_DEVIATIONS = 30.0
 def measure_doubt(margins: Floats, logits: Floats | None = None) -> NDArray[np.float64]:
     """How likely each of N tags is a mistake `(N,)`: any number, the higher the likelier.
 
-    `margins (N,)` say how far a score is above its threshold, in log-odds; `logits (N,)` are those
-    of a head that learnt the tag from a person's answers, NaN for photos without a vector. A photo
-    is in doubt if the model was hardly sure of it, and also if the model was, but it looks unlike
-    the person's examples. Both are compared with those of the other photos.
+    `margins (N,)` say how far a score is above its threshold, in log-odds, NaN where either is
+    missing; `logits (N,)` are those of a head that learnt the tag from a person's answers, NaN for
+    photos without a vector. A photo is in doubt if the model was hardly sure of it, and also if the
+    model was, but it looks unlike the person's examples. Both are compared with those of the other
+    photos.
     """
     doubt: NDArray[np.float64] = SCORE_WEIGHT * np.exp(-_standardize(margins))
     return doubt if logits is None else doubt + np.exp(-_standardize(logits))

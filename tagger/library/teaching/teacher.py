@@ -6,6 +6,7 @@ second, so that no weights are stored; which heads tag new photos is an entry of
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -177,7 +178,8 @@ class Teacher:
         """Photos to which models or heads gave a tag, the most likely mistakes first.
 
         See `measure_doubt`; a head helps to tell from MIN_EXAMPLES photos on to which a person gave
-        the tag, or confirmed it. Raises OptionError where there is no space to learn it in.
+        the tag, or confirmed it, where there is a space to learn it in. Raises OptionError for a
+        name that no tag can have.
         """
         with self._database.read_transaction() as connection:
             answers = load_answers(connection, tag)
@@ -196,11 +198,12 @@ class Teacher:
             margins = np.array([_margin(row.score, row.threshold) for row in rows])
             head, logits = None, None
             if len(answers.yes) >= MIN_EXAMPLES and ids:
-                head, vectors = self._learn(connection, answers)
-                by_id = _rows_by_id(vectors, ids)
-                scored = head.logits(vectors.take(list(by_id.values()))).tolist()
-                by_photo = dict(zip(by_id, scored, strict=True))
-                logits = np.array([by_photo.get(photo_id, np.nan) for photo_id in ids])
+                with suppress(OptionError):  # without a space, or vectors, the scores alone count
+                    head, vectors = self._learn(connection, answers)
+                    by_id = _rows_by_id(vectors, ids)
+                    scored = head.logits(vectors.take(list(by_id.values()))).tolist()
+                    by_photo = dict(zip(by_id, scored, strict=True))
+                    logits = np.array([by_photo.get(photo_id, np.nan) for photo_id in ids])
             order = np.argsort(-measure_doubt(margins, logits), kind="stable")[:limit]
             loaded = tuple(load_photos(connection, [ids[index] for index in order], self._home))
             scores = {row.photo_id: row.score for row in rows if row.score is not None}
@@ -463,8 +466,10 @@ def _has_tag(answers: TagAnswers) -> Select[tuple[int]]:
 
 
 def _margin(score: float | None, threshold: float | None) -> float:
-    """How far a tag's score is above its threshold, in log-odds."""
-    return log_odds(1.0 if score is None else score) - log_odds(threshold or 0.0)
+    """How far a tag's score is above its threshold, in log-odds; NaN where one is missing."""
+    if score is None or threshold is None:
+        return math.nan
+    return log_odds(score) - log_odds(threshold)
 
 
 def _rows_by_id(vectors: Vectors, ids: Iterable[int]) -> dict[int, int]:
