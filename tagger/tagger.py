@@ -146,6 +146,11 @@ class Tagger:
         return self._model.card
 
     @property
+    def path(self) -> Path:
+        """The file that it was loaded from."""
+        return self._model.path
+
+    @property
     def sha256(self) -> str:
         """Digest of the model file as it was loaded."""
         return self._model.sha256

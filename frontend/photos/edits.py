@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 import streamlit as st
@@ -59,16 +58,8 @@ def ids_with_tags(ids: Sequence[int], labels: Sequence[str]) -> list[int]:
 
 def confirm_tags(page: str, ids: Sequence[int]) -> None:
     """Annotate all tags of the photos as right."""
-    labels = {
-        photo.id: [t.label for t in photo.tags if not t.by_person] for photo in load_photos(ids)
-    }
     operation_id = open_library().confirm_tags(ids)
-    if operation_id is None:
-        _record(page, "No tags to confirm")
-        return
-    names = list(dict.fromkeys(itertools.chain(*labels.values())))
-    count = count_noun(open_library().operation(operation_id).total, "photo")
-    _record(page, f"Confirmed {list_tags(names)} on {count}", operation_id)
+    _record(page, "" if operation_id else "No tags to confirm", operation_id)
 
 
 def withdraw_annotation(page: str, ids: Sequence[int], label: str) -> None:
@@ -132,7 +123,7 @@ def show_retag_job(page: str) -> None:
 
 
 def _record(page: str, message: str, operation_id: int | None = None) -> None:
-    """Say what was done, instead of a job that has ended."""
+    """Say what was done, by default the operation's title, instead of a job that has ended."""
     job_id = st.session_state.get(_job_key(page))
     if job_id is not None and not open_library().operation(job_id).active:
         del st.session_state[_job_key(page)]

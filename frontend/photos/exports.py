@@ -12,13 +12,14 @@ from typing import TextIO
 
 import streamlit as st
 
+from frontend.photos import edits
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.pages import TRAIN, TRAIN_FOLDER_KEY
 from frontend.ui.text import escape_markdown, format_size
 from tagger.errors import OptionError
 from tagger.library import export
-from tagger.library.export import ExportSummary, PhotoLabels
+from tagger.library.export import ExportSummary, LabelPhoto, PhotoLabels
 from tagger.library.library import Library
 from tagger.library.records import Photo
 from tagger.text import count_noun, escape_controls
@@ -110,7 +111,8 @@ def _write_zip(query: str, count: int) -> Export:
     try:
         with open(path, "wb") as file:
             photos = _iterate_photos(query, count)
-            summary = export.write_zip(photos, library.read_original, file)
+            label, names_absent = _choose_labels(query)
+            summary = export.write_zip(photos, library.read_original, file, label, names_absent)
     except BaseException:  # also when the user leaves the page meanwhile
         path.unlink(missing_ok=True)
         raise
@@ -145,34 +147,38 @@ def _write_dataset(query: str, folder: str, default: Path, count: int) -> Export
     path = Path(folder).expanduser() if folder else default
     if not path.is_absolute():
         raise OptionError(f"{folder}: give the full path of a folder, starting with /")
-    labels = _find_labels(query)
+    label, names_absent = _choose_labels(query)
     photos = _iterate_photos(query, count)
-    summary = export.write_collection(photos, open_library().read_original, path, labels)
+    read = open_library().read_original
+    summary = export.write_collection(photos, read, path, label, names_absent)
     return Export(query, path, summary)
 
 
-def _find_labels(query: str) -> dict[int, PhotoLabels] | None:
-    """What a dataset says of photos, where a person said only "not this" of some of them.
+def _choose_labels(query: str) -> tuple[LabelPhoto, bool]:
+    """What an export says of the photos that a query finds, and whether it names absent tags.
 
-    Without such photos None: then the photos' tags are all there is to say.
+    It does if a person said only "not this" of some of them: else their tags are all there is to
+    say.
     """
     library = open_library()
-    tags = {photo.id: [tag.label for tag in photo.tags] for photo in library.photos(query)}
-    every = sorted({label for labels in tags.values() for label in labels})
-    answers = library.teaching.all_answers()
+    every = sorted(label for label, _ in library.label_counts(query))
+    answers, exported = library.teaching.all_answers(), set(every)
     rejected = {
-        photo_id: tuple(label for label in answers[photo_id][1] if label in every)
-        for photo_id, labels in tags.items()
-        if not labels and photo_id in answers
+        photo_id: tuple(label for label in answers[photo_id][1] if label in exported)
+        for photo_id in library.find_ids(query)
+        if photo_id in answers
     }
-    if not any(rejected.values()):
-        return None
-    complete = {
-        photo_id: PhotoLabels(tuple(labels), tuple(tag for tag in every if tag not in labels))
-        for photo_id, labels in tags.items()
-        if labels
-    }
-    return complete | {photo_id: PhotoLabels((), absent) for photo_id, absent in rejected.items()}
+    ids = [photo_id for photo_id, labels in rejected.items() if labels]
+    if all(photo.tags for photo in edits.load_photos(ids)):
+        return export.own_labels, False
+
+    def label(photo: Photo) -> PhotoLabels:
+        present = export.own_labels(photo).present
+        if not present:
+            return PhotoLabels((), rejected.get(photo.id, ()))
+        return PhotoLabels(present, tuple(tag for tag in every if tag not in present))
+
+    return label, True
 
 
 def _iterate_photos(query: str, count: int) -> Iterator[Photo]:

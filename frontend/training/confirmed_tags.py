@@ -101,6 +101,12 @@ def _write_dataset(
     lines = (f"{photo.sha256} {labels[photo.id]}" for photo in photos)
 
     def fill(folder: Path) -> list[tuple[str, str]]:
-        return export.write_collection(photos, library.read_original, folder, labels).skipped
+        return export.write_collection(
+            photos,
+            library.read_original,
+            folder,
+            lambda photo: labels[photo.id],
+            names_absent=any(each.absent is not None for each in labels.values()),
+        ).skipped
 
     return written_folders.write(KIND, lines, fill)

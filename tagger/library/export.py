@@ -10,7 +10,7 @@ import re
 import shutil
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -48,6 +48,14 @@ class PhotoLabels:
 
     present: tuple[str, ...]
     absent: tuple[str, ...] | None = None
+
+
+LabelPhoto = Callable[[Photo], PhotoLabels]
+
+
+def own_labels(photo: Photo) -> PhotoLabels:
+    """A photo's tags; it has no others."""
+    return PhotoLabels(tuple(tag.label for tag in photo.tags))
 
 
 @dataclass
@@ -95,17 +103,23 @@ def write_json_lines(photos: Iterable[Photo], file: TextIO) -> None:
 
 
 def write_zip(
-    photos: Iterable[Photo], read: Callable[[Photo], bytes], file: BinaryIO
+    photos: Iterable[Photo],
+    read: Callable[[Photo], bytes],
+    file: BinaryIO,
+    label: LabelPhoto = own_labels,
+    names_absent: bool = False,
 ) -> ExportSummary:
     """Write a ZIP of photos in folders by their first tag, and `labels.csv` with all their tags.
 
-    `read` returns a photo's bytes. Photos for which it raises ImageError, and photos without a
-    tag, are skipped. `train.py` reads the unpacked folder.
+    `read` returns a photo's bytes, and `label` its tags. With `names_absent` the absent ones are in
+    `labels.csv` too. Photos that have only absent tags are in a folder of their own; those without
+    any, and those for which `read` raises ImageError, are skipped. `train.py` reads the unpacked
+    folder.
     """
     summary = ExportSummary()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         labels_csv = io.StringIO()
-        for relative, data in _lay_out(photos, read, labels_csv, summary):
+        for relative, data in _lay_out(photos, read, label, labels_csv, summary, names_absent):
             archive.writestr(relative, data)
         archive.writestr(
             table.LABELS_FILE, labels_csv.getvalue().encode("utf-8", "backslashreplace")
@@ -117,13 +131,12 @@ def write_collection(
     photos: Iterable[Photo],
     read: Callable[[Photo], bytes],
     folder: Path,
-    labels: Mapping[int, PhotoLabels] | None = None,
+    label: LabelPhoto = own_labels,
+    names_absent: bool = False,
 ) -> ExportSummary:
     """Like `write_zip`, but to a folder, which appears complete or not at all.
 
-    With `labels` by photo, these take the place of the photos' tags; photos that are not in it are
-    skipped, and those without a tag are in a folder of their own. Raises OptionError for a folder
-    that is not empty.
+    Raises OptionError for a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OptionError(f"{folder}: holds something; name a new folder")
@@ -133,7 +146,7 @@ def write_collection(
     try:
         temporary.mkdir()
         labels_csv = io.StringIO()
-        for relative, data in _lay_out(photos, read, labels_csv, summary, labels):
+        for relative, data in _lay_out(photos, read, label, labels_csv, summary, names_absent):
             path = temporary / relative
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
@@ -152,20 +165,18 @@ def write_collection(
 def _lay_out(
     photos: Iterable[Photo],
     read: Callable[[Photo], bytes],
+    label: LabelPhoto,
     labels_csv: TextIO,
     summary: ExportSummary,
-    labels: Mapping[int, PhotoLabels] | None = None,
+    names_absent: bool,
 ) -> Iterator[tuple[str, bytes]]:
     """Each photo's path in the collection, and its bytes; writes the rows of `labels.csv`."""
     folders = _FolderNames()
     writer = csv.writer(labels_csv)
-    names_absent = any(each.absent is not None for each in (labels or {}).values())
     header = table_columns.EXPORT_HEADER
     writer.writerow([*header, table_columns.ABSENT_HEADER] if names_absent else header)
     for photo in photos:
-        of_photo = PhotoLabels(tuple(tag.label for tag in photo.tags))
-        if labels is not None:
-            of_photo = labels.get(photo.id, PhotoLabels(()))
+        of_photo = label(photo)
         if not of_photo.present and not of_photo.absent:
             summary.skipped.append((photo.name, "has no tag"))
             summary.untagged += 1
@@ -175,13 +186,13 @@ def _lay_out(
         except ImageError as error:
             summary.skipped.append((photo.name, str(error)))
             continue
-        label = of_photo.present[0] if of_photo.present else NO_TAG
+        first = of_photo.present[0] if of_photo.present else NO_TAG
         name = _safe_name(photo.name, "photo")
         if os.path.splitext(name)[1].lower() not in EXTENSIONS:
             name += ".jpg"  # a photo is listed by its extension, and decoded by its content
-        relative = f"{folders.name_for(label)}/{photo.id}-{name}"
+        relative = f"{folders.name_for(first)}/{photo.id}-{name}"
         yield relative, data
-        cells = [relative, label, table.join_tags(of_photo.present)]
+        cells = [relative, first, table.join_tags(of_photo.present)]
         cells += [table.join_tags(of_photo.absent or ())] if names_absent else []
         writer.writerow([escape_formula(cell) for cell in cells])
         summary.written += 1

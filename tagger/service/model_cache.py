@@ -27,7 +27,6 @@ class ModelCache:
         """`model` is a name or a file. Raises as `Tagger.load` does."""
         self._active = _load(model)
         self._active_model = model
-        self._active_file = registry.find_model(model).resolve()
         self._inactive: OrderedDict[str, Tagger] = OrderedDict()
         self._lock = threading.Lock()
         self._loading = threading.Lock()  # one load at a time: each takes memory and a core
@@ -76,7 +75,7 @@ class ModelCache:
         with _hide_folders(model):
             file = registry.find_model(model)
         with self._loading:
-            if file.resolve() == self._active_file:
+            if file.resolve() == self._active.path.resolve():
                 return self._active
             name = registry.model_name(file.absolute())
             return self._find_inactive(name) or self._load_inactive(name)
@@ -94,7 +93,6 @@ class ModelCache:
             tagger = _load(model)
             with self._lock:
                 self._active, self._active_model = tagger, model
-                self._active_file = registry.find_model(model).resolve()
                 self._inactive.clear()  # their files may have changed as well
             return tagger
 

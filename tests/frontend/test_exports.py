@@ -100,3 +100,22 @@ def test_reviewed_photos_are_exported_as_a_dataset(six_photos: Library, tmp_path
     assert listing.names == ("cat", "dog")
     (sample,) = (each for each in listing.samples if each.path.parent.name == "none")
     assert not sample.present and 1 not in sample.unseen  # "dog" is surely absent
+
+
+def test_a_zip_and_a_folder_hold_the_same(six_photos: Library, tmp_path: Path) -> None:
+    six_photos.edit_tags([2], remove=["dog"])  # it has no tag any more
+    app = press(open_page("search"), "leaving-zip")
+    app.text_input(key="search-collection-folder").set_value(str(tmp_path / "folder"))
+    press(app, "search-collection-write")
+    (path,) = (six_photos.home / "exports").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        in_zip = {name: archive.read(name) for name in archive.namelist()}
+    files = [path for path in (tmp_path / "folder").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(tmp_path / "folder")): path.read_bytes() for path in files} == (
+        in_zip
+    )
+    assert sorted(in_zip) == [
+        *("cat/3-003.png", "cat/4-004.png", "dog/1-001.png", "labels.csv", "none/2-002.png")
+    ]
+    (row,) = (line for line in in_zip["labels.csv"].splitlines() if line.startswith(b"none/"))
+    assert row == b"none/2-002.png,none,,dog"

@@ -285,7 +285,7 @@ def test_tags_of_several_photos_are_confirmed(six_photos: Library) -> None:
     app = act(open_page("gallery"), "confirm", [1, 3, 5])
     reviewed = [six_photos.photo(photo).reviewed for photo in (1, 2, 3, 5)]
     assert reviewed == [True, False, True, False]
-    assert message(app) == "Confirmed dog, cat on 2 photos"
+    assert message(app) == "Confirmed 2 tags on 2 photos"
     assert six_photos.operations(1)[0].title == "Confirmed 2 tags on 2 photos"
     act(app, "undo")
     assert six_photos.count("reviewed") == 0

@@ -307,8 +307,13 @@ def test_answers_take_the_place_of_tags_and_say_what_is_absent(tmp_path: Path) -
         1: export.PhotoLabels(("sea", "=cmd()"), ()),
         2: export.PhotoLabels(("a|b",), ("sea",)),
         3: export.PhotoLabels((), ("sea", "=cmd()", "a|b")),
+        4: export.PhotoLabels(()),
     }
-    summary = export.write_collection(photos, draw_photo, tmp_path / "c", labels)
+
+    def label(photo: Photo) -> export.PhotoLabels:
+        return labels[photo.id]
+
+    summary = export.write_collection(photos, draw_photo, tmp_path / "c", label, names_absent=True)
     assert (summary.written, summary.untagged) == (3, 1)
     listing = detect.read(tmp_path / "c", 1)
     assert (listing.kind, listing.names) == ("multi", ("=cmd()", "a|b", "sea"))
@@ -329,6 +334,6 @@ def test_answers_take_the_place_of_tags_and_say_what_is_absent(tmp_path: Path) -
 def test_answers_of_single_tags_make_a_collection_of_labels(tmp_path: Path) -> None:
     labels = {number: export.PhotoLabels(("cat" if number < 3 else "dog",)) for number in (1, 2, 3)}
     photos = [photo(number, tag("fox", 0.9)) for number in range(1, 4)]
-    export.write_collection(photos, draw_photo, tmp_path / "c", labels)
+    export.write_collection(photos, draw_photo, tmp_path / "c", lambda photo: labels[photo.id])
     listing = detect.read(tmp_path / "c", 2)
     assert (listing.kind, listing.names) == ("single", ("cat", "dog"))
