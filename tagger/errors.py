@@ -61,6 +61,10 @@ class OptionError(TaggerError):
     """An option outside its allowed values."""
 
 
+class NothingLeftError(OptionError):
+    """An undo of an operation of which everything was changed later."""
+
+
 class DescriptionError(OptionError):
     """A description that a model cannot read: empty, too long, or without a word it knows.
 

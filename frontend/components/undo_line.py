@@ -14,7 +14,7 @@ from frontend.components import teach_offer
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action
 from frontend.ui.text import escape_markdown
-from tagger.errors import OptionError
+from tagger.errors import NothingLeftError, OptionError
 from tagger.text import count_noun
 
 EDIT_KEY = "last-edit"  # session state
@@ -78,11 +78,15 @@ def forget_on_other_page(url_path: str) -> None:
 
 
 def undo_last(page: str) -> None:
-    """Undo the latest edit of the library that is not undone. Raises OptionError."""
+    """Undo the latest edit of the library of which something is left. Raises OptionError."""
     operation = open_library().last_edit()
-    if operation is None:
-        raise OptionError("there is nothing to undo")
-    undo(page, operation.id)
+    while operation is not None:
+        try:
+            undo(page, operation.id)
+            return
+        except NothingLeftError:
+            operation = open_library().last_edit(before=operation.id)
+    raise OptionError("there is nothing to undo")
 
 
 def redo_last(page: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from tagger.concurrency import chunks
-from tagger.errors import OptionError
+from tagger.errors import NothingLeftError, OptionError
 from tagger.library import contents, derivation, operations, photos, tags, vectors
 from tagger.library.database.database import Database
 from tagger.library.database.schema import settings
@@ -140,7 +140,7 @@ def undo(database: Database, operation_id: int) -> UndoResult:
             if nothing_left and (not batch or batch[-1] == affected[-1]):
                 cancel_undo(connection, *begun)
     if begun is None or nothing_left:
-        raise OptionError("nothing left to undo: everything was changed later")
+        raise NothingLeftError("nothing left to undo: everything was changed later")
     derivation.refresh_stale_soon(database)
     return UndoResult(begun[1], len(changed), len(affected) - len(changed), changed_entries)
 

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from tagger import paths
 from tagger.concurrency import chunks
-from tagger.errors import LibraryError, ModelError, OptionError
+from tagger.errors import ModelError, OptionError
 from tagger.images.decode import Source
 from tagger.inference import vocabulary
 from tagger.inference.embeddings import Embedding
@@ -33,7 +33,7 @@ from tagger.library import (
 )
 from tagger.library.database import version
 from tagger.library.database.database import Database, absolute_url, sqlite_url
-from tagger.library.database.schema import CHUNK, labels
+from tagger.library.database.schema import CHUNK
 from tagger.library.descriptions import ResolvedQuery, Space
 from tagger.library.duplicates.duplicates import Duplicates
 from tagger.library.folders.watched import WatchedFolders
@@ -41,24 +41,25 @@ from tagger.library.history import entries
 from tagger.library.history.entries import Kind as EntryKind
 from tagger.library.history.undo import UndoResult
 from tagger.library.labels import edits as tag_edits
+from tagger.library.labels import names
 from tagger.library.labels.edits import TagEdits
 from tagger.library.models import edits as model_edits
 from tagger.library.models import in_use as used_models
 from tagger.library.models.in_use import ModelUse
 from tagger.library.models.retagging import Retagging
 from tagger.library.operations import Operation, OperationFile
+from tagger.library.photos import MAX_ID
 from tagger.library.records import AddedPhoto, Annotation, Photo, PhotoPage, Sort, StoredPrediction
 from tagger.library.search import interpretation, planner, suggestions
 from tagger.library.search.grammar import label_terms, parse
 from tagger.library.search.interpretation import Interpretation
 from tagger.library.search.suggestions import Suggestion
 from tagger.library.statistics import Statistics
-from tagger.library.storage import Storage, read_original
+from tagger.library.storage import Storage, make_home, read_original
 from tagger.library.teaching.teacher import Teacher
 from tagger.library.timeline import PhotoList
 from tagger.library.vectors import VectorCache
 from tagger.tagger import Tagger
-from tagger.text import escape_controls
 
 
 class Library:
@@ -84,14 +85,7 @@ class Library:
         Raises LibraryError.
         """
         home = paths.library_home() if home is None else home.absolute()
-        try:
-            str(home).encode()
-            home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LibraryError(f"{home}: no folder for a library ({error.strerror})") from None
-        except UnicodeEncodeError:
-            name = escape_controls(str(home))
-            raise LibraryError(f"{name}: a library's folder needs a name that is text") from None
+        make_home(home)
         url = url or os.environ.get("TAGGER_DATABASE") or sqlite_url(home / "catalogue.db")
         url = absolute_url(url)
         return cls(home, url, Database.open(url))
@@ -159,8 +153,7 @@ class Library:
     def stop(self, operation_id: int) -> None:
         """Ask a job to stop. What it has done stays."""
         with self.database.write_transaction() as connection:
-            if operations.get(connection, operation_id).active:
-                operations.set_columns(connection, operation_id, stop_asked=True)
+            operations.ask_to_stop(connection, operation_id)
 
     # Edits
 
@@ -244,14 +237,18 @@ class Library:
     def undo(self, operation_id: int) -> UndoResult:
         """Undo an operation, except for what was changed again since. An undo can be undone.
 
-        Raises OptionError if the operation cannot be undone, or nothing of it is left to undo.
+        Raises OptionError if the operation cannot be undone, NothingLeftError if nothing of it is
+        left to undo.
         """
         return edits.undo(self.database, operation_id)
 
-    def last_edit(self) -> Operation | None:
-        """The latest edit or deletion that is not undone, if there is one."""
+    def last_edit(self, before: int = MAX_ID) -> Operation | None:
+        """The latest edit or deletion, of those `before` an operation, that can be undone.
+
+        Nothing may be left to undo of it where other operations changed the same since.
+        """
         with self.database.read_transaction() as connection:
-            return operations.find_last_edit(connection)
+            return operations.find_last_edit(connection, before)
 
     def last_undo(self) -> Operation | None:
         """The latest undo of an edit or deletion, if nothing was edited since and it holds."""
@@ -290,14 +287,13 @@ class Library:
         """
         with self.database.read_transaction() as connection:
             resolved, words = self._resolve(connection, query)
-            ids, total = descriptions.find_page(connection, resolved, words, sort, offset, limit)
+            part = sort, offset, limit
+            ids, total = descriptions.find_page(connection, resolved, words, *part)
             load = partial(used_models.load_space, connection)
             reading = descriptions.read_words(connection, query, total, words, load, self._vectors)
             if reading is not None:
                 resolved = reading
-                ids, total = descriptions.find_page(
-                    connection, resolved, words, sort, offset, limit
-                )
+                ids, total = descriptions.find_page(connection, resolved, words, *part)
             return PhotoPage(
                 tuple(photos.load_photos(connection, ids, self.home)),
                 total,
@@ -331,7 +327,7 @@ class Library:
         """
         with self.database.read_transaction() as connection:
             resolved, words = self._resolve(connection, query)
-            ids, _ = descriptions.find_page(connection, resolved, words, sort, 0, photos.MAX_ID)
+            ids, _ = descriptions.find_page(connection, resolved, words, sort, 0, MAX_ID)
             is_ranked = bool(resolved.likeness) and sort == "likeness"
             months = () if is_ranked else timeline.count_months(connection, ids, sort)
             return PhotoList(ids, months)
@@ -361,9 +357,8 @@ class Library:
     def explain(self, query: str) -> list[Interpretation]:
         """The tags that each word of a query finds. Raises QueryError."""
         with self.database.read_transaction() as connection:
-            return interpretation.explain(
-                connection, query, self._vocabulary_for(connection, query)
-            )
+            words = self._vocabulary_for(connection, query)
+            return interpretation.explain(connection, query, words)
 
     def suggest_tags(self, query: str) -> list[Suggestion]:
         """Tags and words to try for each word of a query that finds nothing. Raises QueryError."""
@@ -378,10 +373,8 @@ class Library:
 
     def labels(self) -> list[str]:
         """Every label that photos can show, in alphabetical order: none renamed or hidden."""
-        is_listed = labels.c.shown_as.is_(None) & ~labels.c.hidden
-        query = select(labels.c.name).where(is_listed).order_by(labels.c.folded)
         with self.database.read_transaction() as connection:
-            return list(connection.scalars(query))
+            return names.list_shown(connection)
 
     def photo(self, photo_id: int) -> Photo:
         """A photo by id. Raises OptionError if there is none, or it is deleted."""
@@ -446,9 +439,8 @@ class Library:
         """
         with self.database.read_transaction() as connection:
             neighbours = self._vectors.nearest(connection, embedding, space, count, exclude)
-            ids = [photo_id for photo_id, _ in neighbours]
-            similar = list(photos.load_photos(connection, ids, self.home))
-        return list(zip(similar, (similarity for _, similarity in neighbours), strict=True))
+            similar = photos.load_photos(connection, [id for id, _ in neighbours], self.home)
+            return list(zip(similar, (similarity for _, similarity in neighbours), strict=True))
 
     def find_similar_to(self, photo: Photo, count: int = 6) -> list[tuple[Photo, float]]:
         """The photos most similar to a photo of the library; see `find_similar`.

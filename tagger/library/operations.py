@@ -7,10 +7,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from tagger.errors import OptionError
-from tagger.library.database.schema import files, photos, runs
+from tagger.library.database.schema import (
+    contents,
+    entries,
+    fields,
+    files,
+    photos,
+    predictions,
+    presences,
+    runs,
+    verdicts,
+)
 from tagger.library.photos import MAX_ID
 
 Kind = Literal["import", "retag", "embed", "edit", "delete", "undo", "check", "train", "compare"]
@@ -156,6 +176,12 @@ def get(connection: Connection, operation_id: int) -> Operation:
     return _to_operation(connection, row)
 
 
+def ask_to_stop(connection: Connection, operation_id: int) -> None:
+    """Ask a job to stop, if it is active. Raises OptionError if there is none of that number."""
+    if get(connection, operation_id).active:
+        set_columns(connection, operation_id, stop_asked=True)
+
+
 def was_undone(connection: Connection, operation_id: int) -> bool:
     """Whether an operation was ever undone, even if that was undone too."""
     return (
@@ -176,13 +202,32 @@ def list_latest(
     return [_to_operation(connection, row) for row in connection.execute(query).all()]
 
 
-def find_last_edit(connection: Connection) -> Operation | None:
-    """The latest edit or deletion that has ended and is not undone."""
+def find_last_edit(connection: Connection, before: int = MAX_ID) -> Operation | None:
+    """The latest edit or deletion before an operation that has ended, is not undone, and can be.
+
+    It cannot where its photos were removed for good, or deleted photos are back.
+    """
     query = select(runs).where(
-        runs.c.kind.in_(EDITS), runs.c.undone_by.is_(None), runs.c.status.not_in(ACTIVE)
+        *(runs.c.kind.in_(EDITS), runs.c.undone_by.is_(None), runs.c.status.not_in(ACTIVE)),
+        *(runs.c.id < before, _has_changes()),
     )
     row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
     return None if row is None else _to_operation(connection, row)
+
+
+def _has_changes() -> ColumnElement[bool]:
+    """Whether rows of an operation are left; of a deletion, for photos that are deleted still."""
+    is_deleted = presences.c.ended_by == runs.c.id, photos.c.deleted_by.is_not(None)
+    joined = presences.join(photos, photos.c.id == presences.c.photo_id)
+    return or_(
+        exists().select_from(joined).where(*is_deleted),
+        exists().where(presences.c.run_id == runs.c.id),
+        *(
+            exists().where(column == runs.c.id)
+            for table in (contents, predictions, verdicts, fields, entries)
+            for column in (table.c.run_id, table.c.ended_by)
+        ),
+    )
 
 
 def find_last_undo(connection: Connection) -> Operation | None:

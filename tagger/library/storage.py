@@ -16,11 +16,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tagger.errors import ImageError
+from tagger.errors import ImageError, LibraryError
 from tagger.files import write_atomically
 from tagger.images import decode, transforms
 from tagger.images.decode import EXTENSIONS, Pixels
 from tagger.library.records import Photo
+from tagger.text import escape_controls
 
 MAX_NAME = 200  # characters of a photo's name
 THUMBNAIL_SIDE = 320  # pixels, of a thumbnail's longer side
@@ -33,6 +34,18 @@ _TEMPORARY = (
     *(".*.tmp", "exports/.*.tmp", "collections/.*.tmp"),
     *("thumbnails/??/.*.tmp", "photos/??/.*.tmp"),
 )
+
+
+def make_home(home: Path) -> None:
+    """Make the library's folder, if it does not exist. Raises LibraryError."""
+    try:
+        str(home).encode()
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LibraryError(f"{home}: no folder for a library ({error.strerror})") from None
+    except UnicodeEncodeError:
+        name = escape_controls(str(home))
+        raise LibraryError(f"{name}: a library's folder needs a name that is text") from None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import pytest
 from frontend.ui.tiles import make_tiles
 from tagger.jobs import worker
 from tagger.jobs.requests import EMBED_TITLE, submit_embedding
+from tagger.library import operations
+from tagger.library.history import fields
 from tagger.library.library import Library
 from tests.frontend.pages import (
     HOSTILE,
@@ -155,6 +157,17 @@ def test_results_are_edited_and_the_last_edit_is_undone(six_photos: Library) -> 
     )
     act(app, "undo", page="search")
     assert sorted(gallery_ids(app, KEY)) == [1, 2]
+
+
+def test_an_edit_of_which_nothing_is_left_is_passed_over(six_photos: Library) -> None:
+    six_photos.edit_tags([1], add=["sea"])
+    six_photos.rate([1], 3)
+    with six_photos.database.write_transaction() as connection:
+        operation_id = operations.create(connection, "import", "Read ratings from files")
+        fields.save(connection, operation_id, [1], "rating", 4)
+    app = act(open_page("search"), "undo", page="search")
+    assert message(app, "search") == "Undone: Added sea to 1 photo"
+    assert (six_photos.count("sea"), six_photos.photo(1).rating) == (0, 4)
 
 
 def test_a_row_of_the_table_opens_its_photo(six_photos: Library) -> None:

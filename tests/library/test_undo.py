@@ -71,6 +71,38 @@ def test_an_undo_that_would_change_nothing_is_refused(library: Library, pets: Ta
     assert library.annotations(first_id) == []
 
 
+def test_the_last_edit_is_one_of_which_something_is_left(library: Library, pets: Tagger) -> None:
+    first, second = (library.add_photo(f"{n}.png", draw_png(n), pets).photo.id for n in (1, 2))
+    named = library.edit_tags([second], add=["sea"])
+    library.edit_tags([first], add=["sea"])
+    deleted = library.delete([first])
+    assert last_edit(library) == deleted
+    restored = library.add_photo("1.png", draw_png(1), pets)
+    library.undo(restored.operation_id or 0)
+    assert last_edit(library) == deleted
+    library.purge()
+    assert last_edit(library) == named
+    library.undo(named)
+    assert last_edit(library) is None
+    library.save_entry("search", "sea", {"query": "sea"}, "Saved a search")
+    assert last_edit(library) == library.operations(limit=1)[0].id
+
+
+def test_a_deletion_whose_photos_are_back_is_not_the_last_edit(
+    library: Library, pets: Tagger
+) -> None:
+    photo_id = library.add_photo("1.png", draw_png(1), pets).photo.id
+    rated = library.rate([photo_id], 3)
+    library.delete([photo_id])
+    library.add_photo("1.png", draw_png(1), pets)
+    assert library.count() == 1 and last_edit(library) == rated
+
+
+def last_edit(library: Library) -> int | None:
+    operation = library.last_edit()
+    return None if operation is None else operation.id
+
+
 def test_an_operation_that_cannot_be_undone_is_an_error(library: Library, pets: Tagger) -> None:
     added = library.add_photo("one.png", draw_png(1), pets)
     library.undo(added.operation_id or 0)

@@ -65,6 +65,13 @@ def validate_label(text: str) -> str:
     return name
 
 
+def list_shown(connection: Connection) -> list[str]:
+    """Every label that photos can show, in alphabetical order: none renamed or hidden."""
+    is_listed = labels.c.shown_as.is_(None) & ~labels.c.hidden
+    query = select(labels.c.name).where(is_listed).order_by(labels.c.folded)
+    return list(connection.scalars(query))
+
+
 def label_ids(connection: Connection, names: Iterable[str], add: bool = True) -> dict[str, int]:
     """Label ids by name; new labels are added, or left out if not `add`.
 
