@@ -190,6 +190,28 @@ def test_others_can_write_while_a_head_is_learnt(
     assert drawn.undo(first).changed == 1  # it withdrew nothing itself
 
 
+def test_an_answer_is_followed_also_if_another_is_undone_meanwhile(
+    drawn: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach(drawn, count=10)
+    drawn.teaching.tag_library(TAG)
+    tagged = drawn.find_ids(f'"{TAG}"')
+    by_head = [each for each in tagged if each not in drawn.teaching.answers(TAG).yes]
+    earlier = iter([drawn.edit_tags(by_head[20:21], [TAG])])
+
+    def learn_during_an_undo(*options: Any) -> Head:
+        for operation_id in earlier:
+            drawn.undo(operation_id)
+        return heads.learn(*options)
+
+    monkeypatch.setattr(teacher, "learn", learn_during_an_undo)
+    answer = drawn.teaching.answer(TAG, [], by_head[:10])
+    assert len(drawn.find_ids(f'"{TAG}"')) < len(tagged) - 10
+    check_histories(drawn)
+    drawn.undo(answer)
+    assert drawn.find_ids(f'"{TAG}"') == tagged
+
+
 def test_later_imports_are_tagged_until_it_is_switched_off(
     drawn: Library, worded: Path, tmp_path: Path
 ) -> None:

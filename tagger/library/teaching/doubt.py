@@ -31,6 +31,13 @@ def measure_doubt(margins: Floats, logits: Floats | None = None) -> NDArray[np.f
     return doubt if logits is None else doubt + np.exp(-_standardize(logits))
 
 
+def measure_margin(score: float | None, threshold: float | None) -> float:
+    """How far a tag's score is above its threshold, in log-odds; NaN where either is missing."""
+    if score is None or threshold is None:
+        return math.nan
+    return log_odds(score) - log_odds(threshold)
+
+
 def log_odds(score: float) -> float:
     """The log-odds of a score in [0, 1], kept finite."""
     clipped = min(max(score, 1e-6), 1 - 1e-6)

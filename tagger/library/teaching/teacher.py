@@ -6,7 +6,6 @@ second, so that no weights are stored; which heads tag new photos is an entry of
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -31,7 +30,7 @@ from tagger.library.photos import filter_existing, load_photos
 from tagger.library.records import Photo
 from tagger.library.search.conditions import DELETED
 from tagger.library.teaching import review
-from tagger.library.teaching.doubt import log_odds, measure_doubt
+from tagger.library.teaching.doubt import measure_doubt, measure_margin
 from tagger.library.teaching.examples import (
     TagAnswers,
     TaughtTag,
@@ -195,7 +194,7 @@ class Teacher:
             answered = set(answers.every)
             rows = [row for row in connection.execute(query) if row.photo_id not in answered]
             ids = [row.photo_id for row in rows]
-            margins = np.array([_margin(row.score, row.threshold) for row in rows])
+            margins = np.array([measure_margin(row.score, row.threshold) for row in rows])
             head, logits = None, None
             if len(answers.yes) >= MIN_EXAMPLES and ids:
                 with suppress(OptionError):  # without a space, or vectors, the scores alone count
@@ -354,32 +353,47 @@ class Teacher:
         return operation_id
 
     def _follow(self, operation_id: int, tag: str) -> None:
-        """Switch a head on from its first examples, and let it judge anew what it tagged."""
-        with self._database.read_transaction() as connection:
-            answers = load_answers(connection, tag)
-            switches = entries.load(connection, "head")
-            values = [switches[key] for key in answers.keys if key in switches]
-            if len(answers.yes) < MIN_EXAMPLES or (values and not any(values)):
-                return
-            if not values and fold(answers.tag) in load_labels(connection):
-                return
-        if not values:
-            with self._database.write_transaction() as connection:
-                if load_answers(connection, tag) == answers:
-                    with derivation.entries_changing(connection):
-                        entries.save(connection, operation_id, "head", answers.key, True)
-        self._withdraw_unlike(operation_id, answers)
+        """Switch a head on from its first examples, and let it judge anew what it tagged.
 
-    def _withdraw_unlike(self, operation_id: int, answers: TagAnswers) -> None:
-        """Withdraw the tags that a head gave to photos that do not look like it any more."""
+        It starts again if the answers change meanwhile: nothing else follows an undo.
+        """
+        is_done = False
+        while not is_done:
+            with self._database.read_transaction() as connection:
+                answers = load_answers(connection, tag)
+                switches = entries.load(connection, "head")
+                values = [switches[key] for key in answers.keys if key in switches]
+                if len(answers.yes) < MIN_EXAMPLES or (values and not any(values)):
+                    return
+                if not values and fold(answers.tag) in load_labels(connection):
+                    return
+                if operations.get(connection, operation_id).undone_by is not None:
+                    return
+            is_done = bool(values) or self._switch_on(operation_id, answers)
+            is_done = is_done and self._withdraw_unlike(operation_id, answers)
+
+    def _switch_on(self, operation_id: int, answers: TagAnswers) -> bool:
+        """Switch a head on; False if the answers have changed."""
+        with self._database.write_transaction() as connection:
+            if load_answers(connection, answers.tag) != answers:
+                return False
+            with derivation.entries_changing(connection):
+                entries.save(connection, operation_id, "head", answers.key, True)
+        return True
+
+    def _withdraw_unlike(self, operation_id: int, answers: TagAnswers) -> bool:
+        """Withdraw the tags that a head gave to photos that do not look like it any more.
+
+        False, with some of them left, if the answers have changed.
+        """
         with self._database.read_transaction() as connection:
             tagged = find_tagged_by_head(connection, answers.keys)
             if not tagged:
-                return
+                return True
             try:
                 head, vectors = self._learn(connection, answers)
             except OptionError:  # the model that understands words is gone
-                return
+                return True
         for model_id, photo_ids in tagged.items():
             by_id = _rows_by_id(vectors, photo_ids)
             logits = head.logits(vectors.take(list(by_id.values()))).tolist()
@@ -387,8 +401,9 @@ class Teacher:
             for batch in chunks(unlike, BATCH):
                 with self._database.write_transaction() as connection:
                     if load_answers(connection, answers.tag) != answers:
-                        return  # a later answer, which is followed by its own head
+                        return False
                     tags.end_predictions(connection, operation_id, model_id, batch)
+        return True
 
     def _learn(self, connection: Connection, answers: TagAnswers) -> tuple[Head, Vectors]:
         """The head from the photos with a yes and a no, and all vectors.
@@ -463,13 +478,6 @@ def _score(vectors: Vectors, head: Head) -> Floats:
 def _has_tag(answers: TagAnswers) -> Select[tuple[int]]:
     """The query for the photos that have a tag."""
     return select(tag_table.c.photo_id).where(tag_table.c.label_id.in_(answers.label_ids))
-
-
-def _margin(score: float | None, threshold: float | None) -> float:
-    """How far a tag's score is above its threshold, in log-odds; NaN where one is missing."""
-    if score is None or threshold is None:
-        return math.nan
-    return log_odds(score) - log_odds(threshold)
 
 
 def _rows_by_id(vectors: Vectors, ids: Iterable[int]) -> dict[int, int]:
