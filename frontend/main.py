@@ -13,12 +13,20 @@ from frontend.components import html_blocks, job_panel, undo_line
 from frontend.components.search_links import show_search_links
 from frontend.photos import saved_searches
 from frontend.ui.library import open_library
-from frontend.ui.messages import NOTICES_KEY, catch_errors, notify, show_notices
+from frontend.ui.messages import (
+    catch_errors,
+    forget_errors,
+    notify,
+    run_action,
+    show_errors,
+    show_notices,
+)
 from frontend.ui.models import activate_model, list_models, model_title
 from frontend.ui.navigation import show_navigation
 from frontend.ui.pages import ACTIVITY, IMPORT
 from frontend.ui.phone_bar import show_phone_bar
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from frontend.ui.watching import open_watch
 from tagger.inference.registry import display_name
 from tagger.text import count_noun
@@ -26,6 +34,7 @@ from tagger.text import count_noun
 HERE = Path(__file__).resolve().parent
 MODEL_KEY = "active-model"
 ACTIVE_JOBS_KEY = "active-jobs"  # session state: ids of the jobs in progress, when last drawn
+MAX_ACTIVE = 1_000  # jobs in progress, more than there ever are
 MAX_JOBS = 3  # in the sidebar
 REFRESH_SECONDS = 2.0  # while jobs are in progress
 
@@ -53,8 +62,11 @@ def main() -> None:
         show_searches(page)
         show_jobs(page)
         show_notices()
+        show_errors()
         undo_line.forget_on_other_page(page.url_path)
-        page.run()
+        with catch_errors():
+            page.run()
+        forget_errors()
 
 
 def pages() -> dict[str, list[st.Page]]:
@@ -98,7 +110,8 @@ def show_model_choice() -> None:
         names,
         format_func=model_title,
         key=MODEL_KEY,
-        on_change=_activate_selected,
+        on_change=run_action,
+        args=(_activate_selected,),
         help="Tags the photos you add. You can train one of your own.",
     )
     if more:
@@ -107,8 +120,7 @@ def show_model_choice() -> None:
 
 
 def _activate_selected() -> None:
-    with catch_errors():
-        activate_model(st.session_state[MODEL_KEY])
+    activate_model(st.session_state[MODEL_KEY])
 
 
 def show_searches(page: st.Page) -> None:
@@ -123,29 +135,33 @@ def show_jobs(page: st.Page) -> None:
 
     When one ends, a message says so, and the page is drawn again: its photos may have changed.
     """
-    if _note_ended() and page.url_path == "import_photos":
-        st.session_state.pop(NOTICES_KEY, None)  # this page shows how it ended
+    _note_ended(page.url_path)
     is_busy = open_library().operations(limit=1, active=True) or open_watch().looking
     with st.sidebar:
-        st.fragment(_draw_jobs, run_every=REFRESH_SECONDS if is_busy else None)()
+        st.fragment(_draw_jobs, run_every=REFRESH_SECONDS if is_busy else None)(page.url_path)
 
 
-def _note_ended() -> bool:
-    """Note which jobs are in progress; whether one has ended since, which is said."""
+def _note_ended(url_path: str) -> bool:
+    """Note which jobs are in progress; whether one has ended since, which a notice says.
+
+    `url_path` is the page's: that of imports shows itself how each ended.
+    """
     library = open_library()
-    active = [job.id for job in library.operations(MAX_JOBS, active=True)]
-    earlier: list[int] = st.session_state.get(ACTIVE_JOBS_KEY, [])
-    st.session_state[ACTIVE_JOBS_KEY] = active
-    ended = [library.operation(job_id) for job_id in earlier if job_id not in active]
-    ended = [job for job in ended if not job.active]
-    for job in ended:
-        notify(job_panel.describe_ended(job))
+    with finish_first():
+        active = [job.id for job in library.operations(MAX_ACTIVE, active=True)]
+        earlier: list[int] = st.session_state.get(ACTIVE_JOBS_KEY, [])
+        st.session_state[ACTIVE_JOBS_KEY] = active
+        ended = [library.operation(job_id) for job_id in earlier if job_id not in active]
+        ended = [job for job in ended if not job.active]
+        for job in ended:
+            if job.kind != "import" or url_path != "import_photos":
+                notify(job_panel.describe_ended(job))
     return bool(ended)
 
 
-def _draw_jobs() -> None:
+def _draw_jobs(url_path: str) -> None:
     with catch_errors():
-        if _note_ended():
+        if _note_ended(url_path):
             st.rerun()
         jobs = open_library().operations(MAX_JOBS, active=True)
         for job in jobs:

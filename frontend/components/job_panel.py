@@ -6,9 +6,10 @@ import streamlit as st
 
 from frontend.components.html_blocks import escape_text
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors, notify, show_error
+from frontend.ui.messages import catch_errors, notify, run_action, show_error
 from frontend.ui.pages import SEARCH, link_photo
 from frontend.ui.text import escape_markdown, format_time, time_left
+from frontend.ui.uninterrupted import finish_first
 from tagger.jobs import worker
 from tagger.jobs.requests import JobRequest, resume, submit
 from tagger.library.operations import Operation, OperationFile
@@ -90,16 +91,15 @@ def _draw_progress(operation: Operation, key: str) -> None:
                 "Stop",
                 key=f"{key}-stop-{operation.id}",
                 icon=":material/stop_circle:",
-                on_click=_stop,
-                args=(operation.id,),
+                on_click=run_action,
+                args=(_stop, operation.id),
             )
         if parts := [part for part in (operation.stage, describe_outcomes(operation)) if part]:
             st.caption(escape_markdown(" · ".join(parts)), width="content")
 
 
 def _stop(operation_id: int) -> None:
-    with catch_errors():
-        open_library().stop(operation_id)
+    open_library().stop(operation_id)
 
 
 def _draw_end(operation: Operation, key: str) -> None:
@@ -135,13 +135,14 @@ def _name_photos(operation: Operation) -> None:
 def _offer_undo(operation: Operation, key: str) -> None:
     with catch_errors():
         if st.button("Undo", key=f"{key}-undo-{operation.id}", icon=":material/undo:"):
-            result = open_library().undo(operation.id)
-            message = f"Undone: {operation.title}."
-            if result.changed:
-                message += f" {count_noun(result.changed, 'photo')} restored."
-            if result.left_alone:
-                message += f" {result.left_alone:,} changed since then and stay as they are."
-            notify(message)
+            with finish_first():
+                result = open_library().undo(operation.id)
+                message = f"Undone: {operation.title}."
+                if result.changed:
+                    message += f" {count_noun(result.changed, 'photo')} restored."
+                if result.left_alone:
+                    message += f" {result.left_alone:,} changed since then and stay as they are."
+                notify(message)
             st.rerun()
 
 

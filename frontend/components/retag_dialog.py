@@ -16,6 +16,7 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.models import load_tagger
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from tagger.inference.registry import display_name
 from tagger.jobs.requests import RetagRequest
 from tagger.library.models.retagging import RetagPreview, TagChange
@@ -111,8 +112,9 @@ def _show_dialog(page: str, question: _Question) -> None:
                 label, key=f"{page}-confirm-retag", type="primary", icon=":material/autorenew:"
             ):
                 request = RetagRequest(models=question.models, ids=question.ids)
-                st.session_state[question.job_key] = job_panel.start_job(request)
-                _close(page)
+                with finish_first():
+                    st.session_state[question.job_key] = job_panel.start_job(request)
+                    _close(page)
                 st.rerun()
             if st.button("Cancel", key=f"{page}-cancel-retag"):
                 _close(page)

@@ -8,6 +8,7 @@ from frontend.components import undo_line
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from tagger.errors import OptionError
 from tagger.text import is_visible
 
@@ -41,7 +42,8 @@ def offer_saving(query: str, page: str) -> None:
                 icon=":material/delete:",
             ):
                 with catch_errors():
-                    _delete(page, name)
+                    with finish_first():
+                        _delete(page, name)
                     st.rerun()
         if not names:
             _offer_name(query, page)
@@ -54,7 +56,8 @@ def _offer_name(query: str, page: str) -> None:
         )
         if st.form_submit_button("Save search", key=f"{page}-save-go", type="primary"):
             with catch_errors():
-                _save(page, name, query)
+                with finish_first():
+                    _save(page, name, query)
                 st.rerun()
 
 

@@ -13,6 +13,7 @@ from frontend.ui.library import open_library, start_embedding
 from frontend.ui.messages import catch_errors, run_action
 from frontend.ui.models import list_models, load_tagger, needs_building
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from tagger.errors import TaggerError
 from tagger.inference.registry import display_name
 from tagger.library.models.in_use import ModelUse
@@ -191,8 +192,9 @@ def _ask_to_turn_off(model: str) -> None:
         )
         with st.container(horizontal=True, gap="small", key=f"{PAGE}-off-actions"):
             if st.button("Turn off", key=f"{PAGE}-off-go", type="primary"):
-                undo_line.record(PAGE, library.turn_off_model(model))
-                _close()
+                with finish_first():
+                    undo_line.record(PAGE, library.turn_off_model(model))
+                    _close()
                 st.rerun()
             if st.button("Cancel", key=f"{PAGE}-off-cancel"):
                 _close()

@@ -13,6 +13,7 @@ from frontend.ui.library import load_statistics, open_library
 from frontend.ui.messages import notify
 from frontend.ui.pages import IMPORT
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from tagger.inference.registry import display_name
 from tagger.library.search.grammar import And, Condition, Flag, Label, format_query
 from tagger.library.statistics import Statistics
@@ -152,8 +153,9 @@ def _show_deleted(count: int) -> None:
             "Deletes these photos’ tags and the library’s copies of them. This can’t be undone."
         )
         if st.button("Empty trash", key="activity-purge", type="primary"):
-            count = open_library().purge()
-            notify(f"Trash emptied: {count_noun(count, 'photo')}.")
+            with finish_first():
+                count = open_library().purge()
+                notify(f"Trash emptied: {count_noun(count, 'photo')}.")
             st.rerun()
 
 

@@ -98,11 +98,18 @@ def _offer_all(groups: Sequence[Group]) -> None:
             " and caption that you gave the others. Your files are not touched, and you can undo"
             " this."
         )
-        if st.button(f"Remove {photos}", key=f"{PAGE}-all-go", type="primary"):
-            choices = [Choice(group.ids[:1], group.ids[1:]) for group in groups]
-            with catch_errors():
-                undo_line.record(PAGE, open_library().duplicates.choose(choices))
-                st.rerun()
+        st.button(
+            f"Remove {photos}",
+            key=f"{PAGE}-all-go",
+            type="primary",
+            on_click=run_action,
+            args=(_keep_best, groups),
+        )
+
+
+def _keep_best(groups: Sequence[Group]) -> None:
+    choices = [Choice(group.ids[:1], group.ids[1:]) for group in groups]
+    undo_line.record(PAGE, open_library().duplicates.choose(choices))
 
 
 def _show_group(group: DuplicateGroup) -> None:

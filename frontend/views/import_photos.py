@@ -16,6 +16,7 @@ from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import catch_errors
 from frontend.ui.pages import GALLERY
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from tagger.images import decode
 from tagger.jobs.requests import ImportFolderRequest, ImportUploadsRequest
 from tagger.library.folders.tree import count_photos
@@ -66,8 +67,9 @@ def _offer_files() -> None:
 
 def _start_import(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
     with catch_errors(), st.spinner("Uploading …"):
-        job_panel.start_job(ImportUploadsRequest(uploads))
-        st.session_state[VERSION_KEY] += 1
+        with finish_first():
+            job_panel.start_job(ImportUploadsRequest(uploads))
+            st.session_state[VERSION_KEY] += 1
         st.rerun()
 
 
@@ -99,9 +101,10 @@ def _offer_folder() -> None:
         )
         if st.form_submit_button("Import folder", key="import-folder-start", type="primary"):
             with catch_errors():
-                if watch:
-                    undo_line.record(PAGE, open_library().folders.add(folder, copy))
-                job_panel.start_job(ImportFolderRequest(folder, copy))
+                with finish_first():
+                    if watch:
+                        undo_line.record(PAGE, open_library().folders.add(folder, copy))
+                    job_panel.start_job(ImportFolderRequest(folder, copy))
                 st.rerun()
 
 

@@ -27,10 +27,12 @@ from frontend.photos.photo_details import load_chips
 from frontend.photos.similar import caption_similar
 from frontend.ui.images import show_jpeg
 from frontend.ui.library import load_sample_photos, open_library
-from frontend.ui.messages import catch_errors, show_error
+from frontend.ui.messages import catch_errors, report_error, show_error
 from frontend.ui.models import load_tagger
 from frontend.ui.pages import link_photo
-from tagger import ImageError, Prediction, Tagger
+from frontend.ui.uninterrupted import finish_first
+from tagger import ImageError, Prediction, Tagger, TaggerError
+from tagger.errors import describe_error
 from tagger.images import decode, transforms
 from tagger.inference.embeddings import Embedding
 from tagger.library.records import Photo
@@ -240,11 +242,13 @@ def _carry_out(photo: InputPhoto, taggers: Sequence[Tagger], action: Action) -> 
     library = open_library()
     stored = library.find_by_digest(photo.sha256)
     if stored is None:
-        with catch_errors():
+        try:
             stored = library.add_photo(photo.name, photo.data, taggers).photo
-            st.session_state[ADDED_KEY] = photo.sha256
-    if stored is not None:
-        gallery.carry_out(PAGE, replace(action, ids=(stored.id,)))
+        except (TaggerError, OSError) as error:
+            report_error(describe_error(error))
+            return
+        st.session_state[ADDED_KEY] = photo.sha256
+    gallery.carry_out(PAGE, replace(action, ids=(stored.id,)))
 
 
 def _offer_adding(photo: InputPhoto, taggers: Sequence[Tagger], stored: Photo | None) -> None:
@@ -256,8 +260,9 @@ def _offer_adding(photo: InputPhoto, taggers: Sequence[Tagger], stored: Photo | 
         if st.button(
             "Add to library", key="tag-add", type="primary", icon=":material/library_add:"
         ):
-            open_library().add_photo(photo.name, photo.data, taggers)
-            st.session_state[ADDED_KEY] = photo.sha256
+            with finish_first():
+                open_library().add_photo(photo.name, photo.data, taggers)
+                st.session_state[ADDED_KEY] = photo.sha256
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center", key="tag-there"):

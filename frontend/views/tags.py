@@ -166,17 +166,19 @@ def _show_rename(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
         photos = count_noun(summary.count, "photo")
         st.caption(escape_markdown(f"{photos} will show {other.name} in place of {summary.name}."))
     label = f"Merge into {escape_markdown(other.name)}" if other and is_merge else "Rename"
-    if st.button(label, key=f"{PAGE}-rename-go"):
-        with catch_errors():
-            if not new:
-                raise OptionError("type a name first")
-            undo_line.record(PAGE, open_library().tags.rename(summary.name, new))
-            url_state.update(**{TAG: " ".join(new.split())})
-            st.rerun()
+    st.button(label, key=f"{PAGE}-rename-go", on_click=run_action, args=(_rename, summary.name))
     for name in summary.names:
         with st.container(horizontal=True, vertical_alignment="center", key=f"{PAGE}-alias-{name}"):
             st.markdown(f"Includes: {escape_markdown(name)}", width="content")
             _action("Separate", f"{PAGE}-separate-{name}", open_library().tags.separate, name)
+
+
+def _rename(name: str) -> None:
+    new = st.session_state[f"{PAGE}-rename-{name}"]
+    if not new:
+        raise OptionError("type a name first")
+    undo_line.record(PAGE, open_library().tags.rename(name, new))
+    url_state.update(**{TAG: " ".join(new.split())})
 
 
 def _show_switches(summary: TagSummary) -> None:
@@ -216,28 +218,36 @@ def _show_words(summary: TagSummary) -> None:
         words = open_library().vocabulary
         entry = _find_entry(words, summary.name)
         with st.form(f"{PAGE}-words-{summary.name}", border=False):
-            parents = _multiselect("A kind of", words.entries, entry.parents, "parents", summary)
-            synonyms = _multiselect("Other words for it", (), entry.synonyms, "synonyms", summary)
-            saved = st.form_submit_button("Save", key=f"{PAGE}-words-go")
-        if saved and (set(parents), set(synonyms)) != (set(entry.parents), set(entry.synonyms)):
-            operation_id = open_library().tags.set_words(summary.name, parents, synonyms)
-            undo_line.record(PAGE, operation_id)
-            st.rerun()
+            _multiselect("A kind of", words.entries, entry.parents, "parents", summary.name)
+            _multiselect("Other words for it", (), entry.synonyms, "synonyms", summary.name)
+            st.form_submit_button(
+                "Save",
+                key=f"{PAGE}-words-go",
+                on_click=run_action,
+                args=(_set_words, summary.name, entry),
+            )
         st.caption("A search for any of these words finds the tag.")
 
 
 def _multiselect(
-    title: str, options: Iterable[str], selected: Sequence[str], field: str, summary: TagSummary
-) -> list[str]:
+    title: str, options: Iterable[str], selected: Sequence[str], field: str, name: str
+) -> None:
     every = list(dict.fromkeys([*selected, *options]))
-    chosen: list[str] = st.multiselect(
+    st.multiselect(
         title,
         every,
         default=list(selected),
         accept_new_options=True,
-        key=f"{PAGE}-{field}-{summary.name}",
+        key=f"{PAGE}-{field}-{name}",
     )
-    return chosen
+
+
+def _set_words(name: str, entry: Entry) -> None:
+    parents, synonyms = (
+        st.session_state[f"{PAGE}-{field}-{name}"] for field in ("parents", "synonyms")
+    )
+    if (set(parents), set(synonyms)) != (set(entry.parents), set(entry.synonyms)):
+        undo_line.record(PAGE, open_library().tags.set_words(name, parents, synonyms))
 
 
 def _find_entry(words: Vocabulary, name: str) -> Entry:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tagger.images import decode
+from tagger.jobs.lease import Lease
+from tagger.jobs.requests import CompareRequest, ImportFolderRequest, JobRequest, submit
 from tagger.library.library import Library
 from tagger.paths import ROOT
-from tests.frontend.conftest import MakeModel
+from tests.frontend.conftest import MakeModel, import_drawn_photos
 from tests.frontend.pages import (
     APP,
     open_page,
     page_text,
+    type_option,
     unescape,
 )
 
+StartJob = Callable[[JobRequest], Lease]
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "pandas", "altair", "matplotlib", "pyarrow")
 
 
@@ -119,3 +127,60 @@ def test_saved_searches_are_in_the_menu_of_a_phone(library: Library) -> None:
     (saved,) = (link for link in links if "Dogs" in unescape(link.label))
     assert saved.page.endswith("search") and saved.query_string == "q=dog+sea"
     assert unescape(saved.label) == "Dogs [a](b)"
+
+
+@pytest.fixture
+def start_job(library: Library, tmp_path: Path) -> Iterator[StartJob]:
+    """Start a job that does nothing until it is ended."""
+    with ExitStack() as leases:
+
+        def start(request: JobRequest) -> Lease:
+            lease = Lease(library, submit(library, request))
+            assert lease.acquire()
+            leases.enter_context(lease.keep_alive())
+            return lease
+
+        yield start
+
+
+def toasts(app: AppTest) -> list[str]:
+    return [unescape(toast.value) for toast in app.toast]
+
+
+def test_the_end_of_every_job_is_a_notice(start_job: StartJob, tmp_path: Path) -> None:
+    jobs = [start_job(ImportFolderRequest(str(tmp_path))), start_job(CompareRequest())]
+    jobs += [start_job(ImportFolderRequest(str(tmp_path))) for _ in range(2)]
+    app = open_page("tags")
+    assert len(app.sidebar.get("progress")) == 3, "the others are on their page"
+    jobs[0].release("stopped")
+    assert toasts(app.run()) == [f"Import {tmp_path}: stopped, no photos"]
+    assert toasts(app.run()) == []
+    jobs[1].release("done")
+    assert toasts(app.run()) == ["Look for duplicates: finished"]
+    for job in jobs[2:]:
+        job.release("stopped")
+
+
+def test_the_import_page_needs_no_notice_of_imports(start_job: StartJob, tmp_path: Path) -> None:
+    jobs = [start_job(ImportFolderRequest(str(tmp_path))), start_job(CompareRequest())]
+    app = open_page("import_photos")
+    app.session_state["notices"] = ["said by another page"]
+    for job in jobs:
+        job.release("done")
+    assert toasts(app.run()) == ["said by another page", "Look for duplicates: finished"]
+    app.switch_page("views/tags.py").run()
+    assert toasts(app) == []
+
+
+def test_an_error_of_an_action_is_shown_though_the_page_is_drawn_again(
+    project_library: Library, tmp_path: Path
+) -> None:
+    (tmp_path / "model" / "bad.h5").write_bytes(b"no model")
+    shutil.copy(tmp_path / "model" / "pets.json", tmp_path / "model" / "bad.json")
+    import_drawn_photos(project_library, tmp_path / "photos", 1)
+    app = open_page("teach")
+    type_option(app, "teach-choose", "ball")  # it is put into the address, and the page drawn again
+    app.sidebar.selectbox[0].set_value("bad").run()
+    assert app.title[0].value == "ball"
+    assert "not a model file" in unescape(app.error[0].value)
+    assert not app.run().error
