@@ -5,6 +5,7 @@ Streamlit runs this script for each view of a page; `app.py` serves it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -56,10 +57,11 @@ def main() -> None:
     show_navigation(sections)
     with catch_errors():
         open_library()
-        show_phone_bar(sections, page, saved_searches.load_searches())
+        searches = saved_searches.load_searches()
+        show_phone_bar(sections, page, searches)
         with catch_errors():  # photos can be viewed without a model
             show_model_choice()
-        show_searches(page)
+        show_searches(page, searches)
         show_jobs(page)
         show_notices()
         show_errors()
@@ -123,11 +125,11 @@ def _activate_selected() -> None:
     activate_model(st.session_state[MODEL_KEY])
 
 
-def show_searches(page: st.Page) -> None:
+def show_searches(page: st.Page, searches: Mapping[str, str]) -> None:
     """Links to the searches that were saved, and to the latest."""
     current = st.query_params.get("q") if page.url_path == "search" else None
     with st.sidebar:
-        show_search_links(saved_searches.load_searches(), current)
+        show_search_links(searches, current)
 
 
 def show_jobs(page: st.Page) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
 from frontend.components.html_blocks import escape_text
@@ -51,20 +53,32 @@ def start_job(request: JobRequest) -> int:
     return job_id
 
 
-def show_job(operation_id: int, *, key: str = "run") -> None:
+def show_operations(operations: Sequence[Operation], *, key: str) -> None:
+    """Show operations as `show_job` does, with links to the photos of edits."""
+    few = [each.id for each in operations if _has_photos(each) and each.total <= MAX_NAMED]
+    names = open_library().edited_photos(few)
+    for operation in operations:
+        show_job(operation.id, key=key, names=names.get(operation.id))
+
+
+def show_job(
+    operation_id: int, *, key: str = "run", names: Mapping[int, str] | None = None
+) -> None:
     """Show a job, or any other operation, refreshed while it is in progress.
 
-    `key` differs between two panels of one operation on a page. The whole page is drawn again when
-    the job ends.
+    `key` differs between two panels of one operation on a page; `names` by id are the photos to
+    link to. The whole page is drawn again when the job ends.
     """
     with catch_errors():
         operation = open_library().operation(operation_id)
         every = REFRESH_SECONDS if operation.active else None
         with st.container(border=True, key=f"{key}-{operation_id}"):
-            st.fragment(_draw_job, run_every=every)(operation_id, operation.active, key)
+            st.fragment(_draw_job, run_every=every)(operation_id, operation.active, key, names)
 
 
-def _draw_job(operation_id: int, was_active: bool, key: str) -> None:
+def _draw_job(
+    operation_id: int, was_active: bool, key: str, names: Mapping[int, str] | None
+) -> None:
     with catch_errors():
         operation = open_library().operation(operation_id)
         if was_active and not operation.active:
@@ -73,7 +87,7 @@ def _draw_job(operation_id: int, was_active: bool, key: str) -> None:
             open_library()  # resumes the job if its process has died
             _draw_progress(operation, key)
         else:
-            _draw_end(operation, key)
+            _draw_end(operation, key, names or {})
         for outcome, title in _LISTED_OUTCOMES.items():
             _draw_files(operation, outcome, title)
 
@@ -102,14 +116,15 @@ def _stop(operation_id: int) -> None:
     open_library().stop(operation_id)
 
 
-def _draw_end(operation: Operation, key: str) -> None:
+def _draw_end(operation: Operation, key: str, names: Mapping[int, str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(gap="xxsmall"):
             st.markdown(f"**{escape_markdown(operation.title)}**")
             parts = [describe_end(operation)]
             parts += [] if operation.undone_by else [describe_outcomes(operation)]
             st.caption(escape_markdown(" · ".join(part for part in parts if part)))
-            _name_photos(operation)
+            if _has_photos(operation):
+                _link_photos(operation, names)
         if operation.resumable and st.button("Resume", key=f"{key}-again-{operation.id}"):
             resume(open_library(), operation.id)
             worker.start(open_library(), operation.id)
@@ -120,16 +135,19 @@ def _draw_end(operation: Operation, key: str) -> None:
         show_error(operation.error)
 
 
-def _name_photos(operation: Operation) -> None:
+def _has_photos(operation: Operation) -> bool:
+    """Whether it is an edit of photos that is not undone."""
+    return operation.kind == "edit" and operation.total > 0 and not operation.undone_by
+
+
+def _link_photos(operation: Operation, names: Mapping[int, str]) -> None:
     """Links to the photos that an edit changed, if they are few; else one to all of them."""
-    if operation.kind != "edit" or not operation.total or operation.undone_by:
-        return
     if operation.total > MAX_NAMED:
         query = {"q": f"run:{operation.id}"}
         st.page_link(SEARCH, label="Show the photos", icon=":material/search:", query_params=query)
         return
-    for photo in open_library().search(f"run:{operation.id}", limit=MAX_NAMED).photos:
-        link_photo(photo.id, escape_markdown(photo.name))
+    for photo_id, name in list(names.items())[:MAX_NAMED]:
+        link_photo(photo_id, escape_markdown(name))
 
 
 def _offer_undo(operation: Operation, key: str) -> None:

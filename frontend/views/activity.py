@@ -132,8 +132,7 @@ def _show_operations() -> None:
     operations = open_library().operations(limit + 1)
     if not operations:
         st.markdown("Nothing yet.")
-    for operation in operations[:limit]:
-        job_panel.show_job(operation.id, key="activity")
+    job_panel.show_operations(operations[:limit], key="activity")
     if len(operations) > limit:
         st.button("Show more", on_click=_show_more, key="activity-more")
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from tagger import paths
 from tagger.concurrency import chunks
-from tagger.errors import ModelError, OptionError
+from tagger.errors import ModelError
 from tagger.images.decode import Source
 from tagger.inference import vocabulary
 from tagger.inference.embeddings import Embedding
@@ -379,14 +379,7 @@ class Library:
     def photo(self, photo_id: int) -> Photo:
         """A photo by id. Raises OptionError if there is none, or it is deleted."""
         with self.database.read_transaction() as connection:
-            ids = photos.filter_existing(connection, [photo_id])
-            photo = next(photos.load_photos(connection, ids, self.home), None)
-        if photo is None:
-            raise OptionError(
-                f"photo {photo_id}: the library has none of that number, or it was deleted;"
-                " see History"
-            )
-        return photo
+            return photos.load_photo(connection, photo_id, self.home)
 
     def find_by_digest(self, sha256: str) -> Photo | None:
         """The photo with this digest, if the library has it."""
@@ -466,6 +459,11 @@ class Library:
         """An operation by id. Raises OptionError if there is none."""
         with self.database.read_transaction() as connection:
             return operations.get(connection, operation_id)
+
+    def edited_photos(self, operation_ids: Sequence[int]) -> dict[int, dict[int, str]]:
+        """By operation, the names by id of the photos that it changed; without deleted ones."""
+        with self.database.read_transaction() as connection:
+            return operations.load_edited_photos(connection, operation_ids)
 
     def operation_files(
         self, operation_id: int, outcome: str, limit: int = 200

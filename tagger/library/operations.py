@@ -14,8 +14,10 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
+    union_all,
     update,
 )
 
@@ -247,6 +249,35 @@ def count_outcomes(connection: Connection, operation_id: int) -> dict[str, int]:
         .group_by(files.c.outcome)
     )
     return {str(outcome): int(count) for outcome, count in connection.execute(query)}
+
+
+def load_edited_photos(
+    connection: Connection, operation_ids: Sequence[int]
+) -> dict[int, dict[int, str]]:
+    """By operation, the names by id of the photos that it changed; without deleted ones.
+
+    Those that a person changed come first, then those whose predictions alone changed, because a
+    head followed.
+    """
+    changed = union_all(
+        *(
+            select(column.label("operation_id"), table.c.photo_id, literal(rank).label("rank"))
+            .where(column.in_(operation_ids))
+            .distinct()
+            for rank, table in enumerate((verdicts, fields, presences, contents, predictions))
+            for column in (table.c.run_id, table.c.ended_by)
+        )
+    ).subquery()
+    query = (
+        select(changed.c.operation_id, photos.c.id, photos.c.name)
+        .join(photos, photos.c.id == changed.c.photo_id)
+        .where(photos.c.deleted_by.is_(None))
+        .order_by(changed.c.rank, photos.c.id.desc())
+    )
+    names: dict[int, dict[int, str]] = {operation_id: {} for operation_id in operation_ids}
+    for operation_id, photo_id, name in connection.execute(query):
+        names[operation_id].setdefault(photo_id, name)
+    return names
 
 
 def list_files(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tagger.concurrency import chunks
+from tagger.errors import OptionError
 from tagger.images.decode import Metadata
 from tagger.library import derivation
 from tagger.library.database import version
@@ -217,6 +218,15 @@ def load_photos(connection: Connection, photo_ids: Sequence[int], home: Path) ->
         for photo_id in chunk:
             if photo_id in rows:
                 yield _to_photo(rows[photo_id], tuple(tags_by_photo[photo_id]), home)
+
+
+def load_photo(connection: Connection, photo_id: int, home: Path) -> Photo:
+    """A photo. Raises OptionError if there is none of that number, or it is deleted."""
+    for photo in load_photos(connection, filter_existing(connection, [photo_id]), home):
+        return photo
+    raise OptionError(
+        f"photo {photo_id}: the library has none of that number, or it was deleted; see History"
+    )
 
 
 def load_predictions(connection: Connection, photo_id: int) -> list[StoredPrediction]:

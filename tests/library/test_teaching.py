@@ -292,6 +292,20 @@ def test_the_whole_library_is_tagged_and_an_answer_corrects_it(drawn: Library) -
     assert drawn.find_ids(f'"{TAG}"') == list(drawn.teaching.answers(TAG).yes)
 
 
+def test_the_photos_of_an_edit_are_named_before_those_that_a_head_follows(drawn: Library) -> None:
+    teach(drawn, count=10)
+    drawn.teaching.tag_library(TAG)
+    yes = drawn.teaching.answers(TAG).yes
+    by_head = [each for each in drawn.find_ids(f'"{TAG}"') if each not in yes]
+    answer = drawn.teaching.answer(TAG, [], by_head[:10])
+    rated = drawn.rate(by_head[:2], 5)
+    drawn.delete(by_head[1:2])
+    names = drawn.edited_photos([answer, rated])
+    answered = [by_head[0], *by_head[2:10]]
+    assert list(names[answer])[:9] == answered[::-1] and len(names[answer]) > 9
+    assert names[rated] == {by_head[0]: drawn.photo(by_head[0]).name}
+
+
 def test_a_tag_of_a_model_is_not_learnt_beside_it_unless_a_person_wants_it(
     drawn: Library,
 ) -> None:
