@@ -35,12 +35,14 @@ class AnswerGrid {
     document.removeEventListener("keydown", this.onDocumentKey);
     document.addEventListener("keydown", this.onDocumentKey);
     const ids = data.photos.map((photo) => photo.id);
-    const isNew = `${data.tag}\n${data.mode}\n${ids}` !== this.version;
-    if (isNew) {
-      this.version = `${data.tag}\n${data.mode}\n${ids}`;
+    const question = `${data.tag}\n${data.mode}`;
+    const version = `${question}\n${ids}`;
+    if (version !== this.version) {
+      const isSame = question === this.question; // photos may be gone; marks on the others stay
+      this.clicked = new Set(isSame ? ids.filter((id) => this.clicked.has(id)) : []);
+      Object.assign(this, { question, version });
       const takesFocus = this.list.contains(this.root.activeElement) || isOnClickedSwitch();
       this.ids = ids;
-      this.clicked.clear();
       this.readyAt = performance.now() + PAUSE;
       this.list.replaceChildren(...data.photos.map((photo) => this.createTile(photo)));
       this.makeTabStop(this.tiles()[0]);

@@ -13,6 +13,7 @@ from typing import Literal
 from frontend.components import actions
 from frontend.components.actions import Action
 from frontend.components.own import register
+from frontend.ui.messages import report_error
 from frontend.ui.tiles import base_path, make_tile
 from tagger.library.records import Photo
 from tagger.text import escape_controls
@@ -43,13 +44,16 @@ def show_grid(
 
     In the mode "wrong" all photos are right but for those clicked; in the mode "right" those
     clicked are right, and nothing is said of the others. Errors of `save` are for it to show.
+    Answers about other photos than those of now are not saved, which a message says.
     """
     tiles = [make_tile(photo, caption=(captions or {}).get(photo.id, "")) for photo in photos]
     ids = [photo.id for photo in photos]
 
     def receive(action: Action) -> None:
         answers = _read_answers(action, ids, mode)
-        if answers is not None:
+        if answers is None:
+            report_error("Not saved: these photos have changed meanwhile. Look again, then save.")
+        else:
             save(answers)
 
     _component(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
@@ -18,7 +19,6 @@ from tagger.library.records import Photo
 from tagger.library.search.grammar import Label, format_query
 from tagger.library.teaching.examples import TagAnswers, TaughtTag
 from tagger.library.teaching.heads import MIN_EXAMPLES, Head
-from tagger.library.teaching.teacher import Suggestions
 from tagger.text import count_noun, fold
 
 PAGE = "teach"
@@ -26,6 +26,7 @@ TAG, VIEW, ALL = "tag", "view", "all"  # query parameters
 GRID_SIZE = 24  # photos answered together
 MAX_ROWS = 20  # tags listed together
 MORE, CHECK = "Find more", "Check"
+DRAWN_KEY = f"{PAGE}-drawn"  # session state: the photos of the grid
 HELP_LATER = (
     "Photos that you import are given this tag if they look like your examples. Nothing is"
     " trained: it is learnt anew from your answers each time."
@@ -127,9 +128,9 @@ def _show_tag(answers: TagAnswers) -> None:
         view = url_state.segmented_control("Show", VIEW, views, compact=True)
     with catch_errors():
         if view == CHECK:
-            _check(tag)
+            _check(answers)
         elif is_learnt:
-            _find_more(tag)
+            _find_more(answers)
         else:
             _offer_examples(answers)
     if is_learnt and taught is not None:
@@ -146,11 +147,11 @@ def _offer_examples(answers: TagAnswers) -> None:
     tag, count = answers.tag, len(answers.yes)
     missing = count_noun(MIN_EXAMPLES - count, "more photo" if count else "photo")
     st.markdown(escape_markdown(f"Click at least {missing} with {tag}. Enter saves."))
-    photos = _find_candidates(answers)
-    if not photos:
+    grid = _keep_grid(answers, "right", _find_candidates(answers))
+    if not grid.photos:
         st.markdown("No photo is left to choose from.")
         return
-    _ask(photos, tag, "right")
+    _ask(grid, tag, "right")
     st.page_link(GALLERY, label="Or add the tag in the gallery", icon=":material/grid_view:")
 
 
@@ -163,10 +164,13 @@ def _find_candidates(answers: TagAnswers) -> list[Photo]:
     return [photo for photo in latest if photo.id not in answers.every][:GRID_SIZE]
 
 
-def _find_more(tag: str) -> None:
+def _find_more(answers: TagAnswers) -> None:
+    tag = answers.tag
     every = url_state.get(ALL) is not None
     suggested = open_library().teaching.find_more(tag, GRID_SIZE, above_threshold=not every)
-    if not suggested.total:
+    grid = _keep_grid(answers, "wrong", suggested.photos)
+    total = max(suggested.total, len(grid.photos))
+    if not total:
         st.markdown(escape_markdown(f"Nothing else looks like {tag}."))
         if not every:
             st.button(
@@ -178,39 +182,73 @@ def _find_more(tag: str) -> None:
     if every:
         st.markdown("The closest to your examples. Click the wrong ones; Enter saves all.")
     else:
-        verb = "looks" if suggested.total == 1 else "look"
+        verb = "looks" if total == 1 else "look"
         st.markdown(
-            f"**{suggested.total:,} more {verb} like this.** Click the wrong ones; Enter saves"
-            f" {'all' if suggested.total <= GRID_SIZE else f'these {len(suggested.photos)}'}."
+            f"**{total:,} more {verb} like this.** Click the wrong ones; Enter saves"
+            f" {'all' if total == len(grid.photos) else f'these {len(grid.photos)}'}."
         )
-    _ask(suggested.photos, tag, "wrong")
+    _ask(grid, tag, "wrong")
     _describe_head(suggested.head)
 
 
-def _check(tag: str) -> None:
+def _check(answers: TagAnswers) -> None:
+    tag = answers.tag
     suggested = open_library().teaching.find_doubtful(tag, GRID_SIZE)
-    if not suggested.total:
+    grid = _keep_grid(answers, "wrong", suggested.photos, suggested.scores)
+    total = max(suggested.total, len(grid.photos))
+    if not total:
         st.markdown(escape_markdown(f"You have confirmed every photo with {tag}."))
         return
-    rest = "" if suggested.total <= GRID_SIZE else f" of {suggested.total:,}"
+    rest = "" if total == len(grid.photos) else f" of {total:,}"
     st.markdown(
         escape_markdown(
-            f"Is this {tag}? {len(suggested.photos)}{rest} photos that you have not confirmed,"
+            f"Is this {tag}? {len(grid.photos)}{rest} photos that you have not confirmed,"
             " the most likely mistakes first. Click the wrong ones; Enter saves all."
         )
     )
-    _ask(suggested.photos, tag, "wrong", suggested)
+    _ask(grid, tag, "wrong")
 
 
-def _ask(
-    photos: Sequence[Photo], tag: str, mode: Mode, suggested: Suggestions | None = None
-) -> None:
+@dataclass(frozen=True)
+class _Grid:
+    """Photos that a question is about, with scores in [0, 1] by id."""
+
+    question: tuple[object, ...]
+    photos: Sequence[Photo]
+    scores: Mapping[int, float]
+
+
+def _keep_grid(
+    answers: TagAnswers, mode: Mode, photos: Sequence[Photo], scores: Mapping[int, float] = {}
+) -> _Grid:
+    """A grid of these photos, or that of before while its question is still open.
+
+    A person may have marked photos of it: others that are added meanwhile do not take their place.
+    Left out are those that were answered or deleted elsewhere.
+    """
+    edit = undo_line.last_edit(PAGE)
+    address = (url_state.get(VIEW), url_state.get(ALL))
+    question = (answers.tag, mode, *address, None if edit is None else edit.operation_id)
+    before: _Grid | None = st.session_state.get(DRAWN_KEY)
+    is_drawn = _grid_key(mode) in st.session_state  # else somebody comes from another page
+    if before is not None and is_drawn and before.question == question:
+        ids = [photo.id for photo in before.photos if photo.id not in answers.every]
+        if kept := open_library().load_matches("", ids).photos:
+            return replace(before, photos=kept)
+    grid = st.session_state[DRAWN_KEY] = _Grid(question, photos, scores)
+    return grid
+
+
+def _ask(grid: _Grid, tag: str, mode: Mode) -> None:
     """A grid of photos; its answers are saved."""
-    scores = {} if suggested is None else suggested.scores
-    captions = {photo_id: f"{value:.0%}" for photo_id, value in scores.items()}
-    key = f"{PAGE}-grid-{mode}"
+    captions = {photo_id: f"{value:.0%}" for photo_id, value in grid.scores.items()}
     save = partial(run_action, _save, tag)
-    answer_grid.show_grid(photos, tag, mode, key=key, save=save, captions=captions)
+    key = _grid_key(mode)
+    answer_grid.show_grid(grid.photos, tag, mode, key=key, save=save, captions=captions)
+
+
+def _grid_key(mode: Mode) -> str:
+    return f"{PAGE}-grid-{mode}"
 
 
 def _save(tag: str, answers: GridAnswers) -> None:

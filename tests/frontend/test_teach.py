@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tagger.library.library import Library
-from tests.conftest import import_folder
+from tests.conftest import draw_collection, import_folder
 from tests.frontend.pages import (
     HOSTILE,
     button_labels,
@@ -117,9 +117,31 @@ def test_answers_of_another_grid_are_ignored(library: Library) -> None:
     operations = len(library.operations())
     for changed in ({"ids": ids[1:]}, {"ids": "x"}, {"clicked": 3}):
         save_answers(app, [], **changed)
+        assert "Not saved: these photos have changed meanwhile." in page_text(app)
+        assert [photo["id"] for photo in grid(app)["photos"]] == ids
     assert len(library.operations()) == operations
     save_answers(app, [999, ids[0]])
     assert library.teaching.answers(TAG).no == (ids[0],)
+
+
+def test_photos_stay_until_they_are_answered(library: Library, tmp_path: Path) -> None:
+    library.edit_tags(discs(library)[:5], [TAG])
+    app = open_page("teach", tag=TAG)
+    drawn = [photo["id"] for photo in grid(app)["photos"]]
+    library.delete(drawn[5:6])
+    import_folder(library, draw_collection(tmp_path / "later", 40, ("disc",), 500))
+    renewed = [photo["id"] for photo in grid(open_page("teach", tag=TAG))["photos"]]
+    assert set(renewed) - set(drawn), "a new session shows others"
+    app.run()
+    kept = [photo["id"] for photo in grid(app)["photos"]]
+    assert kept == drawn[:5] + drawn[6:], "but for the deleted one"
+    library.edit_tags(kept[:1], [TAG])
+    assert [photo["id"] for photo in grid(app.run())["photos"]] == kept[1:]
+    save_answers(app, [])
+    answered = [photo["id"] for photo in grid(app)["photos"]]
+    assert answered and not set(answered) & set(drawn)
+    press(app, "teach-last-undo")
+    assert set(kept[1:]) & {photo["id"] for photo in grid(app)["photos"]}, "they are asked again"
 
 
 def test_a_tag_is_checked(library: Library) -> None:
