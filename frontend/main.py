@@ -13,6 +13,7 @@ import streamlit as st
 from frontend.components import html_blocks, job_panel, undo_line
 from frontend.components.search_links import show_search_links
 from frontend.photos import saved_searches
+from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import (
     catch_errors,
@@ -27,7 +28,7 @@ from frontend.ui.navigation import show_navigation
 from frontend.ui.pages import ACTIVITY, IMPORT
 from frontend.ui.phone_bar import show_phone_bar
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first
+from frontend.ui.uninterrupted import finish_first, leave_fragment
 from frontend.ui.watching import open_watch
 from tagger.inference.registry import display_name
 from tagger.text import count_noun
@@ -49,6 +50,7 @@ ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 
 def main() -> None:
     """Draw the selected page, or the error if the library cannot be opened."""
+    leave_fragment()
     st.set_page_config("Image Tagger", page_icon=ICON, layout="wide")
     st.html(HERE / "ui" / "style.css")
     st.html(html_blocks.CSS)
@@ -66,6 +68,7 @@ def main() -> None:
         show_notices()
         show_errors()
         undo_line.forget_on_other_page(page.url_path)
+        url_state.follow_link(page.url_path)
         with catch_errors():
             page.run()
         forget_errors()

@@ -1,11 +1,20 @@
-"""Work that the browser's next request must not cut short."""
+"""Requests of the browser, one after the other: what Streamlit does not see to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+
+def leave_fragment() -> None:
+    """Draw on the page from now on, at the start of a run of the script.
+
+    A run that follows that of a fragment in the same thread would draw where the fragment does.
+    """
+    context_dg_stack.set(get_default_dg_stack_value())
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import streamlit as st
 
 MAX_DIGITS = 9  # of a number: a library holds fewer than a thousand million photos
 PAGE = "page"  # of a paged list, from 1
+OF_PHOTO = ("photo", "at")  # parameters that the gallery sets in the browser alone
+_PATH = "address-path"  # session state: the page, if its address had parameters
 _VERSION = "address-pagination"  # session state: counts the pagination widgets
 
 
@@ -41,6 +43,17 @@ def update(**params: str | int | None) -> None:
     }
     if new != old:
         st.query_params.from_dict(new)
+
+
+def follow_link(path: str) -> None:
+    """Let the address lose its parameters where a link led to the page itself without them.
+
+    Streamlit runs the page without them, but leaves them in the address, and so in the next run.
+    """
+    names = set(st.query_params) - set(OF_PHOTO)
+    if not st.query_params and st.session_state.get(_PATH) == path:
+        st.query_params.clear()
+    st.session_state[_PATH] = path if names else None
 
 
 def on_click(**params: str) -> Callable[[], None]:

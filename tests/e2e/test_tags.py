@@ -33,6 +33,19 @@ def test_a_tag_is_renamed_and_a_model_is_added(app: AppPage, server: AppServer) 
         app.expect_text("Undone: Models never say Chelsea")
         assert "Chelsea" in labels(library, "cat.png")
 
+        app.go_to("Tags")  # the list; the address forgets the tag
+        app.heading("Tags").wait_for()
+        app.tile("cup").click()
+        app.heading("cup").wait_for()
+        app.click("All tags")
+        app.tile("Chelsea").wait_for()
+
+        app.go_to("Search")
+        app.type("Search your photos", "cup")
+        app.open_photo("coffee.png")
+        app.press("Escape")
+        expect(app.page.locator("dialog[open]")).to_have_count(0)
+
         app.go_to("Models")
         row = app.page.locator(".st-key-models-row-everyday")
         row.get_by_role("button", name="Also use").click()

@@ -128,6 +128,7 @@ class Lightbox {
     if (!isInUrl) this.writeUrl(photo.id, this.isOpen ? "replaceState" : "pushState");
     if (!this.isOpen) {
       this.isOpen = true;
+      this.gallery.home = homeUrl();
       this.panel.setOpen(recall("details") !== "hidden" && window.innerWidth > 640);
       this.dialog.showModal();
       this.stage.focus();
