@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from frontend.components.html_blocks import escape_text
+from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, notify, run_action, show_error
-from frontend.ui.pages import SEARCH, link_photo
+from frontend.ui.pages import ACTIVITY, SEARCH, TRASH, TRASH_ICON, link_photo
 from frontend.ui.text import escape_markdown, format_time, time_left
 from frontend.ui.uninterrupted import finish_first
 from tagger.jobs import worker
@@ -123,7 +124,9 @@ def _draw_end(operation: Operation, key: str, names: Mapping[int, str]) -> None:
             parts = [describe_end(operation)]
             parts += [] if operation.undone_by else [describe_outcomes(operation)]
             st.caption(escape_markdown(" · ".join(part for part in parts if part)))
-            if _has_photos(operation):
+            if removed := open_library().trash.count(operation.id):
+                _link_removed(operation.id, removed, key)
+            elif _has_photos(operation):
                 _link_photos(operation, names)
         if operation.resumable and st.button("Resume", key=f"{key}-again-{operation.id}"):
             resume(open_library(), operation.id)
@@ -150,18 +153,39 @@ def _link_photos(operation: Operation, names: Mapping[int, str]) -> None:
         link_photo(photo_id, escape_markdown(name))
 
 
+def _link_removed(operation_id: int, count: int, key: str) -> None:
+    """A link to the photos in the trash that an operation removed.
+
+    A link to the page that is shown would not change its address: there it is a button.
+    """
+    label = f"{count_noun(count, 'photo')} in the trash"
+    address = {TRASH: str(operation_id)}
+    if not key.startswith(ACTIVITY.stem):
+        st.page_link(ACTIVITY, label=label, icon=TRASH_ICON, query_params=address)
+    elif st.button(label, key=f"{key}-trash-{operation_id}", icon=TRASH_ICON, type="tertiary"):
+        url_state.update(**address)
+        st.rerun()
+
+
 def _offer_undo(operation: Operation, key: str) -> None:
     with catch_errors():
-        if st.button("Undo", key=f"{key}-undo-{operation.id}", icon=":material/undo:"):
+        label = "Redo" if _is_undo(operation) else "Undo"
+        icon = f":material/{label.lower()}:"
+        if st.button(label, key=f"{key}-undo-{operation.id}", icon=icon):
             with finish_first():
                 result = open_library().undo(operation.id)
-                message = f"Undone: {operation.title}."
-                if result.changed:
+                message = f"{open_library().operation(result.operation_id).title}."
+                if result.changed and label == "Undo" and operation.kind != "delete":
                     message += f" {count_noun(result.changed, 'photo')} restored."
                 if result.left_alone:
                     message += f" {result.left_alone:,} changed since then and stay as they are."
                 notify(message)
             st.rerun()
+
+
+def _is_undo(operation: Operation) -> bool:
+    """Whether it undid another operation; an undo of that is a redo."""
+    return operation.undoes is not None and not _is_undo(open_library().operation(operation.undoes))
 
 
 def _draw_files(operation: Operation, outcome: str, title: str) -> None:

@@ -9,16 +9,17 @@ import streamlit as st
 
 from frontend.components import job_panel, query_links
 from frontend.components.query_links import QueryLink
+from frontend.photos import trash
+from frontend.ui import url_state
 from frontend.ui.library import load_statistics, open_library
-from frontend.ui.messages import notify
-from frontend.ui.pages import IMPORT
+from frontend.ui.pages import EVERY, IMPORT, TRASH, TRASH_ICON, name_trash
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first
 from tagger.inference.registry import display_name
 from tagger.library.search.grammar import And, Condition, Flag, Label, format_query
 from tagger.library.statistics import Statistics
 from tagger.text import count_noun
 
+PAGE = "activity"
 MAX_LABELS = 15
 MAX_DAYS = 60  # columns of days; months beyond
 MAX_COLUMNS = 60
@@ -27,6 +28,10 @@ LIMIT_KEY = "activity-runs"
 
 
 def show() -> None:
+    """The page, or the trash; see `frontend.photos.trash`."""
+    if url_state.get(TRASH) is not None:
+        trash.show(PAGE)
+        return
     st.title("History", anchor=False)
     statistics = load_statistics()
     if statistics.photos or statistics.deleted:
@@ -35,8 +40,6 @@ def show() -> None:
         st.markdown("Your library is empty. Imports, tags and changes are listed here.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
     _show_operations()
-    if statistics.deleted:
-        _show_deleted(statistics.deleted)
     if statistics.photos:
         left, right = st.columns(2, gap="large")
         with left:
@@ -62,6 +65,14 @@ def _show_counts(statistics: Statistics) -> None:
         for name, count in statistics.by_model
     ]
     st.caption(escape_markdown(" · ".join(parts)))
+    if statistics.deleted:
+        st.button(
+            name_trash(statistics.deleted),
+            key=f"{PAGE}-trash",
+            icon=TRASH_ICON,
+            type="tertiary",
+            on_click=url_state.on_click(**{TRASH: EVERY}),
+        )
 
 
 def _show_labels(statistics: Statistics) -> None:
@@ -139,23 +150,6 @@ def _show_operations() -> None:
 
 def _show_more() -> None:
     st.session_state[LIMIT_KEY] = st.session_state.get(LIMIT_KEY, OPERATIONS) + MORE_OPERATIONS
-
-
-def _show_deleted(count: int) -> None:
-    st.subheader("Trash", anchor=False)
-    st.markdown(
-        f"{count_noun(count, 'photo')} in trash. Undo the deletion to restore them. Your own files"
-        " are never deleted."
-    )
-    with st.popover("Empty trash …", icon=":material/delete_forever:"):
-        st.markdown(
-            "Deletes these photos’ tags and the library’s copies of them. This can’t be undone."
-        )
-        if st.button("Empty trash", key="activity-purge", type="primary"):
-            with finish_first():
-                count = open_library().purge()
-                notify(f"Trash emptied: {count_noun(count, 'photo')}.")
-            st.rerun()
 
 
 show()

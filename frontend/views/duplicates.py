@@ -11,7 +11,7 @@ from frontend.photos.large_photo import show_large_photo, show_thumbnail
 from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action
-from frontend.ui.pages import IMPORT, link_photo
+from frontend.ui.pages import IMPORT, link_photo, link_trash
 from frontend.ui.text import escape_markdown, format_size
 from tagger.jobs.requests import CompareRequest
 from tagger.library.duplicates.choices import Choice
@@ -41,6 +41,8 @@ def show() -> None:
     )
     undo_line.show(PAGE)
     library = open_library()
+    if deleted := library.trash.count():
+        link_trash(deleted)
     jobs = library.operations(limit=1, kinds=[CompareRequest.KIND], active=True)
     for job in jobs:
         job_panel.show_job(job.id, key=PAGE)

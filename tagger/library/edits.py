@@ -107,6 +107,17 @@ def delete(database: Database, ids: Sequence[int]) -> int:
     return _edit(database, "delete", "Deleted {}".format, ids, photos.delete_photos)
 
 
+def restore(database: Database, ids: Sequence[int]) -> int:
+    """See `Trash.restore`."""
+
+    def bring_back(connection: Connection, operation_id: int, batch: Sequence[int]) -> None:
+        photos.restore(connection, operation_id, batch)
+        vectors.retry_unreadable(connection, batch)
+        derivation.refresh(connection, batch)
+
+    return _edit(database, "edit", "Restored {}".format, ids, bring_back, deleted=True)
+
+
 def save_entries(
     database: Database, kind: entries.Kind, values: Mapping[str, Any], title: str
 ) -> int:
@@ -188,20 +199,23 @@ def _edit(
     title: Callable[[str], str],
     ids: Sequence[int],
     apply: Callable[[Connection, int, Sequence[int]], None],
+    deleted: bool = False,
 ) -> int:
     """Apply an edit to photos in batches, so that other writers do not wait long; the operation.
 
-    `title` makes its title of "3 photos". Raises OptionError if no photo is in the library.
+    `title` makes its title of "3 photos". Raises OptionError if no photo is in the library, or
+    with `deleted` in its trash.
     """
     with database.read_transaction() as connection:
-        existing = photos.filter_existing(connection, ids)
+        existing = photos.filter_existing(connection, ids, deleted)
     if not existing:
-        raise OptionError("nothing to change: no such photo is in the library")
+        where = "trash" if deleted else "library"
+        raise OptionError(f"nothing to change: no such photo is in the {where}")
     operation_id, total = None, len(existing)
     for batch in chunks(existing, BATCH):
         with database.write_transaction() as connection:
             if operation_id is None:
                 name = title(count_noun(total, "photo"))
                 operation_id = operations.create(connection, kind, name, total=total)
-            apply(connection, operation_id, photos.filter_existing(connection, batch))
+            apply(connection, operation_id, photos.filter_existing(connection, batch, deleted))
     return operation_id or 0

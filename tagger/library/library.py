@@ -58,6 +58,7 @@ from tagger.library.statistics import Statistics
 from tagger.library.storage import Storage, make_home, read_original
 from tagger.library.teaching.teacher import Teacher
 from tagger.library.timeline import PhotoList
+from tagger.library.trash import Trash
 from tagger.library.vectors import VectorCache
 from tagger.tagger import Tagger
 
@@ -70,6 +71,7 @@ class Library:
         self.url = url
         self.database = database
         self.storage = Storage(home)
+        self.trash = Trash(database, self.storage)
         self.tags = TagEdits(database, home)
         self.retagging = Retagging(database, home)
         self.duplicates = Duplicates(database, home)
@@ -231,7 +233,7 @@ class Library:
         return edits.withdraw_annotations(self.database, ids, labels)
 
     def delete(self, ids: Sequence[int]) -> int:
-        """Delete photos from the library, not their files; can be undone. The operation's id."""
+        """Move photos to the trash, not their files; can be undone. The operation's id."""
         return edits.delete(self.database, ids)
 
     def undo(self, operation_id: int) -> UndoResult:
@@ -254,14 +256,6 @@ class Library:
         """The latest undo of an edit or deletion, if nothing was edited since and it holds."""
         with self.database.read_transaction() as connection:
             return operations.find_last_undo(connection)
-
-    def purge(self) -> int:
-        """Remove deleted photos and the library's copies of them for good; how many.
-
-        Files outside the library stay. This cannot be undone. Raises OptionError while photos are
-        being imported.
-        """
-        return edits.purge(self.database, self.storage)
 
     # Search and photos
 

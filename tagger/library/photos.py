@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.errors import OptionError
@@ -165,15 +165,39 @@ def refresh_deleted(connection: Connection, photo_ids: Iterable[int]) -> None:
         version.renew(connection)
 
 
-def filter_existing(connection: Connection, photo_ids: Iterable[int]) -> list[int]:
-    """The ids of photos that exist and are not deleted, without repeats, in the same order."""
+def filter_existing(
+    connection: Connection, photo_ids: Iterable[int], deleted: bool = False
+) -> list[int]:
+    """The ids of photos that are in the library, or `deleted`; no repeats, in the same order."""
     candidates = [photo_id for photo_id in dict.fromkeys(photo_ids) if 0 < photo_id < MAX_ID]
     ids: set[int] = set()
     for chunk in chunks(candidates, CHUNK):
         # With a condition on `deleted_by`, SQLite would scan an index of all photos instead.
         query = select(photos.c.id, photos.c.deleted_by).where(photos.c.id.in_(chunk))
-        ids.update(row.id for row in connection.execute(query) if row.deleted_by is None)
+        ids.update(
+            row.id for row in connection.execute(query) if (row.deleted_by is not None) == deleted
+        )
     return [photo_id for photo_id in candidates if photo_id in ids]
+
+
+def count_deleted(connection: Connection, operation_id: int | None = None) -> int:
+    """The number of deleted photos, or of those that an operation deleted."""
+    query = select(func.count()).select_from(photos).where(_is_deleted(operation_id))
+    return int(connection.scalar(query) or 0)
+
+
+def find_deleted(connection: Connection, operation_id: int | None = None) -> list[int]:
+    """The ids of deleted photos, or of those that an operation deleted; the latest first."""
+    query = select(photos.c.id).where(_is_deleted(operation_id))
+    return list(connection.scalars(query.order_by(photos.c.deleted_by.desc(), photos.c.id.desc())))
+
+
+def _is_deleted(operation_id: int | None) -> ColumnElement[bool]:
+    is_deleted = photos.c.deleted_by.is_not(None)
+    if operation_id is None:
+        return is_deleted
+    removed = select(presences.c.photo_id).where(presences.c.ended_by == operation_id)
+    return is_deleted & photos.c.id.in_(removed)
 
 
 def load_names(connection: Connection, photo_ids: Sequence[int]) -> dict[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -13,17 +14,24 @@ from streamlit.testing.v1 import AppTest
 from tagger.images import decode
 from tagger.library.database import version
 from tagger.library.database.schema import photos as photos_table
+from tagger.library.duplicates.choices import Choice
 from tagger.library.library import Library
 from tests.conftest import draw
 from tests.frontend.conftest import import_drawn_photos
 from tests.frontend.pages import (
+    button_labels,
+    html_blocks,
     open_page,
     page_text,
+    press,
     raw_text,
     report_trigger,
     unescape,
     upload,
 )
+from tests.library.near_copies import mark_as_copies
+
+PAGE = "activity"  # in session state
 
 
 def photo(seed: int = 0, format: str = "PNG") -> bytes:
@@ -118,14 +126,45 @@ def set_added(library: Library, times: dict[int, datetime]) -> None:
 def test_deleted_photos_are_purged_on_request(two_photos: Library) -> None:
     first = two_photos.search(sort="oldest").photos[0]
     two_photos.delete([first.id])
-    app = open_page("activity")
-    assert "1 photo in trash" in raw_text(app)
-    app.button(key="activity-purge").click().run()
-    assert not app.exception
+    app = press(open_page("activity"), "activity-trash")
+    assert app.title[0].value == "Trash"
+    press(app, "trash-empty")
     assert two_photos.statistics().deleted == 0
     assert two_photos.count() == 1
-    for page in (app.run(), open_page("activity")):
-        assert "in trash" not in raw_text(page)
+    assert "The trash is empty." in page_text(app)
+    assert not [label for label in button_labels(open_page("activity")) if "Trash" in label]
+
+
+def test_photos_of_a_removal_come_back_one_by_one(six_photos: Library) -> None:
+    earlier = six_photos.delete([6])
+    mark_as_copies(six_photos, [1, 2, 3])
+    removal = six_photos.duplicates.choose([Choice((1,), (2, 3))])
+    assert "trash=all" in links(open_page("duplicates"))["Trash: 3 photos"].query_string
+    app = open_page("activity")
+    assert {"Trash: 3 photos", "2 photos in the trash"} <= set(button_labels(app))
+    press(app, f"activity-trash-{removal}")
+    assert "Removed 2 near copies from the library" in page_text(app)
+    assert {unescape(box.label) for box in app.checkbox} == {"002.png", "003.png"}
+    assert "".join(html_blocks(app)).count("/library/thumbnails/") == 2
+    assert app.button(key="trash-restore-selected").disabled
+    app.checkbox(key="trash-photo-2").check().run()
+    press(app, "trash-restore-selected")
+    assert six_photos.find_ids() == [1, 2, 4, 5] and "Restored 1 photo" in page_text(app)
+    assert [unescape(box.label) for box in app.checkbox] == ["003.png"]
+    press(app, f"{PAGE}-last-undo")
+    assert six_photos.find_ids() == [1, 4, 5] and len(app.checkbox) == 2
+    press(app, "trash-restore-all")
+    assert six_photos.find_ids() == [1, 2, 3, 4, 5]
+    assert "None of its photos is in the trash any more." in page_text(app)
+    press(app, "trash-all")
+    assert [unescape(box.label) for box in app.checkbox] == ["006.png"] and earlier
+    press(app, "trash-back")
+    assert app.title[0].value == "History"
+
+
+def links(app: AppTest) -> dict[str, Any]:
+    """The links to pages by their labels."""
+    return {unescape(link.proto.label): link.proto for link in app.get("page_link")}
 
 
 def test_a_deletion_is_undone_from_activity(two_photos: Library) -> None:
@@ -135,6 +174,13 @@ def test_a_deletion_is_undone_from_activity(two_photos: Library) -> None:
     app.button(key=f"activity-undo-{operation_id}").click().run()
     assert not app.exception
     assert two_photos.count() == 2
+    (undo,) = two_photos.operations(limit=1)
+    button = app.button(key=f"activity-undo-{undo.id}")
+    assert button.label == "Redo"
+    button.click().run()
+    assert two_photos.count() == 1 and unescape(app.toast[0].value) == "Deleted 1 photo."
+    (redo,) = two_photos.operations(limit=1)
+    assert app.button(key=f"activity-undo-{redo.id}").label == "Undo"
 
 
 def test_older_operations_are_shown_on_request(two_photos: Library) -> None:
@@ -154,10 +200,10 @@ def test_an_edit_names_its_photos_unless_they_are_many(library: Library, tmp_pat
     many = library.edit_tags([1, 2, 3, 4], add=["sky"])
     text = page_text(app := open_page("activity"))
     assert "Made 1 photo a favourite" in text
-    links = {unescape(link.proto.label): link.proto for link in app.get("page_link")}
-    assert {"001.png", "002.png", "003.png"} <= links.keys() and "004.png" not in links
-    assert links["001.png"].page.endswith("gallery") and "photo=1" in links["001.png"].query_string
-    assert f"run%3A{many}" in links["Show the photos"].query_string
+    every = links(app)
+    assert {"001.png", "002.png", "003.png"} <= every.keys() and "004.png" not in every
+    assert every["001.png"].page.endswith("gallery") and "photo=1" in every["001.png"].query_string
+    assert f"run%3A{many}" in every["Show the photos"].query_string
 
 
 def test_what_was_undone_counts_no_photos(two_photos: Library) -> None:

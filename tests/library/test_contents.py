@@ -223,7 +223,7 @@ def test_a_purge_removes_the_thumbnails_of_earlier_contents(library: Library, fo
     write(folder / "a.jpg", draw_scene(1, 256), rating=3)
     import_folder(library, folder)
     library.delete([photo.id])
-    assert library.purge() == 1
+    assert library.trash.empty() == 1
     assert not list((library.home / "thumbnails").rglob("*.jpg"))
 
 
@@ -288,7 +288,7 @@ def test_a_purge_keeps_the_thumbnail_that_an_undo_needs(library: Library, folder
     assert import_folder(library, folder).counts == {"added": 1, "duplicate": 1}
     (other,) = [photo for photo in library.photos() if photo.id != before.id]
     library.delete([other.id])
-    assert library.purge() == 1
+    assert library.trash.empty() == 1
     library.undo(job.id)
     assert library.read_thumbnail(library.photo(before.id)) == thumbnail
 

@@ -359,7 +359,7 @@ def test_deleted_photos_never_count(
     library.undo(deletion)
     assert [photo.id for photo in library.search("like:ball").photos] == best[:5]
     library.delete(best[:3])
-    library.purge()
+    library.trash.empty()
     assert [photo.id for photo in library.search("like:ball").photos] == best[3:8]
 
 
@@ -410,7 +410,7 @@ def test_photos_without_a_vector_are_counted(
     library.delete(library.find_ids("folder:/disc OR folder:/square")[39:50])
     page = library.search("like:box")
     assert page.description is not None and page.description.not_compared == 39
-    library.purge()
+    library.trash.empty()
     page = library.search("like:box")
     assert page.description is not None and page.description.not_compared == 39
 

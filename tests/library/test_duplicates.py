@@ -235,7 +235,7 @@ def test_removed_copies_and_imports(library: Library, tmp_path: Path) -> None:
     library.undo(operation_id)
     assert library.count() == 3
     library.delete([3])
-    library.purge()
+    library.trash.empty()
     assert group_ids(library) == [{1, 2}]
     assert library.duplicates.list_groups().removable == 1
 

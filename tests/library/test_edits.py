@@ -153,6 +153,32 @@ def test_a_restored_photo_has_its_annotations(library: Library, pets: Tagger) ->
     assert [tag.label for tag in again.photo.tags] == ["mine"]
 
 
+def test_single_photos_of_the_trash_come_back(library: Library, pets: Tagger) -> None:
+    first, second, third = (
+        library.add_photo(f"{n}.png", draw_png(n), pets).photo.id for n in range(3)
+    )
+    library.edit_tags([second], add=["mine"])
+    library.rate([second], 4)
+    before = library.photo(second)
+    earlier, deletion = library.delete([first]), library.delete([second, third])
+    assert library.trash.find_ids() == [third, second, first] and library.trash.count() == 3
+    assert library.trash.find_ids(deletion) == [third, second]
+    assert [library.trash.count(each) for each in (earlier, deletion)] == [1, 2]
+    assert [photo.id for photo in library.trash.load([first, second])] == [first, second]
+    restored = library.trash.restore([second, second, 99])
+    assert library.operation(restored).title == "Restored 1 photo"
+    assert library.photo(second) == before and library.trash.find_ids() == [third, first]
+    with pytest.raises(OptionError, match="no such photo is in the trash"):
+        library.trash.restore([second])
+    assert library.undo(deletion).changed == 1  # the other is back already
+    assert library.trash.find_ids() == [first]
+    library.undo(restored)
+    assert library.trash.find_ids() == [second, first] and not library.trash.load([third])
+    redone = library.last_undo()
+    assert redone is not None and library.undo(redone.id).changed == 1
+    assert library.photo(second) == before
+
+
 def test_a_purge_deletes_only_the_librarys_own_files(
     library: Library, tmp_path: Path, pets: Tagger
 ) -> None:
@@ -162,7 +188,7 @@ def test_a_purge_deletes_only_the_librarys_own_files(
     own = library.add_photo("own.png", draw_png(51), pets).photo
     referenced = library.search("name:000").photos
     library.delete([own.id, *(p.id for p in referenced)])
-    assert library.purge() == 4
+    assert library.trash.empty() == 4
     assert library.statistics().deleted == 0
     assert library.count() == 1
     assert imported.path.is_file()
@@ -175,7 +201,7 @@ def test_a_purge_deletes_only_the_librarys_own_files(
 def test_a_purge_is_refused_during_an_import(library: Library) -> None:
     submit(library, ImportUploadsRequest([("a.png", io.BytesIO(draw_png(2)))], "pets"))
     with pytest.raises(OptionError, match="wait until that is over"):
-        library.purge()
+        library.trash.empty()
 
 
 def test_an_interrupted_purge_loses_no_photo_and_the_next_deletes_the_files(
@@ -190,8 +216,8 @@ def test_an_interrupted_purge_loses_no_photo_and_the_next_deletes_the_files(
     with monkeypatch.context() as patch:
         patch.setattr(type(library.storage), "delete_files", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            library.purge()
+            library.trash.empty()
     assert library.statistics().deleted == 0 and first.path.is_file() and other.path.is_file()
     again = library.add_photo("again.png", draw_png(1), pets).photo
-    assert library.purge() == 0
+    assert library.trash.empty() == 0
     assert library.read_original(again) == draw_png(1) and not other.path.exists()

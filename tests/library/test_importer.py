@@ -265,7 +265,7 @@ def test_a_purge_during_an_import_does_not_lose_its_photos(library: Library, pet
     library.delete([deleted.id])
     importer = Importer(library.database, library.storage, [pets], copy=True)
     results = importer.read_and_tag([ImportFile(0, "", "one.png", data=draw_png(1))])
-    library.purge()
+    library.trash.empty()
     with library.database.write_transaction() as connection:
         operation_id = operations.create(connection, "import", "at the same time")
         importer.record(connection, operation_id, [register_model(connection, pets)], results)

@@ -168,6 +168,19 @@ class LibraryMachine(RuleBasedStateMachine):
     def delete(self, picks: list[int]) -> None:
         self.act(lambda: self.library.delete(self.choose(picks)))
 
+    @rule(picks=picks)
+    def restore(self, picks: list[int]) -> None:
+        """Some photos of the trash come back."""
+        ids = self.library.trash.find_ids()
+        chosen = [ids[each % len(ids)] for each in picks if ids]
+
+        def bring_back() -> int:
+            operation = self.library.trash.restore(chosen)
+            self.embed()
+            return operation
+
+        self.act(bring_back)
+
     @rule(picks=picks, kept=st.integers(0, 2))
     def choose_copies(self, picks: list[int], kept: int) -> None:
         ids = self.choose(picks)

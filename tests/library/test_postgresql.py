@@ -345,7 +345,7 @@ def test_copies_are_chosen_and_a_folder_is_watched(
     for operation in (moved, imported, add, answered):
         library.undo(operation)
     assert library.count() == count and library.folders.list_all() == []
-    assert library.purge() == 2
+    assert library.trash.empty() == 2
 
 
 def test_a_library_of_an_earlier_version_is_migrated(
@@ -417,7 +417,7 @@ def test_undecodable_names_can_be_stored(library: Library, pets: Tagger) -> None
     assert library.photo(added.id).name == "nul \\udcff '; DROP.png"
     assert library.find_by_digest(added.sha256) == added
     library.delete([added.id])
-    assert library.purge() == 1
+    assert library.trash.empty() == 1
     assert library.find_by_digest(added.sha256) is None
 
 

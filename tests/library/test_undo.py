@@ -80,7 +80,7 @@ def test_the_last_edit_is_one_of_which_something_is_left(library: Library, pets:
     restored = library.add_photo("1.png", draw_png(1), pets)
     library.undo(restored.operation_id or 0)
     assert last_edit(library) == deleted
-    library.purge()
+    library.trash.empty()
     assert last_edit(library) == named
     library.undo(named)
     assert last_edit(library) is None

@@ -114,7 +114,7 @@ def test_removed_photos_leave_memory(filled: Library) -> None:
     rows, cache = number_rows(filled), VectorCache()
     add(filled, SPACE, rows)
     assert len(load(filled, cache).photo_ids) == PHOTOS
-    assert filled.purge() == PHOTOS // 10
+    assert filled.trash.empty() == PHOTOS // 10
     assert len(load(filled, cache).photo_ids) == PHOTOS * 9 // 10
 
 

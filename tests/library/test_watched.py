@@ -200,7 +200,7 @@ def test_photos_that_a_person_removed_are_left_out(watched: Library, folder: Pat
     watched.delete(deleted)
     changes = look(watched)
     assert changes.count == 0 and changes.removed == 2
-    watched.purge()
+    watched.trash.empty()
     changes = look(watched)
     assert changes.count == 0 and changes.removed == 2
     write(folder / "0.png", 20, age=-1)  # another photo
