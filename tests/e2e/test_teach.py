@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.conftest import import_folder
+from tagger.jobs import worker
+from tagger.jobs.requests import ImportFolderRequest, submit
+from tests.conftest import draw_collection, import_folder
 from tests.e2e.app_page import AppPage
 from tests.e2e.conftest import OpenApp, StartServer
 
@@ -89,4 +91,33 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         app.expect_text(re.compile("Confirmed square on .* photos, marked 1 as not square"))
         assert library.teaching.answers("square").no == (wrong,)
         assert "square" not in [tag.label for tag in library.photo(wrong).tags]
+    app.check()
+
+
+def test_marks_stay_when_photos_are_imported_meanwhile(
+    shapes: Path, worded: Path, start_server: StartServer, open_app: OpenApp, tmp_path: Path
+) -> None:
+    server = start_server(tmp_path / "library")
+    with server.library() as library:
+        library.use_model(str(worded))
+        import_folder(library, shapes, model=str(worded))
+        library.edit_tags(library.find_ids("folder:/disc")[:5], [TAG])
+        later = draw_collection(tmp_path / "later", 40, ("disc",), 500)
+        job_id = submit(library, ImportFolderRequest(str(later)))
+        app = open_app(server, f"teach?tag={TAG}")
+        photos = [tile.get_attribute("data-id") for tile in tiles(app).all()]
+        for number in (0, 3):
+            tiles(app).nth(number).click()
+        worker.run(library, job_id)
+        expect(app.page.get_by_test_id("stToast")).to_contain_text("finished")
+        app.wait_until_idle()
+        assert [tile.get_attribute("data-id") for tile in tiles(app).all()] == photos
+        expect(save_button(app)).to_have_text(
+            f"Save {len(photos) - 2} as “{TAG}”, 2 as not “{TAG}”"
+        )
+        tiles(app).nth(3).press("Enter")
+        app.expect_text(f"marked 2 as not {TAG}")
+        assert library.teaching.answers(TAG).no == tuple(
+            sorted(int(photos[number] or 0) for number in (0, 3))
+        )
     app.check()
