@@ -40,8 +40,10 @@ def evaluation_tiles(evaluation: Json, validation: bool = True) -> list[tuple[st
             tiles = [(percent(accuracy), f"accuracy on {of[3:]}")]
         words = ("get a label; the others are unknown", "of these labels are correct")
         if few is not None and answered is not None:
-            tiles.append((_count(answered, few), words[0]))
             count = round(answered * few)
+            if count == few:  # the second figure would repeat the first
+                return tiles
+            tiles.append((_count(answered, few), words[0]))
             if right is not None and count:
                 tiles.append((_count(right, count), words[1]))
             return tiles
@@ -65,8 +67,8 @@ def unknown_sentence(unknown: Any) -> str:
         return f"{percent(accepted)} of {of}unrelated photos get a false tag."
     if fpr95 is not None:
         return (
-            f"With each label left out in turn, {percent(fpr95)} of its photos still look familiar"
-            " when 95% of the others do. Not tested on other photos."
+            "Tested by leaving out each label in turn: of the photos of a label that it does not"
+            f" know, it notices {percent(1 - fpr95)}. Not tested on other photos."
         )
     return "Not tested on other photos."
 

@@ -177,17 +177,18 @@ def _offer_use(job: Operation, name: str) -> None:
     if name not in library.models_in_use():
         with st.container(horizontal=True, gap="small", key="train-use-actions"):
             st.button(
-                "Use this model",
+                "Also use",
                 key="train-use",
                 type="primary",
-                icon=":material/check_circle:",
+                icon=":material/add_circle:",
                 help="It tags new photos too, beside the models that you use now.",
                 on_click=run_action,
                 args=(_use, name),
             )
             st.button(
-                "Use it alone",
+                "Use only this",
                 key="train-use-alone",
+                icon=":material/check_circle:",
                 help="New photos are tagged with it alone. Photos keep the tags that they have.",
                 on_click=run_action,
                 args=(_use_alone, name),

@@ -40,9 +40,14 @@ def base_path() -> str:
 
 
 def make_tile(photo: Photo, matching: Sequence[str] = (), caption: str = "") -> Tile:
-    """A photo's tile; with tags that a query found, `matching`, these are shown."""
+    """A photo's tile; with tags that a query found, `matching`, these are shown.
+
+    Of several, each that is confirmed has its own tick.
+    """
     tags = {tag.label: tag for tag in photo.tags}
     labels = [label for label in matching if label in tags]
+    ticked = [f"{label} ✓" if tags[label].by_person else label for label in labels]
+    names = labels if len(labels) == 1 else ticked[:MAX_LABELS]
     main = tags[labels[0]] if labels else next(iter(photo.tags), None)
     score = main.score if len(labels) == 1 and main is not None else None
     return {
@@ -51,11 +56,11 @@ def make_tile(photo: Photo, matching: Sequence[str] = (), caption: str = "") -> 
         "name": escape_controls(photo.name),
         "width": photo.width,
         "height": photo.height,
-        "tag": escape_controls(" · ".join(labels[:MAX_LABELS]) or short_label(photo)),
+        "tag": escape_controls(" · ".join(names) or short_label(photo)),
         "score": "" if score is None else whole_percent(score),
         "tagged": main is not None,
         "more": max(0, len(photo.tags) - max(1, len(labels))),
-        "confirmed": main is not None and main.by_person,
+        "confirmed": main is not None and main.by_person and len(labels) < 2,
         "missing": photo.missing,
         "favourite": photo.rating == FAVOURITE,
         "caption": escape_controls(caption),

@@ -40,7 +40,7 @@ def show() -> None:
     else:
         _offer_folder()
     show_watched_folders()
-    _list_recent()
+    _list_recent(source)
 
 
 def _offer_files() -> None:
@@ -121,11 +121,12 @@ def _count_photos(folder: bytes) -> tuple[int, bool]:
     return count_photos(os.fsdecode(folder))
 
 
-def _list_recent() -> None:
+def _list_recent(source: str) -> None:
     operations = open_library().operations(RECENT_IMPORTS, kinds=["import"])
     st.subheader("Recent imports", anchor=False)
     if not operations:
-        st.markdown("None yet. Drop some photos above, or start with the samples.")
+        drop = "Drop some photos above, or start with the samples."
+        st.markdown(f"None yet. {drop if source == FILES else 'Choose a folder above.'}")
         return
     st.page_link(GALLERY, label="See your photos", icon=":material/grid_view:")
     for operation in operations:

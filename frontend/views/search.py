@@ -24,7 +24,6 @@ from tagger.library.descriptions import MAX_LIKE
 from tagger.library.records import DescriptionSummary, Photo, PhotoPage, Sort
 from tagger.library.search.grammar import (
     And,
-    Condition,
     Flag,
     Label,
     Like,
@@ -64,7 +63,7 @@ def show() -> None:
     try:
         page = library.search(query, limit=0)
         with explanation:
-            _explain(library.explain(page.tag_query or query))
+            _explain(library.explain(page.tag_query or query), page.tag_query)
     except QueryError as error:
         show_error(f"{upper_first(str(error))}.")
         st.code(error.with_caret(), language=None)
@@ -75,9 +74,13 @@ def show() -> None:
     _show_results(query, page)
 
 
-def _explain(words: Sequence[Interpretation]) -> None:
-    """A line with the tags found by each word, if they are others than the word itself."""
-    lines = [f"{word.word}: {_list_tags(word.tags)}" for word in words if word.is_wider]
+def _explain(words: Sequence[Interpretation], tag_query: str | None) -> None:
+    """A line with the query that plain words were read as, and the tags found by each word.
+
+    A word that finds itself alone is left out.
+    """
+    lines = [] if tag_query is None else [f"Searched for: {tag_query}"]
+    lines += [f"{word.word}: {_list_tags(word.tags)}" for word in words if word.is_wider]
     if lines:
         st.caption(escape_markdown(" · ".join(lines)))
 
@@ -108,16 +111,12 @@ def example_queries(tags: Sequence[tuple[str, int]], describes: bool = False) ->
     labels = [Label(name) for name, _ in tags[:2]]
     queries: list[Query] = list(labels[:1])
     if len(labels) == 2:
-        queries += [And((labels[0], Not(labels[1]))), And((Or(tuple(labels)), _SURE))]
-    elif labels:
-        queries.append(And((labels[0], _SURE)))
-    states: list[Query] = [Flag("untagged"), Condition("by", "=", "person")]
+        queries += [And((labels[0], Not(labels[1]))), Or(tuple(labels))]
+    states: list[Query] = [Flag("untagged"), Flag("favourite")]
     described = ["dogs on a beach"] if describes else []
     month = f"added>={datetime.now():%Y-%m}"
     return [*map(format_query, queries), *described, *map(format_query, states), month]
 
-
-_SURE = Condition("score", ">=", "0.9")
 
 _SYNTAX = """
 - `dog cat`: photos with both tags. `dog OR cat`: with either. `-cat` or `NOT cat`: without it.
@@ -166,9 +165,7 @@ def _show_results(query: str, page: PhotoPage) -> None:
                 st.markdown(_SYNTAX)
     if description is not None and (sentences := explain_description(description, count)):
         st.caption(escape_markdown(" ".join(sentences)))
-    if page.tag_query is not None:
-        st.caption(escape_markdown(f"Searched for: {page.tag_query}"))
-    else:
+    if page.tag_query is None:
         _offer_suggestions(query, description, count)
     if not count or fallback is not None:
         _offer_parts(query, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -169,8 +170,10 @@ def _show_rename(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
     st.button(label, key=f"{PAGE}-rename-go", on_click=run_action, args=(_rename, summary.name))
     for name in summary.names:
         with st.container(horizontal=True, vertical_alignment="center", key=f"{PAGE}-alias-{name}"):
-            st.markdown(f"Includes: {escape_markdown(name)}", width="content")
-            _action("Separate", f"{PAGE}-separate-{name}", open_library().tags.separate, name)
+            is_merged = name in summary.merged
+            verb, label = ("Includes", "Separate") if is_merged else ("Was", "Use the old name")
+            st.markdown(f"{verb}: {escape_markdown(name)}", width="content")
+            _action(label, f"{PAGE}-separate-{name}", open_library().tags.separate, name)
 
 
 def _rename(name: str) -> None:
@@ -251,9 +254,13 @@ def _set_words(name: str, entry: Entry) -> None:
 
 
 def _find_entry(words: Vocabulary, name: str) -> Entry:
-    """The vocabulary's entry of a tag; an empty one if it lacks the tag."""
+    """The vocabulary's entry of a tag, without its own name; an empty one if it lacks the tag."""
     tag = next((tag for tag in words.lookup(name) if fold(name) in words.spellings(tag)), None)
-    return Entry(name) if tag is None else words.entries[tag]
+    if tag is None:
+        return Entry(name)
+    entry = words.entries[tag]
+    synonyms = tuple(synonym for synonym in entry.synonyms if fold(synonym) != fold(name))
+    return replace(entry, synonyms=synonyms)
 
 
 def _action(

@@ -283,7 +283,7 @@ def test_tags_are_chips_that_stay_where_they_are(page: Page) -> None:
     page.keyboard.press("u")
     page.keyboard.press("Shift+U")
     assert [action["kind"] for action in gallery.last_actions()["actions"]] == ["undo", "redo"]
-    page.get_by_text("Less likely (1)").click()
+    page.get_by_text("Not sure enough (1)").click()
     page.get_by_role("button", name="Not cat").click()
     assert gallery.last_action() == {"kind": "tag", "ids": [3], "remove": ["cat"]}
     assert not gallery.problems

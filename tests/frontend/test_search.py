@@ -207,7 +207,7 @@ def test_each_photo_says_why_it_was_found(drawn_shapes: Library) -> None:
     drawn_shapes.edit_tags([second], add=["beagle"])
     page = drawn_shapes.load_matches("dog OR people OR like:zebra", [first])
     (tile,) = make_tiles(page)
-    assert tile["tag"] == "Man · poodle"
+    assert tile["tag"] == "Man ✓ · poodle ✓" and not tile["confirmed"]
     assert tile["caption"] == "by description"
     assert sorted(gallery_ids(open_page("search", q="dog"), KEY)) == sorted([first, second])
     tiles = make_tiles(drawn_shapes.load_matches("dog", [first, second]))

@@ -87,8 +87,10 @@ def test_saved_searches_are_in_the_sidebar_and_open(six_photos: Library) -> None
 def test_a_search_is_saved_and_deleted(six_photos: Library) -> None:
     app = open_page("search", q="cat")
     app.text_input(key="search-save-name").set_value(" Our   cats ")
+    app.session_state["search-save"] = True  # the menu is open
     press(app, "search-save-go")
     assert message(app, "search") == "Saved the search “Our cats”"
+    assert app.session_state["search-save"] is False
     assert grid_data(app, "search-links")["saved"] == [["Our cats", "cat"]]
     assert search_box_data(app)["saved"] == [["Our cats", "cat"]]
     press(app, "search-unsave-Our cats")

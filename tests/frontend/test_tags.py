@@ -44,13 +44,16 @@ def test_a_tag_is_renamed_merged_and_separated(six_photos: Library) -> None:
     type_option(app, "tags-rename-dog", "Bello")
     press(app, "tags-rename-go")
     assert app.query_params["tag"] == "Bello" and app.title[0].value == "Bello"
-    assert "Renamed dog to Bello" in page_text(app) and "Includes: dog" in page_text(app)
+    assert "Renamed dog to Bello" in page_text(app) and "Was: dog" in page_text(app)
+    assert app.button(key="tags-separate-dog").label == "Use the old name"
     assert tag_labels(six_photos, 1) == ["Bello"]
     app.selectbox(key="tags-rename-Bello").set_value("cat").run()
     assert "2 photos will show cat in place of Bello." in page_text(app)
     assert "Merge into cat" in button_labels(app)
     press(app, "tags-rename-go")
     assert tag_labels(six_photos, 1) == ["cat"] and "Merged Bello into cat" in page_text(app)
+    assert "Includes: Bello" in page_text(app)
+    assert app.button(key="tags-separate-Bello").label == "Separate"
     press(app, "tags-last-undo")
     assert tag_labels(six_photos, 1) == ["Bello"]
     assert "Undone: Merged Bello into cat" in page_text(app)
@@ -59,6 +62,17 @@ def test_a_tag_is_renamed_merged_and_separated(six_photos: Library) -> None:
     assert app.title[0].value == "cat"
     press(app, "tags-separate-Bello")
     assert tag_labels(six_photos, 1) == ["Bello"]
+
+
+def test_a_name_is_no_other_word_for_itself(six_photos: Library) -> None:
+    six_photos.edit_tags([1], add=["sea"])
+    app = open_page("tags", tag="sea")
+    assert "ocean" in app.multiselect(key="tags-synonyms-sea").value
+    type_option(app, "tags-rename-sea", "ocean")
+    press(app, "tags-rename-go")
+    words = app.multiselect(key="tags-synonyms-ocean").value
+    assert words and "ocean" not in words
+    assert six_photos.find_ids("ocean") == six_photos.find_ids("sea") == [1]
 
 
 def test_a_tag_is_hidden_and_never_said(six_photos: Library) -> None:

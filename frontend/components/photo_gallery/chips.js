@@ -11,7 +11,7 @@ class Chips {
     this.photo = null;
     this.list = element("ul", { class: "chips", role: "list", "aria-label": "Tags" });
     this.empty = element("p", { class: "none" });
-    this.weakList = element("ul", { class: "chips", role: "list", "aria-label": "Less likely" });
+    this.weakList = element("ul", { class: "chips", role: "list", "aria-label": "Not sure enough" });
     this.weakTitle = element("summary");
     this.weak = element("details", { class: "weak" }, this.weakTitle, this.weakList);
     this.field = new TagField(base, "Add a tag", (label) => this.act("tag", { add: [label] }));
@@ -53,7 +53,8 @@ class Chips {
       if (widths.get(li.dataset.label)) li.style.minWidth = `${widths.get(li.dataset.label)}px`;
     this.empty.textContent = details.tags.length ? "" : details.unknown || "No tags";
     this.weak.hidden = !details.weaker.length;
-    this.weakTitle.textContent = `Less likely (${details.weaker.length})`;
+    this.weakTitle.textContent = `Not sure enough (${details.weaker.length})`;
+    this.weakTitle.title = "Each tag has a threshold of its own; these are below theirs";
     keepFocus(this.weakList, () =>
       this.weakList.replaceChildren(
         ...details.weaker.map((chip) => this.chip({ ...chip, state: "weaker" }, explained)),

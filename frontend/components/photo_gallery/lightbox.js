@@ -34,6 +34,7 @@ class Lightbox {
     this.name = userText("", "name");
     const { actions } = this.gallery.data;
     this.favourite = button("star", "Favourite", () => this.rate(STARS), {
+      title: `Favourite: ${STARS} stars`,
       className: "tool star",
       "aria-keyshortcuts": "F",
       "aria-pressed": "false",

@@ -111,6 +111,7 @@ class Rating {
         "aria-pressed": "false",
       }),
     );
+    this.stars.at(-1).title = `${STARS} of ${STARS} stars: a favourite`;
     this.node = element("div", { class: "stars", role: "group", "aria-label": "Rating" });
     this.node.append(...this.stars);
   }

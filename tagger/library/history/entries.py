@@ -5,8 +5,9 @@ An entry has a kind, a key and a value. The kinds, what their keys are, and the 
 * "models": "in_use", the models that tag new photos, in order: names, or paths of files that have
   none; "off", the names of models whose tags are not shown;
 * "tag": the folded name of a tag, and a dictionary of what a person made of it: `shown_as`, the
-  tag that it was renamed to or merged into; `written`, its name in another case, and `was`, that
-  before; `hidden` and `never`, which are true; `parents` and `synonyms`, lists of names;
+  tag that it was renamed to or merged into, and `merged`, which is true if photos had that one;
+  `written`, its name in another case, and `was`, that before; `hidden` and `never`, which are true;
+  `parents` and `synonyms`, lists of names;
 * "folder": the absolute path of a watched folder;
 * "search": the name of a saved search;
 * "head": the folded name of a tag that was learnt from examples; False switches it off;

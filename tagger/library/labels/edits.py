@@ -81,7 +81,7 @@ class TagEdits:
                 return f"Renamed {name} to {new}"
             other = edits.get(target, {})
             if _leads_to(edits, target, key):
-                edits[target] = {field: other[field] for field in other if field != "shown_as"}
+                edits[target] = _without_target(other)
             elif "shown_as" in other:
                 new_name = other["shown_as"]
                 raise OptionError(
@@ -89,8 +89,11 @@ class TagEdits:
                 )
             is_merge = _is_used(connection, target)
             new_name = _name_of(connection, new)
-            edits[key] = entry | {"shown_as": new_name}
-            return f"Merged {name} into {new_name}" if is_merge else f"Renamed {name} to {new_name}"
+            edits[key] = _without_target(entry) | {"shown_as": new_name}
+            if not is_merge:
+                return f"Renamed {name} to {new_name}"
+            edits[key]["merged"] = True
+            return f"Merged {name} into {new_name}"
 
         return self._edit(edit)
 
@@ -102,8 +105,8 @@ class TagEdits:
             entry = dict(edits.get(key, {}))
             if "shown_as" not in entry:
                 raise OptionError(f"{name} is not merged into another tag")
-            new_name = entry.pop("shown_as")
-            edits[key] = entry
+            new_name = entry["shown_as"]
+            edits[key] = _without_target(entry)
             return f"Separated {_name_of(connection, name)} from {new_name}"
 
         return self._edit(edit)
@@ -206,6 +209,11 @@ def _name_of(connection: Connection, typed: str) -> str:
     """How a label is written; a new one is added as it was typed."""
     (label_id,) = label_ids(connection, [typed]).values()
     return str(connection.scalar(select(labels.c.name).where(labels.c.id == label_id)) or typed)
+
+
+def _without_target(edit: Mapping[str, Any]) -> dict[str, Any]:
+    """An edit of a tag without what it was renamed to or merged into."""
+    return {field: edit[field] for field in edit if field not in ("shown_as", "merged")}
 
 
 def _is_used(connection: Connection, key: str) -> bool:

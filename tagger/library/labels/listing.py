@@ -24,14 +24,15 @@ class TagSummary:
     """A tag: how many photos have it, and how many of these a person gave it or confirmed it.
 
     `names` are the other names that it has: those of tags that were renamed to it or merged into
-    it. `hidden` and `never`, as a person chose; `parents` and `synonyms` are None if they are those
-    of the vocabulary.
+    it; `merged` are those of the latter. `hidden` and `never`, as a person chose; `parents` and
+    `synonyms` are None if they are those of the vocabulary.
     """
 
     name: str
     count: int
     by_person: int
     names: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
     hidden: bool = False
     never: bool = False
     parents: tuple[str, ...] | None = None
@@ -53,15 +54,19 @@ def list_tags(connection: Connection) -> list[TagSummary]:
     counts = {row.label_id: row for row in connection.execute(counted)}
     rows = connection.execute(select(labels).order_by(labels.c.folded)).all()
     names: dict[int, list[str]] = {}
+    merged: dict[int, list[str]] = {}
     for row in rows:
         if row.shown_as is not None:
             names.setdefault(row.shown_as, []).append(row.name)
+            if edits.get(row.folded, {}).get("merged"):
+                merged.setdefault(row.shown_as, []).append(row.name)
     return [
         TagSummary(
             name=row.name,
             count=counts[row.id].number if row.id in counts else 0,
             by_person=counts[row.id].by_person if row.id in counts else 0,
             names=tuple(names.get(row.id, ())),
+            merged=tuple(merged.get(row.id, ())),
             hidden=row.hidden,
             never=row.never,
             **_search_words(edits.get(row.folded, {})),
