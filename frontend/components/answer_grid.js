@@ -1,9 +1,10 @@
 // Answer grid: photos that are clicked if they are wrong, or in the mode "right" if they are right;
 // Enter saves. Names, tags and captions reach the page only by textContent and setAttribute.
 
-const PAUSE = 600; // milliseconds before Enter saves new photos, which nobody has looked at sooner
+const PAUSE = 600; // milliseconds before new photos can be saved: nobody has looked at them sooner
 
 const grids = new WeakMap(); // by parent element
+let awaitsNext = false; // answers were saved, and the next photos are not drawn yet
 
 export default function ({ parentElement, data, setTriggerValue }) {
   if (!grids.has(parentElement)) grids.set(parentElement, new AnswerGrid(parentElement));
@@ -25,7 +26,7 @@ class AnswerGrid {
     this.list.addEventListener("click", (event) => this.onClick(event));
     this.list.addEventListener("keydown", (event) => this.onKeyDown(event));
     this.list.addEventListener("focusin", (event) => this.makeTabStop(event.target));
-    this.saveButton.addEventListener("click", () => this.save());
+    this.saveButton.addEventListener("click", () => this.saveIfReady());
   }
 
   update(data, setTriggerValue) {
@@ -46,7 +47,12 @@ class AnswerGrid {
       this.readyAt = performance.now() + PAUSE;
       this.list.replaceChildren(...data.photos.map((photo) => this.createTile(photo)));
       this.makeTabStop(this.tiles()[0]);
-      if (takesFocus) this.tiles()[0]?.focus({ preventScroll: true });
+      if (takesFocus || awaitsNext) this.tiles()[0]?.focus({ preventScroll: true });
+      // What was saved, and its Undo, are said at the top of the page, above the next photos.
+      if (awaitsNext) document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
+      awaitsNext = false;
+    } else if (!this.isSaving) {
+      awaitsNext = false; // they were refused
     }
     this.root.querySelector("#answer-help").textContent =
       `Space marks a photo as ${data.mode}, the arrow keys move, Enter saves all.`;
@@ -157,6 +163,10 @@ class AnswerGrid {
     const isTile = target.closest?.(".tile") && this.list.contains(target);
     if (!isTile && target !== document.body) return;
     event.preventDefault();
+    this.saveIfReady();
+  }
+
+  saveIfReady() {
     if (performance.now() > this.readyAt) this.save();
   }
 
@@ -164,6 +174,7 @@ class AnswerGrid {
     if (this.isSaving || this.saveButton.disabled || !this.ids.length) return;
     const answers = { kind: "answer", ids: this.ids, clicked: [...this.clicked] };
     this.queue.send(answers, this.setTriggerValue);
+    awaitsNext = true;
     this.draw();
   }
 

@@ -2,6 +2,7 @@
 // last one waits here, and is dispatched again once the next photo is drawn.
 
 const TIMEOUT = 30_000; // milliseconds after which an unanswered key no longer holds others back
+const SAVE = { key: "y", code: "KeyY" }; // what Enter does where nothing has the focus
 const POLL = 40; // milliseconds between checks whether the page is drawn
 
 let keys = []; // that have a button on the page
@@ -14,11 +15,15 @@ export default function ({ parentElement, data }) {
   keys = data.keys;
   draw(parentElement, data);
   document.addEventListener("keydown", onKeyDown, true);
+  document.addEventListener("click", onClick);
   if (data.version !== version) {
     version = data.version;
     whenDrawn(replayNext);
   }
-  return () => document.removeEventListener("keydown", onKeyDown, true);
+  return () => {
+    document.removeEventListener("keydown", onKeyDown, true);
+    document.removeEventListener("click", onClick);
+  };
 }
 
 // Until the whole page is drawn, the last photo's buttons are still there and react to keys.
@@ -29,26 +34,44 @@ function whenDrawn(callback) {
 }
 
 function onKeyDown(event) {
-  const key = event.key.toUpperCase();
-  if (isReplaying || !keys.includes(key) || isTyping(event)) return;
+  const isEnter = event.key === "Enter" && event.composedPath()[0] === document.body;
+  const pressed = isEnter ? SAVE : { key: event.key, code: event.code };
+  if (isReplaying || !isButtonKey(pressed) || isTyping(event)) return;
   if (event.repeat) return stop(event); // a key held down answers one photo
   if (sentAt !== null && performance.now() - sentAt < TIMEOUT) {
     stop(event);
-    waiting.push({ key: event.key, code: event.code });
+    waiting.push(pressed);
+  } else if (isEnter) {
+    stop(event);
+    dispatch(pressed);
   } else {
     sentAt = performance.now();
   }
 }
 
+// A tag that was clicked does not keep the focus: Enter saves then, as Y does.
+function onClick(event) {
+  const isByPointer = event.detail > 0;
+  if (isByPointer && event.target.closest?.(".st-key-review-chips button")) document.activeElement?.blur();
+}
+
+function isButtonKey({ key }) {
+  return keys.includes(key.toUpperCase());
+}
+
 function replayNext() {
   sentAt = null;
-  const key = waiting.shift();
-  if (!key) return;
-  if (!keys.includes(key.key.toUpperCase())) return replayNext(); // no button for it here
+  const pressed = waiting.shift();
+  if (!pressed) return;
+  if (!isButtonKey(pressed)) return replayNext(); // no button for it here
+  dispatch(pressed);
+}
+
+function dispatch(pressed) {
   sentAt = performance.now();
   isReplaying = true;
   for (const type of ["keydown", "keyup"]) {
-    document.body.dispatchEvent(new KeyboardEvent(type, { ...key, bubbles: true }));
+    document.body.dispatchEvent(new KeyboardEvent(type, { ...pressed, bubbles: true }));
   }
   isReplaying = false;
 }

@@ -72,7 +72,7 @@ def model_title(model: str) -> str:
         if needs_building(model):
             return f"{name} · {count_noun(imagenet.CLASSES, 'label')}, built when first used"
         path = find_model(model)
-        labels = _count_labels(str(path), path.stat().st_mtime_ns)
+        labels = len(_read_labels(str(path), path.stat().st_mtime_ns))
         return f"{name} · {count_noun(labels, 'label')}"
     except (TaggerError, OSError):
         return f"{name} · cannot be read"
@@ -94,6 +94,16 @@ def _read_backbone(path: str, modified: int) -> str:
     return str(model_file.load_card(path)["backbone"])
 
 
+def list_labels() -> list[str]:
+    """The labels of the models in use; none of a model that cannot be read or is not built yet."""
+    labels: list[str] = []
+    for model in open_library().models_in_use():
+        with suppress(TaggerError, OSError):
+            path = find_model(model)
+            labels += _read_labels(str(path), path.stat().st_mtime_ns)
+    return labels
+
+
 @st.cache_resource(show_spinner=False)
-def _count_labels(path: str, modified: int) -> int:
-    return len(model_file.load_card(path)["labels"])
+def _read_labels(path: str, modified: int) -> list[str]:
+    return list(map(str, model_file.load_card(path)["labels"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
@@ -30,15 +30,26 @@ ANSWERS_KEY, DRAFT_KEY = "review-answers", "review-draft"
 QUEUE_KEY = "review-photos"  # the ids of the next photos
 WITH_SKIPPED_KEY = "review-with-skipped"
 
-# Keeps the answer buttons visible beside or below a tall photo. The line above it has a height of
-# its own, so that the photo stays where it is when there is something to undo.
+YES, NO, OPEN = ":material/check:", ":material/close:", ":material/question_mark:"
+
+# Keeps the answer buttons visible beside or below a tall photo; on a phone they stay above the bar
+# of pages. The line above the photo has a height of its own, so that the photo stays where it is
+# when there is something to undo.
 _STYLE = """<style>
 .st-key-review-photo img { max-height: 62vh; object-fit: contain; }
-.st-key-review-last { height: 2.5rem; overflow: hidden; flex-wrap: nowrap; }
-.st-key-review-last p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.st-key-review-last { height: 3rem; flex-wrap: nowrap; }
 .st-key-review-last [data-testid="stMarkdown"] { min-width: 0; }
+.st-key-review-last p { line-height: 1.4; overflow-wrap: anywhere; }
 .st-key-review-chips button { min-height: 2.1rem; padding: 0.15rem 0.85rem; border-radius: 1.1rem; }
-@media (max-width: 640px) { .st-key-review-photo img { max-height: 40vh; } }
+@media (max-width: 640px) {
+  .st-key-review-photo img { max-height: 40vh; }
+  .st-key-review-last { height: 4rem; gap: 0.6rem; }
+  .st-key-review-last p { font-size: 0.85rem; line-height: 1.25; }
+  [data-testid="stLayoutWrapper"]:has(> .st-key-review-actions) {
+    position: sticky; bottom: var(--it-bottom-bar, 0); z-index: 1;
+  }
+  .st-key-review-actions { padding-block: 0.5rem; background: light-dark(#fbf9f5, #191715); }
+}
 @media (hover: none) { .stMain [aria-label^="Shortcut"] { display: none; } }
 </style>"""
 
@@ -54,15 +65,27 @@ class Answer:
 
 @dataclass(frozen=True)
 class Draft:
-    """What is chosen so far for a photo: tags that are on, and those that a person typed."""
+    """What is chosen so far for a photo: tags that are right or wrong, and those typed.
+
+    A tag that is neither is not answered.
+    """
 
     photo_id: int
-    on: frozenset[str]
+    right: frozenset[str]
+    wrong: frozenset[str] = frozenset()
     typed: tuple[str, ...] = ()
 
     def icon(self, label: str) -> str:
-        """Whether the answer is yes or no."""
-        return ":material/check:" if label in self.on else ":material/close:"
+        """Whether the answer is yes, no or left open."""
+        return YES if label in self.right else NO if label in self.wrong else OPEN
+
+    def turn(self, label: str) -> Draft:
+        """The next answer about a tag: yes, then no, then none again."""
+        if label in self.right:
+            return replace(self, right=self.right - {label}, wrong=self.wrong | {label})
+        if label in self.wrong:
+            return replace(self, wrong=self.wrong - {label})
+        return replace(self, right=self.right | {label})
 
 
 def show() -> None:
@@ -200,17 +223,7 @@ def _show_question(question: Question) -> list[str]:
         if prediction is not None and prediction.reason is not None:
             reason = explain_unknown(prediction.reason, prediction.model, prediction.scores)
             st.caption(escape_markdown(reason))
-        keys = _offer_labels(question) if is_multi_label else _offer_label(question)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
-                "Skip",
-                key=f"review-{photo.id}-skip",
-                shortcut="S",
-                on_click=run_action,
-                args=(_skip, question),
-            )
-            link_photo(photo.id, "Open")
-    return ["S", *keys]
+        return _offer_labels(question) if is_multi_label else _offer_label(question)
 
 
 def _skip(question: Question) -> None:
@@ -219,7 +232,7 @@ def _skip(question: Question) -> None:
     if not _is_open(photo):
         return
     operation_id = open_library().edit_tags([photo.id], skip=list(question.scores))
-    _note(photo, "skipped", operation_id)
+    _note(photo, "Skipped", operation_id)
 
 
 def _question(photo: Photo) -> str:
@@ -231,7 +244,7 @@ def _question(photo: Photo) -> str:
 def _describe_saving(photo: Photo, is_multi_label: bool) -> str:
     """What is stored of the tags, before it is: those that are not chosen are answered, too."""
     if is_multi_label:
-        return "Both are saved: :material/check: yes and :material/close: no. A click changes it."
+        return f"Saved are {YES} yes and {NO} no; {OPEN} is not answered. A click changes it."
     names = escape_markdown(", ".join(tag.label for tag in photo.tags))
     rest = f" If you choose another, “no” is saved for {names}." if names else ""
     return f"Choose the right one: “yes” is saved for it.{rest}"
@@ -260,47 +273,70 @@ def _offer_label(question: Question) -> list[str]:
             action = partial(_record_answer, photo, [label], _without(tags, [label]))
             _offer_chip(photo, label, score, number, label in tags, action)
     _offer_field(photo, _record_other_label)
-    st.button(
-        "None of these",
-        key=f"review-{photo.id}-none",
-        shortcut="N",
-        width="stretch",
-        on_click=run_action,
-        args=(_record_answer, photo, [], list(scores)),
-    )
-    return [*_number_keys(scores), "N"]
+    right = tags if len(tags) == 1 else []
+    title = f"Save: {escape_markdown(right[0])}" if right else "Save"
+    return _number_keys(scores) + _offer_actions(question, title, right, [], list(scores))
 
 
 def _offer_labels(question: Question) -> list[str]:
-    """A chip for each label, on or off, a field for more, and a button that records them."""
+    """A chip for each label, which a click answers, a field for more, and a button that saves."""
     photo = question.photo
     draft = _load_draft(photo)
     scores = {**question.scores, **dict.fromkeys(draft.typed)}
     with _chips():
         for number, (label, score) in enumerate(scores.items(), 1):
-            action = partial(_save_draft, Draft(photo.id, draft.on ^ {label}, draft.typed))
-            _offer_chip(photo, label, score, number, label in draft.on, action, draft.icon(label))
-    right = [label for label in scores if label in draft.on]
-    wrong = _without(question.scores, right)
+            action = partial(_save_draft, draft.turn(label))
+            is_right = label in draft.right
+            _offer_chip(photo, label, score, number, is_right, action, draft.icon(label))
     _offer_field(photo, _add_to_draft)
-    st.button(
-        f"Save: {len(right)} yes" + (f", {len(wrong)} no" if wrong else "")
-        if right
-        else "None of these",
-        key=f"review-{photo.id}-yes",
-        type="primary",
-        shortcut="Y" if right else "N",
-        width="stretch",
-        on_click=run_action,
-        args=(_record_answer, photo, right, wrong),
-    )
-    return [*_number_keys(scores), "Y" if right else "N"]
+    right = [label for label in scores if label in draft.right]
+    wrong = [label for label in scores if label in draft.wrong]
+    counts = [
+        f"{len(labels)} {answer}" for labels, answer in ((right, "yes"), (wrong, "no")) if labels
+    ]
+    title = f"Save: {', '.join(counts)}" if counts else "Save"
+    return _number_keys(scores) + _offer_actions(question, title, right, wrong, list(scores))
+
+
+def _offer_actions(
+    question: Question, title: str, right: list[str], wrong: list[str], every: list[str]
+) -> list[str]:
+    """Buttons that save an answer, "no" for `every` tag, or none; the keys of those that can."""
+    photo = question.photo
+    with st.container(key="review-actions", gap="small"):
+        st.button(
+            title,
+            key=f"review-{photo.id}-yes",
+            type="primary",
+            shortcut="Y",
+            width="stretch",
+            help="Y or Enter" if right or wrong else "Choose a tag first",
+            disabled=not right and not wrong,
+            on_click=run_action,
+            args=(_record_answer, photo, right, wrong),
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                f"None of these: {len(every)} no",
+                key=f"review-{photo.id}-none",
+                shortcut="N",
+                on_click=run_action,
+                args=(_record_answer, photo, [], every, "None of these"),
+            )
+            st.button(
+                "Skip",
+                key=f"review-{photo.id}-skip",
+                shortcut="S",
+                on_click=run_action,
+                args=(_skip, question),
+            )
+            link_photo(photo.id, "Open")
+    return ["Y", "N", "S"] if right or wrong else ["N", "S"]
 
 
 def _describe_answer(right: Sequence[str], wrong: Sequence[str]) -> str:
     """An answer in words: "dog, cat, not sofa"."""
-    parts = [*right, *(f"not {label}" for label in wrong)]
-    return ", ".join(parts) if right else "none of these"
+    return ", ".join([*right, *(f"not {label}" for label in wrong)])
 
 
 def _chips() -> DeltaGenerator:
@@ -331,7 +367,8 @@ def _save_draft(draft: Draft) -> None:
 def _add_to_draft(photo: Photo, label: str) -> None:
     draft = _load_draft(photo)
     label = validate_label(label)
-    _save_draft(Draft(photo.id, draft.on | {label}, (*draft.typed, label)))
+    right, wrong = draft.right | {label}, draft.wrong - {label}
+    _save_draft(Draft(photo.id, right, wrong, (*draft.typed, label)))
 
 
 def _offer_chip(
@@ -365,12 +402,14 @@ def _record_other_label(photo: Photo, label: str) -> None:
     _record_answer(photo, [label], _without([tag.label for tag in photo.tags], [label]))
 
 
-def _record_answer(photo: Photo, right: list[str], wrong: list[str]) -> None:
+def _record_answer(
+    photo: Photo, right: list[str], wrong: list[str], message: str | None = None
+) -> None:
     """Annotate a photo, once even if the key was pressed repeatedly."""
     if not _is_open(photo):
         return
     operation_id = open_library().edit_tags([photo.id], add=right, remove=wrong)
-    _note(photo, _describe_answer(right, wrong), operation_id)
+    _note(photo, message or _describe_answer(right, wrong), operation_id)
 
 
 def _is_open(photo: Photo) -> bool:
@@ -380,7 +419,7 @@ def _is_open(photo: Photo) -> bool:
 
 def _note(photo: Photo, answer: str, operation_id: int) -> None:
     """Keep an answer for Undo, and go on to the next photo."""
-    _answers().append(Answer(photo.id, f"{photo.name}: {answer}", operation_id))
+    _answers().append(Answer(photo.id, answer, operation_id))
     queue = st.session_state.get(QUEUE_KEY, [])
     st.session_state[QUEUE_KEY] = [photo_id for photo_id in queue if photo_id != photo.id]
 

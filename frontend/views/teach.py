@@ -13,6 +13,7 @@ from frontend.components.answer_grid import GridAnswers, Mode
 from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action
+from frontend.ui.models import list_labels
 from frontend.ui.pages import GALLERY, IMPORT
 from frontend.ui.text import escape_markdown
 from tagger.library.records import Photo
@@ -55,10 +56,12 @@ def _show_list() -> None:
         " offered, and those that you import later are tagged by themselves."
     )
     taught = open_library().teaching.list_taught()
+    counts = _count_choices()
     tag = st.selectbox(
         "Which tag?",
-        [each.tag for each in taught] or open_library().labels(),
+        list(counts),
         index=None,
+        format_func=lambda name: _describe_choice(name, counts),
         accept_new_options=True,
         placeholder="Choose a tag, or type a new one",
         key=f"{PAGE}-choose",
@@ -72,6 +75,20 @@ def _show_list() -> None:
     _show_rows(
         "Tags of models, with answers of yours", [each for each in taught if each not in own]
     )
+
+
+def _count_choices() -> dict[str, int]:
+    """The tags to choose from, each with its number of photos: the library's and its models'."""
+    summaries = open_library().tags.list_all()
+    counts = {each.name: each.count for each in summaries if not each.hidden}
+    names = {fold(name) for each in summaries for name in (each.name, *each.names)}
+    counts |= dict.fromkeys((label for label in list_labels() if fold(label) not in names), 0)
+    return dict(sorted(counts.items(), key=lambda item: fold(item[0])))
+
+
+def _describe_choice(tag: str, counts: Mapping[str, int]) -> str:
+    """A tag in the list, with its number of photos; one that was typed has none."""
+    return f"{tag} · {count_noun(counts[tag], 'photo')}" if counts.get(tag) else tag
 
 
 def _show_rows(title: str, taught: Sequence[TaughtTag]) -> None:

@@ -52,10 +52,19 @@ def edit_tags(
     def annotate(connection: Connection, operation_id: int, batch: Sequence[int]) -> None:
         tags.save_annotations(connection, operation_id, batch, present, absent, skipped)
 
-    def title(photos: str) -> str:
-        return titles.edited_tags(present, absent, skipped, photos)
-
-    return _edit(database, "edit", title, ids, annotate)
+    with database.read_transaction() as connection:
+        existing = photos.filter_existing(connection, ids)
+        tagged = tags.count_tagged(connection, existing, [*present, *absent])
+    had_all = [name for name in present if tagged[name] == len(existing)]
+    had_none = [name for name in absent if not tagged[name]]
+    edit = titles.TagEdit(
+        confirmed=had_all,
+        added=[name for name in present if name not in had_all],
+        removed=[name for name in absent if name not in had_none],
+        denied=had_none,
+        skipped=skipped,
+    )
+    return _edit(database, "edit", partial(titles.edited_tags, edit), ids, annotate)
 
 
 def confirm_tags(database: Database, ids: Sequence[int]) -> int | None:

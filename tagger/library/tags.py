@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from tagger.concurrency import chunks
 from tagger.library import derivation
@@ -114,6 +114,25 @@ def save_annotations(
     """
     _save_answers(connection, operation_id, photo_ids, present, absent, skipped)
     derivation.refresh(connection, photo_ids)
+
+
+def count_tagged(
+    connection: Connection, photo_ids: Sequence[int], names: Sequence[str]
+) -> dict[str, int]:
+    """How many of the photos have each tag, by a name of it."""
+    rules = load_rules(connection)
+    ids = label_ids(connection, names, add=False)
+    resolved = {name: rules.resolve(label_id) for name, label_id in ids.items()}
+    counts: dict[int, int] = defaultdict(int)
+    for chunk in chunks(photo_ids, CHUNK):
+        query = (
+            select(tag_table.c.label_id, func.count())
+            .where(tag_table.c.photo_id.in_(chunk), tag_table.c.label_id.in_(resolved.values()))
+            .group_by(tag_table.c.label_id)
+        )
+        for label_id, count in connection.execute(query):
+            counts[label_id] += count
+    return {name: counts[resolved[name]] if name in resolved else 0 for name in names}
 
 
 def find_unconfirmed(connection: Connection, photo_ids: Sequence[int]) -> dict[str, list[int]]:

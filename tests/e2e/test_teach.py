@@ -53,6 +53,7 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         expect(save_button(app)).to_have_text(f"Save 2 as “{TAG}”")
         app.page.keyboard.press("Enter")
         app.expect_text(re.compile(r"\d+ more look like this"))
+        expect(save_button(app)).to_have_count(1)  # those before are gone
         expect(save_button(app)).to_have_text(f"Save 24 as “{TAG}”")
         expect(tiles(app)).to_have_count(24)
         images = app.page.locator("button.tile img")
@@ -66,8 +67,11 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         app.page.keyboard.press("Space")  # marks the second one, too
         app.page.keyboard.press("Space")
         expect(save_button(app)).to_have_text(f"Save 23 as “{TAG}”, 1 as not “{TAG}”")
-        app.page.keyboard.press("Enter")
+        tiles(app).last.scroll_into_view_if_needed()
+        save_button(app).click()
         app.expect_text(f"Added {TAG} to 23 photos, marked 1 as not {TAG}")
+        expect(app.button("Undo")).to_be_in_viewport()  # above the next photos
+        expect(tiles(app).first).to_be_focused()
         answers = library.teaching.answers(TAG)
         assert len(answers.yes) == 28 and answers.no == (first,)
         assert [each.head.tag for each in library.teaching.learn_active()] == [TAG]
@@ -87,8 +91,12 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         expect(save_button(app)).not_to_have_text("Saving …")
         wrong = int(tiles(app).nth(2).get_attribute("data-id") or 0)
         tiles(app).nth(2).click()
+        tiles(app).last.scroll_into_view_if_needed()
         save_button(app).click()
-        app.expect_text(re.compile("Confirmed square on .* photos, marked 1 as not square"))
+        message = re.compile("Confirmed square on .* photos, marked 1 as not square")
+        app.expect_text(message)
+        expect(app.text(message).first).to_be_in_viewport()
+        expect(app.button("Undo")).to_be_in_viewport()
         assert library.teaching.answers("square").no == (wrong,)
         assert "square" not in [tag.label for tag in library.photo(wrong).tags]
     app.check()

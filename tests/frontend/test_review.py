@@ -20,7 +20,7 @@ from tests.frontend.pages import (
 )
 from tests.library.predictions import predict
 
-YES, NO = ":material/check:", ":material/close:"
+YES, NO, OPEN = ":material/check:", ":material/close:", ":material/question_mark:"
 
 
 def add_tag(app: AppTest, photo_id: int, tag: str) -> AppTest:
@@ -39,7 +39,7 @@ def test_answers_annotate_the_most_doubtful_photo_first(six_photos: Library) -> 
     assert app.button(key="review-4-1").label == "cat · 80%"
     press(app, "review-4-1")
     assert (tag_labels(six_photos, 4), six_photos.photo(4).reviewed) == (["cat"], True)
-    assert "004.png: cat" in page_text(app)
+    assert f"{YES} cat" in page_text(app) and "004.png: cat" not in page_text(app)
     assert "**5 photos** left" in page_text(app)
     press(app, "review-3-2")
     assert tag_labels(six_photos, 3) == ["dog"]
@@ -68,7 +68,7 @@ def test_skipped_photos_are_not_asked_about_again(six_photos: Library) -> None:
     app = open_page("review")
     for photo in (4, 3, 2, 1):
         press(app, f"review-{photo}-skip")
-    assert "**2 photos** left" in page_text(app) and "001.png: skipped" in page_text(app)
+    assert "**2 photos** left" in page_text(app) and "Skipped" in page_text(app)
     left = {key.split("-")[1] for key in button_keys(open_page("review")) if key.endswith("-skip")}
     assert left <= {"5", "6"}, "a skip is kept"
     press(app, "review-undo")
@@ -97,29 +97,56 @@ def test_every_button_has_its_own_key(six_photos: Library) -> None:
     app = press(open_page("review"), "review-4-1")
     shortcuts = [button.proto.shortcut for button in app.button if button.proto.shortcut]
     assert sorted(shortcuts) == sorted(set(shortcuts))
-    assert {"1", "2", "n", "s", "u"} <= set(shortcuts)
+    assert {"1", "2", "y", "n", "s", "u"} <= set(shortcuts)
 
 
-def test_a_multi_label_photo_gets_several_tags(six_photos: Library) -> None:
-    scores = {"dog": 0.9, "cat": 0.8, "sofa": 0.3}
-    save_predictions(six_photos, None, {1: scores})
+def test_only_what_a_person_marked_is_saved(six_photos: Library) -> None:
+    save_predictions(six_photos, None, {1: {"dog": 0.9, "cat": 0.8, "sofa": 0.3, "lamp": 0.2}})
     six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
     app = open_page("review")
-    assert "Both are saved" in page_text(app)
-    assert [app.button(key=f"review-1-{number}").icon for number in (1, 2, 3)] == [YES, YES, NO]
+    assert f"Saved are {YES} yes and {NO} no; {OPEN} is not answered." in page_text(app)
+    icons = [app.button(key=f"review-1-{number}").icon for number in (1, 2, 3, 4)]
+    assert icons == [YES, YES, OPEN, OPEN], "the models did not give the last two"
+    assert app.button(key="review-1-yes").label == "Save: 2 yes"
+    assert app.button(key="review-1-none").label == "None of these: 4 no"
+    press(app, "review-1-2")  # cat: no
+    press(app, "review-1-3")  # sofa: yes
+    icons = [app.button(key=f"review-1-{number}").icon for number in (1, 2, 3, 4)]
+    assert icons == [YES, NO, YES, OPEN]
     assert app.button(key="review-1-yes").label == "Save: 2 yes, 1 no"
-    press(app, "review-1-2")  # cat off
-    press(app, "review-1-3")  # sofa on
-    assert app.button(key="review-1-2").icon == NO
     assert not six_photos.photo(1).reviewed, "only Save records the answer"
     press(app, "review-1-yes")
-    assert "001.png: dog, sofa, not cat" in page_text(app)
+    assert "dog, sofa, not cat" in page_text(app)
     assert sorted(tag_labels(six_photos, 1)) == ["dog", "sofa"]
     assert {v.label: v.present for v in six_photos.annotations(1)} == {
         "dog": True,
         "sofa": True,
         "cat": False,
     }
+
+
+def test_a_tag_is_answered_yes_no_and_not_at_all_in_turn(six_photos: Library) -> None:
+    save_predictions(six_photos, None, {1: {"dog": 0.9, "sofa": 0.3}})
+    six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
+    app = open_page("review")
+    for icon in (YES, NO, OPEN):
+        assert app.button(key="review-1-2").icon == (
+            OPEN if icon == YES else YES if icon == NO else NO
+        )
+        assert press(app, "review-1-2").button(key="review-1-2").icon == icon
+    press(press(app, "review-1-1"), "review-1-1")
+    assert app.button(key="review-1-yes").disabled, "nothing is answered"
+    assert app.button(key="review-1-yes").label == "Save"
+    assert "Y" not in grid_data(app, "review-ahead")["keys"]
+    press(press(press(app, "review-1-2"), "review-1-2"), "review-1-yes")
+    assert {v.label: v.present for v in six_photos.annotations(1)} == {"sofa": False}
+
+
+def test_y_saves_the_tag_of_a_photo_that_has_one(six_photos: Library) -> None:
+    app = open_page("review")
+    assert app.button(key="review-4-yes").label == "Save: cat"
+    press(app, "review-4-yes")
+    assert {v.label: v.present for v in six_photos.annotations(4)} == {"cat": True}
 
 
 def test_an_answer_to_a_model_of_one_tag_says_nothing_of_other_tags(
@@ -142,8 +169,8 @@ def test_an_answer_to_a_model_of_one_tag_says_nothing_of_other_tags(
 def test_a_multi_label_photo_can_have_none_of_the_tags(six_photos: Library) -> None:
     save_predictions(six_photos, None, {1: {"dog": 0.9, "cat": 0.8}})
     six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
-    app = press(press(open_page("review"), "review-1-1"), "review-1-2")
-    press(app, "review-1-yes")
+    app = press(open_page("review"), "review-1-none")
+    assert "None of these" in page_text(app)
     assert tag_labels(six_photos, 1) == []
     assert {v.label: v.present for v in six_photos.annotations(1)} == {"cat": False, "dog": False}
 
@@ -155,7 +182,7 @@ def test_several_tags_are_typed_before_they_are_saved(six_photos: Library) -> No
     for tag in ("sofa", "lamp"):
         add_tag(app, 1, tag)
     assert not six_photos.photo(1).reviewed
-    press(app, "review-1-4")  # lamp off
+    press(press(app, "review-1-4"), "review-1-4")  # lamp: no, then not answered
     press(app, "review-1-yes")
     assert sorted(tag_labels(six_photos, 1)) == ["dog", "sofa"]
     assert {v.label: v.present for v in six_photos.annotations(1)} == {
@@ -179,7 +206,7 @@ def test_hostile_answers_are_shown_as_text(six_photos: Library, tag: str) -> Non
     app = open_page("review")
     add_tag(app, 4, tag)
     assert tag_labels(six_photos, 4) == [tag]
-    assert f"004.png: {tag}" in page_text(app)
+    assert f"{YES} {tag}" in page_text(app)
 
 
 def test_an_invalid_answer_shows_an_error_message(six_photos: Library) -> None:

@@ -110,6 +110,26 @@ def test_a_new_tag_is_taught_from_five_examples(library: Library) -> None:
     assert "tag" not in app.query_params and "5 examples · tags later imports" in page_text(app)
 
 
+def test_every_tag_of_the_library_and_its_models_is_offered(library: Library) -> None:
+    library.edit_tags(discs(library)[:2], ["pebble"])
+    squares = library.count("square")
+    library.edit_tags(discs(library)[:1], ["secret"])
+    library.tags.hide("secret")
+    offered = open_page("teach").selectbox(key="teach-choose").options
+    assert "pebble · 2 photos" in offered, "of which a person said something"
+    assert f"square · {squares} photos" in offered, "of which nobody did"
+    assert not [option for option in offered if option.startswith("secret")]
+    app = open_page("teach")
+    app.selectbox(key="teach-choose").select(f"square · {squares} photos").run()
+    app.run()
+    assert app.query_params["tag"] == "square"
+
+
+def test_a_label_that_no_photo_has_is_offered(library: Library) -> None:
+    library.edit_tags(library.find_ids("square"), remove=["square"])
+    assert "square" in open_page("teach").selectbox(key="teach-choose").options
+
+
 def test_answers_of_another_grid_are_ignored(library: Library) -> None:
     library.edit_tags(discs(library)[:5], [TAG])
     app = open_page("teach", tag=TAG)

@@ -200,6 +200,29 @@ def test_all_tags_are_confirmed_by_one_operation(library: Library) -> None:
     check_histories(library)
 
 
+def test_a_title_says_which_tags_photos_had(library: Library) -> None:
+    """What a model gave is confirmed, and what no photo had is not called removed."""
+    first, second = add_photos(library, 2)
+    predict(library, "pets", {first: {"dog": 0.9, "sea": 0.8}, second: {"Dog": 0.9}})
+
+    def title(ids: list[int], **edit: list[str]) -> str:
+        operation = library.edit_tags(ids, **edit)
+        library.undo(operation)
+        return library.operation(operation).title
+
+    both = [first, second]
+    assert title([first], add=["dog", "sea"], remove=["man"]) == (
+        "Confirmed 2 tags and said no to man on 1 photo"
+    )
+    assert title(both, add=["DOG"]) == "Confirmed DOG on 2 photos"
+    assert title(both, add=["sea"]) == "Added sea to 2 photos", "one of them had it"
+    assert title(both, remove=["sea"]) == "Removed sea from 2 photos"
+    assert title(both, remove=["car"]) == "Said no to car on 2 photos"
+    assert title([first], add=["dog", "hut"], remove=["sea", "car"]) == (
+        "Confirmed dog, added hut, removed sea and said no to car on 1 photo"
+    )
+
+
 def test_a_skipped_tag_is_no_answer(library: Library, photo: int) -> None:
     predict(library, "pets", {photo: {"dog": 0.9}})
     skipped = library.edit_tags([photo], skip=["dog", "cat"])

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tagger.library.records import FAVOURITE
 from tagger.text import count_noun
 
 
-def edited_tags(
-    added: Sequence[str], removed: Sequence[str], skipped: Sequence[str], photos: str
-) -> str:
+@dataclass(frozen=True)
+class TagEdit:
+    """The tags of an edit, by what it did with them.
+
+    `confirmed` tags were on every photo already; `denied` ones were on none before they were
+    marked as absent.
+    """
+
+    confirmed: Sequence[str] = ()
+    added: Sequence[str] = ()
+    removed: Sequence[str] = ()
+    denied: Sequence[str] = ()
+    skipped: Sequence[str] = ()
+
+
+def edited_tags(edit: TagEdit, photos: str) -> str:
     """The title of an edit of tags."""
     parts = [
         (verb, preposition, names)
         for verb, preposition, names in (
-            ("added", "to", added),
-            ("removed", "from", removed),
-            ("skipped", "on", skipped),
+            ("confirmed", "on", edit.confirmed),
+            ("added", "to", edit.added),
+            ("removed", "from", edit.removed),
+            ("said no to", "on", edit.denied),
+            ("skipped", "on", edit.skipped),
         )
         if names
     ]
-    text = " and ".join(f"{verb} {_name_tags(names)}" for verb, _, names in parts)
+    *first, last = [f"{verb} {_name_tags(names)}" for verb, _, names in parts]
+    text = f"{', '.join(first)} and {last}" if first else last
     preposition = parts[0][1] if len(parts) == 1 else "on"
     return f"{text[0].upper()}{text[1:]} {preposition} {photos}"
 
