@@ -244,7 +244,7 @@ def _question(photo: Photo) -> str:
 def _describe_saving(photo: Photo, is_multi_label: bool) -> str:
     """What is stored of the tags, before it is: those that are not chosen are answered, too."""
     if is_multi_label:
-        return f"Saved are {YES} yes and {NO} no; {OPEN} is not answered. A click changes it."
+        return f"{YES} is saved as yes, {NO} as no, {OPEN} not at all. A click changes it."
     names = escape_markdown(", ".join(tag.label for tag in photo.tags))
     rest = f" If you choose another, “no” is saved for {names}." if names else ""
     return f"Choose the right one: “yes” is saved for it.{rest}"

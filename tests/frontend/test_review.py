@@ -104,7 +104,7 @@ def test_only_what_a_person_marked_is_saved(six_photos: Library) -> None:
     save_predictions(six_photos, None, {1: {"dog": 0.9, "cat": 0.8, "sofa": 0.3, "lamp": 0.2}})
     six_photos.edit_tags([2, 3, 4, 5, 6], add=["sun"])
     app = open_page("review")
-    assert f"Saved are {YES} yes and {NO} no; {OPEN} is not answered." in page_text(app)
+    assert f"{YES} is saved as yes, {NO} as no, {OPEN} not at all." in page_text(app)
     icons = [app.button(key=f"review-1-{number}").icon for number in (1, 2, 3, 4)]
     assert icons == [YES, YES, OPEN, OPEN], "the models did not give the last two"
     assert app.button(key="review-1-yes").label == "Save: 2 yes"
