@@ -31,12 +31,12 @@ from frontend.ui.text import escape_markdown
 from frontend.ui.uninterrupted import finish_first, leave_fragment
 from frontend.ui.watching import open_watch
 from tagger.inference.registry import display_name
+from tagger.library.operations import MAX_ACTIVE
 from tagger.text import count_noun
 
 HERE = Path(__file__).resolve().parent
 MODEL_KEY = "active-model"
 ACTIVE_JOBS_KEY = "active-jobs"  # session state: ids of the jobs in progress, when last drawn
-MAX_ACTIVE = 1_000  # jobs in progress, more than there ever are
 MAX_JOBS = 3  # in the sidebar
 REFRESH_SECONDS = 2.0  # while jobs are in progress
 

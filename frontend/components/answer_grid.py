@@ -12,7 +12,7 @@ from typing import Literal
 
 from frontend.components import actions
 from frontend.components.actions import Action
-from frontend.components.own import register
+from frontend.components.registration import register
 from frontend.ui.messages import report_error
 from frontend.ui.tiles import base_path, make_tile
 from tagger.library.records import Photo

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.components.own import register
+from frontend.components.registration import ignore_change, register
 from tagger.library.folders.tree import Folder, list_folders, list_starts
 from tagger.text import escape_controls
 
@@ -31,8 +31,8 @@ def pick_folder(key: str) -> str | None:
     result = _component(
         key=key,
         data={"nodes": nodes},
-        on_opened_change=_ignore,
-        on_selected_change=_ignore,
+        on_opened_change=ignore_change,
+        on_selected_change=ignore_change,
     )
     selected = _read_paths([result.get("selected")])
     return next(iter(selected), None)
@@ -76,7 +76,3 @@ def _read_paths(paths: object) -> frozenset[str]:
         if isinstance(path, str) and 0 < len(path) <= MAX_PATH and "\0" not in path
         if Path(path).is_absolute()
     )
-
-
-def _ignore() -> None:
-    """Streamlit requires a callback; the state is read from the component's return value."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 import streamlit as st
 
-from frontend.components.own import register
+from frontend.components.registration import ignore_change, register
 from frontend.ui.pages import SEARCH
 from tagger.text import escape_controls
 
@@ -57,10 +57,6 @@ def _show(
         for link in links
     ]
     data = {"form": form, "rows": rows, "axis": list(axis)}
-    opened = _component(key=key, data=data, on_opened_change=_ignore).get("opened")
+    opened = _component(key=key, data=data, on_opened_change=ignore_change).get("opened")
     if isinstance(opened, str) and opened in [link.query for link in links]:
         st.switch_page(SEARCH, query_params={"q": opened} if opened else {})
-
-
-def _ignore() -> None:
-    """Streamlit requires a callback; the state is read from the component's return value."""

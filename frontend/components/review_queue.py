@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frontend.components.own import register
+from frontend.components.registration import register
 from frontend.ui.tiles import base_path, make_tile
 from tagger.library.records import Photo
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.components.own import register
+from frontend.components.registration import register
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, open_library
 from tagger.errors import VocabularyError

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from frontend.components.own import register
+from frontend.components.registration import ignore_change, register
 from frontend.components.search_box import storage_name
 from frontend.ui.pages import SEARCH
 from tagger.text import escape_controls
@@ -35,7 +35,7 @@ def show_search_links(saved: Mapping[str, str], current: str | None) -> None:
             "query": current,
             "storage": storage_name(),
         },
-        on_opened_change=lambda: None,
+        on_opened_change=ignore_change,
     ).get("opened")
     if isinstance(opened, str) and 0 < len(opened) <= MAX_QUERY:
         st.switch_page(SEARCH, query_params={"q": opened})

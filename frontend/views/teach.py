@@ -281,8 +281,8 @@ def _describe_head(head: Head | None) -> None:
     )
     if head.counterexamples:
         text += (
-            f"; of {head.counterexamples:,} wrong ones it takes {head.counterexamples_mistaken:,}"
-            " for right"
+            f"; it accepts {head.counterexamples_mistaken:,} of"
+            f" {count_noun(head.counterexamples, 'wrong one')}"
         )
     st.caption(f"{text}.")
 

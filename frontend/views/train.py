@@ -146,8 +146,8 @@ def _check_name(name: str) -> NameState:
 def _offer_start(name: str, state: NameState) -> bool:
     """The button that starts the training; whether it was clicked.
 
-    Its key depends on the name: who types the name of a model and clicks "Start training" right
-    away sees first that it would be replaced.
+    Its key depends on the name: a click right after the name of a model was typed starts nothing,
+    and the page says that the model would be replaced.
     """
     if state == "in use":
         st.warning(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import StartServer
 
@@ -28,18 +30,59 @@ st.write(f"Pressed {presses} times")
 """
 
 
+@contextmanager
+def script_page(
+    start_server: StartServer, browser: Browser, folder: Path, script: str
+) -> Iterator[Page]:
+    """A page of a script, which is served as the app is: one request after the other."""
+    file = folder / "page.py"
+    file.write_text(script, encoding="utf-8")
+    options = ("--runner.fastReruns=false", "--browser.gatherUsageStats=false")
+    command = (sys.executable, "-m", "streamlit", "run", str(file), *options)
+    page = browser.new_page()
+    page.goto(start_server(folder / "library", command, model=None).url)
+    try:
+        yield page
+    finally:
+        page.close()
+
+
 def test_a_page_is_drawn_in_its_place_while_a_fragment_runs(
     start_server: StartServer, browser: Browser, tmp_path: Path
 ) -> None:
-    script = tmp_path / "page.py"
-    script.write_text(PAGE, encoding="utf-8")
-    options = ("--runner.fastReruns=false", "--browser.gatherUsageStats=false")
-    command = (sys.executable, "-m", "streamlit", "run", str(script), *options)
-    page = browser.new_page()
-    page.goto(start_server(tmp_path / "library", command, model=None).url)
-    main = page.get_by_test_id("stMain")
-    for number in range(1, 8):
-        main.get_by_role("button", name="Press").click()
-        expect(main.get_by_text(f"Pressed {number} times")).to_be_visible()
-        page.wait_for_timeout(330)  # another moment of the fragment each time
-    page.close()
+    with script_page(start_server, browser, tmp_path, PAGE) as page:
+        main = page.get_by_test_id("stMain")
+        for number in range(1, 8):
+            main.get_by_role("button", name="Press").click()
+            expect(main.get_by_text(f"Pressed {number} times")).to_be_visible()
+            page.wait_for_timeout(330)  # another moment of the fragment each time
+
+
+ACTION = """
+import time
+import streamlit as st
+from frontend.ui.messages import run_action
+
+def work():
+    st.session_state["begun"] = st.session_state.get("begun", 0) + 1
+    time.sleep(1.5)
+    st.session_state["ended"] = st.session_state.get("ended", 0) + 1
+
+st.button("Work", on_click=run_action, args=(work,))
+st.button("Something else")
+begun, ended = st.session_state.get("begun", 0), st.session_state.get("ended", 0)
+st.write(f"Begun {begun} times, ended {ended} times")
+"""
+
+
+def test_an_action_is_finished_before_the_next_request(
+    start_server: StartServer, browser: Browser, tmp_path: Path
+) -> None:
+    with script_page(start_server, browser, tmp_path, ACTION) as page:
+        expect(page.get_by_text("Begun 0 times")).to_be_visible()
+        for number in range(1, 3):
+            page.get_by_role("button", name="Work").click()
+            page.wait_for_timeout(500)  # while it works
+            page.get_by_role("button", name="Something else").click()
+            text = f"Begun {number} times, ended {number} times"
+            expect(page.get_by_text(text)).to_be_visible()

@@ -63,6 +63,14 @@ def teach(library: Library, shape: str = "disc", count: int = 5, tag: str = TAG)
     return library.teaching.answer(tag, ids_of(library, shape)[:count], [])
 
 
+def tag_by_head(library: Library) -> tuple[list[int], list[int]]:
+    """Teach a tag and tag the library by it: the photos with it, and those by its head."""
+    teach(library, count=10)
+    library.teaching.tag_library(TAG)
+    tagged = library.find_ids(f'"{TAG}"')
+    return tagged, [each for each in tagged if each not in library.teaching.answers(TAG).yes]
+
+
 def test_photos_that_look_like_five_examples_are_suggested_best_first(drawn: Library) -> None:
     discs = ids_of(drawn, "disc")
     drawn.edit_tags(discs[:4], [TAG])
@@ -168,10 +176,7 @@ def test_others_can_write_while_a_head_is_learnt(
     drawn: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It withdraws its tags in batches, unless somebody answers in between."""
-    teach(drawn, count=10)
-    drawn.teaching.tag_library(TAG)
-    tagged = drawn.find_ids(f'"{TAG}"')
-    by_head = [each for each in tagged if each not in drawn.teaching.answers(TAG).yes]
+    tagged, by_head = tag_by_head(drawn)
     answers = iter([by_head[:10]])
 
     def learn_while_others_write(*options: Any) -> Head:
@@ -193,10 +198,7 @@ def test_others_can_write_while_a_head_is_learnt(
 def test_an_answer_is_followed_also_if_another_is_undone_meanwhile(
     drawn: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    teach(drawn, count=10)
-    drawn.teaching.tag_library(TAG)
-    tagged = drawn.find_ids(f'"{TAG}"')
-    by_head = [each for each in tagged if each not in drawn.teaching.answers(TAG).yes]
+    tagged, by_head = tag_by_head(drawn)
     earlier = iter([drawn.edit_tags(by_head[20:21], [TAG])])
 
     def learn_during_an_undo(*options: Any) -> Head:

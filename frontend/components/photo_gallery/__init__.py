@@ -15,6 +15,7 @@ import streamlit as st
 
 from frontend.components import actions, teach_offer
 from frontend.components.actions import Action
+from frontend.components.registration import ignore_change
 from frontend.components.teach_offer import Offer
 from frontend.ui.photo_lists import VersionedList
 from frontend.ui.tiles import SIDES, Tile, base_path, make_tile
@@ -203,14 +204,10 @@ def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mappin
         key=key,
         data={**more, **data},
         on_actions_change=receive,
-        on_opened_change=_ignore,
+        on_opened_change=ignore_change,
     )
     if message is not None and message.offers:
         with st.container(key=f"{key}-offers"):  # hidden, see style.css; `follow` clicks them
             for offer in message.offers:
                 teach_offer.show(offer)
     return state
-
-
-def _ignore() -> None:
-    """Streamlit requires a callback; the state is read from the component's return value."""

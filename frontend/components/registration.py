@@ -1,4 +1,4 @@
-"""Components of our own, each with its HTML, CSS and JavaScript beside its module."""
+"""Registration of our own components, each with its HTML, CSS and JavaScript beside its module."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ def register(name: str, *scripts: str) -> ComponentRenderer:
     html, css = (_read(f"{name}.{suffix}") for suffix in ("html", "css"))
     js = "\n".join(_read(f"{script}.js") for script in (*scripts, name))
     return st.components.v2.component(name, html=html, css=css, js=js)
+
+
+def ignore_change() -> None:
+    """A callback, which Streamlit requires, for a state that is read where it is returned."""
 
 
 def _read(path: str) -> str:
