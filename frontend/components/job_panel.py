@@ -154,11 +154,15 @@ def _link_photos(operation: Operation, names: Mapping[int, str]) -> None:
 
 
 def _link_removed(operation_id: int, count: int, key: str) -> None:
-    """A link to the photos in the trash that an operation removed.
+    """A link to the photos in the trash that an operation removed, which names them if few.
 
     A link to the page that is shown would not change its address: there it is a button.
     """
-    label = f"{count_noun(count, 'photo')} in the trash"
+    photos = count_noun(count, "photo")
+    if count <= MAX_NAMED:
+        trash = open_library().trash
+        photos = ", ".join(photo.name for photo in trash.load(trash.find_ids(operation_id)))
+    label = escape_markdown(f"{photos} in the trash")
     address = {TRASH: str(operation_id)}
     if not key.startswith(ACTIVITY.stem):
         st.page_link(ACTIVITY, label=label, icon=TRASH_ICON, query_params=address)

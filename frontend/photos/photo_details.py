@@ -16,7 +16,10 @@ MAX_WEAKER = 8  # of what models thought of and did not say
 
 
 class Details(Chips):
-    """A photo's tags as chips, what was written of it, and its file: `facts` are lines about it."""
+    """A photo's tags as chips, what was written of it, and its file: `facts` are lines about it.
+
+    `path` is the name alone where the file is the library's own copy.
+    """
 
     id: int
     digest: str
@@ -42,7 +45,7 @@ def load_details(library: Library, photo_id: int) -> Details:
         "name": escape_controls(photo.name),
         "width": photo.width,
         "height": photo.height,
-        "path": escape_controls(str(photo.path)),
+        "path": escape_controls(photo.name if photo.stored else str(photo.path)),
         "facts": describe_file(photo),
         "missing": photo.missing,
         "model": "" if prediction is None else display_name(prediction.model),

@@ -6,6 +6,7 @@ Values are read tolerantly: a card may be older, or of another program.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,12 @@ def get_text(data: Any, *keys: str) -> str | None:
     """A text by its path of keys; None where there is none or it is empty."""
     value = get_value(data, *keys)
     return value.strip() if isinstance(value, str) and value.strip() else None
+
+
+def first_sentence(about: str) -> str:
+    """A description up to the end of its first sentence: what comes after tells how it was made."""
+    sentence = re.match(r".*?\w{4}\)?[.!?](?=\s)", about, re.DOTALL)
+    return about if sentence is None else sentence.group()
 
 
 def confusion_counts(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -10,7 +10,7 @@ from frontend.ui.pages import SEARCH
 from frontend.ui.text import escape_markdown
 
 PHONE_PAGES = {  # titles in the bar, by the page's path
-    "gallery": "Photos",
+    "gallery": "Gallery",
     "search": "Search",
     "import_photos": "Add",
     "review": "Review",

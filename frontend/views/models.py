@@ -16,6 +16,7 @@ from frontend.training.model_card import (
     Model,
     confusion_counts,
     find_run_folder,
+    first_sentence,
     get_number,
     get_text,
     get_value,
@@ -58,9 +59,8 @@ def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
         cells = [list(row.values()) for row in rows]
         show_table(list(rows[0]), cells, "Models side by side", key="models-compare")
         st.caption(
-            "Correct tags and photos without a tag: on photos that it was not trained on. Wrong"
-            " tags on other photos: the share of photos of unrelated things that get a tag. – is"
-            " what was not measured."
+            "Correct tags: how many of the tags it gives are right. Both shares are of photos that"
+            " it was not trained on; – is what was not measured. Details has more figures."
         )
     for model in models:
         if model.error is not None:
@@ -70,16 +70,13 @@ def _show_comparison(models: list[Model], in_use: Sequence[str]) -> None:
 
 
 def _comparison_row(model: Model, in_use: Sequence[str]) -> dict[str, Any]:
-    scores, name = get_value(model.card, "scores"), display_name(model.id)
-    validation = get_value(scores, "validation")
+    validation, name = get_value(model.card, "scores", "validation"), display_name(model.id)
     return {
         "model": f"{name} (in use)" if model.id in in_use else name,
         "tags": len(model.labels),
         "training photos": _whole(_photo_count(model.card, "train")),
         "correct tags": _share_correct(validation),
-        "on test photos": _share_correct(get_value(scores, "test")),
         "photos without a tag": _unknown_share(validation),
-        "wrong tags on other photos": _share(scores, "unknown", "accepted"),
         "made": _creation_date(model.card),
     }
 
@@ -139,7 +136,7 @@ def _show_model(models: list[Model], active: str) -> None:
     st.header(escape_markdown(display_name(model.id)), anchor=False)
     card = model.card
     if about := get_text(card, "about"):
-        st.text(about)
+        st.text(first_sentence(about))
     labels = ", ".join(model.labels[:MAX_LABELS])
     more = len(model.labels) - MAX_LABELS
     st.text(f"Labels: {labels}{f' and {more:,} more' if more > 0 else ''}")
@@ -281,6 +278,7 @@ def _show_training(model: Model) -> None:
     with st.expander("Training and technical details"):
         rows: list[list[str | None]] = [
             ["made", _creation_date(card)],
+            ["description", get_text(card, "about")],
             ["trained on", get_text(card, "trained_on", "collection")],
             ["training photos", _count(_photo_count(card, "train"))],
             ["validation photos", _count(_photo_count(card, "val"))],

@@ -23,7 +23,7 @@ HEADINGS = {
     "Duplicates": "Duplicates",
     "History": "History",
 }
-PHONE_TITLES = {"Gallery": "Photos", "Search": "Search", "Import": "Add", "Review": "Review"}
+PHONE_TITLES = {"Gallery": "Gallery", "Search": "Search", "Import": "Add", "Review": "Review"}
 MAX_PHONE = 640  # pixels; wider windows have a sidebar
 TIMEOUT = 60_000  # milliseconds
 ATTEMPTS = 10

@@ -49,7 +49,7 @@ OLDEST = "sort=oldest"
 PHOTO_PAGES = (
     *("gallery?photo=1", f"search?{OLDEST}", f"search?{OLDEST}&as=Table"),
     *("review", "import_photos", "activity", "tags", "tags?tag=two+words"),
-    *("teach?tag=two+words", "models", "duplicates"),
+    *("teach?tag=two+words", "models", "duplicates", "activity?trash=all"),
 )
 PHOTOS = 60  # more than one gallery page
 LONG = "DSC00001 " + "W" * 120  # cannot be wrapped
@@ -90,6 +90,8 @@ def full_library(server: AppServer, pets: Tagger) -> AppServer:
             library.add_photo(f"{name}.png", decode.encode(draw("stripes", seed), "PNG"), pets)
         (photo,) = library.search(f"name:{LONG[:8]}").photos
         library.edit_tags([photo.id], add=[LONG[:100], "two words"])
+        deleted = library.add_photo("deleted.png", decode.encode(draw("disc", 1), "PNG"), pets)
+        library.delete([deleted.photo.id])
     return server
 
 

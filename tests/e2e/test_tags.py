@@ -25,6 +25,7 @@ def test_a_tag_is_renamed_and_a_model_is_added(app: AppPage, server: AppServer) 
         app.click("Rename")
         app.heading("Chelsea").wait_for()
         app.expect_text("Renamed cat to Chelsea")
+        expect(app.button("Undo")).to_have_count(1)  # nothing floats above the photos
         assert "Chelsea" in labels(library, "cat.png") and library.count("cat") == 1
         app.click("Never say this")
         app.expect_text("Models never say Chelsea")

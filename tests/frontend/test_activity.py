@@ -141,7 +141,8 @@ def test_photos_of_a_removal_come_back_one_by_one(six_photos: Library) -> None:
     removal = six_photos.duplicates.choose([Choice((1,), (2, 3))])
     assert "trash=all" in links(open_page("duplicates"))["Trash: 3 photos"].query_string
     app = open_page("activity")
-    assert {"Trash: 3 photos", "2 photos in the trash"} <= set(button_labels(app))
+    labels = set(map(unescape, button_labels(app)))
+    assert {"Trash: 3 photos", "003.png, 002.png in the trash", "006.png in the trash"} <= labels
     press(app, f"activity-trash-{removal}")
     assert "Removed 2 near copies from the library" in page_text(app)
     assert {unescape(box.label) for box in app.checkbox} == {"002.png", "003.png"}
@@ -160,6 +161,11 @@ def test_photos_of_a_removal_come_back_one_by_one(six_photos: Library) -> None:
     assert [unescape(box.label) for box in app.checkbox] == ["006.png"] and earlier
     press(app, "trash-back")
     assert app.title[0].value == "History"
+
+
+def test_many_photos_of_a_removal_are_counted(six_photos: Library) -> None:
+    six_photos.delete([1, 2, 3, 4])
+    assert "4 photos in the trash" in button_labels(open_page("activity"))
 
 
 def links(app: AppTest) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -69,8 +70,31 @@ def test_the_bundled_model_shows_its_card(library: Library) -> None:
     assert "21 Nov 2026" in text
 
 
+def test_how_a_model_was_made_is_among_its_technical_details(
+    library: Library, shapes_model: Path
+) -> None:
+    about = "Shapes (discs etc. on paper). Taught by draw.py, from checkpoints."
+    rewrite_card(shapes_model, lambda card: card.update(about=about))
+    app = open_page("models")
+    app.selectbox(key="models-shown").set_value("shapes").run()
+    assert "Shapes (discs etc. on paper)." in [text.value for text in app.text]
+    (table,) = (html for html in html_blocks(app) if 'aria-label="How the model was' in html)
+    assert about in table
+
+
 def test_models_are_compared_and_used(library: Library, shapes_model: Path) -> None:
     app = open_page("models")
+    (table,) = (html for html in html_blocks(app) if 'aria-label="Models side by side"' in html)
+    assert re.findall('<th scope="col">(.*?)</th>', table) == [
+        *("model", "tags", "training photos", "correct tags", "photos without a tag", "made")
+    ]
+    assert re.findall("<td>(.*?)</td>", table)[:5] == [
+        "2",
+        "3,199",
+        "99.83%",
+        "2.5%",
+        "21 Nov 2026",
+    ]
     assert "Pets (in use)" in page_text(app) and ">shapes<" in page_text(app)
     assert app.selectbox(key="models-shown").options == ["Pets", "shapes"]
     app.selectbox(key="models-shown").set_value("shapes").run()

@@ -18,6 +18,7 @@ from frontend.routes import mount_routes
 from tagger.images import decode
 from tagger.library.database.schema import photos
 from tagger.library.library import Library
+from tagger.tagger import Tagger
 from tests.conftest import draw, draw_png, import_folder
 from tests.frontend.asgi_client import AsgiClient
 from tests.frontend.pages import HOSTILE_NAMES
@@ -221,7 +222,9 @@ def test_months_count_photos_by_the_time_they_were_taken_or_else_added(
     assert added["months"] == [[f"{now:%Y-%m}", 6]]
 
 
-def test_details_hold_tags_with_their_origin(client: AsgiClient, six_photos: Library) -> None:
+def test_details_hold_tags_with_their_origin(
+    client: AsgiClient, six_photos: Library, pets: Tagger
+) -> None:
     six_photos.edit_tags([1], add=["sea"], remove=["cat"])
     details = client.get("/library/details/1").json()
     sea, dog = details["tags"]
@@ -233,6 +236,8 @@ def test_details_hold_tags_with_their_origin(client: AsgiClient, six_photos: Lib
     assert details["weaker"] == []
     assert details["path"] == str(six_photos.photo(1).path)
     assert "64 × 64 pixels" in details["facts"][1]
+    uploaded = six_photos.add_photo("my cat.png", draw_png(1), pets).photo
+    assert client.get(f"/library/details/{uploaded.id}").json()["path"] == "my cat.png"
     (weaker,) = client.get("/library/details/2").json()["weaker"]
     assert (weaker["label"], weaker["score"]) == ("cat", "10%")
     unknown = client.get("/library/details/5").json()

@@ -87,7 +87,8 @@ class Gallery {
     if (isOther) this.selection.clear();
     if (data.message && data.message.number !== this.lastMessage) {
       this.lastMessage = data.message.number;
-      if (!isFirst) this.showMessage(data.message);
+      // Beside a few photos the page says it itself.
+      if (!isFirst && (!data.photos || this.lightbox.isOpen)) this.showMessage(data.message);
     }
     for (const tool of [this.undoTool, this.lightbox.undo]) {
       tool.disabled = !data.undo;
