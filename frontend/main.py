@@ -24,11 +24,11 @@ from frontend.ui.messages import (
     show_notices,
 )
 from frontend.ui.models import activate_model, list_models, model_title
-from frontend.ui.navigation import show_navigation
+from frontend.ui.navigation import follow_search, show_navigation
 from frontend.ui.pages import ACTIVITY, IMPORT
 from frontend.ui.phone_bar import show_phone_bar
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first, leave_fragment
+from frontend.ui.uninterrupted import draw_page, finish_first, leave_fragment
 from frontend.ui.watching import open_watch
 from tagger.inference.registry import display_name
 from tagger.library.operations import MAX_ACTIVE
@@ -56,6 +56,7 @@ def main() -> None:
     st.html(html_blocks.CSS)
     sections = pages()
     page = st.navigation(sections, position="hidden")
+    follow_search()
     show_navigation(sections)
     with catch_errors():
         open_library()
@@ -167,7 +168,7 @@ def _note_ended(url_path: str) -> bool:
 def _draw_jobs(url_path: str) -> None:
     with catch_errors():
         if _note_ended(url_path):
-            st.rerun()
+            draw_page()
         jobs = open_library().operations(MAX_JOBS, active=True)
         for job in jobs:
             st.progress(job.progress or 0.0, text=escape_markdown(job.title))

@@ -42,6 +42,7 @@ VAGUE = {
     *("asked", "found", "given", "known", "lacking", "meant", "one", "others", "place", "places"),
     *("said", "seen", "shown", "some", "spelled", "told", "wanted"),
 }
+BUTTONS = {"button", "download_button", "form_submit_button"}  # of Streamlit
 MAX_MODULES = 20  # of one folder: beyond that nobody finds their way
 
 # Drawn icons; tests/e2e/test_web_page_offline.py compares them with their source.
@@ -130,6 +131,19 @@ def test_names_say_what_they_hold() -> None:
     ]
     vague = {path.relative_to(ROOT).as_posix(): bound_names(path) & VAGUE for path in files}
     assert not {path: names for path, names in vague.items() if names}
+
+
+def test_every_button_has_a_callback() -> None:
+    """A click on one without is lost if the next request comes before the script is there."""
+    clicks = {
+        f"{path.relative_to(ROOT).as_posix()}:{node.lineno}": {each.arg for each in node.keywords}
+        for path in (ROOT / "frontend").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr in BUTTONS
+    }
+    assert len(clicks) > len(BUTTONS)
+    assert not [line for line, options in clicks.items() if "on_click" not in options]
 
 
 def test_decisions_need_numpy_alone() -> None:

@@ -12,8 +12,6 @@ from typing import Any
 
 import streamlit as st
 
-from frontend.ui.uninterrupted import finish_first
-
 MAX_ACTIONS = 1_000  # of one message from the browser
 
 
@@ -28,11 +26,6 @@ class Action:
 
 def receive(key: str, carry_out: Callable[[Action], None]) -> None:
     """Call `carry_out` with each new action of the component `key`: for `on_actions_change`."""
-    with finish_first():
-        _carry_out_new(key, carry_out)
-
-
-def _carry_out_new(key: str, carry_out: Callable[[Action], None]) -> None:
     content = st.session_state[key].get("actions")
     if not isinstance(content, dict) or not isinstance(content.get("actions"), list):
         return

@@ -24,18 +24,25 @@ _component = register("folder_picker")
 
 def pick_folder(key: str) -> str | None:
     """Show the tree; the path of the selected folder."""
-    state: Any = st.session_state.get(key) or {}
-    opened = _read_paths(state.get("opened"))
+    opened = _read_paths(_read_state(key).get("opened"))
     starts = list_starts()
     nodes = list(_list_nodes(starts, opened, 1, frozenset()))
-    result = _component(
+    _component(
         key=key,
         data={"nodes": nodes},
         on_opened_change=ignore_change,
         on_selected_change=ignore_change,
     )
-    selected = _read_paths([result.get("selected")])
-    return next(iter(selected), None)
+    return read_selected(key)
+
+
+def read_selected(key: str) -> str | None:
+    """The path of the folder that is selected in the tree `key`: for callbacks."""
+    return next(iter(_read_paths([_read_state(key).get("selected")])), None)
+
+
+def _read_state(key: str) -> Any:
+    return st.session_state.get(key) or {}
 
 
 def _list_nodes(

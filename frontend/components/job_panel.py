@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, notify, run_action, show_error
 from frontend.ui.pages import ACTIVITY, SEARCH, TRASH, TRASH_ICON, link_photo
 from frontend.ui.text import escape_markdown, format_time, time_left
-from frontend.ui.uninterrupted import finish_first
+from frontend.ui.uninterrupted import draw_page
 from tagger.jobs import worker
 from tagger.jobs.requests import JobRequest, resume, submit
 from tagger.library.operations import Operation, OperationFile
@@ -21,6 +21,7 @@ from tagger.text import count_noun
 MAX_FILES = 200  # listed for each outcome
 MAX_NAMED = 3  # photos of an edit
 REFRESH_SECONDS = 1.0  # of a job in progress
+STOP_ICON = ":material/stop_circle:"
 
 _OUTCOMES = {
     "added": "added",
@@ -83,7 +84,7 @@ def _draw_job(
     with catch_errors():
         operation = open_library().operation(operation_id)
         if was_active and not operation.active:
-            st.rerun()
+            draw_page()
         if operation.active:
             open_library()  # resumes the job if its process has died
             _draw_progress(operation, key)
@@ -102,19 +103,27 @@ def _draw_progress(operation: Operation, key: str) -> None:
         if operation.stop_asked:
             st.caption("Stopping …", width="content")
         else:
-            st.button(
-                "Stop",
-                key=f"{key}-stop-{operation.id}",
-                icon=":material/stop_circle:",
-                on_click=run_action,
-                args=(_stop, operation.id),
-            )
+            _button("Stop", f"{key}-stop-{operation.id}", STOP_ICON, stop_job, operation.id)
         if parts := [part for part in (operation.stage, describe_outcomes(operation)) if part]:
             st.caption(escape_markdown(" · ".join(parts)), width="content")
 
 
-def _stop(operation_id: int) -> None:
+def _button(
+    label: str, key: str, icon: str | None, action: Callable[[int], None], operation_id: int
+) -> None:
+    st.button(label, key=key, icon=icon, on_click=run_action, args=(action, operation_id))
+
+
+def stop_job(operation_id: int) -> None:
+    """Ask a job to stop."""
     open_library().stop(operation_id)
+
+
+def _resume(operation_id: int) -> None:
+    """Resume a job, once even if the button was clicked twice."""
+    if open_library().operation(operation_id).resumable:
+        resume(open_library(), operation_id)
+        worker.start(open_library(), operation_id)
 
 
 def _draw_end(operation: Operation, key: str, names: Mapping[int, str]) -> None:
@@ -128,12 +137,12 @@ def _draw_end(operation: Operation, key: str, names: Mapping[int, str]) -> None:
                 _link_removed(operation.id, removed, key)
             elif _has_photos(operation):
                 _link_photos(operation, names)
-        if operation.resumable and st.button("Resume", key=f"{key}-again-{operation.id}"):
-            resume(open_library(), operation.id)
-            worker.start(open_library(), operation.id)
-            st.rerun()
+        if operation.resumable:
+            _button("Resume", f"{key}-again-{operation.id}", None, _resume, operation.id)
         if operation.undoable:
-            _offer_undo(operation, key)
+            label = "Redo" if _is_undo(operation) else "Undo"
+            icon = f":material/{label.lower()}:"
+            _button(label, f"{key}-undo-{operation.id}", icon, _undo, operation.id)
     if operation.error:
         show_error(operation.error)
 
@@ -166,25 +175,30 @@ def _link_removed(operation_id: int, count: int, key: str) -> None:
     address = {TRASH: str(operation_id)}
     if not key.startswith(ACTIVITY.stem):
         st.page_link(ACTIVITY, label=label, icon=TRASH_ICON, query_params=address)
-    elif st.button(label, key=f"{key}-trash-{operation_id}", icon=TRASH_ICON, type="tertiary"):
-        url_state.update(**address)
-        st.rerun()
+    else:
+        st.button(
+            label,
+            key=f"{key}-trash-{operation_id}",
+            icon=TRASH_ICON,
+            type="tertiary",
+            on_click=run_action,
+            args=(url_state.on_click(**address),),
+        )
 
 
-def _offer_undo(operation: Operation, key: str) -> None:
-    with catch_errors():
-        label = "Redo" if _is_undo(operation) else "Undo"
-        icon = f":material/{label.lower()}:"
-        if st.button(label, key=f"{key}-undo-{operation.id}", icon=icon):
-            with finish_first():
-                result = open_library().undo(operation.id)
-                message = f"{open_library().operation(result.operation_id).title}."
-                if result.changed and label == "Undo" and operation.kind != "delete":
-                    message += f" {count_noun(result.changed, 'photo')} restored."
-                if result.left_alone:
-                    message += f" {result.left_alone:,} changed since then and stay as they are."
-                notify(message)
-            st.rerun()
+def _undo(operation_id: int) -> None:
+    """Undo an operation, or redo it if it is an undo, once even if it was clicked twice."""
+    operation = open_library().operation(operation_id)
+    if not operation.undoable:
+        return
+    is_redo = _is_undo(operation)
+    result = open_library().undo(operation_id)
+    message = f"{open_library().operation(result.operation_id).title}."
+    if result.changed and not is_redo and operation.kind != "delete":
+        message += f" {count_noun(result.changed, 'photo')} restored."
+    if result.left_alone:
+        message += f" {result.left_alone:,} changed since then and stay as they are."
+    notify(message)
 
 
 def _is_undo(operation: Operation) -> bool:

@@ -8,8 +8,8 @@ from typing import Literal
 
 import streamlit as st
 
-from frontend.components.registration import ignore_change, register
-from frontend.ui.pages import SEARCH
+from frontend.components.registration import register
+from frontend.ui.navigation import open_search
 from tagger.text import escape_controls
 
 _component = register("query_links")
@@ -57,6 +57,10 @@ def _show(
         for link in links
     ]
     data = {"form": form, "rows": rows, "axis": list(axis)}
-    opened = _component(key=key, data=data, on_opened_change=ignore_change).get("opened")
-    if isinstance(opened, str) and opened in [link.query for link in links]:
-        st.switch_page(SEARCH, query_params={"q": opened} if opened else {})
+
+    def follow() -> None:
+        opened = st.session_state[key].get("opened")
+        if isinstance(opened, str) and opened in [link.query for link in links]:
+            open_search(opened)
+
+    _component(key=key, data=data, on_opened_change=follow)

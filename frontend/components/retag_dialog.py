@@ -13,10 +13,9 @@ import streamlit as st
 
 from frontend.components import job_panel, photo_gallery
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors
+from frontend.ui.messages import catch_errors, run_action
 from frontend.ui.models import load_tagger
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first
 from tagger.inference.registry import display_name
 from tagger.jobs.requests import RetagRequest
 from tagger.library.models.retagging import RetagPreview, TagChange
@@ -107,19 +106,27 @@ def _show_dialog(page: str, question: _Question) -> None:
         for sentence in explain_preview(preview):
             st.markdown(escape_markdown(sentence))
         with st.container(horizontal=True, gap="small", key=f"{page}-changes-actions"):
-            label = f"Re-tag {count_noun(preview.total, 'photo')}"
-            if st.button(
-                label, key=f"{page}-confirm-retag", type="primary", icon=":material/autorenew:"
-            ):
-                request = RetagRequest(models=question.models, ids=question.ids)
-                with finish_first():
-                    st.session_state[question.job_key] = job_panel.start_job(request)
-                    _close(page)
-                st.rerun()
-            if st.button("Cancel", key=f"{page}-cancel-retag"):
-                _close(page)
-                st.rerun()
+            st.button(
+                f"Re-tag {count_noun(preview.total, 'photo')}",
+                key=f"{page}-confirm-retag",
+                type="primary",
+                icon=":material/autorenew:",
+                on_click=run_action,
+                args=(_start, page),
+            )
+            st.button(
+                "Cancel", key=f"{page}-cancel-retag", on_click=run_action, args=(_close, page)
+            )
         _show_examples(preview.changes, f"{page}-changes")
+
+
+def _start(page: str) -> None:
+    """Answer the question with yes, once even if the button was clicked twice."""
+    question: _Question | None = st.session_state.get(_question_key(page))
+    _close(page)
+    if question is not None:
+        request = RetagRequest(models=question.models, ids=question.ids)
+        st.session_state[question.job_key] = job_panel.start_job(request)
 
 
 def _load_preview(page: str, question: _Question) -> RetagPreview:

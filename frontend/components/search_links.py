@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from frontend.components.registration import ignore_change, register
+from frontend.components.registration import register
 from frontend.components.search_box import storage_name
-from frontend.ui.pages import SEARCH
+from frontend.ui.navigation import open_search
 from tagger.text import escape_controls
 
 MAX_SAVED = 20
@@ -27,7 +27,7 @@ def show_search_links(saved: Mapping[str, str], current: str | None) -> None:
     `saved` are queries by name, `current` is the query of the page.
     """
     rows = [[escape_controls(name), query] for name, query in saved.items()]
-    opened = _component(
+    _component(
         key=KEY,
         data={
             "saved": tuple(rows[:MAX_SAVED]),  # for a list, Streamlit loads pandas
@@ -35,7 +35,11 @@ def show_search_links(saved: Mapping[str, str], current: str | None) -> None:
             "query": current,
             "storage": storage_name(),
         },
-        on_opened_change=ignore_change,
-    ).get("opened")
+        on_opened_change=_follow,
+    )
+
+
+def _follow() -> None:
+    opened = st.session_state[KEY].get("opened")
     if isinstance(opened, str) and 0 < len(opened) <= MAX_QUERY:
-        st.switch_page(SEARCH, query_params={"q": opened})
+        open_search(opened)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from frontend.components import teach_offer
 from frontend.ui.library import open_library
-from frontend.ui.messages import run_action
+from frontend.ui.messages import forget_clicks, run_action
 from frontend.ui.text import escape_markdown
 from tagger.errors import NothingLeftError, OptionError
 from tagger.text import count_noun
@@ -71,9 +71,10 @@ def forget() -> None:
 
 
 def forget_on_other_page(url_path: str) -> None:
-    """Show no edit any more where the page is not the one that was drawn last."""
+    """Where the page is not the one that was drawn last, forget that one's edit and its clicks."""
     if st.session_state.get(PAGE_KEY, url_path) != url_path:
         forget()
+        forget_clicks()
     st.session_state[PAGE_KEY] = url_path
 
 

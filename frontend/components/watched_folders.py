@@ -12,6 +12,7 @@ from frontend.components.html_blocks import escape_text
 from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, run_action, show_error
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import draw_page
 from frontend.ui.watching import FolderWatch, open_watch
 from tagger.jobs import worker
 from tagger.jobs.requests import submit_changes
@@ -39,7 +40,7 @@ def show_watched_folders() -> None:
 def _draw(watch: FolderWatch, was_looking: bool) -> None:
     with catch_errors():
         if was_looking != watch.looking:
-            st.rerun()  # with a timer, or without
+            draw_page()  # with a timer, or without
         with st.container(horizontal=True, vertical_alignment="center", key=f"{KEY}-head"):
             st.subheader("Watched folders", anchor=False, width="content")
             if watch.looking:
@@ -61,24 +62,24 @@ def _draw_folder(folder: WatchedFolder, watch: FolderWatch, number: int) -> None
     notes = [folder.path, *(_list_notes(changes) if changes else [])]
     st.caption(escape_markdown(" · ".join(notes)))
     has_changes = changes is not None and changes.count > 0
-    remove_missing = False
+    remove_key = f"{KEY}-remove-{number}"
     if changes is not None and changes.missing:
         missing = count_noun(len(changes.missing), "missing photo")
-        remove_missing = st.checkbox(
+        st.checkbox(
             f"Remove {missing} from the library",
-            key=f"{KEY}-remove-{number}",
+            key=remove_key,
             help="You can undo it. Else they stay, marked as missing until the files are back.",
         )
     with st.container(horizontal=True, gap="small", key=f"{KEY}-actions-{number}"):
         if has_changes and changes is not None:
-            clicked = st.button(
+            st.button(
                 f"Import {changes.describe()}",
                 key=f"{KEY}-import-{number}",
                 type="primary",
                 disabled=watch.looking,
+                on_click=run_action,
+                args=(_start_import, folder, changes, remove_key),
             )
-            if clicked:
-                _start_import(folder, changes, remove_missing)
         st.button(
             "Stop watching",
             key=f"{KEY}-stop-{number}",
@@ -113,12 +114,11 @@ def _list_notes(changes: FolderChanges) -> list[str]:
     return notes
 
 
-def _start_import(folder: WatchedFolder, changes: FolderChanges, remove_missing: bool) -> None:
-    with catch_errors():
-        library = open_library()
-        job_id = submit_changes(library, changes, copy=folder.copy, remove_missing=remove_missing)
-        worker.start(library, job_id)
-        st.rerun()
+def _start_import(folder: WatchedFolder, changes: FolderChanges, remove_key: str) -> None:
+    library = open_library()
+    remove_missing = bool(changes.missing) and st.session_state[remove_key]
+    job_id = submit_changes(library, changes, copy=folder.copy, remove_missing=remove_missing)
+    worker.start(library, job_id)
 
 
 def _stop_watching(path: str) -> None:

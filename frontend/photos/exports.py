@@ -14,9 +14,10 @@ import streamlit as st
 
 from frontend.photos import edits
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors
+from frontend.ui.messages import act_on_click, keep_click
 from frontend.ui.pages import TRAIN, TRAIN_FOLDER_KEY
 from frontend.ui.text import escape_markdown, format_size
+from frontend.ui.uninterrupted import finish_first
 from tagger.errors import OptionError
 from tagger.library import export
 from tagger.library.export import ExportSummary, LabelPhoto, PhotoLabels
@@ -78,9 +79,14 @@ def offer_zip(query: str, count: int) -> None:
     """A ZIP of the photos that a query finds; written to a file first, since it may be large."""
     zip_export: Export | None = st.session_state.get(ZIP_KEY)
     with st.container(horizontal=True, vertical_alignment="center", key="leaving-zip-line"):
-        if st.button("Prepare ZIP", key="leaving-zip", icon=":material/folder_zip:"):
-            with catch_errors():
-                zip_export = st.session_state[ZIP_KEY] = _write_zip(query, count)
+        st.button(
+            "Prepare ZIP",
+            key="leaving-zip",
+            icon=":material/folder_zip:",
+            on_click=keep_click,
+            args=("leaving-zip",),
+        )
+        act_on_click("leaving-zip", _write_zip, query, count)
         if zip_export is None or zip_export.query != query or not zip_export.path.is_file():
             return
         size = zip_export.path.stat().st_size
@@ -104,7 +110,7 @@ def offer_zip(query: str, count: int) -> None:
     _show_skipped(zip_export.summary)
 
 
-def _write_zip(query: str, count: int) -> Export:
+def _write_zip(query: str, count: int) -> None:
     library = open_library()
     library.storage.delete_stale_files()
     path = library.storage.new_archive_path()
@@ -116,7 +122,7 @@ def _write_zip(query: str, count: int) -> Export:
     except BaseException:  # also when the user leaves the page meanwhile
         path.unlink(missing_ok=True)
         raise
-    return Export(query, path, summary)
+    st.session_state[ZIP_KEY] = Export(query, path, summary)
 
 
 def offer_dataset(query: str, count: int, key: str) -> None:
@@ -129,11 +135,13 @@ def offer_dataset(query: str, count: int, key: str) -> None:
             key=f"{key}-folder",
             help="Photos are copied into a folder for each first tag. Empty = folder shown.",
         )
-        if st.form_submit_button("Save photos", key=f"{key}-write"):
-            with catch_errors():
-                new_export = _write_dataset(query, folder.strip(), default, count)
-                st.session_state[f"{key}-written"] = new_export
-                st.session_state[TRAIN_FOLDER_KEY] = str(new_export.path)
+        st.form_submit_button(
+            "Save photos",
+            key=f"{key}-write",
+            on_click=keep_click,
+            args=(f"{key}-write",),
+        )
+    act_on_click(f"{key}-write", _save_dataset, query, folder.strip(), default, count, key)
     dataset: Export | None = st.session_state.get(f"{key}-written")
     if dataset is None:
         return
@@ -141,6 +149,13 @@ def offer_dataset(query: str, count: int, key: str) -> None:
     st.code(escape_controls(str(dataset.path)), language=None, wrap_lines=True)
     _show_skipped(dataset.summary)
     st.page_link(TRAIN, label="Train a model with them", icon=":material/school:")
+
+
+def _save_dataset(query: str, folder: str, default: Path, count: int, key: str) -> None:
+    new_export = _write_dataset(query, folder, default, count)
+    with finish_first():
+        st.session_state[f"{key}-written"] = new_export
+        st.session_state[TRAIN_FOLDER_KEY] = str(new_export.path)
 
 
 def _write_dataset(query: str, folder: str, default: Path, count: int) -> Export:

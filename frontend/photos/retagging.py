@@ -6,6 +6,7 @@ import streamlit as st
 
 from frontend.photos import edits
 from frontend.ui.library import open_library
+from frontend.ui.messages import run_action
 from frontend.ui.models import load_tagger, needs_building
 from frontend.ui.text import escape_markdown
 from tagger.errors import TaggerError
@@ -36,13 +37,28 @@ def _show_offer(page: str, model: str, tagger: Tagger, count: int) -> None:
         message = f"{count_noun(count, 'photo')} {verb} tagged by an earlier version of {name}."
         st.markdown(escape_markdown(message))
         with st.container(horizontal=True, gap="small", key=f"{page}-outdated-actions"):
-            if st.button("Re-tag …", key=f"{page}-outdated-go", icon=":material/autorenew:"):
-                edits.retag_photos(page, open_library().retagging.find_outdated(tagger), model)
-                st.rerun()
-            if st.button("Not now", key=f"{page}-outdated-dismiss", type="tertiary"):
-                dismissed = st.session_state.get(DISMISSED_KEY, ())
-                st.session_state[DISMISSED_KEY] = (*dismissed, tagger.sha256)
-                st.rerun()
+            st.button(
+                "Re-tag …",
+                key=f"{page}-outdated-go",
+                icon=":material/autorenew:",
+                on_click=run_action,
+                args=(_ask_to_retag, page, model, tagger),
+            )
+            st.button(
+                "Not now",
+                key=f"{page}-outdated-dismiss",
+                type="tertiary",
+                on_click=run_action,
+                args=(_dismiss, tagger.sha256),
+            )
+
+
+def _ask_to_retag(page: str, model: str, tagger: Tagger) -> None:
+    edits.retag_photos(page, open_library().retagging.find_outdated(tagger), model)
+
+
+def _dismiss(sha256: str) -> None:
+    st.session_state[DISMISSED_KEY] = (*st.session_state.get(DISMISSED_KEY, ()), sha256)
 
 
 def _load(model: str) -> Tagger | None:

@@ -13,7 +13,6 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import catch_errors, notify, run_action
 from frontend.ui.pages import EVERY, TRASH
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first
 from tagger.library.records import Photo
 from tagger.text import count_noun
 
@@ -115,9 +114,11 @@ def _offer_emptying(count: int) -> None:
             f"Deletes the tags of {'this photo' if count == 1 else f'all {count:,} photos'} in the"
             " trash, and the library’s copies. This can’t be undone."
         )
-        if st.button("Empty trash", key=f"{TRASH}-empty", type="primary"):
-            with catch_errors():
-                with finish_first():
-                    count = open_library().trash.empty()
-                    notify(f"Trash emptied: {count_noun(count, 'photo')}.")
-                st.rerun()
+        st.button(
+            "Empty trash", key=f"{TRASH}-empty", type="primary", on_click=run_action, args=(_empty,)
+        )
+
+
+def _empty() -> None:
+    if count := open_library().trash.empty():  # else it was clicked twice
+        notify(f"Trash emptied: {count_noun(count, 'photo')}.")

@@ -10,14 +10,16 @@ import streamlit as st
 from frontend.components.tables import show_table
 from frontend.training import dataset_check, written_folders
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors
+from frontend.ui.messages import act_on_click, keep_click
 from frontend.ui.pages import REVIEW
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from tagger.library import export
 from tagger.library.export import PhotoLabels
 from tagger.text import count_noun
 
 KIND = "confirmed"  # of the folders that are written
+CHECK_KEY = "train-check-confirmed"
 MAX_SKIPPED = 200  # photos listed
 SEVERAL, SINGLE = "Any number of tags", "One tag each"
 
@@ -35,12 +37,14 @@ def choose_confirmed_photos() -> str | None:
         " a folder, with all your answers."
     )
     labels = _choose_labels(answers)
-    if st.button(dataset_check.CHECK, key="train-check-confirmed", icon=dataset_check.CHECK_ICON):
-        with catch_errors(), st.spinner("Copying the photos …"):
-            folder, st.session_state["train-left"], changed = _write_dataset(labels)
-            st.session_state["train-confirmed"] = str(folder)
-            st.session_state["train-kept"] = [str(path) for path in changed]
-            dataset_check.start_check(str(folder))
+    st.button(
+        dataset_check.CHECK,
+        key=CHECK_KEY,
+        icon=dataset_check.CHECK_ICON,
+        on_click=keep_click,
+        args=(CHECK_KEY,),
+    )
+    act_on_click(CHECK_KEY, _check, labels)
     data = st.session_state.get("train-confirmed")
     if data is None or not Path(data).is_dir():  # another tab has written a newer one
         return None
@@ -56,6 +60,17 @@ def choose_confirmed_photos() -> str | None:
             rows = skipped[:MAX_SKIPPED]
             show_table(["photo", "reason"], rows, title, key="train-skipped", numbers=False)
     return str(data)
+
+
+def _check(labels: Mapping[int, PhotoLabels]) -> None:
+    """Export the photos and check them."""
+    with st.spinner("Copying the photos …"):
+        folder, skipped, changed = _write_dataset(labels)
+    with finish_first():
+        st.session_state["train-left"] = skipped
+        st.session_state["train-confirmed"] = str(folder)
+        st.session_state["train-kept"] = [str(path) for path in changed]
+        dataset_check.start_check(str(folder))
 
 
 def is_confirmed_dataset(data: str) -> bool:

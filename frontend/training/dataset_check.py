@@ -10,13 +10,14 @@ from typing import Any, Self
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.components.folder_picker import pick_folder
+from frontend.components.folder_picker import pick_folder, read_selected
 from frontend.components.tables import show_table
 from frontend.training.findings import FindingGroup, show_findings
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors, show_error
+from frontend.ui.messages import run_action, show_error
 from frontend.ui.pages import TRAIN_FOLDER_KEY
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import finish_first
 from tagger import paths
 from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
 from tagger.jobs.requests import CheckRequest
@@ -27,6 +28,7 @@ MAX_UNREADABLE = 200  # files listed
 MAX_ROWS = 60  # labels in the table of photos
 MAX_VARIANTS = 5  # groups of labels that differ in case alone, listed
 
+PICKER_KEY = "train-picker"
 PICKED_KEY = "train-picked"  # session state: the folder picked last
 CHECK, CHECK_ICON = "Check photos", ":material/fact_check:"
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
@@ -78,31 +80,50 @@ def choose_folder() -> str | None:
     with st.container(horizontal=True, gap="small", key="train-folder-actions"):
         check = st.container(width="content")
         with st.popover("Browse …", icon=":material/folder_open:", key="train-browse"):
-            picked = pick_folder("train-picker")
-    if picked != st.session_state.get(PICKED_KEY):
-        st.session_state[PICKED_KEY] = picked
-        if picked is not None and is_text(picked):
-            st.session_state[TRAIN_FOLDER_KEY] = picked
+            pick_folder(PICKER_KEY)
+    _take_picked()
     folder = field.text_input(
         "Folder on this computer",
         key=TRAIN_FOLDER_KEY,
         help="With a subfolder for each label (cat/, dog/), or with labels.csv, COCO, Pascal VOC or"
         " YOLO labels. Photos are never changed.",
         persist_state="session",
-    ).strip()
-    if not folder:
+    )
+    data = _read_folder(folder)
+    if data is None:
         st.info("Choose the folder with your labelled photos.")
         return None
-    data = str(Path(folder).expanduser().absolute())
-    if check.button(CHECK, key="train-check", icon=CHECK_ICON):
-        start_check(data)
+    check.button(
+        CHECK, key="train-check", icon=CHECK_ICON, on_click=run_action, args=(_check_folder,)
+    )
     return data
+
+
+def _take_picked() -> None:
+    """Put the folder picked from the tree into the field when another one is picked."""
+    picked = read_selected(PICKER_KEY)
+    if picked != st.session_state.get(PICKED_KEY):
+        with finish_first():
+            if picked is not None and is_text(picked):
+                st.session_state[TRAIN_FOLDER_KEY] = picked
+            st.session_state[PICKED_KEY] = picked
+
+
+def _read_folder(text: str) -> str | None:
+    """The full path of the folder in the field, None if it is empty."""
+    return str(Path(text.strip()).expanduser().absolute()) if text.strip() else None
+
+
+def _check_folder() -> None:
+    """Check the folder in the field, which may have been typed just before."""
+    _take_picked()
+    if (data := _read_folder(st.session_state[TRAIN_FOLDER_KEY])) is not None:
+        start_check(data)
 
 
 def start_check(data: str) -> None:
     """Start a job that checks a dataset."""
-    with catch_errors():
-        job_panel.start_job(CheckRequest(data, merge_case=merges_case(data)))
+    job_panel.start_job(CheckRequest(data, merge_case=merges_case(data)))
 
 
 def merges_case(data: str) -> bool:
@@ -161,8 +182,8 @@ def _offer_merging(data: str, check: CheckResult) -> None:
     st.toggle(
         "Labels that differ only in upper and lower case are the same",
         key=_merge_key(data),
-        on_change=start_check,
-        args=(data,),
+        on_change=run_action,
+        args=(start_check, data),
         persist_state="session",
     )
     if groups:

@@ -13,7 +13,6 @@ from frontend.ui.library import open_library, start_embedding
 from frontend.ui.messages import catch_errors, run_action
 from frontend.ui.models import list_models, load_tagger, needs_building
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first
 from tagger.errors import TaggerError
 from tagger.inference.registry import display_name
 from tagger.library.models.in_use import ModelUse
@@ -114,16 +113,17 @@ def _offer_retagging(model: str) -> None:
     try:
         if needs_building(model):
             return
-        tagger, retagging = load_tagger(model), open_library().retagging
-        count = retagging.count_untagged(tagger)
+        count = open_library().retagging.count_untagged(load_tagger(model))
     except (TaggerError, OSError):
         return
     if count:
         label = f"Re-tag {count_noun(count, 'photo')} …"
-        if st.button(label, key=f"{PAGE}-retag-{model}", icon=":material/autorenew:"):
-            ids = retagging.find_untagged(tagger)
-            retag_dialog.ask(PAGE, ids, [model], JOB_KEY)
-            st.rerun()
+        _button(label, "autorenew", "retag", model, _ask_to_retag)
+
+
+def _ask_to_retag(model: str) -> None:
+    ids = open_library().retagging.find_untagged(load_tagger(model))
+    retag_dialog.ask(PAGE, ids, [model], JOB_KEY)
 
 
 def _row(model: str) -> DeltaGenerator:
@@ -191,14 +191,14 @@ def _ask_to_turn_off(model: str) -> None:
             " stays. New photos are not tagged with it. Its tags come back when you use it again."
         )
         with st.container(horizontal=True, gap="small", key=f"{PAGE}-off-actions"):
-            if st.button("Turn off", key=f"{PAGE}-off-go", type="primary"):
-                with finish_first():
-                    undo_line.record(PAGE, library.turn_off_model(model))
-                    _close()
-                st.rerun()
-            if st.button("Cancel", key=f"{PAGE}-off-cancel"):
-                _close()
-                st.rerun()
+            st.button(
+                "Turn off",
+                key=f"{PAGE}-off-go",
+                type="primary",
+                on_click=run_action,
+                args=(_turn_off,),
+            )
+            st.button("Cancel", key=f"{PAGE}-off-cancel", on_click=run_action, args=(_close,))
         query = format_query(And((Condition("model", "=", name), Condition("by", "=", "model"))))
         photos = library.search(query, "surest", limit=MAX_EXAMPLES).photos
         captions = {
@@ -209,6 +209,13 @@ def _ask_to_turn_off(model: str) -> None:
         photo_gallery.show_grid(
             photos, key=f"{PAGE}-off-examples", captions=captions, only_captions=True
         )
+
+
+def _turn_off() -> None:
+    """Turn off the model of the dialog, once even if the button was clicked twice."""
+    model = st.session_state.pop(OFF_KEY, None)
+    if model is not None:
+        undo_line.record(PAGE, open_library().turn_off_model(model))
 
 
 def _close() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ from frontend.components import charts, job_panel, retag_dialog, undo_line
 from frontend.components.html_blocks import show_list, show_tiles
 from frontend.training import evaluation, none_of_these, try_out
 from frontend.ui.library import open_library, start_embedding
-from frontend.ui.messages import catch_errors, run_action, show_error
+from frontend.ui.messages import act_on_click, catch_errors, keep_click, run_action, show_error
 from frontend.ui.models import load_tagger
 from frontend.ui.text import escape_markdown, rough_duration, time_left
+from frontend.ui.uninterrupted import draw_page
 from tagger.datasets.dataset import too_few_to_check
 from tagger.jobs.requests import TrainRequest
 from tagger.library.operations import Operation
@@ -50,20 +51,21 @@ def _draw_progress(job_id: int) -> None:
     with catch_errors():
         job = open_library().operation(job_id)
         if not job.active:
-            st.rerun()
+            draw_page()
         st.markdown(f"**{escape_markdown(job.title)}**")
         history = _read_history(job)
         share, words = _describe_progress(job, history)
         st.progress(share, text=escape_markdown(words))
         if job.stop_asked:
             st.caption("Stopping: keeping the best so far …")
-        elif st.button(
-            "Stop and keep the best" if history else "Stop",
-            key=f"train-stop-{job.id}",
-            icon=":material/stop_circle:",
-        ):
-            open_library().stop(job.id)
-            st.rerun(scope="fragment")
+        else:
+            st.button(
+                "Stop and keep the best" if history else "Stop",
+                key=f"train-stop-{job.id}",
+                icon=job_panel.STOP_ICON,
+                on_click=run_action,
+                args=(job_panel.stop_job, job.id),
+            )
         if history:
             epochs = TrainRequest.from_options(job.options).epochs
             charts.show_curves(history, epochs, "train-live")
@@ -154,21 +156,39 @@ def _offer_none_of_these(job: Operation, request: TrainRequest) -> None:
     counts = result["metrics"]["photos"]["train"]
     key = f"train-none-{job.id}"
     button = "Train again with photos that show none of these …"
-    if st.button(button, key=key, icon=":material/block:"):
-        st.session_state[f"{key}-open"] = True
+    opens = {f"{key}-open": True}
+    st.button(
+        button, key=key, icon=":material/block:", on_click=st.session_state.update, args=(opens,)
+    )
     if not st.session_state.get(f"{key}-open"):
         return
     with st.container(border=True, key=f"{key}-panel"):
         ids = none_of_these.pick(list(counts), sum(counts.values()), key)
-        if ids and st.button(
-            "Train again and replace", key=f"{key}-go", type="primary", icon=":material/school:"
-        ):
-            with catch_errors():
-                with st.spinner("Copying the photos …"):
-                    folder = str(none_of_these.write(ids))
-                again = replace(request, none_of_these=folder, folder=None, epoch=None)
-                job_panel.start_job(again)
-                st.rerun()
+        if ids:
+            st.button(
+                "Train again and replace",
+                key=f"{key}-go",
+                type="primary",
+                icon=":material/school:",
+                on_click=keep_click,
+                args=(f"{key}-go",),
+            )
+            again = replace(request, folder=None, epoch=None)
+            act_on_click(f"{key}-go", start_training, again, ids)
+
+
+def start_training(request: TrainRequest, none_ids: Sequence[int]) -> None:
+    """Train a model, also with these photos that show none of its labels.
+
+    Once even if the button was clicked twice.
+    """
+    library = open_library()
+    if library.operations(limit=1, kinds=[TrainRequest.KIND], active=True):
+        return  # which the page shows
+    if none_ids:
+        with st.spinner("Copying the photos …"):
+            request = replace(request, none_of_these=str(none_of_these.write(none_ids)))
+    job_panel.start_job(request)
 
 
 def _offer_use(job: Operation, name: str) -> None:
@@ -204,14 +224,19 @@ def _offer_use(job: Operation, name: str) -> None:
         job_panel.show_job(retag_id, key="train-retag-run")
     elif not count:
         st.caption("Your library is empty. Photos you import will be tagged with it.")
-    elif st.button(
-        f"Re-tag {count_noun(count, 'photo')} with it",
-        key="train-retag",
-        icon=":material/refresh:",
-    ):
-        retag_dialog.ask("train", library.find_ids(), [name], f"train-retag-{job.id}")
-        st.rerun()
-    retag_dialog.show_question("train")
+    else:
+        st.button(
+            f"Re-tag {count_noun(count, 'photo')} with it",
+            key="train-retag",
+            icon=":material/refresh:",
+            on_click=run_action,
+            args=(_ask_to_retag, name, f"train-retag-{job.id}"),
+        )
+    retag_dialog.show_question(PAGE)
+
+
+def _ask_to_retag(name: str, job_key: str) -> None:
+    retag_dialog.ask(PAGE, open_library().find_ids(), [name], job_key)
 
 
 def _use(name: str) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first
+from frontend.ui.uninterrupted import draw_page, finish_first, is_fragment_run
 from tagger import TaggerError
 from tagger.errors import describe_error
 
 NOTICES_KEY = "notices"  # session state
 ERRORS_KEY = "errors-of-actions"  # session state: until a page was drawn with them
+CLICKS_KEY = "kept-clicks"  # session state: the keys of buttons
 
 
 def show_error(message: str) -> None:
@@ -31,20 +31,59 @@ def catch_errors() -> Iterator[None]:
         show_error(describe_error(error))
 
 
-def run_action(action: Callable[..., object], *args: object) -> None:
-    """Callback for buttons: call `action` to its end. The page that is drawn next shows its error.
+def run_action(action: Callable[..., object], *args: object, whole_page: bool = True) -> None:
+    """Callback for buttons: call `action`, which draws nothing. The page shows its error.
 
-    Anything drawn in a callback is lost if the next request comes first.
+    The page is drawn also where the button is in a fragment or a dialog; without `whole_page` only
+    for an error.
     """
+    if (_call(action, *args) or whole_page) and is_fragment_run():
+        draw_page()
+
+
+def keep_click(key: str) -> None:
+    """Callback for the button `key`, whose action draws, or needs what was typed just before.
+
+    The page acts on it with `act_on_click`; other pages forget it.
+    """
+    st.session_state.setdefault(CLICKS_KEY, set()).add(key)
+
+
+def is_clicked(key: str) -> bool:
+    """Whether a click on the button `key` was kept."""
+    return key in st.session_state.get(CLICKS_KEY, ())
+
+
+def act_on_click(key: str, action: Callable[..., object], *args: object) -> None:
+    """Call `action` if a click on the button `key` was kept; then draw the page, with its error.
+
+    If another request ends the action, the next page calls it again.
+    """
+    if is_clicked(key):
+        _call(action, *args)
+        forget_click(key)
+        draw_page()
+
+
+def forget_click(key: str) -> None:
+    """Keep a click no longer."""
     with finish_first():
-        try:
-            action(*args)
-        except (TaggerError, OSError) as error:
-            report_error(describe_error(error))
-    context = get_script_run_ctx()
-    if context is not None and context.fragment_ids_this_run:  # no page is drawn
-        show_errors()
-        forget_errors()
+        st.session_state.get(CLICKS_KEY, set()).discard(key)
+
+
+def forget_clicks() -> None:
+    """Keep no click any longer."""
+    st.session_state.pop(CLICKS_KEY, None)
+
+
+def _call(action: Callable[..., object], *args: object) -> bool:
+    """Call an action; whether it raised an error, which the next page shows."""
+    try:
+        action(*args)
+    except (TaggerError, OSError) as error:
+        report_error(describe_error(error))
+        return True
+    return False
 
 
 def report_error(message: str) -> None:

@@ -10,7 +10,7 @@ from frontend.components import job_panel, undo_line
 from frontend.photos.large_photo import show_large_photo, show_thumbnail
 from frontend.ui import url_state
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors, run_action
+from frontend.ui.messages import forget_click, is_clicked, keep_click, run_action
 from frontend.ui.pages import IMPORT, link_photo, link_trash
 from frontend.ui.text import escape_markdown, format_size
 from tagger.jobs.requests import CompareRequest
@@ -64,13 +64,14 @@ def _offer_search(duplicates: DuplicateList) -> None:
         photos = count_noun(duplicates.uncompared, "photo")
         verb = "was" if duplicates.uncompared == 1 else "were"
         st.markdown(f"{photos} {verb} not compared yet.", width="content")
-        clicked = st.button(
-            "Look for duplicates", key=f"{PAGE}-look", type="primary", icon=":material/search:"
+        st.button(
+            "Look for duplicates",
+            key=f"{PAGE}-look",
+            type="primary",
+            icon=":material/search:",
+            on_click=run_action,
+            args=(job_panel.start_job, CompareRequest()),
         )
-        if clicked:
-            with catch_errors():
-                job_panel.start_job(CompareRequest())
-                st.rerun()
 
 
 def _show_groups(duplicates: DuplicateList) -> None:
@@ -173,21 +174,17 @@ def _offer_choices(group: DuplicateGroup, kept: Sequence[int]) -> None:
             on_click=run_action,
             args=(_choose, Choice(every)),
         )
-        if st.button("Compare", key=f"{PAGE}-compare-{best.id}", icon=":material/compare:"):
-            _compare(group)
-    if st.session_state.pop(_CHOSEN_KEY, False):
-        st.rerun()
-
-
-_CHOSEN_KEY = f"{PAGE}-chosen"  # session state: a group is done with
+        key = f"{PAGE}-compare-{best.id}"
+        st.button("Compare", key=key, icon=":material/compare:", on_click=keep_click, args=(key,))
+    if is_clicked(key):
+        dialog = st.dialog("Compare", width="large", on_dismiss=lambda: forget_click(key))
+        dialog(_compare)(group)
 
 
 def _choose(choice: Choice) -> None:
     undo_line.record(PAGE, open_library().duplicates.choose([choice]))
-    st.session_state[_CHOSEN_KEY] = True
 
 
-@st.dialog("Compare", width="large")
 def _compare(group: DuplicateGroup) -> None:
     """The photos of a group as large as there is room for, two in a row."""
     members = group.photos[:MAX_CARDS]

@@ -11,7 +11,7 @@ from frontend.components import job_panel, undo_line
 from frontend.photos import edits, gallery, retagging
 from frontend.ui import url_state
 from frontend.ui.library import count_tags, load_sample_photos, open_library
-from frontend.ui.messages import catch_errors, show_error
+from frontend.ui.messages import run_action, show_error
 from frontend.ui.pages import IMPORT
 from frontend.ui.photo_lists import SORTS, read_sort
 from tagger.errors import QueryError
@@ -53,14 +53,22 @@ def _show_empty() -> None:
     st.markdown("Your library is empty. Import photos of yours, or begin with four samples.")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
-        if st.button("Add the sample photos", key="gallery-samples"):
-            with catch_errors():
-                samples = ((name, io.BytesIO(data)) for name, data in load_sample_photos().items())
-                job_panel.start_job(ImportUploadsRequest(samples))
-                st.rerun()
+        st.button(
+            "Add the sample photos",
+            key="gallery-samples",
+            on_click=run_action,
+            args=(_import_samples,),
+        )
     for operation in open_library().operations(limit=3, kinds=["import"], active=True):
         job_panel.show_job(operation.id, key=PAGE)
     undo_line.show(PAGE)
+
+
+def _import_samples() -> None:
+    """Import the sample photos, once even if the button was clicked twice."""
+    if not open_library().operations(limit=1, kinds=[ImportUploadsRequest.KIND], active=True):
+        samples = ((name, io.BytesIO(data)) for name, data in load_sample_photos().items())
+        job_panel.start_job(ImportUploadsRequest(samples))
 
 
 def _choose_photos(total: int) -> tuple[str, str]:

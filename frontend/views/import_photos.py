@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import streamlit as st
 
 from frontend.components import job_panel, undo_line
-from frontend.components.folder_picker import pick_folder
+from frontend.components.folder_picker import pick_folder, read_selected
 from frontend.components.watched_folders import PAGE, show_watched_folders
 from frontend.ui.library import load_sample_photos, open_library
-from frontend.ui.messages import catch_errors
+from frontend.ui.messages import run_action
 from frontend.ui.pages import GALLERY
 from frontend.ui.text import escape_markdown
 from frontend.ui.uninterrupted import finish_first
@@ -25,7 +25,8 @@ from tagger.text import count_noun, is_text
 FILES, FOLDER = "Files", "Folder"
 RECENT_IMPORTS = 8  # listed below
 COUNTED_SECONDS = 60  # while the number of photos of a folder is not counted again
-PICKED_KEY, FOLDER_KEY = "import-picked", "import-folder-path"  # session state
+PICKER_KEY, PICKED_KEY, FOLDER_KEY = "import-picker", "import-picked", "import-folder-path"
+COPY_KEY, WATCH_KEY = "import-copy", "import-watch"  # session state: check boxes
 VERSION_KEY = "import-version"  # session state: counts imports; each gets a new, empty uploader
 
 
@@ -55,57 +56,86 @@ def _offer_files() -> None:
     count = len(files)
     label = f"Import {count_noun(count, 'photo')}" if count else "Import"
     with st.container(horizontal=True):
-        if st.button(label, key="import-start", type="primary", disabled=not count):
-            _start_import((file.name, file) for file in files)
-        if st.button(
+        st.button(
+            label,
+            key="import-start",
+            type="primary",
+            disabled=not count,
+            on_click=run_action,
+            args=(_start_import, version, [(file.name, file) for file in files]),
+        )
+        samples = [(name, io.BytesIO(data)) for name, data in load_sample_photos().items()]
+        st.button(
             "Add sample photos",
             key="import-samples",
             help="A cat, an astronaut, a cup of coffee and a rocket",
-        ):
-            _start_import((name, io.BytesIO(data)) for name, data in load_sample_photos().items())
+            on_click=run_action,
+            args=(_start_import, version, samples),
+        )
 
 
-def _start_import(uploads: Iterable[tuple[str, BinaryIO]]) -> None:
-    with catch_errors(), st.spinner("Uploading …"):
-        with finish_first():
-            job_panel.start_job(ImportUploadsRequest(uploads))
-            st.session_state[VERSION_KEY] += 1
-        st.rerun()
+def _start_import(version: int, uploads: Sequence[tuple[str, BinaryIO]]) -> None:
+    """Import files, once even if the button was clicked twice."""
+    if st.session_state.get(VERSION_KEY) == version:
+        job_panel.start_job(ImportUploadsRequest(uploads))
+        st.session_state[VERSION_KEY] += 1
 
 
 @st.fragment
 def _offer_folder() -> None:
     """A folder to pick from the tree, or to type, and how to import it."""
-    picked = pick_folder("import-picker")
-    if picked is not None and picked != st.session_state.get(PICKED_KEY):
-        st.session_state[PICKED_KEY] = picked
-        st.session_state[FOLDER_KEY] = picked if is_text(picked) else ""
+    pick_folder(PICKER_KEY)
+    picked = _take_picked()
     with st.form("import-folder", border=False):
-        typed = st.text_input(
+        st.text_input(
             "Folder",
             key=FOLDER_KEY,
             placeholder="/home/me/Pictures",
             help="Select it above, or type its path. Includes its subfolders.",
         )
-        folder = typed.strip() or (picked if picked and not is_text(picked) else "")
+        folder = _read_folder(picked)
         if folder and folder == picked:
             st.caption(_describe_folder(folder))
-        copy = st.checkbox(
+        st.checkbox(
             "Copy the photos into the library",
+            key=COPY_KEY,
             help="Otherwise photos stay where they are. Your files are never changed.",
         )
-        watch = st.checkbox(
+        st.checkbox(
             "Watch this folder",
-            key="import-watch",
+            key=WATCH_KEY,
             help="New, changed, moved and missing photos are listed whenever the app starts.",
         )
-        if st.form_submit_button("Import folder", key="import-folder-start", type="primary"):
-            with catch_errors():
-                with finish_first():
-                    if watch:
-                        undo_line.record(PAGE, open_library().folders.add(folder, copy))
-                    job_panel.start_job(ImportFolderRequest(folder, copy))
-                st.rerun()
+        st.form_submit_button(
+            "Import folder",
+            key="import-folder-start",
+            type="primary",
+            on_click=run_action,
+            args=(_import_folder,),
+        )
+
+
+def _take_picked() -> str | None:
+    """The folder picked from the tree, which goes into the field when another one is picked."""
+    picked = read_selected(PICKER_KEY)
+    if picked is not None and picked != st.session_state.get(PICKED_KEY):
+        with finish_first():
+            st.session_state[FOLDER_KEY] = picked if is_text(picked) else ""
+            st.session_state[PICKED_KEY] = picked
+    return picked
+
+
+def _import_folder() -> None:
+    folder, copy = _read_folder(_take_picked()), st.session_state[COPY_KEY]
+    if st.session_state[WATCH_KEY]:
+        undo_line.record(PAGE, open_library().folders.add(folder, copy))
+    job_panel.start_job(ImportFolderRequest(folder, copy))
+
+
+def _read_folder(picked: str | None) -> str:
+    """The folder that was typed, else the one picked if its name cannot be typed."""
+    typed: str = st.session_state[FOLDER_KEY].strip()
+    return typed or (picked if picked and not is_text(picked) else "")
 
 
 def _describe_folder(folder: str) -> str:

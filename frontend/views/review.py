@@ -17,6 +17,7 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import run_action
 from frontend.ui.pages import GALLERY, IMPORT, TRAIN, link_photo
 from frontend.ui.text import escape_markdown
+from frontend.ui.uninterrupted import draw_page
 from tagger.library.labels.names import validate_label
 from tagger.library.records import Photo, StoredPrediction
 from tagger.library.teaching.review import Question
@@ -118,7 +119,7 @@ def _ask(questions: Sequence[Question]) -> None:
     """The first question, and the photos after it. Choosing tags draws nothing else anew."""
     queue = st.session_state[QUEUE_KEY]
     if not queue or queue[0] != questions[0].photo.id:
-        st.rerun()  # it was answered
+        draw_page()  # it was answered
     keys = _undo_keys() + _show_question(questions[0])
     _show_next_photos([each.photo for each in questions], keys)
 
@@ -389,12 +390,14 @@ def _offer_chip(
         shortcut=str(number) if number <= 9 else None,
         on_click=run_action,
         args=(action,),
+        kwargs={"whole_page": False},
     )
 
 
 def _offer_field(photo: Photo, add: Callable[[Photo, str], None]) -> None:
     """A field for a tag that is not offered. Each photo has its own, so that keys work again."""
-    show_tag_field("Other tag", key=f"review-other-{photo.id}", add=partial(run_action, add, photo))
+    add_tag = partial(run_action, add, photo, whole_page=False)
+    show_tag_field("Other tag", key=f"review-other-{photo.id}", add=add_tag)
 
 
 def _record_other_label(photo: Photo, label: str) -> None:

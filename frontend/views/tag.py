@@ -27,12 +27,10 @@ from frontend.photos.photo_details import load_chips
 from frontend.photos.similar import caption_similar
 from frontend.ui.images import show_jpeg
 from frontend.ui.library import load_sample_photos, open_library
-from frontend.ui.messages import catch_errors, report_error, show_error
+from frontend.ui.messages import catch_errors, run_action, show_error
 from frontend.ui.models import load_tagger
 from frontend.ui.pages import link_photo
-from frontend.ui.uninterrupted import finish_first
-from tagger import ImageError, Prediction, Tagger, TaggerError
-from tagger.errors import describe_error
+from tagger import ImageError, Prediction, Tagger
 from tagger.images import decode, transforms
 from tagger.inference.embeddings import Embedding
 from tagger.library.records import Photo
@@ -229,7 +227,7 @@ def _show_tags(
         photo.sha256,
         chips,
         key="tag-chips",
-        carry_out=partial(_carry_out, photo, taggers),
+        carry_out=partial(run_action, _carry_out, photo, taggers),
         explained=_explained(photo) or None,
     )
 
@@ -239,15 +237,7 @@ def _carry_out(photo: InputPhoto, taggers: Sequence[Tagger], action: Action) -> 
     if action.kind == "explain":
         st.session_state[EXPLAINED_KEY] = photo.sha256, action.values.get("label") or ""
         return
-    library = open_library()
-    stored = library.find_by_digest(photo.sha256)
-    if stored is None:
-        try:
-            stored = library.add_photo(photo.name, photo.data, taggers).photo
-        except (TaggerError, OSError) as error:
-            report_error(describe_error(error))
-            return
-        st.session_state[ADDED_KEY] = photo.sha256
+    stored = open_library().find_by_digest(photo.sha256) or _add(photo, taggers)
     gallery.carry_out(PAGE, replace(action, ids=(stored.id,)))
 
 
@@ -257,18 +247,26 @@ def _offer_adding(photo: InputPhoto, taggers: Sequence[Tagger], stored: Photo | 
     is_new = st.session_state.get(ADDED_KEY) == photo.sha256
     st.space("small")
     if stored is None:
-        if st.button(
-            "Add to library", key="tag-add", type="primary", icon=":material/library_add:"
-        ):
-            with finish_first():
-                open_library().add_photo(photo.name, photo.data, taggers)
-                st.session_state[ADDED_KEY] = photo.sha256
-            st.rerun()
+        st.button(
+            "Add to library",
+            key="tag-add",
+            type="primary",
+            icon=":material/library_add:",
+            on_click=run_action,
+            args=(_add, photo, taggers),
+        )
         return
     with st.container(horizontal=True, vertical_alignment="center", key="tag-there"):
         message = "Added to your library." if is_new else "Already in your library."
         st.markdown(f":material/check: {message}")
         link_photo(stored.id)
+
+
+def _add(photo: InputPhoto, taggers: Sequence[Tagger]) -> Photo:
+    """Add the photo to the library."""
+    stored = open_library().add_photo(photo.name, photo.data, taggers).photo
+    st.session_state[ADDED_KEY] = photo.sha256
+    return stored
 
 
 def _show_similar(similar: Sequence[tuple[Photo, str]]) -> None:

@@ -93,20 +93,22 @@ def _matches(summary: TagSummary, text: str) -> bool:
 def _show_covers(tags: Sequence[TagSummary]) -> None:
     """A tile for each tag with photos, which opens it; the others as buttons."""
     photos = open_library().tags.find_covers(each.name for each in tags)
-    with_cover = [each for each in tags if each.name in photos]
     covers = [
-        Cover(each.name, photos[each.name], count_noun(each.count, "photo")) for each in with_cover
+        Cover(each.name, photos[each.name], count_noun(each.count, "photo"))
+        for each in tags
+        if each.name in photos
     ]
-    opened = photo_gallery.show_covers(covers, key=f"{PAGE}-grid")
-    if opened is not None:
-        url_state.update(**{TAG: with_cover[opened].name, url_state.PAGE: None})
-        st.rerun()
+    photo_gallery.show_covers(covers, key=f"{PAGE}-grid", open=_open)
     with st.container(horizontal=True, gap="small", key=f"{PAGE}-without-photos"):
         for each in tags:
             if each.name not in photos:
                 label = f"{escape_markdown(each.name)} · no photos"
                 opens = url_state.on_click(**{TAG: each.name})
                 st.button(label, key=f"{PAGE}-open-{each.name}", on_click=opens)
+
+
+def _open(name: str) -> None:
+    url_state.update(**{TAG: name, url_state.PAGE: None})
 
 
 # One tag

@@ -27,6 +27,7 @@ TAG, VIEW, ALL = "tag", "view", "all"  # query parameters
 GRID_SIZE = 24  # photos answered together
 MAX_ROWS = 20  # tags listed together
 MORE, CHECK = "Find more", "Check"
+CHOICE_KEY = f"{PAGE}-choose"  # a widget's
 DRAWN_KEY = f"{PAGE}-drawn"  # session state: the photos of the grid
 HELP_LATER = (
     "Photos that you import are given this tag if they look like your examples. Nothing is"
@@ -57,24 +58,27 @@ def _show_list() -> None:
     )
     taught = open_library().teaching.list_taught()
     counts = _count_choices()
-    tag = st.selectbox(
+    st.selectbox(
         "Which tag?",
         list(counts),
         index=None,
         format_func=lambda name: _describe_choice(name, counts),
         accept_new_options=True,
         placeholder="Choose a tag, or type a new one",
-        key=f"{PAGE}-choose",
+        key=CHOICE_KEY,
+        on_change=_open_chosen,
     )
-    if tag:
-        del st.session_state[f"{PAGE}-choose"]
-        url_state.update(**{TAG: " ".join(tag.split())})
-        st.rerun()
     own = [each for each in taught if not each.by_models or each.is_on]
     _show_rows("Your tags", own)
     _show_rows(
         "Tags of models, with answers of yours", [each for each in taught if each not in own]
     )
+
+
+def _open_chosen() -> None:
+    tag = st.session_state.pop(CHOICE_KEY)
+    if tag:
+        url_state.update(**{TAG: " ".join(tag.split())})
 
 
 def _count_choices() -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import streamlit as st
 from frontend.components import job_panel
 from frontend.training import confirmed_tags, dataset_check, none_of_these, training_job
 from frontend.ui.library import open_library
-from frontend.ui.messages import catch_errors, show_error
+from frontend.ui.messages import act_on_click, forget_click, keep_click, show_error
 from frontend.ui.models import list_models, models_with_backbone
 from frontend.ui.text import escape_markdown, rough_duration
 from tagger.inference.registry import BUNDLED, IMAGENET, OWN_MODEL, display_name
@@ -37,6 +38,7 @@ NameState = Literal["free", "in use", "built in"]
 
 RECENT = timedelta(days=1)  # a training that ended since is shown by itself
 MAX_EARLIER = 20  # trainings
+START_KEY, REPLACE_KEY = "train-start", "train-replace"
 SELECTED_KEY, DISMISSED_KEY = "train-shown", "train-put-away"  # session state
 
 
@@ -115,13 +117,7 @@ def _show_model_step(data: str, check: dataset_check.CheckResult) -> None:
         f"{photos}, {rough_duration(seconds)} on a typical computer. You can close this page"
         " meanwhile."
     )
-    if _offer_start(name, state):
-        with catch_errors():
-            if nothing:
-                with st.spinner("Copying the photos …"):
-                    request = replace(request, none_of_these=str(none_of_these.write(nothing)))
-            job_panel.start_job(request)
-            st.rerun()
+    _offer_start(request, nothing, state)
 
 
 def _suggest_name(data: str) -> str:
@@ -143,24 +139,31 @@ def _check_name(name: str) -> NameState:
     return "in use" if name.casefold() in names else "free"
 
 
-def _offer_start(name: str, state: NameState) -> bool:
-    """The button that starts the training; whether it was clicked.
+def _offer_start(request: TrainRequest, none_ids: Sequence[int], state: NameState) -> None:
+    """The button that starts the training.
 
     Its key depends on the name: a click right after the name of a model was typed starts nothing,
     and the page says that the model would be replaced.
     """
     if state == "in use":
         st.warning(
-            escape_markdown(f"A model called {name} exists. Training replaces it."),
+            escape_markdown(f"A model called {request.name} exists. Training replaces it."),
             icon=":material/warning:",
         )
-    return st.button(
+    key = REPLACE_KEY if state == "in use" else START_KEY
+    st.button(
         "Train and replace" if state == "in use" else "Start training",
-        key="train-replace" if state == "in use" else "train-start",
+        key=key,
         type="primary",
         icon=":material/school:",
         disabled=state == "built in",
+        on_click=keep_click,
+        args=(key,),
     )
+    for each in (START_KEY, REPLACE_KEY):
+        if each != key or state == "built in":
+            forget_click(each)
+    act_on_click(key, training_job.start_training, request, none_ids)
 
 
 def _choose_options(data: str, name: str, is_thorough: bool) -> TrainRequest:

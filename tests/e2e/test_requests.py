@@ -62,6 +62,9 @@ ACTION = """
 import time
 import streamlit as st
 from frontend.ui.messages import run_action
+from frontend.ui.uninterrupted import finish_callbacks
+
+finish_callbacks()
 
 def work():
     st.session_state["begun"] = st.session_state.get("begun", 0) + 1
@@ -86,3 +89,44 @@ def test_an_action_is_finished_before_the_next_request(
             page.get_by_role("button", name="Something else").click()
             text = f"Begun {number} times, ended {number} times"
             expect(page.get_by_text(text)).to_be_visible()
+
+
+CLICK = """
+import time
+import streamlit as st
+from frontend.ui.messages import act_on_click, keep_click, run_action
+from frontend.ui.uninterrupted import finish_callbacks
+
+finish_callbacks()
+clicks = st.session_state.setdefault("clicks", {"Act": 0, "Keep": 0, "In a fragment": 0})
+
+def count(name):
+    clicks[name] += 1
+
+@st.fragment
+def draw_button():
+    st.button("In a fragment", on_click=run_action, args=(count, "In a fragment"))
+
+st.button("Something else")
+for number in range(10):
+    time.sleep(0.1)
+    st.write(f"Part {number} of a long page")
+st.button("Act", on_click=run_action, args=(count, "Act"))
+st.button("Keep", key="keep", on_click=keep_click, args=("keep",))
+act_on_click("keep", count, "Keep")
+draw_button()
+st.write(", ".join(f"{name}: {number} times" for name, number in clicks.items()))
+"""
+
+
+def test_no_click_is_lost_where_another_one_follows(
+    start_server: StartServer, browser: Browser, tmp_path: Path
+) -> None:
+    """The second ends the run of the script before the line of the first one's button."""
+    with script_page(start_server, browser, tmp_path, CLICK) as page:
+        for name in ("Act", "Keep", "In a fragment"):
+            expect(page.get_by_text(f"{name}: 0 times")).to_be_visible()
+            page.get_by_role("button", name=name, exact=True).click()
+            page.wait_for_timeout(300)  # while the page is drawn
+            page.get_by_role("button", name="Something else").click()
+            expect(page.get_by_text(f"{name}: 1 times")).to_be_visible()

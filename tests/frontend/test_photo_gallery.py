@@ -26,8 +26,11 @@ from frontend.components import photo_gallery
 from frontend.ui.library import open_library
 photos = open_library().search(sort="name").photos
 photo_gallery.show_grid(photos, key="g", captions={{1: "a caption"}})
-covers = [photo_gallery.Cover("**sea**", photo, "2 photos") for photo in photos[:3]]
-st.text(f"opened {{photo_gallery.show_covers(covers, key='covers')}}")
+covers = [photo_gallery.Cover(name, photo, "2 photos")
+          for name, photo in zip(("a", "b", "**sea**"), photos)]
+opened = st.session_state.setdefault("opened", [])
+photo_gallery.show_covers(covers, key="covers", open=opened.append)
+st.text(opened)
 """
 
 
@@ -58,15 +61,15 @@ def test_a_cover_shows_its_name_and_is_opened_once(six_photos: Library) -> None:
     cover = grid_data(app, "covers")["photos"][2]
     assert (cover["id"], cover["name"], cover["tag"]) == (2, "**sea**", "**sea**")
     assert (cover["digest"], cover["caption"]) == (six_photos.photo(3).sha256, "2 photos")
-    report_trigger(app, "covers", "opened", 0)
-    assert app.text[0].value == "opened 0"
-    assert app.run().text[0].value == "opened None"
+    report_trigger(app, "covers", "opened", 2)
+    assert app.text[0].value == "['**sea**']"
+    assert app.run().text[0].value == "['**sea**']"
 
 
 def test_only_covers_that_are_shown_can_be_opened(six_photos: Library) -> None:
     for invalid in (3, -1, "1", {"id": 1}, True, None):
         app = report_trigger(open_grid(), "covers", "opened", invalid)
-        assert app.text[0].value == "opened None"
+        assert app.text[0].value == "[]"
 
 
 # The gallery, in a browser without Streamlit

@@ -150,13 +150,17 @@ def show_grid(
         _mount(key, {**_LIST, "photos": tiles}, editing)
 
 
-def show_covers(covers: Sequence[Cover], *, key: str) -> int | None:
-    """Show photos that stand for something; the index of the one just clicked."""
+def show_covers(covers: Sequence[Cover], *, key: str, open: Callable[[str], None]) -> None:
+    """Show photos that stand for something; a click calls `open` with its name."""
     tiles = [_make_cover(number, cover) for number, cover in enumerate(covers)]
-    if not tiles:
-        return None
-    opened = _mount(key, {**_LIST, "photos": tiles, "opens": True}, None).get("opened")
-    return opened if type(opened) is int and 0 <= opened < len(tiles) else None
+
+    def open_cover() -> None:
+        number = st.session_state[key].get("opened")
+        if type(number) is int and 0 <= number < len(covers):
+            open(covers[number].name)
+
+    if tiles:
+        _mount(key, {**_LIST, "photos": tiles, "opens": True}, None, open_cover)
 
 
 def _make_cover(number: int, cover: Cover) -> Tile:
@@ -172,8 +176,13 @@ def _name_tile(tile: Tile, text: str) -> Tile:
     return {**plain, "more": 0, "confirmed": False}
 
 
-def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mapping[str, Any]:
-    """Mount the component; its state."""
+def _mount(
+    key: str,
+    data: Mapping[str, Any],
+    editing: Editing | None,
+    open: Callable[[], None] = ignore_change,
+) -> None:
+    """Mount the component."""
     message = None if editing is None else editing.message()
     more = {
         "key": key,
@@ -200,14 +209,13 @@ def _mount(key: str, data: Mapping[str, Any], editing: Editing | None) -> Mappin
         if editing is not None:
             actions.receive(key, editing.carry_out)
 
-    state: Mapping[str, Any] = _component(
+    _component(
         key=key,
         data={**more, **data},
         on_actions_change=receive,
-        on_opened_change=ignore_change,
+        on_opened_change=open,
     )
     if message is not None and message.offers:
         with st.container(key=f"{key}-offers"):  # hidden, see style.css; `follow` clicks them
             for offer in message.offers:
                 teach_offer.show(offer)
-    return state
