@@ -66,9 +66,10 @@ def main() -> None:
             show_model_choice()
         show_searches(page, searches)
         show_jobs(page)
-        show_notices()
-        show_errors()
         undo_line.forget_on_other_page(page.url_path)
+        with st.container():  # the page below stays where it is
+            show_notices()
+            show_errors()
         url_state.follow_link(page.url_path)
         with catch_errors():
             page.run()

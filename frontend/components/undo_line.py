@@ -12,8 +12,7 @@ import streamlit as st
 
 from frontend.components import teach_offer
 from frontend.ui.library import open_library
-from frontend.ui.messages import forget_clicks, run_action
-from frontend.ui.text import escape_markdown
+from frontend.ui.messages import forget_clicks, forget_notices, run_action, show_status
 from tagger.errors import NothingLeftError, OptionError
 from tagger.text import count_noun
 
@@ -66,8 +65,9 @@ def last_edit(page: str) -> LastEdit | None:
 
 
 def forget() -> None:
-    """Show no edit any more."""
+    """Show no edit any more, nor what was said besides."""
     st.session_state.pop(EDIT_KEY, None)
+    forget_notices()
 
 
 def forget_on_other_page(url_path: str) -> None:
@@ -119,7 +119,7 @@ def show(page: str, with_offer: bool = True) -> None:
         horizontal=True, vertical_alignment="center", gap="medium", key=f"{page}-last"
     ):
         icon = "error" if edit.is_error else "check"
-        st.markdown(f":material/{icon}: {escape_markdown(edit.message)}", width="content")
+        show_status(edit.message, icon)
         if label := edit.undo_label:
             st.button(
                 label,
@@ -145,4 +145,5 @@ def find_offers(edit: LastEdit) -> list[teach_offer.Offer]:
 
 def _set(edit: LastEdit) -> None:
     before: LastEdit | None = st.session_state.get(EDIT_KEY)
+    forget_notices()
     st.session_state[EDIT_KEY] = replace(edit, number=before.number + 1 if before else 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 
 import streamlit as st
 
@@ -11,8 +12,9 @@ from frontend.ui.text import escape_markdown
 from frontend.ui.uninterrupted import draw_page, finish_first, is_fragment_run
 from tagger import TaggerError
 from tagger.errors import describe_error
+from tagger.text import escape_controls
 
-NOTICES_KEY = "notices"  # session state
+NOTICES_KEY = "notices"  # session state: messages, each with whether a page was drawn with it
 ERRORS_KEY = "errors-of-actions"  # session state: until a page was drawn with them
 CLICKS_KEY = "kept-clicks"  # session state: the keys of buttons
 
@@ -102,13 +104,33 @@ def forget_errors() -> None:
     st.session_state.pop(ERRORS_KEY, None)
 
 
+def show_status(message: str, icon: str = "check") -> None:
+    """Show what was done, given as plain text; screen readers say it. `icon` is Streamlit's."""
+    st.html(
+        f'<p class="it-status" role="status"><span aria-hidden="true">{icon}</span>'
+        f'<span dir="auto">{escape(escape_controls(message))}</span></p>',
+        width="content",
+    )
+
+
 def notify(message: str) -> None:
-    """Show a toast on the next page drawn, whichever it is; `message` is plain text."""
-    st.session_state.setdefault(NOTICES_KEY, []).append(message)
+    """Show a message on the next page drawn, whichever it is, above its title.
+
+    `message` is plain text. It stays until the next one, an edit or another page.
+    """
+    forget_notices()
+    st.session_state.setdefault(NOTICES_KEY, {})[message] = False
 
 
 def show_notices() -> None:
-    """Show the messages given to `notify` since the last page."""
-    for message in st.session_state.get(NOTICES_KEY, []):
-        st.toast(escape_markdown(message))  # the next request may end the script here
-    st.session_state.pop(NOTICES_KEY, None)
+    """Show the messages given to `notify`."""
+    notices = st.session_state.get(NOTICES_KEY, {})
+    for message in notices:
+        show_status(message)  # the next request may end the script here
+        notices[message] = True
+
+
+def forget_notices() -> None:
+    """Show no message any more that was shown on a page."""
+    notices = st.session_state.get(NOTICES_KEY, {})
+    st.session_state[NOTICES_KEY] = {text: False for text, drawn in notices.items() if not drawn}

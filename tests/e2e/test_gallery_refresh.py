@@ -32,7 +32,7 @@ def test_an_open_gallery_shows_imported_photos_and_keeps_place_and_selection(
         tile.locator("button").click(modifiers=["Control"])
         expect(app.page.get_by_text("1 selected")).to_be_visible()
         worker.run(library, job_id)
-        expect(app.page.get_by_test_id("stToast")).to_contain_text("finished, 14 added")
+        app.expect_text("finished, 14 added")
         expect(app.page.get_by_text("Select all 134")).to_be_attached()
         app.wait_until_idle()
         after = tile.bounding_box()

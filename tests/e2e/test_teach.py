@@ -118,7 +118,7 @@ def test_marks_stay_when_photos_are_imported_meanwhile(
         for number in (0, 3):
             tiles(app).nth(number).click()
         worker.run(library, job_id)
-        expect(app.page.get_by_test_id("stToast")).to_contain_text("finished")
+        app.expect_text(": finished")
         app.wait_until_idle()
         assert [tile.get_attribute("data-id") for tile in tiles(app).all()] == photos
         expect(save_button(app)).to_have_text(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -64,6 +66,12 @@ def unescape(text: str) -> str:
 
 def html_blocks(app: AppTest) -> list[str]:
     return [element.proto.body for element in app.main.get("html")]
+
+
+def notices(app: AppTest) -> list[str]:
+    """What was done, as the page says it."""
+    pattern = r'role="status">.*?<span dir="auto">(.*?)</span>'
+    return [html.unescape(text) for text in re.findall(pattern, "".join(html_blocks(app)))]
 
 
 def press(app: AppTest, key: str) -> AppTest:

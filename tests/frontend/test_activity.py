@@ -21,6 +21,7 @@ from tests.frontend.conftest import import_drawn_photos
 from tests.frontend.pages import (
     button_labels,
     html_blocks,
+    notices,
     open_page,
     page_text,
     press,
@@ -184,7 +185,7 @@ def test_a_deletion_is_undone_from_activity(two_photos: Library) -> None:
     button = app.button(key=f"activity-undo-{undo.id}")
     assert button.label == "Redo"
     button.click().run()
-    assert two_photos.count() == 1 and unescape(app.toast[0].value) == "Deleted 1 photo."
+    assert two_photos.count() == 1 and notices(app) == ["Deleted 1 photo."]
     (redo,) = two_photos.operations(limit=1)
     assert app.button(key=f"activity-undo-{redo.id}").label == "Undo"
 
@@ -218,9 +219,9 @@ def test_what_was_undone_counts_no_photos(two_photos: Library) -> None:
     tagged = two_photos.operations(limit=1)[0]
     app = open_page("activity")
     app.button(key=f"activity-undo-{tagged.id}").click().run()
-    assert "2 photos restored." in unescape(app.toast[0].value)
+    assert "2 photos restored." in "".join(notices(app))
     added = two_photos.add_model("cifar10")  # of no single photo
     assert added is not None
     app = open_page("activity")
     app.button(key=f"activity-undo-{added}").click().run()
-    assert "photos restored" not in unescape(app.toast[0].value)
+    assert "photos restored" not in "".join(notices(app))

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from tagger.images import decode
 from tagger.jobs.lease import Lease
@@ -20,6 +19,7 @@ from tagger.paths import ROOT
 from tests.frontend.conftest import MakeModel, import_drawn_photos
 from tests.frontend.pages import (
     APP,
+    notices,
     open_page,
     page_text,
     type_option,
@@ -143,20 +143,16 @@ def start_job(library: Library, tmp_path: Path) -> Iterator[StartJob]:
         yield start
 
 
-def toasts(app: AppTest) -> list[str]:
-    return [unescape(toast.value) for toast in app.toast]
-
-
 def test_the_end_of_every_job_is_a_notice(start_job: StartJob, tmp_path: Path) -> None:
     jobs = [start_job(ImportFolderRequest(str(tmp_path))), start_job(CompareRequest())]
     jobs += [start_job(ImportFolderRequest(str(tmp_path))) for _ in range(2)]
     app = open_page("tags")
     assert len(app.sidebar.get("progress")) == 3, "the others are on their page"
     jobs[0].release("stopped")
-    assert toasts(app.run()) == [f"Import {tmp_path}: stopped, no photos"]
-    assert toasts(app.run()) == []
+    assert notices(app.run()) == [f"Import {tmp_path}: stopped, no photos"]
+    assert notices(app.run()) == [f"Import {tmp_path}: stopped, no photos"], "it stays"
     jobs[1].release("done")
-    assert toasts(app.run()) == ["Look for duplicates: finished"]
+    assert notices(app.run()) == ["Look for duplicates: finished"]
     for job in jobs[2:]:
         job.release("stopped")
 
@@ -164,12 +160,12 @@ def test_the_end_of_every_job_is_a_notice(start_job: StartJob, tmp_path: Path) -
 def test_the_import_page_needs_no_notice_of_imports(start_job: StartJob, tmp_path: Path) -> None:
     jobs = [start_job(ImportFolderRequest(str(tmp_path))), start_job(CompareRequest())]
     app = open_page("import_photos")
-    app.session_state["notices"] = ["said by another page"]
+    app.session_state["notices"] = {"said by another page": False}
     for job in jobs:
         job.release("done")
-    assert toasts(app.run()) == ["said by another page", "Look for duplicates: finished"]
+    assert notices(app.run()) == ["said by another page", "Look for duplicates: finished"]
     app.switch_page("views/tags.py").run()
-    assert toasts(app) == []
+    assert notices(app) == []
 
 
 def test_an_error_of_an_action_is_shown_though_the_page_is_drawn_again(

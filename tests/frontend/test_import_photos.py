@@ -14,10 +14,10 @@ from tagger.jobs.requests import ImportFolderRequest, submit
 from tagger.library.library import Library
 from tests.conftest import draw, draw_collection, import_folder
 from tests.frontend.pages import (
+    notices,
     open_page,
     page_text,
     raw_text,
-    unescape,
     upload,
     wait_for_jobs,
 )
@@ -66,7 +66,7 @@ def test_an_import_is_undone(library: Library) -> None:
     assert not app.exception
     assert library.count() == 0
     assert "undone" in raw_text(app)
-    assert "Undone" in unescape(app.toast[0].value)
+    assert "Undone" in notices(app)[0]
 
 
 def test_an_import_continues_after_its_page_is_closed(library: Library, tmp_path: Path) -> None:
