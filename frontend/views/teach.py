@@ -26,6 +26,7 @@ PAGE = "teach"
 TAG, VIEW, ALL = "tag", "view", "all"  # query parameters
 GRID_SIZE = 24  # photos answered together
 MAX_ROWS = 20  # tags listed together
+MAX_LONGER = 4  # tags that begin with what was typed
 MORE, CHECK = "Find more", "Check"
 CHOICE_KEY = f"{PAGE}-choose"  # a widget's
 DRAWN_KEY = f"{PAGE}-drawn"  # session state: the photos of the grid
@@ -166,6 +167,8 @@ def _query(tag: str) -> str:
 def _offer_examples(answers: TagAnswers) -> None:
     """Photos to choose the first examples from: those that look like the word, or the latest."""
     tag, count = answers.tag, len(answers.yes)
+    if not answers.every:
+        _offer_longer_names(tag)
     missing = count_noun(MIN_EXAMPLES - count, "more photo" if count else "photo")
     st.markdown(escape_markdown(f"Click at least {missing} with {tag}. Enter saves."))
     grid = _keep_grid(answers, "right", _find_candidates(answers))
@@ -174,6 +177,21 @@ def _offer_examples(answers: TagAnswers) -> None:
         return
     _ask(grid, tag, "right")
     st.page_link(GALLERY, label="Or add the tag in the gallery", icon=":material/grid_view:")
+
+
+def _offer_longer_names(tag: str) -> None:
+    """Buttons for the tags that begin with what was typed, if that is no tag itself."""
+    names = list(_count_choices())
+    longer = [name for name in names if fold(name).startswith(fold(tag))]
+    if not longer or fold(tag) in map(fold, longer):
+        return
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key=f"{PAGE}-meant"
+    ):
+        st.markdown(escape_markdown(f"“{tag}” is a new tag. Did you mean"), width="content")
+        for name in longer[:MAX_LONGER]:
+            opens = url_state.on_click(**{TAG: name})
+            st.button(escape_markdown(name), key=f"{PAGE}-meant-{name}", on_click=opens)
 
 
 def _find_candidates(answers: TagAnswers) -> list[Photo]:

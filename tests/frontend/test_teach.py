@@ -125,6 +125,19 @@ def test_every_tag_of_the_library_and_its_models_is_offered(library: Library) ->
     assert app.query_params["tag"] == "square"
 
 
+def test_a_tag_that_was_typed_in_part_is_offered(library: Library) -> None:
+    library.edit_tags(discs(library)[:1], ["squid"])
+    app = open_page("teach")
+    type_option(app, "teach-choose", "SQU")
+    app.run()
+    app.run()
+    assert app.title[0].value == "SQU" and "“SQU” is a new tag. Did you mean" in page_text(app)
+    assert {"square", "squid"} <= set(button_labels(app))
+    press(app, "teach-meant-square")
+    assert app.title[0].value == "square" and "Did you mean" not in page_text(app)
+    assert "Did you mean" not in page_text(open_page("teach", tag="quartz"))
+
+
 def test_a_label_that_no_photo_has_is_offered(library: Library) -> None:
     library.edit_tags(library.find_ids("square"), remove=["square"])
     assert "square" in open_page("teach").selectbox(key="teach-choose").options
