@@ -22,13 +22,11 @@ if str(HERE.parent) not in sys.path:  # Streamlit adds only this file's own fold
 from frontend.origins import guard_app, own_url
 from frontend.routes import mount_routes
 from frontend.shell import page_routes
-from frontend.ui.uninterrupted import finish_callbacks
 
 
 @asynccontextmanager
-async def start(app: st.App) -> AsyncIterator[None]:
-    """Show the app in a browser, as Streamlit does for a script without a server of its own."""
-    finish_callbacks()
+async def open_browser(app: st.App) -> AsyncIterator[None]:
+    """Show the app, as Streamlit does for a script without a server of its own."""
     if not config.get_option("server.headless"):
         threading.Thread(target=webbrowser.open, args=(own_url(),), daemon=True).start()
     yield
@@ -36,7 +34,7 @@ async def start(app: st.App) -> AsyncIterator[None]:
 
 app = st.App(
     HERE / "main.py",
-    lifespan=start,
+    lifespan=open_browser,
     routes=[mount_routes(), *page_routes()],
     middleware=guard_app(),
 )

@@ -28,7 +28,7 @@ from frontend.ui.navigation import follow_search, show_navigation
 from frontend.ui.pages import ACTIVITY, IMPORT
 from frontend.ui.phone_bar import show_phone_bar
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import draw_page, finish_first, leave_fragment
+from frontend.ui.uninterrupted import draw_page, finish_callbacks, finish_first, leave_fragment
 from frontend.ui.watching import open_watch
 from tagger.inference.registry import display_name
 from tagger.library.operations import MAX_ACTIVE
@@ -50,6 +50,7 @@ ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 
 def main() -> None:
     """Draw the selected page, or the error if the library cannot be opened."""
+    finish_callbacks()
     leave_fragment()
     st.set_page_config("Image Tagger", page_icon=ICON, layout="wide")
     st.html(HERE / "ui" / "style.css")

@@ -25,9 +25,10 @@ def leave_fragment() -> None:
 def finish_callbacks() -> None:
     """From now on, call all callbacks of a request to their end before the next one is answered.
 
-    Streamlit ends a run of the script for the next request before it calls them, and wherever they
-    use `st.session_state`. A click would be lost, or a photo changed and its undo forgotten. A
-    button without a callback loses its click if the next request comes before the script is there.
+    Streamlit looks for the next request before it calls them, and wherever they use
+    `st.session_state`, and begins with that one. A click would be lost, or a photo changed and its
+    undo forgotten. A button without a callback loses its click if the next request comes before the
+    script is at the button.
     """
     # Streamlit has no public way.
     SafeSessionState.on_script_will_rerun = _apply_uninterrupted  # type: ignore

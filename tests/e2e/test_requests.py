@@ -130,3 +130,33 @@ def test_no_click_is_lost_where_another_one_follows(
             page.wait_for_timeout(300)  # while the page is drawn
             page.get_by_role("button", name="Something else").click()
             expect(page.get_by_text(f"{name}: 1 times")).to_be_visible()
+
+
+CALLBACK = """
+import streamlit as st
+from frontend.ui.uninterrupted import finish_callbacks
+
+finish_callbacks()
+count = st.session_state.setdefault("count", [0])
+st.button("Count", on_click=lambda: count.append(count[-1] + 1))
+st.button("Something else")
+st.write(f"Counted {count[-1]} times")
+"""
+
+# Clicks on both, the second a moment later: before Streamlit has called the first one's callback.
+CLICK_BOTH = """moment => new Promise((resolve) => {
+  const [count, other] = document.querySelectorAll(".stMain button");
+  count.click();
+  setTimeout(() => resolve(other.click()), moment);
+})"""
+
+
+def test_no_click_is_lost_where_another_one_follows_at_once(
+    start_server: StartServer, browser: Browser, tmp_path: Path
+) -> None:
+    with script_page(start_server, browser, tmp_path, CALLBACK) as page:
+        for number in range(16):
+            expect(page.get_by_text(f"Counted {number} times")).to_be_visible()
+            page.wait_for_timeout(100)  # until the page is at rest
+            page.evaluate(CLICK_BOTH, 1 + number % 3)
+        expect(page.get_by_text("Counted 16 times")).to_be_visible()
