@@ -160,3 +160,31 @@ def test_no_click_is_lost_where_another_one_follows_at_once(
             page.wait_for_timeout(100)  # until the page is at rest
             page.evaluate(CLICK_BOTH, 1 + number % 3)
         expect(page.get_by_text("Counted 16 times")).to_be_visible()
+
+
+REPLACED = """
+import time
+import streamlit as st
+from tagger.paths import ROOT
+
+st.html(ROOT / "frontend" / "ui" / "style.css")
+state = st.session_state
+with st.container(horizontal=True, horizontal_alignment="right"):
+    if "begun" in state:
+        st.button("Go on", key="go-on", on_click=state.update, args=({"ended": True},))
+    else:
+        st.button("Begin with this", key="begin", on_click=state.update, args=({"begun": True},))
+time.sleep(3)
+st.write("Ended" if "ended" in state else "Waiting")
+"""
+
+
+def test_no_click_is_lost_beside_a_button_that_is_replaced(
+    start_server: StartServer, browser: Browser, tmp_path: Path
+) -> None:
+    """What was clicked last has the focus, so that Streamlit shows it until something else has."""
+    with script_page(start_server, browser, tmp_path, REPLACED) as page:
+        expect(page.get_by_text("Waiting")).to_be_visible()
+        page.get_by_role("button", name="Begin with this").click()
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_text("Ended")).to_be_visible(timeout=15_000)
