@@ -4,8 +4,9 @@ python bench/gallery.py
 python bench/gallery.py --folder /tmp/large --part scroll    # keeps the libraries; one half alone
 
 Opening a photo of 12 megapixels, the next one after a second's look, and back to the gallery; the
-first screen of a large gallery, the longest time that half of it is blank while it is scrolled with
-the wheel by ten times its height in a second and then with the scroll bar, and the page's memory.
+first screen of a large gallery, the longest time in a run that half of it is blank while it is
+scrolled with the wheel by ten times its height in a second and then with the scroll bar, and the
+page's memory. Bars are for the median of the runs: the highest is often that of a busy machine.
 Needs the Python package playwright and Chromium.
 """
 
@@ -235,15 +236,15 @@ def measure_heap(session: CDPSession) -> float:
 def report(times: dict[str, list[float]], options: argparse.Namespace) -> None:
     rows: list[Row] = []
     for what, values in times.items():
-        value = max(values) if what in (BY_WHEEL, BY_BAR) else median(values)
+        value = median(values)
         bar = at_most(value, BARS[what]) if what in BARS else ""
         if what == GROWN:
             bar = at_most(value, round(median(times[MEMORY]) + GROWTH))
-        rows.append({"what": what, "measured": value, "bar": bar})
+        rows.append({"what": what, "median": value, "highest": max(values), "bar": bar})
     runs = {what: [Run(value, 0) for value in values] for what, values in times.items()}
     title = (
         f"Looking at photos of 12 megapixels in a library of {options.photos:,}, and scrolling"
-        f" {options.large:,}; medians in seconds, of the blank the longest"
+        f" {options.large:,}; in seconds, over {options.repeats} runs"
     )
     publish(title, rows, runs, options.json)
 
