@@ -64,7 +64,10 @@ class Tree {
     if (!row?.dataset.key) return;
     const node = this.nodes.get(row.dataset.key);
     if (event.target.closest(".arrow") && node.folders) this.toggle(node);
-    else this.select(node);
+    else {
+      this.select(node);
+      if (node.folders && !node.open) this.toggle(node); // whoever clicks a name wants to go on
+    }
     row.focus();
   }
 

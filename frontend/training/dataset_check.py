@@ -75,7 +75,7 @@ class CheckResult:
 
 def choose_folder() -> str | None:
     """A folder of this computer, typed or picked, and a button that checks it; None if empty."""
-    st.session_state.setdefault(TRAIN_FOLDER_KEY, str(paths.DATASET))
+    st.session_state.setdefault(TRAIN_FOLDER_KEY, _default_folder())
     field = st.container()
     with st.container(horizontal=True, gap="small", key="train-folder-actions"):
         check = st.container(width="content")
@@ -97,6 +97,12 @@ def choose_folder() -> str | None:
         CHECK, key="train-check", icon=CHECK_ICON, on_click=run_action, args=(_check_folder,)
     )
     return data
+
+
+def _default_folder() -> str:
+    """The folder `dataset`, if somebody has put photos into it."""
+    has_folders = paths.DATASET.is_dir() and any(path.is_dir() for path in paths.DATASET.iterdir())
+    return str(paths.DATASET) if has_folders else ""
 
 
 def _take_picked() -> None:

@@ -86,6 +86,8 @@ def _offer_folder() -> None:
     """A folder to pick from the tree, or to type, and how to import it."""
     pick_folder(PICKER_KEY)
     picked = _take_picked()
+    if picked:
+        st.caption(_describe_folder(picked))
     with st.form("import-folder", border=False):
         st.text_input(
             "Folder",
@@ -93,9 +95,6 @@ def _offer_folder() -> None:
             placeholder="/home/me/Pictures",
             help="Select it above, or type its path. Includes its subfolders.",
         )
-        folder = _read_folder(picked)
-        if folder and folder == picked:
-            st.caption(_describe_folder(folder))
         st.checkbox(
             "Copy the photos into the library",
             key=COPY_KEY,
@@ -153,12 +152,14 @@ def _count_photos(folder: bytes) -> tuple[int, bool]:
 
 def _list_recent(source: str) -> None:
     operations = open_library().operations(RECENT_IMPORTS, kinds=["import"])
-    st.subheader("Recent imports", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", key="import-recent"):
+        st.subheader("Recent imports", anchor=False, width="content")
+        if operations:
+            st.page_link(GALLERY, label="See your photos", icon=":material/grid_view:")
     if not operations:
         drop = "Drop some photos above, or start with the samples."
         st.markdown(f"None yet. {drop if source == FILES else 'Choose a folder above.'}")
         return
-    st.page_link(GALLERY, label="See your photos", icon=":material/grid_view:")
     for operation in operations:
         job_panel.show_job(operation.id, key="import")
 

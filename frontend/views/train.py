@@ -187,6 +187,8 @@ def _choose_options(data: str, name: str, is_thorough: bool) -> TrainRequest:
             help="Passes over all photos. Training stops early when it no longer improves.",
             persist_state="session",
         )
+        if not is_thorough:
+            st.caption(f"{QUICK} training needs no epochs.")
         seed = st.number_input(
             "Random seed",
             min_value=0,

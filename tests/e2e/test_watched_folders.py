@@ -42,6 +42,10 @@ def test_a_folder_is_picked_watched_and_brought_up_to_date(
     expect(row(tree, "trip")).to_be_focused()
     app.press("ArrowLeft")
     expect(row(tree, "Pictures")).to_be_focused()
+    app.press("ArrowLeft")
+    expect(row(tree, "Pictures")).to_have_attribute("aria-expanded", "false")
+    row(tree, "Pictures").click()  # opens it, and selects it
+    expect(row(tree, "Pictures")).to_have_attribute("aria-expanded", "true")
     app.press("Enter")
     expect(row(tree, "Pictures")).to_have_attribute("aria-selected", "true")
     app.expect_text("3 photos in ")

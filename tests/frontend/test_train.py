@@ -68,6 +68,22 @@ def open_check(library: Library, folder: Path) -> AppTest:
     return app.run()
 
 
+def test_the_folder_dataset_is_offered_once_there_are_photos(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "dataset"
+    monkeypatch.setattr(paths, "DATASET", folder)
+    folder.mkdir()
+    (folder / "README.md").write_text("Put a folder for each label here.")
+    app = open_page("train")
+    assert app.text_input(key="train-folder").value == ""
+    assert "Choose the folder with your labelled photos." in page_text(app)
+    (folder / "cat").mkdir()
+    app = open_page("train")
+    assert app.text_input(key="train-folder").value == str(folder)
+    assert "Checking doesn’t train anything" in page_text(app)
+
+
 def test_a_folder_without_photos_shows_what_to_do(library: Library, tmp_path: Path) -> None:
     app = open_check(library, tmp_path / "dataset")
     assert "found 0 photos in 0 folders" in page_text(app)
@@ -119,7 +135,7 @@ def test_the_last_check_of_a_folder_is_shown_again(library: Library, tmp_path: P
     data = draw_collection(tmp_path / "data", 6)
     open_check(library, data)
     app = open_page("train")
-    assert "Checking doesn’t train anything" in page_text(app)
+    assert "Choose the folder with your labelled photos." in page_text(app)
     app.text_input(key="train-folder").set_value(str(data)).run()
     assert "Check finished" in page_text(app) and "Start training" in button_labels(app)
 
