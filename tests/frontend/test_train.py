@@ -71,7 +71,7 @@ def open_check(library: Library, folder: Path) -> AppTest:
 def test_the_folder_dataset_is_offered_once_there_are_photos(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "dataset"
+    folder = tmp_path / "labelled"
     monkeypatch.setattr(paths, "DATASET", folder)
     folder.mkdir()
     (folder / "README.md").write_text("Put a folder for each label here.")
