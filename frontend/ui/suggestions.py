@@ -27,7 +27,7 @@ def suggest_tags(library: Library, prefix: str) -> list[Suggestion]:
     """
     start = fold(" ".join(prefix.split()))
     counts = dict(count_tags())
-    labels = [label for label in counts if _has_word(fold(label), start)]
+    labels = [label for label in counts if has_word(fold(label), start)]
     labels.sort(key=lambda label: not fold(label).startswith(start))
     if start:
         labels += _find_words(library, start)
@@ -44,9 +44,9 @@ def _find_words(library: Library, start: str) -> Iterator[str]:
     vocabulary = library.vocabulary
     yield from (tag for tag in vocabulary.entries if fold(tag).startswith(start))
     yield from vocabulary.lookup(start)
-    yield from (tag for tag in vocabulary.entries if _has_word(fold(tag), start))
+    yield from (tag for tag in vocabulary.entries if has_word(fold(tag), start))
 
 
-def _has_word(text: str, start: str) -> bool:
+def has_word(text: str, start: str) -> bool:
     """Whether the text, or a word in it, begins with `start`."""
     return text.startswith(start) or any(word.startswith(start) for word in re.split(r"\W+", text))

@@ -85,12 +85,22 @@ def selectbox(
     return selected
 
 
-def segmented_control(title: str, name: str, options: list[str], compact: bool = False) -> str:
-    """A segmented control; the first option is the default. `compact` as in `selectbox`."""
+def segmented_control(
+    title: str,
+    name: str,
+    options: list[str],
+    compact: bool = False,
+    titles: Mapping[str, str] = {},
+) -> str:
+    """A segmented control; the first option is the default. `compact` as in `selectbox`.
+
+    `titles` are shown in place of options.
+    """
     selected, default = _select(name, options)
     st.segmented_control(
         title,
         options,
+        format_func=lambda option: titles.get(option, option),
         required=True,
         key=_key(name),
         on_change=_store,

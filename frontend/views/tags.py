@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from frontend.components import photo_gallery, undo_line
+from frontend.components import longer_names, photo_gallery, tag_edits, undo_line
 from frontend.components.photo_gallery import Cover
 from frontend.photos import gallery
 from frontend.ui import url_state
@@ -26,11 +28,6 @@ TAG, FILTER, SORT, SHOW = "tag", "filter", "sort", "which"  # query parameters
 SORTS = {"count": "Most photos", "name": "A to Z"}
 PAGE_SIZE = 60  # fills rows of two to six
 COVERS = 12  # photos of a tag on its page
-HELP_NEVER = (
-    "Models do not give it any more, now or at later imports. Photos to which you added it, or on"
-    " which you confirmed it, keep it."
-)
-HELP_HIDDEN = "It is left out of your photos’ tags and of lists. A search for it finds its photos."
 
 
 def show() -> None:
@@ -42,7 +39,7 @@ def show() -> None:
         _show_tag(summary, summaries)
         return
     st.title("Tags", anchor=False)
-    undo_line.show(PAGE)
+    tag_edits.show(PAGE, name or "")
     if name:
         st.markdown(escape_markdown(f"No photo has the tag {name}."))
     if summaries:
@@ -123,13 +120,18 @@ def _show_tag(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
         on_click=url_state.on_click(**{TAG: ""}),
     )
     st.title(escape_markdown(summary.name), anchor=False)
-    undo_line.show(PAGE)
-    query = format_query(Label(summary.name, exact=True))
-    facts = [count_noun(summary.count, "photo")]
-    if summary.by_person:
-        facts.append(f"{summary.by_person:,} confirmed or added by you")
-    st.markdown(" · ".join(facts))
+    tag_edits.show(PAGE, url_state.get(TAG) or "")
+    st.markdown(" · ".join(_list_facts(summary)))
+    with st.container(horizontal=True, gap="small", key=f"{PAGE}-actions"):
+        _link_teach(summary)
+        with _menu("Rename or merge …", "rename", summary.name):
+            _show_rename(summary, summaries)
+        with _menu("Hide …", "switches", summary.name):
+            _show_switches(summary)
+        with _menu("Words …", "words", summary.name):
+            _show_words(summary)
     if summary.count:
+        query = format_query(Label(summary.name, exact=True))
         page = open_library().search(query, "surest", limit=COVERS)
         gallery.show_photos(PAGE, page.photos, key=f"{PAGE}-photos", matching=page.matching_tags)
         st.page_link(
@@ -138,36 +140,67 @@ def _show_tag(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
             icon=":material/grid_view:",
             query_params={"show": query},
         )
+
+
+def _list_facts(summary: TagSummary) -> list[str]:
+    facts = [count_noun(summary.count, "photo")]
+    if summary.by_person:
+        facts.append(f"{summary.by_person:,} confirmed or added by you")
+    if summary.hidden:
+        facts.append("hidden")
+    if summary.never:
+        facts.append("never given by models")
+    return facts
+
+
+def _link_teach(summary: TagSummary) -> None:
+    """Links to what is done with the tag's photos, and with others."""
+    if summary.count > summary.by_person:
+        st.page_link(
+            TEACH,
+            label="Check its photos",
+            icon=":material/rule:",
+            query_params={"tag": summary.name, "view": "Check"},
+        )
     st.page_link(
         TEACH,
-        label="Find more like it, or check it",
+        label="Find more like it",
         icon=":material/model_training:",
-        query_params={"tag": summary.name},
+        query_params={"tag": summary.name, "view": "Find more"},
     )
-    left, right = st.columns(2, gap="large")
-    with left:
-        _show_rename(summary, summaries)
-        _show_switches(summary)
-    with right:
-        _show_words(summary)
+
+
+def _menu(title: str, kind: str, name: str) -> DeltaGenerator:
+    """A menu of a tag, which `_close_menus` closes."""
+    return st.popover(title, key=f"{PAGE}-menu-{kind}-{name}", on_change="rerun")
+
+
+def _close_menus() -> None:
+    """Close the menus after an edit: what was done, and its Undo, are above them."""
+    for key in st.session_state:
+        if str(key).startswith(f"{PAGE}-menu-"):
+            st.session_state[key] = False
 
 
 def _show_rename(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
-    st.subheader("Name", anchor=False)
     other_names = [each.name for each in summaries if each.name != summary.name]
+    key = f"{PAGE}-rename-{summary.name}"
     new = st.selectbox(
         "Another name, or a tag to merge it into",
         other_names,
         index=None,
         accept_new_options=True,
         placeholder="Type a name",
-        key=f"{PAGE}-rename-{summary.name}",
+        key=key,
     )
     other = next((each for each in summaries if new and fold(each.name) == fold(new)), None)
     is_merge = other is not None and other.name != summary.name and bool(other.count)
     if other is not None and is_merge:
         photos = count_noun(summary.count, "photo")
         st.caption(escape_markdown(f"{photos} will show {other.name} in place of {summary.name}."))
+    if new and other is None:
+        choose = partial(st.session_state.__setitem__, key)
+        longer_names.offer(PAGE, new, other_names, choose)
     label = f"Merge into {escape_markdown(other.name)}" if other and is_merge else "Rename"
     st.button(label, key=f"{PAGE}-rename-go", on_click=run_action, args=(_rename, summary.name))
     for name in summary.names:
@@ -182,48 +215,51 @@ def _rename(name: str) -> None:
     new = st.session_state[f"{PAGE}-rename-{name}"]
     if not new:
         raise OptionError("type a name first")
-    undo_line.record(PAGE, open_library().tags.rename(name, new))
+    _call(open_library().tags.rename, name, new)
     url_state.update(**{TAG: " ".join(new.split())})
+    tag_edits.follow(PAGE, url_state.get(TAG) or "")
 
 
 def _show_switches(summary: TagSummary) -> None:
-    st.subheader("Where it shows", anchor=False)
     tags, name = open_library().tags, summary.name
-    with st.container(horizontal=True, gap="small", key=f"{PAGE}-switches"):
+    with st.container(gap="xsmall", key=f"{PAGE}-switches"):
         if summary.hidden:
-            _action("Show it again", f"{PAGE}-hide", tags.hide, name, False, help=HELP_HIDDEN)
+            _action("Show it again", f"{PAGE}-hide", tags.hide, name, False)
         else:
-            _action("Hide", f"{PAGE}-hide", tags.hide, name, True, help=HELP_HIDDEN)
+            _action("Hide", f"{PAGE}-hide", tags.hide, name, True)
+        st.caption(
+            "For a tag that you do not want to see: photos keep it, but it is left out of their"
+            " tags and of lists. A search for it finds them."
+        )
         if summary.never:
             _action("Let models give it", f"{PAGE}-never", tags.forbid, name, False)
+            st.caption("Models do not give this tag.")
         else:
-            _action("Never say this", f"{PAGE}-never", tags.forbid, name, True, help=HELP_NEVER)
-    if summary.hidden:
-        st.caption("Hidden: it is left out of your photos’ tags. A search for it finds its photos.")
-    if summary.never:
-        st.caption("Models do not give this tag.")
-    else:
-        st.caption(_explain_never(summary))
+            _action("Never say this", f"{PAGE}-never", tags.forbid, name, True)
+            st.caption(_explain_never(summary))
 
 
 def _explain_never(summary: TagSummary) -> str:
-    """How many photos would lose the tag if models must not give it."""
+    """What happens if models must not give the tag, and to how many photos."""
     by_model = And((Label(summary.name, exact=True), Condition("by", "=", "model")))
     count = open_library().count(format_query(by_model))
     photos = count_noun(count, "photo") if count else "No photo"
     verb = "loses" if count == 1 else "lose" if count else "would lose"
-    text = f"“Never say this”: {photos} {verb} the tag"
-    return escape_markdown(f"{text}; where you added or confirmed it, it stays.")
+    return (
+        "For a tag that is mostly wrong: models do not give it any more, now or at later imports."
+        f" {photos} {verb} it; where you added or confirmed it, it stays."
+    )
 
 
 def _show_words(summary: TagSummary) -> None:
-    """What the tag is a kind of, and other words that find it."""
-    st.subheader("Words", anchor=False)
+    """What the tag's photos show as well, and other words that find it."""
     with catch_errors():
         words = open_library().vocabulary
         entry = _find_entry(words, summary.name)
         with st.form(f"{PAGE}-words-{summary.name}", border=False):
-            _multiselect("A kind of", words.entries, entry.parents, "parents", summary.name)
+            _multiselect(
+                "Its photos also show", words.entries, entry.parents, "parents", summary.name
+            )
             _multiselect("Other words for it", (), entry.synonyms, "synonyms", summary.name)
             st.form_submit_button(
                 "Save",
@@ -252,7 +288,7 @@ def _set_words(name: str, entry: Entry) -> None:
         st.session_state[f"{PAGE}-{field}-{name}"] for field in ("parents", "synonyms")
     )
     if (set(parents), set(synonyms)) != (set(entry.parents), set(entry.synonyms)):
-        undo_line.record(PAGE, open_library().tags.set_words(name, parents, synonyms))
+        _call(open_library().tags.set_words, name, parents, synonyms)
 
 
 def _find_entry(words: Vocabulary, name: str) -> Entry:
@@ -265,15 +301,14 @@ def _find_entry(words: Vocabulary, name: str) -> Entry:
     return replace(entry, synonyms=synonyms)
 
 
-def _action(
-    label: str, key: str, call: Callable[..., int], *args: object, help: str | None = None
-) -> None:
+def _action(label: str, key: str, call: Callable[..., int], *args: object) -> None:
     """A button that edits the tag, with Undo afterwards."""
-    st.button(label, key=key, help=help, on_click=run_action, args=(_call, call, *args))
+    st.button(label, key=key, on_click=run_action, args=(_call, call, *args))
 
 
 def _call(call: Callable[..., int], *args: object) -> None:
     undo_line.record(PAGE, call(*args))
+    _close_menus()
 
 
 show()

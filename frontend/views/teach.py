@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from frontend.components import answer_grid, undo_line
+from frontend.components import answer_grid, longer_names, tag_edits, undo_line
 from frontend.components.answer_grid import GridAnswers, Mode
 from frontend.ui import url_state
 from frontend.ui.library import open_library
@@ -26,8 +26,8 @@ PAGE = "teach"
 TAG, VIEW, ALL = "tag", "view", "all"  # query parameters
 GRID_SIZE = 24  # photos answered together
 MAX_ROWS = 20  # tags listed together
-MAX_LONGER = 4  # tags that begin with what was typed
-MORE, CHECK = "Find more", "Check"
+MORE, CHECK = "Find more", "Check"  # views
+TITLES = {MORE: MORE, CHECK: "Check its photos"}
 CHOICE_KEY = f"{PAGE}-choose"  # a widget's
 DRAWN_KEY = f"{PAGE}-drawn"  # session state: the photos of the grid
 HELP_LATER = (
@@ -47,15 +47,21 @@ def show() -> None:
 
 
 def _show_list() -> None:
-    st.title("Teach a tag", anchor=False)
-    undo_line.show(PAGE, with_offer=False)
+    is_check = url_state.get(VIEW) == CHECK
+    if is_check:
+        _show_back()
+    st.title("Check a tag" if is_check else "Teach a tag", anchor=False)
+    tag_edits.show(PAGE, "", with_offer=False)
     if not open_library().count():
         st.markdown("Your library is empty.")
         st.page_link(IMPORT, label="Import photos", icon=":material/add_photo_alternate:")
         return
+    if is_check:
+        _choose_to_check()
+        return
     st.markdown(
-        f"Give a tag of your own to {MIN_EXAMPLES} photos. The others that look like them are then"
-        " offered, and those that you import later are tagged by themselves."
+        f"Give a tag of your own to {MIN_EXAMPLES} photos. You are then shown others that look like"
+        " them, and photos that you import later get the tag, too."
     )
     taught = open_library().teaching.list_taught()
     counts = _count_choices()
@@ -69,10 +75,43 @@ def _show_list() -> None:
         key=CHOICE_KEY,
         on_change=_open_chosen,
     )
+    st.button(
+        "Check one tag …",
+        key=f"{PAGE}-check",
+        icon=":material/rule:",
+        type="tertiary",
+        help="For any tag: its photos that you have not confirmed, the likeliest mistakes first",
+        on_click=url_state.on_click(**{VIEW: CHECK}),
+    )
     own = [each for each in taught if not each.by_models or each.is_on]
     _show_rows("Your tags", own)
     _show_rows(
         "Tags of models, with answers of yours", [each for each in taught if each not in own]
+    )
+
+
+def _choose_to_check() -> None:
+    """A choice of the tags with photos that nobody has confirmed."""
+    summaries = open_library().tags.list_all()
+    counts = {
+        each.name: each.count - each.by_person
+        for each in summaries
+        if not each.hidden and each.count > each.by_person
+    }
+    if not counts:
+        st.markdown("You have confirmed all tags of your photos.")
+        return
+    st.markdown(
+        "You see the photos with a tag that you have not confirmed, the likeliest mistakes first."
+    )
+    st.selectbox(
+        "Which tag?",
+        list(counts),
+        index=None,
+        format_func=lambda name: f"{name} · {count_noun(counts[name], 'photo')}",
+        placeholder="Choose a tag",
+        key=CHOICE_KEY,
+        on_change=_open_chosen,
     )
 
 
@@ -111,7 +150,7 @@ def _show_row(taught: TaughtTag) -> None:
         st.markdown(f"**{escape_markdown(taught.tag)}**", width=160)
         st.markdown(_describe_row(taught), width="stretch")
         enough = taught.examples >= MIN_EXAMPLES
-        label = CHECK if taught.by_models else MORE if enough else "Add examples"
+        label = TITLES[CHECK] if taught.by_models else MORE if enough else "Add examples"
         opens = url_state.on_click(**{TAG: taught.tag, VIEW: ""})
         st.button(label, key=f"{PAGE}-more-{taught.tag}", on_click=opens)
 
@@ -131,6 +170,31 @@ def _describe_row(taught: TaughtTag) -> str:
 
 def _show_tag(answers: TagAnswers) -> None:
     tag = answers.tag
+    _show_back()
+    st.title(escape_markdown(tag), anchor=False)
+    tag_edits.show(PAGE, url_state.get(TAG) or "", with_offer=False)
+    is_learnt = len(answers.yes) >= MIN_EXAMPLES
+    every = open_library().teaching.list_taught()
+    taught = next((each for each in every if fold(each.tag) == fold(tag)), None)
+    view, alike = MORE, 0
+    is_check = url_state.get(VIEW) == CHECK
+    if is_learnt or is_check or open_library().count(_query(tag)) > len(answers.yes):
+        # What models gave is checked first, before there are enough examples and after.
+        views = [CHECK, MORE] if taught is None or taught.by_models else [MORE, CHECK]
+        view = url_state.segmented_control("Show", VIEW, views, compact=True, titles=TITLES)
+    with catch_errors():
+        if view == CHECK:
+            _check(answers)
+        elif is_learnt:
+            alike = _find_more(answers)
+        else:
+            _offer_examples(answers)
+    if is_learnt and taught is not None:
+        _show_switches(taught, alike > GRID_SIZE)
+
+
+def _show_back() -> None:
+    """A button that leads to the list of all tags that were taught."""
     st.button(
         "All taught tags",
         key=f"{PAGE}-back",
@@ -138,25 +202,6 @@ def _show_tag(answers: TagAnswers) -> None:
         type="tertiary",
         on_click=url_state.on_click(**{TAG: "", VIEW: "", ALL: ""}),
     )
-    st.title(escape_markdown(tag), anchor=False)
-    undo_line.show(PAGE, with_offer=False)
-    is_learnt = len(answers.yes) >= MIN_EXAMPLES
-    every = open_library().teaching.list_taught()
-    taught = next((each for each in every if fold(each.tag) == fold(tag)), None)
-    view = MORE
-    if is_learnt or open_library().count(_query(tag)) > len(answers.yes):
-        # What models gave is checked first, before there are enough examples and after.
-        views = [CHECK, MORE] if taught is None or taught.by_models else [MORE, CHECK]
-        view = url_state.segmented_control("Show", VIEW, views, compact=True)
-    with catch_errors():
-        if view == CHECK:
-            _check(answers)
-        elif is_learnt:
-            _find_more(answers)
-        else:
-            _offer_examples(answers)
-    if is_learnt and taught is not None:
-        _show_switches(taught)
 
 
 def _query(tag: str) -> str:
@@ -168,7 +213,7 @@ def _offer_examples(answers: TagAnswers) -> None:
     """Photos to choose the first examples from: those that look like the word, or the latest."""
     tag, count = answers.tag, len(answers.yes)
     if not answers.every:
-        _offer_longer_names(tag)
+        longer_names.offer(PAGE, tag, _count_choices(), lambda name: url_state.update(tag=name))
     missing = count_noun(MIN_EXAMPLES - count, "more photo" if count else "photo")
     st.markdown(escape_markdown(f"Click at least {missing} with {tag}. Enter saves."))
     grid = _keep_grid(answers, "right", _find_candidates(answers))
@@ -177,21 +222,6 @@ def _offer_examples(answers: TagAnswers) -> None:
         return
     _ask(grid, tag, "right")
     st.page_link(GALLERY, label="Or add the tag in the gallery", icon=":material/grid_view:")
-
-
-def _offer_longer_names(tag: str) -> None:
-    """Buttons for the tags that begin with what was typed, if that is no tag itself."""
-    names = list(_count_choices())
-    longer = [name for name in names if fold(name).startswith(fold(tag))]
-    if not longer or fold(tag) in map(fold, longer):
-        return
-    with st.container(
-        horizontal=True, vertical_alignment="center", gap="small", key=f"{PAGE}-meant"
-    ):
-        st.markdown(escape_markdown(f"“{tag}” is a new tag. Did you mean"), width="content")
-        for name in longer[:MAX_LONGER]:
-            opens = url_state.on_click(**{TAG: name})
-            st.button(escape_markdown(name), key=f"{PAGE}-meant-{name}", on_click=opens)
 
 
 def _find_candidates(answers: TagAnswers) -> list[Photo]:
@@ -203,11 +233,13 @@ def _find_candidates(answers: TagAnswers) -> list[Photo]:
     return [photo for photo in latest if photo.id not in answers.every][:GRID_SIZE]
 
 
-def _find_more(answers: TagAnswers) -> None:
+def _find_more(answers: TagAnswers) -> int:
+    """Photos that look like the examples; the number of these, without the closest of others."""
     tag = answers.tag
     every = url_state.get(ALL) is not None
+    mode: Mode = "right" if every else "wrong"  # the closest are mostly something else
     suggested = open_library().teaching.find_more(tag, GRID_SIZE, above_threshold=not every)
-    grid = _keep_grid(answers, "wrong", suggested.photos)
+    grid = _keep_grid(answers, mode, suggested.photos)
     total = max(suggested.total, len(grid.photos))
     if not total:
         st.markdown(escape_markdown(f"Nothing else looks like {tag}."))
@@ -217,17 +249,19 @@ def _find_more(answers: TagAnswers) -> None:
                 key=f"{PAGE}-closest",
                 on_click=url_state.on_click(**{ALL: "1"}),
             )
-        return
+        return 0
     if every:
-        st.markdown("The closest to your examples. Click the wrong ones; Enter saves all.")
+        text = f"The closest of the other photos. Click those with {tag}; Enter saves these."
+        st.markdown(escape_markdown(text))
     else:
         verb = "looks" if total == 1 else "look"
         st.markdown(
             f"**{total:,} more {verb} like this.** Click the wrong ones; Enter saves"
             f" {'all' if total == len(grid.photos) else f'these {len(grid.photos)}'}."
         )
-    _ask(grid, tag, "wrong")
+    _ask(grid, tag, mode)
     _describe_head(suggested.head)
+    return 0 if every else total
 
 
 def _check(answers: TagAnswers) -> None:
@@ -238,13 +272,16 @@ def _check(answers: TagAnswers) -> None:
     if not total:
         st.markdown(escape_markdown(f"You have confirmed every photo with {tag}."))
         return
-    rest = "" if total == len(grid.photos) else f" of {total:,}"
-    st.markdown(
-        escape_markdown(
-            f"Is this {tag}? {len(grid.photos)}{rest} photos that you have not confirmed,"
-            " the most likely mistakes first. Click the wrong ones; Enter saves all."
+    if total == 1:
+        text = "One photo that you have not confirmed. Click it if it is wrong; Enter saves."
+    else:
+        count = len(grid.photos)
+        photos = f"{count} photos" if total == count else f"{count} of {total:,} photos"
+        text = (
+            f"{photos} that you have not confirmed, the likeliest mistakes first. Click the wrong"
+            " ones; Enter saves all."
         )
-    )
+    st.markdown(escape_markdown(f"Is this {tag}? {text}"))
     _ask(grid, tag, "wrong")
 
 
@@ -298,19 +335,23 @@ def _describe_head(head: Head | None) -> None:
     if head is None:
         return
     text = (
-        f"Learnt from {count_noun(head.examples, 'example')}. Of these it recognises"
-        f" {head.examples_recognised:,}, each without having learnt from it"
+        f"Learnt from {count_noun(head.examples, 'example')}. A test: each is left out once, and"
+        f" should be recognised by the others. {head.examples_recognised:,} of {head.examples:,}"
+        f" {'is' if head.examples_recognised == 1 else 'are'}"
     )
     if head.counterexamples:
         text += (
-            f"; it accepts {head.counterexamples_mistaken:,} of"
-            f" {count_noun(head.counterexamples, 'wrong one')}"
+            f"; {head.counterexamples_mistaken:,} of"
+            f" {count_noun(head.counterexamples, 'wrong one')} would be taken for it"
         )
     st.caption(f"{text}.")
 
 
-def _show_switches(taught: TaughtTag) -> None:
-    """Whether later imports are tagged, and tagging the whole library."""
+def _show_switches(taught: TaughtTag, has_more: bool) -> None:
+    """Whether later imports are tagged; tagging the whole library if more look like it.
+
+    That is, if there are more of these than the grid shows.
+    """
     tag = taught.tag
     key = f"{PAGE}-later-{tag}"
     st.session_state[key] = taught.is_on
@@ -322,13 +363,14 @@ def _show_switches(taught: TaughtTag) -> None:
             on_change=run_action,
             args=(_switch, tag, not taught.is_on),
         )
-        st.button(
-            "Tag all that look like it",
-            key=f"{PAGE}-all",
-            help="Without looking at them first. You can undo this.",
-            on_click=run_action,
-            args=(_tag_library, tag),
-        )
+        if has_more:
+            st.button(
+                "Tag all that look like it",
+                key=f"{PAGE}-all",
+                help="Without looking at them first. You can undo this.",
+                on_click=run_action,
+                args=(_tag_library, tag),
+            )
         st.page_link(
             GALLERY,
             label="Show its photos",

@@ -21,12 +21,16 @@ def test_a_tag_is_renamed_and_a_model_is_added(app: AppPage, server: AppServer) 
         app.go_to("Tags")
         app.tile("cat").click()
         app.heading("cat").wait_for()
+        app.click("Rename or merge …")
         app.add_option("Another name, or a tag to merge it into", "Chelsea")
         app.click("Rename")
         app.heading("Chelsea").wait_for()
         app.expect_text("Renamed cat to Chelsea")
         expect(app.button("Undo")).to_have_count(1)  # nothing floats above the photos
+        expect(app.button("Undo")).to_be_in_viewport()
+        expect(app.button("Rename")).to_have_count(0)  # its menu is closed
         assert "Chelsea" in labels(library, "cat.png") and library.count("cat") == 1
+        app.click("Hide …")
         app.click("Never say this")
         app.expect_text("Models never say Chelsea")
         assert "Chelsea" not in labels(library, "cat.png")

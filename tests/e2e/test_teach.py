@@ -84,7 +84,7 @@ def test_a_tag_is_taught_from_five_examples_and_checked(
         library.edit_tags(squares[:5], ["square"])
         app.open("teach?tag=square")
         app.select_radio("Find more")
-        app.select_radio("Check")
+        app.select_radio("Check its photos")
         app.expect_text("Is this square? 24 of")
         app.page.wait_for_timeout(PAUSE)
         app.page.keyboard.press("Enter")  # the focus is not left on the switch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tagger.library.library import Library
 from tests.frontend.pages import (
@@ -85,9 +86,9 @@ def test_a_tag_is_hidden_and_never_said(six_photos: Library) -> None:
     assert [tile["tag"] for tile in grid_photos(app, "tags-grid")] == ["dog"]
     app = press(open_page("tags", tag="dog"), "tags-hide")
     assert tag_labels(six_photos, 1) == ["dog"]
-    assert "“Never say this”: 2 photos lose the tag" in page_text(app)
+    assert "2 photos lose it; where you added or confirmed it" in page_text(app)
     six_photos.edit_tags([2], add=["dog"])
-    assert "“Never say this”: 1 photo loses the tag" in page_text(app.run())
+    assert "1 photo loses it; where you added or confirmed it" in page_text(app.run())
     press(app, "tags-never")
     assert tag_labels(six_photos, 2) == ["dog"]
     assert tag_labels(six_photos, 1) == [] and "Models do not give this tag." in page_text(app)
@@ -109,6 +110,41 @@ def test_words_of_a_tag_are_edited(six_photos: Library) -> None:
     app.multiselect(key="tags-parents-dog").set_value(["Bello"])
     press(app, "tags-words-go")
     assert "would be above itself" in page_text(app)
+
+
+def test_a_tag_is_offered_of_which_only_a_word_was_typed(six_photos: Library) -> None:
+    six_photos.edit_tags([1], add=["guitar"])
+    six_photos.edit_tags([2], add=["musical instrument"])
+    app = open_page("tags", tag="guitar")
+    type_option(app, "tags-rename-guitar", "Instr")
+    app.run()
+    assert "“Instr” is a new tag. Did you mean" in page_text(app)
+    app.selectbox(key="tags-rename-guitar").options.append("Instr")  # AppTest forgets it
+    press(app, "tags-meant-musical instrument")
+    assert "Did you mean" not in page_text(app)
+    assert "Merge into musical instrument" in button_labels(app)
+    press(app, "tags-rename-go")
+    assert "Merged guitar into musical instrument" in page_text(app)
+    type_option(app, "tags-rename-musical instrument", "zither")
+    assert "Did you mean" not in page_text(app.run())
+
+
+def test_what_was_done_to_a_tag_is_not_said_of_another(six_photos: Library) -> None:
+    app = press(open_page("tags", tag="dog"), "tags-hide")
+    assert notices(app) == ["Hid dog"]
+    assert notices(app.run()) == ["Hid dog"]
+    app.query_params["tag"] = "cat"
+    assert notices(app.run()) == []
+
+
+def test_a_tag_leads_to_its_check_and_to_more_photos(six_photos: Library) -> None:
+    def views(app: AppTest) -> list[str]:
+        links = [link.proto for link in app.get("page_link") if link.proto.page == "teach"]
+        return [link.label for link in links if "tag=" in link.query_string]
+
+    assert views(open_page("tags", tag="dog")) == ["Check its photos", "Find more like it"]
+    six_photos.edit_tags([1, 2], add=["dog"])
+    assert views(open_page("tags", tag="dog")) == ["Find more like it"], "all are confirmed"
 
 
 @pytest.mark.parametrize("tag", HOSTILE)

@@ -15,6 +15,7 @@ from tagger.library.library import Library
 from tests.conftest import draw_collection, import_folder
 from tests.frontend.pages import (
     HOSTILE,
+    button_keys,
     button_labels,
     grid_data,
     open_page,
@@ -199,6 +200,31 @@ def test_a_tag_is_checked(library: Library) -> None:
     assert "You have confirmed every photo with square." in page_text(app)
 
 
+def test_a_tag_to_check_is_chosen(library: Library) -> None:
+    squares = library.count("square")
+    library.edit_tags(discs(library)[:1], ["pebble"])
+    library.edit_tags(library.find_ids("square")[:2], ["square"])
+    app = press(open_page("teach"), "teach-check")
+    assert app.title[0].value == "Check a tag"
+    options = app.selectbox(key="teach-choose").options
+    assert f"square · {squares - 2} photos" in options
+    assert not [option for option in options if option.startswith("pebble")], "all confirmed"
+    app.selectbox(key="teach-choose").select(f"square · {squares - 2} photos").run()
+    app.run()
+    assert f"Is this square? 24 of {squares - 2} photos" in page_text(app)
+    assert app.title[0].value == "square"
+    press(app, "teach-back")
+    assert app.title[0].value == "Teach a tag"
+
+
+def test_the_last_photo_to_check_is_one_photo(library: Library) -> None:
+    library.edit_tags(library.find_ids("square")[1:], ["square"])
+    app = open_page("teach", tag="square", view="Check")
+    assert "Is this square? One photo that you have not confirmed." in page_text(app)
+    save_answers(app, [])
+    assert "You have confirmed every photo with square." in page_text(app)
+
+
 def test_an_answer_that_cannot_be_saved_is_acknowledged(library: Library) -> None:
     """The grid can be saved again: it does not wait for an answer for ever."""
     library.edit_tags(discs(library)[:5], [TAG])
@@ -215,8 +241,13 @@ def test_without_anything_alike_the_closest_are_offered(library: Library) -> Non
     app = open_page("teach", tag=TAG)
     assert f"Nothing else looks like {TAG}." in page_text(app)
     press(app, "teach-closest")
-    assert "The closest to your examples." in page_text(app)
-    assert len(grid(app)["photos"]) == 24
+    assert f"The closest of the other photos. Click those with {TAG}" in page_text(app)
+    assert "teach-all" not in button_keys(app), "nothing looks like it"
+    offered = [photo["id"] for photo in grid(app, "right")["photos"]]
+    assert len(offered) == 24, "none of which is taken for right"
+    save_answers(app, offered[:1], "right")
+    assert f"Added {TAG} to 1 photo" in page_text(app)
+    assert library.teaching.answers(TAG).no == ()
 
 
 @pytest.mark.parametrize("tag", HOSTILE)
