@@ -104,6 +104,8 @@ def test_pages_of_a_full_library_fit_on_a_phone(open_app: OpenApp, full_library:
     for path in PHOTO_PAGES:
         app.open(path)
         check_layout(app)
+    app.page.locator(".st-key-trash-photos img").click(force=True)  # its label lies above it
+    expect(app.page.locator(".st-key-trash-photos input")).to_be_checked()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(WIDE, "light"), (PHONE, "dark")])
