@@ -75,9 +75,13 @@ def show_photos(
 def _edit_on(page: str) -> Editing:
     models = [(model, model_title(model)) for model in list_models()]
     active = open_library().active_model()
-    operation = open_library().last_edit()
-    undo = "" if operation is None else operation.title
-    return Editing(partial(carry_out, page), partial(_last_message, page), models, active, undo)
+    undo, redo = (
+        "" if operation is None else undo_line.find_changed(operation).title
+        for operation in (undo_line.next_undo(), undo_line.next_redo())
+    )
+    return Editing(
+        partial(carry_out, page), partial(_last_message, page), models, active, undo, redo
+    )
 
 
 def carry_out(page: str, action: Action) -> None:
@@ -146,7 +150,13 @@ def _last_message(page: str) -> GalleryMessage | None:
         return None
     offers = undo_line.find_offers(edit)
     return GalleryMessage(
-        edit.number, edit.message, edit.operation_id, edit.undo_label, edit.is_error, offers
+        edit.number,
+        edit.message,
+        edit.operation_id,
+        edit.undo_label,
+        edit.is_error,
+        edit.is_question,
+        offers,
     )
 
 

@@ -69,6 +69,26 @@ def test_a_correction_is_undone(gallery: AppPage, server: AppServer) -> None:
         gallery.press("u")
         gallery.expect_message("Undone: Made 1 photo a favourite")
         assert library.count("is:favourite") == 0
+
+        library.tags.rename("cat", "Chelsea")  # on another device
+        question = "Undo “Renamed cat to Chelsea”?"
+        gallery.press("u")
+        gallery.expect_message(question)
+        gallery.press("u")
+        gallery.wait_until_idle()
+        gallery.expect_message(question)
+        assert labels(library, "cat.png") == ["Chelsea"]
+        gallery.undo()
+        gallery.expect_message("Undone: Renamed cat to Chelsea")
+        assert labels(library, "cat.png") == ["cat"]
+        redo = gallery.page.locator("dialog").get_by_title("Redo: Renamed cat to Chelsea")
+        redo.click()
+        gallery.expect_message("Redone: Renamed cat to Chelsea")
+        expect(gallery.page.locator("dialog").get_by_title("Redo", exact=True)).to_be_disabled()
+        assert labels(library, "cat.png") == ["Chelsea"]
+        gallery.press("u")  # at once: it was redone here
+        gallery.expect_message("Undone: Renamed cat to Chelsea")
+        assert read_tags(library) == before
         gallery.press("Escape")
         expect(gallery.tile("cat.png")).to_be_focused()
         gallery.check()

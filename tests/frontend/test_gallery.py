@@ -201,31 +201,65 @@ def test_tags_are_added_to_several_photos_and_undone(six_photos: Library, view: 
     assert grid_data(app, f"{view}-gallery")["message"]["undo"] == "Undo"
 
 
-def test_undo_goes_back_step_by_step_on_any_page(six_photos: Library) -> None:
+def test_undo_goes_back_step_by_step_and_asks_before_what_was_done_elsewhere(
+    six_photos: Library,
+) -> None:
     app = open_page("gallery")
     assert grid_data(app, KEY)["undo"] == "Switched to Pets alone"
+    assert message(act(app, "redo")) == "there is nothing to redo"
     for label in ("sun", "moon", "star"):
         act(app, "tag", [6], add=[label])
-    six_photos.save_entry("search", "Dogs", "dog", "Saved the search Dogs")
-    assert message(act(app, "undo")) == "Undone: Saved the search Dogs"
+    search = six_photos.save_entry("search", "Dogs", "dog", "Saved the search Dogs")
+    for _ in range(2):  # the key pressed again does not undo it
+        assert message(act(app, "undo")) == "Undo “Saved the search Dogs”?"
+    question = grid_data(app, KEY)["message"]
+    assert (question["operation"], question["undo"]) == (search, "Undo")
+    assert question["isQuestion"] and six_photos.entries("search")
+    assert "no such action" in message(act(app, "jump")), "an error asks no longer"
+    assert grid_data(app, KEY)["message"]["undo"] == ""
+    act(app, "undo", operation=search, redo=False)
+    assert message(app) == "Undone: Saved the search Dogs" and not six_photos.entries("search")
     assert message(act(app, "undo")) == "Undone: Added star to 1 photo"
-    app = open_page("search", q="tagged OR untagged")
-    key = "search-gallery"
-    assert grid_data(app, key)["undo"] == "Added moon to 1 photo"
-    assert grid_data(app, key)["message"] is None, "it was done on another page"
-    act(app, "undo", page="search")
-    assert tag_labels(six_photos, 6) == ["sun"]
-    act(app, "redo", page="search")
-    act(app, "redo", page="search")
+    data = grid_data(app, KEY)
+    assert (data["undo"], data["redo"]) == ("Added moon to 1 photo", "Added star to 1 photo")
+    assert message(act(app, "redo")) == "Redone: Added star to 1 photo"
+    assert message(act(app, "undo")) == "Undone: Added star to 1 photo"
+
+    app = open_page("search", q="tagged OR untagged")  # in another tab
+    data = grid_data(app, "search-gallery")
+    assert (data["undo"], data["redo"]) == ("Added moon to 1 photo", "Added star to 1 photo")
+    assert data["message"] is None, "it was done on another page"
+    assert message(act(app, "redo", page="search"), "search") == "Redo “Added star to 1 photo”?"
+    question = grid_data(app, "search-gallery")["message"]
+    assert question["undo"] == "Redo"
+    act(app, "undo", page="search", operation=question["operation"], redo=True)
     assert sorted(tag_labels(six_photos, 6)) == ["moon", "star", "sun"]
     act(app, "undo", page="search")
+    assert sorted(tag_labels(six_photos, 6)) == ["moon", "sun"], "it was redone here"
     act(app, "tag", [6], "search", add=["Mars"])
     assert message(act(app, "redo", page="search"), "search") == "there is nothing to redo"
-    for _ in range(4):
+    act(app, "undo", page="search")
+    for _ in range(3):
         act(app, "undo", page="search")
+        question = grid_data(app, "search-gallery")["message"]
+        act(app, "undo", page="search", operation=question["operation"])
     assert tag_labels(six_photos, 6) == []
     assert message(app, "search") == "Undone: Switched to Pets alone"
     assert message(act(app, "undo", page="search"), "search") == "there is nothing to undo"
+
+
+def test_an_edit_of_which_nothing_is_left_can_be_undone_once_the_later_one_is(
+    six_photos: Library,
+) -> None:
+    earlier, later = (six_photos.rate([1], rating) for rating in (2, 3))
+    app = act(open_page("gallery"), "undo", operation=earlier)
+    title = six_photos.operation(earlier).title
+    assert message(app) == f"“{title}”: nothing is left to undo, all of it was changed since"
+    for operation, rating in ((later, 2), (earlier, 0)):
+        act(app, "undo")
+        assert grid_data(app, KEY)["message"]["operation"] == operation
+        act(app, "undo", operation=operation)
+        assert six_photos.photo(1).rating == rating
 
 
 def test_each_action_is_carried_out_once(six_photos: Library) -> None:

@@ -66,8 +66,8 @@ class Cover:
 class GalleryMessage:
     """What was done last; `undo` is the button's title, or empty. `number` tells it from others.
 
-    `operation_id` is what the button undoes; `offers` are of tags of which more photos can be
-    looked at.
+    `operation_id` is what the button undoes, `is_question` whether the message asks for that;
+    `offers` are of tags of which more photos can be looked at.
     """
 
     number: int
@@ -75,6 +75,7 @@ class GalleryMessage:
     operation_id: int | None = None
     undo: str = ""
     is_error: bool = False
+    is_question: bool = False
     offers: Sequence[Offer] = ()
 
 
@@ -84,7 +85,7 @@ class Editing:
 
     `carry_out` is called with each action, before the page is drawn; `message` gives the last
     one's message. `models` are names and titles to tag again with, `model` is the active one.
-    `undo` is the title of what would be undone, or empty.
+    `undo` and `redo` are the titles of what would be undone and redone, or empty.
     """
 
     carry_out: Callable[[Action], None]
@@ -92,6 +93,7 @@ class Editing:
     models: Sequence[tuple[str, str]]
     model: str
     undo: str
+    redo: str
 
 
 def show_gallery(
@@ -192,6 +194,7 @@ def _mount(
         "models": [] if editing is None else editing.models,
         "model": "" if editing is None else editing.model,
         "undo": "" if editing is None else escape_controls(editing.undo),
+        "redo": "" if editing is None else escape_controls(editing.redo),
         "done": actions.last_done(key),
         "message": None
         if message is None
@@ -201,6 +204,7 @@ def _mount(
             "operation": message.operation_id,
             "undo": message.undo,
             "isError": message.is_error,
+            "isQuestion": message.is_question,
             "offers": [escape_controls(offer.text) for offer in message.offers],
         },
     }

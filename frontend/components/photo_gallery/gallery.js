@@ -64,7 +64,8 @@ class Gallery {
     this.keyHelp = parent.querySelector("#key-help");
     this.empty = parent.querySelector(".empty");
     this.undoTool = button("undo", "Undo", () => this.undo(), { className: "tool", disabled: true });
-    this.bar.insertBefore(this.undoTool, parent.querySelector(".filters"));
+    this.redoTool = button("redo", "Redo", () => this.redo(), { className: "tool", disabled: true });
+    parent.querySelector(".filters").before(this.undoTool, this.redoTool);
     this.selectAll.addEventListener("change", () => {
       if (this.selectAll.checked) this.selection.selectAll(this.source);
       else this.selection.clear();
@@ -90,15 +91,26 @@ class Gallery {
       // Beside a few photos the page says it itself.
       if (!isFirst && (!data.photos || this.lightbox.isOpen)) this.showMessage(data.message);
     }
-    for (const tool of [this.undoTool, this.lightbox.undo]) {
-      tool.disabled = !data.undo;
-      tool.title = data.undo ? `Undo: ${data.undo}` : "Undo";
+    for (const [undo, redo] of [
+      [this.undoTool, this.redoTool],
+      [this.lightbox.undo, this.lightbox.redo],
+    ]) {
+      this.drawTool(undo, "Undo", data.undo);
+      this.drawTool(redo, "Redo", data.redo);
     }
     this.size.value = this.timeline.size;
     this.root.classList.toggle("without-tiles", data.tiles === false);
     if (isFirst) this.openFromUrl();
     if (data.opened && data.opened !== this.lastOpened) this.lightbox.openById(data.opened);
     this.lastOpened = data.opened;
+  }
+
+  // A button for what would be done with the change of this title; disabled without one.
+  drawTool(tool, verb, title) {
+    const hadFocus = this.hasFocus(tool);
+    tool.disabled = !title;
+    tool.title = title ? `${verb}: ${title}` : verb;
+    if (hadFocus && !title) this.focusPhoto(); // a disabled button hears no keys
   }
 
   createSource(data) {
@@ -165,7 +177,7 @@ class Gallery {
     this.bar.hidden = Boolean(data.photos) && !data.selectable;
     for (const part of [".size", ".filters"])
       this.bar.querySelector(part).hidden = Boolean(data.photos);
-    this.undoTool.hidden = Boolean(data.photos);
+    this.undoTool.hidden = this.redoTool.hidden = Boolean(data.photos);
     this.selectAllLabel.textContent = `Select all ${total.toLocaleString("en")}`;
     this.bar.querySelector(".all").hidden = !data.selectable || !total;
     this.keyHelp.textContent =
@@ -207,7 +219,8 @@ class Gallery {
     if (kind === "delete" || kind === "retag") this.selection.clear();
   }
 
-  // Undo the operation of a message, or what was done last.
+  // Undo the operation of a message, or what was done last: Python asks first, in a message, if
+  // that was not done on this page.
   undo(values = {}) {
     this.hideMessage();
     this.send({ kind: "undo", ids: [], ...values });
@@ -255,9 +268,16 @@ class Gallery {
   }
 
   hideMessage() {
-    const hadFocus = this.message.node.contains(this.root.getRootNode().activeElement);
+    const hadFocus = this.hasFocus(this.message.node);
     this.message.hide();
-    if (!hadFocus) return;
+    if (hadFocus) this.focusPhoto();
+  }
+
+  hasFocus(node) {
+    return node.contains(this.root.getRootNode().activeElement);
+  }
+
+  focusPhoto() {
     if (this.lightbox.isOpen) this.lightbox.stage.focus();
     else this.timeline.focus(this.timeline.active);
   }
@@ -483,7 +503,7 @@ class FilterSheet {
 // The sheet itself, and Streamlit's lists of options, which lie outside it.
 const SHEET = ".st-key-filters, [data-baseweb='popover'], [role='listbox']";
 
-// What was done last, with its undo.
+// What was done last, with its undo; or a question whether to undo something.
 class Message {
   constructor({ onUndo, onOffer, onClose }) {
     this.onOffer = onOffer;
@@ -502,8 +522,9 @@ class Message {
     );
   }
 
-  // `offers` are texts of links, each to more photos like those that were tagged.
-  show({ text, operation = null, undo = "", isError = false, offers = [] }) {
+  // `offers` are texts of links, each to more photos like those that were tagged. A question and an
+  // error stay until they are dismissed.
+  show({ text, operation = null, undo = "", isError = false, isQuestion = false, offers = [] }) {
     this.values = { operation, redo: undo === "Redo" };
     this.text.textContent = text;
     this.undoText.textContent = undo;
@@ -516,7 +537,7 @@ class Message {
     this.node.classList.toggle("error", isError);
     this.node.hidden = false;
     clearTimeout(this.timer);
-    if (!isError) this.timer = setTimeout(() => this.hide(), MESSAGE_STAYS);
+    if (!isError && !isQuestion) this.timer = setTimeout(() => this.hide(), MESSAGE_STAYS);
   }
 
   hide() {

@@ -46,6 +46,12 @@ class Lightbox {
       disabled: true,
       hidden: !actions,
     });
+    this.redo = button("redo", "Redo", () => this.gallery.redo(), {
+      className: "tool",
+      "aria-keyshortcuts": "Shift+U",
+      disabled: true,
+      hidden: !actions,
+    });
     this.info = button("info", "Details", () => this.togglePanel(), {
       className: "tool",
       "aria-keyshortcuts": "I",
@@ -58,6 +64,7 @@ class Lightbox {
       element("span", { class: "about" }, this.place, this.name),
       this.favourite,
       this.undo,
+      this.redo,
       button("trash", "Delete", () => this.delete(), {
         className: "tool",
         "aria-keyshortcuts": "Delete",
