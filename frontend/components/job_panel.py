@@ -1,4 +1,4 @@
-"""Job panel: progress with a stop, then the result with an undo."""
+"""Job panel: progress with a stop, then the result with an undo, or a redo once it is undone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from frontend.components import undo_line
 from frontend.components.html_blocks import escape_text
 from frontend.ui import url_state
 from frontend.ui.library import open_library
@@ -13,8 +14,10 @@ from frontend.ui.messages import catch_errors, notify, run_action, show_error
 from frontend.ui.pages import ACTIVITY, SEARCH, TRASH, TRASH_ICON, link_photo
 from frontend.ui.text import escape_markdown, format_time, time_left
 from frontend.ui.uninterrupted import draw_page
+from tagger.errors import NothingLeftError
 from tagger.jobs import worker
 from tagger.jobs.requests import JobRequest, resume, submit
+from tagger.library.history.undo import UndoResult
 from tagger.library.operations import Operation, OperationFile
 from tagger.text import count_noun
 
@@ -127,22 +130,29 @@ def _resume(operation_id: int) -> None:
 
 
 def _draw_end(operation: Operation, key: str, names: Mapping[int, str]) -> None:
+    library = open_library()
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(gap="xxsmall"):
             st.markdown(f"**{escape_markdown(operation.title)}**")
-            parts = [describe_end(operation)]
-            parts += [] if operation.undone_by else [describe_outcomes(operation)]
+            undo = None if operation.undone_by is None else library.operation(operation.undone_by)
+            parts = [describe_end(operation, undo)]
+            parts += [] if undo else [describe_outcomes(operation)]
+            last = undo or operation  # what the button undoes
+            is_spent = undo_line.has_nothing_left(last.id)
+            if is_spent:
+                verb = "redo" if undo else "undo"
+                parts.append(f"nothing is left to {verb}: all of it was changed since")
             st.caption(escape_markdown(" · ".join(part for part in parts if part)))
-            if removed := open_library().trash.count(operation.id):
+            if removed := library.trash.count(operation.id):
                 _link_removed(operation.id, removed, key)
             elif _has_photos(operation):
                 _link_photos(operation, names)
         if operation.resumable:
             _button("Resume", f"{key}-again-{operation.id}", None, _resume, operation.id)
-        if operation.undoable:
-            label = "Redo" if _is_undo(operation) else "Undo"
+        if last.undoable and not is_spent:
+            label, action = ("Redo", _redo) if undo else ("Undo", _undo)
             icon = f":material/{label.lower()}:"
-            _button(label, f"{key}-undo-{operation.id}", icon, _undo, operation.id)
+            _button(label, f"{key}-{label.lower()}-{operation.id}", icon, action, operation.id)
     if operation.error:
         show_error(operation.error)
 
@@ -187,23 +197,36 @@ def _link_removed(operation_id: int, count: int, key: str) -> None:
 
 
 def _undo(operation_id: int) -> None:
-    """Undo an operation, or redo it if it is an undo, once even if it was clicked twice."""
+    """Undo a change, once even if the button was clicked twice."""
     operation = open_library().operation(operation_id)
     if not operation.undoable:
         return
-    is_redo = _is_undo(operation)
-    result = open_library().undo(operation_id)
-    message = f"{open_library().operation(result.operation_id).title}."
-    if result.changed and not is_redo and operation.kind != "delete":
-        message += f" {count_noun(result.changed, 'photo')} restored."
+    if (result := _take_back(operation_id)) is not None:
+        is_restored = result.changed and operation.kind != "delete"
+        _notify(result, f" {count_noun(result.changed, 'photo')} restored." if is_restored else "")
+
+
+def _redo(operation_id: int) -> None:
+    """Redo a change that was undone, once even if the button was clicked twice."""
+    undo_id = open_library().operation(operation_id).undone_by
+    if undo_id is not None and (result := _take_back(undo_id)) is not None:
+        _notify(result)
+
+
+def _take_back(operation_id: int) -> UndoResult | None:
+    """Undo a change or an undo; None if nothing of it is left, which its card says from then on."""
+    try:
+        return open_library().undo(operation_id)
+    except NothingLeftError:
+        undo_line.note_nothing_left(operation_id)
+        return None
+
+
+def _notify(result: UndoResult, restored: str = "") -> None:
+    message = f"{open_library().operation(result.operation_id).title}.{restored}"
     if result.left_alone:
         message += f" {result.left_alone:,} changed since then and stay as they are."
     notify(message)
-
-
-def _is_undo(operation: Operation) -> bool:
-    """Whether it undid another operation; an undo of that is a redo."""
-    return operation.undoes is not None and not _is_undo(open_library().operation(operation.undoes))
 
 
 def _draw_files(operation: Operation, outcome: str, title: str) -> None:
@@ -231,13 +254,12 @@ def _file_html(file: OperationFile, outcome: str) -> str:
     return f"{name}: {escape_text(file.reason)}" if file.reason else name
 
 
-def describe_end(operation: Operation) -> str:
-    """How an operation ended and when: "finished 3 May 2024, 16:05"."""
-    if operation.undone_by:
-        return "undone"
+def describe_end(operation: Operation, undo: Operation | None = None) -> str:
+    """How an operation ended and when: "finished 3 May 2024, 16:05"; by an `undo`: "undone …"."""
+    ended = undo or operation
     words = {"done": "finished", "stopped": "stopped", "failed": "failed"}
-    time = (operation.finished_at or operation.created_at).astimezone()
-    return f"{words.get(operation.status, operation.status)} {format_time(time)}"
+    word = "undone" if undo else words.get(operation.status, operation.status)
+    return f"{word} {format_time((ended.finished_at or ended.created_at).astimezone())}"
 
 
 def describe_ended(operation: Operation) -> str:

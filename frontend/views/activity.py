@@ -15,6 +15,7 @@ from frontend.ui.library import load_statistics, open_library
 from frontend.ui.pages import EVERY, IMPORT, TRASH, TRASH_ICON, name_trash
 from frontend.ui.text import escape_markdown
 from tagger.inference.registry import display_name
+from tagger.library.operations import CHANGES
 from tagger.library.search.grammar import And, Condition, Flag, Label, format_query
 from tagger.library.statistics import Statistics
 from tagger.text import count_noun
@@ -140,7 +141,7 @@ def count_periods(added: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
 def _show_operations() -> None:
     st.subheader("Changes", anchor=False)
     limit = st.session_state.get(LIMIT_KEY, OPERATIONS)
-    operations = open_library().operations(limit + 1)
+    operations = open_library().operations(limit + 1, CHANGES)
     if not operations:
         st.markdown("Nothing yet.")
     job_panel.show_operations(operations[:limit], key="activity")

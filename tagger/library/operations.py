@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     ColumnElement,
@@ -41,6 +41,7 @@ Status = Literal["queued", "running", "done", "stopped", "failed"]
 ACTIVE = ("queued", "running")
 RESUMABLE = ("import", "retag", "embed", "compare")
 EDITS = ("edit", "delete")
+CHANGES = tuple(kind for kind in get_args(Kind) if kind != "undo")  # what undos are about
 UNDOABLE = ("import", "retag", "edit", "delete", "undo")
 MAX_ACTIVE = 1_000  # a limit for queries: more than are ever queued or running at once
 STALE = timedelta(seconds=10)  # after this long without a heartbeat, the process counts as dead

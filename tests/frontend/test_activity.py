@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -181,13 +182,38 @@ def test_a_deletion_is_undone_from_activity(two_photos: Library) -> None:
     app.button(key=f"activity-undo-{operation_id}").click().run()
     assert not app.exception
     assert two_photos.count() == 2
-    (undo,) = two_photos.operations(limit=1)
-    button = app.button(key=f"activity-undo-{undo.id}")
-    assert button.label == "Redo"
-    button.click().run()
+    assert undo_labels(app)[operation_id] == "Redo" and "undone " in page_text(app)
+    app.button(key=f"activity-redo-{operation_id}").click().run()
     assert two_photos.count() == 1 and notices(app) == ["Deleted 1 photo."]
-    (redo,) = two_photos.operations(limit=1)
-    assert app.button(key=f"activity-undo-{redo.id}").label == "Undo"
+    assert undo_labels(app)[operation_id] == "Undo" and "undone " not in page_text(app)
+
+
+def test_a_change_has_one_card_however_often_it_is_undone(six_photos: Library) -> None:
+    edits = [six_photos.rate([1], rating) for rating in (2, 3)]
+    for _ in range(2):  # undone and redone as in the gallery
+        undo = six_photos.undo(edits[1]).operation_id
+        six_photos.undo(undo)
+    undo = six_photos.undo(edits[1]).operation_id
+    again = six_photos.undo(six_photos.undo(undo).operation_id)  # and as by an undo of the redo
+    assert again.changed == 1 and six_photos.photo(1).rating == 2
+    app = open_page("activity")
+    labels = undo_labels(app)
+    assert (labels[edits[1]], labels[edits[0]]) == ("Redo", "Undo")
+    assert max(labels) == edits[1], "no card of an undo"
+    press(app, f"activity-redo-{edits[1]}")
+    assert six_photos.photo(1).rating == 3
+    assert undo_labels(app)[edits[1]] == "Undo"
+    six_photos.rate([1], 4)
+    app = press(open_page("activity"), f"activity-undo-{edits[0]}")
+    assert not app.error and six_photos.photo(1).rating == 4
+    assert "nothing is left to undo: all of it was changed since" in page_text(app)
+    assert edits[0] not in undo_labels(app) and edits[1] in undo_labels(app)
+
+
+def undo_labels(app: AppTest) -> dict[int, str]:
+    """The buttons that undo or redo, by the operation of their card."""
+    names = [re.fullmatch("activity-(?:undo|redo)-([0-9]+)", str(b.key)) for b in app.button]
+    return {int(n[1]): b.label for n, b in zip(names, app.button, strict=True) if n is not None}
 
 
 def test_older_operations_are_shown_on_request(two_photos: Library) -> None:
