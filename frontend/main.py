@@ -18,6 +18,7 @@ from frontend.ui.library import open_library
 from frontend.ui.messages import (
     catch_errors,
     forget_errors,
+    forget_notices,
     notify,
     run_action,
     show_errors,
@@ -159,6 +160,8 @@ def _note_ended(url_path: str) -> bool:
         active = [job.id for job in library.operations(MAX_ACTIVE, active=True)]
         earlier: list[int] = st.session_state.get(ACTIVE_JOBS_KEY, [])
         st.session_state[ACTIVE_JOBS_KEY] = active
+        if not set(active) <= set(earlier):
+            forget_notices()  # what ended before is said no longer
         ended = [library.operation(job_id) for job_id in earlier if job_id not in active]
         ended = [job for job in ended if not job.active]
         for job in ended:

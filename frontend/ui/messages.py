@@ -79,7 +79,11 @@ def forget_clicks() -> None:
 
 
 def _call(action: Callable[..., object], *args: object) -> bool:
-    """Call an action; whether it raised an error, which the next page shows."""
+    """Call an action; whether it raised an error, which the next page shows.
+
+    Messages about what was before it go.
+    """
+    forget_notices()
     try:
         action(*args)
     except (TaggerError, OSError) as error:
@@ -116,7 +120,7 @@ def show_status(message: str, icon: str = "check") -> None:
 def notify(message: str) -> None:
     """Show a message on the next page drawn, whichever it is, above its title.
 
-    `message` is plain text. It stays until the next one, an edit or another page.
+    `message` is plain text. It stays until the next one, an action, a job or another page.
     """
     forget_notices()
     st.session_state.setdefault(NOTICES_KEY, {})[message] = False

@@ -14,8 +14,8 @@ from frontend.components.tag_field import show_tag_field
 from frontend.photos import exports, large_photo
 from frontend.photos.answers import explain_unknown
 from frontend.ui.library import open_library
-from frontend.ui.messages import run_action
-from frontend.ui.pages import GALLERY, IMPORT, TRAIN, link_photo
+from frontend.ui.messages import run_action, show_status
+from frontend.ui.pages import GALLERY, IMPORT, TEACH, TRAIN, link_photo
 from frontend.ui.text import escape_markdown
 from frontend.ui.uninterrupted import draw_page
 from tagger.library.labels.names import validate_label
@@ -39,7 +39,7 @@ YES, NO, OPEN = ":material/check:", ":material/close:", ":material/question_mark
 _STYLE = """<style>
 .st-key-review-photo img { max-height: 62vh; object-fit: contain; }
 .st-key-review-last { height: 3rem; flex-wrap: nowrap; }
-.st-key-review-last [data-testid="stMarkdown"] { min-width: 0; }
+.st-key-review-last > * { min-width: 0; }
 .st-key-review-last p { line-height: 1.4; overflow-wrap: anywhere; }
 .st-key-review-chips button { min-height: 2.1rem; padding: 0.15rem 0.85rem; border-radius: 1.1rem; }
 @media (max-width: 640px) {
@@ -90,7 +90,17 @@ class Draft:
 
 
 def show() -> None:
-    st.title("Review", anchor=False)
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.title("Review", anchor=False, width="content")
+        st.page_link(
+            TEACH,
+            label="Check one tag …",
+            icon=":material/rule:",
+            help="Its photos together, the likeliest mistakes first",
+            query_params={"view": "Check"},
+        )
     st.html(_STYLE)
     library = open_library()
     if not library.count():
@@ -177,8 +187,11 @@ def _show_last_answer(left: int) -> None:
     ):
         st.markdown(f"**{count_noun(left, 'photo')}** left", width="content")
         answers = _answers()
-        last = f":material/check: {escape_markdown(answers[-1].message)}" if answers else ""
-        st.markdown(last, width="stretch")
+        with st.container():
+            if answers:
+                show_status(answers[-1].message)
+            else:
+                st.markdown("")  # keeps Undo at the right
         for offer in teach_offer.find(answers[-1].operation_id)[:1] if answers else ():
             teach_offer.show(offer)
         st.button(
@@ -245,7 +258,10 @@ def _question(photo: Photo) -> str:
 def _describe_saving(photo: Photo, is_multi_label: bool) -> str:
     """What is stored of the tags, before it is: those that are not chosen are answered, too."""
     if is_multi_label:
-        return f"{YES} is saved as yes, {NO} as no, {OPEN} not at all. A click changes it."
+        return (
+            f"{YES} yes · {NO} no · {OPEN} no answer: the model is not sure enough, and some tags"
+            " must be surer than others. A click changes it."
+        )
     names = escape_markdown(", ".join(tag.label for tag in photo.tags))
     rest = f" If you choose another, “no” is saved for {names}." if names else ""
     return f"Choose the right one: “yes” is saved for it.{rest}"

@@ -122,7 +122,9 @@ def _show_tag(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
     st.title(escape_markdown(summary.name), anchor=False)
     tag_edits.show(PAGE, url_state.get(TAG) or "")
     st.markdown(" · ".join(_list_facts(summary)))
-    with st.container(horizontal=True, gap="small", key=f"{PAGE}-actions"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="xsmall", key=f"{PAGE}-actions"
+    ):
         _link_teach(summary)
         with _menu("Rename or merge …", "rename", summary.name):
             _show_rename(summary, summaries)

@@ -153,7 +153,13 @@ def test_the_end_of_every_job_is_a_notice(start_job: StartJob, tmp_path: Path) -
     assert notices(app.run()) == [f"Import {tmp_path}: stopped, no photos"], "it stays"
     jobs[1].release("done")
     assert notices(app.run()) == ["Look for duplicates: finished"]
-    for job in jobs[2:]:
+    jobs.append(start_job(ImportFolderRequest(str(tmp_path))))
+    assert notices(app.run()) == [], "another job has begun"
+    jobs[2].release("stopped")
+    assert notices(app.run()) == [f"Import {tmp_path}: stopped, no photos"]
+    app.sidebar.selectbox[0].set_value("everyday").run()
+    assert f"Import {tmp_path}: stopped, no photos" not in notices(app), "somebody did something"
+    for job in jobs[3:]:
         job.release("stopped")
 
 
