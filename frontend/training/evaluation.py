@@ -67,8 +67,8 @@ def unknown_sentence(unknown: Any) -> str:
         return f"{percent(accepted)} of {of}unrelated photos get a false tag."
     if fpr95 is not None:
         return (
-            f"In a test that left out each label in turn, {percent(1 - fpr95)} of the photos of that"
-            " label were unknown to it. Not tested on other photos."
+            f"In a test that left out each label in turn, {percent(1 - fpr95)} of the photos of"
+            " that label were unknown to it. Not tested on other photos."
         )
     return "Not tested on other photos."
 
