@@ -500,6 +500,19 @@ def test_a_phone_swipes_and_details_come_from_below(page: Page) -> None:
     swipe(gallery, 200, 500, 210, 300)
     expect(gallery.lightbox.get_by_role("complementary")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    gallery.message = {"number": 1, "text": f"Undo “{'Renamed cat to dog ' * 4}”?", "undo": "Undo"}
+    gallery.show(undo="Renamed cat to dog", redo="Added sea")
+    tool, label = (
+        gallery.lightbox.get_by_title("Redo: Added sea"),
+        page.get_by_text("Undo", exact=True),
+    )
+    assert (tool.bounding_box() or {})["y"] < 12, "the bar is one line"
+    assert (label.bounding_box() or {})["height"] < 30, "and so is the button"
+    tool.click()
+    assert gallery.last_action() == {"kind": "redo", "ids": []}
+    gallery.show(redo="")
+    expect(gallery.lightbox.get_by_title("Redo", exact=True)).to_be_disabled()
+    expect(gallery.lightbox.locator(".stage")).to_be_focused()
     swipe(gallery, 200, 100, 210, 300)
     swipe(gallery, 200, 300, 210, 600)
     expect(gallery.lightbox).to_be_hidden()
