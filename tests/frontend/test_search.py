@@ -160,12 +160,19 @@ def test_results_are_edited_and_the_last_edit_is_undone(six_photos: Library) -> 
 
 
 def test_an_edit_of_which_nothing_is_left_is_passed_over(six_photos: Library) -> None:
-    six_photos.edit_tags([1], add=["sea"])
-    six_photos.rate([1], 3)
+    app = act(open_page("search"), "tag", [1], "search", add=["sea"])
+    act(app, "rate", [1], "search", rating=3)
     with six_photos.database.write_transaction() as connection:
         operation_id = operations.create(connection, "import", "Read ratings from files")
         fields.save(connection, operation_id, [1], "rating", 4)
-    app = act(open_page("search"), "undo", page="search")
+    elsewhere = act(open_page("search"), "undo", page="search")
+    question = grid_data(elsewhere, KEY)["message"]
+    assert question["text"] == "Undo “Rated 1 photo with 3 stars”?", "nobody knows yet"
+    act(elsewhere, "undo", page="search", operation=question["operation"])
+    assert "nothing is left to undo" in message(elsewhere, "search")
+    act(elsewhere, "undo", page="search")
+    assert message(elsewhere, "search") == "Undo “Added sea to 1 photo”?"
+    act(app, "undo", page="search")
     assert message(app, "search") == "Undone: Added sea to 1 photo"
     assert (six_photos.count("sea"), six_photos.photo(1).rating) == (0, 4)
 
