@@ -66,6 +66,8 @@ class AppPage:
         """Load a path of the app."""
         self.page.goto(f"{self.url}/{path}")
         self.page.locator("[data-testid=stMain] [data-testid=stHeading]").first.wait_for()
+        if re.search(r"[?&]photo=", path):
+            self.page.locator("dialog[open]").wait_for()
         self.wait_until_idle()
 
     def go_to(self, title: str) -> None:
