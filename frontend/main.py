@@ -17,6 +17,7 @@ from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import (
     catch_errors,
+    forget_clicks,
     forget_errors,
     forget_notices,
     notify,
@@ -76,6 +77,7 @@ def main() -> None:
         with catch_errors():
             page.run()
         forget_errors()
+        forget_clicks()  # those that the page has not acted on
 
 
 def pages() -> dict[str, list[st.Page]]:

@@ -13,8 +13,9 @@ from typing import Any
 import streamlit as st
 
 from frontend.components.registration import ignore_change, register
+from frontend.ui.uninterrupted import finish_first
 from tagger.library.folders.tree import Folder, list_folders, list_starts
-from tagger.text import escape_controls
+from tagger.text import escape_controls, is_text
 
 MAX_OPEN = 200  # folders
 MAX_PATH = 4_096  # characters
@@ -33,11 +34,25 @@ def pick_folder(key: str) -> str | None:
         on_opened_change=ignore_change,
         on_selected_change=ignore_change,
     )
-    return read_selected(key)
+    return _read_selected(key)
 
 
-def read_selected(key: str) -> str | None:
-    """The path of the folder that is selected in the tree `key`: for callbacks."""
+def take_selected(key: str, field_key: str) -> str | None:
+    """The path of the folder that is selected in the tree `key`: also for callbacks.
+
+    When another one is selected it goes into the text field `field_key`, before that is drawn; a
+    path that is no text empties the field.
+    """
+    selected, taken_key = _read_selected(key), f"{key}-taken"
+    if selected != st.session_state.get(taken_key):
+        with finish_first():
+            if selected is not None:
+                st.session_state[field_key] = selected if is_text(selected) else ""
+            st.session_state[taken_key] = selected
+    return selected
+
+
+def _read_selected(key: str) -> str | None:
     return next(iter(_read_paths([_read_state(key).get("selected")])), None)
 
 

@@ -156,8 +156,8 @@ def undo(page: str, operation_id: int, is_undo: bool = True) -> None:
         ) from error
     operation = library.operation(result.operation_id)
     _note_own(page, operation.id)
-    if not is_undo:
-        _note_own(page, find_changed(operation).id)
+    changed = find_changed(operation)  # its latest undo may be an earlier one
+    _note_own(page, changed.undone_by if is_undo else changed.id)
     message = operation.title
     if result.left_alone:
         message += f"; {count_noun(result.left_alone, 'photo')} changed since and left alone"

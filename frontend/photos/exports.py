@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,15 +79,16 @@ def table_download(library: Library, query: str, write: WriteTable) -> Callable[
 def offer_zip(query: str, count: int) -> None:
     """A ZIP of the photos that a query finds; written to a file first, since it may be large."""
     zip_export: Export | None = st.session_state.get(ZIP_KEY)
+    click = f"leaving-zip {query}"
     with st.container(horizontal=True, vertical_alignment="center", key="leaving-zip-line"):
         st.button(
             "Prepare ZIP",
             key="leaving-zip",
             icon=":material/folder_zip:",
             on_click=keep_click,
-            args=("leaving-zip",),
+            args=(click,),
         )
-        act_on_click("leaving-zip", _write_zip, query, count)
+        act_on_click(click, _write_zip, query, count)
         if zip_export is None or zip_export.query != query or not zip_export.path.is_file():
             return
         size = zip_export.path.stat().st_size
@@ -128,6 +130,7 @@ def _write_zip(query: str, count: int) -> None:
 def offer_dataset(query: str, count: int, key: str) -> None:
     """A form that writes the photos of a query to a dataset folder, and a link to train on it."""
     default = open_library().home / "exports" / f"photos-{datetime.now():%Y-%m-%d-%H%M}"
+    click = f"{key}-write {query}"
     with st.form(f"{key}-form", border=False):
         folder = st.text_input(
             "New folder on this computer",
@@ -139,9 +142,9 @@ def offer_dataset(query: str, count: int, key: str) -> None:
             "Save photos",
             key=f"{key}-write",
             on_click=keep_click,
-            args=(f"{key}-write",),
+            args=(click,),
         )
-    act_on_click(f"{key}-write", _save_dataset, query, folder.strip(), default, count, key)
+    act_on_click(click, _save_dataset, query, folder.strip(), default, count, key)
     dataset: Export | None = st.session_state.get(f"{key}-written")
     if dataset is None:
         return
@@ -159,7 +162,7 @@ def _save_dataset(query: str, folder: str, default: Path, count: int, key: str) 
 
 
 def _write_dataset(query: str, folder: str, default: Path, count: int) -> Export:
-    path = Path(folder).expanduser() if folder else default
+    path = Path(os.path.expanduser(folder)) if folder else default
     if not path.is_absolute():
         raise OptionError(f"{folder}: give the full path of a folder, starting with /")
     label, names_absent = _choose_labels(query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +11,17 @@ from typing import Any, Self
 import streamlit as st
 
 from frontend.components import job_panel
-from frontend.components.folder_picker import pick_folder, read_selected
+from frontend.components.folder_picker import pick_folder, take_selected
 from frontend.components.tables import show_table
 from frontend.training.findings import FindingGroup, show_findings
 from frontend.ui.library import open_library
 from frontend.ui.messages import run_action, show_error
 from frontend.ui.pages import TRAIN_FOLDER_KEY
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first
 from tagger import paths
 from tagger.datasets.dataset import MIN_PHOTOS, too_few_to_check
 from tagger.jobs.requests import CheckRequest
-from tagger.text import count_noun, is_text
+from tagger.text import count_noun
 
 RECENT_CHECKS = 50  # searched for the newest check of a folder
 MAX_UNREADABLE = 200  # files listed
@@ -29,7 +29,6 @@ MAX_ROWS = 60  # labels in the table of photos
 MAX_VARIANTS = 5  # groups of labels that differ in case alone, listed
 
 PICKER_KEY = "train-picker"
-PICKED_KEY = "train-picked"  # session state: the folder picked last
 CHECK, CHECK_ICON = "Check photos", ":material/fact_check:"
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
@@ -81,7 +80,7 @@ def choose_folder() -> str | None:
         check = st.container(width="content")
         with st.popover("Browse …", icon=":material/folder_open:", key="train-browse"):
             pick_folder(PICKER_KEY)
-    _take_picked()
+    take_selected(PICKER_KEY, TRAIN_FOLDER_KEY)
     folder = field.text_input(
         "Folder on this computer",
         key=TRAIN_FOLDER_KEY,
@@ -101,28 +100,20 @@ def choose_folder() -> str | None:
 
 def _default_folder() -> str:
     """The folder `dataset`, if somebody has put photos into it."""
-    has_folders = paths.DATASET.is_dir() and any(path.is_dir() for path in paths.DATASET.iterdir())
+    has_folders = paths.DATASET.is_dir() and any(
+        path.is_dir() and not path.name.startswith(".") for path in paths.DATASET.iterdir()
+    )
     return str(paths.DATASET) if has_folders else ""
-
-
-def _take_picked() -> None:
-    """Put the folder picked from the tree into the field when another one is picked."""
-    picked = read_selected(PICKER_KEY)
-    if picked != st.session_state.get(PICKED_KEY):
-        with finish_first():
-            if picked is not None and is_text(picked):
-                st.session_state[TRAIN_FOLDER_KEY] = picked
-            st.session_state[PICKED_KEY] = picked
 
 
 def _read_folder(text: str) -> str | None:
     """The full path of the folder in the field, None if it is empty."""
-    return str(Path(text.strip()).expanduser().absolute()) if text.strip() else None
+    return os.path.abspath(os.path.expanduser(text.strip())) if text.strip() else None
 
 
 def _check_folder() -> None:
     """Check the folder in the field, which may have been typed just before."""
-    _take_picked()
+    take_selected(PICKER_KEY, TRAIN_FOLDER_KEY)
     if (data := _read_folder(st.session_state[TRAIN_FOLDER_KEY])) is not None:
         start_check(data)
 

@@ -46,7 +46,7 @@ def run_action(action: Callable[..., object], *args: object, whole_page: bool = 
 def keep_click(key: str) -> None:
     """Callback for the button `key`, whose action draws, or needs what was typed just before.
 
-    The page acts on it with `act_on_click`; other pages forget it.
+    The page acts on it with `act_on_click`. A page that was drawn to its end without forgets it.
     """
     st.session_state.setdefault(CLICKS_KEY, set()).add(key)
 
@@ -59,10 +59,15 @@ def is_clicked(key: str) -> bool:
 def act_on_click(key: str, action: Callable[..., object], *args: object) -> None:
     """Call `action` if a click on the button `key` was kept; then draw the page, with its error.
 
-    If another request ends the action, the next page calls it again.
+    If another request ends the action, the next page calls it again, if it has such a `key`: name
+    in it what the action is about.
     """
     if is_clicked(key):
-        _call(action, *args)
+        try:
+            _call(action, *args)
+        except Exception:
+            forget_click(key)
+            raise
         forget_click(key)
         draw_page()
 

@@ -10,7 +10,7 @@ from frontend.components import job_panel, undo_line
 from frontend.photos.large_photo import show_large_photo, show_thumbnail
 from frontend.ui import url_state
 from frontend.ui.library import open_library
-from frontend.ui.messages import forget_click, is_clicked, keep_click, run_action
+from frontend.ui.messages import forget_click, forget_clicks, is_clicked, keep_click, run_action
 from frontend.ui.pages import IMPORT, link_photo, link_trash
 from frontend.ui.text import escape_markdown, format_size
 from tagger.jobs.requests import CompareRequest
@@ -175,10 +175,17 @@ def _offer_choices(group: DuplicateGroup, kept: Sequence[int]) -> None:
             args=(_choose, Choice(every)),
         )
         key = f"{PAGE}-compare-{best.id}"
-        st.button("Compare", key=key, icon=":material/compare:", on_click=keep_click, args=(key,))
+        st.button(
+            "Compare", key=key, icon=":material/compare:", on_click=_open_comparison, args=(key,)
+        )
     if is_clicked(key):
         dialog = st.dialog("Compare", width="large", on_dismiss=lambda: forget_click(key))
         dialog(_compare)(group)
+
+
+def _open_comparison(key: str) -> None:
+    forget_clicks()  # there is one dialog at a time
+    keep_click(key)
 
 
 def _choose(choice: Choice) -> None:

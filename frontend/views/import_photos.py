@@ -10,13 +10,12 @@ from typing import BinaryIO
 import streamlit as st
 
 from frontend.components import job_panel, undo_line
-from frontend.components.folder_picker import pick_folder, read_selected
+from frontend.components.folder_picker import pick_folder, take_selected
 from frontend.components.watched_folders import PAGE, show_watched_folders
 from frontend.ui.library import load_sample_photos, open_library
 from frontend.ui.messages import run_action
 from frontend.ui.pages import GALLERY
 from frontend.ui.text import escape_markdown
-from frontend.ui.uninterrupted import finish_first
 from tagger.images import decode
 from tagger.jobs.requests import ImportFolderRequest, ImportUploadsRequest
 from tagger.library.folders.tree import count_photos
@@ -25,7 +24,7 @@ from tagger.text import count_noun, is_text
 FILES, FOLDER = "Files", "Folder"
 RECENT_IMPORTS = 8  # listed below
 COUNTED_SECONDS = 60  # while the number of photos of a folder is not counted again
-PICKER_KEY, PICKED_KEY, FOLDER_KEY = "import-picker", "import-picked", "import-folder-path"
+PICKER_KEY, FOLDER_KEY = "import-picker", "import-folder-path"
 COPY_KEY, WATCH_KEY = "import-copy", "import-watch"  # session state: check boxes
 VERSION_KEY = "import-version"  # session state: counts imports; each gets a new, empty uploader
 
@@ -85,7 +84,7 @@ def _start_import(version: int, uploads: Sequence[tuple[str, BinaryIO]]) -> None
 def _offer_folder() -> None:
     """A folder to pick from the tree, or to type, and how to import it."""
     pick_folder(PICKER_KEY)
-    picked = _take_picked()
+    picked = take_selected(PICKER_KEY, FOLDER_KEY)
     if picked:
         st.caption(_describe_folder(picked))
     with st.form("import-folder", border=False):
@@ -114,18 +113,8 @@ def _offer_folder() -> None:
         )
 
 
-def _take_picked() -> str | None:
-    """The folder picked from the tree, which goes into the field when another one is picked."""
-    picked = read_selected(PICKER_KEY)
-    if picked is not None and picked != st.session_state.get(PICKED_KEY):
-        with finish_first():
-            st.session_state[FOLDER_KEY] = picked if is_text(picked) else ""
-            st.session_state[PICKED_KEY] = picked
-    return picked
-
-
 def _import_folder() -> None:
-    folder, copy = _read_folder(_take_picked()), st.session_state[COPY_KEY]
+    folder, copy = _read_folder(take_selected(PICKER_KEY, FOLDER_KEY)), st.session_state[COPY_KEY]
     if st.session_state[WATCH_KEY]:
         undo_line.record(PAGE, open_library().folders.add(folder, copy))
     job_panel.start_job(ImportFolderRequest(folder, copy))

@@ -204,7 +204,7 @@ def _show_rename(summary: TagSummary, summaries: Sequence[TagSummary]) -> None:
         choose = partial(st.session_state.__setitem__, key)
         longer_names.offer(PAGE, new, other_names, choose)
     label = f"Merge into {escape_markdown(other.name)}" if other and is_merge else "Rename"
-    st.button(label, key=f"{PAGE}-rename-go", on_click=run_action, args=(_rename, summary.name))
+    st.button(label, key=f"{PAGE}-go-rename", on_click=run_action, args=(_rename, summary.name))
     for name in summary.names:
         with st.container(horizontal=True, vertical_alignment="center", key=f"{PAGE}-alias-{name}"):
             is_merged = name in summary.merged
@@ -265,7 +265,7 @@ def _show_words(summary: TagSummary) -> None:
             _multiselect("Other words for it", (), entry.synonyms, "synonyms", summary.name)
             st.form_submit_button(
                 "Save",
-                key=f"{PAGE}-words-go",
+                key=f"{PAGE}-go-words",
                 on_click=run_action,
                 args=(_set_words, summary.name, entry),
             )

@@ -177,10 +177,10 @@ def _show_tag(answers: TagAnswers) -> None:
     every = open_library().teaching.list_taught()
     taught = next((each for each in every if fold(each.tag) == fold(tag)), None)
     view, alike = MORE, 0
-    is_check = url_state.get(VIEW) == CHECK
-    if is_learnt or is_check or open_library().count(_query(tag)) > len(answers.yes):
+    by_models = taught is None or taught.by_models
+    if is_learnt or (by_models and open_library().count(_query(tag))):
         # What models gave is checked first, before there are enough examples and after.
-        views = [CHECK, MORE] if taught is None or taught.by_models else [MORE, CHECK]
+        views = [CHECK, MORE] if by_models else [MORE, CHECK]
         view = url_state.segmented_control("Show", VIEW, views, compact=True, titles=TITLES)
     with catch_errors():
         if view == CHECK:

@@ -41,10 +41,17 @@ def test_tags_have_covers_and_open(six_photos: Library) -> None:
     assert "No photo has the tag zebra" in page_text(open_page("tags", tag="zebra"))
 
 
+@pytest.mark.parametrize("name", ["go", "menu", "photos", "hide"])
+def test_a_tag_may_have_any_name(six_photos: Library, name: str) -> None:
+    six_photos.edit_tags([5], add=[name])
+    app = open_page("tags", tag=name)
+    assert app.title[0].value == name and "1 photo" in page_text(app)
+
+
 def test_a_tag_is_renamed_merged_and_separated(six_photos: Library) -> None:
     app = open_page("tags", tag="dog")
     type_option(app, "tags-rename-dog", "Bello")
-    press(app, "tags-rename-go")
+    press(app, "tags-go-rename")
     assert app.query_params["tag"] == "Bello" and app.title[0].value == "Bello"
     assert "Renamed dog to Bello" in page_text(app) and "Was: dog" in page_text(app)
     assert app.button(key="tags-separate-dog").label == "Use the old name"
@@ -52,7 +59,7 @@ def test_a_tag_is_renamed_merged_and_separated(six_photos: Library) -> None:
     app.selectbox(key="tags-rename-Bello").set_value("cat").run()
     assert "2 photos will show cat in place of Bello." in page_text(app)
     assert "Merge into cat" in button_labels(app)
-    press(app, "tags-rename-go")
+    press(app, "tags-go-rename")
     assert tag_labels(six_photos, 1) == ["cat"] and "Merged Bello into cat" in page_text(app)
     assert "Includes: Bello" in page_text(app)
     assert app.button(key="tags-separate-Bello").label == "Separate"
@@ -71,7 +78,7 @@ def test_a_name_is_no_other_word_for_itself(six_photos: Library) -> None:
     app = open_page("tags", tag="sea")
     assert "ocean" in app.multiselect(key="tags-synonyms-sea").value
     type_option(app, "tags-rename-sea", "ocean")
-    press(app, "tags-rename-go")
+    press(app, "tags-go-rename")
     words = app.multiselect(key="tags-synonyms-ocean").value
     assert words and "ocean" not in words
     assert six_photos.find_ids("ocean") == six_photos.find_ids("sea") == [1]
@@ -102,13 +109,13 @@ def test_words_of_a_tag_are_edited(six_photos: Library) -> None:
     app.multiselect(key="tags-parents-Bello").set_value(["dog"])
     app.multiselect(key="tags-synonyms-Bello").options.append("scamp")
     app.multiselect(key="tags-synonyms-Bello").set_value(["scamp"])
-    press(app, "tags-words-go")
+    press(app, "tags-go-words")
     assert "Changed the words for Bello" in page_text(app)
     assert six_photos.find_ids("dog") == [1, 2, 5] and six_photos.find_ids("scamp") == [5]
     app = open_page("tags", tag="dog")
     app.multiselect(key="tags-parents-dog").options.append("Bello")
     app.multiselect(key="tags-parents-dog").set_value(["Bello"])
-    press(app, "tags-words-go")
+    press(app, "tags-go-words")
     assert "would be above itself" in page_text(app)
 
 
@@ -123,7 +130,7 @@ def test_a_tag_is_offered_of_which_only_a_word_was_typed(six_photos: Library) ->
     press(app, "tags-meant-musical instrument")
     assert "Did you mean" not in page_text(app)
     assert "Merge into musical instrument" in button_labels(app)
-    press(app, "tags-rename-go")
+    press(app, "tags-go-rename")
     assert "Merged guitar into musical instrument" in page_text(app)
     type_option(app, "tags-rename-musical instrument", "zither")
     assert "Did you mean" not in page_text(app.run())

@@ -225,6 +225,17 @@ def test_the_last_photo_to_check_is_one_photo(library: Library) -> None:
     assert "You have confirmed every photo with square." in page_text(app)
 
 
+def test_a_tag_of_few_photos_stays_checked(library: Library) -> None:
+    squares = library.find_ids("square")
+    library.delete(squares[2:])
+    library.edit_tags(squares[:1], ["square"])
+    app = open_page("teach", tag="square", view="Check")
+    save_answers(app, [])
+    for _ in range(2):  # drawn again, as when a job ends
+        assert "You have confirmed every photo with square." in page_text(app)
+        app.run()
+
+
 def test_an_answer_that_cannot_be_saved_is_acknowledged(library: Library) -> None:
     """The grid can be saved again: it does not wait for an answer for ever."""
     library.edit_tags(discs(library)[:5], [TAG])

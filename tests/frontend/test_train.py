@@ -84,6 +84,33 @@ def test_the_folder_dataset_is_offered_once_there_are_photos(
     assert "Checking doesn’t train anything" in page_text(app)
 
 
+def test_a_click_on_which_the_page_does_not_act_is_forgotten(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = worker.start
+    monkeypatch.setattr(
+        worker,
+        "start",
+        lambda library, id: library.operation(id).kind == "check" and check(library, id),
+    )
+    first, second = (draw_collection(tmp_path / name, 6) for name in ("first", "second"))
+    app = open_check(library, first)
+    app.text_input(key="train-folder").set_value(str(second))
+    press(app, "train-start")  # in one request with the other folder, which is not checked yet
+    press(app, "train-check")
+    app.run()
+    assert not library.operations(kinds=["train"]), "nobody started it"
+    press(app, "train-start")
+    app.session_state["kept-clicks"] = {"train-start"}  # the second of a double click
+    app.run()
+    assert "kept-clicks" not in app.session_state
+    (training,) = library.operations(kinds=["train"])
+    library.stop(training.id)
+    worker.run(library, training.id)
+    app.run().run()
+    assert len(library.operations(kinds=["train"])) == 1
+
+
 def test_a_folder_without_photos_shows_what_to_do(library: Library, tmp_path: Path) -> None:
     app = open_check(library, tmp_path / "dataset")
     assert "found 0 photos in 0 folders" in page_text(app)
