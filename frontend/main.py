@@ -17,9 +17,9 @@ from frontend.ui import url_state
 from frontend.ui.library import open_library
 from frontend.ui.messages import (
     catch_errors,
-    forget_clicks,
     forget_errors,
     forget_notices,
+    forget_unused_clicks,
     notify,
     run_action,
     show_errors,
@@ -77,7 +77,7 @@ def main() -> None:
         with catch_errors():
             page.run()
         forget_errors()
-        forget_clicks()  # those that the page has not acted on
+        forget_unused_clicks()
 
 
 def pages() -> dict[str, list[st.Page]]:

@@ -43,6 +43,7 @@ VAGUE = {
     *("said", "seen", "shown", "some", "spelled", "told", "wanted"),
 }
 BUTTONS = {"button", "download_button", "form_submit_button"}  # of Streamlit
+FOLDED = {"expander", "popover"}  # containers of Streamlit that somebody opens
 MAX_MODULES = 20  # of one folder: beyond that nobody finds their way
 
 # Drawn icons; tests/e2e/test_web_page_offline.py compares them with their source.
@@ -135,15 +136,25 @@ def test_names_say_what_they_hold() -> None:
 
 def test_every_button_has_a_callback() -> None:
     """A click on one without is lost if the next request comes before the script is there."""
-    clicks = {
+    assert not _calls_without("on_click", BUTTONS)
+
+
+def test_what_somebody_opened_stays_open() -> None:
+    """Without a key it closes when the page is drawn again with something more above it."""
+    assert not _calls_without("key", FOLDED)
+
+
+def _calls_without(option: str, methods: set[str]) -> list[str]:
+    """The lines of the app that call one of Streamlit's `methods` without an option."""
+    calls = {
         f"{path.relative_to(ROOT).as_posix()}:{node.lineno}": {each.arg for each in node.keywords}
         for path in (ROOT / "frontend").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if node.func.attr in BUTTONS
+        if node.func.attr in methods
     }
-    assert len(clicks) > len(BUTTONS)
-    assert not [line for line, options in clicks.items() if "on_click" not in options]
+    assert len(calls) > len(methods)
+    return [line for line, options in calls.items() if option not in options]
 
 
 def test_decisions_need_numpy_alone() -> None:

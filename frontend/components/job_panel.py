@@ -94,7 +94,7 @@ def _draw_job(
         else:
             _draw_end(operation, key, names or {})
         for outcome, title in _LISTED_OUTCOMES.items():
-            _draw_files(operation, outcome, title)
+            _draw_files(operation, outcome, title, key)
 
 
 def _draw_progress(operation: Operation, key: str) -> None:
@@ -229,11 +229,12 @@ def _notify(result: UndoResult, restored: str = "") -> None:
     notify(message)
 
 
-def _draw_files(operation: Operation, outcome: str, title: str) -> None:
+def _draw_files(operation: Operation, outcome: str, title: str, key: str) -> None:
     count = operation.counts.get(outcome, 0)
     if not count:
         return
-    with st.expander(f"{title}: {count:,}", type="compact"):
+    name = f"{key}-{outcome}-{operation.id}"
+    with st.expander(f"{title}: {count:,}", key=name, type="compact"):
         files = open_library().operation_files(operation.id, outcome, MAX_FILES)
         st.html(
             '<ul class="it-files" role="list">'

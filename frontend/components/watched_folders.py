@@ -88,7 +88,7 @@ def _draw_folder(folder: WatchedFolder, watch: FolderWatch, number: int) -> None
             args=(_stop_watching, folder.path),
         )
     if has_changes and changes is not None:
-        _list_files(changes)
+        _list_files(changes, number)
 
 
 def _summarize(changes: FolderChanges | None, looking: bool) -> str:
@@ -125,7 +125,7 @@ def _stop_watching(path: str) -> None:
     undo_line.record(PAGE, open_library().folders.remove(path))
 
 
-def _list_files(changes: FolderChanges) -> None:
+def _list_files(changes: FolderChanges, number: int) -> None:
     folder = Path(changes.folder)
     kinds: dict[str, Iterable[str]] = {
         "New": changes.new,
@@ -137,7 +137,7 @@ def _list_files(changes: FolderChanges) -> None:
         "Back": (each.path for each in changes.returned),
         "Missing": (each.path for each in changes.missing),
     }
-    with st.expander("See what changed", type="compact"):
+    with st.expander("See what changed", key=f"{KEY}-changes-{number}", type="compact"):
         for title, names in kinds.items():
             listed = [_relative(name, folder) for name in names]
             if not listed:

@@ -109,7 +109,7 @@ def offer_zip(query: str, count: int) -> None:
     st.markdown(escape_markdown(message))
     if size > MAX_DOWNLOAD:
         st.code(escape_controls(str(zip_export.path)), language=None, wrap_lines=True)
-    _show_skipped(zip_export.summary)
+    _show_skipped(zip_export.summary, key="leaving-zip")
 
 
 def _write_zip(query: str, count: int) -> None:
@@ -150,7 +150,7 @@ def offer_dataset(query: str, count: int, key: str) -> None:
         return
     st.markdown(f":material/check: {count_noun(dataset.summary.written, 'photo')} saved to")
     st.code(escape_controls(str(dataset.path)), language=None, wrap_lines=True)
-    _show_skipped(dataset.summary)
+    _show_skipped(dataset.summary, key=key)
     st.page_link(TRAIN, label="Train a model with them", icon=":material/school:")
 
 
@@ -209,7 +209,7 @@ def _iterate_photos(query: str, count: int) -> Iterator[Photo]:
     bar.empty()
 
 
-def _show_skipped(summary: ExportSummary) -> None:
+def _show_skipped(summary: ExportSummary, key: str) -> None:
     """The skipped photos with their reasons."""
     skipped = summary.skipped
     if not skipped:
@@ -217,7 +217,8 @@ def _show_skipped(summary: ExportSummary) -> None:
     unreadable = len(skipped) - summary.untagged
     parts = [f"{summary.untagged:,} without a tag"] if summary.untagged else []
     parts += [f"{unreadable:,} that can’t be read"] if unreadable else []
-    with st.expander(f"{count_noun(len(skipped), 'photo')} skipped: {', '.join(parts)}"):
+    title = f"{count_noun(len(skipped), 'photo')} skipped: {', '.join(parts)}"
+    with st.expander(title, key=f"{key}-skipped"):
         for name, reason in skipped[:MAX_SKIPPED]:
             st.text(escape_controls(f"{name}: {reason}"))
         if len(skipped) > MAX_SKIPPED:

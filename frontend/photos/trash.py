@@ -109,7 +109,7 @@ def _show_photo(photo: Photo) -> bool:
 
 
 def _offer_emptying(count: int) -> None:
-    with st.popover("Empty trash …", icon=":material/delete_forever:"):
+    with st.popover("Empty trash …", key=f"{TRASH}-emptying", icon=":material/delete_forever:"):
         st.markdown(
             f"Deletes the tags of {'this photo' if count == 1 else f'all {count:,} photos'} in the"
             " trash, and the library’s copies. This can’t be undone."

@@ -56,7 +56,7 @@ def choose_confirmed_photos() -> str | None:
         )
     if skipped := st.session_state["train-left"]:
         title = f"{count_noun(len(skipped), 'photo')} skipped"
-        with st.expander(title):
+        with st.expander(title, key="train-left-out"):
             rows = skipped[:MAX_SKIPPED]
             show_table(["photo", "reason"], rows, title, key="train-skipped", numbers=False)
     return str(data)

@@ -214,7 +214,7 @@ def _show_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:
     if not unreadable:
         return
     title = f"{count_noun(len(unreadable), 'file')} that can’t be read"
-    with st.expander(title):
+    with st.expander(title, key="train-unreadable-files"):
         rows = unreadable[:MAX_UNREADABLE]
         show_table(["file", "reason"], rows, title, key="train-unreadable", numbers=False)
         if len(unreadable) > MAX_UNREADABLE:

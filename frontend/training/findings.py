@@ -41,7 +41,8 @@ def show_findings(
         st.page_link(REVIEW, label="Review photos", icon=":material/fact_check:")
         st.page_link(GALLERY, label="Gallery", icon=":material/photo_library:")
     for index, group in enumerate(groups):
-        with st.expander(escape_markdown(group.summary), expanded=index == 0):
+        title = escape_markdown(group.summary)
+        with st.expander(title, key=f"train-finding-{group.summary}", expanded=index == 0):
             figures = (_figure(folder, photo, details) for photo, details in group.photos)
             st.html(f'<div class="it-figures">{"".join(figures)}</div>')
 

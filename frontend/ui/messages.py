@@ -16,7 +16,7 @@ from tagger.text import escape_controls
 
 NOTICES_KEY = "notices"  # session state: messages, each with whether a page was drawn with it
 ERRORS_KEY = "errors-of-actions"  # session state: until a page was drawn with them
-CLICKS_KEY = "kept-clicks"  # session state: the keys of buttons
+CLICKS_KEY = "kept-clicks"  # session state: keys of buttons, each with whether the page used it
 
 
 def show_error(message: str) -> None:
@@ -46,14 +46,18 @@ def run_action(action: Callable[..., object], *args: object, whole_page: bool = 
 def keep_click(key: str) -> None:
     """Callback for the button `key`, whose action draws, or needs what was typed just before.
 
-    The page acts on it with `act_on_click`. A page that was drawn to its end without forgets it.
+    The page acts on it with `act_on_click`, or shows something as long as it `is_clicked`. A page
+    that was drawn to its end without either forgets it.
     """
-    st.session_state.setdefault(CLICKS_KEY, set()).add(key)
+    st.session_state.setdefault(CLICKS_KEY, {})[key] = False
 
 
 def is_clicked(key: str) -> bool:
-    """Whether a click on the button `key` was kept."""
-    return key in st.session_state.get(CLICKS_KEY, ())
+    """Whether a click on the button `key` was kept; it is as long as the page asks for it."""
+    clicks = st.session_state.get(CLICKS_KEY, {})
+    if key in clicks:
+        clicks[key] = True
+    return key in clicks
 
 
 def act_on_click(key: str, action: Callable[..., object], *args: object) -> None:
@@ -75,12 +79,18 @@ def act_on_click(key: str, action: Callable[..., object], *args: object) -> None
 def forget_click(key: str) -> None:
     """Keep a click no longer."""
     with finish_first():
-        st.session_state.get(CLICKS_KEY, set()).discard(key)
+        st.session_state.get(CLICKS_KEY, {}).pop(key, None)
 
 
 def forget_clicks() -> None:
     """Keep no click any longer."""
     st.session_state.pop(CLICKS_KEY, None)
+
+
+def forget_unused_clicks() -> None:
+    """Keep no click any longer that the page, which was drawn to its end, did not use."""
+    clicks = st.session_state.get(CLICKS_KEY, {})
+    st.session_state[CLICKS_KEY] = {key: False for key, is_used in clicks.items() if is_used}
 
 
 def _call(action: Callable[..., object], *args: object) -> bool:

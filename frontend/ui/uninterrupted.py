@@ -29,6 +29,10 @@ def finish_callbacks() -> None:
     `st.session_state`, and begins with that one. A click would be lost, or a photo changed and its
     undo forgotten. A button without a callback loses its click if the next request comes before the
     script is at the button.
+
+    Draw the page where a request is about a fragment that is no longer there. Streamlit knows one
+    by its place: if the page was drawn meanwhile with a line less above it, nothing would be drawn,
+    and what the request changed not be shown.
     """
     # Streamlit has no public way.
     SafeSessionState.on_script_will_rerun = _apply_uninterrupted  # type: ignore
@@ -37,6 +41,11 @@ def finish_callbacks() -> None:
 def _apply_uninterrupted(state: SafeSessionState, *args: Any, **options: Any) -> None:
     with _ignore_requests(state):
         _apply_request(state, *args, **options)
+    context = get_script_run_ctx()
+    if context is not None and not all(
+        map(context.fragment_storage.contains, context.fragment_ids_this_run or ())
+    ):
+        draw_page()
 
 
 def draw_page() -> NoReturn:

@@ -95,7 +95,7 @@ def _show_groups(duplicates: DuplicateList) -> None:
 def _offer_all(groups: Sequence[Group]) -> None:
     """Remove all but the best of each group, after a question."""
     photos = count_noun(sum(len(group.ids) - 1 for group in groups), "photo")
-    with st.popover("Keep the best of each …"):
+    with st.popover("Keep the best of each …", key=f"{PAGE}-all"):
         st.markdown(
             f"{photos} will leave the library. The best of each group stays, with the tags, rating"
             " and caption that you gave the others. Your files are not touched, and you can undo"

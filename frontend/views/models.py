@@ -275,7 +275,7 @@ def _show_reliability(validation: Mapping[str, Any], key: str) -> None:
 
 def _show_training(model: Model) -> None:
     card, versions = model.card, get_value(model.card, "versions")
-    with st.expander("Training and technical details"):
+    with st.expander("Training and technical details", key="models-details"):
         rows: list[list[str | None]] = [
             ["made", _creation_date(card)],
             ["description", get_text(card, "about")],

@@ -453,7 +453,7 @@ def _offer_dataset() -> None:
         f"You reviewed {count_noun(count, 'photo')}. Save those with a tag as a training folder,"
         " and train a model with it."
     )
-    with st.expander("Save as training folder"):
+    with st.expander("Save as training folder", key="review-save"):
         exports.offer_dataset(REVIEWED, count, key="review-collection")
     st.page_link(TRAIN, label="Train a model", icon=":material/school:")
 

@@ -351,7 +351,7 @@ def _offer_exports(query: str, count: int) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="search-exports"):
             exports.offer_tables(query)
         exports.offer_zip(query, count)
-        with st.expander("Save as training folder"):
+        with st.expander("Save as training folder", key="search-save-folder"):
             exports.offer_dataset(query, count, key="search-collection")
 
 

@@ -168,7 +168,7 @@ def _offer_start(request: TrainRequest, none_ids: Sequence[int], state: NameStat
 
 def _choose_options(data: str, name: str, is_thorough: bool) -> TrainRequest:
     weights_options = list(dict.fromkeys([*WEIGHTS, *models_with_backbone(DEFAULT_BACKBONE)]))
-    with st.expander("Advanced"):
+    with st.expander("Advanced", key="train-advanced"):
         size = st.selectbox(
             "Image size, in pixels",
             IMAGE_SIZES,
@@ -242,7 +242,7 @@ def _list_earlier(earlier: list[Operation]) -> None:
     if not earlier:
         return
     st.space("medium")
-    with st.expander(f"Earlier trainings: {len(earlier)}"):
+    with st.expander(f"Earlier trainings: {len(earlier)}", key="train-earlier"):
         for training in earlier:
             with st.container(horizontal=True, vertical_alignment="center"):
                 key = f"train-show-{training.id}"

@@ -188,3 +188,86 @@ def test_no_click_is_lost_beside_a_button_that_is_replaced(
         page.get_by_role("button", name="Begin with this").click()
         page.get_by_role("button", name="Go on").click()
         expect(page.get_by_text("Ended")).to_be_visible(timeout=15_000)
+
+
+MOVED = """
+import time
+import streamlit as st
+from frontend.ui.uninterrupted import finish_callbacks
+
+finish_callbacks()
+state = st.session_state
+state.setdefault("counted", 0)
+state.setdefault("lines", 3)
+
+@st.fragment
+def show_part():
+    with st.expander("More", key="more"):
+        st.write("The rest")
+    st.button("Count", on_click=lambda: state.update(counted=state.counted + 1))
+    st.write(f"Counted {state.counted} times")
+
+st.button("Move", on_click=lambda: state.update(lines=state.lines - 1))
+for number in range(state.lines):
+    st.write(f"Line {number + 1}")
+if state.lines < 3:
+    time.sleep(1)
+with st.container():
+    show_part()
+"""
+
+
+def test_no_click_is_lost_on_a_part_of_the_page_that_moves(
+    start_server: StartServer, browser: Browser, tmp_path: Path
+) -> None:
+    """Streamlit knows a fragment by its place on the page."""
+    with script_page(start_server, browser, tmp_path, MOVED) as page:
+        page.get_by_text("More").click()
+        for number in range(1, 3):
+            page.get_by_role("button", name="Move").click()
+            page.wait_for_timeout(300)  # while it is drawn anew
+            page.get_by_role("button", name="Count").click()
+            expect(page.get_by_text(f"Counted {number} times")).to_be_visible()
+            expect(page.get_by_text("The rest")).to_be_visible()  # still opened
+
+
+SHOWN = """
+import streamlit as st
+from frontend.ui.messages import forget_click, forget_unused_clicks, is_clicked, keep_click
+from frontend.ui.uninterrupted import draw_page, finish_callbacks, is_fragment_run
+
+finish_callbacks()
+state = st.session_state
+state["drawn"] = state.get("drawn", 0) + 1
+
+@st.fragment(run_every=0.3)
+def draw_anew():
+    if is_fragment_run():
+        draw_page()
+
+@st.dialog("Question", on_dismiss=lambda: forget_click("ask"))
+def ask():
+    st.write(f"Drawn {state['drawn'] - state['clicked']} times since")
+
+def click():
+    keep_click("ask")
+    state["clicked"] = state["drawn"]
+
+draw_anew()
+st.button("Ask", key="ask", on_click=click)
+if is_clicked("ask"):
+    ask()
+forget_unused_clicks()
+"""
+
+
+def test_what_a_click_opened_stays_until_it_is_closed(
+    start_server: StartServer, browser: Browser, tmp_path: Path
+) -> None:
+    """Also where the page is drawn again and again, as when jobs end."""
+    with script_page(start_server, browser, tmp_path, SHOWN) as page:
+        for _ in range(4):
+            page.get_by_role("button", name="Ask").click()
+            expect(page.get_by_role("dialog").get_by_text("Drawn 4 times since")).to_be_visible()
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
