@@ -245,9 +245,13 @@ def draw_anew():
     if is_fragment_run():
         draw_page()
 
-@st.dialog("Question", on_dismiss=lambda: forget_click("ask"))
+def close():
+    forget_click("ask")
+    state["closed"] = state.get("closed", 0) + 1
+
+@st.dialog("Question", on_dismiss=close)
 def ask():
-    st.write(f"Drawn {state['drawn'] - state['clicked']} times since")
+    st.write("Drawn again" if state["drawn"] > state["clicked"] + 3 else "Drawn")
 
 def click():
     keep_click("ask")
@@ -257,6 +261,7 @@ draw_anew()
 st.button("Ask", key="ask", on_click=click)
 if is_clicked("ask"):
     ask()
+st.write(f"Closed {state.get('closed', 0)} times")
 forget_unused_clicks()
 """
 
@@ -266,8 +271,9 @@ def test_what_a_click_opened_stays_until_it_is_closed(
 ) -> None:
     """Also where the page is drawn again and again, as when jobs end."""
     with script_page(start_server, browser, tmp_path, SHOWN) as page:
-        for _ in range(4):
+        for number in range(1, 5):
             page.get_by_role("button", name="Ask").click()
-            expect(page.get_by_role("dialog").get_by_text("Drawn 4 times since")).to_be_visible()
+            expect(page.get_by_role("dialog").get_by_text("Drawn again")).to_be_visible()
             page.keyboard.press("Escape")
+            expect(page.get_by_text(f"Closed {number} times")).to_be_visible()
             expect(page.get_by_role("dialog")).to_have_count(0)

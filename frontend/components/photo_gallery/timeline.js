@@ -357,15 +357,16 @@ function hasSameMonths(source, other) {
 }
 
 function createTile() {
-  const image = element("img", { decoding: "async", draggable: "false" });
+  const image = element("img", { alt: "", decoding: "async", draggable: "false" });
   const open = element(
     "button",
-    { type: "button", "aria-describedby": "key-help" },
+    { type: "button", "aria-label": "Loading", "aria-describedby": "key-help" },
     image,
     element("span", { class: "label" }),
     element("span", { class: "favourite", hidden: true }, icon("star")),
   );
-  const box = element("input", { type: "checkbox", tabindex: "-1" }); // by keyboard: the space bar
+  // By keyboard: the space bar.
+  const box = element("input", { type: "checkbox", "aria-label": "Select", tabindex: "-1" });
   return element("li", {}, open, box);
 }
 
