@@ -42,7 +42,7 @@ def show_findings(
         st.page_link(GALLERY, label="Gallery", icon=":material/photo_library:")
     for index, group in enumerate(groups):
         title = escape_markdown(group.summary)
-        with st.expander(title, key=f"train-finding-{group.summary}", expanded=index == 0):
+        with st.expander(title, key=f"train-finding-{index}-{group.summary}", expanded=index == 0):
             figures = (_figure(folder, photo, details) for photo, details in group.photos)
             st.html(f'<div class="it-figures">{"".join(figures)}</div>')
 
